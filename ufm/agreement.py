@@ -1,0 +1,229 @@
+"""The comparison: from a problem to the rows that every command prints.
+
+Three routes that know nothing of each other meet here: the numerical optimum (`ufm.optimize`), the
+closed form (`ufm.theory`) and, on request, ball arithmetic (`ufm.enclosure`); the certificate
+judges the numerical one. Features are streamed in batches and reduced to one row a (kind, λ).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ufm import verdict
+from ufm.cases import LabelCases, PairCases
+from ufm.optimize.features import METHODS, chunk_size, coordinate_count, require_dtype
+from ufm.problem import Problem
+from ufm.sources import Side, choose_source
+from ufm.spaces import choose_space
+from ufm.theory.predict import rounding_bound, violated_assumption
+from ufm.verdict import Verdict, judge
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to solve and judge: method, step limit (None: the method's own), tolerance, precision."""
+
+    method: str = "newton"
+    max_steps: int | None = None
+    tol: float = 1e-6
+    dtype: type = np.float64
+    rigorous: bool = False
+
+    @property
+    def steps(self) -> int:
+        """The step limit."""
+        return METHODS[self.method] if self.max_steps is None else self.max_steps
+
+
+class Row(NamedTuple):
+    """One (kind, λ): the worst error and bounds over its features, each divided by
+    max(‖h‖, norm of the same-class optimum), or absolute when both vanish.
+
+    The sides are those of the worst feature, with classes i, j (−1 where the label is not
+    two-hot). error and theory are None where there is no closed form.
+    """
+
+    kind: str
+    lam: float | None
+    i: int
+    j: int
+    numeric: Side
+    theory: Side | None
+    error: float | None
+    bound: float
+    theory_bound: float
+    verdict: Verdict
+
+
+class Report(NamedTuple):
+    """All rows of a problem and their summary; count: features solved; steps of the slowest batch."""
+
+    problem: Problem
+    rows: list[Row]
+    count: int
+    steps: int
+    worst_error: float | None
+    worst_bound: float
+    verdict: str
+
+
+class Batch(NamedTuple):
+    """Relative errors and bounds of some features (error is −1 without a closed form)."""
+
+    row: np.ndarray
+    error: np.ndarray
+    bound: np.ndarray
+    theory_bound: np.ndarray
+    unit: np.ndarray
+    numeric: np.ndarray  # candidates, in the space they were compared in
+    theory: np.ndarray
+    norm: np.ndarray
+    steps: int
+
+
+def check_features(
+    problem: Problem,
+    cases: PairCases | LabelCases,
+    settings: Settings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Solve every feature of `cases`, compare with the closed form, certify, and judge each row.
+
+    progress(done, total) is called after each batch. Memory does not grow with the number of pairs.
+    """
+    comparison = Comparison(problem, cases, settings or Settings())
+    worst, steps = _Worst(len(cases.kinds)), 0
+    for start in range(0, cases.count, comparison.width):
+        n = np.arange(start, min(start + comparison.width, cases.count))
+        batch = comparison.run(n)
+        worst.update(n, batch)
+        steps = max(steps, batch.steps)
+        if progress:
+            progress(int(n[-1]) + 1, cases.count)
+    rows = comparison.rows(worst)
+    errors = [row.error for row in rows if row.error is not None]
+    return Report(
+        problem=problem,
+        rows=rows,
+        count=cases.count,
+        steps=steps,
+        worst_error=max(errors, default=None),
+        worst_bound=max(row.bound for row in rows),
+        verdict=verdict.worst(row.verdict.word for row in rows),
+    )
+
+
+class _Worst:
+    """Per row the worst error, bounds and error − bounds, and the feature with the worst error."""
+
+    def __init__(self, rows: int):
+        self.error, self.bound, self.theory_bound, self.excess, self.rank = np.full((5, rows), -np.inf)
+        self.feature = np.zeros(rows, int)
+
+    def update(self, n, batch: Batch) -> None:
+        """Fold a batch in; features are ranked by error, or by bound where there is no closed form."""
+        row, rank = batch.row, np.where(batch.error < 0, batch.bound, batch.error)
+        order = np.lexsort((rank, row))
+        top = order[np.append(row[order][1:] != row[order][:-1], True)]
+        better = top[rank[top] > self.rank[row[top]]]
+        self.feature[row[better]], self.rank[row[better]] = n[better], rank[better]
+        for name in ("error", "bound", "theory_bound"):
+            np.maximum.at(getattr(self, name), row, getattr(batch, name))
+        np.maximum.at(self.excess, row, batch.error - batch.bound - batch.theory_bound)
+
+
+class Comparison:
+    """Both routes on the features of `cases`, a batch at a time."""
+
+    def __init__(self, problem: Problem, cases: PairCases | LabelCases, settings: Settings):
+        require_dtype(np.float64)
+        self.problem, self.cases, self.settings = problem, cases, settings
+        self.violated = violated_assumption(problem)
+        self.source = choose_source(problem, cases, settings.dtype)
+        self.space = choose_space(problem, settings.dtype)
+        # one compilation serves a whole stream, and a small stream is one batch
+        width = chunk_size(coordinate_count(problem))
+        self.width = min(width, 1 << max(4, int(np.ceil(np.log2(cases.count)))))
+        self.reference = self._same_class_norm()
+
+    def _same_class_norm(self) -> float:
+        """‖h‖ of the same-class optimum: closed form, or the largest numerical one for any other W."""
+        onehot = PairCases(self.problem.classes, np.ones(1), "same")
+        source = choose_source(self.problem, onehot, self.settings.dtype)
+        if self.violated is None:
+            return float(source.x_i[0] * self.problem.row_norm / (self.problem.gain or 1.0))
+        labels = source.take(np.arange(self.problem.classes))
+        H, _ = self.space.solve(labels.Y, self.settings.method, self.settings.steps)
+        return float(np.max(self.space.compare(H, H)[1]))
+
+    def run(self, n) -> Batch:
+        """Solve, certify, predict and compare the features numbered n (at most `width` of them)."""
+        padded = np.pad(n, (0, self.width - len(n)), mode="edge")
+        labels, keep = self.source.take(padded), slice(len(n))
+        numeric, steps = self.space.solve(labels.Y, self.settings.method, self.settings.steps)
+        bound = np.asarray(self.space.certify(numeric, labels.Y), float)[keep]
+        theory = self.space.from_logits(labels.x) if self.violated is None else numeric
+        error, norm = (np.asarray(part, float)[keep] for part in self.space.compare(numeric, theory))
+        mass = labels.mass[keep] / np.sqrt(self.problem.gain or 1.0)
+        unit = np.maximum(norm, self.reference)
+        unit = np.where(unit > 0, unit, 1.0)
+        error = np.nan_to_num(error / unit, nan=np.inf) if self.violated is None else np.full(len(n), -1.0)
+        theory_bound = rounding_bound(self.problem, mass, self.source.terms) / unit
+        candidates = (np.asarray(part)[:, keep] for part in (numeric, theory))
+        return Batch(labels.row[keep], error, bound / unit, theory_bound, unit, *candidates, norm, int(steps))
+
+    def rows(self, worst: _Worst) -> list[Row]:
+        """Solve the worst feature of every row once more, for the numbers that are shown."""
+        found = []
+        for start in range(0, len(worst.feature), self.width):
+            n = worst.feature[start : start + self.width]
+            batch = self.run(n)
+            coef, logits = self.space.coefficients(batch.numeric), self.space.logits(batch.numeric)
+            norms = np.asarray(self.space.compare(batch.numeric, batch.numeric)[1])
+            numeric = self.source.numeric(n, coef, logits, norms)
+            theory = self.source.theory(n, batch.norm)
+            found += [
+                self._row(worst, start + k, numeric[k], theory[k], self._enclosed(n[k], batch, k))
+                for k in range(len(n))
+            ]
+        return found
+
+    def _enclosed(self, n: int, batch: Batch, k: int) -> bool | None:
+        if not self.settings.rigorous or self.violated is not None:
+            return None
+        from ufm.rigour import confirm  # flint is loaded only when asked for
+
+        label = np.asarray(self.source.take(np.array([n])).Y[:, 0], float)
+        return confirm(self.problem, label, batch, k)
+
+    def _row(self, worst: _Worst, number: int, numeric: Side, theory: Side, enclosed) -> Row:
+        kind, lam = self.cases.kinds[number]
+        closed = self.violated is None
+        error, bound, theory_bound = (
+            float(part[number]) for part in (worst.error, worst.bound, worst.theory_bound)
+        )
+        found = judge(
+            error,
+            bound,
+            theory_bound,
+            self.settings.tol,
+            exceeds=bool(worst.excess[number] > 0),
+            violated=self.violated,
+            enclosed=enclosed,
+            stalled="no step was taken" if self.settings.steps == 0 else None,
+        )
+        i, j = self.source.classes_of(worst.feature[number])
+        return Row(
+            kind,
+            lam,
+            i,
+            j,
+            numeric,
+            theory if closed else None,
+            error if closed else None,
+            bound,
+            theory_bound,
+            found,
+        )

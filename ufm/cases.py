@@ -1,0 +1,183 @@
+"""Which labels are solved, and which row of the table each belongs to; streamed, never stored.
+
+Pairs: every λ is used for all ordered class pairs, in the order (λ, i, j); rows are (kind, λ).
+Other laws: an explicit list of labels; rows are labels, or one row for labels that are
+permutations of each other.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from ufm.labels import LabelLaw, gauss_lam, normalise
+
+
+class PairChunk(NamedTuple):
+    """Some features of the stream: classes, row, and the two label weights."""
+
+    i: np.ndarray
+    j: np.ndarray
+    row: np.ndarray
+    lam: np.ndarray
+    colam: np.ndarray
+
+
+@dataclass(frozen=True)
+class PairCases:
+    """All ordered pairs of K classes ("all", "different" or "same") at each λ of an array."""
+
+    classes: int
+    lam: np.ndarray
+    pairs: str = "all"
+
+    @property
+    def kinds(self) -> list[tuple[str, float]]:
+        """Rows: (kind, λ), same-class ones first."""
+        names = {"all": ("same", "different")}.get(self.pairs, (self.pairs,))
+        return [(name, float(lam)) for name in names for lam in self.lam]
+
+    @property
+    def per_lam(self) -> int:
+        """Features at each λ."""
+        K = self.classes
+        return {"all": K * K, "different": K * (K - 1), "same": K}[self.pairs]
+
+    @property
+    def count(self) -> int:
+        """Features in the stream: pairs × λ."""
+        return self.per_lam * len(self.lam)
+
+    def take(self, n: np.ndarray) -> PairChunk:
+        """The features numbered n."""
+        index, pair = np.divmod(n, self.per_lam)
+        i, j = self._pair(pair)
+        lam = self.lam[index]
+        row = index + len(self.lam) * ((i != j) if self.pairs == "all" else 0)
+        return PairChunk(i, j, row, lam, 1.0 - lam)
+
+    def _pair(self, pair):
+        if self.pairs == "same":
+            return pair, pair
+        i, j = np.divmod(pair, self.classes if self.pairs == "all" else self.classes - 1)
+        return i, j + ((j >= i) if self.pairs == "different" else 0)
+
+
+@dataclass(frozen=True)
+class LabelCases:
+    """An explicit list of soft labels (N, K), each in a row of the table."""
+
+    kind: str
+    labels: np.ndarray
+    row: np.ndarray
+
+    @property
+    def kinds(self) -> list[tuple[str, None]]:
+        """Rows: the law's name, once a row."""
+        return [(self.kind, None)] * (int(self.row.max()) + 1)
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.labels.shape[1]
+
+    @property
+    def count(self) -> int:
+        """Number of labels."""
+        return len(self.labels)
+
+
+
+def choose_cases(
+    law: LabelLaw,
+    classes: int,
+    *,
+    lam: np.ndarray | None = None,
+    samples: int | None = None,
+    quadrature: int | None = None,
+    seed: int = 0,
+) -> PairCases | LabelCases:
+    """The features of a law: λ given, `samples` draws (default 64) or the `quadrature`-point Gauss rule.
+
+    For two-hot laws each λ serves all ordered pairs. k-way and smoothed mixtures give one row
+    for each of N drawn labels; label smoothing gives K labels in one row; user labels are all used.
+    """
+    if sum(choice is not None for choice in (lam, samples, quadrature)) > 1:
+        raise ValueError("give only one of lam, samples and quadrature")
+    if law.labels is not None:
+        _refuse_choice(law, lam, samples, quadrature)
+        return LabelCases("labels", law.labels, np.arange(len(law.labels)))
+    if law.name in ("onehot", "smoothing"):
+        _refuse_choice(law, lam, samples, quadrature)
+        return _one_class(law, classes)
+    if law.two_hot:
+        return PairCases(classes, choose_lam(law, lam, samples, quadrature, seed), law.pairs)
+    if lam is not None or quadrature is not None:
+        raise ValueError(f"{law.name} labels that are not two-hot are drawn: give samples, not lam or quadrature")
+    return LabelCases(law.name, draw_labels(law, classes, samples or 64, seed), np.arange(samples or 64))
+
+
+def _refuse_choice(law, lam, samples, quadrature):
+    if any(choice is not None for choice in (lam, samples, quadrature)):
+        raise ValueError(f"{law.name} labels have no mixing weight: lam, samples and quadrature do not apply")
+
+
+def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
+    if law.smoothing == 0:
+        return PairCases(classes, np.ones(1), "same")
+    labels = (1 - law.smoothing) * np.eye(classes) + law.smoothing / classes
+    return LabelCases("smoothing", normalise(labels), np.zeros(classes, int))
+
+
+def choose_lam(law: LabelLaw, lam, samples, quadrature, seed: int) -> np.ndarray:
+    """Distinct λ in rising order."""
+    if lam is not None:
+        lam = np.asarray(lam, float)
+        if lam.ndim != 1 or not len(lam) or not np.isfinite(lam).all() or (lam < 0).any() or (lam > 1).any():
+            raise ValueError(f"lam must be numbers in [0, 1], got {lam}")
+    elif quadrature is not None:
+        _check_count("quadrature", quadrature)
+        lam = gauss_lam(law, quadrature).lam
+    else:
+        samples = 64 if samples is None else samples
+        _check_count("samples", samples)
+        lam = draw_lam(law, samples, seed)
+    return np.unique(lam)
+
+
+def _check_count(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
+    """N draws of λ from the continuous law (float64)."""
+    weight_key, centre_key = jax.random.split(jax.random.key(seed))
+    lam = np.asarray(jax.random.beta(weight_key, law.alpha, law.alpha, (samples,), np.float64))
+    if law.name == "mixup":
+        return lam
+    side = np.sqrt(1 - lam)
+    centre = np.asarray(jax.random.uniform(centre_key, (2, samples), np.float64))
+    clipped = np.minimum(centre + side / 2, 1) - np.maximum(centre - side / 2, 0)
+    return 1 - clipped[0] * clipped[1]
+
+
+def draw_labels(law: LabelLaw, classes: int, samples: int, seed: int) -> np.ndarray:
+    """N soft labels drawn from the law: classes uniform, weights from the law, then smoothing."""
+    _check_count("samples", samples)
+    weight_key, class_key = jax.random.split(jax.random.key(seed))
+    if law.name == "kway":
+        alpha = np.full(law.ways, law.alpha)
+        weights = np.asarray(jax.random.dirichlet(weight_key, alpha, (samples,), np.float64))
+    else:
+        lam = draw_lam(law, samples, seed)
+        weights = np.stack([lam, 1 - lam], 1)
+    chosen = np.array(jax.random.randint(class_key, weights.shape, 0, classes))
+    if law.pairs == "same":
+        chosen[:, 1] = chosen[:, 0]
+    if law.pairs == "different":
+        chosen[:, 1] = (chosen[:, 0] + 1 + chosen[:, 1] % (classes - 1)) % classes
+    labels = np.zeros((samples, classes))
+    np.add.at(labels, (np.arange(samples)[:, None], chosen), weights)
+    return normalise((1 - law.smoothing) * labels + law.smoothing / classes)

@@ -1,0 +1,79 @@
+"""The simplex equiangular tight frame (ETF): construction, gain, distance, alignment.
+
+A K x d classifier W is a simplex ETF with multiplier m when W Wᵀ = g Π, where
+Π = I − 11ᵀ/K and the gain is g = m² K/(K−1). Then ‖w_k‖ = m and Σ_k w_k = 0.
+Both the numerical and the closed-form route use this file, so its defining
+identities are tested on their own.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def gain(classes: int, multiplier: float) -> float:
+    """Gain g = m² K/(K−1): the nonzero eigenvalue of W Wᵀ for row norm m."""
+    return multiplier * multiplier * classes / (classes - 1)
+
+
+def etf_basis(classes: int, dim: int) -> Float[np.ndarray, "K d"]:
+    """Rows of an isometry from 1⊥ ⊂ R^K into R^d: B Bᵀ = Π (Helmert contrasts, zero-padded).
+
+    Column j = 1 … K−1 is (1, …, 1, −j, 0, …, 0)/√(j(j+1)) with j leading ones.
+    Raises ValueError when dim < classes − 1: no simplex ETF fits.
+    """
+    if dim < classes - 1:
+        raise ValueError(f"a simplex ETF of {classes} classes needs dim >= {classes - 1}, got dim = {dim}")
+    order = np.arange(1, classes)
+    basis = np.zeros((classes, dim))
+    basis[:, : classes - 1] = np.triu(np.ones((classes, classes - 1)))
+    basis[order, order - 1] = -order
+    basis[:, : classes - 1] /= np.sqrt(order * (order + 1.0))
+    return basis
+
+
+def simplex_etf(
+    classes: int, dim: int | None = None, multiplier: float = 1.0
+) -> Float[np.ndarray, "K d"]:
+    """Simplex ETF W (K x d, float64) with W Wᵀ = (m² K/(K−1)) Π; d defaults to K."""
+    return np.sqrt(gain(classes, multiplier)) * etf_basis(classes, classes if dim is None else dim)
+
+
+def etf_deviation(W: Float[np.ndarray, "K d"]) -> float:
+    """Distance from being a simplex ETF: ‖G − (tr G/(K−1)) Π‖_F / ‖G‖_F, G = W Wᵀ; 0 when W = 0."""
+    gram = W @ W.T
+    size = np.linalg.norm(gram)
+    if size == 0:
+        return 0.0
+    K = len(gram)
+    return float(np.linalg.norm(gram - np.trace(gram) / (K - 1) * (np.eye(K) - 1 / K)) / size)
+
+
+def etf_distance(W: Float[np.ndarray, "K d"]) -> float:
+    """Relative distance to the nearest simplex ETF with the same ‖W‖_F: ‖W − W₀‖_F/√g.
+
+    W₀ = √g times the polar factor of Π W; infinite when d < K − 1 (no ETF fits), 0 when W = 0.
+    """
+    K, d = W.shape
+    if d < K - 1:
+        return float("inf")
+    root_gain = np.linalg.norm(W) / np.sqrt(K - 1)
+    if root_gain == 0:
+        return 0.0
+    left, _, right = np.linalg.svd(W - W.mean(0), full_matrices=False)
+    nearest = root_gain * left[:, : K - 1] @ right[: K - 1]
+    return float(np.linalg.norm(W - nearest) / root_gain)
+
+
+def etf_multiplier(W: Float[np.ndarray, "K d"]) -> float:
+    """Multiplier m = ‖W‖_F/√K: the common row norm if W is a simplex ETF."""
+    return float(np.linalg.norm(W) / np.sqrt(len(W)))
+
+
+def frame_distance(A: Float[np.ndarray, "K d"], B: Float[np.ndarray, "K d"]) -> float:
+    """Relative Procrustes distance min over orthogonal Q of ‖A Q − B‖_F / ‖B‖_F.
+
+    The minimiser is the polar factor of Aᵀ B, so frames that differ by a rotation or
+    reflection of feature space are at distance zero up to rounding.
+    """
+    left, _, right = np.linalg.svd(A.T @ B)
+    return float(np.linalg.norm(A @ (left @ right) - B) / np.linalg.norm(B))

@@ -1,0 +1,267 @@
+"""Label laws: probability measures on soft labels, sampled and by quadrature.
+
+A law is exchangeable when permuting classes leaves it unchanged. Then it is a mixture of
+*patterns*: values v_1 … v_r, repeated counts n_1 … n_r times (Σ n = K), placed on the K classes
+uniformly at random. Mixup of different classes is the pattern (λ, 1−λ, 0) × (1, 1, K−2).
+
+Laws (K classes; λ, weights drawn independently of classes):
+  mixup(α)      λ ~ Beta(α, α), y = λ e_i + (1−λ) e_j, (i, j) uniform over ordered pairs
+  cutmix(α)     λ = 1 − area of a box clipped to the unit square, side √(1−λ₀), centre
+                uniform, λ₀ ~ Beta(α, α); y as in mixup
+  kway(α, k)    y = Σ_l u_l e_{i_l}, i_l uniform with replacement, u ~ Dirichlet(α, …, α)
+  onehot()      y = e_i
+  soft(Y)       the rows of a user's array, equally likely; not assumed exchangeable
+`pairs` restricts (i, j) to "different" or "same" classes; `smoothing` δ maps every label
+to (1−δ) y + δ/K.
+"""
+
+from dataclasses import dataclass
+from math import factorial, isfinite, perm
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import gammaincinv
+
+from ufm.quadrature import beta_rule, compress, gauss, graded_rule, product_rule
+
+TWO_HOT = ("mixup", "cutmix", "onehot")
+PAIRS = ("all", "different", "same")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelLaw:
+    """A law of soft labels; build it with `mixup`, `cutmix`, `kway`, `onehot`, `smooth` or `soft`."""
+
+    name: str
+    alpha: float | None = None
+    pairs: str = "all"
+    smoothing: float = 0.0
+    ways: int = 2
+    labels: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.alpha is not None and not (isfinite(self.alpha) and self.alpha > 0):
+            raise ValueError(f"alpha must be a positive finite number, got {self.alpha}")
+        if self.pairs not in PAIRS:
+            raise ValueError(f"pairs must be one of {', '.join(PAIRS)}, got {self.pairs!r}")
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(f"smoothing must lie in [0, 1), got {self.smoothing}")
+        if self.ways < 2:
+            raise ValueError(f"k-way mixing needs ways >= 2, got {self.ways}")
+
+    @property
+    def exchangeable(self) -> bool:
+        """Invariant under permutations of the classes, by construction of the law."""
+        return self.labels is None
+
+    @property
+    def two_hot(self) -> bool:
+        """Every label is λ e_i + (1−λ) e_j, so rows are indexed by (kind, λ)."""
+        return self.name in TWO_HOT and self.smoothing == 0
+
+
+def mixup(alpha: float, pairs: str = "all", smoothing: float = 0.0) -> LabelLaw:
+    """Mixup: λ ~ Beta(α, α)."""
+    return LabelLaw("mixup", alpha=alpha, pairs=pairs, smoothing=smoothing)
+
+
+def cutmix(alpha: float, pairs: str = "all", smoothing: float = 0.0) -> LabelLaw:
+    """CutMix: λ is one minus the clipped area of the pasted box."""
+    return LabelLaw("cutmix", alpha=alpha, pairs=pairs, smoothing=smoothing)
+
+
+def kway(alpha: float, ways: int = 3, smoothing: float = 0.0) -> LabelLaw:
+    """k-way mixing: `ways` classes with replacement, Dirichlet(α) weights."""
+    return LabelLaw("kway", alpha=alpha, ways=ways, smoothing=smoothing)
+
+
+def onehot() -> LabelLaw:
+    """One-hot labels e_i."""
+    return LabelLaw("onehot", pairs="same")
+
+
+def smooth(delta: float) -> LabelLaw:
+    """Label smoothing (1−δ) e_i + δ/K."""
+    return LabelLaw("smoothing", pairs="same", smoothing=delta)
+
+
+def soft(labels: np.ndarray) -> LabelLaw:
+    """A user's soft labels, one a row, equally likely; validated by `normalise`."""
+    return LabelLaw("labels", labels=normalise(labels))
+
+
+def normalise(labels: np.ndarray) -> Float[np.ndarray, "N K"]:
+    """Check soft labels (N x K): finite, in [0, 1], rows summing to one within 1e-9.
+
+    The largest entry of each row is then *defined* as one minus the others (the
+    convention of `ufm.objective`), so no mass is rescaled.
+    """
+    Y = np.asarray(labels)
+    if Y.dtype.kind not in "fiu" or Y.ndim != 2 or Y.shape[0] < 1 or Y.shape[1] < 2:
+        raise ValueError(f"soft labels must be a numeric N x K array, K >= 2, got {Y.dtype} {Y.shape}")
+    Y = Y.astype(np.float64)
+    if not np.isfinite(Y).all():
+        raise ValueError(f"soft labels hold NaN or infinity in row {np.argwhere(~np.isfinite(Y))[0, 0]}")
+    off = np.abs(Y.sum(1) - 1)
+    if (Y < 0).any() or (Y > 1).any() or off.max() > 1e-9:
+        worst = int(np.argmax(np.where((Y < 0).any(1) | (Y > 1).any(1), np.inf, off)))
+        raise ValueError(
+            f"each row of soft labels must lie in [0, 1] and sum to 1 (within 1e-9); row {worst} "
+            f"sums to {Y[worst].sum():.12g} with least entry {Y[worst].min():.3g}"
+        )
+    rows, top = np.arange(len(Y)), Y.argmax(1)
+    Y[rows, top] = 0.0
+    Y[rows, top] = 1.0 - Y.sum(1)
+    return Y
+
+
+class MixingRule(NamedTuple):
+    """Nodes of a measure on λ: λ and 1−λ, each to full relative accuracy, and weights (Σ = 1)."""
+
+    lam: np.ndarray
+    colam: np.ndarray
+    weight: np.ndarray
+
+
+def mixing_rule(law: LabelLaw, refine: int = 1) -> MixingRule:
+    """A converged quadrature over the continuous law of λ, for integrands with edge layers.
+
+    Integrands of this subject vary over log λ and log(1−λ), with layers of width 1/a at
+    both ends, so nodes are Gauss–Legendre panels in logit λ. `refine` multiplies the
+    number of panels: the change is the reported discretisation error.
+    """
+    if law.name == "onehot" or law.alpha is None:
+        return MixingRule(np.ones(1), np.zeros(1), np.ones(1))
+    lam, colam, weight = beta_rule(law.alpha, law.alpha, refine)
+    if law.name == "mixup":
+        return MixingRule(lam, colam, weight)
+    return MixingRule(*compress(*_cutmix_points(lam, colam, weight, refine), refine))
+
+
+def _cutmix_points(lam0, side2, weight, refine):
+    """Points of the CutMix law: 1−λ = (1−λ₀) v, v the share of the box inside the image.
+
+    Along one axis the box of side w keeps a share 1 with probability 1−w, else uniform
+    on [½, 1]. So v is 1 with probability (1−w)², has density 2 on [½, 1] with 2w(1−w),
+    and is a product of two such uniforms with w²: density 4 log 4v below ½, −4 log v above.
+    """
+    lost, step = graded_rule(2 * refine)  # nodes of 1−v on [0, ½], graded towards 0
+    low, low_step = np.polynomial.legendre.leggauss(24)
+    low = 0.375 + 0.125 * low
+    shares = np.concatenate([[1.0], 1 - lost, 1 - lost, low])
+    lost = np.concatenate([[0.0], lost, lost, 1 - low])
+    w = np.sqrt(side2)[:, None]
+    parts = [
+        (1 - w) ** 2,
+        2 * w * (1 - w) * (2 * step),
+        w**2 * (-4 * np.log1p(-lost[1 : 1 + len(step)]) * step),
+        w**2 * (0.125 * low_step * 4 * np.log(4 * low)),
+    ]
+    mass = weight[:, None] * np.concatenate([np.broadcast_to(p, (len(w), p.shape[1])) for p in parts], 1)
+    s = side2[:, None]
+    return (lam0[:, None] + s * lost).ravel(), (s * shares).ravel(), mass.ravel()
+
+
+def gauss_lam(law: LabelLaw, nodes: int) -> MixingRule:
+    """The N-point Gauss rule of the law of λ: exact for polynomials in λ of degree 2N−1.
+
+    Laws supported on fewer points (α → 0: two) give as many nodes as there are.
+    """
+    rule = mixing_rule(law)
+    lam, weight = gauss(rule.lam, rule.weight, nodes)
+    lam = np.clip(lam, 0.0, 1.0)
+    return MixingRule(lam, 1.0 - lam, weight)
+
+
+class Patterns(NamedTuple):
+    """Patterns of an exchangeable law: values (n x r), counts (n x r), weights (n), Σ weights = 1."""
+
+    values: np.ndarray
+    counts: np.ndarray
+    weights: np.ndarray
+
+
+def pattern_rule(law: LabelLaw, classes: int, refine: int = 1) -> Patterns:
+    """The law as weighted patterns, by converged quadrature.
+
+    Not exchangeable: the patterns of the law symmetrised over class permutations.
+    """
+    if law.labels is not None:
+        n, K = law.labels.shape
+        return Patterns(law.labels, np.ones((n, K)), np.full(n, 1.0 / n))
+    if law.name == "kway":
+        parts = [_kway_patterns(law, shape, classes, refine) for shape in _partitions(law.ways)]
+    else:
+        parts = _pair_patterns(law, classes, refine)
+    parts = [p for p in parts if len(p.weights) and p.weights.sum() > 0]
+    values, counts, weights = (np.concatenate(a) for a in zip(*parts))
+    return Patterns((1 - law.smoothing) * values + law.smoothing / classes, counts, weights)
+
+
+def _pair_patterns(law, K, refine):
+    share_same = {"all": 1 / K, "same": 1.0, "different": 0.0}[law.pairs]
+    same = Patterns(np.array([[1.0, 0.0, 0.0]]), np.array([[1.0, 0.0, K - 1]]), np.array([share_same]))
+    if law.pairs == "same":
+        return [same]
+    lam, colam, weight = mixing_rule(law, refine)
+    values = np.stack([lam, colam, 0 * lam], 1)
+    return [same, Patterns(values, np.tile([1.0, 1.0, K - 2], (len(lam), 1)), (1 - share_same) * weight)]
+
+
+def _partitions(total, largest=None):
+    """Integer partitions of `total`, parts in falling order."""
+    if total == 0:
+        yield ()
+        return
+    for part in range(min(total, largest or total), 0, -1):
+        yield from ((part, *rest) for rest in _partitions(total - part, part))
+
+
+def _kway_patterns(law, shape, K, refine):
+    """Patterns in which the drawn classes coincide with multiplicities `shape` (Σ shape = ways).
+
+    Weights of coinciding classes add up: Dirichlet(α n_1, …, α n_r), by stick breaking.
+    """
+    k, r = law.ways, len(shape)
+    ways_to_group = factorial(k)
+    for part in shape:
+        ways_to_group //= factorial(part)
+    for part in set(shape):
+        ways_to_group //= factorial(shape.count(part))
+    probability = ways_to_group * perm(K, r) / K**k
+    if r > 3:
+        values, weight = _dirichlet_points(law.alpha * np.array(shape, float))
+    else:
+        values, weight = _dirichlet_rule(law.alpha, shape, refine)
+    pad = np.zeros((len(weight), k - r))
+    values = np.concatenate([values, pad, np.zeros((len(weight), 1))], 1)
+    counts = np.tile([1.0] * r + [0.0] * (k - r) + [float(K - r)], (len(weight), 1))
+    return Patterns(values, counts, probability * weight)
+
+
+def _dirichlet_rule(alpha, shape, refine):
+    sticks = [beta_rule(alpha * n, alpha * sum(shape[l + 1 :]), refine) for l, n in enumerate(shape[:-1])]
+    return product_rule(sticks)
+
+
+def _dirichlet_points(parameters):
+    """Four classes or more: 2^14 quasi-random points (errors of about 1e-4, not a converged rule)."""
+    from scipy.stats import qmc  # slow to import, rarely needed
+
+    uniform = qmc.Sobol(len(parameters), seed=0).random_base2(14)
+    weights = gammaincinv(parameters, np.clip(uniform, 1e-12, 1 - 1e-12)) + 1e-300
+    return weights / weights.sum(1, keepdims=True), np.full(len(weights), 1 / len(weights))
+
+
+def second_moment(law: LabelLaw, classes: int) -> float:
+    """E‖y‖²; for mixup 1/K + ((K−1)/K)(α+1)/(2α+1)."""
+    p = pattern_rule(law, classes)
+    return float(np.sum(p.weights * np.sum(p.counts * p.values**2, 1)))
+
+
+def label_variance(law: LabelLaw, classes: int) -> float:
+    """(E‖y‖² − 1/K)/(K−1): the triviality threshold of λ_W λ_H; mixup: (α+1)/((2α+1)K)."""
+    p = pattern_rule(law, classes)
+    spread = np.sum(p.counts * (p.values - 1 / classes) ** 2, 1)
+    return float(np.sum(p.weights * spread) / (classes - 1))

@@ -1,0 +1,1 @@
+"""Numerical optima by autodiff. Knows nothing of `ufm.theory`."""

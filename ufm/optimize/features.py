@@ -1,0 +1,155 @@
+"""Optimal features for a given classifier, by blind numerical optimisation from zero."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ufm.etf import etf_basis
+from ufm.labels import normalise
+from ufm.optimize.coordinates import Isometric, Reduced, reduce_classifier
+from ufm.optimize.descent import Trace, descend, lbfgs, nesterov
+from ufm.optimize.newton import Iterate, newton
+from ufm.problem import Problem
+
+METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
+CHUNK_ENTRIES = 2**16  # logits in flight: 512 KiB in float64, so that a chunk stays in cache
+
+
+class Frame(NamedTuple):
+    """Coordinates of a classifier and the isometry from them to features: h = lift q, lift (d x r)."""
+
+    coordinates: Isometric | Reduced
+    lift: np.ndarray
+
+
+@dataclass(frozen=True)
+class FeatureSolution:
+    """Numerical optima for N labels.
+
+    H (N, d) features; logits (N, K); steps taken by the slowest chunk; converged: the
+    method's own opinion, which is no evidence: use `certify`. trace: the path, if recorded.
+    """
+
+    H: np.ndarray
+    logits: np.ndarray
+    steps: int
+    converged: bool
+    trace: Trace | None = None
+
+
+def frame(problem: Problem, dtype=np.float64) -> Frame:
+    """The classifier's row space in isometric coordinates: O(K) for the built-in ETF."""
+    if problem.classifier is None:
+        lift = etf_basis(problem.classes, problem.dim).T.astype(dtype)
+        return Frame(Isometric(jnp.asarray(np.sqrt(problem.gain), dtype)), lift)
+    return Frame(*reduce_classifier(problem.classifier, dtype))
+
+
+def coordinate_count(problem: Problem) -> int:
+    """Number r of coordinates of one feature."""
+    return problem.classes if problem.classifier is None else min(problem.classifier.shape)
+
+
+def minimise(
+    coordinates, Y: Float[Array, "K B"], r: int, problem: Problem, method: str, max_steps: int, transform=None
+) -> Iterate:
+    """One batch from the starting point q = 0 by the named method. Reals are traced: no recompilation."""
+    q = jnp.zeros((r, Y.shape[1]), Y.dtype)
+    lambda_h = jnp.asarray(problem.lambda_h, Y.dtype)
+    if method == "newton":
+        return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=problem.loss)
+    if method == "lbfgs":
+        return lbfgs(coordinates, q, Y, lambda_h, max_steps, loss_name=problem.loss)
+    if method == "gd":
+        transform = transform or _default_transform(problem)
+        return descend(
+            coordinates, q, Y, lambda_h, loss_name=problem.loss, transform=transform, steps=max_steps
+        )[0]
+    raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+
+
+def chunk_size(r: int) -> int:
+    """Features a chunk, so that memory depends neither on N nor on the number of pairs."""
+    return max(16, CHUNK_ENTRIES // r)
+
+
+def solve_features(
+    problem: Problem,
+    labels: Float[np.ndarray, "N K"],
+    *,
+    method: str = "newton",
+    max_steps: int | None = None,
+    dtype=np.float64,
+    transform=None,
+    record: bool = False,
+) -> FeatureSolution:
+    """Minimise f(h) = ℓ(W h, y) + (λ_H/2)‖h‖² for each of N soft labels, from h = 0.
+
+    method: "newton" (damped, batched), "lbfgs" (optax) or "gd" (`transform`, any optax
+    transformation; record=True keeps the path). Needs float64 unless dtype says otherwise.
+    """
+    Y = check_labels(problem, labels).astype(dtype)
+    require_dtype(dtype)
+    max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
+    where, r = frame(problem, dtype), coordinate_count(problem)
+    if record:
+        return _recorded(problem, where, Y, r, max_steps, transform)
+    width = min(chunk_size(r), len(Y))
+    parts = [
+        minimise(where.coordinates, pad(Y[n : n + width].T, width), r, problem, method, max_steps, transform)
+        for n in range(0, len(Y), width)
+    ]
+    q = np.concatenate([np.asarray(p.q) for p in parts], 1)[:, : len(Y)]
+    done = all(bool(p.done.all()) for p in parts)
+    return _solution(where, q, max(int(p.steps) for p in parts), done)
+
+
+def _solution(where, q, steps, done, trace=None) -> FeatureSolution:
+    logits = np.asarray(where.coordinates.logits(jnp.asarray(q))).T
+    return FeatureSolution((where.lift @ q).T, logits, steps, done, trace)
+
+
+def _recorded(problem, where, Y, r, steps, transform) -> FeatureSolution:
+    transform = transform or _default_transform(problem)
+    start, lambda_h = jnp.zeros((r, len(Y)), Y.dtype), jnp.asarray(problem.lambda_h, Y.dtype)
+    last, trace = descend(
+        where.coordinates,
+        start,
+        jnp.asarray(Y.T),
+        lambda_h,
+        loss_name=problem.loss,
+        transform=transform,
+        steps=steps,
+        record=True,
+    )
+    return _solution(where, np.asarray(last.q), steps, False, trace)
+
+
+def _default_transform(problem: Problem):
+    norm = np.sqrt(problem.gain) if problem.classifier is None else np.linalg.norm(problem.classifier, 2)
+    return nesterov(float(norm), problem.lambda_h, 0.5 if problem.loss == "cross-entropy" else 1.0)
+
+
+def pad(Y: np.ndarray, width: int) -> Array:
+    """Fill a last chunk up to `width` columns by repeating the last one: one compilation per shape."""
+    return jnp.asarray(np.pad(Y, ((0, 0), (0, width - Y.shape[1])), mode="edge"))
+
+
+def check_labels(problem: Problem, labels: np.ndarray) -> np.ndarray:
+    """Validated soft labels with the right number of classes."""
+    Y = normalise(labels)
+    if Y.shape[1] != problem.classes:
+        raise ValueError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
+    return Y
+
+
+def require_dtype(dtype) -> None:
+    """float64 needs JAX's x64 mode; importing ufm never switches it on."""
+    if np.dtype(dtype) == np.float64 and jnp.result_type(float) != jnp.float64:
+        raise RuntimeError(
+            "float64 results need jax.config.update('jax_enable_x64', True) before using ufm "
+            "(or pass dtype=np.float32)"
+        )

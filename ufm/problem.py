@@ -1,0 +1,120 @@
+"""The problem: an unconstrained features model as one immutable, validated value.
+
+    minimise over the features h_y   E_y[ ℓ(W h_y, y) + (λ_H/2) ‖h_y‖² ]  (+ (λ_W/2) ‖W‖_F²)
+
+with soft labels y drawn from a label law. Here W is given: the simplex ETF of row norm
+`multiplier`, or an explicit K x d `classifier`. Every sample with the same label y has the same
+optimal feature, so λ_H multiplies the feature of one label ("average" convention).
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite
+
+import numpy as np
+
+from ufm import etf
+from ufm.labels import LabelLaw, mixup
+
+LOSS_NAMES = ("cross-entropy", "squared-error")
+
+# An explicit W counts as a simplex ETF when it is one up to float64 rounding.
+ETF_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """K classes, features in R^d, classifier W, ridge λ_H, loss and label law.
+
+    Exactly one of `multiplier` (a simplex ETF with ‖w_k‖ = m ≥ 0) and `classifier` (any K x d
+    array) is given. `lambda_w` enters only the joint problem and the derived multiplier.
+    Raises ValueError, saying what was given and what is allowed.
+    """
+
+    classes: int
+    multiplier: float | None = None
+    lambda_h: float = 5e-4
+    lambda_w: float = 5e-4
+    dim: int | None = None
+    loss: str = "cross-entropy"
+    law: LabelLaw = field(default_factory=lambda: mixup(1.0))
+    classifier: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.classes < 2:
+            raise ValueError(f"classes must be at least 2, got {self.classes}")
+        if (self.multiplier is None) == (self.classifier is None):
+            raise ValueError("give exactly one of multiplier (a simplex ETF) and classifier (a K x d array)")
+        if self.loss not in LOSS_NAMES:
+            raise ValueError(f"loss must be one of {', '.join(LOSS_NAMES)}, got {self.loss!r}")
+        for name in ("lambda_w", "lambda_h", "multiplier"):
+            _check_penalty(name, getattr(self, name))
+        if self.lambda_h == 0:
+            raise ValueError(
+                "lambda_h = 0 leaves the features without a finite or without a unique optimum "
+                "(cross-entropy on one-hot labels drives them to infinity); give lambda_h > 0"
+            )
+        if self.law.labels is not None and self.law.labels.shape[1] != self.classes:
+            raise ValueError(f"soft labels have {self.law.labels.shape[1]} columns for {self.classes} classes")
+        if self.classifier is not None:
+            object.__setattr__(self, "classifier", _check_classifier(self.classifier, self.classes))
+        object.__setattr__(self, "dim", self._check_dim())
+
+    def _check_dim(self) -> int:
+        if self.classifier is not None:
+            given = self.classifier.shape[1]
+            if self.dim not in (None, given):
+                raise ValueError(f"dim = {self.dim} does not match the classifier's {given} columns")
+            return given
+        dim = self.classes if self.dim is None else self.dim
+        if dim < self.classes - 1:
+            raise ValueError(
+                f"a simplex ETF of {self.classes} classes needs dim >= {self.classes - 1}, got {dim}"
+            )
+        return dim
+
+    @property
+    def is_etf(self) -> bool:
+        """The classifier is a simplex ETF: by construction, or as given up to rounding."""
+        return self.etf_distance <= ETF_TOLERANCE
+
+    @cached_property
+    def etf_distance(self) -> float:
+        """Relative distance of an explicit classifier to the nearest simplex ETF; 0 for the built-in one."""
+        return 0.0 if self.classifier is None else etf.etf_distance(self.classifier)
+
+    @cached_property
+    def row_norm(self) -> float:
+        """m: the multiplier, or ‖W‖_F/√K of an explicit classifier."""
+        return self.multiplier if self.classifier is None else etf.etf_multiplier(self.classifier)
+
+    @property
+    def gain(self) -> float:
+        """g = m² K/(K−1), the nonzero eigenvalue of W Wᵀ when W is an ETF."""
+        return etf.gain(self.classes, self.row_norm)
+
+    @property
+    def sharpness(self) -> float:
+        """a = g/λ_H, the only parameter of the closed form besides K and the label."""
+        return self.gain / self.lambda_h
+
+    @cached_property
+    def W(self) -> np.ndarray:
+        """The classifier as a K x d float64 array."""
+        if self.classifier is not None:
+            return self.classifier
+        return etf.simplex_etf(self.classes, self.dim, self.multiplier)
+
+
+def _check_penalty(name: str, value: float | None) -> None:
+    if value is not None and not (isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be a finite number >= 0, got {value}")
+
+
+def _check_classifier(W: np.ndarray, classes: int) -> np.ndarray:
+    W = np.asarray(W)
+    if W.dtype.kind not in "fiu" or W.ndim != 2 or W.shape[0] != classes or W.shape[1] < 1:
+        raise ValueError(f"classifier must be a real {classes} x d array, got {W.dtype} of shape {W.shape}")
+    if not np.isfinite(W).all():
+        raise ValueError("classifier holds NaN or infinity")
+    return W.astype(np.float64)

@@ -1,0 +1,156 @@
+"""Labels of a batch with their closed forms, and what is shown of a feature: pairs, or any labels."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import softmax
+
+from ufm.cases import LabelCases, PairCases
+from ufm.problem import Problem
+from ufm.theory.features import label_optimum
+from ufm.theory.predict import two_hot_or_same
+
+
+class Side(NamedTuple):
+    """What is shown of one route's feature: coefficients on the classifier, probabilities, ‖h‖.
+
+    Two-hot labels: coef = (coef_i, coef_j), p = (p_i, p_j, p_other); NaN where there is none.
+    Other labels: K of each. Squared error: p is the fitted value z + 1/K.
+    """
+
+    coef: np.ndarray
+    p: np.ndarray
+    norm: float
+
+
+class Labels(NamedTuple):
+    """A batch: row of each feature, labels (K, B), closed-form logits (K, B) up to a constant."""
+
+    row: np.ndarray
+    Y: jax.Array
+    x: jax.Array
+    mass: np.ndarray  # Σ_k |x_k|, what the closed form's rounding is proportional to
+
+
+class PairSource:
+    """Two-hot labels: the closed form is a table over rows, five numbers each."""
+
+    def __init__(self, problem: Problem, cases: PairCases, dtype):
+        self.problem, self.cases, self.dtype = problem, cases, dtype
+        kinds = cases.kinds
+        lam = np.array([1.0 if kind == "same" else value for kind, value in kinds])
+        self.x_i, self.x_j, *self.p = _pair_table(problem, lam)
+        self.terms = 3
+
+    def take(self, n) -> Labels:
+        """The features numbered n."""
+        c = self.cases.take(n)
+        x_i, x_j = self.x_i[c.row], self.x_j[c.row]
+        lam = np.where(c.i == c.j, 1.0, c.lam)
+        Y = place(lam.astype(self.dtype), c.colam.astype(self.dtype), c.i, c.j, classes=self.problem.classes)
+        x = place(x_i, x_j, c.i, c.j, classes=self.problem.classes)
+        return Labels(c.row, Y, x, np.abs(x_i) + np.abs(x_j))
+
+    def classes_of(self, n) -> tuple[int, int]:
+        """The pair (i, j) of feature n."""
+        c = self.cases.take(np.array([n]))
+        return int(c.i[0]), int(c.j[0])
+
+    def theory(self, n, norm) -> list[Side]:
+        """The closed form's numbers for features n."""
+        c = self.cases.take(n)
+        gain, same = self.problem.gain or np.nan, c.i == c.j
+        pair = np.stack([self.x_i[c.row], self.x_j[c.row]], 1) / gain
+        p = np.stack([part[c.row] for part in self.p], 1)
+        return self._sides(pair, p, norm, same)
+
+    def numeric(self, n, coef, logits, norm) -> list[Side]:
+        """The same numbers of numerical features, from (B, K) coefficients and logits."""
+        c, rows = self.cases.take(n), np.arange(len(n))
+        K = self.problem.classes
+        others = (np.arange(K) != c.i[:, None]) & (np.arange(K) != c.j[:, None])
+        share = others / np.maximum(others.sum(1, keepdims=True), 1)
+        pair = np.stack([coef[rows, c.i], coef[rows, c.j]], 1) - (coef * share).sum(1, keepdims=True)
+        p = fitted(self.problem, logits)
+        p = np.stack([p[rows, c.i], p[rows, c.j], (p * share).sum(1)], 1)
+        return self._sides(pair, p, norm, c.i == c.j)
+
+    def _sides(self, pair, p, norm, same) -> list[Side]:
+        """Conventions: K = 2 leaves only coef_i − coef_j, same-class rows only coef_i; coef_j = 0."""
+        pair, p = pair.copy(), p.copy()
+        if self.problem.classes == 2:
+            pair[~same, 0] -= pair[~same, 1]
+            p[~same, 2] = np.nan
+        pair[same | (self.problem.classes == 2), 1] = 0.0
+        p[same, 1] = np.nan
+        return [Side(*parts) for parts in zip(pair, p, norm)]
+
+
+class LabelSource:
+    """Any soft labels: the closed form is solved for each."""
+
+    def __init__(self, problem: Problem, cases: LabelCases, dtype):
+        self.problem, self.cases, self.dtype = problem, cases, dtype
+        self.terms = problem.classes
+
+    def take(self, n) -> Labels:
+        """The features numbered n."""
+        labels = self.cases.labels[n]
+        x, _ = self._solve(labels)
+        return Labels(self.cases.row[n], jnp.asarray(labels.T, self.dtype), x.T, np.abs(np.asarray(x)).sum(1))
+
+    def classes_of(self, n) -> tuple[int, int]:
+        """No pair."""
+        return -1, -1
+
+    def theory(self, n, norm) -> list[Side]:
+        """The closed form's numbers for features n."""
+        x, p = (np.asarray(part) for part in self._solve(self.cases.labels[n]))
+        coef = (x - x.mean(1, keepdims=True)) / (self.problem.gain or np.nan)
+        return [Side(*parts) for parts in zip(coef, p, norm)]
+
+    def numeric(self, n, coef, logits, norm) -> list[Side]:
+        """The same numbers of numerical features."""
+        return [Side(*parts) for parts in zip(coef, fitted(self.problem, logits), norm)]
+
+    def _solve(self, labels):
+        if self.problem.gain == 0:
+            return jnp.zeros(labels.shape), jnp.full(labels.shape, 1 / self.problem.classes)
+        return _dense(labels, self.problem.sharpness, loss=self.problem.loss)
+
+
+def choose_source(problem: Problem, cases: PairCases | LabelCases, dtype):
+    """The table for pairs, the general solve otherwise."""
+    return (PairSource if isinstance(cases, PairCases) else LabelSource)(problem, cases, dtype)
+
+
+def fitted(problem: Problem, logits: np.ndarray) -> np.ndarray:
+    """Probabilities (cross-entropy) or fitted values z + 1/K (squared error) from (B, K) logits."""
+    return softmax(logits, 1) if problem.loss == "cross-entropy" else logits + 1 / problem.classes
+
+
+def _pair_table(problem: Problem, lam: np.ndarray):
+    if problem.gain == 0:
+        zero = np.zeros(len(lam))
+        return (zero, zero, *np.full((3, len(lam)), 1 / problem.classes))
+    table = _pairs(lam == 1.0, lam, problem.sharpness, classes=problem.classes, loss=problem.loss)
+    return [np.asarray(part) for part in table]
+
+
+_pairs = jax.jit(two_hot_or_same, static_argnames=("classes", "loss"))
+
+
+@partial(jax.jit, static_argnames="loss")
+def _dense(labels, a, *, loss):
+    best = label_optimum(labels, jnp.ones_like(labels), a, loss)
+    return best.x, best.p
+
+
+@partial(jax.jit, static_argnames="classes")
+def place(at_i, at_j, i, j, *, classes: int):
+    """(K, B) with at_i in row i, at_j in row j (unless i = j) and zero elsewhere."""
+    k = jnp.arange(classes)[:, None]
+    return jnp.where(k == i, at_i, jnp.where(k == j, at_j, jnp.zeros_like(at_i)))

@@ -1,0 +1,1 @@
+"""Closed forms. Knows nothing of `ufm.objective` and `ufm.optimize`."""

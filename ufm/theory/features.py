@@ -1,0 +1,164 @@
+"""Closed-form optimal features against a simplex ETF, for any soft label.
+
+Cross-entropy (generalises Fisher, Meng, Papyan, ICLR 2024, Thm 3.1; re-derived here).
+Stationarity is h = Wᵀ(y − p)/λ_H, so z = a (y − p) with a = g/λ_H. Measure logits from an
+imaginary class with label 0, of probability o/a:
+
+    x_k = z_k − z_o,    x_k + o (e^{x_k} − 1) = a y_k,    Σ_k x_k = K o,    p_k = o e^{x_k}/a.
+
+x_k is increasing in y_k and zero where y_k is; o is the one unknown (o = ω(t) in terms of the
+Wright omega function of the README) and nothing cancels, for any a. Then
+h = Σ_k (x_k/g) w_k; for a two-hot label this is coef_i w_i + coef_j w_j whatever K is.
+
+Squared error: z = (a/(1+a)) (y − 1/K), so x_k = (a/(1+a)) y_k: exactly affine in λ.
+
+A label is given as distinct `values` (..., r) repeated `counts` (..., r) times, Σ counts = K.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+# Relative rounding error of each coefficient, in units of machine epsilon (see `rounding`).
+ROUNDING_ULPS = 64.0
+
+
+class LabelOptimum(NamedTuple):
+    """The optimum for one label: x (..., r), p (..., r), and o = a p_o (...)."""
+
+    x: Float[Array, "*batch r"]
+    p: Float[Array, "*batch r"]
+    reference: Float[Array, "*batch"]
+
+
+def excess_logit(o, b):
+    """The root x ≥ 0 of x + o (e^x − 1) = b, for o > 0, b ≥ 0; elementwise.
+
+    Convex and increasing, started at an upper bound: Newton falls monotonically to the root.
+    The start exceeds it by at most min(w, log(1 + x/w)) < 3 with w = o e^x, so ten steps suffice.
+    """
+
+    def equation(x):
+        return x + o * jnp.expm1(x) - b
+
+    def solve(_, start):
+        def step(_, x):
+            return x - equation(x) / (1.0 + o * jnp.exp(x))
+
+        return jax.lax.fori_loop(0, 10, step, start)
+
+    start = jnp.minimum(b / (1.0 + o), jnp.log1p(b / o))
+    return jax.lax.custom_root(equation, start, solve, _solve_scalar)
+
+
+def _solve_scalar(linear, y):
+    """Solve the elementwise linear equation of an implicit derivative."""
+    return y / linear(jnp.ones_like(y))
+
+
+def reference_mass(b, counts):
+    """The root o of Σ_k counts_k x(o, b_k) = K o, b = a y with Σ counts · b = a > 0.
+
+    The gap is concave and decreasing in log o, and the start is an upper bound (Jensen), so
+    Newton in log o falls monotonically to the root.
+    """
+    K = jnp.sum(counts, -1)
+    a = jnp.sum(counts * b, -1)
+
+    def equation(log_o):
+        o = jnp.exp(log_o)
+        return jnp.sum(counts * excess_logit(o[..., None], b), -1) / (K * o) - 1.0
+
+    def newton_step(log_o):
+        o = jnp.exp(log_o)[..., None]
+        x = excess_logit(o, b)
+        gap = jnp.sum(counts * x, -1) - K * o[..., 0]
+        slope = -jnp.sum(counts * o * jnp.expm1(x) / (1.0 + o * jnp.exp(x)), -1) - K * o[..., 0]
+        return log_o - gap / slope
+
+    def solve(_, start):
+        def unfinished(state):
+            old, new, step = state
+            return (step < 60) & jnp.any(jnp.abs(new - old) > 1e-9)
+
+        def advance(state):
+            return state[1], newton_step(state[1]), state[2] + 1
+
+        # quadratic convergence: after a step below 1e-9 one more is exact to rounding
+        return newton_step(jax.lax.while_loop(unfinished, advance, (start + 1.0, start, 0))[1])
+
+    support = jnp.sum(jnp.where(b > 0, counts, 0.0), -1)
+    bound = (support / K) * jnp.maximum(1.0, jnp.log1p(a * K / support**2))
+    start = jnp.log(jnp.minimum(a / K, bound))
+    return jnp.exp(jax.lax.custom_root(equation, start, solve, _solve_scalar))
+
+
+def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimum:
+    """Optimal x, p and o for labels given as values and counts; a > 0. Batches over leading axes."""
+    values, counts = jnp.broadcast_arrays(values, counts)
+    K = jnp.sum(counts, -1, keepdims=True)
+    if loss == "squared-error":
+        x = a / (1.0 + a) * values
+        return LabelOptimum(x, x + (1.0 - a / (1.0 + a)) / K, jnp.sum(counts * x, -1) / K[..., 0])
+    b = a * values
+    o = reference_mass(b, counts)
+    x = excess_logit(o[..., None], b)
+    return LabelOptimum(x, o[..., None] * jnp.exp(x) / a, o)
+
+
+class TwoHotOptimum(NamedTuple):
+    """The optimum for y = λ e_i + (1−λ) e_j, i ≠ j: h = coef_i w_i + coef_j w_j.
+
+    x_i, x_j: log(p_i/p_o), log(p_j/p_o); gap: x_i − x_j, accurate also where it is small.
+    For squared error p is the fitted value z + 1/K rather than a probability.
+    """
+
+    x_i: Float[Array, "*batch"]
+    x_j: Float[Array, "*batch"]
+    gap: Float[Array, "*batch"]
+    p_i: Float[Array, "*batch"]
+    p_j: Float[Array, "*batch"]
+    p_other: Float[Array, "*batch"]
+
+
+def two_hot_optimum(lam, a, classes, loss: str = "cross-entropy") -> TwoHotOptimum:
+    """Optimum at mixing weight λ; the cost does not depend on K = classes.
+
+    λ = 1 is the same-class optimum, the r-Lambert root x_i (e^{x_i} + K − 1) = a K, with x_j = 0.
+    """
+    lam, classes = jnp.asarray(lam), jnp.asarray(classes, jnp.result_type(lam))
+    values = jnp.stack([lam, 1.0 - lam, jnp.zeros_like(lam)], -1)
+    counts = jnp.stack(jnp.broadcast_arrays(jnp.ones_like(lam), 1.0, classes - 2.0), -1)
+    best = label_optimum(values, counts, a, loss)
+    x_i, x_j = best.x[..., 0], best.x[..., 1]
+    gap = a / (1.0 + a) * (2.0 * lam - 1.0)
+    if loss == "cross-entropy":
+        gap = logit_gap(x_i, x_j, best.reference, lam, a, classes)
+    return TwoHotOptimum(x_i, x_j, gap, best.p[..., 0], best.p[..., 1], best.p[..., 2])
+
+
+def logit_gap(x_i, x_j, o, lam, a, classes):
+    """D = x_i − x_j without cancellation near λ = ½: the root of D + A tanh(D/2) = a(2λ−1).
+
+    A = a (p_i + p_j). Where |D| ≥ 1 the difference itself is accurate.
+    """
+    others = (classes - 2.0) * o
+    A = jnp.where(others < a / 2, a - others, o * (jnp.exp(x_i) + jnp.exp(x_j)))
+    target = a * (2.0 * lam - 1.0)
+    D = x_i - x_j
+    for _ in range(2):
+        t = jnp.tanh(D / 2)
+        D = D - (D + A * t - target) / (1.0 + A / 2 * (1.0 - t * t))
+    return jnp.where(jnp.abs(x_i - x_j) < 1.0, D, x_i - x_j)
+
+
+def rounding(terms, eps: float):
+    """Bound on the relative rounding error of each coefficient x_k/g, for `terms` distinct values.
+
+    Each x_k is a residual-polished root (≤ 4 ε relative), o comes from a sum of positive terms
+    whose log-derivative is at least one (≤ (terms + 8) ε), a and g are products of a few
+    doubles (≤ 6 ε), and no coefficient moves by more than twice the relative change of o or a.
+    """
+    return (ROUNDING_ULPS + 2.0 * terms) * eps

@@ -1,0 +1,87 @@
+"""The jointly optimal multiplier: the scalar equation of the free-classifier theorem.
+
+For an exchangeable law and d ≥ K−1 every global optimum of the joint problem over (W, h) has
+W Wᵀ = (m² K/(K−1)) Π with m² = a (K−1) λ_H/K, where (cross-entropy)
+
+    E‖y − p_a(y)‖² = (K−1) λ_W λ_H,
+
+the left side falling from E‖y‖² − 1/K at a = 0. For squared error with a free bias
+a = σ/√(λ_W λ_H) − 1, σ² = (E‖y‖² − 1/K)/(K−1). Both: W = 0 unless λ_W λ_H < σ².
+"""
+
+from math import sqrt
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import brentq
+
+from ufm.labels import LabelLaw, label_variance, pattern_rule
+from ufm.theory.features import label_optimum
+
+
+class Multiplier(NamedTuple):
+    """m, a = g/λ_H, and σ² = the value of λ_W λ_H at and above which the optimum is zero."""
+
+    value: float
+    sharpness: float
+    threshold: float
+
+
+@jax.jit
+def residual_moment(values, counts, weights, a):
+    """E‖y − p_a(y)‖² = E‖z‖²/a² over weighted patterns, z the optimal logits at sharpness a."""
+    best = label_optimum(values, counts, a)
+    z = best.x - best.reference[..., None]
+    return jnp.sum(weights * jnp.sum(counts * (z / a) ** 2, -1))
+
+
+def joint_multiplier(
+    law: LabelLaw, classes: int, lambda_w: float, lambda_h: float, loss: str = "cross-entropy", refine: int = 1
+) -> Multiplier:
+    """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: ValueError."""
+    require_float64()
+    product = lambda_w * lambda_h
+    if product == 0:
+        raise ValueError("lambda_w = 0 has no finite jointly optimal multiplier; give multiplier yourself")
+    threshold = label_variance(law, classes)
+    if product >= threshold:
+        return Multiplier(0.0, 0.0, threshold)
+    if loss == "squared-error":
+        a = (sqrt(threshold) - sqrt(product)) / sqrt(product)
+    else:
+        a = _solve_sharpness(law, classes, product, threshold, refine)
+    return Multiplier(sqrt(a * (classes - 1) * lambda_h / classes), a, threshold)
+
+
+def _solve_sharpness(law, classes, product, threshold, refine) -> float:
+    patterns = pattern_rule(law, classes, refine)
+    arrays = [jnp.asarray(part) for part in patterns]
+    target = np.log(product)
+
+    def gap(log_a):
+        return float(np.log(residual_moment(*arrays, np.exp(log_a)) / (classes - 1))) - target
+
+    low, high = _bracket(gap, np.log(classes * (1 - product / threshold)))
+    return float(np.exp(brentq(gap, low, high, xtol=1e-15, rtol=8.9e-16, maxiter=200)))
+
+
+def _bracket(gap, start: float) -> tuple[float, float]:
+    """An interval on which the decreasing function `gap` changes sign, found by growing steps."""
+    low = high = start
+    step = 1.0
+    while gap(low) < 0:
+        high, low, step = low, low - step, 2 * step
+    step = 1.0
+    while gap(high) > 0:
+        low, high, step = high, high + step, 2 * step
+    return low, high
+
+
+def require_float64() -> None:
+    """Raise RuntimeError unless JAX runs in x64 mode."""
+    if jnp.result_type(float) != jnp.float64:
+        raise RuntimeError(
+            "closed forms need float64: call jax.config.update('jax_enable_x64', True) before using ufm"
+        )

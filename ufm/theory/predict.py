@@ -1,0 +1,153 @@
+"""Closed-form features of a problem: from labels to predictions, with their own rounding bound."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ufm.labels import normalise
+from ufm.problem import Problem
+from ufm.theory.features import label_optimum, rounding, two_hot_optimum
+from ufm.theory.multiplier import require_float64
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Closed-form optima for N labels; h = Σ_k coef_k w_k.
+
+    H (N, d); coef (N, K), z/g, so that each row sums to zero; p (N, K) probabilities (squared
+    error: fitted values z + 1/K); rounding (N,): bound on ‖H − exact‖, from floating point and, for
+    a classifier given in floats, from its distance to an exact ETF.
+    d_a (N, d) = ∂h/∂a at fixed W; d_lam (N, d) = ∂h/∂λ for two-hot labels, else None.
+    """
+
+    H: Float[np.ndarray, "N d"]
+    coef: Float[np.ndarray, "N K"]
+    p: Float[np.ndarray, "N K"]
+    rounding: Float[np.ndarray, "N"]
+    d_a: Float[np.ndarray, "N d"]
+    d_lam: Float[np.ndarray, "N d"] | None = None
+
+
+def violated_assumption(problem: Problem) -> str | None:
+    """The hypothesis of the closed form that the problem breaks, or None."""
+    if not problem.is_etf:
+        return (
+            "the classifier is not a simplex ETF: relative distance "
+            f"{problem.etf_distance:.1e} from the nearest one"
+        )
+    return None
+
+
+def classifier_error(problem: Problem) -> float:
+    """Bound on the relative change of an optimum when W is replaced by the nearest exact ETF.
+
+    With δ = ‖W − W₀‖/√g and ‖WWᵀ − W₀W₀ᵀ‖ ≤ g(2δ + δ²): the residual y − p moves by at most
+    twice the Gram error relative to itself (strong monotonicity), the feature by δ more.
+    """
+    return 6.0 * problem.etf_distance
+
+
+def rounding_bound(problem: Problem, coefficient_mass, terms: int):
+    """Bound on ‖h computed − h exact‖ given Σ_k |x_k|/√g and the number of distinct values."""
+    return (rounding(terms, EPS) * 2.0 + classifier_error(problem)) * coefficient_mass
+
+
+def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Prediction:
+    """Closed-form optimal features for any soft labels against a simplex ETF.
+
+    Raises ValueError when the classifier is not a simplex ETF. Needs float64.
+    """
+    _require_hypotheses(problem)
+    Y = normalise(labels)
+    if Y.shape[1] != problem.classes:
+        raise ValueError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
+    if problem.gain == 0:
+        return _trivial(problem, len(Y))
+    z, p, dz = _solve_dense(Y, problem.sharpness, loss=problem.loss)
+    mass = np.abs(np.asarray(z)).sum(1) + np.abs(np.asarray(z).min(1)) * problem.classes
+    return _prediction(problem, z, p, dz, mass, problem.classes)
+
+
+def predict_pairs(problem: Problem, i, j, lam) -> Prediction:
+    """Closed-form features of y = λ e_i + (1−λ) e_j for N triples (i, j, λ), with ∂h/∂λ."""
+    _require_hypotheses(problem)
+    i, j, lam = np.broadcast_arrays(np.atleast_1d(i), j, np.asarray(lam, float))
+    if ((lam < 0) | (lam > 1)).any() or not np.isfinite(lam).all():
+        raise ValueError("lam must lie in [0, 1]")
+    if min(i.min(), j.min()) < 0 or max(i.max(), j.max()) >= problem.classes:
+        raise ValueError(f"classes i, j must lie in 0 … {problem.classes - 1}")
+    if problem.gain == 0:
+        return _trivial(problem, len(lam), two_hot=True)
+    same = (i == j)[:, None]
+    z, p, dz_da, dz_dlam = _solve_pairs(i, j, lam, problem.sharpness, problem.classes, problem.loss)
+    mass = 2 * np.abs(np.asarray(z)).max(1) + 2 * np.abs(np.asarray(z).min(1))
+    found = _prediction(problem, z, p, dz_da, mass, 3)
+    d_lam = np.where(same, 0.0, np.asarray(dz_dlam)) / problem.gain @ problem.W
+    return Prediction(found.H, found.coef, found.p, found.rounding, found.d_a, d_lam)
+
+
+def _require_hypotheses(problem):
+    require_float64()
+    broken = violated_assumption(problem)
+    if broken:
+        raise ValueError(f"no closed form: {broken}")
+
+
+def _prediction(problem, z, p, dz_da, mass, terms) -> Prediction:
+    z, g = np.asarray(z), problem.gain
+    bound = rounding_bound(problem, mass / np.sqrt(g), terms)
+    # at fixed W, ∂/∂a of h = Wᵀ z/g moves z alone
+    return Prediction(z / g @ problem.W, z / g, np.asarray(p), bound, np.asarray(dz_da) / g @ problem.W)
+
+
+def _trivial(problem, n, two_hot=False) -> Prediction:
+    """W = 0: the optimum is h = 0 whatever the label."""
+    zeros, uniform = np.zeros((n, problem.dim)), np.full((n, problem.classes), 1 / problem.classes)
+    return Prediction(zeros, 0 * uniform, uniform, np.zeros(n), zeros, zeros if two_hot else None)
+
+
+@partial(jax.jit, static_argnames="loss")
+def _solve_dense(Y, a, *, loss):
+    def logits(a):
+        best = label_optimum(Y, jnp.ones_like(Y), a, loss)
+        return best.x - jnp.mean(best.x, -1, keepdims=True), best.p
+
+    (z, p), (dz, _) = jax.jvp(logits, (a,), (1.0,))
+    return z, p, dz
+
+
+@partial(jax.jit, static_argnames=("classes", "loss"))
+def _solve_pairs(i, j, lam, a, classes, loss):
+    def logits(a, lam):
+        return spread_pairs(two_hot_or_same(i == j, lam, a, classes, loss), i, j, classes)
+
+    (z, p), (dz_da, _) = jax.jvp(lambda a: logits(a, lam), (a,), (1.0,))
+    dz_dlam = jax.jvp(lambda lam: logits(a, lam)[0], (lam,), (jnp.ones_like(lam),))[1]
+    return z, p, dz_da, dz_dlam
+
+
+def two_hot_or_same(same, lam, a, classes, loss):
+    """(x_i, x_j, p_i, p_j, p_other) of each label; a same-class label is (x, 0) whatever λ.
+
+    For K = 2 only x_i − x_j means anything: (gap/2, −gap/2) stays accurate near λ = ½.
+    """
+    best = two_hot_optimum(jnp.where(same, 1.0, lam), a, classes, loss)
+    x_i, x_j = best.x_i, best.x_j
+    if classes == 2:
+        x_i, x_j = jnp.where(same, best.gap, best.gap / 2), jnp.where(same, 0.0, -best.gap / 2)
+    return x_i, x_j, best.p_i, best.p_j, best.p_other
+
+
+def spread_pairs(optimum, i, j, classes):
+    """Logits z (N, K), summing to zero, and probabilities of two-hot labels from their five numbers."""
+    x_i, x_j, p_i, p_j, p_other = (part[:, None] for part in optimum)
+    k = jnp.arange(classes)
+    at_i, at_j = k == i[:, None], (k == j[:, None]) & (i != j)[:, None]
+    x = jnp.where(at_i, x_i, jnp.where(at_j, x_j, 0.0))
+    return x - jnp.mean(x, 1, keepdims=True), jnp.where(at_i, p_i, jnp.where(at_j, p_j, p_other))

@@ -1,0 +1,64 @@
+"""A verdict: what a claim, an error and a bound add up to. One rule for every command and table."""
+
+from typing import NamedTuple
+
+AGREES, PROVED, FAILS = "agrees", "proved", "fails"
+UNDECIDED, OUT_OF_HYPOTHESIS = "undecided", "out of hypothesis"
+
+# worst first: a summary carries the worst verdict of its rows
+ORDER = (FAILS, UNDECIDED, OUT_OF_HYPOTHESIS, AGREES, PROVED)
+EXIT_CODES = {FAILS: 1, UNDECIDED: 3}
+
+
+class Verdict(NamedTuple):
+    """One of five words and the reason for it."""
+
+    word: str
+    reason: str
+
+
+def judge(
+    error: float | None,
+    bound: float,
+    theory_bound: float,
+    tol: float,
+    *,
+    exceeds: bool,
+    violated: str | None = None,
+    enclosed: bool | None = None,
+    stalled: str | None = None,
+) -> Verdict:
+    """The verdict on "the closed form is the optimum", from an error and the bounds on both routes.
+
+    error: distance between the routes; bound: certified distance of the numerical optimum to
+    the truth; theory_bound: rounding bound of the closed form; all in the same unit as tol, each the
+    worst over the features of a row. exceeds: some feature's error exceeds its two bounds.
+    violated: an assumption that does not hold. enclosed: ball arithmetic confirmed optimum,
+    bounds and error (True), contradicted them (False) or was not asked for (None).
+    """
+    if violated is not None:
+        return Verdict(OUT_OF_HYPOTHESIS, violated)
+    if enclosed is False:
+        return Verdict(FAILS, "ball arithmetic contradicts a stated bound")
+    if exceeds or not error <= bound + theory_bound:
+        return Verdict(FAILS, f"error {error:.2e} exceeds both bounds together, {bound + theory_bound:.2e}")
+    if stalled is not None:
+        return Verdict(UNDECIDED, stalled)
+    if not bound <= tol:
+        return Verdict(UNDECIDED, f"certified bound {bound:.2e} exceeds --tol {tol:.0e}")
+    if not theory_bound <= tol:
+        return Verdict(UNDECIDED, f"rounding bound of the closed form {theory_bound:.2e} exceeds --tol {tol:.0e}")
+    if enclosed:
+        return Verdict(PROVED, "ball arithmetic encloses the optimum and confirms error and bounds")
+    return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= --tol {tol:.0e}")
+
+
+def worst(words) -> str:
+    """The worst of several verdict words; an empty collection is undecided."""
+    found = set(words)
+    return next((word for word in ORDER if word in found), UNDECIDED)
+
+
+def exit_code(word: str) -> int:
+    """1 if anything fails, 3 if anything is undecided, else 0."""
+    return EXIT_CODES.get(word, 0)
