@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm import verdict
 from ufm.cases import LabelCases, PairCases
 from ufm.optimize.features import METHODS, chunk_size, coordinate_count, require_dtype
 from ufm.problem import Problem
 from ufm.sources import Side, choose_source
 from ufm.spaces import choose_space
 from ufm.theory.predict import rounding_bound, violated_assumption
-from ufm.verdict import Verdict, judge
+from ufm.verdict import Verdict, judge, worst_verdict
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,13 @@ class Row(NamedTuple):
     """One (kind, λ): the worst error and bounds over its features, each divided by
     max(‖h‖, norm of the same-class optimum), or absolute when both vanish.
 
-    The sides are those of the worst feature, with classes i, j (−1 where the label is not
-    two-hot). error and theory are None where there is no closed form.
+    The sides are those of the worst feature, with its pair of classes (None where the label is
+    not two-hot). error and theory are None where there is no closed form.
     """
 
     kind: str
     lam: float | None
-    i: int
-    j: int
+    classes: tuple[int, int] | None
     numeric: Side
     theory: Side | None
     error: float | None
@@ -111,7 +109,7 @@ def check_features(
         steps=steps,
         worst_error=max(errors, default=None),
         worst_bound=max(row.bound for row in rows),
-        verdict=verdict.worst(row.verdict.word for row in rows),
+        verdict=worst_verdict(row.verdict.word for row in rows),
     )
 
 
@@ -185,25 +183,28 @@ class Comparison:
             numeric = self.source.numeric(n, coef, logits, norms)
             theory = self.source.theory(n, batch.norm)
             found += [
-                self._row(worst, start + k, numeric[k], theory[k], self._enclosed(n[k], batch, k))
-                for k in range(len(n))
+                self._row(worst, start + k, batch, k, numeric[k], theory[k]) for k in range(len(n))
             ]
         return found
 
-    def _enclosed(self, n: int, batch: Batch, k: int) -> bool | None:
+    def _confirm(self, n: int, batch: Batch, k: int):
         if not self.settings.rigorous or self.violated is not None:
             return None
         from ufm.rigour import confirm  # flint is loaded only when asked for
 
-        label = np.asarray(self.source.take(np.array([n])).Y[:, 0], float)
-        return confirm(self.problem, label, batch, k)
+        bounds = (batch.bound[k] * batch.unit[k], batch.theory_bound[k] * batch.unit[k])
+        candidates = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
+        return confirm(self.problem, self.source.label(n), *candidates, *bounds)
 
-    def _row(self, worst: _Worst, number: int, numeric: Side, theory: Side, enclosed) -> Row:
+    def _row(self, worst: _Worst, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
         kind, lam = self.cases.kinds[number]
-        closed = self.violated is None
+        closed, n = self.violated is None, worst.feature[number]
         error, bound, theory_bound = (
             float(part[number]) for part in (worst.error, worst.bound, worst.theory_bound)
         )
+        confirmed = self._confirm(n, batch, k)
+        if confirmed:
+            error = max(error, confirmed.error / batch.unit[k])
         found = judge(
             error,
             bound,
@@ -211,19 +212,17 @@ class Comparison:
             self.settings.tol,
             exceeds=bool(worst.excess[number] > 0),
             violated=self.violated,
-            enclosed=enclosed,
+            enclosed=confirmed and confirmed.holds,
             stalled="no step was taken" if self.settings.steps == 0 else None,
         )
-        i, j = self.source.classes_of(worst.feature[number])
         return Row(
-            kind,
-            lam,
-            i,
-            j,
-            numeric,
-            theory if closed else None,
-            error if closed else None,
-            bound,
-            theory_bound,
-            found,
+            kind=kind,
+            lam=lam,
+            classes=self.source.classes_of(n),
+            numeric=numeric,
+            theory=theory if closed else None,
+            error=error if closed else None,
+            bound=bound,
+            theory_bound=theory_bound,
+            verdict=found,
         )

@@ -8,7 +8,6 @@ permutations of each other.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from ufm.labels import LabelLaw, gauss_lam, normalise
@@ -103,24 +102,40 @@ def choose_cases(
     For two-hot laws each λ serves all ordered pairs. k-way and smoothed mixtures give one row
     for each of N drawn labels; label smoothing gives K labels in one row; user labels are all used.
     """
-    if sum(choice is not None for choice in (lam, samples, quadrature)) > 1:
-        raise ValueError("give only one of lam, samples and quadrature")
+    check_choice(law, lam, samples, quadrature)
     if law.labels is not None:
-        _refuse_choice(law, lam, samples, quadrature)
         return LabelCases("labels", law.labels, np.arange(len(law.labels)))
     if law.name in ("onehot", "smoothing"):
-        _refuse_choice(law, lam, samples, quadrature)
         return _one_class(law, classes)
-    if law.two_hot:
-        return PairCases(classes, choose_lam(law, lam, samples, quadrature, seed), law.pairs)
-    if lam is not None or quadrature is not None:
-        raise ValueError(f"{law.name} labels that are not two-hot are drawn: give samples, not lam or quadrature")
-    return LabelCases(law.name, draw_labels(law, classes, samples or 64, seed), np.arange(samples or 64))
+    samples = 64 if samples is None else samples
+    if not law.two_hot:
+        return LabelCases(law.name, draw_labels(law, classes, samples, seed), np.arange(samples))
+    if lam is None:
+        lam = draw_lam(law, samples, seed) if quadrature is None else gauss_lam(law, quadrature).lam
+    return PairCases(classes, np.unique(np.asarray(lam, float)), law.pairs)
 
 
-def _refuse_choice(law, lam, samples, quadrature):
-    if any(choice is not None for choice in (lam, samples, quadrature)):
-        raise ValueError(f"{law.name} labels have no mixing weight: lam, samples and quadrature do not apply")
+def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
+    """Raise ValueError for choices of λ that are impossible, exclude each other, or do not fit the law."""
+    given = [
+        name for name, v in (("lam", lam), ("samples", samples), ("quadrature", quadrature)) if v is not None
+    ]
+    if len(given) > 1:
+        raise ValueError(f"{given[0]} and {given[1]} exclude each other: give one of them")
+    if given and law.name in ("onehot", "smoothing", "labels"):
+        raise ValueError(f"{law.name} labels have no mixing weight, so {given[0]} does not apply")
+    if given and given != ["samples"] and not law.two_hot:
+        raise ValueError(
+            f"{law.name} labels{' with smoothing' if law.smoothing else ''} are drawn: "
+            f"give samples instead of {given[0]}"
+        )
+    for name, value in (("samples", samples), ("quadrature", quadrature)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if lam is not None:
+        lam = np.asarray(lam, float)
+        if lam.ndim != 1 or len(lam) == 0 or not ((lam >= 0) & (lam <= 1)).all():
+            raise ValueError(f"lam must be numbers in [0, 1], got {lam}")
 
 
 def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
@@ -130,29 +145,10 @@ def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
     return LabelCases("smoothing", normalise(labels), np.zeros(classes, int))
 
 
-def choose_lam(law: LabelLaw, lam, samples, quadrature, seed: int) -> np.ndarray:
-    """Distinct λ in rising order."""
-    if lam is not None:
-        lam = np.asarray(lam, float)
-        if lam.ndim != 1 or not len(lam) or not np.isfinite(lam).all() or (lam < 0).any() or (lam > 1).any():
-            raise ValueError(f"lam must be numbers in [0, 1], got {lam}")
-    elif quadrature is not None:
-        _check_count("quadrature", quadrature)
-        lam = gauss_lam(law, quadrature).lam
-    else:
-        samples = 64 if samples is None else samples
-        _check_count("samples", samples)
-        lam = draw_lam(law, samples, seed)
-    return np.unique(lam)
-
-
-def _check_count(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-
-
 def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     """N draws of λ from the continuous law (float64)."""
+    import jax  # drawing is the only thing here that needs it: bad input is found before
+
     weight_key, centre_key = jax.random.split(jax.random.key(seed))
     lam = np.asarray(jax.random.beta(weight_key, law.alpha, law.alpha, (samples,), np.float64))
     if law.name == "mixup":
@@ -165,7 +161,8 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
 
 def draw_labels(law: LabelLaw, classes: int, samples: int, seed: int) -> np.ndarray:
     """N soft labels drawn from the law: classes uniform, weights from the law, then smoothing."""
-    _check_count("samples", samples)
+    import jax
+
     weight_key, class_key = jax.random.split(jax.random.key(seed))
     if law.name == "kway":
         alpha = np.full(law.ways, law.alpha)

@@ -13,7 +13,7 @@ from math import isfinite
 
 import numpy as np
 
-from ufm import etf
+import ufm.etf as etf
 from ufm.labels import LabelLaw, mixup
 
 LOSS_NAMES = ("cross-entropy", "squared-error")

@@ -59,6 +59,12 @@ class PairSource:
         c = self.cases.take(np.array([n]))
         return int(c.i[0]), int(c.j[0])
 
+    def label(self, n) -> np.ndarray:
+        """The exact label of feature n, K doubles."""
+        c, y = self.cases.take(np.array([n])), np.zeros(self.problem.classes)
+        y[c.j], y[c.i] = c.colam, np.where(c.i == c.j, 1.0, c.lam)
+        return y
+
     def theory(self, n, norm) -> list[Side]:
         """The closed form's numbers for features n."""
         c = self.cases.take(n)
@@ -102,9 +108,13 @@ class LabelSource:
         x, _ = self._solve(labels)
         return Labels(self.cases.row[n], jnp.asarray(labels.T, self.dtype), x.T, np.abs(np.asarray(x)).sum(1))
 
-    def classes_of(self, n) -> tuple[int, int]:
+    def classes_of(self, n) -> None:
         """No pair."""
-        return -1, -1
+        return None
+
+    def label(self, n) -> np.ndarray:
+        """The exact label of feature n, K doubles."""
+        return self.cases.labels[n]
 
     def theory(self, n, norm) -> list[Side]:
         """The closed form's numbers for features n."""

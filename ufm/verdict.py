@@ -53,7 +53,7 @@ def judge(
     return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= --tol {tol:.0e}")
 
 
-def worst(words) -> str:
+def worst_verdict(words) -> str:
     """The worst of several verdict words; an empty collection is undecided."""
     found = set(words)
     return next((word for word in ORDER if word in found), UNDECIDED)

@@ -1,0 +1,114 @@
+"""From command-line values to a checked plan of work, without JAX: bad input is found first."""
+
+import difflib
+import math
+from pathlib import Path
+
+import numpy as np
+
+import ufm.labels as laws
+from ufm.cases import check_choice
+from ufm.problem import Problem
+
+LAWS = ("mixup", "cutmix", "kway", "smoothing", "onehot")
+
+
+def read_law(args) -> laws.LabelLaw:
+    """The label law named by --labels, --alpha, --pairs, --smoothing and --ways."""
+    name = args.labels
+    if name not in LAWS and not name.endswith(".npy"):
+        close = difflib.get_close_matches(name, LAWS, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"--labels must be one of {', '.join(LAWS)} or a PATH.npy, got {name!r}{hint}")
+    unused = {
+        "alpha": name in ("smoothing", "onehot") or name.endswith(".npy"),
+        "pairs": name not in ("mixup", "cutmix"),
+        "ways": name != "kway",
+        "smoothing": name.endswith(".npy") or name == "onehot",
+    }
+    for flag, forbidden in unused.items():
+        if forbidden and getattr(args, flag) is not None:
+            raise ValueError(f"--{flag} does not apply to --labels {name}")
+    return _build_law(args, name)
+
+
+def _build_law(args, name: str) -> laws.LabelLaw:
+    alpha = 1.0 if args.alpha is None else args.alpha
+    delta = args.smoothing or 0.0
+    if name in ("mixup", "cutmix"):
+        return getattr(laws, name)(alpha, args.pairs or "all", delta)
+    if name == "kway":
+        return laws.kway(alpha, 3 if args.ways is None else args.ways, delta)
+    if name == "smoothing":
+        return laws.smooth(0.1 if args.smoothing is None else args.smoothing)
+    return laws.onehot() if name == "onehot" else laws.soft(load_array("labels", name))
+
+
+def load_array(flag: str, path: str) -> np.ndarray:
+    """A npy file; pickles are never executed."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or "not a plain .npy array"
+        raise ValueError(f"--{flag} {path}: {reason}") from None
+
+
+def read_lam(text: str | None) -> np.ndarray | None:
+    """Comma-separated mixing weights."""
+    if text is None:
+        return None
+    try:
+        return np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        raise ValueError(f"--lam must be comma-separated numbers like 0.1,0.5, got {text!r}") from None
+
+
+def read_problem(args, law: laws.LabelLaw) -> Problem:
+    """The problem; an ETF whose multiplier is still to be derived gets 1 in its place."""
+    W = None if args.classifier == "etf" else _load_classifier(args)
+    if W is not None and args.multiplier is not None:
+        raise ValueError("--multiplier and --classifier PATH exclude each other: W fixes the multiplier")
+    if W is None and args.multiplier is None and args.lambda_w == 0:
+        raise ValueError("--lambda-w 0 leaves no finite optimal multiplier: give --multiplier")
+    return Problem(
+        classes=args.classes,
+        multiplier=(1.0 if args.multiplier is None else args.multiplier) if W is None else None,
+        lambda_h=args.lambda_h,
+        lambda_w=args.lambda_w,
+        dim=args.dim,
+        loss=args.loss,
+        law=law,
+        classifier=W,
+    )
+
+
+def _load_classifier(args) -> np.ndarray:
+    if not args.classifier.endswith(".npy"):
+        raise ValueError(f"--classifier must be etf or a PATH.npy, got {args.classifier!r}")
+    return load_array("classifier", args.classifier)
+
+
+def read_choice(args, law: laws.LabelLaw) -> dict:
+    """The choice of λ, as keyword arguments of `ufm.cases.choose_cases`."""
+    choice = {"lam": read_lam(args.lam), "samples": args.samples, "quadrature": args.quadrature}
+    check_choice(law, **choice)
+    return choice
+
+
+def check_numbers(args) -> None:
+    """Limits of the plain numbers."""
+    if args.max_steps is not None and args.max_steps < 0:
+        raise ValueError(f"--max-steps must be at least 0, got {args.max_steps}")
+    if args.tol is not None and not (math.isfinite(args.tol) and args.tol > 0):
+        raise ValueError(f"--tol must be a positive finite number, got {args.tol}")
+    if not 0 <= args.seed < 2**63:
+        raise ValueError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
+
+
+def read_outputs(args) -> dict[str, str]:
+    """Paths to write, by flag; '-' (JSON on standard output) is not among them."""
+    paths = {name: getattr(args, name) for name in ("json", "save", "plot") if getattr(args, name) is not None}
+    for name, suffixes in (("save", (".npz",)), ("plot", (".png", ".pdf", ".svg"))):
+        if name in paths and Path(paths[name]).suffix not in suffixes:
+            raise ValueError(f"--{name} must end in {' or '.join(suffixes)}, got {paths[name]!r}")
+    return {name: path for name, path in paths.items() if path != "-"}

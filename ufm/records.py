@@ -1,0 +1,140 @@
+"""What a run leaves behind: a JSON record and a file of features."""
+
+import json
+import math
+import platform
+from importlib.metadata import version
+
+import numpy as np
+
+from ufm.agreement import Report, Row, Settings
+from ufm.cases import PairCases
+from ufm.optimize.features import solve_features
+from ufm.problem import Problem
+from ufm.sources import Side
+
+SCHEMA = 1
+SAVE_LIMIT = 4 * 2**30  # bytes
+
+
+def feature_row(row: Row) -> dict:
+    """One row of `features` in the JSON record."""
+    two_hot = row.classes is not None
+    return {
+        "kind": row.kind,
+        "lam": row.lam,
+        "theory": _side(row.theory, two_hot),
+        "numeric": _side(row.numeric, two_hot),
+        "error": _number(row.error),
+        "bound": _number(row.bound),
+        "verdict": row.verdict.word,
+    }
+
+
+def _side(side: Side | None, two_hot: bool) -> dict | None:
+    if side is None:
+        return None
+    if not two_hot:
+        coef, p = ([_number(v) for v in part] for part in (side.coef, side.p))
+        return {"coef": coef, "p": p, "norm": _number(side.norm)}
+    names = ("coef_i", "coef_j", "p_i", "p_j", "p_other", "norm")
+    return dict(zip(names, map(_number, (*side.coef, *side.p, side.norm))))
+
+
+def _number(value) -> float | None:
+    """A JSON number, or null for what is absent or not finite."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def record(report: Report, derived: dict, settings: Settings, command: list[str], seed: int) -> dict:
+    """The documented JSON record of a run, schema 1."""
+    return {
+        "schema": SCHEMA,
+        "problem": _problem(report.problem, derived),
+        "features": [feature_row(row) for row in report.rows],
+        "summary": {
+            "count": report.count,
+            "worst_error": _number(report.worst_error),
+            "worst_bound": _number(report.worst_bound),
+            "verdict": report.verdict,
+        },
+        "provenance": _provenance(settings, command, seed),
+    }
+
+
+def _problem(problem: Problem, derived: dict) -> dict:
+    law = problem.law
+    return {
+        "classes": problem.classes,
+        "dim": problem.dim,
+        "multiplier": problem.row_norm,
+        "sharpness": problem.sharpness,
+        "lambda_w": problem.lambda_w,
+        "lambda_h": problem.lambda_h,
+        "loss": problem.loss,
+        "labels": law.name,
+        "alpha": law.alpha,
+        "pairs": law.pairs,
+        "smoothing": law.smoothing,
+        "ways": law.ways if law.name == "kway" else None,
+        "classifier": "etf" if problem.classifier is None else "explicit",
+        "etf_distance": _number(problem.etf_distance),
+        **derived,
+    }
+
+
+def _provenance(settings: Settings, command: list[str], seed: int) -> dict:
+    import jax
+
+    return {
+        "command": command,
+        "seed": seed,
+        "method": settings.method,
+        "max_steps": settings.steps,
+        "tol": settings.tol,
+        "rigorous": settings.rigorous,
+        "dtype": np.dtype(settings.dtype).name,
+        "device": jax.devices()[0].device_kind,
+        "platform": platform.machine(),
+        "versions": {name: version(name) for name in ("ufm", "jax", "jaxlib", "numpy", "scipy", "optax")}
+        | {"python": platform.python_version()},
+    }
+
+
+def saved_bytes(problem: Problem, cases) -> int:
+    """Size of the file that `save_features` would write."""
+    return 8 * (cases.count * (problem.dim + problem.classes + 3) + problem.classes * problem.dim)
+
+
+def save_features(target, problem: Problem, cases, settings: Settings) -> None:
+    """Write H (N, d), W (K, d), i, j, lam (N; −1 and NaN where a label is not two-hot), Y (N, K),
+    lambda_w, lambda_h as an npz: the numerical optima of every feature, in the order of the stream."""
+    n = np.arange(cases.count)
+    if isinstance(cases, PairCases):
+        c = cases.take(n)
+        i, j, lam = c.i, c.j, c.lam
+        Y = np.zeros((cases.count, problem.classes))
+        Y[n, j] = c.colam
+        Y[n, i] = np.where(i == j, 1.0, lam)
+    else:
+        i = j = np.full(cases.count, -1)
+        lam, Y = np.full(cases.count, np.nan), cases.labels
+    found = solve_features(
+        problem, Y, method=settings.method, max_steps=settings.max_steps, dtype=settings.dtype
+    )
+    np.savez(
+        target,
+        H=found.H,
+        W=problem.W,
+        i=i,
+        j=j,
+        lam=lam,
+        Y=Y,
+        lambda_w=problem.lambda_w,
+        lambda_h=problem.lambda_h,
+    )
+
+
+def dump_json(data: dict) -> str:
+    """Strict JSON text: no NaN, no infinity."""
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,24 @@
+"""How the commands start JAX: float64 on, compiled programs kept between runs."""
+
+import os
+from pathlib import Path
+
+
+def start_jax() -> None:
+    """Enable x64 and a persistent compilation cache under the user's cache directory.
+
+    `import ufm` never touches jax.config; only commands call this. The cache is skipped when
+    its directory cannot be made, and JAX_COMPILATION_CACHE_DIR takes precedence.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ufm" / "jax"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return
+        jax.config.update("jax_compilation_cache_dir", str(root))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

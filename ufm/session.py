@@ -1,0 +1,97 @@
+"""One run of the command `solve`, from checked input to table, record, features and picture."""
+
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from ufm.agreement import Report, Settings, check_features
+from ufm.cases import choose_cases
+from ufm.labels import label_variance
+from ufm.outputs import Outputs
+from ufm.printing import print_explanations, print_problem, print_rows, print_summary
+from ufm.problem import Problem
+from ufm.records import SAVE_LIMIT, dump_json, record, save_features, saved_bytes
+from ufm.runtime import start_jax
+from ufm.theory.multiplier import joint_multiplier
+from ufm.verdict import exit_code
+
+DEFAULT_TOL = {"float64": 1e-6, "float32": 1e-2}
+
+
+def solve(args, command: list[str], problem: Problem, choice: dict, outputs: Outputs) -> int:
+    """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written."""
+    began = time.perf_counter()
+    start_jax()
+    problem, source = derive_multiplier(problem, args.multiplier)
+    cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
+    if "save" in outputs.paths and saved_bytes(problem, cases) > SAVE_LIMIT:
+        size, limit = saved_bytes(problem, cases) / 2**30, SAVE_LIMIT / 2**30
+        raise ValueError(f"--save would write {size:.1f} GiB, over its limit of {limit:g} GiB")
+    settings = Settings(
+        method=args.method,
+        max_steps=args.max_steps,
+        tol=args.tol or DEFAULT_TOL[args.precision],
+        dtype=np.dtype(args.precision).type,
+        rigorous=args.rigorous,
+    )
+    derived = {"threshold": label_variance(problem.law, problem.classes), "multiplier_source": source}
+    to_stdout = args.json == "-"
+    console = plain_console(sys.stderr if to_stdout else sys.stdout)
+    print_problem(console, problem, derived)
+    report = _check_with_progress(problem, cases, settings)
+    if not to_stdout:
+        print_rows(console, report)
+        if args.explain:
+            print_explanations(console, report, settings)
+    with outputs:
+        _write(outputs, report, cases, settings, record(report, derived, settings, command, args.seed), to_stdout)
+    print_summary(console, report)
+    print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    return exit_code(report.verdict)
+
+
+def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, str]:
+    """The problem with its multiplier, and where that came from."""
+    if problem.classifier is not None:
+        return problem, "given classifier"
+    if given is not None:
+        return problem, "given multiplier"
+    best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
+    source = "jointly optimal multiplier"
+    if not problem.law.exchangeable:
+        source += " of the symmetrised labels"
+    return replace(problem, multiplier=best.value), source
+
+
+def plain_console(stream) -> Console:
+    """80 columns and no colour unless the stream is a terminal."""
+    return Console(file=stream, width=None if stream.isatty() else 80)
+
+
+def _check_with_progress(problem, cases, settings) -> Report:
+    """`check_features` with a progress bar on standard error when it takes more than one batch."""
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("features", total=cases.count)
+        return check_features(problem, cases, settings, lambda done, _: bar.update(task, completed=done))
+
+
+def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict, to_stdout: bool) -> None:
+    if "json" in outputs.paths:
+        with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
+            file.write(dump_json(data))
+    if "save" in outputs.paths:
+        with outputs.stage("save") as path:
+            save_features(path, report.problem, cases, settings)
+    if "plot" in outputs.paths:
+        from ufm.plot import draw_features  # matplotlib is loaded only when a picture is wanted
+
+        with outputs.stage("plot") as path:
+            draw_features(report.problem, cases, settings).savefig(path)
+    if to_stdout:
+        sys.stdout.write(dump_json(data))

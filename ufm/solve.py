@@ -1,0 +1,105 @@
+"""python -m ufm.solve: the mixup unconstrained features model, solved three independent ways.
+
+Only standard-library, numpy and CLI imports at the top: help and usage errors answer without JAX.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass
+class Arguments:
+    """Solve an unconstrained features model numerically, compare with the closed form, certify.
+
+    Exit code: 0 all rows agree (or lie outside the hypotheses), 1 some row fails, 3 some row is
+    undecided, 2 wrong usage.
+    """
+
+    classes: int = 10
+    """Number of classes K >= 2."""
+    alpha: float | None = None
+    """Mixing weights are Beta(alpha, alpha) or Dirichlet(alpha, ...); default 1."""
+    dim: int | None = None
+    """Feature dimension d >= K-1; default K."""
+    multiplier: float | None = None
+    """Row norm m of the ETF; default: the jointly optimal one for the label law."""
+    lambda_w: float = 5e-4
+    """Penalty lambda_W/2 |W|^2; enters the default multiplier and the threshold."""
+    lambda_h: float = 5e-4
+    """Penalty lambda_H/2 |h|^2 of each feature (average convention)."""
+    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
+    """Loss of logits W h against the soft label."""
+    labels: str = "mixup"
+    """Label law: mixup, cutmix, kway, smoothing, onehot, or PATH.npy (N x K soft labels)."""
+    smoothing: float | None = None
+    """Smoothing: labels (1-DELTA) y + DELTA/K; default 0.1 for --labels smoothing, else 0."""
+    ways: int | None = None
+    """Classes mixed by --labels kway; default 3."""
+    classifier: str = "etf"
+    """Classifier: etf (a simplex ETF), or PATH.npy (K x d)."""
+    pairs: Literal["all", "different", "same"] | None = None
+    """Which ordered class pairs to mix; default all."""
+    lam: str | None = None
+    """Mixing weights, comma-separated: 0.1,0.5,0.9."""
+    samples: int | None = None
+    """Number of mixing weights to draw, each used for all pairs; default 64."""
+    quadrature: int | None = None
+    """Number of Gauss nodes of the law of the mixing weight, instead of draws."""
+    seed: int = 0
+    """Seed of the draws."""
+    method: Literal["newton", "lbfgs", "gd"] = "newton"
+    """Numerical method, started from zero features."""
+    max_steps: int | None = None
+    """Step limit; 0 returns the start. Default: newton 200, lbfgs 500, gd 20000."""
+    tol: float | None = None
+    """Largest certified relative distance that counts as solved; default 1e-6 (float32: 1e-2)."""
+    precision: Literal["float64", "float32"] = "float64"
+    """Arithmetic of the numerical route."""
+    json: str | None = None
+    """Write the record as JSON to PATH, or to standard output with '-'."""
+    save: str | None = None
+    """Write features, classifier and labels to PATH.npz."""
+    plot: str | None = None
+    """Draw the features to PATH.png."""
+    rigorous: bool = False
+    """Enclose the optimum of every row in ball arithmetic (verdict: proved)."""
+    explain: bool = False
+    """Add one sentence to each verdict: what was compared, by which means."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    arguments = tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.solve")
+    try:
+        return run(arguments, argv)
+    except ValueError as error:
+        print(f"ufm.solve: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ufm.solve: interrupted, nothing was written", file=sys.stderr)
+        return 130
+
+
+def run(args: Arguments, argv: list[str]) -> int:
+    """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    import ufm.inputs as inputs
+    from ufm.outputs import Outputs
+
+    law = inputs.read_law(args)
+    inputs.check_numbers(args)
+    problem = inputs.read_problem(args, law)
+    choice = inputs.read_choice(args, law)
+    outputs = Outputs(inputs.read_outputs(args))
+
+    from ufm.session import solve  # from here on JAX is needed
+
+    return solve(args, ["python", "-m", "ufm.solve", *argv], problem, choice, outputs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
