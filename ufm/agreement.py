@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from ufm.cases import LabelCases, PairCases
@@ -148,12 +149,10 @@ class Comparison:
 
     def _same_class_norm(self) -> float:
         """‖h‖ of the same-class optimum: closed form, or the largest numerical one for any other W."""
-        onehot = PairCases(self.problem.classes, np.ones(1), "same")
-        source = choose_source(self.problem, onehot, self.settings.dtype)
         if self.violated is None:
-            return float(source.x_i[0] * self.problem.row_norm / (self.problem.gain or 1.0))
-        labels = source.take(np.arange(self.problem.classes))
-        H, _ = self.space.solve(labels.Y, self.settings.method, self.settings.steps)
+            return float(self.source.same_class_logit() * self.problem.row_norm / (self.problem.gain or 1.0))
+        onehot = jnp.eye(self.problem.classes, dtype=self.settings.dtype)
+        H, _ = self.space.solve(onehot, self.settings.method, self.settings.steps)
         return float(np.max(self.space.compare(H, H)[1]))
 
     def run(self, n) -> Batch:
@@ -182,9 +181,7 @@ class Comparison:
             norms = np.asarray(self.space.compare(batch.numeric, batch.numeric)[1])
             numeric = self.source.numeric(n, coef, logits, norms)
             theory = self.source.theory(n, batch.norm)
-            found += [
-                self._row(worst, start + k, batch, k, numeric[k], theory[k]) for k in range(len(n))
-            ]
+            found += [self._row(worst, start + k, batch, k, numeric[k], theory[k]) for k in range(len(n))]
         return found
 
     def _confirm(self, n: int, batch: Batch, k: int):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import betaincinv
 
 from ufm.labels import LabelLaw, gauss_lam, normalise
 
@@ -87,7 +88,6 @@ class LabelCases:
         return len(self.labels)
 
 
-
 def choose_cases(
     law: LabelLaw,
     classes: int,
@@ -146,11 +146,15 @@ def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
 
 
 def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
-    """N draws of λ from the continuous law (float64)."""
+    """N draws of λ from the continuous law, as quantiles of uniform draws (float64).
+
+    So the same seed couples the draws of every α.
+    """
     import jax  # drawing is the only thing here that needs it: bad input is found before
 
     weight_key, centre_key = jax.random.split(jax.random.key(seed))
-    lam = np.asarray(jax.random.beta(weight_key, law.alpha, law.alpha, (samples,), np.float64))
+    uniform = np.asarray(jax.random.uniform(weight_key, (samples,), np.float64))
+    lam = betaincinv(law.alpha, law.alpha, uniform)
     if law.name == "mixup":
         return lam
     side = np.sqrt(1 - lam)

@@ -165,7 +165,7 @@ def _sum_zero(v, largest):
 @partial(jax.jit, static_argnames=("loss_name",))
 def certify_features(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
     """Candidates H (N, d) with labels Y (N, K) against any explicit classifier W (K, d)."""
-    U, S, Vt = jnp.linalg.svd(W, full_matrices=False)
+    _, _, Vt = jnp.linalg.svd(W, full_matrices=False)
     one = partial(_certify_any, W=W, basis=Vt.T, lambda_h=lambda_h, loss=LOSSES[loss_name])
     return jax.vmap(one)(H, Y)
 
@@ -198,13 +198,14 @@ def _certify_any(h, y, *, W, basis, lambda_h, loss) -> Certificate:
     apart = jnp.where(largest, 0.0, rows + top) if loss.coupling else rows
     cheap = jnp.sqrt(1.0 / c + 1.0 / c_top) if loss.coupling else jnp.sqrt(1.0 / c)
     fit_error = jnp.sum(r_error * apart)
-    fit_error_q = jnp.sum(r_error * jnp.minimum(apart / jnp.sqrt(lambda_h), jnp.where(largest * loss.coupling, 0.0, cheap)))
+    worth = jnp.minimum(apart / jnp.sqrt(lambda_h), jnp.where(apart == 0, 0.0, cheap))
+    fit_error_q = jnp.sum(r_error * worth)
     step_norm = jnp.linalg.norm(step)
     sums = 8.0 * (K + d) * unit
     matvec = sums * (jnp.sum(jnp.abs(r) * rows) + lambda_h * h_norm)
     matvec_step = sums * (jnp.sum(c * rows) * jnp.max(rows) + lambda_h) * step_norm
     plain = jnp.linalg.norm(rho) + matvec + matvec_step
-    gradient_norm = jnp.linalg.norm(F)
+    norm = jnp.linalg.norm(F)
     local = _Local(
         newton_norm=step_norm,
         newton_q=jnp.sqrt(jnp.maximum(dot(step, hessian(step)), 0.0) + matvec_step * step_norm),
@@ -213,9 +214,9 @@ def _certify_any(h, y, *, W, basis, lambda_h, loss) -> Certificate:
         eta=eta,
         ratio=_range_ratio(W, c, loss, lambda_h),
         least=lambda_h,
-        everywhere=_everywhere(loss, gradient_norm + fit_error + matvec, h_norm * (1 + d * unit), K, lambda_h),
+        everywhere=_everywhere(loss, norm + fit_error + matvec, h_norm * (1 + d * unit), K, lambda_h),
     )
-    return Certificate(_combine(local, loss.concordance), gradient_norm)
+    return Certificate(_combine(local, loss.concordance), norm)
 
 
 def _dense_step(F, c, W, basis, coupling, lambda_h):

@@ -31,9 +31,7 @@ def etf_basis(classes: int, dim: int) -> Float[np.ndarray, "K d"]:
     return basis
 
 
-def simplex_etf(
-    classes: int, dim: int | None = None, multiplier: float = 1.0
-) -> Float[np.ndarray, "K d"]:
+def simplex_etf(classes: int, dim: int | None = None, multiplier: float = 1.0) -> Float[np.ndarray, "K d"]:
     """Simplex ETF W (K x d, float64) with W Wᵀ = (m² K/(K−1)) Π; d defaults to K."""
     return np.sqrt(gain(classes, multiplier)) * etf_basis(classes, classes if dim is None else dim)
 

@@ -107,7 +107,8 @@ def check_numbers(args) -> None:
 
 def read_outputs(args) -> dict[str, str]:
     """Paths to write, by flag; '-' (JSON on standard output) is not among them."""
-    paths = {name: getattr(args, name) for name in ("json", "save", "plot") if getattr(args, name) is not None}
+    paths = {"json": args.json, "save": args.save, "plot": args.plot}
+    paths = {name: path for name, path in paths.items() if path is not None}
     for name, suffixes in (("save", (".npz",)), ("plot", (".png", ".pdf", ".svg"))):
         if name in paths and Path(paths[name]).suffix not in suffixes:
             raise ValueError(f"--{name} must end in {' or '.join(suffixes)}, got {paths[name]!r}")

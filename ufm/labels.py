@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import gammaincinv
 
 from ufm.quadrature import beta_rule, compress, gauss, graded_rule, product_rule
 
@@ -247,7 +246,8 @@ def _dirichlet_rule(alpha, shape, refine):
 
 def _dirichlet_points(parameters):
     """Four classes or more: 2^14 quasi-random points (errors of about 1e-4, not a converged rule)."""
-    from scipy.stats import qmc  # slow to import, rarely needed
+    from scipy.special import gammaincinv  # slow to import, rarely needed
+    from scipy.stats import qmc
 
     uniform = qmc.Sobol(len(parameters), seed=0).random_base2(14)
     weights = gammaincinv(parameters, np.clip(uniform, 1e-12, 1 - 1e-12)) + 1e-300

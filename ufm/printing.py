@@ -9,16 +9,15 @@ from rich.table import Table
 
 from ufm.agreement import Report, Row, Settings
 from ufm.problem import Problem
+from ufm.verdict import ORDER
 
 MAX_ROWS = 11
 STYLES = {"fails": "bold red", "undecided": "yellow", "agrees": "green", "proved": "bold green"}
 
 
-def number(value, digits: int = 4) -> str:
-    """A short decimal; a dash for what is absent."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value:.{digits}g}"
+def small(value) -> str:
+    """Two digits in scientific notation."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.1e}"
 
 
 def fixed(value) -> str:
@@ -64,15 +63,28 @@ def _threshold(problem: Problem, derived: dict) -> str:
 
 
 def shown_rows(rows: list[Row]) -> list[Row]:
-    """At most MAX_ROWS rows: ends, an even spread, and the worst error or bound."""
+    """At most MAX_ROWS rows: two same-class ones (they do not depend on λ), the rest spread evenly.
+
+    The row with the worst error is among them, and so is one with the worst verdict.
+    """
     if len(rows) <= MAX_ROWS:
         return rows
-    worst = max(range(len(rows)), key=lambda n: (rows[n].error or 0, rows[n].bound))
-    spread = np.unique(np.linspace(0, len(rows) - 1, MAX_ROWS).round().astype(int))
-    if worst not in spread:
-        nearest = int(np.argmin(np.abs(spread[1:-1] - worst))) + 1
-        spread[nearest] = worst
-    return [rows[n] for n in sorted(spread)]
+    same = [n for n, row in enumerate(rows) if row.kind == "same"]
+    other = [n for n, row in enumerate(rows) if row.kind != "same"]
+    chosen = {
+        max(range(len(rows)), key=lambda n: (rows[n].error or 0, rows[n].bound)),
+        min(range(len(rows)), key=lambda n: ORDER.index(rows[n].verdict.word)),
+    }
+    few = 2 if other else MAX_ROWS - len(chosen)
+    chosen |= set(_spread(same, few)) if same else set()
+    chosen |= set(_spread(other, MAX_ROWS - len(chosen))) if other else set()
+    return [rows[n] for n in sorted(chosen)]
+
+
+def _spread(indices: list[int], count: int) -> list[int]:
+    """At most `count` of the indices, evenly spread, ends included."""
+    places = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
+    return [indices[n] for n in places]
 
 
 def print_rows(console: Console, report: Report) -> None:
@@ -94,7 +106,8 @@ def print_rows(console: Console, report: Report) -> None:
 def _add_row(table: Table, row: Row, two_hot: bool, index: int) -> None:
     label = f"{row.kind[:4]} {row.lam:.5g}" if two_hot else f"{row.kind} {index}"
     style = STYLES.get(row.verdict.word, "")
-    judged = (number(row.error, 2), number(row.bound, 2), f"[{style}]{row.verdict.word}[/]" if style else row.verdict.word)
+    word = f"[{style}]{row.verdict.word}[/]" if style else row.verdict.word
+    judged = (small(row.error), small(row.bound), word)
     first = judged if row.theory is None else ("", "", "")
     table.add_row(label, "num", *_cells(row.numeric, two_hot), *first)
     if row.theory is not None:
@@ -112,8 +125,8 @@ def print_summary(console: Console, report: Report) -> None:
     console.print()
     style = STYLES.get(report.verdict, "bold")
     console.print(
-        f"{report.count} features, worst error {number(report.worst_error, 3)}, "
-        f"worst bound {number(report.worst_bound, 3)}: [{style}]{report.verdict}[/]",
+        f"{report.count} features, worst error {small(report.worst_error)}, "
+        f"worst bound {small(report.worst_bound)}: [{style}]{report.verdict}[/]",
         highlight=False,
     )
     if report.verdict not in ("agrees", "proved"):
@@ -122,32 +135,39 @@ def print_summary(console: Console, report: Report) -> None:
 
 
 def print_explanations(console: Console, report: Report, settings: Settings) -> None:
-    """One sentence for each verdict shown."""
+    """What was compared, then one sentence for each verdict shown."""
     console.print()
+    common = f"All rows: {compared(report.problem, settings)} Lengths are divided by max(|h|, |h_same|)."
+    console.print(textwrap.fill(common, 79, subsequent_indent="  "), highlight=False, markup=False)
     for index, row in enumerate(shown_rows(report.rows)):
-        text = f"{_where(row, index)}: {row.verdict.word}. {explain(row, report.problem, settings)}"
+        where = f"{row.kind} λ = {row.lam:.5g}" if row.classes is not None else f"{row.kind} {index}"
+        text = f"{where}: {row.verdict.word}: {explain(row)}"
         console.print(textwrap.fill(text, 79, subsequent_indent="  "), highlight=False, markup=False)
 
 
-def _where(row: Row, index: int) -> str:
-    return f"{row.kind} λ = {row.lam:.5g}" if row.classes is not None else f"{row.kind} {index}"
-
-
-def explain(row: Row, problem: Problem, settings: Settings) -> str:
-    """What was compared, by which independent means, under which hypotheses."""
-    means = f"the {settings.method} optimum of the autodiff objective ({np.dtype(settings.dtype).name})"
-    unit = "the larger of its norm and the same-class norm"
-    certificate = f"its certified distance to the true optimum is at most {row.bound:.1e} of {unit}"
-    if row.theory is None:
-        return f"Only {means} is given, and {certificate}; there is no closed form: {row.verdict.reason}."
+def compared(problem: Problem, settings: Settings) -> str:
+    """The independent means and the hypotheses, one sentence each."""
     closed = {
-        "cross-entropy": "the closed form through log(p_k/p_o) (a Lambert-W-type root)",
-        "squared-error": "the closed form, affine in the label,",
+        "cross-entropy": "through log(p_k/p_o), a root of Lambert-W type",
+        "squared-error": "affine in the label",
     }[problem.loss]
-    balls = ", and ball arithmetic at 30 digits confirmed both" if row.verdict.word == "proved" else ""
-    hypotheses = f"W a simplex ETF, lambda_H = {problem.lambda_h:g} > 0, label in the simplex"
-    reason = f" ({row.verdict.reason})" if row.verdict.word in ("fails", "undecided") else ""
     return (
-        f"Compared {means} with {closed} over every feature of this row: they differ by at most "
-        f"{row.error:.1e} of {unit}, {certificate}{balls}{reason}; hypotheses: {hypotheses}."
+        f"the numerical optimum ({settings.method} on the autodiff gradient from h = 0, "
+        f"{np.dtype(settings.dtype).name}) against the closed form ({closed}), which share only the "
+        f"frame W and the labels; the bound is a certificate of the numerical optimum alone. Hypotheses: "
+        f"W a simplex ETF, lambda_H = {problem.lambda_h:g} > 0, labels in the simplex."
     )
+
+
+def explain(row: Row) -> str:
+    """The sentence behind one verdict."""
+    bound = f"the numerical optimum is certified within {row.bound:.1e} of the true one"
+    if row.theory is None:
+        return f"no closed form is claimed, because {row.verdict.reason}; {bound}."
+    found = f"the two differ by at most {row.error:.1e} over all pairs, and {bound}"
+    return {
+        "proved": f"{found}; ball arithmetic at 30 digits confirmed both and the closed form.",
+        "agrees": f"{found}.",
+        "undecided": f"{found}, which does not decide it: {row.verdict.reason}.",
+        "fails": f"{found}, so the closed form is not the optimum here: {row.verdict.reason}.",
+    }[row.verdict.word]

@@ -54,8 +54,9 @@ class Problem:
                 "lambda_h = 0 leaves the features without a finite or without a unique optimum "
                 "(cross-entropy on one-hot labels drives them to infinity); give lambda_h > 0"
             )
-        if self.law.labels is not None and self.law.labels.shape[1] != self.classes:
-            raise ValueError(f"soft labels have {self.law.labels.shape[1]} columns for {self.classes} classes")
+        columns = self.classes if self.law.labels is None else self.law.labels.shape[1]
+        if columns != self.classes:
+            raise ValueError(f"soft labels have {columns} columns for {self.classes} classes")
         if self.classifier is not None:
             object.__setattr__(self, "classifier", _check_classifier(self.classifier, self.classes))
         object.__setattr__(self, "dim", self._check_dim())

@@ -3,8 +3,9 @@
 from math import exp, log
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import log_expit
+
+from ufm.roots import bracketed_root
 
 NODES, PANEL = 16, 4.0  # Gauss–Legendre nodes a panel, widest panel in units of logit λ
 REACH = 80.0  # |logit λ| beyond which an integrand equals its value at the end (a ≤ 1e20)
@@ -56,7 +57,7 @@ def _cut(log_density, mode: float, sign: int) -> float:
     end = mode + sign * REACH
     if log_density(end) > -DROP:
         return end
-    return brentq(lambda t: log_density(t) + DROP, mode, end)
+    return bracketed_root(lambda t: log_density(t) + DROP, mode, end)
 
 
 def graded_rule(refine: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -100,9 +101,13 @@ def compress(lam, colam, weight, refine: int = 1):
     t = np.clip(t, -REACH, REACH)
     width = PANEL / (2 * refine)
     cell = np.floor(t / width)
-    rules = [gauss(t[cell == c], weight[cell == c], NODES) + (weight[cell == c].sum(),) for c in np.unique(cell)]
-    node = np.concatenate([r[0] for r in rules])
-    mass = np.concatenate([r[1] * r[2] for r in rules])
+    node, mass = [], []
+    for c in np.unique(cell):
+        here = cell == c
+        x, share = gauss(t[here], weight[here], NODES)
+        node.append(x)
+        mass.append(share * weight[here].sum())
+    node, mass = np.concatenate(node), np.concatenate(mass)
     return np.exp(log_expit(node)), np.exp(log_expit(-node)), mass / mass.sum()
 
 

@@ -47,8 +47,9 @@ def solve(args, command: list[str], problem: Problem, choice: dict, outputs: Out
         print_rows(console, report)
         if args.explain:
             print_explanations(console, report, settings)
+    data = record(report, derived, settings, command, args.seed)
     with outputs:
-        _write(outputs, report, cases, settings, record(report, derived, settings, command, args.seed), to_stdout)
+        _write(outputs, report, cases, settings, data, to_stdout)
     print_summary(console, report)
     print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return exit_code(report.verdict)
@@ -74,7 +75,8 @@ def plain_console(stream) -> Console:
 
 def _check_with_progress(problem, cases, settings) -> Report:
     """`check_features` with a progress bar on standard error when it takes more than one batch."""
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), *times)
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("features", total=cases.count)

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from ufm.cases import LabelCases, PairCases
 from ufm.problem import Problem
-from ufm.theory.features import label_optimum
+from ufm.theory.features import label_optimum, solve_patterns
 from ufm.theory.predict import two_hot_or_same
 
 
@@ -40,9 +40,9 @@ class PairSource:
 
     def __init__(self, problem: Problem, cases: PairCases, dtype):
         self.problem, self.cases, self.dtype = problem, cases, dtype
-        kinds = cases.kinds
-        lam = np.array([1.0 if kind == "same" else value for kind, value in kinds])
-        self.x_i, self.x_j, *self.p = _pair_table(problem, lam)
+        lam = [1.0 if kind == "same" else value for kind, value in cases.kinds]
+        # one more entry than there are rows: the same-class optimum, a unit of length
+        self.x_i, self.x_j, *self.p = _pair_table(problem, np.array([*lam, 1.0]))
         self.terms = 3
 
     def take(self, n) -> Labels:
@@ -53,6 +53,10 @@ class PairSource:
         Y = place(lam.astype(self.dtype), c.colam.astype(self.dtype), c.i, c.j, classes=self.problem.classes)
         x = place(x_i, x_j, c.i, c.j, classes=self.problem.classes)
         return Labels(c.row, Y, x, np.abs(x_i) + np.abs(x_j))
+
+    def same_class_logit(self) -> float:
+        """x with h = (x/g) w_c."""
+        return float(self.x_i[-1])
 
     def classes_of(self, n) -> tuple[int, int]:
         """The pair (i, j) of feature n."""
@@ -108,6 +112,10 @@ class LabelSource:
         x, _ = self._solve(labels)
         return Labels(self.cases.row[n], jnp.asarray(labels.T, self.dtype), x.T, np.abs(np.asarray(x)).sum(1))
 
+    def same_class_logit(self) -> float:
+        """x with h = (x/g) w_c."""
+        return float(_pair_table(self.problem, np.ones(1))[0][0])
+
     def classes_of(self, n) -> None:
         """No pair."""
         return None
@@ -143,11 +151,16 @@ def fitted(problem: Problem, logits: np.ndarray) -> np.ndarray:
 
 
 def _pair_table(problem: Problem, lam: np.ndarray):
+    """x_i, x_j, p_i, p_j, p_other at each λ; λ = 1 also serves same-class labels."""
+    K, zero = problem.classes, np.zeros(len(lam))
     if problem.gain == 0:
-        zero = np.zeros(len(lam))
-        return (zero, zero, *np.full((3, len(lam)), 1 / problem.classes))
-    table = _pairs(lam == 1.0, lam, problem.sharpness, classes=problem.classes, loss=problem.loss)
-    return [np.asarray(part) for part in table]
+        return zero, zero, *np.full((3, len(lam)), 1 / K)
+    a, loss = problem.sharpness, problem.loss
+    if K == 2:  # needs the difference x_i − x_j to full relative accuracy
+        return [np.asarray(part) for part in _pairs(lam == 1.0, lam, a, 2, loss=loss)]
+    values = np.stack([lam, 1.0 - lam, zero], 1)
+    best = solve_patterns(values, np.broadcast_to([1.0, 1.0, K - 2], values.shape), a, loss)
+    return best.x[:, 0], best.x[:, 1], *best.p.T
 
 
 _pairs = jax.jit(two_hot_or_same, static_argnames=("classes", "loss"))

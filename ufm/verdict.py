@@ -47,7 +47,7 @@ def judge(
     if not bound <= tol:
         return Verdict(UNDECIDED, f"certified bound {bound:.2e} exceeds --tol {tol:.0e}")
     if not theory_bound <= tol:
-        return Verdict(UNDECIDED, f"rounding bound of the closed form {theory_bound:.2e} exceeds --tol {tol:.0e}")
+        return Verdict(UNDECIDED, f"the closed form's rounding {theory_bound:.2e} exceeds --tol {tol:.0e}")
     if enclosed:
         return Verdict(PROVED, "ball arithmetic encloses the optimum and confirms error and bounds")
     return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= --tol {tol:.0e}")

@@ -10,7 +10,6 @@ from jaxtyping import Array, Float
 from ufm.etf import etf_basis
 from ufm.labels import normalise
 from ufm.optimize.coordinates import Isometric, Reduced, reduce_classifier
-from ufm.optimize.descent import Trace, descend, lbfgs, nesterov
 from ufm.optimize.newton import Iterate, newton
 from ufm.problem import Problem
 
@@ -37,7 +36,7 @@ class FeatureSolution:
     logits: np.ndarray
     steps: int
     converged: bool
-    trace: Trace | None = None
+    trace: tuple | None = None
 
 
 def frame(problem: Problem, dtype=np.float64) -> Frame:
@@ -61,6 +60,8 @@ def minimise(
     lambda_h = jnp.asarray(problem.lambda_h, Y.dtype)
     if method == "newton":
         return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=problem.loss)
+    from ufm.optimize.descent import descend, lbfgs  # loads optax, which Newton does without
+
     if method == "lbfgs":
         return lbfgs(coordinates, q, Y, lambda_h, max_steps, loss_name=problem.loss)
     if method == "gd":
@@ -113,6 +114,8 @@ def _solution(where, q, steps, done, trace=None) -> FeatureSolution:
 
 
 def _recorded(problem, where, Y, r, steps, transform) -> FeatureSolution:
+    from ufm.optimize.descent import descend
+
     transform = transform or _default_transform(problem)
     start, lambda_h = jnp.zeros((r, len(Y)), Y.dtype), jnp.asarray(problem.lambda_h, Y.dtype)
     last, trace = descend(
@@ -129,6 +132,8 @@ def _recorded(problem, where, Y, r, steps, transform) -> FeatureSolution:
 
 
 def _default_transform(problem: Problem):
+    from ufm.optimize.descent import nesterov
+
     norm = np.sqrt(problem.gain) if problem.classifier is None else np.linalg.norm(problem.classifier, 2)
     return nesterov(float(norm), problem.lambda_h, 0.5 if problem.loss == "cross-entropy" else 1.0)
 

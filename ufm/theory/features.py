@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 # Relative rounding error of each coefficient, in units of machine epsilon (see `rounding`).
@@ -79,15 +80,15 @@ def reference_mass(b, counts):
         return log_o - gap / slope
 
     def solve(_, start):
+        # quadratic convergence: one step after one below 1e-9 is exact to rounding
         def unfinished(state):
-            old, new, step = state
-            return (step < 60) & jnp.any(jnp.abs(new - old) > 1e-9)
+            older, old, _, steps = state
+            return (steps < 60) & jnp.any(jnp.abs(old - older) > 1e-9)
 
         def advance(state):
-            return state[1], newton_step(state[1]), state[2] + 1
+            return state[1], state[2], newton_step(state[2]), state[3] + 1
 
-        # quadratic convergence: after a step below 1e-9 one more is exact to rounding
-        return newton_step(jax.lax.while_loop(unfinished, advance, (start + 1.0, start, 0))[1])
+        return jax.lax.while_loop(unfinished, advance, (start + 2.0, start + 1.0, start, 0))[2]
 
     support = jnp.sum(jnp.where(b > 0, counts, 0.0), -1)
     bound = (support / K) * jnp.maximum(1.0, jnp.log1p(a * K / support**2))
@@ -106,6 +107,17 @@ def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimu
     o = reference_mass(b, counts)
     x = excess_logit(o[..., None], b)
     return LabelOptimum(x, o[..., None] * jnp.exp(x) / a, o)
+
+
+_label_optimum = jax.jit(label_optimum, static_argnames="loss")
+
+
+def solve_patterns(values, counts, a: float, loss: str = "cross-entropy") -> LabelOptimum:
+    """`label_optimum` of n patterns (n, r) as numpy arrays, padded so that sweeps compile once."""
+    n = len(values)
+    width = max(1024, 1 << (n - 1).bit_length())
+    values, counts = (np.pad(part, ((0, width - n), (0, 0)), mode="edge") for part in (values, counts))
+    return LabelOptimum(*(np.asarray(part)[:n] for part in _label_optimum(values, counts, a, loss=loss)))
 
 
 class TwoHotOptimum(NamedTuple):

@@ -9,16 +9,15 @@ the left side falling from E‖y‖² − 1/K at a = 0. For squared error with a
 a = σ/√(λ_W λ_H) − 1, σ² = (E‖y‖² − 1/K)/(K−1). Both: W = 0 unless λ_W λ_H < σ².
 """
 
-from math import sqrt
+from math import exp, log, sqrt
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import brentq
 
-from ufm.labels import LabelLaw, label_variance, pattern_rule
-from ufm.theory.features import label_optimum
+from ufm.labels import LabelLaw, Patterns, label_variance, pattern_rule
+from ufm.roots import bracketed_root
+from ufm.theory.features import solve_patterns
 
 
 class Multiplier(NamedTuple):
@@ -29,16 +28,20 @@ class Multiplier(NamedTuple):
     threshold: float
 
 
-@jax.jit
-def residual_moment(values, counts, weights, a):
+def residual_moment(patterns: Patterns, a: float) -> float:
     """E‖y − p_a(y)‖² = E‖z‖²/a² over weighted patterns, z the optimal logits at sharpness a."""
-    best = label_optimum(values, counts, a)
-    z = best.x - best.reference[..., None]
-    return jnp.sum(weights * jnp.sum(counts * (z / a) ** 2, -1))
+    best = solve_patterns(patterns.values, patterns.counts, a)
+    residual = (best.x - best.reference[:, None]) / a
+    return float(patterns.weights @ np.sum(patterns.counts * residual**2, 1))
 
 
 def joint_multiplier(
-    law: LabelLaw, classes: int, lambda_w: float, lambda_h: float, loss: str = "cross-entropy", refine: int = 1
+    law: LabelLaw,
+    classes: int,
+    lambda_w: float,
+    lambda_h: float,
+    loss: str = "cross-entropy",
+    refine: int = 1,
 ) -> Multiplier:
     """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: ValueError."""
     require_float64()
@@ -57,14 +60,12 @@ def joint_multiplier(
 
 def _solve_sharpness(law, classes, product, threshold, refine) -> float:
     patterns = pattern_rule(law, classes, refine)
-    arrays = [jnp.asarray(part) for part in patterns]
-    target = np.log(product)
 
     def gap(log_a):
-        return float(np.log(residual_moment(*arrays, np.exp(log_a)) / (classes - 1))) - target
+        return log(residual_moment(patterns, exp(log_a)) / (classes - 1)) - log(product)
 
-    low, high = _bracket(gap, np.log(classes * (1 - product / threshold)))
-    return float(np.exp(brentq(gap, low, high, xtol=1e-15, rtol=8.9e-16, maxiter=200)))
+    low, high = _bracket(gap, log(classes * (1 - product / threshold)))
+    return exp(bracketed_root(gap, low, high))
 
 
 def _bracket(gap, start: float) -> tuple[float, float]:
