@@ -153,7 +153,7 @@ class Comparison:
             return float(self.source.same_class_logit() * self.problem.row_norm / (self.problem.gain or 1.0))
         onehot = jnp.eye(self.problem.classes, dtype=self.settings.dtype)
         H, _ = self.space.solve(onehot, self.settings.method, self.settings.steps)
-        return float(np.max(self.space.compare(H, H)[1]))
+        return float(np.max(self.space.norms(np.asarray(H))))
 
     def run(self, n) -> Batch:
         """Solve, certify, predict and compare the features numbered n (at most `width` of them)."""
@@ -178,7 +178,7 @@ class Comparison:
             n = worst.feature[start : start + self.width]
             batch = self.run(n)
             coef, logits = self.space.coefficients(batch.numeric), self.space.logits(batch.numeric)
-            norms = np.asarray(self.space.compare(batch.numeric, batch.numeric)[1])
+            norms = self.space.norms(batch.numeric)
             numeric = self.source.numeric(n, coef, logits, norms)
             theory = self.source.theory(n, batch.norm)
             found += [self._row(worst, start + k, batch, k, numeric[k], theory[k]) for k in range(len(n))]

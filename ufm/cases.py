@@ -148,37 +148,33 @@ def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
 def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     """N draws of λ from the continuous law, as quantiles of uniform draws (float64).
 
-    So the same seed couples the draws of every α.
+    So the same seed couples the draws of every α. Drawn by numpy: a few numbers on the host
+    need no compiled program, and every process and device sees the same ones.
     """
-    import jax  # drawing is the only thing here that needs it: bad input is found before
-
-    weight_key, centre_key = jax.random.split(jax.random.key(seed))
-    uniform = np.asarray(jax.random.uniform(weight_key, (samples,), np.float64))
-    lam = betaincinv(law.alpha, law.alpha, uniform)
+    weight_seed, centre_seed = np.random.SeedSequence(seed).spawn(2)
+    lam = betaincinv(law.alpha, law.alpha, np.random.default_rng(weight_seed).random(samples))
     if law.name == "mixup":
         return lam
     side = np.sqrt(1 - lam)
-    centre = np.asarray(jax.random.uniform(centre_key, (2, samples), np.float64))
+    centre = np.random.default_rng(centre_seed).random((2, samples))
     clipped = np.minimum(centre + side / 2, 1) - np.maximum(centre - side / 2, 0)
     return 1 - clipped[0] * clipped[1]
 
 
 def draw_labels(law: LabelLaw, classes: int, samples: int, seed: int) -> np.ndarray:
     """N soft labels drawn from the law: classes uniform, weights from the law, then smoothing."""
-    import jax
-
-    weight_key, class_key = jax.random.split(jax.random.key(seed))
+    weight_seed, class_seed = np.random.SeedSequence(seed).spawn(2)
     if law.name == "kway":
-        alpha = np.full(law.ways, law.alpha)
-        weights = np.asarray(jax.random.dirichlet(weight_key, alpha, (samples,), np.float64))
+        weights = np.random.default_rng(weight_seed).dirichlet(np.full(law.ways, law.alpha), samples)
     else:
         lam = draw_lam(law, samples, seed)
         weights = np.stack([lam, 1 - lam], 1)
-    chosen = np.array(jax.random.randint(class_key, weights.shape, 0, classes))
+    rng = np.random.default_rng(class_seed)
+    chosen = rng.integers(0, classes, weights.shape)
     if law.pairs == "same":
         chosen[:, 1] = chosen[:, 0]
     if law.pairs == "different":
-        chosen[:, 1] = (chosen[:, 0] + 1 + chosen[:, 1] % (classes - 1)) % classes
+        chosen[:, 1] = (chosen[:, 0] + rng.integers(1, classes, samples)) % classes
     labels = np.zeros((samples, classes))
     np.add.at(labels, (np.arange(samples)[:, None], chosen), weights)
     return normalise((1 - law.smoothing) * labels + law.smoothing / classes)

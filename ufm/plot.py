@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.special import expit, logit
 
 from ufm.agreement import Settings
@@ -28,7 +29,7 @@ from ufm.theory.predict import predict_features, predict_pairs, violated_assumpt
 
 MAX_LAM = 41  # values of λ drawn
 MAX_LABELS = 200  # labels drawn when they are not pairs
-MAX_ENTRIES = 2000  # label entries in the scatter of y − p
+MAX_ENTRIES = 10  # of each label, the largest, in the scatter of y − p
 
 
 def _trimmed(name: str) -> Colormap:
@@ -38,6 +39,12 @@ def _trimmed(name: str) -> Colormap:
 
 SAME, DIFFERENT, OTHER = _trimmed("Reds"), _trimmed("Blues"), _trimmed("viridis_r")
 RED, BLUE, LIGHT_BLUE = SAME(0.75), DIFFERENT(0.85), DIFFERENT(0.35)
+LAW_NAMES = {
+    "cutmix": "CutMix",
+    "onehot": "one-hot labels",
+    "labels": "given labels",
+    "smoothing": "label smoothing",
+}
 CURVE = {"color": "0.35", "lw": 0.9, "zorder": 2}
 RING = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
 
@@ -129,7 +136,7 @@ def _spread(count: int, most: int) -> np.ndarray:
 def lam_grid(problem: Problem) -> np.ndarray:
     """A dense grid of [0, 1] that also resolves the edge layers of width 1/a: even in λ and in logit λ."""
     reach = min(36.0, log(1 + problem.sharpness) + 8)
-    return np.unique(np.concatenate([np.linspace(0, 1, 301), expit(np.linspace(-reach, reach, 401))]))
+    return np.unique(np.concatenate([np.linspace(0, 1, 201), expit(np.linspace(-reach, reach, 301))]))
 
 
 def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:
@@ -171,10 +178,10 @@ def pair_coefficients(problem: Problem, coef: Float[np.ndarray, "N K"]) -> Float
 
 
 def numeric_coefficients(problem: Problem, points: PairPoints) -> Float[np.ndarray, "N 2"]:
-    """`pair_coefficients` of numerical optima: z/g for an ETF, least-norm coefficients for any other W."""
+    """`pair_coefficients` of numerical optima, from z/g; any other W: (c_0, c_1) of least-norm h = Σ c_k w_k."""
     if problem.is_etf:
         return pair_coefficients(problem, points.logits / problem.gain)
-    return pair_coefficients(problem, np.linalg.lstsq(problem.W.T, points.H.T, rcond=None)[0].T)
+    return np.linalg.lstsq(problem.W.T, points.H.T, rcond=None)[0].T[:, :2]
 
 
 # words
@@ -196,7 +203,7 @@ def describe(problem: Problem) -> str:
 
 
 def _law(law: LabelLaw) -> str:
-    parts = [f"{law.ways}-way mixing" if law.name == "kway" else law.name]
+    parts = [f"{law.ways}-way mixing" if law.name == "kway" else LAW_NAMES.get(law.name, law.name)]
     if law.alpha is not None:
         parts.append(rf"$\alpha$ = {law.alpha:.4g}")
     if law.smoothing:
@@ -211,9 +218,7 @@ def _law(law: LabelLaw) -> str:
 
 def _draw_trivial(figure: Figure, problem: Problem) -> None:
     """W = 0: nothing to plot, so say what the optimum is, and why when the penalties alone decide it."""
-    text = "The optimum is zero.\n\n" + (
-        rf"$W = 0$, so every feature is $h = 0$ and every class gets $1/K$ = {1 / problem.classes:.4g}."
-    )
+    text = "The optimum is zero.\n\n$W = 0$, so every feature is $h = 0$ and all classes get the same score."
     product, threshold = problem.lambda_w * problem.lambda_h, label_variance(problem.law, problem.classes)
     if problem.law.exchangeable and product >= threshold:
         text += (
@@ -238,6 +243,12 @@ def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
     return a, colour_bars, b, c
 
 
+def _label(axes, title, x, y=""):
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+
+
 def _colour_bar(figure, axes, points, label):
     bar = figure.colorbar(points, cax=axes, orientation="horizontal")
     bar.set_label(label, fontsize=9)
@@ -246,173 +257,188 @@ def _colour_bar(figure, axes, points, label):
 
 
 def _draw_pairs(figure: Figure, problem: Problem, points: PairPoints) -> None:
-    kinds = [
-        ("different classes", DIFFERENT, points.i != points.j),
-        ("same class", SAME, points.i == points.j),
-    ]
-    kinds = [kind for kind in kinds if kind[2].any()]
+    """(a) the plane, (b) coefficients and (c) displacement of the pair 0, 1."""
+    same = points.i == points.j
+    kinds = [("different classes", DIFFERENT, ~same)] + [("same class", SAME, same)] * bool(same.any())
     a, bars, b, c = _panels(figure, len(kinds))
-    grid = lam_grid(problem)
-    _draw_plane(a, problem, points, grid)
+    grid, n = lam_grid(problem), min(problem.classes, 3)
+    closed = violated_assumption(problem) is None
+    pairs = [(i, j) for i in range(n) for j in range(n) if i < j or (n == 2 and i != j)]
+    theory = {pair: predict_pairs(problem, *pair, grid) for pair in pairs if closed}
+    _draw_plane(a, problem, points, grid, [curve.H for curve in theory.values()])
     for axes, (name, colours, mask) in zip(bars, kinds):
-        drawn = _scatter_pairs(a, problem, points.where(mask), colours, nested=name == "same class")
+        nested = name == "same class" and n == 3
+        drawn = _scatter_pairs(a, problem, points.where(mask), colours, nested)
         _colour_bar(figure, axes, drawn, rf"{name}: $|2\lambda - 1|$")
     mixed = points.where((points.i == 0) & (points.j == 1))
-    theory = None if violated_assumption(problem) else predict_pairs(problem, 0, 1, grid)
-    _draw_coefficients(b, problem, mixed, grid, theory)
-    _draw_across(c, problem, mixed, grid, theory)
+    _draw_coefficients(b, problem, mixed, grid, theory.get((0, 1)))
+    _draw_across(c, problem, mixed, grid, theory.get((0, 1)))
 
 
-def _place(problem, H, lam):
-    """Panel (a) coordinates; for K = 2 features lie on a line, and the height is λ."""
+def _place(problem, H, height):
+    """Panel (a) coordinates; for K = 2 features lie on a line, and the height is λ or the label's y_0."""
     xy = H @ class_plane(problem.W)
-    return xy if problem.classes > 2 else np.stack([xy[:, 0], np.broadcast_to(lam, len(xy))], 1)
+    return xy if problem.classes > 2 else np.stack([xy[:, 0], height], 1)
 
 
-def _draw_plane(axes, problem, points, grid):
+def _draw_plane(axes, problem, points, grid, curves):
+    """Closed-form curves, classifier rows, legend; the dots are `_scatter_pairs`."""
     n = min(problem.classes, 3)
-    if violated_assumption(problem) is None:
-        for i, j in [(i, j) for i in range(n) for j in range(n) if i < j or (n == 2 and i != j)]:
-            axes.plot(*_place(problem, predict_pairs(problem, i, j, grid).H, grid).T, **CURVE)
-        axes.plot([], [], **CURVE, label="closed form")
+    for number, curve in enumerate(curves):
+        axes.plot(*_place(problem, curve, grid).T, label="" if number else "closed form", **CURVE)
     axes.scatter([], [], color=BLUE, s=18, label="numerical optimum")
-    _draw_classifier(axes, problem, points.H)
-    _frame_plane(axes, n)
+    if (points.i == points.j).any():
+        text = "same class: one point\nfor every λ" + " (nested discs)" * (n == 3)
+        axes.scatter([], [], color=RED, s=60, label=text)
+    _draw_classifier(axes, problem, np.concatenate([points.H, *curves]))
+    _frame_plane(axes, n, r"mixing weight $\lambda$")
 
 
 def _draw_classifier(axes, problem, H):
     """Rows of W as arrows with class labels; to scale unless they would be too short or too long to read."""
     plane, n = class_plane(problem.W), min(problem.classes, 3)
-    tips, reach = problem.W[:n] @ plane, np.linalg.norm(H @ plane, axis=1).max()
-    longest = np.linalg.norm(tips, axis=1).max() or 1.0
-    scale = 1.0 if reach == 0 or 0.2 < longest / reach < 0.8 else 0.5 * reach / longest
-    base = np.array([0.0, 0.0 if n == 3 else -0.14])
+    tips, sizes = problem.W[:n] @ plane, np.linalg.norm(H @ plane, axis=1)
+    reach, longest = np.max(sizes, initial=0.0, where=np.isfinite(sizes)), np.linalg.norm(tips, axis=1).max()
+    scale = 1.0 if reach == 0 or longest == 0 or 0.2 < longest / reach < 0.8 else 0.5 * reach / longest
+    base, tips = np.array([0.0, 0.0 if n == 3 else -0.14]), scale * tips
     style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.6}
-    for k, tip in enumerate(scale * tips):
+    for tip in tips:
         axes.annotate("", base + tip, base, arrowprops=style | {"shrinkA": 0, "shrinkB": 0}, zorder=4)
-        out = tip / (np.linalg.norm(tip) or 1.0)
-        axes.text(
-            *(base + out * max(reach * 1.13, np.linalg.norm(tip))), f"class {k}", ha="center", va="center"
-        )
-    size = "" if scale == 1 else f" (length × {scale:.2g})"
+    size = "" if scale == 1 else f", length × {float(f'{scale:.2g}'):g}"
     axes.plot([], [], color="black", lw=1.6, marker=">", ms=4, label=f"classifier rows{size}")
-    axes.update_datalim(np.concatenate([1.2 * reach * tips / longest + base, scale * tips + base]))
+    _name_classes(axes, tips, base, 1.08 * max(reach, scale * longest))
 
 
-def _frame_plane(axes, n):
+def _name_classes(axes, tips, base, reach):
+    """Class labels beyond everything drawn, along the rows of W; pushed outwards where two coincide."""
+    placed = []
+    for k, tip in enumerate(tips):
+        out = tip / (np.linalg.norm(tip) or 1.0)
+        at = reach * out
+        while any(np.linalg.norm(at - other) < 0.05 * reach for other in placed):
+            at = at + 0.1 * reach * (out if out.any() else np.array([1.0, 0.0]))
+        placed.append(at)
+        side = "center" if len(tips) == 2 or abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
+        axes.text(*(base + at), f"class {k}", ha=side, va="bottom" if out[1] > 0.3 else "center")
+    axes.update_datalim(base + 1.12 * np.array(placed))
+
+
+def _frame_plane(axes, n, height):
+    """Scales, title and legend of panel (a); `height` is what K = 2 draws upwards."""
     axes.autoscale_view()
     if n == 2:
-        axes.set_ylabel(r"mixing weight $\lambda$", fontsize=9)
-        axes.set_xlabel("feature, along $w_0 - w_1$", fontsize=9)
+        _label(axes, "(a) features on the line of two classes", "feature, along $w_0 - w_1$", height)
+        axes.set_ylim(-0.24, 1.36)
+        axes.set_yticks(np.linspace(0, 1, 6))
     else:
         axes.set_aspect("equal", adjustable="datalim")
         axes.spines[:].set_visible(False)
-    axes.set_title(
-        "(a) features in the plane of three classes" if n == 3 else "(a) features on a line", fontsize=10
-    )
+        axes.tick_params(length=0, labelcolor="0.45", labelsize=8)
+        _label(axes, "(a) features in the plane of $w_0, w_1, w_2$ (centred)", "")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
 
 
 def _scatter_pairs(axes, problem, points, colours, nested):
     """Dots coloured by |2λ−1|; same-class features share one point, so they are drawn as nested discs."""
-    order = np.argsort(-points.purity, kind="stable")
-    points = points.where(order)
-    sizes = 18.0
-    if nested and problem.classes > 2:
+    points, sizes = points.where(np.argsort(-points.purity, kind="stable")), 18.0
+    if nested:
         rank = np.array([np.sum(points.i[:n] == points.i[n]) for n in range(len(points.i))])
         sizes = np.linspace(150, 2, rank.max() + 1)[rank]
-    xy = _place(problem, points.H, points.lam)
-    return axes.scatter(*xy.T, c=points.purity, cmap=colours, vmin=0, vmax=1, s=sizes, lw=0, zorder=3)
+    return _dots(axes, *_place(problem, points.H, points.lam).T, points, colours, sizes)
+
+
+def _dots(axes, x, y, points, colours=DIFFERENT, sizes=18.0):
+    return axes.scatter(x, y, c=points.purity, cmap=colours, vmin=0, vmax=1, s=sizes, lw=0, zorder=3)
 
 
 def _draw_coefficients(axes, problem, mixed, grid, theory):
-    """(b) coef_i and coef_j against λ, with the same-class level."""
+    """(b) coef_i and coef_j against λ, with the same-class level. K = 2: coef_j = 0 is left out."""
     numeric = numeric_coefficients(problem, mixed)
     styles = [("$c_0$", BLUE, "-", "o"), ("$c_1$", LIGHT_BLUE, "--", "s")]
-    for k, (name, colour, line, marker) in enumerate(styles[: 1 if problem.classes == 2 else 2]):
+    shown = 1 if problem.classes == 2 and problem.is_etf else 2
+    for k, (name, colour, line, marker) in enumerate(styles[:shown]):
         if theory is not None:
             axes.plot(grid, pair_coefficients(problem, theory.coef)[:, k], color=colour, ls=line, lw=1.2)
         axes.plot(mixed.lam, numeric[:, k], ls="", marker=marker, ms=3.8, color=colour, label=name)
     if theory is not None:
-        level = pair_coefficients(problem, predict_pairs(problem, 0, 0, [1.0]).coef)[0, 0]
-        _same_class_level(axes, level)
-    formula = "c_0 w_0 + c_1 w_1" if problem.classes > 2 else "c_0 w_0"
-    axes.set_title(rf"(b) coefficients, $h = {formula}$", fontsize=10)
-    axes.set_xlabel(r"mixing weight $\lambda$", fontsize=9)
+        _same_class_level(axes, pair_coefficients(problem, predict_pairs(problem, 0, 0, 1.0).coef)[0, 0])
+    formula = "c_0 w_0 + c_1 w_1" if shown == 2 else "c_0 w_0"
+    formula = formula if problem.is_etf else r"\Sigma_k\, c_k w_k$ of least norm$"
+    _label(axes, rf"(b) coefficients, $h = {formula}$", r"mixing weight $\lambda$")
     axes.legend(fontsize=8, frameon=False, loc="lower center", ncols=2)
 
 
 def _same_class_level(axes, level):
+    low = axes.get_ylim()[0]
+    axes.set_ylim(low, low + 1.14 * (level - low))
     axes.axhline(level, color=RED, lw=1, ls=":")
-    axes.annotate(
-        f"same class, every λ: {level:.4g}",
-        (0.5, level),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="center",
-        fontsize=8,
-        color=RED,
-    )
+    text = f"same class, every λ: {level:.4g}"
+    place = {"xycoords": axes.get_yaxis_transform(), "xytext": (0, 3), "textcoords": "offset points"}
+    axes.annotate(text, (0.5, level), ha="center", fontsize=8, color=RED, **place)
 
 
 def _draw_across(axes, problem, mixed, grid, theory):
     """(c) displacement across the channel against logit λ (squared error: against λ, a straight line)."""
     logistic = problem.loss == "cross-entropy"
+    if logistic:
+        mixed = mixed.where((mixed.lam > 0) & (mixed.lam < 1))
     horizontal = logit if logistic else np.asarray
-    shown = (mixed.lam > 0) & (mixed.lam < 1) if logistic else np.full(len(mixed.lam), True)
-    mixed = mixed.where(shown)
     if theory is not None:
-        axes.plot(horizontal(grid[1:-1]), across(problem, theory.H)[1:-1], label="closed form", **CURVE)
-    axes.scatter(
-        horizontal(mixed.lam),
-        across(problem, mixed.H),
-        c=mixed.purity,
-        cmap=DIFFERENT,
-        vmin=0,
-        vmax=1,
-        s=18,
-        lw=0,
-        zorder=3,
-    )
-    if theory is not None and logistic:
-        _draw_limit(axes, problem, mixed, theory)
-    axes.set_title("(c) displacement across the channel", fontsize=10)
-    axes.set_xlabel(r"$\mathrm{logit}\ \lambda$" if logistic else r"mixing weight $\lambda$", fontsize=9)
-    axes.set_ylabel(r"$h$ along $w_0 - w_1$", fontsize=9)
+        text = f"closed form, $a$ = {problem.sharpness:.4g}"
+        axes.plot(horizontal(grid[1:-1]), across(problem, theory.H)[1:-1], label=text, **CURVE)
+        if logistic:
+            _draw_limit(axes, problem, np.concatenate([theory.H, mixed.H]))
+    _dots(axes, horizontal(mixed.lam), across(problem, mixed.H), mixed)
+    x = r"$\mathrm{logit}\ \lambda$" if logistic else r"mixing weight $\lambda$"
+    _label(axes, "(c) displacement across the channel", x, "$h$ along $w_0 - w_1$")
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
 
 
-def _draw_limit(axes, problem, mixed, theory):
-    slope, top = limit_slope(problem), across(problem, theory.H).max()
-    reach = max(4.0, log(1 + problem.sharpness) + 2)
-    ends = np.array([-reach, reach])
-    label = r"$\lambda_H \to 0$:  slope $\sqrt{(K-1)/2K}\,/\,m$" + f" = {slope:.4g}"
+def _draw_limit(axes, problem, H):
+    """The line of λ_H → 0, in a frame that holds all of H and shows where a finite a leaves the line."""
+    seen, slope = np.abs(across(problem, H)), limit_slope(problem)
+    top = np.max(seen, initial=0.0, where=np.isfinite(seen))
+    ends = max(4.0, log(1 + problem.sharpness) + 2) * np.array([-1, 1])
+    label = "limit $\\lambda_H \\to 0$, slope\n" + rf"$\sqrt{{(K-1)/2K}}\,/\,m$ = {slope:.4g}"
     axes.plot(ends, slope * ends, color="#d95f02", ls="--", lw=1.3, label=label, zorder=2.5)
     axes.set_xlim(*ends)
-    axes.set_ylim(-1.15 * top, 1.5 * top)
+    axes.set_ylim(-1.15 * top, 1.4 * top)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
 
 
 def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
+    """(a) the plane, (b) y − p against y, (c) ‖h‖; dots numerical, rings closed form, one colour a label."""
     a, bars, b, c = _panels(figure, 1)
-    theory = None if violated_assumption(problem) else predict_features(problem, points.Y)
-    top = points.Y.max(1)
-    xy = _place(problem, points.H, top)
-    colours = {"c": top, "cmap": OTHER, "vmin": 1 / problem.classes, "vmax": 1, "s": 18, "lw": 0, "zorder": 3}
-    drawn = a.scatter(*xy.T, **colours)
-    _colour_bar(figure, bars[0], drawn, "largest label entry")
-    _draw_classifier(a, problem, points.H)
-    b.set_title("(b) confidence deficit, $y_k - p_k$", fontsize=10)
-    c.set_title(r"(c) feature norm, $\|h\|$", fontsize=10)
-    p, norm = fitted(problem, points.logits), np.linalg.norm(points.H, axis=1)
-    entries = _spread(points.Y.size, MAX_ENTRIES)
-    b.scatter(points.Y.ravel()[entries], (points.Y - p).ravel()[entries], color=BLUE, s=8, lw=0, zorder=3)
-    c.scatter(top, norm, **colours)
+    shade = {"cmap": OTHER, "vmin": 1 / problem.classes, "vmax": 1, "lw": 0, "zorder": 3}
+    top, routes = points.Y.max(1), [(points.H, fitted(problem, points.logits))]
+    if violated_assumption(problem) is None:
+        theory = predict_features(problem, points.Y)
+        routes.append((theory.H, theory.p))
+    order = np.argsort(-points.Y, axis=1)[:, :MAX_ENTRIES]
+    y = np.take_along_axis(points.Y, order, 1)
+    for number, (H, p) in enumerate(routes):
+        style = RING if number else shade | {"c": top}
+        residual = y - np.take_along_axis(p, order, 1)
+        a.scatter(*_place(problem, H, points.Y[:, 0]).T, s=50 if number else 18, **style)
+        c.scatter(top, np.linalg.norm(H, axis=1), s=50 if number else 18, **style)
+        style = RING if number else shade | {"c": np.repeat(top, y.shape[1])}
+        b.scatter(y.ravel(), residual.ravel(), s=34 if number else 12, **style)
     a.scatter([], [], color=OTHER(0.6), s=18, label="numerical optimum")
-    if theory is not None:
-        a.scatter(*_place(problem, theory.H, top).T, s=50, label="closed form", **RING)
-        b.scatter(points.Y.ravel()[entries], (points.Y - theory.p).ravel()[entries], s=30, **RING)
-        c.scatter(top, np.linalg.norm(theory.H, axis=1), s=50, **RING)
-    b.set_xlabel("label entry $y_k$", fontsize=9)
-    c.set_xlabel("largest label entry", fontsize=9)
-    _frame_plane(a, min(problem.classes, 3))
+    if len(routes) == 2:
+        a.scatter([], [], s=50, label="closed form", **RING)
+    _colour_bar(figure, bars[0], a.collections[0], "largest label entry")
+    _draw_classifier(a, problem, np.concatenate([H for H, _ in routes]))
+    _frame_plane(a, min(problem.classes, 3), "label entry $y_0$")
+    _note_hidden(a, problem, points.Y)
+    fit = "p_k" if problem.loss == "cross-entropy" else "(z_k + 1/K)"
+    _label(b, f"(b) residual, $y_k - {fit}$", "label entry $y_k$")
+    b.ticklabel_format(axis="y", scilimits=(-2, 4))
+    _label(c, r"(c) feature norm, $\|h\|$", "largest label entry")
+
+
+def _note_hidden(axes, problem, Y):
+    """Labels with equal entries on classes 0, 1, 2 all project to the centre: say how many."""
+    hidden = int(np.sum(np.ptp(Y[:, :3], axis=1) == 0)) if problem.classes > 3 and problem.is_etf else 0
+    if hidden:
+        text = f"{hidden} of {len(Y)} labels are equal on classes 0, 1, 2 and lie at the centre"
+        axes.set_xlabel(text, fontsize=8, color="0.35")

@@ -41,6 +41,10 @@ class EtfSpace:
         """Distances ‖h − h'‖, in float64, and norms ‖h‖ of the second argument."""
         return _distance(q, other)
 
+    def norms(self, q):
+        """Norms ‖h‖."""
+        return np.linalg.norm(q - np.mean(q, 0), axis=0)
+
     def coefficients(self, q):
         """(B, K) coefficients on the rows of W, each row summing to zero; NaN when W = 0."""
         q = np.asarray(q, np.float64)
@@ -80,6 +84,10 @@ class ExplicitSpace:
         """Distances ‖h − h'‖, in float64, and norms ‖h‖ of the second argument."""
         error = jnp.linalg.norm(H.astype(jnp.float64) - other, axis=0)
         return error, jnp.linalg.norm(other.astype(jnp.float64), axis=0)
+
+    def norms(self, H):
+        """Norms ‖h‖."""
+        return np.linalg.norm(H, axis=0)
 
     def coefficients(self, H):
         """(B, K) least-norm coefficients on the rows of W."""
