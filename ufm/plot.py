@@ -136,7 +136,8 @@ def _spread(count: int, most: int) -> np.ndarray:
 def lam_grid(problem: Problem) -> np.ndarray:
     """A dense grid of [0, 1] that also resolves the edge layers of width 1/a: even in λ and in logit λ."""
     reach = min(36.0, log(1 + problem.sharpness) + 8)
-    return np.unique(np.concatenate([np.linspace(0, 1, 201), expit(np.linspace(-reach, reach, 301))]))
+    # of one length, repeated values and all, so that the closed form compiles once for each K
+    return np.sort(np.concatenate([np.linspace(0, 1, 201), expit(np.linspace(-reach, reach, 301))]))
 
 
 def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:
@@ -178,7 +179,7 @@ def pair_coefficients(problem: Problem, coef: Float[np.ndarray, "N K"]) -> Float
 
 
 def numeric_coefficients(problem: Problem, points: PairPoints) -> Float[np.ndarray, "N 2"]:
-    """`pair_coefficients` of numerical optima, from z/g; any other W: (c_0, c_1) of least-norm h = Σ c_k w_k."""
+    """`pair_coefficients` of numerical optima, from z/g; any other W: least-norm c in h = Σ c_k w_k."""
     if problem.is_etf:
         return pair_coefficients(problem, points.logits / problem.gain)
     return np.linalg.lstsq(problem.W.T, points.H.T, rcond=None)[0].T[:, :2]
@@ -361,10 +362,10 @@ def _draw_coefficients(axes, problem, mixed, grid, theory):
             axes.plot(grid, pair_coefficients(problem, theory.coef)[:, k], color=colour, ls=line, lw=1.2)
         axes.plot(mixed.lam, numeric[:, k], ls="", marker=marker, ms=3.8, color=colour, label=name)
     if theory is not None:
-        _same_class_level(axes, pair_coefficients(problem, predict_pairs(problem, 0, 0, 1.0).coef)[0, 0])
-    formula = "c_0 w_0 + c_1 w_1" if shown == 2 else "c_0 w_0"
-    formula = formula if problem.is_etf else r"\Sigma_k\, c_k w_k$ of least norm$"
-    _label(axes, rf"(b) coefficients, $h = {formula}$", r"mixing weight $\lambda$")
+        _same_class_level(axes, pair_coefficients(problem, theory.coef)[-1, 0])  # at λ = 1
+    formula = "$h = c_0 w_0 + c_1 w_1$" if shown == 2 else "$h = c_0 w_0$"
+    formula = formula if problem.is_etf else r"$h = \Sigma_k\, c_k w_k$ of least norm"
+    _label(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$")
     axes.legend(fontsize=8, frameon=False, loc="lower center", ncols=2)
 
 
@@ -440,5 +441,5 @@ def _note_hidden(axes, problem, Y):
     """Labels with equal entries on classes 0, 1, 2 all project to the centre: say how many."""
     hidden = int(np.sum(np.ptp(Y[:, :3], axis=1) == 0)) if problem.classes > 3 and problem.is_etf else 0
     if hidden:
-        text = f"{hidden} of {len(Y)} labels are equal on classes 0, 1, 2 and lie at the centre"
+        text = f"at the centre: {hidden} of {len(Y)} labels, equal on classes 0, 1 and 2"
         axes.set_xlabel(text, fontsize=8, color="0.35")

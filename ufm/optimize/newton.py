@@ -26,11 +26,11 @@ class Iterate(NamedTuple):
     steps: Int[Array, ""]
 
 
-def objective_gradient(loss, coordinates, q, Y, lambda_h):
-    """∇_q of ℓ(z(q), y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff."""
+def objective_gradient(loss, coordinates, q, Y, lambda_h, shift=0.0):
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff."""
 
     def total(q):
-        fit = jax.vmap(loss.value, (1, 1))(coordinates.logits(q), Y)
+        fit = jax.vmap(loss.value, (1, 1))(coordinates.logits(q) + shift, Y)
         return jnp.sum(fit) + 0.5 * lambda_h * jnp.sum(q * q)
 
     return jax.grad(total)(q)
@@ -43,9 +43,10 @@ def damping(step_range, concordance: float):
 
 
 @partial(jax.jit, static_argnames=("loss_name",))
-def newton(coordinates, q, Y, lambda_h, max_steps, *, loss_name: str) -> Iterate:
+def newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str) -> Iterate:
     """Minimise over q from the given start; stops a feature when its next error is below rounding.
 
+    shift (K, 1): a bias added to the logits.
     Newton's error after a step of range β is about β²/2, so β² ≤ ε · range(z) ends the iteration.
     """
     loss = LOSSES[loss_name]
@@ -53,8 +54,8 @@ def newton(coordinates, q, Y, lambda_h, max_steps, *, loss_name: str) -> Iterate
     eps = jnp.finfo(q.dtype).eps
 
     def advance(state):
-        z = coordinates.logits(state.q)
-        gradient = objective_gradient(loss, coordinates, state.q, Y, lambda_h)
+        z = coordinates.logits(state.q) + shift
+        gradient = objective_gradient(loss, coordinates, state.q, Y, lambda_h, shift)
         step = coordinates.newton_step(gradient, curvature(z), loss.coupling, lambda_h)
         beta = jnp.ptp(coordinates.logits(step), axis=0)
         step = step * damping(beta, loss.concordance)

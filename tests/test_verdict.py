@@ -1,0 +1,115 @@
+"""The rule from errors and bounds to a word: every branch, and which branch wins where two apply."""
+
+import math
+
+import pytest
+
+from ufm.verdict import (
+    AGREES,
+    EXIT_CODES,
+    FAILS,
+    ORDER,
+    OUT_OF_HYPOTHESIS,
+    PROVED,
+    UNDECIDED,
+    exit_code,
+    judge,
+    worst_verdict,
+)
+
+GOOD = {"error": 1e-13, "bound": 1e-12, "theory_bound": 1e-14, "tol": 1e-6, "exceeds": False}
+
+
+def word(**changes):
+    return judge(**(GOOD | changes)).word
+
+
+def test_a_small_error_within_small_bounds_agrees():
+    found = judge(**GOOD)
+    assert found.word == AGREES
+    assert "1.00e-13" in found.reason and "1.00e-12" in found.reason
+
+
+def test_ball_arithmetic_turns_agrees_into_proved_or_fails():
+    assert word(enclosed=True) == PROVED
+    assert word(enclosed=None) == AGREES
+    assert word(enclosed=False) == FAILS
+
+
+@pytest.mark.parametrize("error", [1.02e-12, 1.0, math.inf, math.nan])
+def test_an_error_above_both_bounds_fails(error):
+    assert word(error=error) == FAILS
+
+
+def test_the_theory_bound_counts_towards_the_allowance():
+    """bound 1e-12 + theory bound 1e-14: the sum itself is still allowed."""
+    assert word(error=1.005e-12) == AGREES
+    assert word(error=1.005e-12, theory_bound=0.0) == FAILS
+
+
+def test_one_feature_that_exceeds_its_own_bounds_fails_the_row():
+    """The row's worst error and worst bound may belong to different features."""
+    assert word(exceeds=True) == FAILS
+
+
+@pytest.mark.parametrize("bound", [1.1e-6, math.inf, math.nan])
+def test_a_bound_above_the_tolerance_is_never_agreement(bound):
+    assert word(bound=bound) in ((FAILS,) if math.isnan(bound) else (UNDECIDED,))
+    assert word(bound=bound, enclosed=True) in ((FAILS,) if math.isnan(bound) else (UNDECIDED,))
+
+
+def test_the_tolerance_itself_is_allowed():
+    assert word(bound=1e-6) == AGREES
+    assert word(bound=math.nextafter(1e-6, 1)) == UNDECIDED
+    assert word(theory_bound=1e-6) == AGREES
+    assert word(theory_bound=math.nextafter(1e-6, 1)) == UNDECIDED
+
+
+def test_a_loose_theory_bound_is_undecided_too():
+    found = judge(**(GOOD | {"theory_bound": 1e-3}))
+    assert found.word == UNDECIDED and "closed form" in found.reason
+
+
+def test_a_stalled_solve_is_undecided_with_its_reason_even_at_zero_error():
+    found = judge(0.0, 0.0, 0.0, 1e-6, exceeds=False, stalled="no step was taken")
+    assert found == (UNDECIDED, "no step was taken")
+    assert word(stalled="no step was taken", enclosed=True) == UNDECIDED
+
+
+def test_a_wrong_formula_does_not_hide_behind_a_stalled_solve_or_a_loose_bound():
+    assert word(error=1.0, stalled="no step was taken") == FAILS
+    assert word(error=1.0, bound=0.1) == FAILS
+    assert word(error=0.05, bound=0.1) == UNDECIDED
+
+
+@pytest.mark.parametrize("change", [{}, {"error": 1.0}, {"bound": 1.0}, {"enclosed": False}, {"error": None}])
+def test_a_violated_assumption_is_named_before_anything_else(change):
+    found = judge(**(GOOD | change), violated="not a simplex ETF")
+    assert found == (OUT_OF_HYPOTHESIS, "not a simplex ETF")
+
+
+def test_the_worst_of_several():
+    assert worst_verdict([PROVED, AGREES]) == AGREES
+    assert worst_verdict([AGREES, OUT_OF_HYPOTHESIS]) == OUT_OF_HYPOTHESIS
+    assert worst_verdict([OUT_OF_HYPOTHESIS, UNDECIDED]) == UNDECIDED
+    assert worst_verdict([UNDECIDED, FAILS, PROVED]) == FAILS
+    assert worst_verdict(iter([PROVED])) == PROVED
+
+
+def test_nothing_compared_is_not_agreement():
+    assert worst_verdict([]) == UNDECIDED
+
+
+def test_the_order_holds_each_word_once():
+    assert sorted(ORDER) == sorted({FAILS, UNDECIDED, OUT_OF_HYPOTHESIS, AGREES, PROVED})
+
+
+def test_exit_codes():
+    assert {word: exit_code(word) for word in ORDER} == {
+        FAILS: 1,
+        UNDECIDED: 3,
+        OUT_OF_HYPOTHESIS: 0,
+        AGREES: 0,
+        PROVED: 0,
+    }
+    assert 2 not in EXIT_CODES.values()  # reserved for usage errors
