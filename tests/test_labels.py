@@ -12,7 +12,7 @@ from flint import acb, arb, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp
-from scipy.special import roots_jacobi, roots_legendre
+from scipy.special import eval_jacobi, roots_jacobi, roots_legendre
 
 from ufm.cases import LabelCases, PairCases, choose_cases, draw_lam
 from ufm.labels import (
@@ -56,18 +56,22 @@ def beta_moment(alpha, n):
 def test_moments_of_the_mixing_weight(alpha):
     rule = mixing_rule(mixup(alpha))
     for n in (0, 1, 2, 3, 10, 40):
-        assert average(rule, lambda lam, n=n: lam**n) == pytest.approx(beta_moment(alpha, n), rel=WEIGHT_ERROR)
+        assert average(rule, lambda lam, n=n: lam**n) == pytest.approx(
+            beta_moment(alpha, n), rel=WEIGHT_ERROR
+        )
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_nodes_are_a_symmetric_probability_measure_with_exact_complements(alpha):
     lam, colam, weight = mixing_rule(mixup(alpha))
     assert (weight > 0).all() and weight.sum() == pytest.approx(1, rel=1e3 * EPS)
-    assert (lam >= 0).all() and (colam >= 0).all()
+    assert (lam >= 0).all() and (colam >= 0).all() and (np.diff(lam) >= 0).all()
     np.testing.assert_allclose(lam + colam, 1, rtol=4 * EPS)
-    order, mirror = np.argsort(lam), np.argsort(colam)
-    np.testing.assert_allclose(lam[order], colam[mirror], rtol=1e-13)
-    np.testing.assert_allclose(weight[order], weight[mirror], rtol=2 * WEIGHT_ERROR)
+    # logits are mirrored to a few ulps of at most 80, so λ is to relative 1e-13
+    np.testing.assert_allclose(lam[::-1], colam, rtol=1e-13)
+    # α t and 2α log cosh-like terms cancel: the exponent's error is ε times the size of those terms
+    reach = np.ptp(np.log(lam[lam * colam > 0]) - np.log(colam[lam * colam > 0]))
+    np.testing.assert_allclose(weight[::-1], weight, rtol=2 * WEIGHT_ERROR + 8 * alpha * reach * EPS)
 
 
 def test_the_limit_of_small_alpha_is_a_fair_coin():
@@ -100,7 +104,9 @@ def ball_average(alpha, f):
             return g(lam, analytic) * (arb(alpha) * (lam * colam).log(analytic)).exp()
 
         ends = [-reach, -40.0, 0.0, 40.0, reach] if reach > 40 else [-reach, 0.0, reach]
-        parts = [acb.integral(integrand, u, v, rel_tol=1e-25, abs_tol=1e-35) for u, v in itertools.pairwise(ends)]
+        parts = [
+            acb.integral(integrand, u, v, rel_tol=1e-25, abs_tol=1e-35) for u, v in itertools.pairwise(ends)
+        ]
         return sum(part.real for part in parts) + tail
 
     with ctx.workprec(160):
@@ -120,14 +126,14 @@ LAYERS = {
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 3.5])
 @pytest.mark.parametrize("c", [1.0, 1e4, 1e12])
 def test_edge_layers_against_ball_arithmetic(alpha, c, name):
-    """Layers of width 1/c at λ = 0; the rule's own change under refinement is added to its rounding."""
+    """Layers of width 1/c at λ = 0. Allowed: rounding, and the two tails that are cut at density e^−42."""
     floats, balls = LAYERS[name]
     truth = ball_average(alpha, balls(c))
     coarse, fine = (average(mixing_rule(mixup(alpha), n), floats(c)) for n in (1, 2))
-    slack = abs(coarse - fine) + WEIGHT_ERROR * fine
+    slack = WEIGHT_ERROR * fine + 2 * np.exp(-42) * max(floats(c)(0.0), floats(c)(1.0))
     assert truth.rad() < 1e-3 * slack, "the reference must be sharper than what it checks"
     assert abs(arb(fine) - truth) < slack
-    assert abs(coarse - fine) < WEIGHT_ERROR * fine, "the default rule has converged"
+    assert abs(arb(coarse) - truth) < slack, "the default rule has converged"
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
@@ -152,26 +158,42 @@ def test_unequal_beta_rules(a, b):
 # --- the Gauss rule ---------------------------------------------------------------------------------------
 
 
+def gauss_error(nodes):
+    """Nodes and weights come from an eigenproblem of norm ≤ 1 and size n: a few n ε; a polynomial of degree
+    2n − 1, of modulus ≤ 1 on [0, 1], has slope ≤ 4n near the nodes that carry weight."""
+    return (10 * nodes**2 + 20) * EPS
+
+
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 3.5])
 @pytest.mark.parametrize("nodes", [1, 2, 5, 12])
-def test_gauss_rule_is_exact_to_degree_2n_minus_1_and_no_further(alpha, nodes):
-    """Nodes from an eigenproblem of size 1 have absolute error of a few ε, so a moment n ε: allow 100 of those."""
+def test_gauss_rule_has_exact_moments_to_degree_2n_minus_1_and_no_further(alpha, nodes):
     rule = gauss_lam(mixup(alpha), nodes)
     assert len(rule.lam) == nodes
     for degree in range(2 * nodes):
         found = average(rule, lambda lam, n=degree: lam**n)
-        assert abs(found - beta_moment(alpha, degree)) <= 100 * EPS
+        assert abs(found - beta_moment(alpha, degree)) <= gauss_error(nodes)
     first_missed = average(rule, lambda lam: lam ** (2 * nodes))
     if nodes <= 5:  # beyond, the defect (leading coefficient)⁻² is below rounding
         assert beta_moment(alpha, 2 * nodes) - first_missed > 1e-9
+
+
+@pytest.mark.parametrize("nodes", [1, 8, 16, 32, 64])
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 3.5])
+def test_gauss_rule_integrates_oscillating_polynomials_of_degree_2n_minus_1(alpha, nodes):
+    """Monomials say little about degree 2n − 1: Jacobi polynomials of degree 1 … 2n − 1 all average to zero."""
+    rule = gauss_lam(mixup(alpha), nodes)
+    for degree in range(1, 2 * nodes):
+        values = eval_jacobi(degree, alpha - 1, alpha - 1, 2 * rule.lam - 1)
+        size = np.abs(eval_jacobi(degree, alpha - 1, alpha - 1, np.linspace(-1, 1, 4001))).max()
+        assert abs(np.sum(rule.weight * values)) <= gauss_error(nodes) * size
 
 
 @pytest.mark.parametrize("alpha, nodes", [(1.0, 8), (1.0, 32), (0.2, 16), (5.0, 24)])
 def test_gauss_rule_is_gauss_jacobi(alpha, nodes):
     x, w = roots_jacobi(nodes, alpha - 1, alpha - 1)
     rule = gauss_lam(mixup(alpha), nodes)
-    np.testing.assert_allclose(rule.lam, (1 + x) / 2, rtol=0, atol=1e-13)
-    np.testing.assert_allclose(rule.weight, w / w.sum(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rule.lam, (1 + x) / 2, rtol=0, atol=gauss_error(nodes))
+    np.testing.assert_allclose(rule.weight, w / w.sum(), rtol=0, atol=gauss_error(nodes))
 
 
 def test_gauss_rule_of_a_law_with_two_points_has_two_nodes():
@@ -224,7 +246,6 @@ def clipped(centre, side):
 
 def axis_rule(side):
     """The clipped length along one axis for a uniform centre: Gauss rules between the kinks side/2, 1 − side/2."""
-    edges = [0, min(side, 2 - side) / 2, max(side, 2 - side) / 2, 1]
     edges = [0.0, side / 2, 1 - side / 2, 1.0]
     parts = [legendre(u, v, 40) for u, v in itertools.pairwise(edges)]
     centre, weight = (np.concatenate(p) for p in zip(*parts))
@@ -244,14 +265,14 @@ def cutmix_average(alpha, f):
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.5])
-@pytest.mark.parametrize("refine", [1, 2])
-def test_cutmix_law_from_its_definition(alpha, refine):
+def test_cutmix_law_from_its_definition(alpha):
     """Smooth functions; the reference changes by less than 1e-13 from 40 to 60 nodes an axis, 1e-12 is allowed."""
-    rule = mixing_rule(cutmix(alpha), refine)
+    rule = mixing_rule(cutmix(alpha))
     for f in (lambda v: v, lambda v: v**2, lambda v: v**7, lambda v: np.log1p(5 * v), np.cos):
         assert average(rule, f) == pytest.approx(cutmix_average(alpha, f), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_cutmix_edge_layers_have_converged(alpha):
     """λ has an atom near 1 − λ₀-small and layers at both ends: compare panels of half the width."""
@@ -318,8 +339,8 @@ def test_moments_of_restricted_pairs(K):
 @pytest.mark.parametrize("delta", [0.0, 0.1, 0.9])
 def test_smoothing_shrinks_every_variance(K, delta):
     """Cov of (1−δ) y + δ/K is (1−δ)² that of y."""
-    plain = [onehot(), mixup(0.5), cutmix(0.5), kway(0.5, 3)]
-    smoothed = [smooth(delta), mixup(0.5, smoothing=delta), cutmix(0.5, smoothing=delta), kway(0.5, 3, delta)]
+    plain = [onehot(), mixup(0.5), kway(0.5, 2), kway(1.0, 3)]
+    smoothed = [smooth(delta), mixup(0.5, smoothing=delta), kway(0.5, 2, delta), kway(1.0, 3, delta)]
     for law, other in zip(plain, smoothed):
         expected = (1 - delta) ** 2 * label_variance(law, K)
         # y − 1/K of the smoothed label cancels: entries of size ≤ 1/K + δ keep ε of that
@@ -401,7 +422,9 @@ def test_user_labels_are_equally_likely_and_not_assumed_exchangeable():
 # --- draws of labels and the choice of cases --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("law", [kway(0.5, 3), kway(2.0, 5), mixup(0.5, smoothing=0.2), cutmix(1.0, "same", 0.1)])
+@pytest.mark.parametrize(
+    "law", [kway(0.5, 3), kway(2.0, 5), mixup(0.5, smoothing=0.2), cutmix(1.0, "same", 0.1)]
+)
 def test_drawn_labels_have_the_moment_of_their_law(law):
     Y = choose_cases(law, 4, samples=20_000, seed=5).labels
     assert (Y >= 0).all()
@@ -439,7 +462,10 @@ def test_a_stream_visits_every_ordered_pair_at_every_weight_once(pairs, K):
     cases = PairCases(K, np.array([0.1, 0.5, 0.9]), pairs)
     chunk = cases.take(np.arange(cases.count))
     allowed = {
-        (i, j) for i in range(K) for j in range(K) if {"all": True, "same": i == j, "different": i != j}[pairs]
+        (i, j)
+        for i in range(K)
+        for j in range(K)
+        if {"all": True, "same": i == j, "different": i != j}[pairs]
     }
     seen = list(zip(chunk.i.tolist(), chunk.j.tolist(), chunk.lam.tolist()))
     assert set(seen) == {(i, j, lam) for i, j in allowed for lam in cases.lam.tolist()}
@@ -521,7 +547,17 @@ def test_normalise_defines_the_first_largest_entry_and_keeps_the_rest(entries):
     others = np.arange(raw.shape[1]) != top
     np.testing.assert_array_equal(found[0, others], raw[0, others])
     assert found[0, top] == 1 - found[0, others].sum()
-    np.testing.assert_array_equal(normalise(found), found)
+    # a tie for the largest may pass its title on by one rounding, once
+    np.testing.assert_allclose(normalise(found), found, rtol=0, atol=2 * EPS)
+
+
+@given(st.integers(2, 6), st.integers(0, 10**6))
+@settings(deadline=None, max_examples=30)
+def test_labels_that_sum_to_one_up_to_rounding_are_accepted(K, seed):
+    """Also where rounding left the only entry at 1 + ε: rows may sum to one within 1e-9."""
+    Y = np.zeros((1, K))
+    Y[0, seed % K] = 1 + EPS
+    assert normalise(Y)[0, seed % K] == 1
 
 
 def test_integer_labels_are_welcome():

@@ -138,7 +138,9 @@ def test_same_class_points_coincide_as_nested_discs_and_touch_the_level():
     assert len(np.unique(np.round(same.get_offsets(), 9), axis=0)) == 3
     assert len(np.unique(same.get_sizes())) == len(LAM)
     level = next(part for part in panel(figure, "b").lines if part.get_linestyle() == ":").get_ydata()[0]
-    assert abs(panel(figure, "b").lines[0].get_ydata()[-1] - level) < 1e-9
+    problem = Problem(3, 1.5)
+    theory = predict_pairs(problem, 0, 0, lam_grid(problem))
+    np.testing.assert_allclose(theory.H, level * np.tile(problem.W[0], (len(theory.H), 1)), atol=1e-12)
 
 
 def test_plane_of_an_etf_is_an_isometry_with_class_0_upwards():

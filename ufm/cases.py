@@ -177,4 +177,5 @@ def draw_labels(law: LabelLaw, classes: int, samples: int, seed: int) -> np.ndar
         chosen[:, 1] = (chosen[:, 0] + rng.integers(1, classes, samples)) % classes
     labels = np.zeros((samples, classes))
     np.add.at(labels, (np.arange(samples)[:, None], chosen), weights)
+    labels = np.minimum(labels, 1.0)  # weights that all fall on one class add up to 1 and a rounding
     return normalise((1 - law.smoothing) * labels + law.smoothing / classes)

@@ -11,8 +11,9 @@ Laws (K classes; λ, weights drawn independently of classes):
   kway(α, k)    y = Σ_l u_l e_{i_l}, i_l uniform with replacement, u ~ Dirichlet(α, …, α)
   onehot()      y = e_i
   soft(Y)       the rows of a user's array, equally likely; not assumed exchangeable
-`pairs` restricts (i, j) to "different" or "same" classes; `smoothing` δ maps every label
-to (1−δ) y + δ/K.
+`pairs` restricts (i, j) to "different" or "same" classes, or to the "cyclic" pairs (i, i+1 mod K);
+`class_weights` q draws i and j independently with probabilities q; `smoothing` δ maps every
+label to (1−δ) y + δ/K. Cyclic pairs and unequal weights are not exchangeable.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from jaxtyping import Float
 from ufm.quadrature import beta_rule, compress, gauss, graded_rule, product_rule
 
 TWO_HOT = ("mixup", "cutmix", "onehot")
-PAIRS = ("all", "different", "same")
+PAIRS = ("all", "different", "same", "cyclic")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class LabelLaw:
     smoothing: float = 0.0
     ways: int = 2
     labels: np.ndarray | None = None
+    class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self):
         if self.alpha is not None and not (isfinite(self.alpha) and self.alpha > 0):
@@ -48,16 +50,28 @@ class LabelLaw:
             raise ValueError(f"smoothing must lie in [0, 1), got {self.smoothing}")
         if self.ways < 2:
             raise ValueError(f"k-way mixing needs ways >= 2, got {self.ways}")
+        if self.class_weights is not None:
+            object.__setattr__(self, "class_weights", _check_weights(self.class_weights))
+            if self.name not in TWO_HOT:
+                raise ValueError(f"class weights do not apply to {self.name} labels")
 
     @property
     def exchangeable(self) -> bool:
         """Invariant under permutations of the classes, by construction of the law."""
-        return self.labels is None
+        even = self.class_weights is None or len(set(self.class_weights)) == 1
+        return self.labels is None and self.pairs != "cyclic" and even
 
     @property
     def two_hot(self) -> bool:
         """Every label is λ e_i + (1−λ) e_j, so rows are indexed by (kind, λ)."""
         return self.name in TWO_HOT and self.smoothing == 0
+
+
+def _check_weights(weights) -> tuple[float, ...]:
+    q = np.asarray(weights, float)
+    if q.ndim != 1 or len(q) < 2 or not (q > 0).all() or abs(q.sum() - 1) > 1e-9:
+        raise ValueError(f"class weights must be positive and sum to 1 (within 1e-9), got {weights}")
+    return tuple((q / q.sum()).tolist())
 
 
 def mixup(alpha: float, pairs: str = "all", smoothing: float = 0.0) -> LabelLaw:
@@ -184,7 +198,7 @@ class Patterns(NamedTuple):
 def pattern_rule(law: LabelLaw, classes: int, refine: int = 1) -> Patterns:
     """The law as weighted patterns, by converged quadrature.
 
-    Not exchangeable: the patterns of the law symmetrised over class permutations.
+    Not exchangeable: the patterns of the law symmetrised over class permutations (class weights even).
     """
     if law.labels is not None:
         n, K = law.labels.shape
@@ -199,7 +213,7 @@ def pattern_rule(law: LabelLaw, classes: int, refine: int = 1) -> Patterns:
 
 
 def _pair_patterns(law, K, refine):
-    share_same = {"all": 1 / K, "same": 1.0, "different": 0.0}[law.pairs]
+    share_same = {"all": 1 / K, "same": 1.0, "different": 0.0, "cyclic": 0.0}[law.pairs]
     same = Patterns(np.array([[1.0, 0.0, 0.0]]), np.array([[1.0, 0.0, K - 1]]), np.array([share_same]))
     if law.pairs == "same":
         return [same]

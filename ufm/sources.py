@@ -82,6 +82,7 @@ class PairSource:
         c, rows = self.cases.take(n), np.arange(len(n))
         K = self.problem.classes
         others = (np.arange(K) != c.i[:, None]) & (np.arange(K) != c.j[:, None])
+        others &= self.problem.is_etf  # else Σ w_k ≠ 0: least-norm coefficients are shown as they are
         share = others / np.maximum(others.sum(1, keepdims=True), 1)
         pair = np.stack([coef[rows, c.i], coef[rows, c.j]], 1) - (coef * share).sum(1, keepdims=True)
         p = fitted(self.problem, logits)

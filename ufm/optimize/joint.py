@@ -14,6 +14,7 @@ Directions of negative curvature are followed (|H| in place of H), so that stric
 the theory of this model they are the only critical points besides global minima when d ≥ K − 1.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -22,11 +23,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ufm.finite import FiniteLaw
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
+from ufm.optimize.features import require_dtype
 from ufm.optimize.newton import newton
 
 INNER_STEPS = 200
+ROUNDING = 1e-11  # predicted decreases below this share of L are judged by ‖∇φ‖ instead
+SMALL = 1e-7  # singular values of W below this (relative, W being of order one) are tried as zeros
 FLAT = 1e-10  # eigenvalues below this share of the largest are not divided by (rotations of W)
 
 
@@ -108,7 +113,7 @@ def reduced_derivatives(point: JointPoint, Y, weight, penalties: Penalties, loss
 
 
 class JointRun(NamedTuple):
-    """A critical point: the projected point, ‖∇φ‖, outer steps, and whether steps became negligible."""
+    """A critical point of φ: the projected point, ‖∇φ‖, outer steps, whether the steps became negligible."""
 
     point: JointPoint
     gradient_norm: float
@@ -116,34 +121,148 @@ class JointRun(NamedTuple):
     converged: bool
 
 
-def descend_jointly(
-    W, Y, weight, penalties: Penalties, *, loss_name: str, bias: bool, max_steps: int = 200
-) -> JointRun:
-    """Newton on φ from W (and b = 0), with backtracking, until the predicted decrease is rounding."""
-    names = {"loss_name": loss_name}
-    start = jnp.zeros((W.shape[1], Y.shape[1]))
-    point = project(W, jnp.zeros(W.shape[0]), start, Y, weight, penalties, **names)
-    slope = np.inf
-    for step_count in range(max_steps):
-        gradient, step = reduced_newton(point, Y, weight, penalties, bias=bias, **names)
+class Atoms(NamedTuple):
+    """What stays fixed in a run: labels (K, n), weights (n), penalties."""
+
+    Y: Float[Array, "K n"]
+    weight: Float[Array, "n"]
+    penalties: Penalties
+
+
+def descend_jointly(W, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 200) -> JointRun:
+    """Newton on φ from W (and b = 0), with backtracking; L falls until its rounding, then ‖∇φ‖ does."""
+    start = jnp.zeros((W.shape[1], atoms.Y.shape[1]))
+    point = project(W, jnp.zeros(W.shape[0]), start, *atoms, loss_name=loss_name)
+    best, least = point, np.inf
+    for count in range(max_steps):
+        gradient, step = reduced_newton(point, *atoms, loss_name=loss_name, bias=bias)
         slope, norm = float(gradient @ step), float(jnp.linalg.norm(gradient))
-        better = _backtrack(point, step, slope, Y, weight, penalties, names)
-        if better is None:
-            return JointRun(point, norm, step_count, -slope <= 1e-12 * abs(float(point.objective)))
-        point = better
-    return JointRun(point, norm, max_steps, False)
+        settled = -slope <= ROUNDING * abs(float(point.objective))
+        if settled and norm >= least:
+            return JointRun(best, least, count, True)
+        best, least = point, norm
+        trial = _move(point, step, 1.0, atoms, loss_name)
+        if not settled:
+            trial = _backtrack(point, step, slope, trial, atoms, loss_name)
+        if trial is None:
+            return JointRun(best, least, count, False)
+        point = trial
+    return JointRun(best, least, max_steps, False)
 
 
-def _backtrack(point, step, slope, Y, weight, penalties, names) -> JointPoint | None:
-    """The first of the steps 1, ½, ¼, … that lowers L by a share of its prediction; None if none does."""
+def _move(point, step, length, atoms, loss_name) -> JointPoint:
     size = point.W.size
     dW, db = step[:size].reshape(point.W.shape), step[size:]
+    return project(point.W + length * dW, point.b + length * db, point.H, *atoms, loss_name=loss_name)
+
+
+def _backtrack(point, step, slope, trial, atoms, loss_name) -> JointPoint | None:
+    """The first of the steps 1, ½, ¼, … that lowers L by a share of its prediction; None if none does."""
     length = 1.0
-    while length > 1e-6:
-        trial = project(
-            point.W + length * dW, point.b + length * db, point.H, Y, weight, penalties, **names
-        )
-        if float(trial.objective) < float(point.objective) + 1e-4 * length * slope:
-            return trial
+    while not float(trial.objective) < float(point.objective) + 1e-4 * length * slope:
         length /= 2
-    return None
+        if length < 1e-6:
+            return None
+        trial = _move(point, step, length, atoms, loss_name)
+    return trial
+
+
+@dataclass(frozen=True, eq=False)
+class JointSolution:
+    """A critical point of the joint problem: W (K, d), H (n, d), b (K), L, and how it was found.
+
+    minima: the objectives and Gram matrices W Wᵀ of all distinct points reached, best first.
+    converged is the method's own opinion; use `certify_joint`.
+    """
+
+    W: np.ndarray
+    H: np.ndarray
+    b: np.ndarray
+    objective: float
+    gradient_norm: float
+    steps: int
+    converged: bool
+    minima: list[tuple[float, np.ndarray]]
+
+
+def solve_joint(
+    law: FiniteLaw,
+    lambda_w: float,
+    lambda_h: float,
+    *,
+    dim: int | None = None,
+    lambda_b: float | None = None,
+    loss: str = "cross-entropy",
+    starts: int = 1,
+    seed: int = 0,
+) -> JointSolution:
+    """Minimise L over classifier, features and bias for a finite label law, from random starts (float64).
+
+    lambda_b: None no bias, 0 a free one, > 0 a penalised one. d ≥ K−1: one start reaches the global
+    optimum (up to certification); below that, `starts` of them are compared. Symmetry is not used.
+    Raises ValueError for penalties that are not positive or dim < 1.
+    """
+    K = law.classes
+    dim = K if dim is None else dim
+    _check_joint(lambda_w, lambda_h, lambda_b, dim, starts)
+    penalties = Penalties(*(jnp.asarray(v, float) for v in (lambda_w, lambda_h, lambda_b or 0.0)))
+    atoms = Atoms(jnp.asarray(law.labels.T), jnp.asarray(law.weights), penalties)
+    rng = np.random.default_rng(seed)
+    runs = []
+    for _ in range(starts):
+        W = jnp.asarray(rng.standard_normal((K, min(K, dim)))) / np.sqrt(K)
+        run = descend_jointly(W, atoms, loss_name=loss, bias=lambda_b is not None)
+        runs.append(_drop_small(run, atoms, loss))
+    runs.sort(key=lambda run: float(run.point.objective))
+    return _joint_solution(runs, dim)
+
+
+def _check_joint(lambda_w, lambda_h, lambda_b, dim, starts) -> None:
+    require_dtype(np.float64)
+    for name, value in (("lambda_w", lambda_w), ("lambda_h", lambda_h)):
+        if not (np.isfinite(value) and value > 0):
+            raise ValueError(f"the joint problem needs {name} > 0 (else it has no minimum), got {value}")
+    if lambda_b is not None and not (np.isfinite(lambda_b) and lambda_b >= 0):
+        raise ValueError(f"lambda_b must be a finite number >= 0, got {lambda_b}")
+    if dim < 1 or starts < 1:
+        raise ValueError(f"dim and starts must be at least 1, got {dim} and {starts}")
+
+
+def _drop_small(run: JointRun, atoms: Atoms, loss: str) -> JointRun:
+    """Set singular values of W that are zero up to convergence to exactly zero, where L does not rise."""
+    left, size, right = np.linalg.svd(np.asarray(run.point.W), full_matrices=False)
+    kept = np.where(size > SMALL * max(1.0, size[0]), size, 0.0)
+    if (kept == size).all():
+        return run
+    point = project(
+        jnp.asarray(left * kept @ right), run.point.b, run.point.H, *atoms, loss_name=loss
+    )
+    if float(point.objective) > float(run.point.objective) * (1 + 1e-13):
+        return run
+    return run._replace(point=point)
+
+
+def _joint_solution(runs: list[JointRun], dim: int) -> JointSolution:
+    best = runs[0]
+    W, H = np.asarray(best.point.W), np.asarray(best.point.H).T
+    pad = ((0, 0), (0, dim - W.shape[1]))
+    return JointSolution(
+        W=np.pad(W, pad),
+        H=np.pad(H, pad),
+        b=np.asarray(best.point.b),
+        objective=float(best.point.objective),
+        gradient_norm=best.gradient_norm,
+        steps=best.steps,
+        converged=best.converged,
+        minima=_distinct(runs),
+    )
+
+
+def _distinct(runs: list[JointRun]) -> list[tuple[float, np.ndarray]]:
+    """Objectives that differ by more than 1e-9 relative, each with one Gram matrix."""
+    found: list[tuple[float, np.ndarray]] = []
+    for run in runs:
+        value = float(run.point.objective)
+        if not found or value > found[-1][0] * (1 + 1e-9):
+            found.append((value, np.asarray(run.point.W @ run.point.W.T)))
+    return found
