@@ -137,7 +137,11 @@ def _objective(W, H, Z, Y, weights, b, penalties, loss):
     """L and a bound on the rounding of its sums (positive terms, so relative)."""
     lambda_w, lambda_h, lambda_b = penalties
     fit = _values(Z, Y, loss)
-    parts = weights @ fit, 0.5 * lambda_h * float(weights @ np.sum(H * H, 1)), 0.5 * lambda_w * float(np.sum(W * W))
+    parts = (
+        weights @ fit,
+        0.5 * lambda_h * float(weights @ np.sum(H * H, 1)),
+        0.5 * lambda_w * float(np.sum(W * W)),
+    )
     total = float(sum(parts)) + 0.5 * (lambda_b or 0.0) * float(b @ b)
     terms = sum(Z.shape) + W.size + H.shape[1]
     scale = float(weights @ (np.abs(fit) + 1.0 + np.abs(Z).max(1)))

@@ -115,9 +115,7 @@ def _kway_atoms(law: LabelLaw, K: int, nodes: int):
         if r > K:
             continue
         sizes = [len(block) for block in blocks]
-        sticks = [
-            _stick(law.alpha * sizes[l], law.alpha * sum(sizes[l + 1 :]), few) for l in range(r - 1)
-        ]
+        sticks = [_stick(law.alpha * sizes[l], law.alpha * sum(sizes[l + 1 :]), few) for l in range(r - 1)]
         values, weight = product_rule(sticks)
         for chosen in permutations(range(K), r):
             atoms = np.zeros((len(weight), K))

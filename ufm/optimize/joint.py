@@ -234,9 +234,7 @@ def _drop_small(run: JointRun, atoms: Atoms, loss: str) -> JointRun:
     kept = np.where(size > SMALL * max(1.0, size[0]), size, 0.0)
     if (kept == size).all():
         return run
-    point = project(
-        jnp.asarray(left * kept @ right), run.point.b, run.point.H, *atoms, loss_name=loss
-    )
+    point = project(jnp.asarray(left * kept @ right), run.point.b, run.point.H, *atoms, loss_name=loss)
     if float(point.objective) > float(run.point.objective) * (1 + 1e-13):
         return run
     return run._replace(point=point)

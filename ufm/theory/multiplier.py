@@ -44,23 +44,31 @@ def joint_multiplier(
     refine: int = 1,
 ) -> Multiplier:
     """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: ValueError."""
+    if lambda_w * lambda_h >= label_variance(law, classes):  # decided without a quadrature
+        return Multiplier(0.0, 0.0, label_variance(law, classes))
+    return pattern_multiplier(pattern_rule(law, classes, refine), lambda_w, lambda_h, loss)
+
+
+def pattern_multiplier(
+    patterns: Patterns, lambda_w: float, lambda_h: float, loss: str = "cross-entropy"
+) -> Multiplier:
+    """The optimal m of the exchangeable law made of weighted patterns."""
     require_float64()
-    product = lambda_w * lambda_h
+    classes, product = int(round(patterns.counts[0].sum())), lambda_w * lambda_h
     if product == 0:
         raise ValueError("lambda_w = 0 has no finite jointly optimal multiplier; give multiplier yourself")
-    threshold = label_variance(law, classes)
+    spread = np.sum(patterns.counts * (patterns.values - 1 / classes) ** 2, 1)
+    threshold = float(patterns.weights @ spread) / (classes - 1)
     if product >= threshold:
         return Multiplier(0.0, 0.0, threshold)
     if loss == "squared-error":
         a = (sqrt(threshold) - sqrt(product)) / sqrt(product)
     else:
-        a = _solve_sharpness(law, classes, product, threshold, refine)
+        a = _solve_sharpness(patterns, classes, product, threshold)
     return Multiplier(sqrt(a * (classes - 1) * lambda_h / classes), a, threshold)
 
 
-def _solve_sharpness(law, classes, product, threshold, refine) -> float:
-    patterns = pattern_rule(law, classes, refine)
-
+def _solve_sharpness(patterns: Patterns, classes: int, product: float, threshold: float) -> float:
     def gap(log_a):
         return log(residual_moment(patterns, exp(log_a)) / (classes - 1)) - log(product)
 

@@ -37,7 +37,9 @@ class Prediction:
 def violated_assumption(problem: Problem) -> str | None:
     """The hypothesis of the closed form that the problem breaks, or None."""
     if problem.dim < problem.classes - 1:
-        return f"dim = {problem.dim} < {problem.classes - 1}: no simplex ETF of {problem.classes} classes fits"
+        return (
+            f"dim = {problem.dim} < {problem.classes - 1}: no simplex ETF of {problem.classes} classes fits"
+        )
     if not problem.is_etf:
         return (
             "the classifier is not a simplex ETF: relative distance "

@@ -1,0 +1,392 @@
+"""Honesty of the certificate, tested apart from convergence: the true distance never exceeds the bound.
+
+The truth is the 40-digit oracle for the exact parameters: doubles m, λ_H, labels and W as given, also where the
+candidate is float32. Candidates are truncated solves, random points near and far, spoilt ones, and zero.
+"""
+
+from functools import lru_cache
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+from tests import oracle
+from ufm.certificate import certify, certify_etf, certify_features
+from ufm.labels import normalise
+from ufm.objective import LOSSES
+from ufm.optimize.features import solve_features
+from ufm.problem import Problem
+
+RNG = np.random.default_rng(5)
+DIGITS = 60
+losses = pytest.mark.parametrize("loss", LOSSES)
+dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+# --- the truth --------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=None)
+def etf_truth(classes, dim, multiplier, lambda_h, loss, label):
+    """h* for the exact simplex ETF in Helmert coordinates: Σ_{k<j} z_k − j z_j over √(j(j+1) g)."""
+    with mp.workdps(DIGITS):
+        gain = mpf(multiplier) ** 2 * classes / (classes - 1)
+        z = oracle.optimal_logits(label, gain / mpf(lambda_h), loss)
+        sums, feature = mpf(0), []
+        for j in range(1, classes):
+            sums += z[j - 1]
+            feature.append((sums - j * z[j]) / mp.sqrt(j * (j + 1) * gain))
+        return feature + [mpf(0)] * (dim - classes + 1)
+
+
+@lru_cache(maxsize=None)
+def explicit_truth(shape, entries, lambda_h, loss, label):
+    return oracle.optimal_feature(np.array(entries).reshape(shape), label, lambda_h, loss)
+
+
+def truth(problem, y):
+    """h* of a problem with one label, as mpf."""
+    label = tuple(np.asarray(y, float).tolist())
+    if problem.classifier is None:
+        return etf_truth(
+            problem.classes, problem.dim, problem.multiplier, problem.lambda_h, problem.loss, label
+        )
+    W = problem.classifier
+    return explicit_truth(W.shape, tuple(W.ravel().tolist()), problem.lambda_h, problem.loss, label)
+
+
+def distance(h, exact):
+    with mp.workdps(DIGITS):
+        return mp.norm([mpf(float(u)) - v for u, v in zip(h, exact)])
+
+
+def true_distances(problem, H, Y):
+    return [distance(h, truth(problem, y)) for h, y in zip(H, Y)]
+
+
+def assert_honest(problem, H, Y):
+    """True distances and bounds, after checking that no bound understates."""
+    true, found = true_distances(problem, H, Y), certify(problem, H, Y)
+    for error, bound in zip(true, np.asarray(found.distance)):
+        assert error <= mpf(float(bound)), (float(error), float(bound))
+    return np.array([float(e) for e in true]), np.asarray(found.distance, float)
+
+
+def norms(problem, Y):
+    return np.array([float(mp.norm(truth(problem, y))) for y in Y])
+
+
+def labels(K):
+    """One-hot, nearly one-hot, two-hot, soft, uniform."""
+    edge, pair = np.eye(K)[1], np.zeros(K)
+    edge[0], edge[1] = 1e-9, 1 - 1e-9
+    pair[0], pair[1] = 0.3, 0.7
+    soft = np.random.default_rng(K).dirichlet(np.full(K, 0.5))
+    return normalise(np.stack([np.eye(K)[0], edge, pair, soft, np.full(K, 1 / K)]))
+
+
+def singular(K, d, least):
+    left, right = (np.linalg.qr(RNG.normal(size=(n, min(K, d))))[0] for n in (K, d))
+    return left * np.geomspace(1, least, min(K, d)) @ right.T
+
+
+CLASSIFIERS = {
+    "random 4x3": RNG.normal(size=(4, 3)),
+    "wide 3x5": RNG.normal(size=(3, 5)),
+    "ill-conditioned 4x4": singular(4, 4, 1e-9),
+    "large, ill-conditioned 3x4": 1e3 * singular(3, 4, 1e-6),
+    "rank one 4x3": np.outer([1.0, -2.0, 0.5, 3.0], [1.0, 2.0, -1.0]),
+    "equal rows 3x3": np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.5, -1.0, 0.0]]),
+    "zero 3x2": np.zeros((3, 2)),
+}
+
+
+# --- truncated solves -------------------------------------------------------------------------------------
+
+STEPS = [0, 1, 2, 3, 5, 9, 200]
+
+
+@losses
+@dtypes
+@pytest.mark.parametrize("K, d", [(2, 2), (4, 3), (10, 12)])
+@pytest.mark.parametrize("lambda_h", [1e-8, 1e-3, 2.0])
+def test_truncated_solves_against_an_etf(K, d, lambda_h, dtype, loss):
+    problem = Problem(K, multiplier=1.67, lambda_h=lambda_h, dim=d, loss=loss)
+    Y = labels(K)
+    for steps in STEPS:
+        H = solve_features(problem, Y, max_steps=steps, dtype=dtype).H
+        assert H.dtype == dtype and (steps > 0 or not H.any())
+        _, bounds = assert_honest(problem, H, Y)
+    ceiling = 1e-8 if dtype == np.float64 else 1e-2
+    assert (bounds <= ceiling * np.maximum(norms(problem, Y), 1)).all()
+
+
+@losses
+@dtypes
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_truncated_solves_against_an_explicit_classifier(name, dtype, loss):
+    W = CLASSIFIERS[name]
+    for lambda_h in (1e-6, 1.0):
+        problem = Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss)
+        Y = labels(len(W))[1:4]
+        for steps in STEPS:
+            assert_honest(problem, solve_features(problem, Y, max_steps=steps, dtype=dtype).H, Y)
+
+
+@pytest.mark.parametrize("method, steps", [("lbfgs", 2), ("lbfgs", 12), ("gd", 1), ("gd", 60)])
+def test_truncated_solves_of_other_methods(method, steps):
+    problem = Problem(4, multiplier=1.67, lambda_h=1e-3)
+    Y = labels(4)
+    errors, _ = assert_honest(problem, solve_features(problem, Y, method=method, max_steps=steps).H, Y)
+    assert errors.max() > 1e-3, "these solves are meant to be truncated"
+
+
+# --- random candidates, near and far ----------------------------------------------------------------------
+
+DISTANCES = [1e-17, 1e-15, 1e-13, 1e-10, 1e-6, 1e-3, 0.1, 1.0, 30.0, 1e4, 1e12]
+
+
+def nearby(problem, Y, radius, dtype):
+    """The optimum in floats, moved by about `radius` in a random direction."""
+    exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
+    return (exact + radius * RNG.normal(size=exact.shape)).astype(dtype)
+
+
+@losses
+@dtypes
+@pytest.mark.parametrize("lambda_h", [1e-8, 1e-3, 2.0])
+def test_random_candidates_against_an_etf(lambda_h, dtype, loss):
+    """Candidates have a part outside the row space, d > K − 1."""
+    problem, Y = Problem(4, multiplier=1.67, lambda_h=lambda_h, dim=6, loss=loss), labels(4)
+    for radius in DISTANCES:
+        assert_honest(problem, nearby(problem, Y, radius, dtype), Y)
+
+
+@losses
+@dtypes
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_random_candidates_against_an_explicit_classifier(name, dtype, loss):
+    W = CLASSIFIERS[name]
+    problem, Y = Problem(len(W), classifier=W, lambda_h=1e-3, loss=loss), labels(len(W))[1:4]
+    for radius in DISTANCES:
+        assert_honest(problem, nearby(problem, Y, radius, dtype), Y)
+
+
+@pytest.mark.parametrize("least", [1e-3, 1e-8, 1e-14])
+@pytest.mark.parametrize("lambda_h", [1e-12, 1e-6])
+def test_ill_conditioned_hessians(least, lambda_h):
+    """Condition numbers ‖W‖²/λ_H up to 1e16: the solve inside the certificate is far from exact."""
+    W = 40 * singular(4, 4, least)
+    problem, Y = Problem(4, classifier=W, lambda_h=lambda_h), labels(4)[1:4]
+    for radius in (1e-12, 1e-6, 1.0):
+        assert_honest(problem, nearby(problem, Y, radius, np.float64), Y)
+    assert_honest(problem, solve_features(problem, Y).H, Y)
+
+
+@losses
+@given(
+    seed=st.integers(0, 10**6),
+    radius=st.floats(-16, 4),
+    log_lambda=st.floats(-8, 2),
+    log_m=st.floats(-2, 1),
+    concentration=st.sampled_from([0.05, 0.5, 20.0]),
+)
+@settings(deadline=None, max_examples=30)
+def test_any_candidate_any_soft_label(loss, seed, radius, log_lambda, log_m, concentration):
+    rng = np.random.default_rng(seed)
+    problem = Problem(4, multiplier=10**log_m, lambda_h=10**log_lambda, dim=4, loss=loss)
+    Y = normalise(rng.dirichlet(np.full(4, concentration), 1))
+    exact = np.array([[float(v) for v in truth(problem, Y[0])]])
+    assert_honest(problem, exact + 10**radius * rng.normal(size=exact.shape), Y)
+
+
+@losses
+@given(
+    seed=st.integers(0, 10**6), radius=st.floats(-16, 4), log_lambda=st.floats(-8, 2), least=st.floats(-12, 0)
+)
+@settings(deadline=None, max_examples=30)
+def test_any_candidate_any_classifier(loss, seed, radius, log_lambda, least):
+    rng = np.random.default_rng(seed)
+    W = 3 * np.linalg.qr(rng.normal(size=(4, 3)))[0] * np.geomspace(1, 10**least, 3)
+    problem = Problem(
+        4, classifier=W @ np.linalg.qr(rng.normal(size=(3, 3)))[0], lambda_h=10**log_lambda, loss=loss
+    )
+    Y = normalise(rng.dirichlet(np.full(4, 0.5), 1))
+    exact = np.array([[float(v) for v in truth(problem, Y[0])]])
+    assert_honest(problem, exact + 10**radius * rng.normal(size=exact.shape), Y)
+
+
+@pytest.mark.parametrize("K", [100, 1000])
+@dtypes
+def test_many_classes(K, dtype):
+    """Rounding in sums over classes: two-hot labels, solved and moved."""
+    problem, Y = Problem(K, multiplier=2.0, lambda_h=1e-5), np.zeros((1, K))
+    Y[0, :2] = 0.3, 0.7
+    H = solve_features(problem, Y, dtype=dtype).H
+    errors, bounds = assert_honest(problem, H, Y)
+    assert_honest(problem, H + dtype(1e-3) * RNG.normal(size=H.shape).astype(dtype), Y)
+    assert bounds[0] <= (1e-8 if dtype == np.float64 else 0.1) * norms(problem, Y)[0]
+
+
+def test_common_offset_of_isometric_coordinates_is_ignored():
+    """certify_etf speaks of q − mean q: a large mean costs accuracy, never honesty."""
+    K, scale, lambda_h = 4, 2.0, 1e-3
+    y = labels(K)[3]
+    with mp.workdps(DIGITS):
+        exact = [v / scale for v in oracle.optimal_logits(y, mpf(scale) ** 2 / mpf(lambda_h))]
+    for offset in (0.0, 1.0, 1e6, 1e12):
+        q = np.array([float(v) for v in exact]) + offset
+        found = certify_etf(
+            jnp.asarray(q[:, None]),
+            jnp.asarray(y[:, None]),
+            jnp.asarray(scale),
+            jnp.asarray(lambda_h),
+            loss_name="cross-entropy",
+        )
+        with mp.workdps(DIGITS):
+            values = [mpf(v) for v in q.tolist()]
+            mean = mp.fsum(values) / K
+            true = mp.norm([u - mean - v for u, v in zip(values, exact)])
+        assert true <= float(found.distance[0])
+
+
+# --- candidates that are not numbers, zero problems -------------------------------------------------------
+
+
+@losses
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e200])
+def test_spoilt_candidates_have_an_infinite_or_honest_bound(bad, loss):
+    for problem in (
+        Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5, loss=loss),
+        Problem(4, classifier=CLASSIFIERS["random 4x3"], lambda_h=1e-3, loss=loss),
+    ):
+        Y = labels(4)[2:4]
+        H = np.zeros((2, problem.dim))
+        H[0, 1] = bad
+        found = np.asarray(certify(problem, H, Y).distance)
+        assert np.isfinite(found[1]), "one spoilt feature must not spoil its neighbours"
+        assert found[0] == np.inf if not np.isfinite(bad) else found[0] >= abs(bad) * (1 - 1e-12)
+
+
+@losses
+def test_multiplier_zero(loss):
+    """W = 0: the optimum is h = 0; the bound is ‖h‖ up to its slack."""
+    problem, Y = Problem(3, multiplier=0.0, lambda_h=1e-3, loss=loss), labels(3)
+    assert (np.asarray(certify(problem, np.zeros((5, 3)), Y).distance) <= 1e-12).all()
+    H = RNG.normal(size=(5, 3))
+    found = np.asarray(certify(problem, H, Y).distance)
+    length = np.linalg.norm(H, axis=1)
+    assert (found >= length * (1 - 1e-15)).all() and (found <= 1.01 * length).all()
+
+
+def test_gradient_norm_is_that_of_the_objective():
+    W, lambda_h = CLASSIFIERS["random 4x3"], 0.1
+    Y, H = labels(4), RNG.normal(size=(5, 3))
+    Z = H @ W.T
+    P = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+    expected = np.linalg.norm((P - Y) @ W + lambda_h * H, axis=1)
+    found = certify(Problem(4, classifier=W, lambda_h=lambda_h), H, Y).gradient_norm
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_etf_gradient_norm_counts_the_part_outside_the_row_space():
+    problem, Y = Problem(4, multiplier=1.5, lambda_h=0.1, dim=6), labels(4)
+    H = RNG.normal(size=(5, 6))
+    Z = H @ problem.W.T
+    P = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+    expected = np.linalg.norm((P - Y) @ problem.W + 0.1 * H, axis=1)
+    np.testing.assert_allclose(certify(problem, H, Y).gradient_norm, expected, rtol=1e-12)
+
+
+# --- usefulness -------------------------------------------------------------------------------------------
+
+
+@losses
+@pytest.mark.parametrize("lambda_h", [1e-8, 1e-4, 1.0])
+def test_bound_tends_to_the_true_distance(lambda_h, loss):
+    """Close to the optimum, above rounding: bound/error → 1 + 1e-3 (the stated slack), within 1 % here.
+
+    The move keeps s = range(W δ) ≈ 1e-5 and the bound's excess is about x s/2: δ along the optimum itself.
+    """
+    for problem in (
+        Problem(4, multiplier=1.5, lambda_h=lambda_h, loss=loss),
+        Problem(4, classifier=CLASSIFIERS["random 4x3"], lambda_h=lambda_h, loss=loss),
+    ):
+        Y = labels(4)[2:4]
+        exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
+        errors, bounds = assert_honest(problem, exact * (1 + 1e-7), Y)
+        ratio = bounds / errors
+        assert (ratio >= 1).all() and (ratio <= 1.01).all(), ratio
+
+
+@losses
+def test_median_ratio_over_truncated_solves(loss):
+    """Over steps 1 … of Newton, wherever the error is above 1e-13 of the feature: median bound/error ≤ 1000."""
+    ratios = []
+    for lambda_h in (1e-6, 1e-3, 1.0):
+        problem, Y = Problem(10, multiplier=1.67, lambda_h=lambda_h, loss=loss, dim=12), labels(10)
+        size = np.maximum(norms(problem, Y), 1e-300)
+        for steps in range(1, 20):
+            errors, bounds = assert_honest(problem, solve_features(problem, Y, max_steps=steps).H, Y)
+            above = errors > 1e-13 * size
+            ratios += (bounds[above] / errors[above]).tolist()
+    assert len(ratios) > 3 and np.median(ratios) <= 1e3
+
+
+def test_sharper_than_strong_convexity_by_orders_of_magnitude():
+    """At λ_H = 1e-8, ‖∇‖/λ_H overstates a move along the stiff directions by about a/4."""
+    problem, Y = Problem(10, multiplier=1.67, lambda_h=1e-8, dim=10), labels(10)[2:3]
+    exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
+    H = exact + 1e-6 * (problem.W[0] - problem.W[1])
+    errors, bounds = assert_honest(problem, H, Y)
+    naive = np.asarray(certify(problem, H, Y).gradient_norm) / problem.lambda_h
+    assert (bounds <= 1.01 * errors).all() and (bounds < 1e-4 * naive).all()
+
+
+def test_far_bound_does_not_exceed_the_trivial_one():
+    """f(h*) ≤ f(0) gives ‖h − h*‖ ≤ ‖h‖ + √(2 log K/λ_H) whatever happens."""
+    problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-8), labels(4)
+    H = 1e3 * RNG.normal(size=(5, 4))
+    found = np.asarray(certify(problem, H, Y).distance)
+    allowed = np.linalg.norm(H, axis=1) + np.sqrt(2 * np.log(4) / 1e-8)
+    assert (found <= 1.01 * allowed).all()
+
+
+# --- input ------------------------------------------------------------------------------------------------
+
+
+def test_bad_input():
+    problem = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5)
+    Y = labels(4)
+    for H, y in ((np.zeros((5, 4)), Y), (np.zeros((4, 5)), Y), (np.zeros((5, 5)), np.full((5, 3), 1 / 3))):
+        with pytest.raises(ValueError, match="features must be"):
+            certify(problem, H, y)
+    with pytest.raises(ValueError, match="float32 or float64"):
+        certify(problem, np.zeros((5, 5), int), Y)
+
+
+def test_precision_of_the_bound_is_that_of_the_candidate():
+    problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)
+    for dtype in (np.float32, np.float64):
+        H = solve_features(problem, Y, dtype=dtype).H
+        bound = np.asarray(certify(problem, H, Y).distance)
+        assert (bound < (1e-2 if dtype == np.float32 else 1e-10)).all()
+        assert (bound > np.finfo(dtype).eps).all()
+
+
+def test_batches_do_not_mix_features():
+    """The bound of a feature is the same alone and among others."""
+    W, Y = CLASSIFIERS["random 4x3"], labels(4)
+    H = RNG.normal(size=(5, 3))
+    arrays = [jnp.asarray(v) for v in (H, Y, W)]
+    together = certify_features(*arrays, jnp.asarray(0.1), loss_name="cross-entropy").distance
+    alone = [
+        certify_features(
+            arrays[0][n : n + 1], arrays[1][n : n + 1], arrays[2], jnp.asarray(0.1), loss_name="cross-entropy"
+        ).distance[0]
+        for n in range(5)
+    ]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)

@@ -1,0 +1,172 @@
+"""The joint comparison: is W a simplex ETF with the predicted multiplier, and is that certified?
+
+The numerical optimum over (W, h, b) is certified by the dual gap alone. Its predictions p are then
+held against the closed form's p_a(y) at the multiplier of the same finite law: L is convex in the
+logits, so for the true optimum p*
+
+    E KL(p* ‖ p) ≤ L − min L ≤ gap      (squared error: ½ E‖z* − z‖²),
+
+whatever the theorem says. If E KL(p_a ‖ p) exceeds the gap, p_a is not the optimum: the theorem fails.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import softmax
+
+from ufm.duality import JointCertificate, certify_joint
+from ufm.etf import etf_deviation, etf_multiplier
+from ufm.finite import FiniteLaw
+from ufm.labels import LabelLaw
+from ufm.optimize.joint import JointSolution, solve_joint
+from ufm.theory.features import solve_patterns
+from ufm.theory.multiplier import Multiplier, joint_multiplier, pattern_multiplier
+from ufm.theory.thresholds import Threshold, minority_collapse, triviality
+from ufm.verdict import Verdict, judge
+
+GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
+
+
+@dataclass(frozen=True, eq=False)
+class JointProblem:
+    """The joint problem on a finite law; lambda_b: None no bias, 0 free, > 0 penalised."""
+
+    law: LabelLaw
+    atoms: FiniteLaw
+    dim: int
+    lambda_w: float
+    lambda_h: float
+    lambda_b: float | None = None
+    loss: str = "cross-entropy"
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.atoms.classes
+
+    @property
+    def product(self) -> float:
+        """c² = λ_W λ_H."""
+        return self.lambda_w * self.lambda_h
+
+
+@dataclass(frozen=True, eq=False)
+class JointReport:
+    """Everything the command prints about one joint problem.
+
+    theory: multiplier of the same finite law; continuous: that of the law before discretisation (None for
+    user labels). error: √(E KL(p_theory ‖ p)), bound: √gap, both in √nats; None outside the hypotheses.
+    """
+
+    problem: JointProblem
+    solution: JointSolution
+    certificate: JointCertificate
+    theory: Multiplier
+    continuous: Multiplier | None
+    thresholds: list[Threshold]
+    etf_deviation: float
+    multiplier: float
+    error: float | None
+    bound: float
+    verdict: Verdict
+
+    @property
+    def relative_gap(self) -> float:
+        """gap/L."""
+        return self.certificate.gap / abs(self.certificate.objective)
+
+
+def check_joint(
+    problem: JointProblem, *, starts: int = 1, seed: int = 0, tol: float = GAP_TOLERANCE
+) -> JointReport:
+    """Solve, certify, compare with the theorem "W is a simplex ETF", and judge. Needs float64."""
+    solution = solve_joint(
+        problem.atoms,
+        problem.lambda_w,
+        problem.lambda_h,
+        dim=problem.dim,
+        lambda_b=problem.lambda_b,
+        loss=problem.loss,
+        starts=starts,
+        seed=seed,
+    )
+    certificate = certify_solution(problem, solution)
+    theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
+    violated = violated_hypothesis(problem)
+    error, rounding = (None, 0.0) if violated else _divergence(problem, solution, theory)
+    bound = float(np.sqrt(certificate.gap))
+    found = judge(
+        error,
+        bound,
+        rounding,
+        float(np.sqrt(tol * abs(certificate.objective))),
+        exceeds=False,
+        violated=violated,
+    )
+    return JointReport(
+        problem=problem,
+        solution=solution,
+        certificate=certificate,
+        theory=theory,
+        continuous=_continuous(problem),
+        thresholds=[
+            triviality(problem.atoms, problem.product),
+            *minority_collapse(problem.law, problem.classes, problem.product),
+        ],
+        etf_deviation=etf_deviation(solution.W),
+        multiplier=etf_multiplier(solution.W),
+        error=error,
+        bound=bound,
+        verdict=found,
+    )
+
+
+def certify_solution(problem: JointProblem, solution: JointSolution) -> JointCertificate:
+    """The dual gap of a solution, with the bias only where the problem has one."""
+    return certify_joint(
+        solution.W,
+        solution.H,
+        problem.atoms.labels,
+        problem.atoms.weights,
+        problem.lambda_w,
+        problem.lambda_h,
+        b=None if problem.lambda_b is None else solution.b,
+        lambda_b=problem.lambda_b,
+        loss=problem.loss,
+    )
+
+
+def violated_hypothesis(problem: JointProblem) -> str | None:
+    """The hypothesis of "every global optimum is a simplex ETF" that the problem breaks, or None."""
+    K = problem.classes
+    if not problem.atoms.exchangeable:
+        return "the label law is not exchangeable (class permutations change it)"
+    if problem.dim < K - 1:
+        return f"dim = {problem.dim} < {K - 1}: no simplex ETF of {K} classes fits"
+    if problem.loss == "squared-error" and problem.lambda_b != 0:
+        return "squared error leads to a simplex ETF only with a free bias"
+    return None
+
+
+def _continuous(problem: JointProblem) -> Multiplier | None:
+    if problem.law.labels is not None or not problem.law.exchangeable:
+        return None
+    return joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
+
+
+def _divergence(problem: JointProblem, solution: JointSolution, theory: Multiplier) -> tuple[float, float]:
+    """√ of the mean Bregman divergence from the closed form's predictions, and of its rounding."""
+    labels, weights, K = problem.atoms.labels, problem.atoms.weights, problem.classes
+    Z = solution.H @ solution.W.T + solution.b
+    eps = 256 * np.finfo(float).eps  # relative error of a closed-form logit, and of p through it
+    if problem.loss == "squared-error":
+        target = theory.sharpness / (1 + theory.sharpness) * (labels - 1 / K) + 1 / K
+        return float(np.sqrt(0.5 * weights @ np.sum((Z - target) ** 2, 1))), eps
+    if theory.sharpness == 0:
+        p = np.full_like(labels, 1 / K)
+    else:
+        p = solve_patterns(labels, np.ones_like(labels), theory.sharpness).p
+    q = softmax(Z, 1)
+    ratio = (q - p) / p
+    divergence = np.sum(p * (ratio - np.log1p(ratio)), 1)  # KL(p‖q) without cancellation, as Σ p = Σ q
+    return float(np.sqrt(max(weights @ divergence, 0.0))), eps * (K + float(np.max(np.abs(Z))))

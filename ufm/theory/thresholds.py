@@ -1,0 +1,48 @@
+"""Thresholds of λ_W λ_H at which the joint optimum changes its shape, known before solving.
+
+Triviality, any law (bias-free, cross-entropy): W = 0 iff λ_max(E[(y − 1/K)(y − 1/K)ᵀ]) ≤ λ_W λ_H.
+Minority collapse, mixup with i, j drawn independently from class weights q, d ≥ K − 1: classes of the
+same weight q_B collapse onto one point iff ρ q_B ≤ λ_W λ_H, ρ = E[λ² + (1−λ)²]; one-hot: ρ = 1.
+(Re-derived; for one-hot labels Fang et al. 2021, Dang et al. 2023.)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ufm.finite import FiniteLaw
+from ufm.labels import LabelLaw, mixing_rule
+
+
+class Threshold(NamedTuple):
+    """Below `value` of λ_W λ_H the named thing is alive; ratio = λ_W λ_H/value: ≥ 1 is beyond it."""
+
+    name: str
+    value: float
+    ratio: float
+
+
+def triviality(law: FiniteLaw, product: float) -> Threshold:
+    """λ_max of the label covariance: at and above it W = 0."""
+    value = float(np.linalg.eigvalsh(law.covariance)[-1])
+    return Threshold("trivial", value, product / value if value > 0 else float("inf"))
+
+
+def minority_collapse(law: LabelLaw, classes: int, product: float) -> list[Threshold]:
+    """One threshold for each group of two or more classes of equal weight; empty where no theorem applies."""
+    mixes_all = law.two_hot and (law.pairs == "all" or law.name == "onehot")
+    if law.class_weights is None or law.exchangeable or not mixes_all:
+        return []
+    rho = mixing_concentration(law)
+    weights, sizes = np.unique(law.class_weights, return_counts=True)
+    return [
+        Threshold(f"collapse of the {n} classes of weight {q:g}", rho * q, product / (rho * q))
+        for q, n in zip(weights, sizes)
+        if n > 1
+    ]
+
+
+def mixing_concentration(law: LabelLaw) -> float:
+    """ρ = E[λ² + (1−λ)²]; mixup: (α+1)/(2α+1); one-hot: 1."""
+    rule = mixing_rule(law)
+    return float(rule.weight @ (rule.lam**2 + rule.colam**2))
