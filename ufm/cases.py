@@ -26,7 +26,7 @@ class PairChunk(NamedTuple):
 
 @dataclass(frozen=True)
 class PairCases:
-    """All ordered pairs of K classes ("all", "different" or "same") at each λ of an array."""
+    """All ordered pairs of K classes ("all", "different", "same", "cyclic") at each λ of an array."""
 
     classes: int
     lam: np.ndarray
@@ -35,14 +35,14 @@ class PairCases:
     @property
     def kinds(self) -> list[tuple[str, float]]:
         """Rows: (kind, λ), same-class ones first."""
-        names = {"all": ("same", "different")}.get(self.pairs, (self.pairs,))
+        names = {"all": ("same", "different"), "same": ("same",)}.get(self.pairs, ("different",))
         return [(name, float(lam)) for name in names for lam in self.lam]
 
     @property
     def per_lam(self) -> int:
         """Features at each λ."""
         K = self.classes
-        return {"all": K * K, "different": K * (K - 1), "same": K}[self.pairs]
+        return {"all": K * K, "different": K * (K - 1), "same": K, "cyclic": K}[self.pairs]
 
     @property
     def count(self) -> int:
@@ -58,8 +58,8 @@ class PairCases:
         return PairChunk(i, j, row, lam, 1.0 - lam)
 
     def _pair(self, pair):
-        if self.pairs == "same":
-            return pair, pair
+        if self.pairs in ("same", "cyclic"):
+            return pair, (pair + (self.pairs == "cyclic")) % self.classes
         i, j = np.divmod(pair, self.classes if self.pairs == "all" else self.classes - 1)
         return i, j + ((j >= i) if self.pairs == "different" else 0)
 
@@ -110,9 +110,16 @@ def choose_cases(
     samples = 64 if samples is None else samples
     if not law.two_hot:
         return LabelCases(law.name, draw_labels(law, classes, samples, seed), np.arange(samples))
-    if lam is None:
+    return PairCases(classes, choose_lam(law, lam, samples, seed, quadrature), law.pairs)
+
+
+def choose_lam(law: LabelLaw, lam, samples, seed: int, quadrature: int | None = None) -> np.ndarray:
+    """Distinct λ in rising order: those given, else N draws, else the N-point Gauss rule."""
+    if lam is None and law.name == "onehot":
+        lam = [1.0]
+    elif lam is None:
         lam = draw_lam(law, samples, seed) if quadrature is None else gauss_lam(law, quadrature).lam
-    return PairCases(classes, np.unique(np.asarray(lam, float)), law.pairs)
+    return np.unique(np.asarray(lam, float))
 
 
 def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:

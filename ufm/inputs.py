@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,18 @@ def read_law(args) -> laws.LabelLaw:
 
 
 def _build_law(args, name: str) -> laws.LabelLaw:
+    law = _plain_law(args, name)
+    if args.weights is None:
+        return law
+    weights = read_numbers("weights", args.weights)
+    if len(weights) != args.classes:
+        raise ValueError(f"--weights has {len(weights)} numbers for {args.classes} classes")
+    return replace(law, class_weights=tuple(weights))
+
+
+def _plain_law(args, name: str) -> laws.LabelLaw:
     alpha = 1.0 if args.alpha is None else args.alpha
-    delta = args.smoothing or 0.0
+    delta = 0.0 if args.smoothing is None else args.smoothing
     if name in ("mixup", "cutmix"):
         return getattr(laws, name)(alpha, args.pairs or "all", delta)
     if name == "kway":
@@ -55,12 +66,15 @@ def load_array(flag: str, path: str) -> np.ndarray:
 
 def read_lam(text: str | None) -> np.ndarray | None:
     """Comma-separated mixing weights."""
-    if text is None:
-        return None
+    return None if text is None else read_numbers("lam", text)
+
+
+def read_numbers(flag: str, text: str) -> np.ndarray:
+    """Comma-separated numbers."""
     try:
         return np.array([float(part) for part in text.split(",")])
     except ValueError:
-        raise ValueError(f"--lam must be comma-separated numbers like 0.1,0.5, got {text!r}") from None
+        raise ValueError(f"--{flag} must be comma-separated numbers like 0.1,0.5, got {text!r}") from None
 
 
 def read_problem(args, law: laws.LabelLaw) -> Problem:
@@ -82,9 +96,68 @@ def read_problem(args, law: laws.LabelLaw) -> Problem:
     )
 
 
+@dataclass(frozen=True)
+class FreeProblem:
+    """What the joint problem needs besides the label law: λ_b (None: no bias, 0: free) and starts."""
+
+    law: laws.LabelLaw
+    dim: int
+    lambda_b: float | None
+    starts: int
+
+
+def read_free(args, law: laws.LabelLaw) -> FreeProblem:
+    """Check the flags of a free classifier."""
+    fixed = {"multiplier": args.multiplier, "max-steps": args.max_steps}
+    for flag, value in fixed.items():
+        if value is not None:
+            raise ValueError(f"--{flag} does not apply to --classifier free")
+    if args.method != "newton" or args.precision != "float64":
+        raise ValueError("--classifier free is solved by newton in float64: leave --method and --precision")
+    for name, value in (("lambda-w", args.lambda_w), ("lambda-h", args.lambda_h)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"--{name} must be positive and finite for a free classifier, got {value}")
+    # validates classes and the number of columns of given labels
+    Problem(classes=args.classes, multiplier=1.0, law=law)
+    dim = args.classes if args.dim is None else args.dim
+    starts = (1 if dim >= args.classes - 1 else 8) if args.starts is None else args.starts
+    for name, value in (("dim", dim), ("starts", starts), ("draws", args.draws)):
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}")
+    if args.draws is not None and (law.labels is not None or any((args.lam, args.samples, args.quadrature))):
+        raise ValueError(
+            "--draws draws whole labels: it excludes --lam, --samples, --quadrature and given labels"
+        )
+    return FreeProblem(law, dim, read_bias(args.bias), starts)
+
+
+def read_bias(text: str | None) -> float | None:
+    """λ_b: None without a bias, 0 for a free one."""
+    if text in (None, "none"):
+        return None
+    if text == "free":
+        return 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"--bias must be none, free or a positive penalty, got {text!r}")
+    return value
+
+
+def check_fixed(args) -> None:
+    """Flags that only a free classifier knows."""
+    for flag in ("bias", "weights", "starts", "draws"):
+        if getattr(args, flag) is not None:
+            raise ValueError(f"--{flag} needs --classifier free")
+    if args.pairs == "cyclic" and args.classifier == "etf" and args.multiplier is None:
+        raise ValueError("--pairs cyclic is not exchangeable: give --multiplier, or --classifier free")
+
+
 def _load_classifier(args) -> np.ndarray:
     if not args.classifier.endswith(".npy"):
-        raise ValueError(f"--classifier must be etf or a PATH.npy, got {args.classifier!r}")
+        raise ValueError(f"--classifier must be etf, free or a PATH.npy, got {args.classifier!r}")
     return load_array("classifier", args.classifier)
 
 

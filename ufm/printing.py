@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ufm.agreement import Report, Row, Settings
+from ufm.labels import LabelLaw
 from ufm.problem import Problem
 from ufm.verdict import ORDER
 
 MAX_ROWS = 11
+SHORT = {"out of hypothesis": "out of hyp."}  # so that a row fits 80 columns
 STYLES = {"fails": "bold red", "undecided": "yellow", "agrees": "green", "proved": "bold green"}
 
 
@@ -29,17 +31,12 @@ def fixed(value) -> str:
 
 def print_problem(console: Console, problem: Problem, derived: dict) -> None:
     """The problem and everything derived from it."""
-    law = problem.law
-    parts = [f"alpha {law.alpha:g}"] if law.alpha is not None else []
-    parts += [f"{law.pairs} pairs"] if law.two_hot else []
-    parts += [f"{law.ways} ways"] if law.name == "kway" else []
-    parts += [f"smoothing {law.smoothing:g}"] if law.smoothing else []
     console.print(
         f"unconstrained features model: {problem.classes} classes, {problem.dim} dimensions, {problem.loss}",
         highlight=False,
     )
     lines = [
-        ("labels", ", ".join([law.name, *parts])),
+        ("labels", law_words(problem.law)),
         ("penalties", f"lambda_W {problem.lambda_w:g}, lambda_H {problem.lambda_h:g}"),
         ("classifier", f"{_classifier(problem)}, {derived['multiplier_source']}"),
         ("sharpness", f"a = m^2 K/((K-1) lambda_H) = {problem.sharpness:.10g}"),
@@ -47,6 +44,17 @@ def print_problem(console: Console, problem: Problem, derived: dict) -> None:
     ]
     for name, text in lines:
         console.print(f"  {name:<11}{text}", highlight=False, soft_wrap=True)
+
+
+def law_words(law: LabelLaw) -> str:
+    """The law with its parameters."""
+    parts = [f"alpha {law.alpha:g}"] if law.alpha is not None else []
+    parts += [f"{law.pairs} pairs"] if law.two_hot else []
+    parts += [f"{law.ways} ways"] if law.name == "kway" else []
+    parts += [f"smoothing {law.smoothing:g}"] if law.smoothing else []
+    if law.class_weights is not None:
+        parts += ["weights " + " ".join(f"{q:g}" for q in law.class_weights)]
+    return ", ".join([law.name, *parts])
 
 
 def _classifier(problem: Problem) -> str:
@@ -104,9 +112,10 @@ def print_rows(console: Console, report: Report) -> None:
 
 
 def _add_row(table: Table, row: Row, two_hot: bool, index: int) -> None:
-    label = f"{row.kind[:4]} {row.lam:.5g}" if two_hot else f"{row.kind} {index}"
+    label = f"{row.kind[:4]} {row.lam:.4g}" if two_hot else f"{row.kind} {index}"
     style = STYLES.get(row.verdict.word, "")
-    word = f"[{style}]{row.verdict.word}[/]" if style else row.verdict.word
+    word = SHORT.get(row.verdict.word, row.verdict.word)
+    word = f"[{style}]{word}[/]" if style else word
     judged = (small(row.error), small(row.bound), word)
     first = judged if row.theory is None else ("", "", "")
     table.add_row(label, "num", *_cells(row.numeric, two_hot), *first)

@@ -9,6 +9,8 @@ import numpy as np
 
 from ufm.agreement import Report, Row, Settings
 from ufm.cases import PairCases
+from ufm.geometry import collapsed_groups
+from ufm.joint_agreement import JointReport
 from ufm.optimize.features import solve_features
 from ufm.problem import Problem
 from ufm.sources import Side
@@ -48,21 +50,29 @@ def _number(value) -> float | None:
 
 def record(report: Report, derived: dict, settings: Settings, command: list[str], seed: int) -> dict:
     """The documented JSON record of a run, schema 1."""
+    rows, summary = row_records(report)
     return {
         "schema": SCHEMA,
-        "problem": _problem(report.problem, derived),
-        "features": [feature_row(row) for row in report.rows],
-        "summary": {
-            "count": report.count,
-            "worst_error": _number(report.worst_error),
-            "worst_bound": _number(report.worst_bound),
-            "verdict": report.verdict,
-        },
-        "provenance": _provenance(settings, command, seed),
+        "problem": problem_record(report.problem, derived),
+        "features": rows,
+        "summary": summary,
+        "provenance": provenance(settings, command, seed),
     }
 
 
-def _problem(problem: Problem, derived: dict) -> dict:
+def row_records(report: Report) -> tuple[list[dict], dict]:
+    """`features` and `summary` of a record."""
+    summary = {
+        "count": report.count,
+        "worst_error": _number(report.worst_error),
+        "worst_bound": _number(report.worst_bound),
+        "verdict": report.verdict,
+    }
+    return [feature_row(row) for row in report.rows], summary
+
+
+def problem_record(problem: Problem, derived: dict) -> dict:
+    """`problem` of a record: sizes, penalties, law, and what was derived."""
     law = problem.law
     return {
         "classes": problem.classes,
@@ -77,13 +87,15 @@ def _problem(problem: Problem, derived: dict) -> dict:
         "pairs": law.pairs,
         "smoothing": law.smoothing,
         "ways": law.ways if law.name == "kway" else None,
+        "class_weights": law.class_weights,
         "classifier": "etf" if problem.classifier is None else "explicit",
         "etf_distance": _number(problem.etf_distance),
         **derived,
     }
 
 
-def _provenance(settings: Settings, command: list[str], seed: int) -> dict:
+def provenance(settings: Settings, command: list[str], seed: int) -> dict:
+    """`provenance` of a record: everything needed to run it again."""
     import jax
 
     return {
@@ -132,6 +144,55 @@ def save_features(target, problem: Problem, cases, settings: Settings) -> None:
         Y=Y,
         lambda_w=problem.lambda_w,
         lambda_h=problem.lambda_h,
+    )
+
+
+def joint_record(report: JointReport) -> dict:
+    """`joint` of a record: the free classifier's optimum, its certificate and shape."""
+    p, c, found = report.problem, report.certificate, report.solution
+    return {
+        "objective": c.objective,
+        "dual_objective": c.dual_objective,
+        "gap": c.gap,
+        "relative_gap": report.relative_gap,
+        "rounding": c.rounding,
+        "rigorous_gap": report.rigorous_gap,
+        "lambda_max_ratio": c.lambda_max_ratio,
+        "stationarity": c.stationarity,
+        "imbalance": c.imbalance,
+        "spectrum": c.spectrum.tolist(),
+        "gram": (found.W @ found.W.T).tolist(),
+        "etf_deviation": report.etf_deviation,
+        "multiplier": {
+            "theory": report.theory.value,
+            "numeric": report.multiplier,
+            "continuous": None if report.continuous is None else report.continuous.value,
+        },
+        "threshold": [t._asdict() for t in report.thresholds],
+        "trivial": not found.W.any(),
+        "groups": collapsed_groups(found.W) if found.W.any() else [],
+        "bias": None if p.lambda_b is None else found.b.tolist(),
+        "minima": [{"objective": value, "gram": gram.tolist()} for value, gram in found.minima],
+        "labels": len(p.atoms.weights),
+        "error": _number(report.error),
+        "bound": report.bound,
+        "verdict": report.verdict.word,
+        "reason": report.verdict.reason,
+    }
+
+
+def save_joint(target, report: JointReport) -> None:
+    """Write the optimum on the finite law: H (n, d), W, b, Y (n, K), weights (n), lambda_w, lambda_h."""
+    p, found = report.problem, report.solution
+    np.savez(
+        target,
+        H=found.H,
+        W=found.W,
+        b=found.b,
+        Y=p.atoms.labels,
+        weights=p.atoms.weights,
+        lambda_w=p.lambda_w,
+        lambda_h=p.lambda_h,
     )
 
 

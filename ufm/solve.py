@@ -39,9 +39,17 @@ class Arguments:
     ways: int | None = None
     """Classes mixed by --labels kway; default 3."""
     classifier: str = "etf"
-    """Classifier: etf (a simplex ETF), or PATH.npy (K x d)."""
-    pairs: Literal["all", "different", "same"] | None = None
-    """Which ordered class pairs to mix; default all."""
+    """Classifier: etf (a simplex ETF), PATH.npy (K x d), or free (optimised with the features)."""
+    bias: str | None = None
+    """Bias of a free classifier: none, free, or its penalty lambda_b; default none."""
+    weights: str | None = None
+    """Class weights, comma-separated, for a free classifier: 0.6,0.2,0.1,0.1."""
+    starts: int | None = None
+    """Random starts of a free classifier; default 1, or 8 when dim < K-1."""
+    draws: int | None = None
+    """Solve the free classifier on this many drawn labels, as a network would see."""
+    pairs: Literal["all", "different", "same", "cyclic"] | None = None
+    """Which ordered class pairs to mix; cyclic: (i, i+1) only; default all."""
     lam: str | None = None
     """Mixing weights, comma-separated: 0.1,0.5,0.9."""
     samples: int | None = None
@@ -92,13 +100,21 @@ def run(args: Arguments, argv: list[str]) -> int:
 
     law = inputs.read_law(args)
     inputs.check_numbers(args)
-    problem = inputs.read_problem(args, law)
+    command = ["python", "-m", "ufm.solve", *argv]
     choice = inputs.read_choice(args, law)
+    if args.classifier == "free":
+        free = inputs.read_free(args, law)
+        outputs = Outputs(inputs.read_outputs(args))
+        from ufm.session_joint import solve_free  # from here on JAX is needed
+
+        return solve_free(args, command, free, choice, outputs)
+    inputs.check_fixed(args)
+    problem = inputs.read_problem(args, law)
     outputs = Outputs(inputs.read_outputs(args))
 
     from ufm.session import solve  # from here on JAX is needed
 
-    return solve(args, ["python", "-m", "ufm.solve", *argv], problem, choice, outputs)
+    return solve(args, command, problem, choice, outputs)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def pattern_multiplier(
 ) -> Multiplier:
     """The optimal m of the exchangeable law made of weighted patterns."""
     require_float64()
-    classes, product = int(round(patterns.counts[0].sum())), lambda_w * lambda_h
+    classes, product = round(float(patterns.counts[0].sum())), lambda_w * lambda_h
     if product == 0:
         raise ValueError("lambda_w = 0 has no finite jointly optimal multiplier; give multiplier yourself")
     spread = np.sum(patterns.counts * (patterns.values - 1 / classes) ** 2, 1)

@@ -1,0 +1,135 @@
+"""One run of `solve --classifier free`: the joint optimum, its certificate, thresholds, and features."""
+
+import sys
+import time
+
+from ufm.agreement import Report, Settings, check_features
+from ufm.cases import PairCases, choose_lam
+from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
+from ufm.finite_data import study_draws
+from ufm.inputs import FreeProblem
+from ufm.joint_agreement import GAP_TOLERANCE, JointProblem, JointReport, check_joint
+from ufm.outputs import Outputs
+from ufm.printing import print_explanations, print_rows, print_summary
+from ufm.printing_joint import print_draws, print_joint, print_joint_verdict
+from ufm.problem import Problem
+from ufm.records import dump_json, joint_record, problem_record, provenance, row_records, save_joint
+from ufm.runtime import start_jax
+from ufm.session import plain_console
+from ufm.verdict import exit_code, worst_verdict
+
+NODES = 32  # nodes of λ in the finite law
+MAX_CURVATURE = 2**31  # bytes of the per-label curvature matrices
+
+
+def solve_free(args, command: list[str], free: FreeProblem, choice: dict, outputs: Outputs) -> int:
+    """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written."""
+    began = time.perf_counter()
+    start_jax()
+    atoms = choose_atoms(args, free, choice)
+    problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
+    report = check_joint(
+        problem,
+        starts=free.starts,
+        seed=args.seed,
+        tol=GAP_TOLERANCE if args.tol is None else args.tol,
+        rigorous=args.rigorous,
+    )
+    settings = Settings(rigorous=args.rigorous)
+    features = check_given(report, args, choice, settings)
+    draws = None if args.draws is None else study_draws(problem, args.draws, args.seed)
+    data = _record(report, features, draws, settings, command, args.seed)
+    to_stdout = args.json == "-"
+    if not to_stdout:
+        _print(plain_console(sys.stdout), report, features, draws, args.explain, settings)
+    with outputs:
+        _write(outputs, report, data, to_stdout)
+    print(f"{report.solution.steps} outer steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    return exit_code(worst_verdict([report.verdict.word] + ([features.verdict] if features else [])))
+
+
+def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
+    """The finite law: drawn labels, given or sampled λ, or a rule that resolves the edges."""
+    law, K = free.law, args.classes
+    if args.draws is not None:
+        atoms = drawn_law(law, K, args.draws, args.seed)
+    elif choice["lam"] is not None or choice["samples"] is not None:
+        if not law.two_hot or law.name == "onehot":
+            raise ValueError(f"{law.name} labels with a free classifier: use --draws or --quadrature")
+        atoms = given_lam(law, K, choose_lam(law, choice["lam"], choice["samples"], args.seed))
+    else:
+        atoms = finite_law(law, K, choice["quadrature"] or NODES)
+    size = 8 * len(atoms.weights) * K * K
+    if size > MAX_CURVATURE:
+        raise ValueError(
+            f"{len(atoms.weights)} labels of {K} classes need {size / 2**30:.1f} GiB of curvature, over the limit of "
+            f"{MAX_CURVATURE / 2**30:g} GiB: fewer --quadrature nodes, or --draws"
+        )
+    return atoms
+
+
+def check_given(report: JointReport, args, choice: dict, settings: Settings) -> Report | None:
+    """The rows of the fixed-classifier command at the W that was found; None with a bias or without pairs."""
+    law, problem = report.problem.law, report.problem
+    if not law.two_hot or args.draws is not None or problem.lambda_b is not None:
+        return None
+    lam = choose_lam(law, choice["lam"], choice["samples"], args.seed, choice["quadrature"] or 11)
+    pairs = "same" if law.name == "onehot" else law.pairs
+    return check_features(fixed_problem(report), PairCases(problem.classes, lam, pairs), settings)
+
+
+def fixed_problem(report: JointReport) -> Problem:
+    """The problem with the classifier that was found."""
+    p = report.problem
+    return Problem(
+        classes=p.classes,
+        classifier=report.solution.W,
+        lambda_h=p.lambda_h,
+        lambda_w=p.lambda_w,
+        loss=p.loss,
+        law=p.law,
+    )
+
+
+def _record(report, features, draws, settings, command, seed) -> dict:
+    derived = {"threshold": report.thresholds[0].value, "multiplier_source": "free classifier"}
+    rows, summary = row_records(features) if features else ([], None)
+    data = {
+        "schema": 1,
+        "problem": problem_record(fixed_problem(report), derived),
+        "features": rows,
+        "summary": summary,
+        "joint": joint_record(report),
+        "provenance": provenance(settings, command, seed),
+    }
+    if draws is not None:
+        data["draws"] = [row._asdict() for row in draws]
+    return data
+
+
+def _print(console, report, features, draws, explain: bool, settings) -> None:
+    print_joint(console, report)
+    if features is not None:
+        print_rows(console, features)
+        if explain:
+            print_explanations(console, features, settings)
+        print_summary(console, features)
+    if draws is not None:
+        print_draws(console, draws)
+    print_joint_verdict(console, report)
+
+
+def _write(outputs: Outputs, report: JointReport, data: dict, to_stdout: bool) -> None:
+    if "json" in outputs.paths:
+        with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
+            file.write(dump_json(data))
+    if "save" in outputs.paths:
+        with outputs.stage("save") as path:
+            save_joint(path, report)
+    if "plot" in outputs.paths:
+        from ufm.plot_joint import draw_joint  # matplotlib is loaded only when a picture is wanted
+
+        with outputs.stage("plot") as path:
+            draw_joint(report).savefig(path)
+    if to_stdout:
+        sys.stdout.write(dump_json(data))
