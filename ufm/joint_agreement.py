@@ -21,6 +21,7 @@ from ufm.labels import LabelLaw
 from ufm.optimize.joint import JointSolution, solve_joint
 from ufm.theory.features import solve_patterns
 from ufm.theory.multiplier import Multiplier, joint_multiplier, pattern_multiplier
+from ufm.theory.polygon import Polygon, regular_polygon
 from ufm.theory.thresholds import Threshold, minority_collapse, triviality
 from ufm.verdict import Verdict, judge
 
@@ -55,7 +56,7 @@ class JointReport:
     """Everything the command prints about one joint problem.
 
     theory: multiplier of the same finite law; continuous: that of the law before discretisation (None for
-    user labels). rigorous_gap: upper end of the ball of the gap, if asked for. error: √(E KL(p_theory ‖ p)), bound: √gap, both in √nats; None outside the hypotheses.
+    user labels). polygon: the K-gon for one-hot labels at d = 2. rigorous_gap: upper end of the ball of the gap, if asked for. error: √(E KL(p_theory ‖ p)), bound: √gap, both in √nats; None outside the hypotheses.
     """
 
     problem: JointProblem
@@ -70,6 +71,7 @@ class JointReport:
     bound: float
     verdict: Verdict
     rigorous_gap: float | None = None
+    polygon: Polygon | None = None
 
     @property
     def relative_gap(self) -> float:
@@ -129,7 +131,16 @@ def check_joint(
         bound=bound,
         verdict=found,
         rigorous_gap=rigorous_gap,
+        polygon=_polygon(problem),
     )
+
+
+def _polygon(problem: JointProblem) -> Polygon | None:
+    """The K-gon, where its formula applies."""
+    plain = problem.law.name == "onehot" and problem.law.exchangeable and problem.law.smoothing == 0
+    if problem.dim != 2 or not plain or problem.lambda_b is not None or problem.loss != "cross-entropy":
+        return None
+    return regular_polygon(problem.classes, problem.lambda_w, problem.lambda_h)
 
 
 def _rigorous_gap(problem: JointProblem, solution: JointSolution) -> float:

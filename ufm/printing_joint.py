@@ -79,6 +79,12 @@ def geometry_lines(report: JointReport):
     if duality is not None:
         yield "self-dual", f"|W/|W| - M/|M|| = {small(duality)} (class features against rows)"
     yield "variability", f"share of the features not linear in the label: {mixed_variability(H, atoms):.3g}"
+    if report.polygon is not None:
+        off = report.solution.objective - report.polygon.objective
+        yield (
+            "K-gon",
+            f"closed form m {report.polygon.multiplier:.12g}, L {report.polygon.objective:.12g}: numeric L - this = {off:.1e}",
+        )
     if report.problem.lambda_b is not None:
         b = report.solution.b - report.solution.b.mean()
         yield "bias", f"mean {report.solution.b.mean():.6g}, spread {np.abs(b).max():.3g}"

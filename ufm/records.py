@@ -168,6 +168,7 @@ def joint_record(report: JointReport) -> dict:
             "numeric": report.multiplier,
             "continuous": None if report.continuous is None else report.continuous.value,
         },
+        "polygon": None if report.polygon is None else report.polygon._asdict(),
         "threshold": [t._asdict() for t in report.thresholds],
         "trivial": not found.W.any(),
         "groups": collapsed_groups(found.W) if found.W.any() else [],
