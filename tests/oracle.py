@@ -103,7 +103,7 @@ def _value_gradient_hessian(h, W, y, lam, loss):
 
 def optimal_feature(W, y, lambda_h, loss="cross-entropy"):
     """h* ∈ R^d for any small W (K×d doubles): Newton, halving the step until the objective falls enough."""
-    with mp.workdps(DIGITS + 40):
+    with mp.workdps(2 * DIGITS + 40):  # the line search sees falls of 10^−2·DIGITS
         rows = mp.matrix([[mpf(float(w)) for w in row] for row in W])
         label, lam = mp.matrix(exact_label(y)), mpf(lambda_h)
 

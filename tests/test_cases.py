@@ -144,6 +144,19 @@ def test_drawn_labels_have_the_moments_of_the_law(law):
     assert abs(squares.mean() - second_moment(law, K)) < spread * squares.std() + 2e-4 * (law.ways > 3)
 
 
+@pytest.mark.parametrize(
+    "law", [mixup(1.0, "all", 0.1), cutmix(1.0, "all", 0.1), cutmix(1.0, "different", 0.1)]
+)
+def test_drawn_weights_do_not_depend_on_the_drawn_classes(law):
+    """The two take their randomness from different keys: the larger weight has one mean for all classes."""
+    Y = draw_labels(law, 4, 20000, 0)
+    top, weight = Y.argmax(1), Y.max(1)
+    for c in range(4):
+        own = weight[top == c]
+        assert abs(own.mean() - weight.mean()) < SIGMAS * weight.std() / np.sqrt(len(own))
+        assert abs(len(own) / len(Y) - 1 / 4) < SIGMAS * np.sqrt(3 / 16 / len(Y))
+
+
 def test_kway_second_moment_from_its_formula():
     """Dirichlet(1, 1, 1) weights, classes with replacement: E‖y‖² = 3·(1/6) + 6·(1/12)/K."""
     squares = np.sum(draw_labels(kway(1.0, ways=3), 4, 20000, 5) ** 2, 1)

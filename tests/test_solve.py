@@ -633,7 +633,7 @@ def test_multiplier_and_classifier_exclude_each_other(run, elsewhere):
 READABLE = {
     "main": "--classes 10 --alpha 1.0",
     "float32": "--classes 10 --precision float32 --lam 0,1e-9,0.5",
-    "kway": "--classes 4 --labels kway --samples 20",
+    "kway": "--classes 4 --labels kway --ways 2 --samples 20",
     "smoothing": "--classes 10 --labels smoothing",
     "onehot": "--classes 10 --labels onehot",
     "own W": "--classes 3 --lam 0.3 --classifier W.npy",

@@ -29,9 +29,9 @@ FREE = 0.0  # λ_b of a free bias; no bias is None
 class JointCertificate(NamedTuple):
     """objective L; dual_objective; gap ≥ L − min L, rounding included; rounding, its share.
 
-    lambda_max_ratio: λ_max(M)/(λ_W λ_H) − 1, ≤ 0 (with stationarity) iff globally optimal, without a bias or with
-    E r = 0; stationarity: ‖∇L‖ over (W, √π h, b); imbalance: ‖λ_W WᵀW − λ_H E h hᵀ‖/‖λ_W WᵀW‖;
-    mean_residual: ‖E r‖; spectrum: eigenvalues of M = E r rᵀ.
+    lambda_max_ratio: λ_max(M)/(λ_W λ_H) − 1; with stationarity, ≤ 0 iff globally optimal (without
+    a bias, or with E r = 0); stationarity: ‖∇L‖ over (W, √π h, b); imbalance: that of λ_W WᵀW and
+    λ_H E h hᵀ, relative to the first; mean_residual: ‖E r‖; spectrum: eigenvalues of M = E r rᵀ.
     """
 
     objective: float
@@ -161,11 +161,13 @@ def _dual_value(residual, Y, weights, product, lambda_b, loss):
         return _squared_dual(r, Y, weights, min(theta, 1.0), lambda_b)
     theta = min(theta, 1.0)
     p = np.clip(Y - theta * r, 0.0, 1.0)
-    entropy = -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0), 1)
+    log_p = np.log(np.where(p > 0, p, 1.0))
+    entropy = -np.sum(p * log_p, 1)
     value = float(weights @ entropy) - _penalty(theta * r, weights, lambda_b)
     # p is off by ε a unit of y and p; the entropy's slope there is |log p| + 1
-    slope = np.sum(np.where(p > 0, (Y + p) * (1 + np.abs(np.log(np.where(p > 0, p, 1.0)))), 0.0), 1)
-    return value, EPS * ((K + 8) * float(weights @ slope) + n * float(weights @ entropy) + 8 * abs(value))
+    slope = float(weights @ np.sum((Y + p) * (1 + np.abs(log_p)), 1))
+    centring = n if lambda_b == FREE else 0  # the mean that was removed is a sum of n terms
+    return value, EPS * ((K + 8 + centring) * slope + n * float(weights @ entropy) + 8 * abs(value))
 
 
 def _squared_dual(r, Y, weights, theta, lambda_b):
@@ -187,7 +189,8 @@ def _centred_residual(r, Y, weights, loss):
     """A residual with E r = 0. Squared error: subtract the mean.
 
     Cross-entropy: p'' = (1−t) p + t s with a constant distribution s chosen so that E p'' = E y;
-    the least t in (0, 1] that leaves s ≥ 0 (t = 1, s = E y always does).
+    the least t in (0, 1] that leaves s ≥ 0 (t = 1, s = E y always does), and enough more that the
+    rounding of the mean cannot make the exact s negative.
     """
     mean = weights @ r
     if loss == "squared-error":
@@ -196,9 +199,7 @@ def _centred_residual(r, Y, weights, loss):
     short = np.where(mean < 0, -mean, 0.0)
     # s = target + (1−t)/t · mean ≥ 0
     need = np.max(np.where(short > 0, short / np.where(short > 0, short + target, 1.0), 0.0))
-    t = min(1.0, need * (1 + 8 * EPS))
-    if t == 0.0:
-        return r
+    t = min(1.0, need + 16 * len(r) * EPS / float(np.min(target, where=target > 0, initial=1.0)))
     s = np.clip(target + (1 - t) / t * mean, 0.0, None)
     return (1 - t) * r + t * (Y - s / s.sum())
 

@@ -1,4 +1,4 @@
-"""The gap to the global joint optimum in ball arithmetic: a rigorous bound for ANY classifier, features, bias.
+"""The gap to the global joint optimum in ball arithmetic: rigorous for ANY classifier, features, bias.
 
     L(W, h, b) = E_π[ℓ(W h + b, y) + (λ_H/2)‖h‖²] + (λ_W/2)‖W‖_F² + (λ_b/2)‖b‖²,        c² = λ_W λ_H
     L ≥ min L ≥ D(r) := E D_y(r) − pen(E r)   for every residual r with   E[r rᵀ] ⪯ c² I,
@@ -172,7 +172,7 @@ def _dual(problem: _Joint, p: Rows) -> arb:
 
 
 def _feasible(moment: Rows, product: arb, most: arb) -> arb:
-    """The largest exact θ ≤ most found with product I − θ² moment certainly positive definite; 0 always is."""
+    """An exact θ ≤ most, as large as found, with product I − θ² moment certainly positive definite."""
     if _is_below(moment, product, most):
         return most
     sketch = np.array([[float(x.mid()) for x in row] for row in moment])

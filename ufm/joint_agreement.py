@@ -55,8 +55,10 @@ class JointProblem:
 class JointReport:
     """Everything the command prints about one joint problem.
 
-    theory: multiplier of the same finite law; continuous: that of the law before discretisation (None for
-    user labels). polygon: the K-gon for one-hot labels at d = 2. rigorous_gap: upper end of the ball of the gap, if asked for. error: √(E KL(p_theory ‖ p)), bound: √gap, both in √nats; None outside the hypotheses.
+    theory: multiplier of the same finite law; continuous: that of the law before discretisation (None
+    where there is none). error: √(E KL(p_theory ‖ p)) and bound: √gap, both in √nats; error is None
+    outside the hypotheses. rigorous_gap: upper end of the ball of the gap, if asked for.
+    polygon: the K-gon, for one-hot labels at d = 2.
     """
 
     problem: JointProblem

@@ -25,7 +25,7 @@ def print_joint(console: Console, report: JointReport) -> None:
         ("objective", f"L = {c.objective:.12g}, dual {c.dual_objective:.12g}"),
         (
             "gap",
-            f"L - min L <= {small(c.gap)}, {small(report.relative_gap)} of L ({small(c.rounding)} is rounding)",
+            gap_words(report),
         ),
         ("residuals", f"lambda_max(M)/(lambda_W lambda_H) - 1 = {small(c.lambda_max_ratio)}"),
         ("stationary", f"|grad L| = {small(c.stationarity)}, imbalance {small(c.imbalance)}"),
@@ -39,6 +39,16 @@ def print_joint(console: Console, report: JointReport) -> None:
             console.print(f"  {name if k == 0 else '':<12}{part}", highlight=False, markup=False)
 
 
+def gap_words(report: JointReport) -> str:
+    """The certified gap, absolute and relative, in balls if they were asked for."""
+    c = report.certificate
+    relative = small(c.gap / abs(c.objective))
+    text = f"L - min L <= {small(c.gap)}, {relative} of L ({small(c.rounding)} is rounding)"
+    if report.rigorous_gap is not None:
+        text += f"; in ball arithmetic <= {small(report.rigorous_gap)}"
+    return text
+
+
 def bias_words(p: JointProblem) -> str:
     """none, free, or its penalty."""
     return "none" if p.lambda_b is None else "free" if p.lambda_b == 0 else f"lambda_b {p.lambda_b:g}"
@@ -50,7 +60,8 @@ def threshold_lines(report: JointReport):
         side = "beyond" if t.ratio >= 1 else "below"
         yield (
             "threshold",
-            f"{t.name}: lambda_W lambda_H = {report.problem.product:.3g} is {t.ratio:.3g} of {t.value:.6g}, {side} it",
+            f"{t.name}: lambda_W lambda_H = {report.problem.product:.3g} is {t.ratio:.3g} of "
+            f"{t.value:.6g}, {side} it",
         )
 
 
@@ -83,7 +94,8 @@ def geometry_lines(report: JointReport):
         off = report.solution.objective - report.polygon.objective
         yield (
             "K-gon",
-            f"closed form m {report.polygon.multiplier:.12g}, L {report.polygon.objective:.12g}: numeric L - this = {off:.1e}",
+            f"closed form m {report.polygon.multiplier:.12g}, L {report.polygon.objective:.12g}: "
+            f"numeric L - this = {off:.1e}",
         )
     if report.problem.lambda_b is not None:
         b = report.solution.b - report.solution.b.mean()

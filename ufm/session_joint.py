@@ -62,8 +62,8 @@ def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
     size = 8 * len(atoms.weights) * K * K
     if size > MAX_CURVATURE:
         raise ValueError(
-            f"{len(atoms.weights)} labels of {K} classes need {size / 2**30:.1f} GiB of curvature, over the limit of "
-            f"{MAX_CURVATURE / 2**30:g} GiB: fewer --quadrature nodes, or --draws"
+            f"{len(atoms.weights)} labels of {K} classes need {size / 2**30:.1f} GiB of curvature, over "
+            f"the limit of {MAX_CURVATURE / 2**30:g} GiB: fewer --quadrature nodes, or --draws"
         )
     return atoms
 
