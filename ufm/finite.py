@@ -60,10 +60,10 @@ def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:
 
 def drawn_law(law: LabelLaw, classes: int, draws: int, seed: int) -> FiniteLaw:
     """N independent draws of whole labels, equally likely: what a network sees; never exchangeable."""
-    if law.two_hot and (law.class_weights is not None or law.pairs == "cyclic"):
-        labels = _drawn_pairs(law, classes, draws, seed)
-    else:
-        labels = draw_labels(law, classes, draws, seed)
+    if law.labels is not None:
+        raise ValueError("given labels cannot be drawn from: they are a finite law already")
+    drawn = draw_labels if law.name == "kway" else _drawn_pairs
+    labels = drawn(law, classes, draws, seed)
     return FiniteLaw(labels, np.full(draws, 1 / draws), False)
 
 
@@ -78,7 +78,7 @@ def _pair_shares(law: LabelLaw, K: int) -> np.ndarray:
     q = np.full(K, 1 / K) if law.class_weights is None else np.array(law.class_weights)
     share = np.outer(q, q)
     same = np.eye(K, dtype=bool)
-    if law.name == "onehot" or law.pairs == "same":
+    if law.pairs == "same":
         share = np.diag(q)
     elif law.pairs == "different":
         share = np.where(same, 0.0, share)
@@ -146,8 +146,8 @@ def _drawn_pairs(law, K, draws, seed):
     share = _pair_shares(law, K).ravel()
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(3)[2])
     i, j = np.divmod(rng.choice(K * K, draws, p=share), K)
-    lam = draw_lam(law, draws, seed)
+    lam = np.ones(draws) if law.alpha is None else draw_lam(law, draws, seed)
     labels = np.zeros((draws, K))
     np.add.at(labels, (np.arange(draws), i), lam)
     np.add.at(labels, (np.arange(draws), j), 1 - lam)
-    return normalise(labels)
+    return normalise((1 - law.smoothing) * np.minimum(labels, 1.0) + law.smoothing / K)
