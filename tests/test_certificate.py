@@ -4,7 +4,7 @@ The truth is the 40-digit oracle for the exact parameters: doubles m, λ_H, labe
 candidate is float32. Candidates are truncated solves, random points near and far, spoilt ones, and zero.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -29,9 +29,11 @@ dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 # --- the truth --------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def etf_truth(classes, dim, multiplier, lambda_h, loss, label):
     """h* for the exact simplex ETF in Helmert coordinates: Σ_{k<j} z_k − j z_j over √(j(j+1) g)."""
+    if multiplier == 0:
+        return [mpf(0)] * dim
     with mp.workdps(DIGITS):
         gain = mpf(multiplier) ** 2 * classes / (classes - 1)
         z = oracle.optimal_logits(label, gain / mpf(lambda_h), loss)
@@ -42,7 +44,7 @@ def etf_truth(classes, dim, multiplier, lambda_h, loss, label):
         return feature + [mpf(0)] * (dim - classes + 1)
 
 
-@lru_cache(maxsize=None)
+@cache
 def explicit_truth(shape, entries, lambda_h, loss, label):
     return oracle.optimal_feature(np.array(entries).reshape(shape), label, lambda_h, loss)
 
@@ -227,7 +229,7 @@ def test_many_classes(K, dtype):
     problem, Y = Problem(K, multiplier=2.0, lambda_h=1e-5), np.zeros((1, K))
     Y[0, :2] = 0.3, 0.7
     H = solve_features(problem, Y, dtype=dtype).H
-    errors, bounds = assert_honest(problem, H, Y)
+    _, bounds = assert_honest(problem, H, Y)
     assert_honest(problem, H + dtype(1e-3) * RNG.normal(size=H.shape).astype(dtype), Y)
     assert bounds[0] <= (1e-8 if dtype == np.float64 else 0.1) * norms(problem, Y)[0]
 
@@ -285,7 +287,9 @@ def test_multiplier_zero(loss):
 
 @dtypes
 @losses
-@pytest.mark.parametrize("given", [{"multiplier": 0.0, "dim": 2}, {"classifier": np.zeros((3, 2))}], ids=["etf", "any"])
+@pytest.mark.parametrize(
+    "given", [{"multiplier": 0.0, "dim": 2}, {"classifier": np.zeros((3, 2))}], ids=["etf", "any"]
+)
 def test_tiny_candidates_whose_squares_underflow(given, loss, dtype):
     """h = 0 is optimal for W = 0; a candidate of length 1e-30 (1e-170 in float64) is not it."""
     problem, Y = Problem(3, lambda_h=1e-3, loss=loss, **given), labels(3)
@@ -318,7 +322,13 @@ def test_etf_gradient_norm_counts_the_part_outside_the_row_space():
 @losses
 @pytest.mark.parametrize(
     "classifier, lambda_h, move",
-    [(None, 1e-8, 1e-9), (None, 1e-4, 1e-7), (None, 1.0, 1e-7), ("random 4x3", 1e-4, 1e-7), ("random 4x3", 1.0, 1e-7)],
+    [
+        (None, 1e-8, 1e-9),
+        (None, 1e-4, 1e-7),
+        (None, 1.0, 1e-7),
+        ("random 4x3", 1e-4, 1e-7),
+        ("random 4x3", 1.0, 1e-7),
+    ],
 )
 def test_bound_tends_to_the_true_distance(classifier, lambda_h, move, loss):
     """Close to the optimum, above rounding: bound/error → 1 + 1e-3 (the stated slack), within 1 % here."""
@@ -371,7 +381,7 @@ def test_bad_input():
     Y = labels(4)
     for H, y in ((np.zeros((5, 4)), Y), (np.zeros((4, 5)), Y), (np.zeros((5, 5)), np.full((5, 3), 1 / 3))):
         # in the test run shapes that disagree with each other are caught by jaxtyping already, a TypeError
-        with pytest.raises((ValueError, TypeError), match="features must be|Y"):
+        with pytest.raises((ValueError, TypeError), match=r"features must be|Y"):
             certify(problem, H, y)
     with pytest.raises(ValueError, match="float32 or float64"):
         certify(problem, np.zeros((5, 5), int), Y)

@@ -179,7 +179,7 @@ def test_draws_follow_the_law(law):
     assert not np.array_equal(drawn_law(law, 3, 50, 7).labels, drawn_law(law, 3, 50, 8).labels)
 
 
-DRAWN_WRONGLY = [
+DRAWN_TOO = [
     mixup(1.0, pairs="cyclic", smoothing=0.1),
     LabelLaw("mixup", alpha=1.0, class_weights=(0.6, 0.3, 0.1), smoothing=0.1),
     LabelLaw("onehot", pairs="same", class_weights=(0.6, 0.3, 0.1)),
@@ -188,9 +188,8 @@ DRAWN_WRONGLY = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="drawn_law: smoothing drops pairs and weights; one-hot has no alpha")
-@pytest.mark.parametrize("law", DRAWN_WRONGLY, ids=name)
-def test_draws_follow_other_laws(law):
+@pytest.mark.parametrize("law", DRAWN_TOO, ids=name)
+def test_draws_keep_smoothing_pairs_and_weights(law):
     drawn, finite = drawn_law(law, 3, 20_000, 1), finite_law(law, 3, 32)
     assert np.abs(drawn.covariance - finite.covariance).max() <= 5 * 0.5 / np.sqrt(20_000)
 

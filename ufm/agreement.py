@@ -31,6 +31,12 @@ class Settings:
     dtype: type = np.float64
     rigorous: bool = False
 
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+        if self.max_steps is not None and not 0 <= self.max_steps < 2**31:
+            raise ValueError(f"max_steps must lie in 0 … 2^31 − 1, got {self.max_steps}")
+
     @property
     def steps(self) -> int:
         """The step limit."""
@@ -138,6 +144,8 @@ class Comparison:
 
     def __init__(self, problem: Problem, cases: PairCases | LabelCases, settings: Settings):
         require_dtype(np.float64)
+        if cases.classes != problem.classes:
+            raise ValueError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
         self.problem, self.cases, self.settings = problem, cases, settings
         self.violated = violated_assumption(problem)
         self.source = choose_source(problem, cases, settings.dtype)
@@ -195,7 +203,7 @@ class Comparison:
 
     def _row(self, worst: _Worst, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
         kind, lam = self.cases.kinds[number]
-        closed, n = self.violated is None, worst.feature[number]
+        closed, n = self.violated is None, int(worst.feature[number])
         error, bound, theory_bound = (
             float(part[number]) for part in (worst.error, worst.bound, worst.theory_bound)
         )

@@ -13,6 +13,9 @@ from scipy.special import betaincinv
 
 from ufm.labels import LabelLaw, gauss_lam, normalise
 
+MAX_LAM = 10**7
+MAX_DENSE = 8192  # classes of a K x K array of labels
+
 
 class PairChunk(NamedTuple):
     """Some features of the stream: classes, row, and the two label weights."""
@@ -119,7 +122,7 @@ def choose_lam(law: LabelLaw, lam, samples, seed: int, quadrature: int | None = 
         lam = [1.0]
     elif lam is None:
         lam = draw_lam(law, samples, seed) if quadrature is None else gauss_lam(law, quadrature).lam
-    return np.unique(np.asarray(lam, float))
+    return np.unique(np.asarray(lam, float) + 0.0)  # no negative zero
 
 
 def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
@@ -137,8 +140,8 @@ def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
             f"give samples instead of {given[0]}"
         )
     for name, value in (("samples", samples), ("quadrature", quadrature)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+        if value is not None and not 1 <= value <= MAX_LAM:
+            raise ValueError(f"{name} must be at least 1 and at most {MAX_LAM}, got {value}")
     if lam is not None:
         lam = np.asarray(lam, float)
         if lam.ndim != 1 or len(lam) == 0 or not ((lam >= 0) & (lam <= 1)).all():
@@ -148,8 +151,15 @@ def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
 def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
     if law.smoothing == 0:
         return PairCases(classes, np.ones(1), "same")
+    if classes > MAX_DENSE:
+        raise ValueError(f"smoothed labels are stored densely: at most {MAX_DENSE} classes, got {classes}")
     labels = (1 - law.smoothing) * np.eye(classes) + law.smoothing / classes
     return LabelCases("smoothing", normalise(labels), np.zeros(classes, int))
+
+
+def streams(seed: int) -> list[np.random.SeedSequence]:
+    """Independent seeds of mixing weights, box centres and classes."""
+    return np.random.SeedSequence(seed).spawn(3)
 
 
 def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
@@ -158,8 +168,9 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     So the same seed couples the draws of every α. Drawn by numpy: a few numbers on the host
     need no compiled program, and every process and device sees the same ones.
     """
-    weight_seed, centre_seed = np.random.SeedSequence(seed).spawn(2)
+    weight_seed, centre_seed, _ = streams(seed)
     lam = betaincinv(law.alpha, law.alpha, np.random.default_rng(weight_seed).random(samples))
+    lam[lam < 1e-300] = 0.0  # where the quantile underflows
     if law.name == "mixup":
         return lam
     side = np.sqrt(1 - lam)
@@ -170,7 +181,7 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
 
 def draw_labels(law: LabelLaw, classes: int, samples: int, seed: int) -> np.ndarray:
     """N soft labels drawn from the law: classes uniform, weights from the law, then smoothing."""
-    weight_seed, class_seed = np.random.SeedSequence(seed).spawn(2)
+    weight_seed, _, class_seed = streams(seed)
     if law.name == "kway":
         weights = np.random.default_rng(weight_seed).dirichlet(np.full(law.ways, law.alpha), samples)
     else:

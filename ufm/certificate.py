@@ -273,6 +273,6 @@ def _certify_in_space(problem, H, Y) -> Certificate:
         loss_name=problem.loss,
     )
     rounding = (problem.dim + 8) * np.finfo(dtype).eps * np.linalg.norm(H, axis=1)
-    distance = np.hypot(np.asarray(inside.distance), outside) + rounding
+    distance = np.nan_to_num(np.hypot(np.asarray(inside.distance), outside) + rounding, nan=np.inf)
     slope = np.hypot(np.asarray(inside.gradient_norm), problem.lambda_h * outside)
     return Certificate(distance, slope)

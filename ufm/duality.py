@@ -14,6 +14,7 @@ For d ≥ K−1 the gap closes exactly at global minima. Rounding is added to th
 Imports neither theory nor optimize. Runs in numpy float64.
 """
 
+from math import fsum
 from typing import NamedTuple
 
 import jax
@@ -150,15 +151,24 @@ def _objective(W, H, Z, Y, weights, b, penalties, loss):
 
 def _dual_value(residual, Y, weights, product, lambda_b, loss):
     """A feasible dual value and its rounding, from the candidate's residual."""
-    r = residual
+    if lambda_b is None:
+        return _feasible_value(residual, Y, weights, product, None, loss)
+    centred = _centred_residual(residual, Y, weights, loss)
+    free = _feasible_value(centred, Y, weights, product, FREE, loss)
     if lambda_b == FREE:
-        r = _centred_residual(r, Y, weights, loss)
+        return free
+    # E r = 0 is feasible for a penalised bias too, at no penalty
+    return max(free, _feasible_value(residual, Y, weights, product, lambda_b, loss), key=lambda pair: pair[0])
+
+
+def _feasible_value(r, Y, weights, product, lambda_b, loss):
+    """The dual value of a residual after shrinking it to E r rᵀ ⪯ c² I, and its rounding."""
     M = (r * weights[:, None]).T @ r
     n, K = r.shape
     largest = float(np.linalg.eigvalsh(M)[-1]) + EPS * (n + 8 * K) * float(np.trace(M)) + 1e-300
     theta = np.sqrt(product / largest) * (1 - 4 * EPS)
     if loss == "squared-error":
-        return _squared_dual(r, Y, weights, min(theta, 1.0), lambda_b)
+        return _squared_dual(r, Y, weights, theta, lambda_b)
     theta = min(theta, 1.0)
     p = np.clip(Y - theta * r, 0.0, 1.0)
     log_p = np.log(np.where(p > 0, p, 1.0))
@@ -166,13 +176,14 @@ def _dual_value(residual, Y, weights, product, lambda_b, loss):
     value = float(weights @ entropy) - _penalty(theta * r, weights, lambda_b)
     # p is off by ε a unit of y and p; the entropy's slope there is |log p| + 1
     slope = float(weights @ np.sum((Y + p) * (1 + np.abs(log_p)), 1))
-    centring = n if lambda_b == FREE else 0  # the mean that was removed is a sum of n terms
-    return value, EPS * ((K + 8 + centring) * slope + n * float(weights @ entropy) + 8 * abs(value))
+    return value, EPS * ((K + 16) * slope + n * float(weights @ entropy) + 8 * abs(value))
 
 
 def _squared_dual(r, Y, weights, theta, lambda_b):
     linear, square = float(weights @ np.sum(r * Y, 1)), float(weights @ np.sum(r * r, 1))
-    theta = max(0.0, min(theta, linear / square if square > 0 else 0.0))
+    mean = weights @ r if lambda_b else np.zeros(1)
+    best = square + float(mean @ mean) / (lambda_b or 1.0)
+    theta = max(0.0, min(theta, linear / best if best > 0 else 0.0))
     value = theta * linear - 0.5 * theta**2 * square - _penalty(theta * r, weights, lambda_b)
     return value, EPS * (r.size + 16) * (abs(linear) + square + abs(value))
 
@@ -192,14 +203,14 @@ def _centred_residual(r, Y, weights, loss):
     the least t in (0, 1] that leaves s ≥ 0 (t = 1, s = E y always does), and enough more that the
     rounding of the mean cannot make the exact s negative.
     """
-    mean = weights @ r
+    mean = np.array([fsum(column) for column in (weights[:, None] * r).T])  # exact but for the products
     if loss == "squared-error":
         return r - mean
     target = weights @ Y
     short = np.where(mean < 0, -mean, 0.0)
     # s = target + (1−t)/t · mean ≥ 0
     need = np.max(np.where(short > 0, short / np.where(short > 0, short + target, 1.0), 0.0))
-    t = min(1.0, need + 16 * len(r) * EPS / float(np.min(target, where=target > 0, initial=1.0)))
+    t = min(1.0, need + 16 * EPS / float(np.min(target, where=target > 0, initial=1.0)))
     s = np.clip(target + (1 - t) / t * mean, 0.0, None)
     return (1 - t) * r + t * (Y - s / s.sum())
 

@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from ufm.cases import draw_labels, draw_lam
+from ufm.cases import draw_labels, draw_lam, streams
 from ufm.labels import LabelLaw, Patterns, mixing_rule, normalise
 from ufm.quadrature import beta_rule, edge_gauss, product_rule
 
@@ -144,7 +144,7 @@ def _set_partitions(items):
 
 def _drawn_pairs(law, K, draws, seed):
     share = _pair_shares(law, K).ravel()
-    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(3)[2])
+    rng = np.random.default_rng(streams(seed)[2])
     i, j = np.divmod(rng.choice(K * K, draws, p=share), K)
     lam = np.ones(draws) if law.alpha is None else draw_lam(law, draws, seed)
     labels = np.zeros((draws, K))

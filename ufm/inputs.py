@@ -170,8 +170,8 @@ def read_choice(args, law: laws.LabelLaw) -> dict:
 
 def check_numbers(args) -> None:
     """Limits of the plain numbers."""
-    if args.max_steps is not None and args.max_steps < 0:
-        raise ValueError(f"--max-steps must be at least 0, got {args.max_steps}")
+    if args.max_steps is not None and not 0 <= args.max_steps < 2**31:
+        raise ValueError(f"--max-steps must be at least 0 and below 2^31, got {args.max_steps}")
     if args.tol is not None and not (math.isfinite(args.tol) and args.tol > 0):
         raise ValueError(f"--tol must be a positive finite number, got {args.tol}")
     if not 0 <= args.seed < 2**63:
@@ -183,6 +183,6 @@ def read_outputs(args) -> dict[str, str]:
     paths = {"json": args.json, "save": args.save, "plot": args.plot}
     paths = {name: path for name, path in paths.items() if path is not None}
     for name, suffixes in (("save", (".npz",)), ("plot", (".png", ".pdf", ".svg"))):
-        if name in paths and Path(paths[name]).suffix not in suffixes:
+        if name in paths and paths[name] and Path(paths[name]).suffix not in suffixes:
             raise ValueError(f"--{name} must end in {' or '.join(suffixes)}, got {paths[name]!r}")
     return {name: path for name, path in paths.items() if path != "-"}

@@ -13,20 +13,20 @@ class Outputs:
     """
 
     def __init__(self, paths: dict[str, str]):
-        self.paths = {name: Path(path) for name, path in paths.items()}
+        self.paths: dict[str, Path] = {}
         self.staged: dict[str, Path] = {}
-        seen: dict[Path, str] = {}
-        for name, path in self.paths.items():
-            _check(name, path)
-            other = seen.setdefault(path.resolve(), name)
-            if other != name:
-                raise ValueError(f"--{other} and --{name} name the same file {path}")
+        for name, path in paths.items():
+            resolved = _check(name, path)
+            for other, taken in self.paths.items():
+                if taken == resolved:
+                    raise ValueError(f"--{other} and --{name} name the same file {path}")
+            self.paths[name] = resolved
 
     @contextmanager
     def stage(self, name: str):
         """A temporary path beside the target, with the target's suffix."""
         path = self.paths[name]
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ufm-", suffix=path.suffix)
         os.close(handle)
         self.staged[name] = Path(temporary)
         yield temporary
@@ -36,23 +36,38 @@ class Outputs:
 
     def __exit__(self, kind, *_) -> None:
         """Move all files into place, or remove them all if anything went wrong."""
-        for name, temporary in self.staged.items():
-            if kind is not None:
+        try:
+            if kind is None:
+                for name, temporary in self.staged.items():
+                    _move(temporary, self.paths[name])
+        except OSError as error:
+            raise ValueError(f"--{name} {self.paths[name]} cannot be written: {error.strerror}") from None
+        finally:
+            for temporary in self.staged.values():
                 temporary.unlink(missing_ok=True)
-                continue
-            mask = os.umask(0)
-            os.umask(mask)
-            temporary.chmod(0o666 & ~mask)
-            temporary.replace(self.paths[name])
 
 
-def _check(name: str, path: Path) -> None:
-    if path.is_dir():
-        raise ValueError(f"--{name} {path} is a directory; give a file")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise ValueError(f"--{name} {path} exists and cannot be overwritten")
+def _move(temporary: Path, target: Path) -> None:
+    """Replace the target, with the permissions a new file would have had."""
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(0o666 & ~mask)
+    temporary.replace(target)
+
+
+def _check(name: str, path: str) -> Path:
+    """The real path behind the name; devices, pipes and folders are never replaced."""
+    if not path:
+        raise ValueError(f"--{name} needs a file name")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        target = Path(path).resolve()
+        if target.is_dir():
+            raise ValueError(f"--{name} {path} is a directory; give a file")
+        if target.exists() and not target.is_file():
+            raise ValueError(f"--{name} {path} exists and is not a regular file; give a file")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise ValueError(f"--{name} {path} exists and cannot be overwritten")
+        with tempfile.TemporaryFile(dir=target.parent):
+            return target
     except OSError as error:
         raise ValueError(f"--{name} {path} cannot be written: {error.strerror}") from None

@@ -22,6 +22,13 @@ def small(value) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:.1e}"
 
 
+def coefficient(value) -> str:
+    """Four decimals; rounding noise shows as zero."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return "0.0000" if abs(value) < 5e-5 else f"{value:.4f}" if abs(value) < 1e3 else f"{value:.1e}"
+
+
 def fixed(value) -> str:
     """Four decimals where that shows something, scientific where it does not."""
     if value is None or not math.isfinite(value):
@@ -42,8 +49,14 @@ def print_problem(console: Console, problem: Problem, derived: dict) -> None:
         ("sharpness", f"a = m^2 K/((K-1) lambda_H) = {problem.sharpness:.10g}"),
         ("threshold", _threshold(problem, derived)),
     ]
+    print_facts(console, lines)
+
+
+def print_facts(console: Console, lines) -> None:
+    """Name and text pairs, the text wrapped beside its name, 80 columns."""
     for name, text in lines:
-        console.print(f"  {name:<11}{text}", highlight=False, soft_wrap=True)
+        for k, part in enumerate(textwrap.wrap(text, 66)):
+            console.print(f"  {name if k == 0 else '':<12}{part}", highlight=False, markup=False)
 
 
 def law_words(law: LabelLaw) -> str:
@@ -70,13 +83,13 @@ def _threshold(problem: Problem, derived: dict) -> str:
     return f"lambda_W lambda_H = {product:.3g} {relation} {limit:.6g}: {outcome}"
 
 
-def shown_rows(rows: list[Row]) -> list[Row]:
-    """At most MAX_ROWS rows: two same-class ones (they do not depend on λ), the rest spread evenly.
+def shown_rows(rows: list[Row]) -> list[tuple[int, Row]]:
+    """At most MAX_ROWS rows with their numbers, two of them same-class (those do not depend on λ).
 
-    The row with the worst error is among them, and so is one with the worst verdict.
+    The rest are spread evenly. The row with the worst error is among them, and so is one with the worst verdict.
     """
     if len(rows) <= MAX_ROWS:
-        return rows
+        return list(enumerate(rows))
     same = [n for n, row in enumerate(rows) if row.kind == "same"]
     other = [n for n, row in enumerate(rows) if row.kind != "same"]
     chosen = {
@@ -86,7 +99,7 @@ def shown_rows(rows: list[Row]) -> list[Row]:
     few = 2 if other else MAX_ROWS - len(chosen)
     chosen |= set(_spread(same, few)) if same else set()
     chosen |= set(_spread(other, MAX_ROWS - len(chosen))) if other else set()
-    return [rows[n] for n in sorted(chosen)]
+    return [(n, rows[n]) for n in sorted(chosen)]
 
 
 def _spread(indices: list[int], count: int) -> list[int]:
@@ -98,12 +111,13 @@ def _spread(indices: list[int], count: int) -> list[int]:
 def print_rows(console: Console, report: Report) -> None:
     """Two lines a row, numerical optimum over closed form, with error, bound and verdict."""
     shown = shown_rows(report.rows)
-    two_hot = shown[0].classes is not None
+    two_hot = shown[0][1].classes is not None
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     names = ("coef_i", "coef_j", "p_i", "p_j") if two_hot else ("max coef", "max p", "min p")
     for name in (("kind λ" if two_hot else "label"), "route", *names, "|h|", "error", "bound", "verdict"):
-        table.add_column(name, justify="left" if name in ("kind λ", "label", "route", "verdict") else "right")
-    for index, row in enumerate(shown):
+        left = name in ("kind λ", "label", "route", "verdict")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for index, row in shown:
         _add_row(table, row, two_hot, index)
     console.print()
     console.print(table)
@@ -125,8 +139,8 @@ def _add_row(table: Table, row: Row, two_hot: bool, index: int) -> None:
 
 def _cells(side, two_hot: bool) -> list[str]:
     if two_hot:
-        return [fixed(v) for v in (*side.coef, *side.p[:2], side.norm)]
-    return [fixed(v) for v in (side.coef.max(), side.p.max(), side.p.min(), side.norm)]
+        return [*map(coefficient, side.coef), *map(fixed, (*side.p[:2], side.norm))]
+    return [coefficient(side.coef.max()), *map(fixed, (side.p.max(), side.p.min(), side.norm))]
 
 
 def print_summary(console: Console, report: Report) -> None:
@@ -140,7 +154,8 @@ def print_summary(console: Console, report: Report) -> None:
     )
     if report.verdict not in ("agrees", "proved"):
         reason = next(row.verdict.reason for row in report.rows if row.verdict.word == report.verdict)
-        console.print(f"  {reason}", highlight=False, markup=False, soft_wrap=False)
+        text = textwrap.fill(reason, 78, initial_indent="  ", subsequent_indent="  ")
+        console.print(text, highlight=False, markup=False)
 
 
 def print_explanations(console: Console, report: Report, settings: Settings) -> None:
@@ -148,7 +163,7 @@ def print_explanations(console: Console, report: Report, settings: Settings) -> 
     console.print()
     common = f"All rows: {compared(report.problem, settings)} Lengths are divided by max(|h|, |h_same|)."
     console.print(textwrap.fill(common, 79, subsequent_indent="  "), highlight=False, markup=False)
-    for index, row in enumerate(shown_rows(report.rows)):
+    for index, row in shown_rows(report.rows):
         where = f"{row.kind} λ = {row.lam:.5g}" if row.classes is not None else f"{row.kind} {index}"
         text = f"{where}: {row.verdict.word}: {explain(row)}"
         console.print(textwrap.fill(text, 79, subsequent_indent="  "), highlight=False, markup=False)

@@ -9,7 +9,7 @@ from rich.table import Table
 from ufm.finite_data import DrawStudy
 from ufm.geometry import collapsed_groups, mixed_variability, self_duality
 from ufm.joint_agreement import JointProblem, JointReport
-from ufm.printing import STYLES, law_words, small
+from ufm.printing import STYLES, law_words, print_facts, small
 
 
 def print_joint(console: Console, report: JointReport) -> None:
@@ -33,10 +33,7 @@ def print_joint(console: Console, report: JointReport) -> None:
         ("multiplier", multiplier_words(report)),
         *geometry_lines(report),
     ]
-    for name, text in lines:
-        wrapped = textwrap.wrap(text, 66) or [""]
-        for k, part in enumerate(wrapped):
-            console.print(f"  {name if k == 0 else '':<12}{part}", highlight=False, markup=False)
+    print_facts(console, lines)
 
 
 def gap_words(report: JointReport) -> str:

@@ -10,6 +10,7 @@ optimal feature, so λ_H multiplies the feature of one label ("average" conventi
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -17,6 +18,9 @@ import ufm.etf as etf
 from ufm.labels import LabelLaw, mixup
 
 LOSS_NAMES = ("cross-entropy", "squared-error")
+
+RANGE = (1e-100, 1e100)  # of every positive number of a problem, far inside float64's own
+MAX_SIZE = 10**7
 
 # An explicit W counts as a simplex ETF when it is one up to float64 rounding.
 ETF_TOLERANCE = 1e-12
@@ -41,8 +45,8 @@ class Problem:
     classifier: np.ndarray | None = None
 
     def __post_init__(self):
-        if self.classes < 2:
-            raise ValueError(f"classes must be at least 2, got {self.classes}")
+        for name in ("classes", "dim"):
+            _check_size(name, getattr(self, name), least=2 if name == "classes" else 1)
         if (self.multiplier is None) == (self.classifier is None):
             raise ValueError("give exactly one of multiplier (a simplex ETF) and classifier (a K x d array)")
         if self.loss not in LOSS_NAMES:
@@ -60,6 +64,15 @@ class Problem:
         if self.classifier is not None:
             object.__setattr__(self, "classifier", _check_classifier(self.classifier, self.classes))
         object.__setattr__(self, "dim", self._check_dim())
+        self._check_range()
+
+    def _check_range(self) -> None:
+        low, high = RANGE
+        if self.row_norm != 0 and not all(low <= v <= high for v in (self.gain, self.sharpness)):
+            raise ValueError(
+                f"row norm {self.row_norm:g} with lambda_h {self.lambda_h:g} gives gain {self.gain:g} and "
+                f"sharpness {self.sharpness:g}; both must lie in {low:g} … {high:g}, or W be 0"
+            )
 
     def _check_dim(self) -> int:
         if self.classifier is not None:
@@ -107,9 +120,20 @@ class Problem:
         return etf.simplex_etf(self.classes, self.dim, self.multiplier)
 
 
-def _check_penalty(name: str, value: float | None) -> None:
-    if value is not None and not (isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a finite number >= 0, got {value}")
+def _check_size(name: str, value, least: int) -> None:
+    if value is None and name == "dim":
+        return
+    if not isinstance(value, Integral) or not least <= value <= MAX_SIZE:
+        raise ValueError(f"{name} must be an integer, at least {least} and at most {MAX_SIZE}, got {value!r}")
+
+
+def _check_penalty(name: str, value) -> None:
+    if value is None and name == "multiplier":
+        return
+    if not isinstance(value, Real) or not (isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    if value != 0 and not RANGE[0] <= value <= RANGE[1]:
+        raise ValueError(f"{name} must be 0 or lie in {RANGE[0]:g} … {RANGE[1]:g}, got {value!r}")
 
 
 def _check_classifier(W: np.ndarray, classes: int) -> np.ndarray:

@@ -37,4 +37,4 @@ def confirm(
     else:
         ball = enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)
     holds = ball.distance(numeric)[1] <= bound and ball.distance(theory)[1] <= theory_bound
-    return Confirmation(holds, distance_between(numeric, theory, isometric=isometric)[1])
+    return Confirmation(bool(holds), distance_between(numeric, theory, isometric=isometric)[1])

@@ -14,7 +14,8 @@ def start_jax() -> None:
     import jax
 
     for stream in (sys.stdout, sys.stderr):  # a terminal without λ shows a question mark, not a traceback
-        stream.reconfigure(errors="replace")
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     jax.config.update("jax_enable_x64", True)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ufm" / "jax"

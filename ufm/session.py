@@ -19,6 +19,7 @@ from ufm.runtime import start_jax
 from ufm.theory.multiplier import joint_multiplier
 from ufm.verdict import exit_code
 
+QUIET = 20.0  # seconds between lines of progress where there is no terminal for a bar
 DEFAULT_TOL = {"float64": 1e-6, "float32": 1e-2}
 
 
@@ -63,6 +64,8 @@ def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, s
         return problem, "given multiplier"
     best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
     source = "jointly optimal multiplier"
+    if problem.law.name == "kway" and problem.law.ways > 3:
+        source += " (quasi-random, about 3 digits)"
     if not problem.law.exchangeable:
         source += " of the symmetrised labels"
     return replace(problem, multiplier=best.value), source
@@ -70,7 +73,8 @@ def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, s
 
 def plain_console(stream) -> Console:
     """80 columns and no colour unless the stream is a terminal."""
-    return Console(file=stream, width=None if stream.isatty() else 80)
+    terminal = stream is not None and stream.isatty()
+    return Console(file=stream, width=max(80, Console().width) if terminal else 80)
 
 
 def _check_with_progress(problem, cases, settings) -> Report:
@@ -80,7 +84,15 @@ def _check_with_progress(problem, cases, settings) -> Report:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("features", total=cases.count)
-        return check_features(problem, cases, settings, lambda done, _: bar.update(task, completed=done))
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done)
+            if bar.disable and time.perf_counter() - last[0] > QUIET:
+                last[0] = time.perf_counter()
+                print(f"{done} of {total} features", file=sys.stderr)
+
+        last = [time.perf_counter()]
+        return check_features(problem, cases, settings, progress)
 
 
 def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict, to_stdout: bool) -> None:

@@ -3,7 +3,9 @@
 Only standard-library, numpy and CLI imports at the top: help and usage errors answer without JAX.
 """
 
+import os
 import sys
+import traceback
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,10 +14,11 @@ import tyro
 
 @dataclass
 class Arguments:
-    """Solve an unconstrained features model numerically, compare with the closed form, certify.
+    """Solve an unconstrained features model, compare with the closed form, certify.
 
-    Exit code: 0 all rows agree (or lie outside the hypotheses), 1 some row fails, 3 some row is
-    undecided, 2 wrong usage.
+    Exit code: 0 every row agrees or lies outside the hypotheses, 1 some fail,
+
+    3 some are undecided, 2 wrong usage.
     """
 
     classes: int = 10
@@ -82,15 +85,20 @@ def main(argv: list[str] | None = None) -> int:
     """Parse, run, report; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    arguments = tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.solve")
     try:
-        return run(arguments, argv)
+        return run(tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.solve"), argv)
     except ValueError as error:
         print(f"ufm.solve: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("ufm.solve: interrupted, nothing was written", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader left: say nothing more, there or at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception:  # a defect must not look like the verdict "fails"
+        traceback.print_exc()
+        return 70
 
 
 def run(args: Arguments, argv: list[str]) -> int:

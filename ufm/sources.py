@@ -96,6 +96,8 @@ class PairSource:
             pair[~same, 0] -= pair[~same, 1]
             p[~same, 2] = np.nan
         pair[same | (self.problem.classes == 2), 1] = 0.0
+        if self.problem.gain == 0:  # W = 0: any coefficients give h = 0
+            pair[:] = np.nan
         p[same, 1] = np.nan
         return [Side(*parts) for parts in zip(pair, p, norm)]
 

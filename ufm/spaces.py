@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ufm.certificate import certify_etf, certify_features
-from ufm.optimize.features import coordinate_count, frame, minimise
+from ufm.optimize.features import coordinate_count, etf_coordinates, frame, minimise
 from ufm.problem import Problem
 
 
@@ -20,7 +20,7 @@ class EtfSpace:
     def __init__(self, problem: Problem, dtype):
         self.problem, self.dtype = problem, dtype
         self.scale = jnp.asarray(np.sqrt(problem.gain), dtype)
-        self.coordinates = frame(problem, dtype).coordinates
+        self.coordinates = etf_coordinates(problem, dtype)
 
     def solve(self, Y, method: str, max_steps: int):
         """Numerical optima and the number of steps."""

@@ -42,9 +42,13 @@ class FeatureSolution:
 def frame(problem: Problem, dtype=np.float64) -> Frame:
     """The classifier's row space in isometric coordinates: O(K) for the built-in ETF."""
     if problem.classifier is None:
-        lift = etf_basis(problem.classes, problem.dim).T.astype(dtype)
-        return Frame(Isometric(jnp.asarray(np.sqrt(problem.gain), dtype)), lift)
+        return Frame(etf_coordinates(problem, dtype), etf_basis(problem.classes, problem.dim).T.astype(dtype))
     return Frame(*reduce_classifier(problem.classifier, dtype))
+
+
+def etf_coordinates(problem: Problem, dtype) -> Isometric:
+    """Coordinates of the built-in ETF, without the d x K isometry to features."""
+    return Isometric(jnp.asarray(np.sqrt(problem.gain), dtype))
 
 
 def coordinate_count(problem: Problem) -> int:

@@ -232,11 +232,13 @@ def _drop_small(run: JointRun, atoms: Atoms, loss: str) -> JointRun:
     """Set singular values of W that are zero up to convergence to exactly zero, where L does not rise."""
     left, size, right = np.linalg.svd(np.asarray(run.point.W), full_matrices=False)
     kept = np.where(size > SMALL * max(1.0, size[0]), size, 0.0)
-    if (kept == size).all():
+    if (kept == size).all() and size.any():
         return run
     point = project(jnp.asarray(left * kept @ right), run.point.b, run.point.H, *atoms, loss_name=loss)
     if float(point.objective) > float(run.point.objective) * (1 + 1e-13):
         return run
+    if not kept.any():  # then the features are zero too, exactly
+        point = point._replace(H=jnp.zeros_like(point.H))
     return run._replace(point=point)
 
 

@@ -55,8 +55,11 @@ def pattern_multiplier(
     """The optimal m of the exchangeable law made of weighted patterns."""
     require_float64()
     classes, product = round(float(patterns.counts[0].sum())), lambda_w * lambda_h
-    if product == 0:
-        raise ValueError("lambda_w = 0 has no finite jointly optimal multiplier; give multiplier yourself")
+    if product < 1e-60:
+        raise ValueError(
+            f"lambda_w lambda_h = {product:g} leaves no jointly optimal multiplier within reach: "
+            "give the multiplier yourself"
+        )
     spread = np.sum(patterns.counts * (patterns.values - 1 / classes) ** 2, 1)
     threshold = float(patterns.weights @ spread) / (classes - 1)
     if product >= threshold:

@@ -1,0 +1,333 @@
+"""The numerical route: methods agree, it converges from zero for every valid input, and it has the symmetries.
+
+Allowed differences are certified distances (`certify`, tested on its own against the oracle), or stated roundings.
+"""
+
+import jax
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+from tests import oracle
+from ufm.certificate import certify
+from ufm.labels import normalise
+from ufm.objective import LOSSES, objective
+from ufm.optimize import features as features_module
+from ufm.optimize.features import METHODS, solve_features
+from ufm.problem import Problem
+
+RNG = np.random.default_rng(6)
+EPS = np.finfo(float).eps
+losses = pytest.mark.parametrize("loss", LOSSES)
+
+
+def two_hot(K, lam, i=0, j=1):
+    y = np.zeros(K)
+    y[i], y[j] = lam, 1 - lam
+    return y
+
+
+def labels(K):
+    soft = np.random.default_rng(K).dirichlet(np.full(K, 0.5), 2)
+    return normalise(np.stack([np.eye(K)[0], two_hot(K, 1e-9), two_hot(K, 0.3), *soft, np.full(K, 1 / K)]))
+
+
+def bounds(problem, found, Y):
+    return np.asarray(certify(problem, found.H, Y).distance, float)
+
+
+def singular(K, d, least):
+    left, right = (np.linalg.qr(RNG.normal(size=(n, min(K, d))))[0] for n in (K, d))
+    return left * np.geomspace(1, least, min(K, d)) @ right.T
+
+
+CLASSIFIERS = {
+    "random 4x3": RNG.normal(size=(4, 3)),
+    "wide 3x5": RNG.normal(size=(3, 5)),
+    "ill-conditioned 4x4": singular(4, 4, 1e-9),
+    "large, ill-conditioned 3x4": 1e3 * singular(3, 4, 1e-6),
+    "rank one 4x3": np.outer([1.0, -2.0, 0.5, 3.0], [1.0, 2.0, -1.0]),
+    "equal rows 3x3": np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.5, -1.0, 0.0]]),
+    "zero 3x2": np.zeros((3, 2)),
+    "one column 2x1": np.array([[3.0], [-1.0]]),
+}
+
+
+# --- the methods ------------------------------------------------------------------------------------------
+
+
+@losses
+@pytest.mark.parametrize("classifier", [None, "random 4x3"])
+def test_methods_agree(classifier, loss):
+    """Every pair of answers is no further apart than its certified distances; all of those are small."""
+    given = {"multiplier": 1.3} if classifier is None else {"classifier": CLASSIFIERS[classifier]}
+    problem, Y = Problem(4, lambda_h=0.02, loss=loss, **given), labels(4)
+    found = {method: solve_features(problem, Y, method=method, max_steps=None) for method in METHODS}
+    radius = {method: bounds(problem, solution, Y) for method, solution in found.items()}
+    for method in METHODS:
+        assert (radius[method] <= 1e-6).all(), method
+        apart = np.linalg.norm(found[method].H - found["newton"].H, axis=1)
+        assert (apart <= radius[method] + radius["newton"]).all(), method
+
+
+def test_an_unknown_method_is_named():
+    with pytest.raises(ValueError, match="method must be one of newton, lbfgs, gd, got 'sgd'"):
+        solve_features(Problem(3, multiplier=1.0), labels(3), method="sgd")
+
+
+@losses
+@pytest.mark.parametrize("method", METHODS)
+def test_no_step_returns_the_start(method, loss):
+    found = solve_features(Problem(3, multiplier=1.0, loss=loss), labels(3), method=method, max_steps=0)
+    assert not found.H.any() and not found.logits.any()
+    assert found.steps == 0 and not found.converged
+
+
+def test_a_step_limit_is_kept():
+    problem = Problem(3, multiplier=1.67, lambda_h=1e-6)
+    for method in METHODS:
+        assert solve_features(problem, labels(3), method=method, max_steps=3).steps == 3
+
+
+# --- convergence from zero --------------------------------------------------------------------------------
+
+
+@losses
+@pytest.mark.parametrize("K", [2, 10, 1000])
+@pytest.mark.parametrize("lambda_h", [1e-8, 1e-2, 1e3])
+def test_newton_converges_against_an_etf(K, lambda_h, loss):
+    """Certified within 1e-8 of the larger of the feature and the same-class feature, in at most 60 steps."""
+    problem = Problem(K, multiplier=3.0, lambda_h=lambda_h, loss=loss)
+    Y = np.stack([np.eye(K)[0], two_hot(K, 1e-9), two_hot(K, 0.3), two_hot(K, 0.5)])
+    found = solve_features(problem, Y)
+    unit = np.linalg.norm(found.H, axis=1).max()
+    assert found.converged and found.steps <= 60
+    assert (bounds(problem, found, Y) <= 1e-8 * unit).all()
+
+
+@losses
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("lambda_h", [1e-8, 1e-3, 10.0])
+def test_newton_converges_against_any_classifier(name, lambda_h, loss):
+    """Within what the rounding of one gradient is worth: (K + d) ε (‖W‖ + λ_H‖h‖)/λ_H, by the oracle."""
+    W = CLASSIFIERS[name]
+    problem, Y = Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss), labels(len(W))[2:4]
+    found = solve_features(problem, Y)
+    size = 1 + np.linalg.norm(W, 2) * np.linalg.norm(found.H, axis=1)
+    allowed = 8 * sum(W.shape) * EPS * (np.linalg.norm(W, 2) * size / lambda_h + size)
+    for h, y, slack in zip(found.H, Y, allowed):
+        exact = oracle.optimal_feature(W, y, lambda_h, loss)
+        assert mp.norm([mpf(float(u)) - v for u, v in zip(h, exact)]) <= slack
+    assert (bounds(problem, found, Y) <= np.sqrt(2 * np.log(len(W)) / lambda_h) * 2.1).all()
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_float32_solves_stay_finite(name):
+    """A factorisation that breaks down in float32 must not turn a feature into NaN."""
+    W = CLASSIFIERS[name]
+    for lambda_h in (1e-6, 1e-3, 1.0):
+        found = solve_features(
+            Problem(len(W), classifier=W, lambda_h=lambda_h), labels(len(W)), dtype=np.float32
+        )
+        assert np.isfinite(found.H).all(), lambda_h
+
+
+@losses
+@given(seed=st.integers(0, 10**6), log_lambda=st.floats(-8, 3), log_m=st.floats(-3, 2))
+@settings(deadline=None, max_examples=25)
+def test_newton_converges_for_random_problems(loss, seed, log_lambda, log_m):
+    rng = np.random.default_rng(seed)
+    problem = Problem(4, multiplier=10**log_m, lambda_h=10**log_lambda, loss=loss)
+    Y = normalise(rng.dirichlet(np.full(4, 0.4), 6))
+    found = solve_features(problem, Y)
+    unit = max(np.linalg.norm(found.H, axis=1).max(), 1e-300)
+    assert found.converged and (bounds(problem, found, Y) <= 1e-8 * unit).all()
+
+
+@pytest.mark.parametrize("lambda_h", [1e-8, 1e-3])
+def test_every_newton_step_lowers_the_objective(lambda_h):
+    """Damping makes the method monotone from zero; the decrease ends at rounding level, (K + 8) ε of log K."""
+    problem, Y = Problem(4, multiplier=3.0, lambda_h=lambda_h), labels(4)
+    values = []
+    for steps in range(25):
+        H = solve_features(problem, Y, max_steps=steps).H
+        values.append(
+            [
+                float(
+                    objective(LOSSES["cross-entropy"], *map(jax.numpy.asarray, (h, problem.W, y)), lambda_h)
+                )
+                for h, y in zip(H, Y)
+            ]
+        )
+    assert (np.diff(values, axis=0) <= 12 * EPS * np.log(4)).all()
+    assert (np.diff(values[:4], axis=0)[:, :3] < -1e-4).all()
+
+
+# --- chunks, dimensions, precision ------------------------------------------------------------------------
+
+
+def test_chunks_do_not_change_the_answer(monkeypatch):
+    """Fifty labels at once, and in chunks of 16 of which the last is padded."""
+    problem = Problem(4, multiplier=1.67, lambda_h=1e-5)
+    Y = normalise(RNG.dirichlet(np.full(4, 0.4), 50))
+    whole = solve_features(problem, Y)
+    monkeypatch.setattr(features_module, "CHUNK_ENTRIES", 1)
+    assert features_module.chunk_size(4) == 16
+    parts = solve_features(problem, Y)
+    assert parts.H.shape == whole.H.shape == (50, 4)
+    apart = np.linalg.norm(whole.H - parts.H, axis=1)
+    assert (apart <= bounds(problem, whole, Y) + bounds(problem, parts, Y)).all()
+    assert apart.max() <= 64 * EPS * np.linalg.norm(whole.H, axis=1).max()
+
+
+def test_a_feature_does_not_depend_on_its_neighbours():
+    problem, Y = Problem(4, multiplier=1.67, lambda_h=1e-5), labels(4)
+    together, alone = (
+        solve_features(problem, Y),
+        [solve_features(problem, Y[n : n + 1]).H[0] for n in range(len(Y))],
+    )
+    np.testing.assert_allclose(together.H, alone, rtol=0, atol=64 * EPS * np.abs(together.H).max())
+
+
+def test_chunk_size_bounds_memory():
+    assert features_module.chunk_size(10) * 10 <= features_module.CHUNK_ENTRIES
+    assert features_module.chunk_size(10**7) == 16
+
+
+def test_spare_dimensions_stay_empty():
+    Y = labels(4)
+    small, large = (solve_features(Problem(4, multiplier=1.5, dim=d, lambda_h=1e-3), Y) for d in (3, 9))
+    assert not large.H[:, 3:].any()
+    np.testing.assert_allclose(large.H[:, :3], small.H, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_float32_answers_are_float32_and_close(method):
+    problem, Y = Problem(4, multiplier=1.3, lambda_h=0.02), labels(4)
+    single = solve_features(problem, Y, method=method, dtype=np.float32)
+    assert single.H.dtype == np.float32
+    double = solve_features(problem, Y)
+    apart = np.linalg.norm(single.H - double.H, axis=1)
+    assert (apart <= bounds(problem, single, Y) + bounds(problem, double, Y)).all() and apart.max() < 1e-3
+
+
+def test_float64_needs_x64_mode():
+    with jax.enable_x64(False), pytest.raises(RuntimeError, match="jax_enable_x64"):
+        solve_features(Problem(3, multiplier=1.0), labels(3))
+
+
+def test_labels_must_match():
+    with pytest.raises(ValueError, match="labels have 4 columns for 3 classes"):
+        solve_features(Problem(3, multiplier=1.0), labels(4))
+
+
+def test_logits_are_those_of_the_features():
+    problem, Y = Problem(4, multiplier=1.5, dim=6, lambda_h=1e-3), labels(4)
+    found = solve_features(problem, Y)
+    np.testing.assert_allclose(
+        found.logits, found.H @ problem.W.T, rtol=0, atol=1e-13 * np.abs(found.logits).max()
+    )
+
+
+# --- trajectories -----------------------------------------------------------------------------------------
+
+
+@losses
+@pytest.mark.parametrize("classifier", [None, "random 4x3"])
+def test_recorded_trajectory(classifier, loss):
+    """Every recorded objective and gradient norm is that of the recorded point; the last point is the answer."""
+    given = {"multiplier": 1.3} if classifier is None else {"classifier": CLASSIFIERS[classifier]}
+    problem, Y = Problem(4, lambda_h=0.02, loss=loss, **given), labels(4)
+    rate = 1 / (np.linalg.norm(problem.W, 2) ** 2 + problem.lambda_h)
+    found = solve_features(
+        problem, Y, method="gd", transform=optax.sgd(float(rate)), max_steps=30, record=True
+    )
+    trace = found.trace
+    lift = features_module.frame(problem).lift
+    assert trace.q.shape == (30, lift.shape[1], len(Y)) and trace.objective.shape == (30, len(Y))
+    np.testing.assert_allclose((lift @ np.asarray(trace.q[-1])).T, found.H, rtol=0, atol=1e-14)
+    for step in (0, 7, 29):
+        H = (lift @ np.asarray(trace.q[step])).T
+        values = [
+            float(objective(LOSSES[loss], *map(jax.numpy.asarray, (h, problem.W, y)), problem.lambda_h))
+            for h, y in zip(H, Y)
+        ]
+        np.testing.assert_allclose(trace.objective[step], values, rtol=1e-13)
+        slopes = certify(problem, H, Y).gradient_norm
+        np.testing.assert_allclose(trace.gradient_norm[step], slopes, rtol=1e-10, atol=1e-14)
+    # steps of 1/L never increase the objective
+    assert (np.diff(np.asarray(trace.objective), axis=0) <= 32 * EPS).all()
+    np.testing.assert_allclose(
+        solve_features(problem, Y, method="gd", transform=optax.sgd(float(rate)), max_steps=30).H,
+        found.H,
+        rtol=0,
+        atol=1e-14,
+    )
+
+
+def test_any_optax_transformation():
+    problem, Y = Problem(4, multiplier=1.3, lambda_h=0.05), labels(4)
+    transform = optax.adam(optax.cosine_decay_schedule(0.2, 3000))
+    found = solve_features(problem, Y, method="gd", transform=transform, max_steps=3000)
+    assert (bounds(problem, found, Y) <= 1e-3).all() and found.steps == 3000
+
+
+# --- symmetries -------------------------------------------------------------------------------------------
+
+
+@losses
+@given(seed=st.integers(0, 10**6), log_lambda=st.floats(-6, 1))
+@settings(deadline=None, max_examples=20)
+def test_permuting_classes_permutes_logits(loss, seed, log_lambda):
+    """Against an ETF; distances in z are √g times distances in h."""
+    rng = np.random.default_rng(seed)
+    problem = Problem(5, multiplier=1.67, lambda_h=10**log_lambda, loss=loss)
+    Y = normalise(rng.dirichlet(np.full(5, 0.4), 6))
+    order = rng.permutation(5)
+    one, other = solve_features(problem, Y), solve_features(problem, Y[:, order])
+    slack = bounds(problem, one, Y) + bounds(problem, other, Y[:, order])
+    apart = np.linalg.norm(one.logits[:, order] - other.logits, axis=1)
+    # permuting may move the 1 − Σ others convention to another of two tied entries: one ulp of y, times a
+    assert (apart <= np.sqrt(problem.gain) * slack + 4 * EPS * np.abs(one.logits).max()).all()
+
+
+@losses
+@pytest.mark.parametrize("lam", [0.0, 2.0**-30, 0.25, 0.375, 0.5])
+def test_swapping_the_pair_swaps_the_logits(lam, loss):
+    """λ e_0 + (1−λ) e_1 against (1−λ) e_0 + λ e_1; λ and 1 − λ are exact here."""
+    problem = Problem(4, multiplier=1.67, lambda_h=1e-5, loss=loss)
+    Y = np.stack([two_hot(4, lam), two_hot(4, 1 - lam)])
+    found = solve_features(problem, Y)
+    apart = np.linalg.norm(found.logits[0][[1, 0, 2, 3]] - found.logits[1])
+    assert (
+        apart
+        <= np.sqrt(problem.gain) * bounds(problem, found, Y).sum() + 4 * EPS * np.abs(found.logits).max()
+    )
+
+
+@losses
+@given(seed=st.integers(0, 10**6))
+@settings(deadline=None, max_examples=20)
+def test_rotating_the_classifier_rotates_the_features(loss, seed):
+    """h(WQ) = h(W) Q, up to certified distances and what the rounding of W Q is worth, ε‖W‖(1 + ‖W‖‖h‖)/λ_H."""
+    rng = np.random.default_rng(seed)
+    W, Q = rng.normal(size=(4, 3)), np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    Y = normalise(rng.dirichlet(np.full(4, 0.4), 6))
+    problems = [Problem(4, classifier=V, lambda_h=1e-2, loss=loss) for V in (W, W @ Q)]
+    one, other = (solve_features(problem, Y) for problem in problems)
+    slack = bounds(problems[0], one, Y) + bounds(problems[1], other, Y)
+    size = np.linalg.norm(W, 2)
+    rounding = 16 * EPS * size * (1 + size * np.linalg.norm(one.H, axis=1)) / 1e-2
+    assert (np.linalg.norm(one.H @ Q - other.H, axis=1) <= slack + rounding).all()
+
+
+def test_an_etf_given_as_an_array_has_the_features_of_the_built_in_one():
+    built, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)
+    given_ = Problem(4, classifier=built.W, lambda_h=1e-3)
+    one, other = solve_features(built, Y), solve_features(given_, Y)
+    apart = np.linalg.norm(one.H - other.H, axis=1)
+    # W in floats is off an exact ETF by a few ε, worth ε g/λ_H at most
+    assert (apart <= bounds(built, one, Y) + bounds(given_, other, Y) + 8 * EPS * built.sharpness).all()
