@@ -1,7 +1,7 @@
 """Honesty of the certificate, tested apart from convergence: the true distance never exceeds the bound.
 
-The truth is the 40-digit oracle for the exact parameters: doubles m, λ_H, labels and W as given, also where the
-candidate is float32. Candidates are truncated solves, random points near and far, spoilt ones, and zero.
+The truth is the 40-digit oracle for the exact parameters: doubles m, λ_H, labels and W as given, also where
+the candidate is float32. Candidates are truncated solves, random points near and far, spoilt ones, and zero.
 """
 
 from functools import cache
@@ -342,7 +342,7 @@ def test_bound_tends_to_the_true_distance(classifier, lambda_h, move, loss):
 
 @losses
 def test_median_ratio_over_truncated_solves(loss):
-    """Over steps 1 … of Newton, wherever the error is above 1e-13 of the feature: median bound/error ≤ 1000."""
+    """Over steps 1 … of Newton, where the error is above 1e-13 of the feature: median bound/error ≤ 1000."""
     ratios = []
     for lambda_h in (1e-6, 1e-3, 1.0):
         problem, Y = Problem(10, multiplier=1.67, lambda_h=lambda_h, loss=loss, dim=12), labels(10)
@@ -384,7 +384,7 @@ def test_bad_input():
         with pytest.raises((ValueError, TypeError), match=r"features must be|Y"):
             certify(problem, H, y)
     with pytest.raises(ValueError, match="float32 or float64"):
-        certify(problem, np.zeros((5, 5), int), Y)
+        certify(problem, np.zeros((5, 5), np.float16), Y)
 
 
 def test_precision_of_the_bound_is_that_of_the_candidate():

@@ -85,8 +85,8 @@ def test_an_etf_in_any_position_is_at_distance_zero(K, d):
 @given(scale=st.floats(-10, -1), seed=st.integers(0, 10**6))
 @settings(deadline=None, max_examples=25)
 def test_distance_of_a_small_perturbation(scale, seed):
-    """‖E‖ moves W by ‖E‖ at most and, less the part along rotations and scale, by about ‖E‖: ETFs of d = K = 4
-    form the orbit of O(4) times scale, of dimension at most 6 + 1 of the 16."""
+    """‖E‖ moves W by ‖E‖ at most, and by ‖E‖ less its part along rotations and scale to first order: ETFs of
+    d = K = 4 form the orbit of O(4) times scale, of dimension at most 6 + 1 of the 16."""
     rng = np.random.default_rng(seed)
     W, E = simplex_etf(4, 4, 1.5), rng.normal(size=(4, 4))
     E *= 10.0**scale / np.linalg.norm(E)

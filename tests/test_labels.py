@@ -35,8 +35,8 @@ from ufm.quadrature import beta_rule, compress, gauss, graded_rule, panels
 RNG = np.random.default_rng(3)
 EPS = np.finfo(float).eps
 ALPHAS = [1e-12, 1e-3, 0.2, 1.0, 3.5, 1e3, 1e6]
-# A weight is the exponential of a number of size ≤ 42, with a rounding error of ≤ 2 ulps of it, and is
-# divided by a sum of up to a thousand such: relative error ≤ (2·42 + 10) ε. Averages of positive terms inherit it.
+# A weight is the exponential of a number of size ≤ 42, with a rounding error of ≤ 2 ulps of it, and is divided
+# by a sum of up to a thousand such: relative error ≤ (2·42 + 10) ε. Averages of positive terms inherit it.
 WEIGHT_ERROR = 100 * EPS
 
 
@@ -180,7 +180,7 @@ def test_gauss_rule_has_exact_moments_to_degree_2n_minus_1_and_no_further(alpha,
 @pytest.mark.parametrize("nodes", [1, 8, 16, 32, 64])
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 3.5])
 def test_gauss_rule_integrates_oscillating_polynomials_of_degree_2n_minus_1(alpha, nodes):
-    """Monomials say little about degree 2n − 1: Jacobi polynomials of degree 1 … 2n − 1 all average to zero."""
+    """Monomials say little: Jacobi polynomials of degree 1 … 2n − 1 all average to zero."""
     rule = gauss_lam(mixup(alpha), nodes)
     for degree in range(1, 2 * nodes):
         values = eval_jacobi(degree, alpha - 1, alpha - 1, 2 * rule.lam - 1)
@@ -245,7 +245,7 @@ def clipped(centre, side):
 
 
 def axis_rule(side):
-    """The clipped length along one axis for a uniform centre: Gauss rules between the kinks side/2, 1 − side/2."""
+    """Clipped length along one axis, centre uniform: Gauss rules between the kinks side/2, 1 − side/2."""
     edges = [0.0, side / 2, 1 - side / 2, 1.0]
     parts = [legendre(u, v, 40) for u, v in itertools.pairwise(edges)]
     centre, weight = (np.concatenate(p) for p in zip(*parts))
@@ -253,7 +253,7 @@ def axis_rule(side):
 
 
 def cutmix_average(alpha, f):
-    """E f(λ): λ₀ = 1 − w² with w on a Gauss–Jacobi rule for w^{2α−1}(1−w)^{α−1}; the box centre on two axes."""
+    """E f(λ): λ₀ = 1 − w², w on a Gauss–Jacobi rule for w^{2α−1}(1−w)^{α−1}; the box centre on two axes."""
     x, weight = roots_jacobi(60, alpha - 1, 2 * alpha - 1)
     side = (1 + x) / 2
     weight = weight * (1 + side) ** (alpha - 1)
@@ -266,7 +266,7 @@ def cutmix_average(alpha, f):
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.5])
 def test_cutmix_law_from_its_definition(alpha):
-    """Smooth functions; the reference changes by less than 1e-13 from 40 to 60 nodes an axis, 1e-12 is allowed."""
+    """Smooth functions; the reference moves by less than 1e-13 from 40 to 60 nodes an axis: allow 1e-12."""
     rule = mixing_rule(cutmix(alpha))
     for f in (lambda v: v, lambda v: v**2, lambda v: v**7, lambda v: np.log1p(5 * v), np.cos):
         assert average(rule, f) == pytest.approx(cutmix_average(alpha, f), rel=1e-12)

@@ -1,4 +1,4 @@
-"""The losses against mpmath: values, gradients with relative accuracy, curvature, and the concordance bound."""
+"""The losses against mpmath: values, gradients to relative accuracy, curvature, and the concordance bound."""
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,7 @@ names = pytest.mark.parametrize("name", LOSSES)
 @given(z=logits, y=labels)
 @settings(deadline=None, max_examples=30)
 def test_value(name, z, y):
-    """A sum of K products and a logarithm, of terms no larger than K max|z| (or z²): K + 8 roundings of that."""
+    """A sum of K products and a logarithm, of terms no larger than K max|z| (or z²): K + 8 roundings."""
     scale = 1 + np.abs(z).sum() if name == "cross-entropy" else 1 + np.sum(z**2)
     assert abs(mpf(float(value[name](z, y))) - exact_value(name, z, y)) <= (K + 8) * EPS * scale
 

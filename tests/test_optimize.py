@@ -1,6 +1,6 @@
-"""The numerical route: methods agree, it converges from zero for every valid input, and it has the symmetries.
+"""The numerical route: methods agree, it converges from zero for every valid input, it has the symmetries.
 
-Allowed differences are certified distances (`certify`, tested on its own against the oracle), or stated roundings.
+Allowed differences are certified distances (`certify`, tested on its own against the oracle) or roundings.
 """
 
 import jax
@@ -149,7 +149,7 @@ def test_newton_converges_for_random_problems(loss, seed, log_lambda, log_m):
 
 @pytest.mark.parametrize("lambda_h", [1e-8, 1e-3])
 def test_every_newton_step_lowers_the_objective(lambda_h):
-    """Damping makes the method monotone from zero; the decrease ends at rounding level, (K + 8) ε of log K."""
+    """Damping makes it monotone from zero; the decrease ends at rounding level, (K + 8) ε of log K."""
     problem, Y = Problem(4, multiplier=3.0, lambda_h=lambda_h), labels(4)
     values = []
     for steps in range(25):
@@ -238,7 +238,7 @@ def test_logits_are_those_of_the_features():
 @losses
 @pytest.mark.parametrize("classifier", [None, "random 4x3"])
 def test_recorded_trajectory(classifier, loss):
-    """Every recorded objective and gradient norm is that of the recorded point; the last point is the answer."""
+    """Recorded objective and gradient norm are those of the recorded point; the last point is the answer."""
     given = {"multiplier": 1.3} if classifier is None else {"classifier": CLASSIFIERS[classifier]}
     problem, Y = Problem(4, lambda_h=0.02, loss=loss, **given), labels(4)
     rate = 1 / (np.linalg.norm(problem.W, 2) ** 2 + problem.lambda_h)
@@ -312,7 +312,7 @@ def test_swapping_the_pair_swaps_the_logits(lam, loss):
 @given(seed=st.integers(0, 10**6))
 @settings(deadline=None, max_examples=20)
 def test_rotating_the_classifier_rotates_the_features(loss, seed):
-    """h(WQ) = h(W) Q, up to certified distances and what the rounding of W Q is worth, ε‖W‖(1 + ‖W‖‖h‖)/λ_H."""
+    """h(WQ) = h(W) Q, up to certified distances and the worth of rounding W Q, ε‖W‖(1 + ‖W‖‖h‖)/λ_H."""
     rng = np.random.default_rng(seed)
     W, Q = rng.normal(size=(4, 3)), np.linalg.qr(rng.normal(size=(3, 3)))[0]
     Y = normalise(rng.dirichlet(np.full(4, 0.4), 6))

@@ -54,6 +54,7 @@ class _Local(NamedTuple):
     ratio: Array  # R = sup range(W v)/‖v‖_Q
     least: Array  # ≤ λ_min(Q)
     everywhere: Array  # a bound that holds without local information
+    underflow: Array  # what squares below the smallest normal number can hide in a norm
 
 
 def _combine(local: _Local, concordance: float) -> Array:
@@ -62,12 +63,13 @@ def _combine(local: _Local, concordance: float) -> Array:
     nu = (local.newton_q + local.defect_q) * jnp.exp(wrong)
     R = concordance * local.ratio
     applies = (R * nu < 1) & (local.eta < 0.05)
+    nu = nu + local.underflow
     x = nu if concordance == 0 else -jnp.log1p(-jnp.where(applies, R * nu, 0.5)) / R
     s = R * x
     bend = 0.5 * s * jnp.exp(s + wrong) + jnp.expm1(wrong)  # (e^s − 1 − s)/s ≤ (s/2) e^s
-    refined = local.newton_norm + local.defect + x * bend / jnp.sqrt(local.least)
+    refined = local.newton_norm + local.underflow + local.defect + x * bend / jnp.sqrt(local.least)
     near = jnp.where(applies, jnp.minimum(refined, x / jnp.sqrt(local.least)), jnp.inf)
-    bound = (1.0 + SLACK) * jnp.fmin(near, local.everywhere)
+    bound = (1.0 + SLACK) * jnp.fmin(near, local.everywhere + local.underflow / local.least)
     return jnp.where(jnp.isnan(bound), jnp.inf, bound)
 
 
@@ -79,6 +81,12 @@ def _residual(loss, z, y):
 def _probability_error(loss, K, logit_error, unit):
     """η: log-relative error of the computed curvature weights; 0 when they are constants."""
     return loss.concordance * (2.0 * logit_error + (16.0 + 2.0 * K) * unit)
+
+
+def _underflow(vector):
+    """√n √tiny, or 0 for a vector of exact zeros."""
+    tiny = jnp.finfo(vector.dtype).tiny
+    return jnp.where(jnp.any(vector != 0), jnp.sqrt(2.0 * vector.size * tiny), 0.0)
 
 
 def _everywhere(loss, gradient_norm, h_norm, K, lambda_h):
@@ -152,6 +160,7 @@ def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, g, largest, centred, 
         ratio=jnp.sqrt(2.0 * g * u_big + lambda_h * widest**2 / mass),
         least=lambda_h + g * jnp.min(c),
         everywhere=_everywhere(loss, norm + norm_error, h_norm, K, lambda_h),
+        underflow=_underflow(jnp.concatenate([F, centred])),
     )
     return Certificate(_combine(local, loss.concordance), norm)
 
@@ -215,6 +224,7 @@ def _certify_any(h, y, *, W, basis, lambda_h, loss) -> Certificate:
         ratio=_range_ratio(W, c, loss, lambda_h),
         least=lambda_h,
         everywhere=_everywhere(loss, norm + fit_error + matvec, h_norm * (1 + d * unit), K, lambda_h),
+        underflow=_underflow(jnp.concatenate([F, h])),
     )
     return Certificate(_combine(local, loss.concordance), norm)
 
@@ -228,6 +238,7 @@ def _dense_step(F, c, W, basis, coupling, lambda_h):
     Q = Q + (lambda_h + 4 * jnp.finfo(W.dtype).eps * jnp.trace(Q)) * jnp.eye(B.shape[1], dtype=W.dtype)
     inside = basis.T @ F
     solved = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(Q), inside)
+    solved = jnp.where(jnp.all(jnp.isfinite(solved)), solved, inside / (lambda_h + jnp.trace(Q)))
     return -(basis @ solved + (F - basis @ inside) / lambda_h)
 
 
@@ -273,6 +284,8 @@ def _certify_in_space(problem, H, Y) -> Certificate:
         loss_name=problem.loss,
     )
     rounding = (problem.dim + 8) * np.finfo(dtype).eps * np.linalg.norm(H, axis=1)
-    distance = np.nan_to_num(np.hypot(np.asarray(inside.distance), outside) + rounding, nan=np.inf)
+    distance = np.nan_to_num(
+        np.hypot(np.asarray(inside.distance), outside) + rounding, nan=np.inf, posinf=np.inf
+    )
     slope = np.hypot(np.asarray(inside.gradient_norm), problem.lambda_h * outside)
     return Certificate(distance, slope)

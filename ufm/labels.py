@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ufm.quadrature import beta_rule, compress, edge_gauss, gauss, graded_rule, product_rule
+from ufm.quadrature import beta_gauss, beta_rule, compress, edge_gauss, gauss, graded_rule, product_rule
 
 MAX_ALPHA, MAX_WAYS = 1e9, 6
 TWO_HOT = ("mixup", "cutmix", "onehot")
@@ -52,7 +52,7 @@ class LabelLaw:
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must lie in [0, 1), got {self.smoothing}")
         if not 2 <= self.ways <= MAX_WAYS:
-            raise ValueError(f"k-way mixing needs 2 <= ways <= {MAX_WAYS}, got {self.ways}")
+            raise ValueError(f"k-way mixing needs ways >= 2 and <= {MAX_WAYS}, got {self.ways}")
         if self.class_weights is not None:
             object.__setattr__(self, "class_weights", _check_weights(self.class_weights))
             if self.name not in TWO_HOT:
@@ -120,15 +120,15 @@ def normalise(labels: np.ndarray) -> Float[np.ndarray, "N K"]:
     if not np.isfinite(Y).all():
         raise ValueError(f"soft labels hold NaN or infinity in row {np.argwhere(~np.isfinite(Y))[0, 0]}")
     off = np.abs(Y.sum(1) - 1)
-    if (Y < 0).any() or (Y > 1).any() or off.max() > 1e-9:
-        worst = int(np.argmax(np.where((Y < 0).any(1) | (Y > 1).any(1), np.inf, off)))
+    if (Y < 0).any() or off.max() > 1e-9:
+        worst = int(np.argmax(np.where((Y < 0).any(1), np.inf, off)))
         raise ValueError(
-            f"each row of soft labels must lie in [0, 1] and sum to 1 (within 1e-9); row {worst} "
+            f"each row of soft labels must be >= 0 and sum to 1 (within 1e-9); row {worst} "
             f"sums to {Y[worst].sum():.12g} with least entry {Y[worst].min():.3g}"
         )
     rows, top = np.arange(len(Y)), Y.argmax(1)
     Y[rows, top] = 0.0
-    Y[rows, top] = 1.0 - Y.sum(1)
+    Y[rows, top] = np.maximum(1.0 - Y.sum(1), 0.0)
     return Y
 
 
@@ -182,10 +182,13 @@ def _cutmix_points(lam0, side2, weight, refine):
 def gauss_lam(law: LabelLaw, nodes: int) -> MixingRule:
     """The N-point Gauss rule of the law of λ: exact for polynomials in λ of degree 2N−1.
 
-    Laws supported on fewer points (α → 0: two) give as many nodes as there are.
+    As α → 0 two nodes carry all the weight.
     """
-    rule = mixing_rule(law)
-    lam, weight = gauss(rule.lam, rule.weight, nodes)
+    if law.name == "mixup":
+        lam, weight = beta_gauss(law.alpha, nodes)
+    else:  # a fine rule with panels enough for polynomials of that degree
+        rule = mixing_rule(law, 1 + nodes // 4)
+        lam, weight = gauss(rule.lam, rule.weight, nodes)
     lam = np.clip(lam, 0.0, 1.0)
     return MixingRule(lam, 1.0 - lam, weight)
 

@@ -91,6 +91,18 @@ def gauss(x: np.ndarray, weight: np.ndarray, nodes: int) -> tuple[np.ndarray, np
     return centre + spread * node, vectors[0] ** 2
 
 
+def beta_gauss(alpha: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """N-point Gauss rule of Beta(α, α) on [0, 1] (Golub–Welsch): exact to degree 2N − 1, for every α > 0.
+
+    Jacobi matrix on [−1, 1]: zero diagonal, b_1² = 1/(2α+1), b_n² = n(n+2α−2)/((2n+2α−1)(2n+2α−3)).
+    """
+    n = np.arange(1, nodes)
+    off = n * (n + 2 * alpha - 2) / ((2 * n + 2 * alpha - 1) * (2 * n + 2 * alpha - 3))
+    off[:1] = 1 / (2 * alpha + 1)  # the formula is 0/0 there at α = 1/2
+    node, vectors = np.linalg.eigh(np.diag(np.sqrt(off), 1) + np.diag(np.sqrt(off), -1))
+    return (1 + node) / 2, vectors[0] ** 2
+
+
 def edge_gauss(rule, nodes: int):
     """N-point Gauss rule of a law of λ in the variable tanh(logit(λ)/12).
 

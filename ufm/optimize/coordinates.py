@@ -49,9 +49,11 @@ class Reduced(NamedTuple):
         mean = jnp.sum(weighted, 0)
         hessian = B.T @ weighted - coupling * jnp.outer(mean, mean)
         # a ridge at rounding level keeps the factorisation defined when λ_H is below it
-        floor = 4 * jnp.finfo(B.dtype).eps * jnp.trace(hessian)
+        size = jnp.trace(hessian)
+        floor = 4 * B.shape[1] * jnp.finfo(B.dtype).eps * size
         hessian = hessian + (lambda_h + floor) * jnp.eye(B.shape[1], dtype=B.dtype)
-        return -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(hessian), gradient)
+        step = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(hessian), gradient)
+        return jnp.where(jnp.all(jnp.isfinite(step)), step, -gradient / (lambda_h + size))
 
 
 def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:
