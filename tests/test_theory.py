@@ -152,8 +152,9 @@ def test_any_soft_label(a, concentration):
             allowed = rounding(6, EPS)
             exact_o = implied_reference(z, y, a)
             assert relative(o, exact_o) <= allowed
-            for value, logit in zip(x, z):
-                assert abs(mpf(float(value)) - (logit + exact_o)) <= allowed * max(
+            for value, logit, share in zip(x, z, y):
+                assert share > 0 or value == 0
+                assert share == 0 or abs(mpf(float(value)) - (logit + exact_o)) <= allowed * max(
                     abs(logit + exact_o), mpf(10) ** -290
                 )
 

@@ -102,7 +102,7 @@ def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimu
     K = jnp.sum(counts, -1, keepdims=True)
     if loss == "squared-error":
         x = a / (1.0 + a) * values
-        return LabelOptimum(x, x + (1.0 - a / (1.0 + a)) / K, jnp.sum(counts * x, -1) / K[..., 0])
+        return LabelOptimum(x, x + 1.0 / (1.0 + a) / K, jnp.sum(counts * x, -1) / K[..., 0])
     b = a * values
     o = reference_mass(b, counts)
     x = excess_logit(o[..., None], b)

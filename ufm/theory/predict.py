@@ -73,9 +73,8 @@ def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Pred
         raise ValueError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
     if problem.gain == 0:
         return _trivial(problem, len(Y))
-    z, p, dz = _solve_dense(Y, problem.sharpness, loss=problem.loss)
-    mass = np.abs(np.asarray(z)).sum(1) + np.abs(np.asarray(z).min(1)) * problem.classes
-    return _prediction(problem, z, p, dz, mass, problem.classes)
+    z, p, dz, x = _solve_dense(Y, problem.sharpness, loss=problem.loss)
+    return _prediction(problem, z, p, dz, np.asarray(x).sum(1), problem.classes)
 
 
 def predict_pairs(problem: Problem, i, j, lam) -> Prediction:
@@ -120,10 +119,10 @@ def _trivial(problem, n, two_hot=False) -> Prediction:
 def _solve_dense(Y, a, *, loss):
     def logits(a):
         best = label_optimum(Y, jnp.ones_like(Y), a, loss)
-        return best.x - jnp.mean(best.x, -1, keepdims=True), best.p
+        return best.x - jnp.mean(best.x, -1, keepdims=True), best.p, best.x
 
-    (z, p), (dz, _) = jax.jvp(logits, (a,), (1.0,))
-    return z, p, dz
+    (z, p, x), (dz, _, _) = jax.jvp(logits, (a,), (1.0,))
+    return z, p, dz, x
 
 
 @partial(jax.jit, static_argnames=("classes", "loss"))
