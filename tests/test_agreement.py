@@ -82,7 +82,7 @@ def test_all_pairs_of_a_hundred_classes(loss):
     log_lambda=st.floats(-6, 2),
     concentration=st.sampled_from([0.02, 0.5, 50.0]),
 )
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_numeric_is_analytic_for_any_soft_label(K, loss, seed, log_m, log_lambda, concentration):
     Y = normalise(np.random.default_rng(seed).dirichlet(np.full(K, concentration), 8))
     problem = Problem(K, multiplier=10**log_m, lambda_h=10**log_lambda, loss=loss, law=soft(Y))
@@ -98,7 +98,7 @@ def test_numeric_is_analytic_for_any_soft_label(K, loss, seed, log_m, log_lambda
     log_m=st.floats(-3, 1.5),
     log_lambda=st.floats(-6, 2),
 )
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_numeric_is_analytic_for_any_pair(K, loss, lam, log_m, log_lambda):
     problem = Problem(K, multiplier=10**log_m, lambda_h=10**log_lambda, loss=loss)
     report = check_features(problem, PairCases(K, np.array(lam)))
@@ -411,7 +411,7 @@ def test_errors_are_relative_to_the_larger_of_feature_and_same_class_feature(K):
     """Recomputed for a truncated solve, all pairs, from `solve_features` and `predict_pairs`."""
     m, lambda_h, lam = 1.67, 0.05, np.array([0.2, 0.4, 0.9])
     problem = Problem(K, multiplier=m, lambda_h=lambda_h)
-    report = check_features(problem, PairCases(K, lam), Settings("gd", max_steps=3))
+    report = check_features(problem, PairCases(K, lam), Settings(max_steps=2))
     i, j = (part.ravel() for part in np.indices((K, K)))
     reference = np.linalg.norm(predict_pairs(problem, 0, 0, 1.0).H)
     for row in report.rows:
@@ -420,12 +420,12 @@ def test_errors_are_relative_to_the_larger_of_feature_and_same_class_feature(K):
         n = np.arange(len(Y))
         Y[n, j[here]] = 1 - row.lam
         Y[n, i[here]] = 1.0 if row.kind == "same" else row.lam
-        H = solve_features(problem, Y, method="gd", max_steps=3).H
+        H = solve_features(problem, Y, max_steps=2).H
         theory = predict_pairs(problem, i[here], j[here], row.lam).H
         errors = np.linalg.norm(H - theory, axis=1)
         units = np.maximum(np.linalg.norm(theory, axis=1), reference)
         assert row.error == pytest.approx((errors / units).max(), rel=1e-9)
-        assert row.error > 1e-6, "truncated on purpose"
+        assert row.error > 1e-9, "truncated on purpose"
 
 
 def test_the_same_class_norm_of_any_classifier_is_the_largest_numerical_one():

@@ -24,6 +24,11 @@ RNG = np.random.default_rng(5)
 DIGITS = 60
 losses = pytest.mark.parametrize("loss", LOSSES)
 dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+# every combination is a compilation for each shape: single precision is tried on the harder loss
+cases = pytest.mark.parametrize(
+    "loss, dtype",
+    [("cross-entropy", np.float64), ("cross-entropy", np.float32), ("squared-error", np.float64)],
+)
 
 
 # --- the truth --------------------------------------------------------------------------------------------
@@ -95,14 +100,15 @@ def singular(K, d, least):
     return left * np.geomspace(1, least, min(K, d)) @ right.T
 
 
+# few shapes: each is a compilation
 CLASSIFIERS = {
     "random 4x3": RNG.normal(size=(4, 3)),
     "wide 3x5": RNG.normal(size=(3, 5)),
     "ill-conditioned 4x4": singular(4, 4, 1e-9),
-    "large, ill-conditioned 3x4": 1e3 * singular(3, 4, 1e-6),
-    "rank one 4x3": np.outer([1.0, -2.0, 0.5, 3.0], [1.0, 2.0, -1.0]),
-    "equal rows 3x3": np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.5, -1.0, 0.0]]),
-    "zero 3x2": np.zeros((3, 2)),
+    "large, ill-conditioned 4x4": 1e3 * singular(4, 4, 1e-6),
+    "rank one 4x4": np.outer([1.0, -2.0, 0.5, 3.0], [1.0, 2.0, -1.0, 0.5]),
+    "equal rows 4x4": np.array([[1.0, 2, 3, 0], [1, 2, 3, 0], [0.5, -1, 0, 1], [0, 0, 0, 1]]),
+    "zero 4x4": np.zeros((4, 4)),
 }
 
 
@@ -111,8 +117,7 @@ CLASSIFIERS = {
 STEPS = [0, 1, 2, 3, 5, 9, 200]
 
 
-@losses
-@dtypes
+@cases
 @pytest.mark.parametrize("K, d", [(2, 2), (4, 3), (10, 12)])
 @pytest.mark.parametrize("lambda_h", [1e-8, 1e-3, 2.0])
 def test_truncated_solves_against_an_etf(K, d, lambda_h, dtype, loss):
@@ -127,8 +132,7 @@ def test_truncated_solves_against_an_etf(K, d, lambda_h, dtype, loss):
         assert (bounds <= ceiling * np.maximum(norms(problem, Y), 1)).all()
 
 
-@losses
-@dtypes
+@cases
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_truncated_solves_against_an_explicit_classifier(name, dtype, loss):
     W = CLASSIFIERS[name]
@@ -168,8 +172,7 @@ def test_random_candidates_against_an_etf(lambda_h, dtype, loss):
         assert_honest(problem, nearby(problem, Y, radius, dtype), Y)
 
 
-@losses
-@dtypes
+@cases
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_random_candidates_against_an_explicit_classifier(name, dtype, loss):
     W = CLASSIFIERS[name]
@@ -222,7 +225,7 @@ def test_any_candidate_any_classifier(loss, seed, radius, log_lambda, least):
     assert_honest(problem, exact + 10**radius * rng.normal(size=exact.shape), Y)
 
 
-@pytest.mark.parametrize("K", [100, 1000])
+@pytest.mark.parametrize("K", [1000])
 @dtypes
 def test_many_classes(K, dtype):
     """Rounding in sums over classes: two-hot labels, solved and moved."""

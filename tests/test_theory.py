@@ -578,7 +578,7 @@ def test_multiplier_minimises_the_joint_objective(law, loss):
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
-@pytest.mark.parametrize("law", [mixup(1.0), mixup(1e-12), mixup(1e6), cutmix(1.0), kway(1.0), onehot()])
+@pytest.mark.parametrize("law", [mixup(1.0), mixup(1e-12), mixup(1e6), kway(1.0), onehot()])
 def test_trivial_at_and_above_the_threshold_only(law, loss):
     K = 10
     threshold = label_variance(law, K)
@@ -587,6 +587,12 @@ def test_trivial_at_and_above_the_threshold_only(law, loss):
     below = joint_multiplier(law, K, threshold * (1 - 1e-6), 1.0, loss)
     # E‖y−p‖² falls linearly in a from a = 0: squared error a ≈ 5e-7, cross-entropy a ≈ K/2 · 1e-6 per unit share
     assert 0 < below.sharpness < 1e-4 and below.value > 0
+
+
+def test_cutmix_is_trivial_at_its_threshold_and_not_below():
+    threshold = label_variance(cutmix(1.0), 10)
+    assert joint_multiplier(cutmix(1.0), 10, threshold, 1.0).value == 0
+    assert joint_multiplier(cutmix(1.0), 10, 0.999 * threshold, 1.0).value > 0
 
 
 def test_squared_error_multiplier_formula():

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ufm.cases import LabelCases, PairCases
-from ufm.optimize.features import METHODS, chunk_size, coordinate_count, require_dtype
+from ufm.optimize.features import METHODS, chunk_size, require_dtype
 from ufm.problem import Problem
 from ufm.sources import Side, choose_source
 from ufm.spaces import choose_space
@@ -147,11 +147,11 @@ class Comparison:
         if cases.classes != problem.classes:
             raise ValueError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
         self.problem, self.cases, self.settings = problem, cases, settings
-        self.violated = violated_assumption(problem)
+        self.violated, self.kinds = violated_assumption(problem), cases.kinds
         self.source = choose_source(problem, cases, settings.dtype)
         self.space = choose_space(problem, settings.dtype)
         # one compilation serves a whole stream, and a small stream is one batch
-        width = chunk_size(coordinate_count(problem))
+        width = chunk_size(problem)
         self.width = min(width, 1 << max(4, int(np.ceil(np.log2(cases.count)))))
         self.reference = self._same_class_norm()
 
@@ -159,9 +159,13 @@ class Comparison:
         """‖h‖ of the same-class optimum: closed form, or the largest numerical one for any other W."""
         if self.violated is None:
             return float(self.source.same_class_logit() * self.problem.row_norm / (self.problem.gain or 1.0))
-        onehot = jnp.eye(self.problem.classes, dtype=self.settings.dtype)
-        H, _ = self.space.solve(onehot, self.settings.method, self.settings.steps)
-        return float(np.max(self.space.norms(np.asarray(H))))
+        largest, K = 0.0, self.problem.classes
+        for start in range(0, K, self.width):
+            columns = np.minimum(np.arange(start, start + self.width), K - 1)
+            labels = (np.arange(K)[:, None] == columns).astype(self.settings.dtype)
+            H, _ = self.space.solve(jnp.asarray(labels), self.settings.method, self.settings.steps)
+            largest = max(largest, float(np.max(self.space.norms(np.asarray(H)))))
+        return largest
 
     def run(self, n) -> Batch:
         """Solve, certify, predict and compare the features numbered n (at most `width` of them)."""
@@ -193,22 +197,24 @@ class Comparison:
         return found
 
     def _confirm(self, n: int, batch: Batch, k: int):
-        if not self.settings.rigorous or self.violated is not None:
+        if not self.settings.rigorous:
             return None
         from ufm.rigour import confirm  # flint is loaded only when asked for
 
-        bounds = (batch.bound[k] * batch.unit[k], batch.theory_bound[k] * batch.unit[k])
+        # without a closed form the numerical feature stands in both places, under one bound
+        own = batch.bound if self.violated is not None else batch.theory_bound
+        bounds = (batch.bound[k] * batch.unit[k], own[k] * batch.unit[k])
         candidates = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
         return confirm(self.problem, self.source.label(n), *candidates, *bounds)
 
     def _row(self, worst: _Worst, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
-        kind, lam = self.cases.kinds[number]
+        kind, lam = self.kinds[number]
         closed, n = self.violated is None, int(worst.feature[number])
         error, bound, theory_bound = (
             float(part[number]) for part in (worst.error, worst.bound, worst.theory_bound)
         )
         confirmed = self._confirm(n, batch, k)
-        if confirmed:
+        if confirmed and closed:
             error = max(error, confirmed.error / batch.unit[k])
         found = judge(
             error,

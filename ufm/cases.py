@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 
 from ufm.labels import LabelLaw, gauss_lam, normalise
 
-MAX_LAM = 10**7
+MAX_LAM, MAX_NODES = 10**7, 2048
 MAX_DENSE = 8192  # classes of a K x K array of labels
 
 
@@ -140,8 +140,9 @@ def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
             f"give samples instead of {given[0]}"
         )
     for name, value in (("samples", samples), ("quadrature", quadrature)):
-        if value is not None and not 1 <= value <= MAX_LAM:
-            raise ValueError(f"{name} must be at least 1 and at most {MAX_LAM}, got {value}")
+        most = MAX_LAM if name == "samples" else MAX_NODES
+        if value is not None and not 1 <= value <= most:
+            raise ValueError(f"{name} must be at least 1 and at most {most}, got {value}")
     if lam is not None:
         lam = np.asarray(lam, float)
         if lam.ndim != 1 or len(lam) == 0 or not ((lam >= 0) & (lam <= 1)).all():
@@ -191,6 +192,8 @@ def draw_labels(law: LabelLaw, classes: int, samples: int, seed: int) -> np.ndar
     chosen = rng.integers(0, classes, weights.shape)
     if law.pairs == "same":
         chosen[:, 1] = chosen[:, 0]
+    if law.pairs == "cyclic":
+        chosen[:, 1] = (chosen[:, 0] + 1) % classes
     if law.pairs == "different":
         chosen[:, 1] = (chosen[:, 0] + rng.integers(1, classes, samples)) % classes
     labels = np.zeros((samples, classes))

@@ -263,6 +263,8 @@ def certify(problem: Problem, H: Float[np.ndarray, "N d"], Y: Float[np.ndarray, 
         )
     if H.dtype not in (np.float32, np.float64):
         raise ValueError(f"features must be float32 or float64, got {H.dtype}")
+    if H.dtype == np.float64 and jnp.result_type(float) != jnp.float64:
+        raise RuntimeError("certifying float64 features needs jax.config.update('jax_enable_x64', True)")
     dtype, lambda_h = H.dtype, jnp.asarray(problem.lambda_h, H.dtype)
     if problem.classifier is not None:
         arrays = (jnp.asarray(a, dtype) for a in (H, Y, problem.classifier))

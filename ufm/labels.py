@@ -43,6 +43,10 @@ class LabelLaw:
     class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self):
+        if self.name not in (*TWO_HOT, "kway", "smoothing", "labels"):
+            raise ValueError(f"unknown label law {self.name!r}")
+        if self.alpha is None and self.name in ("mixup", "cutmix", "kway"):
+            raise ValueError(f"{self.name} labels need alpha")
         if self.alpha is not None and not (isfinite(self.alpha) and self.alpha > 0):
             raise ValueError(f"alpha must be a positive finite number, got {self.alpha}")
         if self.alpha is not None and self.alpha > MAX_ALPHA:
@@ -285,8 +289,12 @@ def second_moment(law: LabelLaw, classes: int) -> float:
 
 def label_variance(law: LabelLaw, classes: int) -> float:
     """(E‖y‖² − 1/K)/(K−1): the triviality threshold of λ_W λ_H; (α+1)/((kα+1)K), k = 2 for mixup."""
-    if law.name == "kway":  # E‖y‖² = s + (1−s)/K with s = E Σ u_l²
-        return (1 - law.smoothing) ** 2 * (law.alpha + 1) / ((law.ways * law.alpha + 1) * classes)
+    spread = (1 - law.smoothing) ** 2
+    if law.labels is None and law.pairs == "same":
+        return spread / classes
+    if law.name in ("mixup", "kway"):  # E‖y‖² = s + (1−s)/K with s = E Σ u_l², for all pairs
+        s = (law.alpha + 1) / (law.ways * law.alpha + 1)
+        return spread * (s / classes if law.pairs == "all" else (s - 1 / classes) / (classes - 1))
     p = pattern_rule(law, classes)
     spread = np.sum(p.counts * (p.values - 1 / classes) ** 2, 1)
     return float(np.sum(p.weights * spread) / (classes - 1))

@@ -69,5 +69,6 @@ def _check(name: str, path: str) -> Path:
             raise ValueError(f"--{name} {path} exists and cannot be overwritten")
         with tempfile.TemporaryFile(dir=target.parent):
             return target
-    except OSError as error:
-        raise ValueError(f"--{name} {path} cannot be written: {error.strerror}") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"--{name} {path} cannot be written: {reason}") from None

@@ -96,9 +96,9 @@ def beta_gauss(alpha: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
     Jacobi matrix on [−1, 1]: zero diagonal, b_1² = 1/(2α+1), b_n² = n(n+2α−2)/((2n+2α−1)(2n+2α−3)).
     """
-    n = np.arange(1, nodes)
+    n = np.arange(2, max(nodes, 2))
     off = n * (n + 2 * alpha - 2) / ((2 * n + 2 * alpha - 1) * (2 * n + 2 * alpha - 3))
-    off[:1] = 1 / (2 * alpha + 1)  # the formula is 0/0 there at α = 1/2
+    off = np.append(1 / (2 * alpha + 1), off)[: nodes - 1]
     node, vectors = np.linalg.eigh(np.diag(np.sqrt(off), 1) + np.diag(np.sqrt(off), -1))
     return (1 + node) / 2, vectors[0] ** 2
 

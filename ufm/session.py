@@ -39,18 +39,20 @@ def solve(args, command: list[str], problem: Problem, choice: dict, outputs: Out
         dtype=np.dtype(args.precision).type,
         rigorous=args.rigorous,
     )
-    derived = {"threshold": label_variance(problem.law, problem.classes), "multiplier_source": source}
+    derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
     to_stdout = args.json == "-"
     console = plain_console(sys.stderr if to_stdout else sys.stdout)
     print_problem(console, problem, derived)
     report = _check_with_progress(problem, cases, settings)
-    if not to_stdout:
+    if args.explain or not to_stdout:
         print_rows(console, report)
-        if args.explain:
-            print_explanations(console, report, settings)
+    if args.explain:
+        print_explanations(console, report, settings)
     data = record(report, derived, settings, command, args.seed)
     with outputs:
-        _write(outputs, report, cases, settings, data, to_stdout)
+        _write(outputs, report, cases, settings, data)
+    if to_stdout:
+        sys.stdout.write(dump_json(data))
     print_summary(console, report)
     print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return exit_code(report.verdict)
@@ -63,12 +65,26 @@ def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, s
     if given is not None:
         return problem, "given multiplier"
     best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
+    if best.value == 0 and problem.lambda_w * problem.lambda_h < trivial_threshold(problem):
+        raise ValueError(
+            "these labels are not exchangeable: their symmetrised law has multiplier 0, but their own joint "
+            "optimum is not 0; give --multiplier, or --classifier free"
+        )
     source = "jointly optimal multiplier"
     if problem.law.name == "kway" and problem.law.ways > 3:
         source += " (quasi-random, about 3 digits)"
     if not problem.law.exchangeable:
         source += " of the symmetrised labels"
     return replace(problem, multiplier=best.value), source
+
+
+def trivial_threshold(problem: Problem) -> float:
+    """λ_W λ_H at and above which the joint optimum is zero: λ_max of the label covariance."""
+    labels = problem.law.labels
+    if labels is None:
+        return label_variance(problem.law, problem.classes)
+    centred = labels - 1 / problem.classes
+    return float(np.linalg.norm(centred, 2) ** 2 / len(labels))
 
 
 def plain_console(stream) -> Console:
@@ -95,7 +111,7 @@ def _check_with_progress(problem, cases, settings) -> Report:
         return check_features(problem, cases, settings, progress)
 
 
-def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict, to_stdout: bool) -> None:
+def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict) -> None:
     if "json" in outputs.paths:
         with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
             file.write(dump_json(data))
@@ -107,5 +123,3 @@ def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: di
 
         with outputs.stage("plot") as path:
             draw_features(report.problem, cases, settings).savefig(path)
-    if to_stdout:
-        sys.stdout.write(dump_json(data))

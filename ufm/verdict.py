@@ -36,10 +36,10 @@ def judge(
     violated: an assumption that does not hold. enclosed: ball arithmetic confirmed optimum,
     bounds and error (True), contradicted them (False) or was not asked for (None).
     """
-    if violated is not None:
-        return Verdict(OUT_OF_HYPOTHESIS, violated)
     if enclosed is False:
         return Verdict(FAILS, "ball arithmetic contradicts a stated bound")
+    if violated is not None:
+        return Verdict(OUT_OF_HYPOTHESIS, violated)
     if exceeds or not error <= bound + theory_bound:
         return Verdict(FAILS, f"error {error:.2e} exceeds both bounds together, {bound + theory_bound:.2e}")
     if stalled is not None:

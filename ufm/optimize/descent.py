@@ -34,9 +34,8 @@ def _feature_objective(loss, coordinates, y, lambda_h):
 
 @partial(jax.jit, static_argnames=("loss_name",))
 def lbfgs(coordinates, q, Y, lambda_h, max_steps, *, loss_name: str) -> Iterate:
-    """optax L-BFGS with zoom line search, until ‖∇‖ ≤ 8 ε (λ_H ‖q‖ + scale of the loss) or max_steps."""
+    """optax L-BFGS with zoom line search, until its steps no longer change q, or max_steps."""
     solver = optax.lbfgs(memory_size=10)
-    eps = jnp.finfo(q.dtype).eps
 
     def one(q, y):
         value = _feature_objective(LOSSES[loss_name], coordinates, y, lambda_h)
@@ -49,9 +48,8 @@ def lbfgs(coordinates, q, Y, lambda_h, max_steps, *, loss_name: str) -> Iterate:
             q, inner, steps, _ = state
             f, gradient = value_and_grad(q, state=inner)
             update, inner = solver.update(gradient, inner, q, value=f, grad=gradient, value_fn=value)
-            small = jnp.linalg.norm(gradient) <= 8 * eps * (lambda_h * jnp.linalg.norm(q) + eps)
             new = optax.apply_updates(q, update)
-            return new, inner, steps + 1, small | jnp.all(new == q)
+            return new, inner, steps + 1, jnp.all(new == q)
 
         start = (q, solver.init(q), jnp.zeros((), jnp.int32), jnp.zeros((), bool))
         q, _, steps, done = jax.lax.while_loop(unfinished, advance, start)
@@ -67,11 +65,14 @@ def descend(coordinates, q, Y, lambda_h, *, loss_name: str, transform, steps: in
     loss = LOSSES[loss_name]
 
     def one(q, y):
-        value_and_grad = jax.value_and_grad(_feature_objective(loss, coordinates, y, lambda_h))
+        value = _feature_objective(loss, coordinates, y, lambda_h)
+        value_and_grad = jax.value_and_grad(value)
+        extended = optax.with_extra_args_support(transform)  # line searches need the objective
 
         def advance(state, _):
             q, inner = state
-            update, inner = transform.update(value_and_grad(q)[1], inner, q)
+            f, g = value_and_grad(q)
+            update, inner = extended.update(g, inner, q, value=f, grad=g, value_fn=value)
             q = optax.apply_updates(q, update)
             if not record:
                 return (q, inner), None

@@ -59,7 +59,8 @@ def coordinate_count(problem: Problem) -> int:
 def minimise(
     coordinates, Y: Float[Array, "K B"], r: int, problem: Problem, method: str, max_steps: int, transform=None
 ) -> Iterate:
-    """One batch from the starting point q = 0 by the named method. Reals are traced: no recompilation."""
+    """One batch from the starting point q = 0 by the named method. λ_H and W are traced: no recompilation
+    (except for the default step size of gd)."""
     q = jnp.zeros((r, Y.shape[1]), Y.dtype)
     lambda_h = jnp.asarray(problem.lambda_h, Y.dtype)
     if method == "newton":
@@ -76,9 +77,14 @@ def minimise(
     raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
 
 
-def chunk_size(r: int) -> int:
-    """Features a chunk, so that memory depends neither on N nor on the number of pairs."""
-    return max(16, CHUNK_ENTRIES // r)
+def chunk_size(problem: Problem) -> int:
+    """Features a chunk, so that memory depends neither on N nor on the number of pairs.
+
+    A feature needs K logits, and against an explicit classifier a K x r and an r x r matrix.
+    """
+    K, r = problem.classes, coordinate_count(problem)
+    matrices = 0 if problem.classifier is None else (K * r + r * r) // 16
+    return max(16, CHUNK_ENTRIES // max(K, matrices))
 
 
 def solve_features(
@@ -96,13 +102,17 @@ def solve_features(
     method: "newton" (damped, batched), "lbfgs" (optax) or "gd" (`transform`, any optax
     transformation; record=True keeps the path). Needs float64 unless dtype says otherwise.
     """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if method != "gd" and (record or transform is not None):
+        raise ValueError(f'record and transform belong to method="gd", not to {method!r}')
     Y = check_labels(problem, labels).astype(dtype)
     require_dtype(dtype)
     max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
     where, r = frame(problem, dtype), coordinate_count(problem)
     if record:
         return _recorded(problem, where, Y, r, max_steps, transform)
-    width = min(chunk_size(r), len(Y))
+    width = min(chunk_size(problem), len(Y))
     parts = [
         minimise(where.coordinates, pad(Y[n : n + width].T, width), r, problem, method, max_steps, transform)
         for n in range(0, len(Y), width)

@@ -44,9 +44,11 @@ def joint_multiplier(
     refine: int = 1,
 ) -> Multiplier:
     """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: ValueError."""
-    if lambda_w * lambda_h >= label_variance(law, classes):  # decided without a quadrature
-        return Multiplier(0.0, 0.0, label_variance(law, classes))
-    return pattern_multiplier(pattern_rule(law, classes, refine), lambda_w, lambda_h, loss)
+    threshold = label_variance(law, classes)
+    if lambda_w * lambda_h >= threshold:  # decided without a quadrature
+        return Multiplier(0.0, 0.0, threshold)
+    found = pattern_multiplier(pattern_rule(law, classes, refine), lambda_w, lambda_h, loss)
+    return found._replace(threshold=threshold)
 
 
 def pattern_multiplier(

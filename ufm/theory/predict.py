@@ -58,8 +58,15 @@ def classifier_error(problem: Problem) -> float:
 
 
 def rounding_bound(problem: Problem, coefficient_mass, terms: int):
-    """Bound on ‖h computed − h exact‖ given Σ_k |x_k|/√g and the number of distinct values."""
-    return (rounding(terms, EPS) * 2.0 + classifier_error(problem)) * coefficient_mass
+    """Bound on ‖h computed − h exact‖ given Σ_k |x_k|/√g and the number of distinct values.
+
+    Squared error adds what an explicit W lets through along 1, where the residual y − W h does not
+    vanish and only λ_H resists: at most ‖W − W₀‖ ‖y‖/λ_H.
+    """
+    leak = 0.0
+    if problem.loss == "squared-error":
+        leak = problem.etf_distance * np.sqrt(problem.gain) / problem.lambda_h
+    return (rounding(terms, EPS) * 2.0 + classifier_error(problem)) * coefficient_mass + leak
 
 
 def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Prediction:
