@@ -25,7 +25,7 @@ from ufm.optimize.newton import newton
 from ufm.problem import Problem
 from ufm.theory import features as closed_form
 from ufm.theory.features import label_optimum, rounding, solve_patterns, two_hot_optimum
-from ufm.theory.multiplier import joint_multiplier, residual_moment
+from ufm.theory.multiplier import joint_multiplier, multiplier_slopes, residual_moment
 from ufm.theory.predict import predict_features, predict_pairs
 
 RNG = np.random.default_rng(7)
@@ -665,3 +665,25 @@ def test_an_alpha_sweep_compiles_once():
     finally:
         logger.removeHandler(counter)
     assert [p._cache_size() for p in programs] == sizes
+
+
+@pytest.mark.parametrize("alpha, K, lambda_w, lambda_h", [(1.0, 10, 5e-4, 5e-4), (0.05, 4, 1e-3, 1e-3)])
+def test_slopes_of_the_multiplier(alpha, K, lambda_w, lambda_h):
+    """Fourth-order differences at step 1e-3: 1e-12 of the fifth derivative, and 1e-13/1e-3 of rounding."""
+    slopes = multiplier_slopes(alpha, K, lambda_w, lambda_h)
+    start = {"alpha": alpha, "lambda_w": lambda_w, "lambda_h": lambda_h}
+    for name, value in start.items():
+
+        def m(x, name=name):
+            at = start | {name: x}
+            return joint_multiplier(mixup(at["alpha"]), K, at["lambda_w"], at["lambda_h"]).value
+
+        e = 1e-3
+        near = m(value * (1 + e)) - m(value * (1 - e))
+        far = m(value * (1 + 2 * e)) - m(value * (1 - 2 * e))
+        assert getattr(slopes, name) == pytest.approx((8 * near - far) / (12 * value * e), rel=1e-8)
+
+
+def test_no_slopes_of_a_trivial_multiplier():
+    with pytest.raises(ValueError, match="zero"):
+        multiplier_slopes(1.0, 10, 1.0, 1.0)

@@ -21,6 +21,8 @@ _HOME = {
     "predict_features": "theory.predict",
     "predict_pairs": "theory.predict",
     "joint_multiplier": "theory.multiplier",
+    "multiplier_slopes": "theory.multiplier",
+    "two_hot_optimum": "theory.features",
     "certify": "certificate",
     "enclose_etf": "enclosure",
     "enclose_features": "enclosure",

@@ -12,12 +12,14 @@ a = σ/√(λ_W λ_H) − 1, σ² = (E‖y‖² − 1/K)/(K−1). Both: W = 0 un
 from math import exp, log, sqrt
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ufm.labels import LabelLaw, Patterns, label_variance, pattern_rule
+from ufm.labels import LabelLaw, Patterns, label_variance, mixup, pattern_rule
+from ufm.quadrature import REACH
 from ufm.roots import bracketed_root
-from ufm.theory.features import solve_patterns
+from ufm.theory.features import label_optimum, solve_patterns
 
 
 class Multiplier(NamedTuple):
@@ -99,3 +101,51 @@ def require_float64() -> None:
         raise RuntimeError(
             "closed forms need float64: call jax.config.update('jax_enable_x64', True) before using ufm"
         )
+
+
+class MultiplierSlopes(NamedTuple):
+    """Derivatives of the jointly optimal multiplier m."""
+
+    alpha: float
+    lambda_w: float
+    lambda_h: float
+
+
+def multiplier_slopes(
+    alpha: float, classes: int, lambda_w: float, lambda_h: float, pairs: str = "all"
+) -> MultiplierSlopes:
+    """∂m/∂α, ∂m/∂λ_W, ∂m/∂λ_H for mixup with cross-entropy, by implicit differentiation.
+
+    F(a, α) = E_α‖y − p_a(y)‖² = (K−1) λ_W λ_H and m² = a (K−1) λ_H/K. The score of Beta(α, α) is
+    log λ(1−λ) less its mean, so ∂F/∂α is its covariance with the integrand over λ; ∂F/∂a by autodiff
+    of the closed form. Raises ValueError where m = 0 or the law has no α to move.
+    """
+    law = mixup(alpha, pairs)
+    found = joint_multiplier(law, classes, lambda_w, lambda_h)
+    if found.value == 0 or pairs == "same":
+        raise ValueError("the multiplier is zero or does not depend on alpha here: it has no such derivative")
+    patterns = pattern_rule(law, classes)
+    a, values = found.sharpness, jnp.asarray(patterns.values)
+
+    def moments(a):
+        best = label_optimum(values, jnp.asarray(patterns.counts), a)
+        return jnp.sum(patterns.counts * ((best.x - best.reference[:, None]) / a) ** 2, -1)
+
+    moment, slope = (np.asarray(part) for part in jax.jvp(moments, (a,), (1.0,)))
+    mixed = patterns.counts[:, 1] > 0  # different classes: the only ones that depend on λ
+    inside = mixed & (patterns.values[:, :2].min(1) > 0)
+    score = np.log(np.prod(np.where(inside[:, None], patterns.values[:, :2], 1.0), 1))
+    # a tail ∝ e^{−α|t|} beyond REACH is lumped at λ = 0 or 1: there log λ(1−λ) = −|t| on average
+    score = np.where(inside, score, -(REACH + 1 / alpha))
+    weight = patterns.weights * mixed
+    score = score - weight @ score / weight.sum()
+    d_alpha = float(weight @ (score * moment))
+    d_a = float(patterns.weights @ slope)
+    # d log a = (dF_target − ∂F/∂α dα)/(a ∂F/∂a);  m ∝ √(a λ_H)
+    per_a = found.value / (2 * a)
+    target = (classes - 1) / d_a * per_a
+    return MultiplierSlopes(
+        alpha=-d_alpha / d_a * per_a,
+        lambda_w=target * lambda_h,
+        lambda_h=target * lambda_w + found.value / (2 * lambda_h),
+    )
