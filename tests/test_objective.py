@@ -182,6 +182,14 @@ def test_objective_is_loss_plus_half_the_ridge(name):
     assert float(found) == pytest.approx(float(exact), rel=32 * EPS)
 
 
+def test_the_largest_label_entry_is_one_minus_the_others_whatever_is_stored_there():
+    z, y = RNG.normal(size=K), np.array([0.1, 0.2, 0.6, 0.05, 0.05])
+    stored = y.copy()
+    stored[2] = 0.7
+    assert value["cross-entropy"](z, stored) == value["cross-entropy"](z, y)
+    np.testing.assert_array_equal(gradient["cross-entropy"](z, stored), gradient["cross-entropy"](z, y))
+
+
 def test_squared_error_minimum_is_the_label():
     y = normalise(RNG.dirichlet(np.ones(K), 1))[0]
     assert value["squared-error"](y, y) == 0

@@ -178,7 +178,7 @@ def test_chunks_do_not_change_the_answer(monkeypatch):
     Y = normalise(RNG.dirichlet(np.full(4, 0.4), 50))
     whole = solve_features(problem, Y)
     monkeypatch.setattr(features_module, "CHUNK_ENTRIES", 1)
-    assert features_module.chunk_size(4) == 16
+    assert features_module.chunk_size(problem) == 16
     parts = solve_features(problem, Y)
     assert parts.H.shape == whole.H.shape == (50, 4)
     apart = np.linalg.norm(whole.H - parts.H, axis=1)
@@ -196,8 +196,12 @@ def test_a_feature_does_not_depend_on_its_neighbours():
 
 
 def test_chunk_size_bounds_memory():
-    assert features_module.chunk_size(10) * 10 <= features_module.CHUNK_ENTRIES
-    assert features_module.chunk_size(10**7) == 16
+    """An ETF counts its K logits; an explicit classifier its K x r and r x r matrices, also where r is small."""
+    limit = features_module.CHUNK_ENTRIES
+    assert features_module.chunk_size(Problem(10, multiplier=1.0)) * 10 <= limit
+    assert features_module.chunk_size(Problem(10**6, multiplier=1.0)) == 16
+    assert features_module.chunk_size(Problem(1000, classifier=np.ones((1000, 2)))) * 1000 <= limit
+    assert features_module.chunk_size(Problem(100, classifier=np.ones((100, 100)))) * 20000 <= 16 * limit
 
 
 def test_spare_dimensions_stay_empty():

@@ -82,10 +82,14 @@ def test_a_wrong_formula_does_not_hide_behind_a_stalled_solve_or_a_loose_bound()
     assert word(error=0.05, bound=0.1) == UNDECIDED
 
 
-@pytest.mark.parametrize("change", [{}, {"error": 1.0}, {"bound": 1.0}, {"enclosed": False}, {"error": None}])
-def test_a_violated_assumption_is_named_before_anything_else(change):
+@pytest.mark.parametrize("change", [{}, {"error": 1.0}, {"bound": 1.0}, {"error": None}])
+def test_a_violated_assumption_is_named_before_errors_and_bounds(change):
     found = judge(**(GOOD | change), violated="not a simplex ETF")
     assert found == (OUT_OF_HYPOTHESIS, "not a simplex ETF")
+
+
+def test_a_bound_that_balls_contradict_fails_even_outside_the_hypotheses():
+    assert judge(**(GOOD | {"enclosed": False}), violated="not a simplex ETF").word == FAILS
 
 
 def test_the_worst_of_several():
