@@ -292,6 +292,26 @@ def test_a_classifier_that_is_nearly_an_etf_widens_the_bound_enough():
         )
 
 
+@pytest.mark.parametrize("distance", [4e-16, 9e-13])
+@pytest.mark.parametrize("K, d, lam", [(3, 5, 0.3), (2, 4, 0.5), (3, 3, 0.3)])
+def test_stated_bound_covers_what_squared_error_leaks_along_one(K, d, lam, distance):
+    """Σ_k w_k is not quite 0, and there only λ_H resists: the bound must grow like 1/λ_H, and not much faster.
+
+    At K = 2 and λ = ½ the closed form is h = 0, so nothing else widens its bound.
+    """
+    rng, lambda_h = np.random.default_rng(0), 1e-8
+    frame = simplex_etf(K, d, 1.3) @ np.linalg.qr(rng.normal(size=(d, d)))[0]
+    offset = rng.normal(size=d)
+    W = frame + distance / etf_distance(frame + 1e-9 * offset) * 1e-9 * offset
+    problem = Problem(K, classifier=W, lambda_h=lambda_h, loss="squared-error")
+    y = np.zeros(K)
+    y[:2] = lam, 1 - lam
+    exact = oracle.optimal_feature(W, y, lambda_h, "squared-error")
+    for found in (predict_pairs(problem, 0, 1, lam), predict_features(problem, y[None])):
+        error = feature_error(found.H[0], exact)
+        assert 1e-9 < error <= found.rounding[0] <= 20 * error
+
+
 def test_hypotheses_and_input_are_checked():
     Y = np.eye(4)
     W = simplex_etf(4, 4, 1.5)
@@ -591,6 +611,14 @@ def test_trivial_at_and_above_the_threshold_only(law, loss):
     below = joint_multiplier(law, K, threshold * (1 - 1e-6), 1.0, loss)
     # E‖y−p‖² falls linearly in a from a = 0: squared error a ≈ 5e-7, cross-entropy a ≈ K/2 · 1e-6 per unit share
     assert 0 < below.sharpness < 1e-4 and below.value > 0
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
+def test_a_product_that_equals_the_threshold_is_trivial(loss):
+    """(α+1)/((2α+1)K) = 1/16 at α = 3/2 and K = 10: a double, so no rounding may decide."""
+    assert joint_multiplier(mixup(1.5), 10, 0.0625, 1.0, loss) == (0.0, 0.0, 0.0625)
+    below = joint_multiplier(mixup(1.5), 10, 0.06, 1.0, loss)
+    assert below.value > 0 and below.threshold == 0.0625
 
 
 def test_cutmix_is_trivial_at_its_threshold_and_not_below():
