@@ -143,6 +143,27 @@ def test_ball_arithmetic_proves():
     assert words(report) == {"proved"} and report.verdict == "proved"
 
 
+@pytest.mark.parametrize("K, d, lam", [(3, 5, 0.3), (2, 4, 0.5)])
+def test_ball_arithmetic_confirms_the_rounding_of_a_given_etf_under_squared_error(K, d, lam):
+    """Σ_k w_k is 1e-15 and λ_H 1e-8: the optimum is 1e-8 off the closed form, and its bound says so."""
+    Q = np.linalg.qr(np.random.default_rng(0).normal(size=(d, d)))[0]
+    W = simplex_etf(K, d, 1.3) @ Q + 1e-15
+    problem = Problem(K, classifier=W, lambda_h=1e-8, loss="squared-error")
+    report = check_features(problem, PairCases(K, np.array([lam])), Settings(rigorous=True, tol=1e-3))
+    assert words(report) == {"proved"}
+
+
+@pytest.mark.parametrize("claim, word", [(1.0, "out of hypothesis"), (0.0, "fails")])
+def test_ball_arithmetic_judges_the_bound_also_where_no_closed_form_applies(claim, word, monkeypatch):
+    """The numerical feature alone is enclosed: its bound is confirmed, or contradicted where it understates."""
+    certify = spaces.ExplicitSpace.certify
+    monkeypatch.setattr(spaces.ExplicitSpace, "certify", lambda self, H, Y: claim * certify(self, H, Y))
+    problem = Problem(4, classifier=np.random.default_rng(0).normal(size=(4, 3)), lambda_h=0.01)
+    report = check_features(problem, PairCases(4, np.array([0.3])), Settings(rigorous=True))
+    assert words(report) == {word}
+    assert all(row.error is None and row.theory is None for row in report.rows)
+
+
 # --- planted errors ---------------------------------------------------------------------------------------
 
 
@@ -436,8 +457,30 @@ def test_the_same_class_norm_of_any_classifier_is_the_largest_numerical_one():
     assert comparison.reference == pytest.approx(longest, rel=1e-10)
 
 
-def test_the_worst_pair_is_reported(monkeypatch):
-    """One pair of one λ is spoilt: its row fails and names it, all others agree."""
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_same_class_norm_is_found_in_batches(order, monkeypatch):
+    """Forty classes in batches of 16, the last one padded: the longest feature may lie in any of them."""
+    W = np.random.default_rng(0).normal(size=(40, 3))[::order]
+    problem, pairs = Problem(40, classifier=W, lambda_h=0.1), PairCases(40, np.array([0.3]))
+    whole = agreement.Comparison(problem, pairs, Settings())
+    right, widths = spaces.ExplicitSpace.solve, []
+
+    def solve(self, Y, method, steps):
+        widths.append(Y.shape[1])
+        return right(self, Y, method, steps)
+
+    monkeypatch.setattr(spaces.ExplicitSpace, "solve", solve)
+    monkeypatch.setattr(agreement, "chunk_size", lambda problem: 16)
+    assert agreement.Comparison(problem, pairs, Settings()).reference == pytest.approx(
+        whole.reference, rel=1e-12
+    )
+    assert widths == [16, 16, 16]
+
+
+@pytest.mark.parametrize("width", [16, 1024])
+def test_the_worst_pair_is_reported(width, monkeypatch):
+    """One pair of one λ is spoilt: its row names it, also when later batches hold better pairs of that λ."""
+    monkeypatch.setattr(agreement, "chunk_size", lambda r: width)
     right = spaces.EtfSpace.solve
 
     def spoilt(self, Y, method, steps):
@@ -446,7 +489,7 @@ def test_the_worst_pair_is_reported(monkeypatch):
         return q.at[0].add(jnp.where(hit, 1e-3, 0.0)), used
 
     monkeypatch.setattr(spaces.EtfSpace, "solve", spoilt)
-    report = check_features(Problem(4, multiplier=1.5, lambda_h=1e-2), PairCases(4, np.array([0.3, 0.6])))
+    report = check_features(Problem(5, multiplier=1.5, lambda_h=1e-2), PairCases(5, np.array([0.3, 0.6])))
     by = {(row.kind, row.lam): row for row in report.rows}
     assert by["different", 0.3].classes == (2, 1)
     assert by["different", 0.3].error > 1e-4
