@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ufm.cases import LabelCases, PairCases, choose_cases, draw_labels, draw_lam
+from ufm.cases import LabelCases, PairCases, check_choice, choose_cases, draw_labels, draw_lam
 from ufm.labels import cutmix, kway, mixing_rule, mixup, onehot, second_moment, smooth, soft
 
 LAM = np.array([0.0, 0.25, 0.7])
@@ -11,11 +11,13 @@ SIGMAS = 5  # of the mean's own standard error; seeds are fixed
 
 
 def wanted(K: int, pairs: str) -> set:
+    if pairs == "cyclic":
+        return {(i, (i + 1) % K) for i in range(K)}
     every = {(i, j) for i in range(K) for j in range(K)}
     return {(i, j) for i, j in every if pairs == "all" or (i == j) == (pairs == "same")}
 
 
-@pytest.mark.parametrize("pairs", ["all", "different", "same"])
+@pytest.mark.parametrize("pairs", ["all", "different", "same", "cyclic"])
 @pytest.mark.parametrize("K", [2, 3, 7])
 def test_every_ordered_pair_exactly_once_for_each_lam(K, pairs):
     cases = PairCases(K, LAM, pairs)
@@ -27,7 +29,7 @@ def test_every_ordered_pair_exactly_once_for_each_lam(K, pairs):
     assert np.array_equal(chunk.colam, 1 - chunk.lam)
 
 
-@pytest.mark.parametrize("pairs", ["all", "different", "same"])
+@pytest.mark.parametrize("pairs", ["all", "different", "same", "cyclic"])
 def test_row_of_a_feature_is_its_kind_and_lam(pairs):
     cases = PairCases(4, LAM, pairs)
     chunk = cases.take(np.arange(cases.count))
@@ -36,7 +38,7 @@ def test_row_of_a_feature_is_its_kind_and_lam(pairs):
     assert set(chunk.row.tolist()) == set(range(len(cases.kinds)))
 
 
-@pytest.mark.parametrize("pairs", ["all", "different", "same"])
+@pytest.mark.parametrize("pairs", ["all", "different", "same", "cyclic"])
 def test_a_stream_in_chunks_is_the_same_stream(pairs):
     cases = PairCases(5, LAM, pairs)
     whole = cases.take(np.arange(cases.count))
@@ -97,6 +99,14 @@ def test_laws_without_a_weight():
 def test_impossible_choices_are_refused(law, choice):
     with pytest.raises(ValueError):
         choose_cases(law, 3, **choice)
+
+
+def test_the_number_of_nodes_is_limited():
+    """A Gauss rule of n nodes is an n x n eigenproblem; draws are not."""
+    check_choice(mixup(1.0), None, None, 2048)
+    check_choice(mixup(1.0), None, 2049, None)
+    with pytest.raises(ValueError, match="quadrature must be at least 1 and at most 2048, got 2049"):
+        check_choice(mixup(1.0), None, None, 2049)
 
 
 # --- draws ---------------------------------------------------------------------------------------------
@@ -167,6 +177,17 @@ def test_kway_second_moment_from_its_formula():
 def test_drawn_pairs_are_of_the_kind_asked_for(pairs, hot):
     Y = draw_labels(mixup(1.0, pairs, smoothing=0.2), 5, 400, 0)
     assert set((Y > 0.04 + 1e-9).sum(1).tolist()) == hot
+
+
+@pytest.mark.parametrize("law", [mixup(0.5, "cyclic", 0.2), cutmix(1.0, "cyclic", 0.2)])
+def test_drawn_cyclic_pairs_are_neighbours(law):
+    """(1−δ)(λ e_i + (1−λ) e_j) + δ/K with j = i + 1 mod K and the drawn λ on i; every i occurs."""
+    K, n = 5, 200
+    Y, lam = draw_labels(law, K, n, 0), draw_lam(law, n, 0)
+    neighbours = np.roll(np.eye(K), 1, axis=1)
+    every = 0.8 * (lam[:, None, None] * np.eye(K) + (1 - lam)[:, None, None] * neighbours) + 0.2 / K
+    found = np.isclose(Y[:, None], every, rtol=0, atol=1e-14).all(2)
+    assert (found.sum(1) >= 1).all() and found.any(0).all()
 
 
 @pytest.mark.parametrize(

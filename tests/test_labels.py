@@ -515,6 +515,14 @@ def test_bad_laws():
             smooth(delta)
     with pytest.raises(ValueError, match="ways >= 2"):
         kway(1.0, 1)
+    with pytest.raises(ValueError, match="unknown label law 'mixpu'"):
+        LabelLaw("mixpu", alpha=1.0)
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "kway"])
+def test_mixing_laws_need_alpha(name):
+    with pytest.raises(ValueError, match=f"{name} labels need alpha"):
+        LabelLaw(name)
 
 
 @pytest.mark.parametrize(
