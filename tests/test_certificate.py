@@ -6,6 +6,7 @@ the candidate is float32. Candidates are truncated solves, random points near an
 
 from functools import cache
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -388,6 +389,17 @@ def test_bad_input():
             certify(problem, H, y)
     with pytest.raises(ValueError, match="float32 or float64"):
         certify(problem, np.zeros((5, 5), np.float16), Y)
+
+
+def test_float64_needs_x64_mode():
+    """Without it JAX would round to float32 in silence and the bound would speak of another candidate."""
+    problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)
+    explicit = Problem(4, classifier=CLASSIFIERS["random 4x3"], lambda_h=1e-3)
+    with jax.enable_x64(False):
+        for any_problem in (problem, explicit):
+            with pytest.raises(RuntimeError, match="jax_enable_x64"):
+                certify(any_problem, np.zeros((5, any_problem.dim)), Y)
+        assert np.isfinite(np.asarray(certify(problem, np.zeros((5, 5), np.float32), Y).distance)).all()
 
 
 def test_precision_of_the_bound_is_that_of_the_candidate():

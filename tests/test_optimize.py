@@ -81,6 +81,15 @@ def test_an_unknown_method_is_named():
         solve_features(Problem(3, multiplier=1.0), labels(3), method="sgd")
 
 
+@pytest.mark.parametrize("method", ["newton", "lbfgs"])
+@pytest.mark.parametrize(
+    "option", [{"record": True}, {"transform": optax.sgd(0.1)}], ids=["record", "transform"]
+)
+def test_options_of_gradient_descent_are_refused_by_other_methods(method, option):
+    with pytest.raises(ValueError, match=f"record and transform belong to method=\"gd\", not to '{method}'"):
+        solve_features(Problem(3, multiplier=1.0), labels(3), method=method, **option)
+
+
 @losses
 @pytest.mark.parametrize("method", METHODS)
 def test_no_step_returns_the_start(method, loss):
@@ -280,6 +289,16 @@ def test_any_optax_transformation():
     transform = optax.adam(optax.cosine_decay_schedule(0.2, 3000))
     found = solve_features(problem, Y, method="gd", transform=transform, max_steps=3000)
     assert (bounds(problem, found, Y) <= 1e-3).all() and found.steps == 3000
+
+
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("transform", [optax.polyak_sgd(), optax.lbfgs()], ids=["polyak", "lbfgs"])
+def test_transformations_that_ask_for_the_objective(transform, record):
+    """Polyak's step needs the value, the line search of L-BFGS the function itself, of each feature apart."""
+    problem, Y = Problem(4, multiplier=1.3, lambda_h=0.1), labels(4)
+    found = solve_features(problem, Y, method="gd", transform=transform, max_steps=100, record=record)
+    assert (bounds(problem, found, Y) <= 1e-4).all()
+    assert (found.trace is not None) == record
 
 
 # --- symmetries -------------------------------------------------------------------------------------------
