@@ -78,6 +78,14 @@ def test_two_outputs_must_be_two_files(other):
         Outputs({"json": "a.npz", "save": other})
 
 
+def test_a_loop_of_links_is_a_path_that_cannot_be_written():
+    os.symlink("b.json", "a.json")
+    os.symlink("a.json", "b.json")
+    with pytest.raises(ValueError, match=r"--json a.json cannot be written: .*loop"):
+        Outputs({"json": "a.json"})
+    assert sorted(os.listdir()) == ["a.json", "b.json"]
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_json_is_strict(value):
     with pytest.raises(ValueError):

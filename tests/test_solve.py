@@ -364,6 +364,28 @@ def test_own_labels(record):
         assert row["verdict"] == "agrees"
 
 
+def lopsided(path):
+    """Labels on two of three classes: λ_max of E[(y−1/3)(y−1/3)ᵀ] is 1/6, the mean of its two others 7/75."""
+    np.save(path, np.array([[0.6, 0.4, 0.0], [0.4, 0.6, 0.0]]))
+
+
+def test_threshold_of_labels_that_are_not_exchangeable(record):
+    """W = 0 is the joint optimum iff λ_W λ_H ≥ λ_max, whatever the symmetrised labels would do."""
+    lopsided("Y.npy")
+    argv = (*K3, "--labels", "Y.npy", "--lambda-h", 1, "--lambda-w")
+    for penalty, extra in ((0.05, ()), (0.12, ("--multiplier", 1)), (0.17, ())):
+        problem = record(*argv, penalty, *extra)["problem"]
+        assert np.isclose(problem["threshold"], 1 / 6, rtol=1e-12)
+        assert (problem["multiplier"] == 0) == (penalty > 1 / 6)
+
+
+def test_between_the_thresholds_no_multiplier_is_derived(run, elsewhere):
+    """7/75 < 0.12 < 1/6: the symmetrised labels say m = 0, which is not the optimum of these labels."""
+    lopsided(elsewhere / "Y.npy")
+    argv = (*K3, "--labels", elsewhere / "Y.npy", "--lambda-h", 1, "--lambda-w", 0.12)
+    refused(run(*argv), "not exchangeable", "--multiplier", "--classifier free")
+
+
 # --- saved features ------------------------------------------------------------------------------------
 
 
@@ -481,6 +503,13 @@ def test_a_special_file_is_never_replaced(run, kind):
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
 
 
+def test_a_loop_of_links_is_refused(run):
+    os.symlink("a.json", "a.json")
+    code, out, err = run(*SMALL, "--json", "a.json")
+    assert code == 2 and out == "" and "--json a.json cannot be written" in err
+    assert os.listdir() == ["a.json"] and os.readlink("a.json") == "a.json"
+
+
 def test_picture_is_a_picture(run):
     assert run(*SMALL, "--plot", "a.png")[0] == 0
     assert os.listdir() == ["a.png"] and Path("a.png").read_bytes().startswith(b"\x89PNG")
@@ -509,6 +538,7 @@ BAD = {
     "lam empty": ("--lam=", "0.1,0.5"),
     "no samples": ("--samples 0", "samples", "at least 1"),
     "no nodes": ("--quadrature 0", "quadrature", "at least 1"),
+    "too many nodes": ("--quadrature 2049", "quadrature", "at most 2048", "2049"),
     "lam and samples": ("--lam 0.1 --samples 3", "lam", "samples", "exclude"),
     "lam and quadrature": ("--lam 0.1 --quadrature 3", "lam", "quadrature", "exclude"),
     "samples and quadrature": ("--samples 3 --quadrature 3", "samples", "quadrature", "exclude"),
@@ -725,9 +755,16 @@ def test_explain_has_a_sentence_for_each_verdict(run, argv, word):
 
 
 def test_json_on_stdout_leaves_the_table_out(run):
+    code, out, err = run(*SMALL, "--json", "-")
+    assert code == 0 and strict(out)["schema"] == 1 and out.startswith("{") and out.endswith("}\n")
+    assert "agrees" in err and " num " not in err  # the summary is still said, on stderr
+
+
+def test_json_on_stdout_moves_the_explanation_to_stderr(run):
     code, out, err = run(*SMALL, "--explain", "--json", "-")
     assert code == 0 and strict(out)["schema"] == 1 and out.startswith("{") and out.endswith("}\n")
-    assert "agrees" in err  # the summary is still said, on stderr
+    flat = " ".join(err.split())
+    assert "λ = 0.3: agrees:" in flat and "closed form" in flat and " num " in flat
 
 
 def test_nothing_is_warned_about(run):
