@@ -1,4 +1,4 @@
-"""The joint optimum over classifier, features and bias, by variable projection.
+"""The joint optimum over classifier, features and bias, by variable projection; see `gram` for d ≥ K − 1.
 
     L(W, h, b) = Σ_n π_n [ ℓ(W h_n + b, y_n) + (λ_H/2)‖h_n‖² ] + (λ_W/2)‖W‖_F² + (λ_b/2)‖b‖²
 
@@ -27,20 +27,13 @@ from ufm.finite import FiniteLaw
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
+from ufm.optimize.gram import Atoms, Penalties, descend_gram, logit_basis
 from ufm.optimize.newton import newton
 
 INNER_STEPS = 200
 ROUNDING = 1e-11  # predicted decreases below this share of L are judged by ‖∇φ‖ instead
 SMALL = 1e-7  # singular values of W below this (relative, W being of order one) are tried as zeros
 FLAT = 1e-10  # eigenvalues below this share of the largest are not divided by (rotations of W)
-
-
-class Penalties(NamedTuple):
-    """λ_W, λ_H and λ_b (0: free bias; ignored without a bias)."""
-
-    w: Array
-    h: Array
-    b: Array
 
 
 class JointPoint(NamedTuple):
@@ -61,6 +54,15 @@ def project(W, b, H, Y, weight, penalties: Penalties, *, loss_name: str) -> Join
     per_label = fit + 0.5 * penalties.h * jnp.sum(found.q**2, 0)
     ridge = 0.5 * penalties.w * jnp.sum(W * W) + 0.5 * penalties.b * jnp.sum(b * b)
     return JointPoint(W, b, found.q, jnp.sum(weight * per_label) + ridge)
+
+
+@partial(jax.jit, static_argnames=("loss_name", "bias"))
+def reduced_slope(point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str, bias: bool):
+    """‖∇φ‖ at a projected point."""
+    R = -jax.vmap(jax.grad(LOSSES[loss_name].value), (1, 1), 1)(point.W @ point.H + point.b[:, None], Y)
+    slope_w = penalties.w * point.W - (R * weight) @ R.T @ point.W / penalties.h
+    slope_b = penalties.b * point.b - R @ weight
+    return jnp.sqrt(jnp.sum(slope_w**2) + bias * jnp.sum(slope_b**2))
 
 
 @partial(jax.jit, static_argnames=("loss_name", "bias"))
@@ -121,18 +123,9 @@ class JointRun(NamedTuple):
     converged: bool
 
 
-class Atoms(NamedTuple):
-    """What stays fixed in a run: labels (K, n), weights (n), penalties."""
-
-    Y: Float[Array, "K n"]
-    weight: Float[Array, "n"]
-    penalties: Penalties
-
-
-def descend_jointly(W, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 200) -> JointRun:
-    """Newton on φ from W (and b = 0), with backtracking; L falls until its rounding, then ‖∇φ‖ does."""
-    start = jnp.zeros((W.shape[1], atoms.Y.shape[1]))
-    point = project(W, jnp.zeros(W.shape[0]), start, *atoms, loss_name=loss_name)
+def descend_jointly(W, b, H, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 200) -> JointRun:
+    """Newton on φ from W and b, with backtracking; L falls until its rounding, then ‖∇φ‖ does."""
+    point = project(W, b, H, *atoms, loss_name=loss_name)
     best, least = point, np.inf
     for count in range(max_steps):
         gradient, step = reduced_newton(point, *atoms, loss_name=loss_name, bias=bias)
@@ -148,6 +141,20 @@ def descend_jointly(W, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: i
             return JointRun(best, least, count, False)
         point = trial
     return JointRun(best, least, max_steps, False)
+
+
+def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool) -> JointRun:
+    """Newton on G = W Wᵀ; where a direction of G vanishes at the optimum, W takes over to finish it."""
+    B = jnp.asarray(logit_basis(len(atoms.Y), loss_name))
+    run = descend_gram(B, atoms, loss_name=loss_name, bias=bias)
+    W, b = B @ run.point.V, B @ run.point.b
+    if not run.settled:
+        last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias)
+        return last._replace(steps=run.steps + last.steps)
+    point = JointPoint(W, b, run.point.h, run.point.objective)
+    return JointRun(
+        point, float(reduced_slope(point, *atoms, loss_name=loss_name, bias=bias)), run.steps, True
+    )
 
 
 def _move(point, step, length, atoms, loss_name) -> JointPoint:
@@ -196,10 +203,11 @@ def solve_joint(
     starts: int = 1,
     seed: int = 0,
 ) -> JointSolution:
-    """Minimise L over classifier, features and bias for a finite label law, from random starts (float64).
+    """Minimise L over classifier, features and bias for a finite label law (float64).
 
-    lambda_b: None no bias, 0 a free one, > 0 a penalised one. d ≥ K−1: one start reaches the global
-    optimum (up to certification); below that, `starts` of them are compared. Symmetry is not used.
+    lambda_b: None no bias, 0 a free one, > 0 a penalised one. Where d allows every Gram matrix (d ≥ K−1;
+    squared error d ≥ K) the problem is convex in W Wᵀ and the first run solves that; all others, and all
+    below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
     Raises ValueError for penalties that are not positive or dim < 1.
     """
     K = law.classes
@@ -208,10 +216,14 @@ def solve_joint(
     penalties = Penalties(*(jnp.asarray(v, float) for v in (lambda_w, lambda_h, lambda_b or 0.0)))
     atoms = Atoms(jnp.asarray(law.labels.T), jnp.asarray(law.weights), penalties)
     rng = np.random.default_rng(seed)
-    runs = []
+    runs, bias = [], lambda_b is not None
     for _ in range(starts):
         W = jnp.asarray(rng.standard_normal((K, min(K, dim)))) / np.sqrt(K)
-        run = descend_jointly(W, atoms, loss_name=loss, bias=lambda_b is not None)
+        if not runs and dim >= logit_basis(K, loss).shape[1]:
+            run = descend_convexly(atoms, loss_name=loss, bias=bias)
+        else:
+            zero = jnp.zeros((W.shape[1], len(law.weights)))
+            run = descend_jointly(W, jnp.zeros(K), zero, atoms, loss_name=loss, bias=bias)
         runs.append(_drop_small(run, atoms, loss))
     runs.sort(key=lambda run: float(run.point.objective))
     return _joint_solution(runs, dim)
