@@ -5,7 +5,7 @@
 (a) over (imbalance R, λ_W λ_H): classes 0, 1 of weight q_A and 2, 3 of weight q_B = q_A/R, α = 1;
 (b) over (α, λ_W λ_H): equal weights. Cross-entropy, no bias, d = K, λ_W = λ_H.
 
-Each point is solved blindly by `solve_joint` from a random start, certified by the dual gap, and
+Each point is solved blindly by `solve_joint` (no symmetry used), certified by the dual gap, and
 its phase is read off its W:
 
   trivial    W = 0                                  theory: λ_max(E (y − 1/K)(y − 1/K)ᵀ) ≤ λ_W λ_H

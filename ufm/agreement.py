@@ -134,9 +134,10 @@ class _Worst:
         top = order[np.append(row[order][1:] != row[order][:-1], True)]
         better = top[rank[top] > self.rank[row[top]]]
         self.feature[row[better]], self.rank[row[better]] = n[better], rank[better]
-        for name in ("error", "bound", "theory_bound"):
-            np.maximum.at(getattr(self, name), row, getattr(batch, name))
-        np.maximum.at(self.excess, row, batch.error - batch.bound - batch.theory_bound)
+        with np.errstate(invalid="ignore"):  # NaN wins, and is judged as such
+            for name in ("error", "bound", "theory_bound"):
+                np.maximum.at(getattr(self, name), row, getattr(batch, name))
+            np.maximum.at(self.excess, row, batch.error - batch.bound - batch.theory_bound)
 
 
 class Comparison:

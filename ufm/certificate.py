@@ -231,15 +231,16 @@ def _certify_any(h, y, *, W, basis, lambda_h, loss) -> Certificate:
 
 def _dense_step(F, c, W, basis, coupling, lambda_h):
     """An approximate −Q⁻¹F: exact solve in the row space of W (its basis), scaling outside it."""
-    B = W @ basis
+    dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    B = dot(W, basis)
     weighted = c[:, None] * B
     mean = jnp.sum(weighted, 0)
-    Q = B.T @ weighted - coupling * jnp.outer(mean, mean)
+    Q = dot(B.T, weighted) - coupling * jnp.outer(mean, mean)
     Q = Q + (lambda_h + 4 * jnp.finfo(W.dtype).eps * jnp.trace(Q)) * jnp.eye(B.shape[1], dtype=W.dtype)
-    inside = basis.T @ F
+    inside = dot(basis.T, F)
     solved = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(Q), inside)
     solved = jnp.where(jnp.all(jnp.isfinite(solved)), solved, inside / (lambda_h + jnp.trace(Q)))
-    return -(basis @ solved + (F - basis @ inside) / lambda_h)
+    return -(dot(basis, solved) + (F - dot(basis, inside)) / lambda_h)
 
 
 def _range_ratio(W, c, loss, lambda_h):

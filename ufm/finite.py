@@ -100,8 +100,8 @@ def _pair_atoms(law, K, rule):
 
 
 def _merge_mirrored(labels, weights):
-    """Add up atoms that coincide to 1e-14: for a symmetric law (i, j, λ) is (j, i, 1−λ)."""
-    key = np.round(labels, 14)
+    """Add up equal atoms: for a symmetric law (i, j, λ) is (j, i, 1−λ), to the last bit but one."""
+    key = (labels + 1.0).round(15)  # on a grid of 4 units of machine epsilon, coarser than their difference
     _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
     return labels[first], np.bincount(group.ravel(), weights)
 

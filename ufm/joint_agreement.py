@@ -125,7 +125,7 @@ def check_joint(
         continuous=_continuous(problem),
         thresholds=[
             triviality(problem.atoms, problem.product),
-            *minority_collapse(problem.law, problem.classes, problem.product),
+            *minority_collapse(problem.law, problem.classes, problem.product, problem.atoms),
         ],
         etf_deviation=etf_deviation(solution.W),
         multiplier=etf_multiplier(solution.W),

@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
@@ -108,9 +108,17 @@ def provenance(settings: Settings, command: list[str], seed: int) -> dict:
         "dtype": np.dtype(settings.dtype).name,
         "device": jax.devices()[0].device_kind,
         "platform": platform.machine(),
-        "versions": {name: version(name) for name in ("ufm", "jax", "jaxlib", "numpy", "scipy", "optax")}
+        "versions": {name: _version(name) for name in ("ufm", "jax", "jaxlib", "numpy", "scipy", "optax")}
         | {"python": platform.python_version()},
     }
+
+
+def _version(name: str) -> str | None:
+    """The installed version, or None: a checkout on the path is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def saved_bytes(problem: Problem, cases) -> int:

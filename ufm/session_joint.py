@@ -43,7 +43,9 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     if not to_stdout:
         _print(plain_console(sys.stdout), report, features, draws, args.explain, settings)
     with outputs:
-        _write(outputs, report, data, to_stdout)
+        _write(outputs, report, data)
+    if to_stdout:
+        sys.stdout.write(dump_json(data))
     print(f"{report.solution.steps} outer steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return exit_code(worst_verdict([report.verdict.word] + ([features.verdict] if features else [])))
 
@@ -119,7 +121,7 @@ def _print(console, report, features, draws, explain: bool, settings) -> None:
     print_joint_verdict(console, report)
 
 
-def _write(outputs: Outputs, report: JointReport, data: dict, to_stdout: bool) -> None:
+def _write(outputs: Outputs, report: JointReport, data: dict) -> None:
     if "json" in outputs.paths:
         with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
             file.write(dump_json(data))
@@ -131,5 +133,3 @@ def _write(outputs: Outputs, report: JointReport, data: dict, to_stdout: bool) -
 
         with outputs.stage("plot") as path:
             draw_joint(report).savefig(path)
-    if to_stdout:
-        sys.stdout.write(dump_json(data))

@@ -68,7 +68,7 @@ class ExplicitSpace:
         """Numerical optima and the number of steps."""
         r = coordinate_count(self.problem)
         last = minimise(self.coordinates, Y, r, self.problem, method, max_steps)
-        return jnp.asarray(self.lift) @ last.q, last.steps
+        return jnp.matmul(self.lift, last.q, precision=jax.lax.Precision.HIGHEST), last.steps
 
     def certify(self, H, Y):
         """Certified distances to the true optima."""

@@ -6,6 +6,7 @@ scalar for a simplex ETF, where one Newton step then costs O(K), and a K x r mat
 Batches run along the last axis: q is (r, B), logits are (K, B).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -44,10 +45,10 @@ class Reduced(NamedTuple):
         return jax.vmap(self._solve, (1, 1, None, None), 1)(gradient, curvature, coupling, lambda_h)
 
     def _solve(self, gradient, c, coupling, lambda_h):
-        B = self.matrix
+        B, dot = self.matrix, partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
         weighted = c[:, None] * B
         mean = jnp.sum(weighted, 0)
-        hessian = B.T @ weighted - coupling * jnp.outer(mean, mean)
+        hessian = dot(B.T, weighted) - coupling * jnp.outer(mean, mean)
         # a ridge at rounding level keeps the factorisation defined when λ_H is below it
         size = jnp.trace(hessian)
         floor = 4 * B.shape[1] * jnp.finfo(B.dtype).eps * size

@@ -28,18 +28,37 @@ def triviality(law: FiniteLaw, product: float) -> Threshold:
     return Threshold("trivial", value, product / value if value > 0 else float("inf"))
 
 
-def minority_collapse(law: LabelLaw, classes: int, product: float) -> list[Threshold]:
-    """One threshold for each group of two or more classes of equal weight; empty where no theorem applies."""
+def minority_collapse(
+    law: LabelLaw, classes: int, product: float, atoms: FiniteLaw | None = None
+) -> list[Threshold]:
+    """One threshold for each group of two or more classes of equal weight; empty where no theorem applies.
+
+    ρ q_B of the continuous law, or of its finite version `atoms`: there ½ E(y_k − y_l)², k, l in the group.
+    """
     mixes_all = law.two_hot and (law.pairs == "all" or law.name == "onehot")
     if law.class_weights is None or law.exchangeable or not mixes_all:
         return []
-    rho = mixing_concentration(law)
     weights, sizes = np.unique(law.class_weights, return_counts=True)
-    return [
-        Threshold(f"collapse of the {n} classes of weight {q:g}", rho * q, product / (rho * q))
-        for q, n in zip(weights, sizes)
-        if n > 1
-    ]
+    found = []
+    for q, n in zip(weights, sizes):
+        if n > 1:
+            value = _swap_moment(law, atoms, q)
+            if value is None:
+                continue
+            found.append(Threshold(f"collapse of the {n} classes of weight {q:g}", value, product / value))
+    return found
+
+
+def _swap_moment(law: LabelLaw, atoms: FiniteLaw | None, q: float) -> float | None:
+    """½ E(y_k − y_l)² for two classes of weight q; None where drawn labels break their symmetry."""
+    if atoms is None:
+        return (1 - law.smoothing) ** 2 * mixing_concentration(law) * q
+    group = np.flatnonzero(np.asarray(law.class_weights) == q)
+    means = atoms.weights @ atoms.labels[:, group]
+    if np.ptp(means) > 1e-12:
+        return None
+    apart = atoms.labels[:, group[0]] - atoms.labels[:, group[1]]
+    return float(0.5 * atoms.weights @ apart**2)
 
 
 def mixing_concentration(law: LabelLaw) -> float:
