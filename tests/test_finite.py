@@ -302,6 +302,7 @@ def test_the_multiplier_vanishes_at_its_threshold():
     edge = pattern_multiplier(patterns, 1.0, 1.0).threshold
     assert edge == pytest.approx((_second(finite_law(mixup(1.0), 4, 16)) - 1 / 4) / 3, rel=SUMS)
     for loss in ("cross-entropy", "squared-error"):
+        assert pattern_multiplier(patterns, 1.0, edge, loss) == (0.0, 0.0, edge)
         assert pattern_multiplier(patterns, 1.0, 1.0001 * edge, loss).value == 0
         assert pattern_multiplier(patterns, 1.0, 0.9999 * edge, loss).value > 0
     with pytest.raises(ValueError, match="lambda_w"):

@@ -137,6 +137,18 @@ def test_same_class_is_the_r_lambert_root(K, a):
     assert relative(found.x_i[0], x) <= STATED and found.x_j[0] == 0
 
 
+@pytest.mark.parametrize("o", [1e-12, 1e-5, 1.0, 1e6])
+def test_excess_logit_reaches_its_root(o):
+    """x + o (eˣ − 1) = b to 4 ε; Newton is slowest where neither term dominates, b ≈ log(1/o) + a few."""
+    b = np.concatenate([np.geomspace(1e-8, 1e12, 11), np.arange(2.0, 40.0, 2.0)])
+    found = closed_form.excess_logit(jnp.asarray(o), jnp.asarray(b))
+    with mp.workdps(40):
+        for value, target in zip(found, map(mpf, b)):
+            start = min(target / (1 + mpf(o)), mp.log1p(target / o)) * (1 + mpf(10) ** -20)
+            x = oracle_root(lambda x, b=target: x + o * mp.expm1(x) - b, lambda x: 1 + o * mp.exp(x), start)
+            assert relative(value, x) <= 4 * EPS
+
+
 # --- any soft label ---------------------------------------------------------------------------------------
 
 
@@ -266,6 +278,20 @@ def test_pairs_and_soft_labels_predict_the_same():
     assert dense.d_lam is None and (pairs.d_lam[2] == 0).all()
 
 
+def test_the_fewest_dimensions_suffice():
+    """d = K − 1 holds a simplex ETF: the same features as with spare dimensions."""
+    Y = normalise(RNG.dirichlet(np.ones(4), 3))
+    small, large = (predict_features(Problem(4, multiplier=1.5, dim=d, lambda_h=1e-3), Y) for d in (3, 6))
+    np.testing.assert_allclose(large.H[:, :3], small.H, rtol=0, atol=1e-13)
+    assert not large.H[:, 3:].any()
+
+
+def test_pure_mixing_weights_are_one_hot_labels():
+    problem = Problem(4, multiplier=1.5, lambda_h=1e-3)
+    pairs, pure = predict_pairs(problem, 0, 1, [0.0, 1.0]), predict_features(problem, np.eye(4)[[1, 0]])
+    np.testing.assert_allclose(pairs.H, pure.H, rtol=0, atol=1e-13)
+
+
 def test_prediction_is_stationary():
     """λ_H h = Wᵀ(y − p), and coefficients sum to zero."""
     problem = Problem(5, multiplier=1.67, lambda_h=0.05, dim=7)
@@ -292,6 +318,17 @@ def test_a_classifier_that_is_nearly_an_etf_widens_the_bound_enough():
         )
 
 
+def test_one_long_row_moves_the_optimum_by_no_more_than_is_stated():
+    """The worst of the perturbations tried: the optimum moves by about the distance to an ETF times Σ|x_k|/√g."""
+    W, lambda_h = simplex_etf(4, 4, 1.5), 1e-6
+    W[0] *= 1 + 1.25e-12
+    assert 8e-13 < etf_distance(W) <= 1e-12
+    problem, Y = Problem(4, classifier=W, lambda_h=lambda_h), np.eye(4)[:2]
+    found = predict_features(problem, Y)
+    for h, y, bound in zip(found.H, Y, found.rounding):
+        assert feature_error(h, oracle.optimal_feature(W, y, lambda_h)) <= bound
+
+
 @pytest.mark.parametrize("distance", [4e-16, 9e-13])
 @pytest.mark.parametrize("K, d, lam", [(3, 5, 0.3), (2, 4, 0.5), (3, 3, 0.3)])
 def test_stated_bound_covers_what_squared_error_leaks_along_one(K, d, lam, distance):
@@ -310,6 +347,16 @@ def test_stated_bound_covers_what_squared_error_leaks_along_one(K, d, lam, dista
     for found in (predict_pairs(problem, 0, 1, lam), predict_features(problem, y[None])):
         error = feature_error(found.H[0], exact)
         assert 1e-9 < error <= found.rounding[0] <= 20 * error
+
+
+def test_nothing_leaks_along_one_under_cross_entropy():
+    """Residuals y − p sum to zero, so the bound stays a few times the distance to an ETF, however small λ_H is."""
+    offset = np.random.default_rng(0).normal(size=5)
+    W = simplex_etf(3, 5, 1.3) + 9e-13 / etf_distance(simplex_etf(3, 5, 1.3) + 1e-9 * offset) * 1e-9 * offset
+    problem, y = Problem(3, classifier=W, lambda_h=1e-8), np.array([0.3, 0.7, 0.0])
+    found = predict_features(problem, y[None])
+    error, size = feature_error(found.H[0], oracle.optimal_feature(W, y, 1e-8)), np.linalg.norm(found.H)
+    assert error <= found.rounding[0] <= 30 * problem.etf_distance * size
 
 
 def test_hypotheses_and_input_are_checked():
@@ -647,8 +694,9 @@ def test_limits_of_alpha(alpha):
 
 
 def test_multiplier_needs_a_penalty_on_the_classifier():
-    with pytest.raises(ValueError, match="lambda_w"):
-        joint_multiplier(mixup(1.0), 3, 0.0, 1e-3)
+    for lambda_w in (0.0, 1e-58):
+        with pytest.raises(ValueError, match=r"lambda_w lambda_h = .* leaves no jointly"):
+            joint_multiplier(mixup(1.0), 3, lambda_w, 1e-3)
 
 
 @given(log_product=st.floats(-12, -2), alpha=st.floats(-2, 2))
@@ -716,6 +764,15 @@ def test_slopes_of_the_multiplier(alpha, K, lambda_w, lambda_h):
         assert getattr(slopes, name) == pytest.approx((8 * near - far) / (12 * value * e), rel=1e-8)
 
 
-def test_no_slopes_of_a_trivial_multiplier():
+def test_slopes_of_the_multiplier_of_different_classes_alone():
+    """Second-order differences at step 1e-4: 1e-8 of the third derivative, and 1e-13/1e-4 of rounding."""
+    e, found = 1e-4, multiplier_slopes(0.7, 5, 1e-3, 1e-3, "different")
+    low, high = (joint_multiplier(mixup(0.7 + s, "different"), 5, 1e-3, 1e-3).value for s in (-e, e))
+    assert found.alpha == pytest.approx((high - low) / (2 * e), rel=1e-6)
+
+
+def test_no_slopes_of_a_trivial_multiplier_nor_without_mixing():
     with pytest.raises(ValueError, match="zero"):
         multiplier_slopes(1.0, 10, 1.0, 1.0)
+    with pytest.raises(ValueError, match="does not depend on alpha"):
+        multiplier_slopes(1.0, 10, 1e-3, 1e-3, "same")
