@@ -238,12 +238,13 @@ def test_many_classes(K, dtype):
     assert bounds[0] <= (1e-8 if dtype == np.float64 else 0.1) * norms(problem, Y)[0]
 
 
-def test_common_offset_of_isometric_coordinates_is_ignored():
+@losses
+def test_common_offset_of_isometric_coordinates_is_ignored(loss):
     """certify_etf speaks of q − mean q: a large mean costs accuracy, never honesty."""
     K, scale, lambda_h = 4, 2.0, 1e-3
     y = labels(K)[3]
     with mp.workdps(DIGITS):
-        exact = [v / scale for v in oracle.optimal_logits(y, mpf(scale) ** 2 / mpf(lambda_h))]
+        exact = [v / scale for v in oracle.optimal_logits(y, mpf(scale) ** 2 / mpf(lambda_h), loss)]
     for offset in (0.0, 1.0, 1e6, 1e12):
         q = np.array([float(v) for v in exact]) + offset
         found = certify_etf(
@@ -251,7 +252,7 @@ def test_common_offset_of_isometric_coordinates_is_ignored():
             jnp.asarray(y[:, None]),
             jnp.asarray(scale),
             jnp.asarray(lambda_h),
-            loss_name="cross-entropy",
+            loss_name=loss,
         )
         with mp.workdps(DIGITS):
             values = [mpf(v) for v in q.tolist()]

@@ -333,6 +333,12 @@ def test_moments_of_restricted_pairs(K):
     assert second_moment(mixup(0.7, "same"), K) == 1
     assert second_moment(mixup(0.7, "different"), K) == pytest.approx(mixed(0.7), rel=WEIGHT_ERROR)
     assert label_variance(mixup(0.7, "same"), K) == pytest.approx(1 / K, rel=8 * EPS)
+    assert label_variance(mixup(0.7, "same", 0.2), K) == pytest.approx(0.8**2 / K, rel=8 * EPS)
+    assert second_moment(mixup(0.7, "cyclic"), K) == pytest.approx(mixed(0.7), rel=WEIGHT_ERROR)
+    different = (mixed(0.7) - 1 / K) / (K - 1)
+    for pairs in ("different", "cyclic"):
+        assert label_variance(mixup(0.7, pairs), K) == pytest.approx(different, rel=1e3 * EPS)
+        assert label_variance(mixup(0.7, pairs, 0.2), K) == pytest.approx(0.8**2 * different, rel=1e3 * EPS)
 
 
 @pytest.mark.parametrize("K", [2, 10, 1000])
@@ -346,6 +352,12 @@ def test_smoothing_shrinks_every_variance(K, delta):
         # y − 1/K of the smoothed label cancels: entries of size ≤ 1/K + δ keep ε of that
         assert label_variance(other, K) == pytest.approx(expected, rel=1e3 * EPS / (1 - delta))
     assert label_variance(onehot(), K) == pytest.approx(1 / K, rel=8 * EPS)
+
+
+def test_cutmix_threshold():
+    """E[λ² + (1−λ)²]/K for all pairs, as for mixup, but λ is not Beta-distributed."""
+    share = cutmix_average(1.0, lambda v: v**2 + (1 - v) ** 2)
+    assert label_variance(cutmix(1.0), 5) == pytest.approx(share / 5, rel=1e-12)
 
 
 def kway_threshold(alpha, ways, K):
@@ -515,8 +527,32 @@ def test_bad_laws():
             smooth(delta)
     with pytest.raises(ValueError, match="ways >= 2"):
         kway(1.0, 1)
+    with pytest.raises(ValueError, match="<= 6, got 7"):
+        kway(1.0, 7)
+    with pytest.raises(ValueError, match="alpha must be at most 1e"):
+        mixup(2e9)
     with pytest.raises(ValueError, match="unknown label law 'mixpu'"):
         LabelLaw("mixpu", alpha=1.0)
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5 + 2e-9), (1.0, 0.0), (1.5, -0.5), (1.0,), (np.nan, 0.5)])
+def test_bad_class_weights(weights):
+    with pytest.raises(ValueError, match="class weights must be positive and sum to 1"):
+        LabelLaw("mixup", alpha=1.0, class_weights=weights)
+
+
+def test_class_weights_sum_to_one_and_belong_to_pairs():
+    q = LabelLaw("mixup", alpha=1.0, class_weights=(0.3 + 5e-10, 0.7)).class_weights
+    assert abs(sum(q) - 1) <= 2 * EPS
+    with pytest.raises(ValueError, match="class weights do not apply to kway labels"):
+        LabelLaw("kway", alpha=1.0, class_weights=(0.5, 0.5))
+
+
+def test_exchangeable_laws():
+    assert mixup(1.0).exchangeable and mixup(1.0, "different").exchangeable and kway(1.0).exchangeable
+    assert LabelLaw("mixup", alpha=1.0, class_weights=(0.5, 0.5)).exchangeable
+    assert not LabelLaw("mixup", alpha=1.0, class_weights=(0.6, 0.4)).exchangeable
+    assert not mixup(1.0, "cyclic").exchangeable
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix", "kway"])

@@ -1,5 +1,7 @@
 """The losses against mpmath: values, gradients to relative accuracy, curvature, and the concordance bound."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,6 +111,24 @@ def test_tiny_gradient_entries_keep_relative_accuracy(gap, top):
     found, exact = np.asarray(gradient["cross-entropy"](z, y)), exact_gradient("cross-entropy", z, y)
     for u, v in zip(found, exact):
         assert v != 0 and abs(mpf(float(u)) / v - 1) <= (2 * gap + K + 8) * EPS
+
+
+@pytest.mark.parametrize("gap", [1e3, 1e300])
+def test_a_label_of_vanishing_probability_does_not_overflow(gap):
+    """Logits that favour another class by so much that e^gap is no double: the loss is the gap, p that class."""
+    y, z = np.eye(K)[0], gap * np.eye(K)[2]
+    assert value["cross-entropy"](z, y) == gap
+    np.testing.assert_array_equal(gradient["cross-entropy"](z, y), np.eye(K)[2] - np.eye(K)[0])
+
+
+@pytest.mark.parametrize("lam", [1e-9, 0.1, 0.3])
+def test_the_entry_of_the_largest_label_is_minus_the_others(lam):
+    """Near the optimum the others are far below ε, and p − y of the largest label, formed as it stands, is not."""
+    y = np.array([1 - lam, lam, 0.0, 0.0, 0.0])
+    for move in (1e-12, 1e-8, -1e-10):
+        z = np.array([0.0, np.log(lam / (1 - lam)) + move, -80.0, -81.0, -85.0])
+        top, *others = np.asarray(gradient["cross-entropy"](z, y)).tolist()
+        assert others[0] != 0 and abs(math.fsum([top, *others])) <= K * EPS * math.fsum(map(abs, others))
 
 
 @pytest.mark.parametrize("lam", [1e-300, 1e-20, 1e-9])
