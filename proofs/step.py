@@ -135,6 +135,11 @@ class Comparison(NamedTuple):
     derived: object
     shipped: object
 
+    @property
+    def error(self) -> float:
+        """|shipped − derived|/|derived|; |shipped| where the derived value is zero."""
+        return float(abs(self.shipped - self.derived) / (abs(self.derived) or 1))
+
 
 @dataclass(frozen=True)
 class Derivation:
@@ -142,13 +147,15 @@ class Derivation:
 
     result: the expression (or equation) that the steps end with, shown in the tables. compare(rng):
     that expression turned into an mpmath function and evaluated on random parameters beside
-    `ufm.theory`; empty where the theorem ships no formula.
+    `ufm.theory`; empty where the theorem ships no formula. tolerance: the relative error that
+    every comparison meets; 0.05 for an asymptotic theorem, which compares exponents.
     """
 
     name: str
     steps: list[Step]
     result: object
     compare: Callable[[object], list[Comparison]] | None = None
+    tolerance: float = 1e-12
 
     def run(self) -> None:
         """All symbolic steps, in order."""
