@@ -5,13 +5,13 @@ import mpmath as mp
 DIGITS = 40
 
 
-def increasing_root(function, low, high):
-    """The root of an increasing mpmath function on [low, high], to 40 digits; ValueError without a sign change."""
-    with mp.workdps(DIGITS + 10):
+def increasing_root(function, low, high, digits: int = DIGITS):
+    """The root of an increasing mpmath function on [low, high], to so many digits; ValueError if it has one sign."""
+    with mp.workdps(digits + 10):
         low, high = mp.mpf(low), mp.mpf(high)
         if not (function(low) <= 0 <= function(high)):
             raise ValueError("no sign change")
-        while high - low > mp.mpf(10) ** -DIGITS * max(abs(high), abs(low), mp.mpf(10) ** -DIGITS):
+        while high - low > mp.mpf(10) ** -digits * max(abs(high), abs(low), mp.mpf(10) ** -digits):
             middle = (low + high) / 2
             low, high = (middle, high) if function(middle) < 0 else (low, middle)
         return (low + high) / 2

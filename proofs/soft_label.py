@@ -153,8 +153,19 @@ def _whole() -> list:
             r"The loss is convex in $h$ and $\lambda_H > 0$, so $f$ is strongly convex: it has one minimiser, the one "
             r"stationary point. The steps above are equivalences, so the root $t$ gives it.",
         ),
-        *[step for size in (2, 3, 4) for step in (_gradient(size), _matrices(size))],
+        *[step for size in (2, 3, 4) for step in (_frame(size), _gradient(size), _matrices(size))],
     ]
+
+
+def _frame(size: int):
+    """The frame that the written-out steps use is a simplex ETF."""
+    W = simplex_rows(size, g)
+    return identity(
+        f"frame, K = {size}",
+        rf"$\sqrt g$ times Helmert's basis satisfies $W W^\top = g\,\Pi$ and $\sum_k w_k = 0$, for $K = {size}$.",
+        [*(W * W.T), *(sp.ones(1, size) * W)],
+        [*(g * (sp.eye(size) - sp.ones(size) / size)), *[0] * (size - 1)],
+    )
 
 
 def _gradient(size: int):
