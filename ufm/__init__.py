@@ -30,7 +30,7 @@ _HOME = {
     "solve_joint": "optimize.joint",
     "certify_joint": "duality",
     "check_joint": "joint_agreement",
-    "JointProblem": "joint_agreement",
+    "JointProblem": "finite",
     "choose_cases": "cases",
     "check_features": "agreement",
     "Settings": "agreement",

@@ -1,4 +1,4 @@
-"""Finite label laws: the atoms (labels, weights) that the joint problem is solved on."""
+"""Finite label laws: the atoms (labels, weights) that the joint problem is solved on; that problem."""
 
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -33,6 +33,29 @@ class FiniteLaw:
         """E[(y − 1/K)(y − 1/K)ᵀ] (K, K)."""
         centred = self.labels - 1 / self.classes
         return (centred * self.weights[:, None]).T @ centred
+
+
+@dataclass(frozen=True, eq=False)
+class JointProblem:
+    """The joint problem on a finite law; lambda_b: None no bias, 0 free, > 0 penalised."""
+
+    law: LabelLaw
+    atoms: FiniteLaw
+    dim: int
+    lambda_w: float
+    lambda_h: float
+    lambda_b: float | None = None
+    loss: str = "cross-entropy"
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.atoms.classes
+
+    @property
+    def product(self) -> float:
+        """c² = λ_W λ_H."""
+        return self.lambda_w * self.lambda_h
 
 
 def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:

@@ -178,6 +178,29 @@ def check_numbers(args) -> None:
         raise ValueError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
 
 
+def read_mixing(args) -> np.ndarray | None:
+    """--lam of `verify`: weights in [0, 1]."""
+    lam = read_lam(args.lam)
+    if lam is not None and not ((lam >= 0) & (lam <= 1)).all():
+        raise ValueError(f"--lam must lie in [0, 1], got {args.lam}")
+    return lam
+
+
+def read_checked(args, law: laws.LabelLaw) -> Problem:
+    """The problem of `verify`, its multiplier still to be chosen (1 in its place); d at least K − 1 there."""
+    if args.dim is not None and args.dim < 1:
+        raise ValueError(f"--dim must be at least 1, got {args.dim}")
+    return Problem(
+        classes=args.classes,
+        multiplier=1.0 if args.multiplier is None else args.multiplier,
+        lambda_h=args.lambda_h,
+        lambda_w=args.lambda_w,
+        dim=None if args.dim is None else max(args.dim, args.classes - 1),
+        loss=args.loss,
+        law=law,
+    )
+
+
 def read_outputs(args) -> dict[str, str]:
     """Paths to write, by flag; '-' (JSON on standard output) is not among them."""
     paths = {"json": args.json, "save": args.save, "plot": args.plot}

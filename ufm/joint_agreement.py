@@ -16,8 +16,7 @@ from scipy.special import softmax
 
 from ufm.duality import JointCertificate, certify_joint
 from ufm.etf import etf_deviation, etf_multiplier
-from ufm.finite import FiniteLaw
-from ufm.labels import LabelLaw
+from ufm.finite import JointProblem
 from ufm.optimize.joint import JointSolution, solve_joint
 from ufm.theory.features import solve_patterns
 from ufm.theory.multiplier import Multiplier, joint_multiplier, pattern_multiplier
@@ -26,29 +25,6 @@ from ufm.theory.thresholds import Threshold, minority_collapse, triviality
 from ufm.verdict import Verdict, judge
 
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
-
-
-@dataclass(frozen=True, eq=False)
-class JointProblem:
-    """The joint problem on a finite law; lambda_b: None no bias, 0 free, > 0 penalised."""
-
-    law: LabelLaw
-    atoms: FiniteLaw
-    dim: int
-    lambda_w: float
-    lambda_h: float
-    lambda_b: float | None = None
-    loss: str = "cross-entropy"
-
-    @property
-    def classes(self) -> int:
-        """K."""
-        return self.atoms.classes
-
-    @property
-    def product(self) -> float:
-        """c² = λ_W λ_H."""
-        return self.lambda_w * self.lambda_h
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +78,7 @@ def check_joint(
         seed=seed,
     )
     certificate = certify_solution(problem, solution)
-    rigorous_gap = _rigorous_gap(problem, solution) if rigorous else None
+    rigorous_gap = enclose_solution(problem, solution) if rigorous else None
     gap = certificate.gap if rigorous_gap is None else rigorous_gap
     theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
     violated = violated_hypothesis(problem)
@@ -145,7 +121,7 @@ def _polygon(problem: JointProblem) -> Polygon | None:
     return regular_polygon(problem.classes, problem.lambda_w, problem.lambda_h)
 
 
-def _rigorous_gap(problem: JointProblem, solution: JointSolution) -> float:
+def enclose_solution(problem: JointProblem, solution: JointSolution) -> float:
     """Upper end of L − min L in ball arithmetic."""
     from ufm.enclosure_joint import enclose_gap  # flint is loaded only when asked for
 

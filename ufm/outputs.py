@@ -61,6 +61,8 @@ def _check(name: str, path: str) -> Path:
         raise ValueError(f"--{name} needs a file name")
     try:
         target = Path(path).resolve()
+        if target.is_symlink():  # a loop: since Python 3.13 resolve() leaves it as it is
+            raise ValueError(f"--{name} {path} cannot be written: its symbolic links form a loop")
         if target.is_dir():
             raise ValueError(f"--{name} {path} is a directory; give a file")
         if target.exists() and not target.is_file():

@@ -144,6 +144,19 @@ def _cells(side, two_hot: bool) -> list[str]:
     return [coefficient(side.coef.max()), *map(fixed, (side.p.max(), side.p.min(), side.norm))]
 
 
+def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A plain table whose last column is a verdict."""
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for n, head in enumerate(heads):
+        table.add_column(head, justify="left" if n in (0, len(heads) - 1) else "right", no_wrap=True)
+    for *cells, word in rows:
+        style = STYLES.get(word, "")
+        table.add_row(*cells, f"[{style}]{word}[/]" if style else word)
+    console.print()
+    console.print(table)
+    console.print()
+
+
 def print_summary(console: Console, report: Report) -> None:
     """Count, worst error and bound, verdict and, where it is not agreement, why."""
     console.print()

@@ -27,8 +27,8 @@ def feature_row(row: Row) -> dict:
         "lam": row.lam,
         "theory": _side(row.theory, two_hot),
         "numeric": _side(row.numeric, two_hot),
-        "error": _number(row.error),
-        "bound": _number(row.bound),
+        "error": number(row.error),
+        "bound": number(row.bound),
         "verdict": row.verdict.word,
     }
 
@@ -37,13 +37,13 @@ def _side(side: Side | None, two_hot: bool) -> dict | None:
     if side is None:
         return None
     if not two_hot:
-        coef, p = ([_number(v) for v in part] for part in (side.coef, side.p))
-        return {"coef": coef, "p": p, "norm": _number(side.norm)}
+        coef, p = ([number(v) for v in part] for part in (side.coef, side.p))
+        return {"coef": coef, "p": p, "norm": number(side.norm)}
     names = ("coef_i", "coef_j", "p_i", "p_j", "p_other", "norm")
-    return dict(zip(names, map(_number, (*side.coef, *side.p, side.norm))))
+    return dict(zip(names, map(number, (*side.coef, *side.p, side.norm))))
 
 
-def _number(value) -> float | None:
+def number(value) -> float | None:
     """A JSON number, or null for what is absent or not finite."""
     return float(value) if value is not None and math.isfinite(value) else None
 
@@ -64,8 +64,8 @@ def row_records(report: Report) -> tuple[list[dict], dict]:
     """`features` and `summary` of a record."""
     summary = {
         "count": report.count,
-        "worst_error": _number(report.worst_error),
-        "worst_bound": _number(report.worst_bound),
+        "worst_error": number(report.worst_error),
+        "worst_bound": number(report.worst_bound),
         "verdict": report.verdict,
     }
     return [feature_row(row) for row in report.rows], summary
@@ -89,27 +89,33 @@ def problem_record(problem: Problem, derived: dict) -> dict:
         "ways": law.ways if law.name == "kway" else None,
         "class_weights": law.class_weights,
         "classifier": "etf" if problem.classifier is None else "explicit",
-        "etf_distance": _number(problem.etf_distance),
+        "etf_distance": number(problem.etf_distance),
         **derived,
+    }
+
+
+def run_record(command: list[str]) -> dict:
+    """The command, the versions and the device."""
+    import jax
+
+    return {
+        "command": command,
+        "device": jax.devices()[0].device_kind,
+        "platform": platform.machine(),
+        "versions": {name: _version(name) for name in ("ufm", "jax", "jaxlib", "numpy", "scipy", "optax")}
+        | {"python": platform.python_version()},
     }
 
 
 def provenance(settings: Settings, command: list[str], seed: int) -> dict:
     """`provenance` of a record: everything needed to run it again."""
-    import jax
-
-    return {
-        "command": command,
+    return run_record(command) | {
         "seed": seed,
         "method": settings.method,
         "max_steps": settings.steps,
         "tol": settings.tol,
         "rigorous": settings.rigorous,
         "dtype": np.dtype(settings.dtype).name,
-        "device": jax.devices()[0].device_kind,
-        "platform": platform.machine(),
-        "versions": {name: _version(name) for name in ("ufm", "jax", "jaxlib", "numpy", "scipy", "optax")}
-        | {"python": platform.python_version()},
     }
 
 
@@ -183,7 +189,7 @@ def joint_record(report: JointReport) -> dict:
         "bias": None if p.lambda_b is None else found.b.tolist(),
         "minima": [{"objective": value, "gram": gram.tolist()} for value, gram in found.minima],
         "labels": len(p.atoms.weights),
-        "error": _number(report.error),
+        "error": number(report.error),
         "bound": report.bound,
         "verdict": report.verdict.word,
         "reason": report.verdict.reason,

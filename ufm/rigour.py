@@ -38,3 +38,14 @@ def confirm(
         ball = enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)
     holds = ball.distance(numeric)[1] <= bound and ball.distance(theory)[1] <= theory_bound
     return Confirmation(bool(holds), distance_between(numeric, theory, isometric=isometric)[1])
+
+
+def logit_distance(problem: Problem, label: np.ndarray, z: np.ndarray) -> float:
+    """Upper bound of ‖Π(z − z*)‖, z* the logits of the enclosed optimum, z (K) with Σ z = 0."""
+    if problem.classifier is None:
+        ball = enclose_etf(label, problem.multiplier, problem.lambda_h, problem.loss)
+    else:
+        ball = enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)
+    gaps = [star - float(value) for star, value in zip(ball.logits, z)]
+    mean = sum(gaps) / len(gaps)
+    return float(sum((gap - mean) ** 2 for gap in gaps).sqrt().upper()) * (1 + 1e-12)

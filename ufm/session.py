@@ -17,6 +17,7 @@ from ufm.problem import Problem
 from ufm.records import SAVE_LIMIT, dump_json, record, save_features, saved_bytes
 from ufm.runtime import start_jax
 from ufm.theory.multiplier import joint_multiplier
+from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
 
 QUIET = 20.0  # seconds between lines of progress where there is no terminal for a bar
@@ -80,11 +81,12 @@ def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, s
 
 def trivial_threshold(problem: Problem) -> float:
     """λ_W λ_H at and above which the joint optimum is zero: λ_max of the label covariance."""
-    labels = problem.law.labels
-    if labels is None:
-        return label_variance(problem.law, problem.classes)
-    centred = labels - 1 / problem.classes
-    return float(np.linalg.norm(centred, 2) ** 2 / len(labels))
+    law, K = problem.law, problem.classes
+    if law.labels is not None:
+        return float(np.linalg.norm(law.labels - 1 / K, 2) ** 2 / len(law.labels))
+    if law.pairs == "cyclic" and not law.exchangeable:
+        return cyclic_variance(law, K)
+    return label_variance(law, K)
 
 
 def plain_console(stream) -> Console:

@@ -61,6 +61,13 @@ def _swap_moment(law: LabelLaw, atoms: FiniteLaw | None, q: float) -> float | No
     return float(0.5 * atoms.weights @ apart**2)
 
 
+def cyclic_variance(law: LabelLaw, classes: int) -> float:
+    """λ_max of the label covariance of cyclic pairs, K ≥ 3: its slowest Fourier mode,
+    (ρ + (1−ρ) cos(2π/K))/K, the others being (ρ + (1−ρ) cos(2πn/K))/K."""
+    rho = mixing_concentration(law)
+    return (1 - law.smoothing) ** 2 * (rho + (1 - rho) * np.cos(2 * np.pi / classes)) / classes
+
+
 def mixing_concentration(law: LabelLaw) -> float:
     """ρ = E[λ² + (1−λ)²]; mixup: (α+1)/(2α+1); one-hot: 1."""
     rule = mixing_rule(law)

@@ -1,0 +1,153 @@
+"""The kernel of every table: a theorem and a setting in, a verdict with its numbers out.
+
+The numerical optimum is found blindly, certified by bounds that know no theorem, and only then held against
+the claim. On request ball arithmetic supplies the bounds, which turns `agrees` into `proved`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from ufm.certificate import certify
+from ufm.duality import certify_joint
+from ufm.joint_agreement import certify_solution, enclose_solution
+from ufm.optimize.features import solve_features
+from ufm.optimize.joint import solve_joint
+from ufm.theory.theorem import FeatureClaim, Finding, JointOptimum, Setting, Theorem
+from ufm.verdict import OUT_OF_HYPOTHESIS, Verdict, judge
+
+TOLERANCE = 1e-6  # of certified bounds relative to the predictions
+
+
+class Check(NamedTuple):
+    """A theorem on one setting. predicted and numeric: a number to show (the largest entry, or what the
+    claim names). error, bound and theory_bound in one unit, relative to the predictions; None where the
+    hypotheses do not hold."""
+
+    theorem: str
+    predicted: float | None
+    numeric: float | None
+    error: float | None
+    bound: float | None
+    theory_bound: float | None
+    verdict: Verdict
+
+
+def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False) -> Check:
+    """Evaluate the assumptions; where they hold, solve, certify, compare and judge. Needs float64."""
+    violated = theorem.violated(setting)
+    if violated:
+        return Check(theorem.name, None, None, None, None, None, Verdict(OUT_OF_HYPOTHESIS, violated))
+    compare = check_feature_claim if isinstance(theorem.claim, FeatureClaim) else check_joint_claim
+    finding, enclosed = compare(theorem, setting, rigorous)
+    found = judge(
+        finding.error,
+        finding.bound,
+        finding.rounding,
+        finding.tol,
+        exceeds=not finding.error <= finding.bound + finding.rounding,
+        enclosed=enclosed,
+        stalled=finding.open,
+    )
+    return Check(
+        theorem.name,
+        finding.predicted,
+        finding.numeric,
+        finding.error,
+        finding.bound,
+        finding.rounding,
+        found,
+    )
+
+
+def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
+    """Optimal features of the theorem's labels, measured; the worst row relative to the largest prediction."""
+    claim, problem = theorem.claim, setting.problem
+    labels = claim.labels(setting)
+    found = solve_features(problem, labels)
+    z = np.asarray(found.logits, float)
+    z = z - z.mean(1, keepdims=True)
+    size = np.sqrt(problem.gain)
+    slack = (problem.dim + 16) * np.finfo(float).eps * size * np.linalg.norm(found.H, axis=1)
+    away = size * np.asarray(certify(problem, found.H, labels).distance, float) + slack
+    enclosed = None
+    if rigorous:
+        away, enclosed = _enclosed_distance(problem, labels, z, away)
+    predicted, measured = claim.formula(setting, labels), claim.measure(setting, labels, z)
+    difference = measured - predicted.values
+    if claim.relation == "<=":
+        difference = np.maximum(difference, 0.0)
+    finite = predicted.values[np.isfinite(predicted.values)]
+    unit = max(float(np.abs(finite).max(initial=0.0)), 1e-300) if finite.any() else float(np.abs(z).max())
+    unit = unit or 1.0
+    error = np.linalg.norm(difference, axis=1) / unit
+    bound = claim.lipschitz(setting) * away / unit
+    shown = _telling_entry(claim.relation, predicted.values, measured)
+    worst = float(error.max())
+    return Finding(
+        predicted=float(predicted.values[shown]),
+        numeric=float(measured[shown]),
+        error=worst if np.isfinite(worst) else float("inf"),
+        bound=float(bound.max()),
+        rounding=float(predicted.rounding.max() / unit),
+        tol=TOLERANCE,
+    ), enclosed
+
+
+def _telling_entry(relation: str, predicted, measured):
+    """Index of the number to show: the largest prediction, or where a bound is used up most."""
+    if relation == "=":
+        return np.unravel_index(np.argmax(np.abs(predicted)), predicted.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        used = np.where(np.isfinite(predicted) & (predicted > 0), measured / predicted, -1.0)
+    return np.unravel_index(np.argmax(used), predicted.shape)
+
+
+def _enclosed_distance(problem, labels, z, away):
+    """‖z − z*‖ in ball arithmetic, and whether it confirms the float bound of every row."""
+    from ufm.rigour import logit_distance  # flint is loaded only when asked for
+
+    exact = np.array([logit_distance(problem, y, row) for y, row in zip(labels, z)])
+    return exact, bool((exact <= away).all())
+
+
+def check_joint_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
+    """The certified joint optimum, held against the claim."""
+    joint = setting.joint
+    found = solve_joint(
+        joint.atoms,
+        joint.lambda_w,
+        joint.lambda_h,
+        dim=joint.dim,
+        lambda_b=joint.lambda_b,
+        loss=joint.loss,
+    )
+    gap = certify_solution(joint, found).gap
+    enclosed = None
+    if rigorous:
+        exact = enclose_solution(joint, found)
+        enclosed, gap = exact <= gap, exact
+    return theorem.claim.judge(setting, _optimum(joint, found, gap)), enclosed
+
+
+def _optimum(joint, found, gap) -> JointOptimum:
+    Z = found.H @ found.W.T + found.b
+    P = softmax(Z, 1) if joint.loss == "cross-entropy" else Z
+    residual = joint.atoms.labels - P
+
+    def suboptimality(W, H):
+        c = certify_joint(W, H, joint.atoms.labels, joint.atoms.weights, joint.lambda_w, joint.lambda_h)
+        return c.objective, c.gap
+
+    return JointOptimum(
+        W=found.W,
+        H=found.H,
+        b=found.b,
+        Z=Z,
+        P=P,
+        M=(residual * joint.atoms.weights[:, None]).T @ residual,
+        objective=found.objective,
+        gap=gap,
+        suboptimality=suboptimality,
+    )
