@@ -1,0 +1,216 @@
+r"""Minority collapse under mixup: when classes of the same small weight share one classifier row.
+
+Mixup with i and j drawn independently from class weights q (equal classes included), λ from any law on
+[0, 1], ρ = E[λ² + (1−λ)²]; cross-entropy, no bias, d ≥ K−1. The classes of a group B of two or more, each
+of weight q_B, have equal rows w_k and equal pure-class features at every global optimum iff
+
+    ρ q_B ≤ λ_W λ_H,        ρ = (α+1)/(2α+1) for λ ~ Beta(α, α), 1 for one-hot labels.
+
+Idea: on a collapsed point the prediction cannot tell k from l in B, so along e_k − e_l the residual is the
+label itself, and M(e_k − e_l) = ½ E(y_k − y_l)² (e_k − e_l) = ρ q_B (e_k − e_l). The best collapsed point is a
+global optimum iff this eigenvalue is at most λ_W λ_H.
+"""
+
+import mpmath as mp
+import numpy as np
+import sympy as sp
+
+from proofs.matrices import basis_vector, real
+from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.trivial_threshold import THRESHOLD as TRIVIAL
+from proofs.trivial_threshold import K, alpha, k
+
+q, rho = sp.symbols("q_B rho", positive=True)
+lam = sp.Symbol("lambda", real=True)
+RHO = (alpha + 1) / (2 * alpha + 1)
+EIGENVALUE = rho * q
+
+
+def derive() -> Derivation:
+    """The eigenvalue by cases and by independence, its place in the certificate, matrices for K = 2, 3, 4."""
+    mass = lam**2 + (1 - lam) ** 2
+    y_k, y_l, p, r_m = sp.symbols("y_k y_l p r_m", real=True)
+    total = sp.Symbol("Q", positive=True)  # Σ q_k²
+    different = q * (rho - q) / (1 - total)
+    cases = _cases()
+    return Derivation(
+        "minority-collapse",
+        [
+            identity(
+                "the eigenvector",
+                r"On a collapsed point $z_k = z_l$, so $p_k = p_l = p$ for every label. Exchanging $k$ and "
+                r"$l$ leaves $\pi$ and $p$ as they are, keeps $r_m$ ($m \ne k, l$), and changes the sign of "
+                r"$y_k - y_l$. So entry $m$ of $M(e_k - e_l) = \mathbb{E}\,r(y_k - y_l)$ is $0$; entry $k$ "
+                r"is the mean of $r_k(y_k - y_l)$ and of its mirror $r_l(y_l - y_k)$, that is $\frac12(y_k "
+                r"- y_l)^2$.",
+                [
+                    (r_m * (y_k - y_l) + r_m * (y_l - y_k)) / 2,
+                    ((y_k - p) * (y_k - y_l) + (y_l - p) * (y_l - y_k)) / 2,
+                ],
+                [0, (y_k - y_l) ** 2 / 2],
+            ),
+            identity(
+                "the eigenvalue, by cases",
+                r"Both classes $k$, or both $l$: $(y_k - y_l)^2 = 1$, probability $2q_B^2$. One each: "
+                r"$(2\lambda - 1)^2$, $2q_B^2$. $i \in \{k, l\}$ and $j$ elsewhere: $\lambda^2$, $2q_B(1 - "
+                r"2q_B)$; the mirror: $(1-\lambda)^2$. Half the sum is $q_B(\lambda^2 + (1-\lambda)^2)$, "
+                r"for each $\lambda$; its mean is $\rho q_B$.",
+                sum(probability * square for probability, square in cases) / 2,
+                EIGENVALUE.subs(rho, mass),
+            ),
+            identity(
+                "the eigenvalue, by independence",
+                r"$y_k - y_l = \lambda A + (1-\lambda)B$ with $A = [i = k] - [i = l]$ and $B$ likewise: "
+                r"independent, mean $0$ (equal weights), second moment $2q_B$.",
+                (lam**2 * 2 * q + 2 * lam * (1 - lam) * 0 * 0 + (1 - lam) ** 2 * 2 * q) / 2,
+                EIGENVALUE.subs(rho, mass),
+            ),
+            identity(
+                "concentration of the mixing weight",
+                r"$\lambda \sim \mathrm{Beta}(\alpha, \alpha)$ (moments in the theorem trivial-threshold): "
+                r"$\rho = 2\,B(\alpha+2, \alpha)/B(\alpha, \alpha) "
+                r"= (\alpha+1)/(2\alpha+1)$; one-hot labels: $1$.",
+                [
+                    sp.gammasimp(
+                        2
+                        * sp.gamma(alpha + 2)
+                        * sp.gamma(2 * alpha)
+                        / (sp.gamma(2 * alpha + 2) * sp.gamma(alpha))
+                    ),
+                    mass.subs(lam, 1),
+                ],
+                [RHO, 1],
+            ),
+            sign(
+                "mixup collapses more",
+                r"$\rho < 1$: the region of collapse, $q_B \le \lambda_W\lambda_H/\rho$, is larger by "
+                r"$1/\rho$ than for one-hot labels.",
+                1 - RHO,
+                "positive",
+            ),
+            argued(
+                "best collapsed point",
+                r"Among $W$ with $w_k$ equal for $k \in B$ take one of least objective (it exists as in the "
+                r"theorem duality). $f$ depends on $y$ only through $\bar y$, $y$ averaged over $B$, so "
+                r"$h$, $p$ do, and the point is critical in the full problem too: with $\mathcal{P}$ the "
+                r"average over $B$, $\mathbb{E}(1-\mathcal{P})r\,h^\top = 0$, because $(1-\mathcal{P})r = "
+                r"(1-\mathcal{P})y$ has mean zero over the permutations of $B$, which leave $h$ as it is.",
+            ),
+            argued(
+                "M in two blocks",
+                r"The same average gives $\mathbb{E}\,\mathcal{P}r\,((1-\mathcal{P})r)^\top = 0$. On the "
+                r"differences within $B$, $M$ is $\rho q_B$ (above). On vectors constant on $B$, "
+                r"$\lambda_{\max}(\mathcal{P}M\mathcal{P}) \le c^2$: the rank of $W$ is at most $K - |B| < "
+                r"d$, so some direction of feature space is unused, and the second variation of the theorem "
+                r"duality, along vectors constant on $B$, would lower the objective.",
+            ),
+            argued(
+                "if",
+                r"If $\rho q_B \le c^2$, then $\lambda_{\max}(M) \le c^2$ and the best collapsed point is a "
+                r"global optimum (theorem duality). Predictions at all global optima are the same (theorem "
+                r"joint-etf, first step, any law), so at each of them $(w_k - w_l)\cdot h_y = 0$ for all "
+                r"$y$, and $\lambda_W\|w_k - w_l\|^2 = \mathbb{E}(r_k - r_l)(w_k - w_l)\cdot h = 0$. "
+                r"Features depend on $\bar y$ only: those of the pure classes of $B$ coincide.",
+            ),
+            argued(
+                "only if",
+                r"If $\rho q_B > c^2$, every collapsed critical point has $\lambda_{\max}(M) > c^2$ and an "
+                r"unused direction: a strict saddle. Nor do two classes of $B$ alone coincide: predictions "
+                r"are unique, hence permuted with $B$, and $\lambda_WWW^\top = \mathbb{E}zr^\top$ is "
+                r"invariant, so that all would.",
+            ),
+            identity(
+                "the whole set of classes",
+                r"For $B$ all $K$ classes, $q_B = 1/K$: $\rho/K$, the threshold of the theorem "
+                r"trivial-threshold.",
+                EIGENVALUE.subs({rho: RHO, q: 1 / K}),
+                TRIVIAL.subs(k, 2),
+            ),
+            identity(
+                "another reading",
+                r"The constant is for independent $i, j$, equal classes included. Pairs conditioned on $i "
+                r"\ne j$ lose the first case: with $Q = \sum q_k^2$ the eigenvalue is $q_B(\rho - q_B)/(1 - "
+                r"Q)$ instead. (For equal weights $Q = q_B = 1/K$ this is the threshold of different-class "
+                r"mixup, $(\rho - 1/K)/(K-1)$.)",
+                [
+                    sum(probability * square for probability, square in cases[1:]) / 2 / (1 - total),
+                    different.subs({q: 1 / K, total: 1 / K}),
+                ],
+                [different.subs(rho, mass), (rho - 1 / K) / (K - 1)],
+            ),
+            *[_matrices(size, group) for size, group in ((2, 2), (3, 2), (4, 2), (4, 3))],
+        ],
+        sp.Le(EIGENVALUE.subs(rho, RHO), sp.Symbol("lambda_W") * sp.Symbol("lambda_H")),
+        compare,
+    )
+
+
+def _cases():
+    """(probability of the pair (i, j), (y_k − y_l)²): same class first."""
+    return [
+        (2 * q**2, 1),
+        (2 * q**2, (2 * lam - 1) ** 2),
+        (2 * q * (1 - 2 * q), lam**2),
+        (2 * q * (1 - 2 * q), (1 - lam) ** 2),
+    ]
+
+
+def _matrices(size: int, group: int):
+    """M at given λ with arbitrary predictions that are equal within the group, all K² pairs."""
+    weights = [q] * group + [sp.Symbol(f"q_{i}", positive=True) for i in range(group, size - 1)]
+    if group < size:
+        weights.append(1 - sum(weights))
+        rate = q
+    else:
+        weights, rate = [sp.Rational(1, size)] * size, sp.Rational(1, size)
+    moment, gradient = sp.zeros(size, size), sp.zeros(size, 1)
+    for i in range(size):
+        for j in range(size):
+            y = lam * basis_vector(size, i) + (1 - lam) * basis_vector(size, j)
+            kind = f"{'B' if i < group else i}{'B' if j < group else j}"  # of the averaged label
+            inside = sp.Symbol(f"p_{kind}", positive=True)
+            outside = list(real(f"p_{kind}", size - group))
+            residual = y - sp.Matrix([inside] * group + outside)
+            share = weights[i] * weights[j]
+            moment += share * residual * residual.T
+            gradient += share * sp.Symbol(f"h_{kind}", real=True) * residual
+    left, right = [], []
+    for l in range(1, group):
+        difference = basis_vector(size, 0) - basis_vector(size, l)
+        left += [*(moment * difference), (gradient.T * difference)[0]]
+        right += [*(EIGENVALUE.subs({rho: lam**2 + (1 - lam) ** 2, q: rate}) * difference), 0]
+    return identity(
+        f"matrices, K = {size}, |B| = {group}",
+        rf"All ${size}^2$ pairs for $K = {size}$, $|B| = {group}$, given $\lambda$, with any predictions "
+        rf"(equal within $B$) and features that depend on the averaged label: $M(e_k - e_l) = q_B(\lambda^2 "
+        r"+ (1-\lambda)^2)(e_k - e_l)$ and $(e_k - e_l)^\top\mathbb{E}rh^\top = 0$.",
+        left,
+        right,
+    )
+
+
+def compare(rng) -> list[Comparison]:
+    """ρ q_B beside the shipped threshold, whose ρ comes from a quadrature."""
+    from ufm.labels import LabelLaw
+    from ufm.theory.thresholds import minority_collapse
+
+    value = sp.lambdify((rho, q), EIGENVALUE, "mpmath")
+    concentration = sp.lambdify(alpha, RHO, "mpmath")
+    rows = []
+    with mp.workdps(40):
+        for count in range(16):
+            major, minor = int(rng.integers(1, 6)), int(rng.integers(2, 9))
+            masses = np.concatenate([rng.uniform(5, 50, major), np.ones(minor)])
+            weights = tuple((masses / masses.sum()).tolist())
+            sharp = float(10 ** rng.uniform(-1, 1.5))
+            if count % 4:
+                law, ratio = (
+                    LabelLaw("mixup", alpha=sharp, class_weights=weights),
+                    concentration(mp.mpf(sharp)),
+                )
+            else:
+                law, ratio = LabelLaw("onehot", pairs="same", class_weights=weights), mp.mpf(1)
+            (found,) = minority_collapse(law, len(weights), 1e-3)
+            where = f"{law.name}, K={len(weights)}, q_B={weights[-1]:.3g}, alpha={sharp:.3g}"
+            rows.append(Comparison(where, value(ratio, mp.mpf(law.class_weights[-1])), found.value))
+    return rows

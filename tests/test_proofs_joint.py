@@ -1,0 +1,84 @@
+"""The free-classifier theorems: every step holds, the shipped formulas agree, and a false claim is refused."""
+
+from importlib import import_module
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from proofs.step import ARGUED, SYMBOLIC, ProofError
+
+NAMES = (
+    "duality",
+    "equalised_residuals",
+    "joint_etf",
+    "trivial_threshold",
+    "minority_collapse",
+    "squared_error_joint",
+    "necessity",
+)
+# a claim of each proof, made false, and a step that must refuse it
+MUTATIONS = (
+    ("duality", "SQUARE", lambda m: 2 * m.SQUARE, "features, coordinate by coordinate"),
+    ("equalised_residuals", "SLOPE_W", lambda m: m.SLOPE_W + 2 * m.r * m.h, "elimination of the features"),
+    ("joint_etf", "DIFFERENT", lambda m: m.DIFFERENT + (m.x_i + m.x_j) ** 2 / m.a**2, "two-hot integrand"),
+    ("joint_etf", "NORM_SQUARED", lambda m: m.a * m.lambda_h, "logits and norm"),
+    (
+        "trivial_threshold",
+        "THRESHOLD",
+        lambda m: m.THRESHOLD.subs(m.alpha, 2 * m.alpha),
+        "label covariance, K = 3",
+    ),
+    ("minority_collapse", "EIGENVALUE", lambda m: 2 * m.EIGENVALUE, "matrices, K = 4, |B| = 3"),
+    ("minority_collapse", "RHO", lambda m: 1 / m.RHO, "mixup collapses more"),
+    ("squared_error_joint", "SHARPNESS", lambda m: m.sigma / m.c, "candidate, K = 2"),
+    ("necessity", "SPLIT", lambda m: 2 * m.SPLIT, "Fourier modes, K = 4"),
+    ("necessity", "NEIGHBOURS", lambda m: -m.NEIGHBOURS, "strict"),
+)
+
+
+def load(name: str):
+    """The module of one proof."""
+    return import_module(f"proofs.{name}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_step_holds(name):
+    derivation = load(name).derive()
+    assert derivation.name == name.replace("_", "-")
+    derivation.run()
+    assert derivation.count(SYMBOLIC) > derivation.count(ARGUED) > 0
+    names = [step.name for step in derivation.steps]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_formulas_agree(name):
+    rows = load(name).compare(np.random.default_rng(7))
+    assert len(rows) >= 10
+    for row in rows:
+        assert relative(row) < 1e-12, row.where
+
+
+def relative(row):
+    """Relative difference of the two sides of a comparison."""
+    with mp.workdps(40):
+        return float(abs(mp.mpf(float(row.shipped)) - row.derived) / abs(row.derived))
+
+
+@pytest.mark.parametrize("name, claim, false, step", MUTATIONS)
+def test_a_false_claim_is_refused(monkeypatch, name, claim, false, step):
+    module = load(name)
+    monkeypatch.setattr(module, claim, false(module))
+    steps = {one.name: one for one in module.derive().steps}
+    with pytest.raises(ProofError, match="^" + step.replace("|", r"\|")):
+        steps[step].run()
+
+
+@pytest.mark.parametrize(
+    "name, claim", [("trivial_threshold", "THRESHOLD"), ("minority_collapse", "EIGENVALUE")]
+)
+def test_a_false_claim_disagrees_with_the_shipped_formula(monkeypatch, name, claim):
+    module = load(name)
+    monkeypatch.setattr(module, claim, 2 * getattr(module, claim))
+    assert max(relative(row) for row in module.compare(np.random.default_rng(7))) > 0.1
