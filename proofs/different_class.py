@@ -48,13 +48,14 @@ def _equations() -> list:
     return [
         argued(
             "equal others",
-            r"$f$ is strongly convex and unchanged when two classes other than $i$ and $j$ are exchanged by the "
-            r"isometry of the ETF that exchanges their rows; its only minimiser is fixed by it, so they share one $p_o$.",
+            r"$f$ is strongly convex and unchanged when two classes other than $i$ and $j$ are exchanged by "
+            r"the isometry of the ETF that exchanges their rows; its only minimiser is fixed by it, so they "
+            r"share one $p_o$.",
         ),
         identity(
             "sum",
-            r"$x_k = z_k - z_o = a(y_k - p_k + p_o)$ for $k = i, j$. With $p_i + p_j = 1 - (K-2)p_o$ the sum is "
-            r"$x_i + x_j = a(1 - p_i - p_j + 2p_o) = a K p_o$.",
+            r"$x_k = z_k - z_o = a(y_k - p_k + p_o)$ for $k = i, j$. With $p_i + p_j = 1 - (K-2)p_o$ the sum "
+            r"is $x_i + x_j = a(1 - p_i - p_j + 2p_o) = a K p_o$.",
             a * (1 - others + 2 * p_o),
             a * K * p_o,
         ),
@@ -80,9 +81,9 @@ def _equations() -> list:
         ),
         identity(
             "feature",
-            r"By the soft-label theorem $h = \sum_k (x_k/g) w_k = (x_i w_i + x_j w_j)/g$, as the other $x_k$ vanish: "
-            r"$(y_k - p_k)/\lambda_H = (x_k - a p_o)/g$ for $k = i$, and $-a p_o/g$ for the others; the common part "
-            r"drops out of $W^\top$.",
+            r"By the soft-label theorem $h = \sum_k (x_k/g) w_k = (x_i w_i + x_j w_j)/g$, as the other $x_k$ "
+            r"vanish: $(y_k - p_k)/\lambda_H = (x_k - a p_o)/g$ for $k = i$, and $-a p_o/g$ for the others; "
+            r"the common part drops out of $W^\top$.",
             (lam - p_i) / (g / a) + a * p_o / g,
             a * (lam - p_i + p_o) / g,
         ),
@@ -95,8 +96,8 @@ def _along() -> list:
     return [
         identity(
             "s by Lambert's W",
-            r"With $s = (x_i+x_j)/2 = aKp_o/2$: $\frac{aK}{2}\sqrt{p_i p_j} = \frac{aK}{2} p_o e^{s} = s e^s$, hence "
-            r"$s = W_0\!\left(\frac{aK}{2}\sqrt{p_i p_j}\right)$.",
+            r"With $s = (x_i+x_j)/2 = aKp_o/2$: $\frac{aK}{2}\sqrt{p_i p_j} = \frac{aK}{2} p_o e^{s} = s "
+            r"e^s$, hence $s = W_0\!\left(\frac{aK}{2}\sqrt{p_i p_j}\right)$.",
             a * K / 2 * mean_logit.subs(p_o, 2 * s / (a * K)),
             s * sp.exp(s),
         ),
@@ -158,35 +159,36 @@ def _across() -> list:
         ),
         sign(
             "s decreases with |D|",
-            r"$ds/dD < 0$ for $D > 0$ and $K = 2 + n$, by implicit differentiation of the parametrisation; so $A$ "
-            r"increases with $D > 0$.",
+            r"$ds/dD < 0$ for $D > 0$ and $K = 2 + n$, by implicit differentiation of the parametrisation; so "
+            r"$A$ increases with $D > 0$.",
             slope.subs({D: width, K: 2 + MORE}),
             "negative",
         ),
         identity(
             "slope of the label",
-            r"$\frac{d}{dD}\left[D + A\tanh(D/2)\right] = 1 + A'\tanh(D/2) + \frac{A}{2}\operatorname{sech}^2(D/2)$ …",
+            r"$\frac{d}{dD}\left[D + A\tanh(D/2)\right] = 1 + A'\tanh(D/2) + "
+            r"\frac{A}{2}\operatorname{sech}^2(D/2)$ …",
             sp.diff(D + weight * sp.tanh(D / 2), D),
             1 + sp.diff(weight, D) * sp.tanh(D / 2) + weight / 2 * (1 - sp.tanh(D / 2) ** 2),
         ),
         sign(
             "one D for each label",
-            r"… is positive for $D > 0$, where $A > 0$ and $A' = c > 0$, and by symmetry for $D < 0$: $\lambda$ and $D$ "
-            r"determine each other.",
+            r"… is positive for $D > 0$, where $A > 0$ and $A' = c > 0$, and by symmetry for $D < 0$: "
+            r"$\lambda$ and $D$ determine each other.",
             1 + sp.Symbol("c", positive=True) * sp.tanh(width / 2) + a / 2 * sp.sech(width / 2) ** 2,
             "positive",
         ),
         identity(
             "swap",
-            r"$D \to -D$ keeps $s$ and turns $a\lambda$ into $a - a\lambda$: exchanging $\lambda$ and $1-\lambda$ "
-            r"exchanges $x_i$ and $x_j$.",
+            r"$D \to -D$ keeps $s$ and turns $a\lambda$ into $a - a\lambda$: exchanging $\lambda$ and "
+            r"$1-\lambda$ exchanges $x_i$ and $x_j$.",
             (ALONG - LABEL).rewrite(sp.exp),
             LABEL.subs(D, -D).rewrite(sp.exp),
         ),
         identity(
             "the ends",
-            r"At $s = x/2$, $D = x$ the equations read $a(1-\lambda) = 0$ and $x(e^x + K - 1) = aK$: at $\lambda = 1$ "
-            r"the channel starts at the same-class feature, so $D$ runs through $[-x, x]$.",
+            r"At $s = x/2$, $D = x$ the equations read $a(1-\lambda) = 0$ and $x(e^x + K - 1) = aK$: at "
+            r"$\lambda = 1$ the channel starts at the same-class feature, so $D$ runs through $[-x, x]$.",
             [LABEL.subs(D, -D).subs(edge), K * ALONG.rewrite(sp.exp).subs(edge)],
             [0, x * (sp.exp(x) + K - 1)],
         ),
@@ -200,8 +202,8 @@ def _channel() -> list:
     return [
         identity(
             "two directions",
-            r"$x_i w_i + x_j w_j = s\,(w_i + w_j) + \frac{D}{2}(w_i - w_j)$, along two directions that are orthogonal "
-            r"because $\|w_i\| = \|w_j\|$.",
+            r"$x_i w_i + x_j w_j = s\,(w_i + w_j) + \frac{D}{2}(w_i - w_j)$, along two directions that are "
+            r"orthogonal because $\|w_i\| = \|w_j\|$.",
             [(x_i + x_j) / 2 + (x_i - x_j) / 2, (x_i + x_j) / 2 - (x_i - x_j) / 2],
             [x_i, x_j],
         ),
@@ -221,8 +223,8 @@ def _channel() -> list:
         ),
         sign(
             "unique coefficients",
-            r"The Gram determinant of $w_i, w_j$ is $g^2(1 - 2/K) > 0$ for $K = 2 + n$: the coefficients of $h$ are "
-            r"unique for $K \ge 3$ …",
+            r"The Gram determinant of $w_i, w_j$ is $g^2(1 - 2/K) > 0$ for $K = 2 + n$: the coefficients of "
+            r"$h$ are unique for $K \ge 3$ …",
             (norm**2 - inner**2).subs(K, 2 + MORE),
             "positive",
         ),
@@ -248,9 +250,10 @@ def _matrices(size: int):
     claimed = [c / g * (side * side.T)[0] for c, side in zip([(x_i + x_j) / 2, (x_i - x_j) / 2], sides)]
     return identity(
         f"matrices, K = {size}",
-        rf"For $K = {size}$ and any $x_i, x_j$, with $a$ and $\lambda$ from the two equations, the gradient written out "
-        r"vanishes at $h = (x_i w_i + x_j w_j)/g$, whose components along $w_i \pm w_j$ are $(x_i+x_j)/2$ and $(x_i-x_j)/2$ "
-        r"times $\|w_i \pm w_j\|/g$.",
+        rf"For $K = {size}$ and any $x_i, x_j$, with $a$ and $\lambda$ from the two equations, the gradient "
+        rf"written out "
+        r"vanishes at $h = (x_i w_i + x_j w_j)/g$, whose components along $w_i \pm w_j$ are $(x_i+x_j)/2$ and "
+        r"$(x_i-x_j)/2$ times $\|w_i \pm w_j\|/g$.",
         [*gradient, *parts],
         [*[0] * (size - 1), *claimed],
     )

@@ -6,7 +6,7 @@ DIGITS = 40
 
 
 def increasing_root(function, low, high, digits: int = DIGITS):
-    """The root of an increasing mpmath function on [low, high], to so many digits; ValueError if it has one sign."""
+    """Root of an increasing mpmath function on [low, high], to so many digits; ValueError without a sign change."""
     with mp.workdps(digits + 10):
         low, high = mp.mpf(low), mp.mpf(high)
         if not (function(low) <= 0 <= function(high)):

@@ -36,16 +36,16 @@ def _stationarity() -> list:
     return [
         identity(
             "derivative of the loss",
-            r"For a label that sums to one the loss is $\log\sum_l e^{z_l} - \sum_l y_l z_l$; with the other terms of "
-            r"the first sum gathered in $S$, its derivative by $z_k$ is $p_k - y_k$. Hence "
-            r"$\nabla f(h) = W^\top(p - y) + \lambda_H h$.",
+            r"For a label that sums to one the loss is $\log\sum_l e^{z_l} - \sum_l y_l z_l$; with the other "
+            r"terms of the first sum gathered in $S$, its derivative by $z_k$ is $p_k - y_k$. Hence $\nabla "
+            r"f(h) = W^\top(p - y) + \lambda_H h$.",
             sp.diff(sp.log(sp.exp(z) + rest) - y * z, z),
             sp.exp(z) / (sp.exp(z) + rest) - y,
         ),
         identity(
             "logits",
-            r"Where $\lambda_H h = W^\top(y - p)$ the logits are $z = W h = (g/\lambda_H)\,\Pi\,(y-p)$. The entries of "
-            r"$r = y - p$ sum to $R = 0$, so $\Pi r = r - R/K$ is $r$ itself and $z = a(y - p)$.",
+            r"Where $\lambda_H h = W^\top(y - p)$ the logits are $z = W h = (g/\lambda_H)\,\Pi\,(y-p)$. The "
+            r"entries of $r = y - p$ sum to $R = 0$, so $\Pi r = r - R/K$ is $r$ itself and $z = a(y - p)$.",
             (g / coordinate * (labels - masses - total / K)).subs(total, 0),
             (a * (labels - masses)).subs(a, g / coordinate),
         ),
@@ -58,8 +58,8 @@ def _omega() -> list:
     return [
         identity(
             "omega's equation",
-            r"Let $w = a p_k = a e^{z_k}/Z$, $Z = \sum_l e^{z_l}$. With $z_k = a(y_k - p_k)$, "
-            r"$w + \log w = a p_k + \log(a/Z) + a(y_k - p_k) = a y_k + t$, where $t = \log(a/Z)$ is common to all classes.",
+            r"Let $w = a p_k = a e^{z_k}/Z$, $Z = \sum_l e^{z_l}$. With $z_k = a(y_k - p_k)$, $w + \log w = a "
+            r"p_k + \log(a/Z) + a(y_k - p_k) = a y_k + t$, where $t = \log(a/Z)$ is common to all classes.",
             a * p + sp.log(a) + logits - sp.log(Z),
             a * y + sp.log(a / Z),
         ),
@@ -92,8 +92,8 @@ def _omega() -> list:
         ),
         sign(
             "one root t",
-            r"Every term of $\sum_k \omega(a y_k + t)$ increases in $t$ with slope $w/(1+w) > 0$; the sum runs from $0$ to "
-            r"$\infty$, so it equals $a$ at exactly one $t$.",
+            r"Every term of $\sum_k \omega(a y_k + t)$ increases in $t$ with slope $w/(1+w) > 0$; the sum "
+            r"runs from $0$ to $\infty$, so it equals $a$ at exactly one $t$.",
             1 / sp.diff(w + sp.log(w), w),
             "positive",
         ),
@@ -107,8 +107,8 @@ def _reference() -> list:
     return [
         identity(
             "excess logits",
-            r"Let $o = \omega(t)$, so $t = o + \log o$, and $x_k = \log(a p_k/o)$. Then "
-            r"$w + \log w - t = x_k + o(e^{x_k} - 1)$: omega's equation reads $x_k + o(e^{x_k} - 1) = a y_k$.",
+            r"Let $o = \omega(t)$, so $t = o + \log o$, and $x_k = \log(a p_k/o)$. Then $w + \log w - t = x_k "
+            r"+ o(e^{x_k} - 1)$: omega's equation reads $x_k + o(e^{x_k} - 1) = a y_k$.",
             o * sp.exp(x) + sp.log(o * sp.exp(x)) - (o + sp.log(o)),
             x + o * (sp.exp(x) - 1),
         ),
@@ -126,7 +126,8 @@ def _reference() -> list:
         ),
         sign(
             "one root o",
-            r"… which with $e^x = 1 + n$, $n \ge 0$, makes $K o - \sum_k x_k(o)$ increase: the root $o$ is unique too.",
+            r"… which with $e^x = 1 + n$, $n \ge 0$, makes $K o - \sum_k x_k(o)$ increase: the root $o$ is "
+            r"unique too.",
             K + n / (1 + o * (1 + n)),
             "positive",
         ),
@@ -150,8 +151,8 @@ def _whole() -> list:
     return [
         argued(
             "unique optimum",
-            r"The loss is convex in $h$ and $\lambda_H > 0$, so $f$ is strongly convex: it has one minimiser, the one "
-            r"stationary point. The steps above are equivalences, so the root $t$ gives it.",
+            r"The loss is convex in $h$ and $\lambda_H > 0$, so $f$ is strongly convex: it has one minimiser, "
+            r"the one stationary point. The steps above are equivalences, so the root $t$ gives it.",
         ),
         *[step for size in (2, 3, 4) for step in (_frame(size), _gradient(size), _matrices(size))],
     ]
@@ -162,7 +163,8 @@ def _frame(size: int):
     W = simplex_rows(size, g)
     return identity(
         f"frame, K = {size}",
-        rf"$\sqrt g$ times Helmert's basis satisfies $W W^\top = g\,\Pi$ and $\sum_k w_k = 0$, for $K = {size}$.",
+        rf"$\sqrt g$ times Helmert's basis satisfies $W W^\top = g\,\Pi$ and $\sum_k w_k = 0$, for $K = "
+        rf"{size}$.",
         [*(W * W.T), *(sp.ones(1, size) * W)],
         [*(g * (sp.eye(size) - sp.ones(size) / size)), *[0] * (size - 1)],
     )
@@ -198,7 +200,8 @@ def _matrices(size: int):
     gradient = W.T * (softmax(W * h) - labels) + g / sharpness * h
     return identity(
         f"matrices, K = {size}",
-        rf"For $K = {size}$ and any $x$: with $o = \sum x_k/K$, $a = o\sum e^{{x_k}}$ and $y$ from the equations, the "
+        rf"For $K = {size}$ and any $x$: with $o = \sum x_k/K$, $a = o\sum e^{{x_k}}$ and $y$ from the "
+        rf"equations, the "
         r"label sums to one and the gradient written out vanishes at $h = \sum_k (x_k/g) w_k$.",
         [sum(labels), *gradient],
         [1, *[0] * (size - 1)],
