@@ -1,0 +1,217 @@
+"""The limit λ_H → 0: along the channel the feature diverges like log a, across it tends to logit λ.
+
+Keep the multiplier m, the mixing weight λ ∈ (0, 1) and K ≥ 3, and let λ_H → 0, that is a → ∞. The
+excess logits grow like log a only, so y − p = z/a → 0 and D = log(p_i/p_j) → L = logit λ, free of
+λ_H; while s = W₀((aK/2)√(p_i p_j)) diverges like s₀ = W₀((aK/2)√(λ(1−λ))). Expanding log(p_i/p_j)
+in 1/a gives the first correction,
+
+    D = L + [(1 − 2/K)(2λ − 1) s₀ − L/2] / (a λ(1−λ)) + O((log a)²/a²).
+"""
+
+import mpmath as mp
+import numpy as np
+import sympy as sp
+
+from proofs.different_class import solve
+from proofs.order import measured_order
+from proofs.step import Comparison, Derivation, argued, identity, limit, series_order, sign
+
+K, a, m, s, w, x, ridge = sp.symbols("K a m s w x lambda_H", positive=True)
+lam, rest, eps, sigma = sp.symbols("lambda mu epsilon sigma", positive=True)  # μ = 1 − λ, ε = 1/a
+D, L = sp.symbols("D L", real=True)
+MORE = sp.Symbol("n", positive=True)  # K = 2 + n
+P_I = lam - eps * (sigma + D / 2)  # with σ = s (1 − 2/K)
+P_J = rest - eps * (sigma - D / 2)
+CORRECTION = ((1 - 2 / K) * (2 * lam - 1) * s - L / 2) / (a * lam * (1 - lam))
+SHIFT = -s / (1 + s) * ((1 - 2 / K) * s - (2 * lam - 1) * L / 2) / (2 * a * lam * (1 - lam))  # s − s₀
+
+
+def derive() -> Derivation:
+    """What diverges and how fast, the limit of D, its first correction, the displacement across."""
+    return Derivation("channel-limit", _sizes() + _expansion() + _lengths(), L + CORRECTION, compare, 0.05)
+
+
+def _sizes() -> list:
+    top = 2 * s * (1 - 2 / K) + 4 * s / K * sp.exp(s)
+    omega = sp.LambertW(sp.exp(x))
+    return [
+        limit(
+            "sharpness",
+            r"$a = m^2K/((K-1)\lambda_H) \to \infty$ as $\lambda_H \to 0$.",
+            (m**2 * K / ((K - 1) * ridge)).subs(K, 2 + MORE),
+            ridge,
+            0,
+            sp.oo,
+        ),
+        identity(
+            "deficits",
+            r"$a(\lambda - p_i) = x_i - ap_o = s + D/2 - 2s/K$: $p_i = \lambda - (\sigma + D/2)/a$ with "
+            r"$\sigma = s(1 - 2/K)$, and $p_j = 1 - \lambda - (\sigma - D/2)/a$.",
+            [(s + D / 2) - 2 * s / K, (s - D / 2) - 2 * s / K],
+            [s * (1 - 2 / K) + D / 2, s * (1 - 2 / K) - D / 2],
+        ),
+        limit(
+            "deficits vanish",
+            r"$s$ is largest at $D = 0$, where $a = 2s(1-2/K) + \frac{4s}{K}e^s$, so $s/a \to 0$ as $a \to "
+            r"\infty$ …",
+            (s / top).subs(K, 2 + MORE),
+            s,
+            sp.oo,
+            0,
+        ),
+        argued(
+            "probabilities",
+            r"… and $|D| \le 2s$, because $x_i, x_j \ge 0$. Both deficits are at most $2s/a$, so $p_i \to "
+            r"\lambda$ and $p_j \to 1 - \lambda$, uniformly in $\lambda \in [0, 1]$. Then $se^s = "
+            r"\frac{aK}{2}\sqrt{p_ip_j} \to \infty$ for $\lambda \in (0, 1)$: $s$ diverges.",
+        ),
+        sign(
+            "slope of log-Lambert",
+            r"$u \mapsto W_0(e^u)$ has the slope $W_0/(1 + W_0) < 1$, so $|s - s_0| \le \frac12|\log p_ip_j - "
+            r"\log\lambda(1-\lambda)| \to 0$ with $s_0 = W_0(\frac{aK}{2}\sqrt{\lambda(1-\lambda)})$.",
+            1 - sp.diff(omega, x).subs(omega, w),
+            "positive",
+        ),
+        limit(
+            "logarithmic divergence",
+            r"$s_0$ solves $w + \log w = \log a + \mathrm{const}$, and $w/(w + \log w) \to 1$: $s \sim \log "
+            r"a$.",
+            w / (w + sp.log(w)),
+            w,
+            sp.oo,
+            1,
+        ),
+    ]
+
+
+def _expansion() -> list:
+    first = -(sigma + D / 2) / lam + (sigma - D / 2) / rest
+    product = -(sigma + D / 2) / lam - (sigma - D / 2) / rest
+    return [
+        series_order(
+            "expansion of D",
+            r"$D = \log(p_i/p_j)$ with the deficits, in $\epsilon = 1/a$ and with $\mu = 1-\lambda$: the "
+            r"limit is $\operatorname{logit}\lambda = \log(\lambda/\mu)$, the coefficient of $\epsilon$ is "
+            r"$-\frac{\sigma + D/2}{\lambda} + \frac{\sigma - D/2}{\mu}$.",
+            sp.log(P_I / P_J),
+            eps,
+            0,
+            {0: sp.log(lam / rest), 1: first},
+        ),
+        identity(
+            "first correction",
+            r"With $\mu = 1 - \lambda$, and $D$ replaced by its limit $L$, the coefficient is "
+            r"$\frac{(1-2/K)(2\lambda-1)s - L/2}{\lambda(1-\lambda)}$.",
+            first.subs({rest: 1 - lam, sigma: s * (1 - 2 / K), D: L}),
+            a * CORRECTION,
+        ),
+        series_order(
+            "expansion of s",
+            r"$\log\sqrt{p_ip_j}$ moves by $\frac{\epsilon}{2}\left(-\frac{\sigma + D/2}{\lambda} - "
+            r"\frac{\sigma - D/2}{\mu}\right)$ to first order …",
+            sp.log(P_I * P_J) / 2,
+            eps,
+            0,
+            {0: sp.log(lam * rest) / 2, 1: product / 2},
+        ),
+        identity(
+            "first correction of s",
+            r"… so $s - s_0$ is $\frac{s_0}{1+s_0}$ times it: $-\frac{s_0}{1+s_0}\,"
+            r"\frac{(1-2/K)s_0 - (2\lambda-1)L/2}{2a\lambda(1-\lambda)}$.",
+            (s / (1 + s) * product / 2).subs({rest: 1 - lam, sigma: s * (1 - 2 / K), D: L}),
+            a * SHIFT,
+        ),
+        argued(
+            "remainder",
+            r"For $\lambda$ in a compact part of $(0, 1)$ the deficits are $O(s/a)$, so Taylor's remainder is "
+            r"$O(s^2/a^2)$. Replacing $D$ by $L$ and $s$ by $s_0$ in the coefficient changes it by $O(s/a)$. "
+            r"Hence $D = L + \frac{(1-2/K)(2\lambda-1)s_0 - L/2}{a\lambda(1-\lambda)} + O((\log a)^2/a^2)$.",
+        ),
+    ]
+
+
+def _lengths() -> list:
+    scale = (K - 1) / (K * m)
+    return [
+        identity(
+            "displacement across",
+            r"$\frac{D}{2}\frac{K-1}{Km}\sqrt{\frac{2K}{K-1}}$ at $D = L$ is $\sqrt{\frac{K-1}{2K}}\,L/m$, "
+            r"free of $\lambda_H$ (squares compared).",
+            (L / 2) ** 2 * scale**2 * 2 * K / (K - 1),
+            (K - 1) / (2 * K) * L**2 / m**2,
+        ),
+        argued(
+            "not uniform at the edges",
+            r"For finite $a$, $|D| \le x$, the same-class root, while $|L| \to \infty$ at the edges: the "
+            r"limit is uniform on compact parts of $(0, 1)$ only. For $K = 2$ the statements about $D$ hold "
+            r"with $\sigma = 0$.",
+        ),
+    ]
+
+
+def compare(rng) -> list[Comparison]:
+    """Orders, not values: the exponent of each remainder, fitted to a decade or more.
+
+    Across: the shipped displacement minus its limit, in λ_H, divided by the bracket of the first
+    correction (which varies like log a): order 1. s: the shipped s − s₀, treated likewise:
+    order −1 in a. D: what the first correction leaves, over s₀², from the exact root, because
+    float64 cannot resolve it: order −2.
+    """
+    rows = []
+    for _ in range(5):
+        classes, mix = int(rng.integers(3, 50)), float(rng.uniform(0.6, 0.9))
+        where = f"K={classes}, lambda={mix:.3f}"
+        rows += [
+            Comparison(f"{where}: across, in lambda_H", 1, _order_across(classes, mix)),
+            Comparison(f"{where}: s, in a", -1, _order_along(classes, mix)),
+            Comparison(f"{where}: D beyond first order, in a (exact root)", -2, _order_beyond(classes, mix)),
+        ]
+    return rows
+
+
+def _leading(classes, sharpness, mix):
+    """L, s₀, the first correction of D and of s, in mpmath."""
+    share, sharp = mp.mpf(mix), mp.mpf(sharpness)
+    logit = mp.log(share / (1 - share))
+    start = mp.lambertw(sharp * classes / 2 * mp.sqrt(share * (1 - share))).real
+    terms = (sp.lambdify((s, L, K, a, lam), e, "mpmath") for e in (CORRECTION, SHIFT))
+    return (logit, start, *(term(start, logit, classes, sharp, share) for term in terms))
+
+
+def _order_across(classes, mix) -> float:
+    from ufm.problem import Problem
+    from ufm.theory.predict import predict_pairs
+
+    ridges, errors = np.geomspace(1e-4, 1e-6, 7), []
+    for value in ridges:
+        problem = Problem(classes=classes, multiplier=1.5, lambda_h=float(value))
+        side = problem.W[0] - problem.W[1]
+        across = float(predict_pairs(problem, 0, 1, mix).H[0] @ side / np.linalg.norm(side))
+        logit, _, first, _ = _leading(classes, problem.sharpness, mix)
+        claimed = mp.sqrt(mp.mpf(classes - 1) / (2 * classes)) * logit / problem.row_norm
+        errors.append((across - claimed) / (first * problem.sharpness))
+    return measured_order(ridges, errors)
+
+
+def _order_along(classes, mix) -> float:
+    import jax
+
+    from ufm.theory.features import two_hot_optimum
+
+    shipped, errors = jax.jit(two_hot_optimum), []
+    sharpness = np.geomspace(1e4, 1e6, 7)
+    for value in sharpness:
+        found = shipped(mix, float(value), float(classes))
+        _, start, _, shift = _leading(classes, value, mix)
+        errors.append(((float(found.x_i) + float(found.x_j)) / 2 - start) / (shift * value))
+    return measured_order(sharpness, errors)
+
+
+def _order_beyond(classes, mix) -> float:
+    sharpness, errors = np.geomspace(1e8, 1e12, 5), []
+    with mp.workdps(60):
+        for value in sharpness:
+            across = solve(classes, value, mix)[1]
+            logit, start, first, _ = _leading(classes, value, mix)
+            errors.append((across - logit - first) / start**2)
+    return measured_order(sharpness, errors)
