@@ -9,12 +9,12 @@ import pytest
 import sympy as sp
 
 from proofs import (
+    affine_limit,
     calibration,
     channel_limit,
     different_class,
     edge_slopes,
     same_class,
-    small_sharpness,
     soft_label,
     squared_error_affine,
     strong_convexity,
@@ -33,7 +33,7 @@ THEOREMS = {
     "different-class": different_class,
     "two-classes": two_classes,
     "channel-limit": channel_limit,
-    "affine-limit": small_sharpness,
+    "affine-limit": affine_limit,
     "edge-slopes": edge_slopes,
     "squared-error-affine": squared_error_affine,
     "calibration": calibration,
@@ -87,8 +87,8 @@ WRONG = {
     "second order of the logits": series_order(
         "wrong",
         "",
-        small_sharpness.LOGIT - small_sharpness.a * small_sharpness.u,
-        small_sharpness.a,
+        affine_limit.LOGIT - affine_limit.a * affine_limit.u,
+        affine_limit.a,
         0,
         {2: 0},
     ),
