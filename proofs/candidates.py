@@ -1,0 +1,242 @@
+"""Candidate counterexamples: cases in a few numbers, and the families of cases that a claim is searched on.
+
+A `Case` is what the options of `python -m ufm.verify` say; a `Family` is a case with some of its numbers
+free. Families differ in what JAX compiles for (K, the kind of law, bias, loss): within one, hundreds of
+cases share the compiled programs.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ufm.labels import LabelLaw
+from ufm.problem import Problem
+from ufm.theory.theorem import FeatureClaim, Setting, Theorem
+
+CLASSES = (
+    4,
+    3,
+    2,
+    5,
+)  # in this order: at K = 3 cyclic pairs are still exchangeable, at K = 2 all is one number
+EDGES = (0.0, 1e-12, 0.5, 1.0)  # mixing weights that are tried besides random ones
+
+
+@dataclass(frozen=True)
+class Case:
+    """One problem, by the names of the command's options.
+
+    groups: None for equal class weights, "one" for one heavy class and K−1 of weight `light`, "two" for
+    heavy classes, two of weight `light` and one of half that. bias: None, 0 (free) or its penalty.
+    dim: feature dimension, None for K.
+    """
+
+    classes: int = 4
+    loss: str = "cross-entropy"
+    labels: str = "mixup"
+    pairs: str = "all"
+    alpha: float = 1.0
+    smoothing: float = 0.0
+    groups: str | None = None
+    light: float = 0.1
+    bias: float | None = None
+    dim: int | None = None
+    multiplier: float = 1.0
+    lambda_w: float = 0.01
+    lambda_h: float = 0.01
+    lam: float = 0.3
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """Class weights, which sum to one."""
+        if self.groups is None:
+            return None
+        light = [self.light] * (self.classes - 1 if self.groups == "one" else 2)
+        light += [] if self.groups == "one" else [self.light / 2]
+        heavy = self.classes - len(light)
+        if heavy < 1 or sum(light) >= 1:
+            raise ValueError(f"no such class weights for K = {self.classes}, light = {self.light:g}")
+        return (*([(1 - sum(light)) / heavy] * heavy), *light)
+
+    @property
+    def law(self) -> LabelLaw:
+        """The label law. Raises ValueError where it does not exist."""
+        mixed = self.labels in ("mixup", "cutmix", "kway")
+        return LabelLaw(
+            self.labels,
+            alpha=self.alpha if mixed else None,
+            pairs=self.pairs if mixed else "same",
+            smoothing=self.smoothing,
+            ways=3 if self.labels == "kway" else 2,
+            class_weights=self.weights,
+        )
+
+    def setting(self) -> Setting:
+        """The case as the kernel wants it, with the discretisation of `ufm.verify`."""
+        fixed = None if self.dim is None else max(self.dim, self.classes - 1)
+        problem = Problem(
+            classes=self.classes,
+            multiplier=self.multiplier,
+            lambda_h=self.lambda_h,
+            lambda_w=self.lambda_w,
+            dim=fixed,
+            loss=self.loss,
+            law=self.law,
+        )
+        return Setting(problem, (self.lam,), self.bias, free_dim=self.dim)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A case and the names of its free numbers."""
+
+    case: Case
+    free: tuple[str, ...]
+
+
+RANGES = {  # all on a logarithmic scale but lam, which is on the scale of logit lam
+    "multiplier": (1e-2, 1e3),
+    "lambda_w": (1e-6, 10.0),
+    "lambda_h": (1e-6, 10.0),
+    "alpha": (0.05, 20.0),
+    "smoothing": (1e-3, 0.9),
+    "light": (2e-3, 0.24),
+    "bias": (1e-4, 10.0),
+    "lam": (1e-6, 1 - 1e-6),
+}
+
+
+def to_scale(name: str, value: float) -> float:
+    """log value, or logit for λ (its ends at ±40)."""
+    if name != "lam":
+        return math.log(value)
+    return float(np.clip(math.log(max(value, 1e-300)) - math.log1p(-min(value, 1 - 1e-16)), -40, 40))
+
+
+def from_scale(name: str, place: float) -> float:
+    """The inverse of `to_scale`, kept inside the range."""
+    low, high = (to_scale(name, end) for end in RANGES[name])
+    place = min(max(place, low), high)
+    return math.exp(place) if name != "lam" else 1 / (1 + math.exp(-place))
+
+
+def draw(family: Family, rng: np.random.Generator) -> Case:
+    """A case with its free numbers drawn uniformly on their scales; λ is a special value now and then."""
+    drawn = {}
+    for name in family.free:
+        low, high = (to_scale(name, end) for end in RANGES[name])
+        drawn[name] = from_scale(name, rng.uniform(low, high))
+        if name == "lam" and rng.random() < 0.25:
+            drawn[name] = float(rng.choice(EDGES))
+    return replace(family.case, **drawn)
+
+
+def families(theorem: Theorem) -> list[Family]:
+    """Families in which the theorem applies somewhere, plain ones first."""
+    kinds = _fixed_kinds(theorem) if isinstance(theorem.claim, FeatureClaim) else _free_kinds()
+    return [kind for kind in kinds if _applies(theorem, kind)]
+
+
+def _applies(theorem: Theorem, family: Family) -> bool:
+    """The hypotheses hold at one inner point; others are asked case by case."""
+    try:
+        setting = replace(family.case, light=0.9 / family.case.classes).setting()
+    except ValueError:
+        return False
+    return theorem.violated(setting) is None
+
+
+def _fixed_kinds(theorem: Theorem) -> Iterator[Family]:
+    """Optimal features against the fixed ETF: K, loss, m, λ_H, and λ where the claim is about mixtures."""
+    free = ("multiplier", "lambda_h", *(("lam",) if depends_on_lam(theorem) else ()))
+    for room in (0, -1, 3):  # d = K first, then just enough, then more
+        for K in CLASSES:
+            for loss in ("cross-entropy", "squared-error"):
+                yield Family(Case(classes=K, loss=loss, dim=K + room if room else None), free)
+
+
+def depends_on_lam(theorem: Theorem) -> bool:
+    """The labels of a claim on features differ between two values of λ."""
+    if not isinstance(theorem.claim, FeatureClaim):
+        return False
+    one, other = (theorem.claim.labels(Case(lam=lam).setting()) for lam in (0.3, 0.4))
+    return not np.array_equal(one, other)
+
+
+def _free_kinds() -> Iterator[Family]:
+    """The free classifier: laws, class weights, biases and dimensions, each at every K in turn."""
+    ridge = ("lambda_w", "lambda_h")
+    mixed = (*ridge, "alpha")
+    kinds = (
+        ({}, mixed),
+        ({"pairs": "cyclic"}, mixed),
+        ({"groups": "one"}, (*mixed, "light")),
+        ({"loss": "squared-error", "bias": 0.0}, mixed),
+        ({"groups": "two"}, (*mixed, "light")),
+        ({"smoothing": 0.1}, (*mixed, "smoothing")),
+        ({"labels": "onehot"}, ridge),
+        ({"bias": 0.0}, mixed),
+        ({"pairs": "different"}, mixed),
+        ({"loss": "squared-error"}, mixed),
+        ({"labels": "onehot", "groups": "one"}, (*ridge, "light")),
+        ({"groups": "one", "smoothing": 0.1}, (*mixed, "light", "smoothing")),
+        ({"dim": -1}, mixed),
+        ({"dim": 2}, mixed),
+        ({"dim": 2, "groups": "one"}, (*mixed, "light")),
+        ({"bias": 0.1}, (*mixed, "bias")),
+        ({"labels": "smoothing", "smoothing": 0.1}, (*ridge, "smoothing")),
+        ({"labels": "kway"}, mixed),
+        ({"labels": "cutmix"}, mixed),
+        ({"loss": "squared-error", "bias": 0.1}, (*mixed, "bias")),
+    )
+    for changes, free in kinds:
+        for K in CLASSES:
+            dim = changes.get("dim")
+            dim = K - 1 if dim == -1 else dim
+            if dim is None or dim < K:
+                yield Family(replace(Case(classes=K), **(changes | {"dim": dim})), free)
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def parameters(theorem: Theorem, case: Case) -> list[tuple[str, str]]:
+    """Options of `python -m ufm.verify` and their values: what the claim depends on and is no default."""
+    K = case.classes
+    shown = [("classes", str(K))]
+    if case.loss != "cross-entropy":
+        shown.append(("loss", case.loss))
+    if isinstance(theorem.claim, FeatureClaim):
+        shown += [("multiplier", number(case.multiplier)), ("lambda-h", number(case.lambda_h))]
+        shown += [("lam", number(case.lam))] if depends_on_lam(theorem) else []
+    else:
+        shown += _law_parameters(case)
+        shown += [("lambda-w", number(case.lambda_w)), ("lambda-h", number(case.lambda_h))]
+        if case.bias is not None:
+            shown.append(("bias", number(case.bias) if case.bias else "free"))
+    if case.dim not in (None, K):
+        shown.append(("dim", str(case.dim)))
+    return shown
+
+
+def _law_parameters(case: Case) -> list[tuple[str, str]]:
+    law, shown = case.law, []
+    if law.name != "mixup":
+        shown.append(("labels", law.name))
+    if law.name in ("mixup", "cutmix") and law.pairs != "all":
+        shown.append(("pairs", law.pairs))
+    if law.alpha is not None:
+        shown.append(("alpha", number(law.alpha)))
+    if law.smoothing:
+        shown.append(("smoothing", number(law.smoothing)))
+    if law.class_weights is not None:
+        shown.append(("weights", ",".join(number(q) for q in law.class_weights)))
+    return shown
+
+
+def number(value: float) -> str:
+    """The shortest text that gives the number back: 12 digits where that is exact enough, else all."""
+    short = f"{value:.12g}"
+    return short if math.isclose(float(short), value, rel_tol=1e-15) else repr(value)

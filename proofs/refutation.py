@@ -1,0 +1,137 @@
+"""One run of the command `refute`: search, shrink, and a report to read."""
+
+import difflib
+import math
+import sys
+import textwrap
+
+from rich.console import Console
+
+from proofs.candidates import Case, parameters
+from proofs.planted import PLANTED
+from proofs.search import Outcome, Search, Trial, hunt
+from proofs.shrink import shrink
+from ufm.printing import law_words
+from ufm.runtime import start_jax
+from ufm.theory.catalogue import THEOREMS
+from ufm.theory.theorem import FeatureClaim, Theorem
+
+SEARCH_SHARE = 0.7  # of the budget; shrinking has the rest and what the search leaves over
+SHRINK_SETTINGS = 400
+
+
+def find_claim(name: str) -> Theorem:
+    """A theorem or a planted claim by its name; ValueError with the nearest names."""
+    known = THEOREMS | PLANTED
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"no claim is called {name!r}{hint}; --list shows all names")
+    return known[name]
+
+
+def list_claims() -> int:
+    """Names and titles, the true ones first."""
+    width = max(map(len, THEOREMS | PLANTED))
+    for title, claims in (("theorems", THEOREMS), ("planted: false claims that must be refuted", PLANTED)):
+        print(title)
+        for claim in claims.values():
+            print(f"  {claim.name:<{width}}  {claim.title}")
+    return 0
+
+
+def refute(name: str, budget: float, settings: int | None, seed: int) -> int:
+    """Search and report; 1 if the claim was refuted, else 0."""
+    theorem = find_claim(name)
+    start_jax()
+    errors = Console(stderr=True)
+    most = math.inf if settings is None else settings
+    with errors.status(f"{name}: compiling") if errors.is_terminal else _Quiet() as status:
+        search = Search(theorem, budget * SEARCH_SHARE, most, note=lambda s: status.update(_progress(s)))
+        outcome = hunt(search, seed)
+        searched, small, shrinking = (
+            search.spent,
+            None,
+            Search(theorem, budget - search.spent, SHRINK_SETTINGS),
+        )
+        if outcome.refuted is not None:
+            status.update(f"{name}: refuted, looking for a smaller case")
+            small = shrink(shrinking, outcome.refuted)
+    _report(theorem, outcome, search, small)
+    after = f", shrinking {shrinking.spent:.1f} s ({shrinking.tried} settings)" if small else ""
+    print(f"search {searched:.1f} s, seed {seed}{after}", file=sys.stderr)
+    return 0 if small is None else 1
+
+
+class _Quiet:
+    """Stands in for a progress display where there is no terminal."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def update(self, _text: str) -> None:
+        """Nothing to show."""
+
+
+def _progress(search: Search) -> str:
+    return f"{search.theorem.name}: {search.tried} settings, {_ratio(search.best)}"
+
+
+def _report(theorem: Theorem, outcome: Outcome, search: Search, small: Trial | None) -> None:
+    verdict = "refuted" if small else "not refuted"
+    print(f"{theorem.name}: {verdict}")
+    tried = f"{search.tried} settings in {outcome.visited} of {outcome.known} families of settings"
+    facts = [("claim", theorem.title), ("", theorem.statement)]
+    facts += [("assumes", "; ".join(assumption.text for assumption in theorem.assumptions))]
+    facts += [("compares", theorem.quantity), ("source", theorem.source), ("tried", tried)]
+    trial = small or search.best
+    if trial is None:
+        facts.append(("", "none satisfies the hypotheses"))
+    else:
+        facts += [("refuted at" if small else "worst", describe(theorem, trial.case))]
+        facts += [("as options", options(theorem, trial.case)), *numbers(trial)]
+    for head, text in facts:
+        lines = textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False) or [""]
+        print("\n".join([f"  {head:<11} {lines[0]}", *(f"{'':14}{line}" for line in lines[1:])]))
+
+
+def numbers(trial: Trial) -> list[tuple[str, str]]:
+    """Prediction, optimum, error against bounds, verdict."""
+    check = trial.check
+    predicted = "that it differs" if check.predicted is None else f"{check.predicted:.12g}"
+    bounds = f"{check.bound:.2e} of the optimum, {check.theory_bound:.2e} of the closed form"
+    return [
+        ("predicted", predicted),
+        ("numeric", f"{check.numeric:.12g}"),
+        ("error", f"{check.error:.3e}; bounds {bounds}; {_ratio(trial)}"),
+        ("verdict", f"{check.verdict.word}: {check.verdict.reason}"),
+    ]
+
+
+def _ratio(trial: Trial | None) -> str:
+    if trial is None:
+        return "nothing yet"
+    return f"error/bound ratio {10**trial.score:.2g}" if trial.score < 300 else "error/bound ratio infinite"
+
+
+def options(theorem: Theorem, case: Case) -> str:
+    """The case as options of `python -m ufm.verify`."""
+    return " ".join(f"--{name} {value}" for name, value in parameters(theorem, case))
+
+
+def describe(theorem: Theorem, case: Case) -> str:
+    """The case in words."""
+    values = dict(parameters(theorem, case))
+    d = case.dim or case.classes
+    if isinstance(theorem.claim, FeatureClaim):
+        words = f"{case.classes} classes in {d} dimensions, {case.loss}, a fixed simplex ETF of row norm "
+        words += f"{values['multiplier']}, lambda_H = {values['lambda-h']}"
+        return words + (f", lambda = {values['lam']}" if "lam" in values else "")
+    bias = {None: "no bias", 0.0: "a free bias"}.get(case.bias, f"a bias of penalty {values.get('bias')}")
+    return (
+        f"{case.classes} classes in {d} dimensions, {case.loss}, a free classifier with {bias}, "
+        f"{law_words(case.law)}, lambda_W = {values['lambda-w']}, lambda_H = {values['lambda-h']}"
+    )
