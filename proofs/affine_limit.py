@@ -1,5 +1,7 @@
 """Where the channel disappears: features are affine in the label up to O(a³), and up to O(1/K).
 
+For every a, ‖z − a u‖ ≤ (a²/2)‖u‖ with u = y − 1/K.
+
 For small a the fixed point z = a (y − softmax z) is solved by its expansion. Write u = y − 1/K,
 which sums to zero. Then
 
@@ -27,7 +29,54 @@ MANY = a * lam - eps * a * (sp.exp(a * lam) - 1)  # x_i for ε = 1/K
 
 def derive() -> Derivation:
     """The expansion in a, for symbolic K and in full for K = 2, 3, 4; the expansion in 1/K."""
-    return Derivation("affine-limit", _small() + _many(), LOGIT, compare, 0.05)
+    return Derivation("affine-limit", _bound() + _small() + _many(), LOGIT, compare, 0.05)
+
+
+def _bound() -> list:
+    """‖z − a u‖ ≤ (a²/2)‖u‖ for every a: the softmax is ½-Lipschitz, and ‖z‖ ≤ a‖u‖."""
+    z, p, y, high, low, mean = sp.symbols("z p y z_M z_m mu", real=True)
+    rise = sp.Symbol("t", nonnegative=True)
+    return [
+        identity(
+            "what is left",
+            r"$z = a(y - p)$, so $z - a(y - \frac1K) = -a(p - \frac1K)$.",
+            (z - a * (y - 1 / K)).subs(z, a * (y - p)),
+            -a * (p - 1 / K),
+        ),
+        identity(
+            "variance of an interval",
+            r"$\frac14(M - m)^2 - (M - \mu)(\mu - m) = (\mu - \frac{M+m}2)^2 \ge 0$: numbers in $[m, M]$ of mean "
+            r"$\mu$ have the variance $\sum p_kv_k^2 - \mu^2 \le (M-\mu)(\mu-m) \le \frac14(M - m)^2$.",
+            (high - low) ** 2 / 4 - (high - mean) * (mean - low),
+            (mean - (high + low) / 2) ** 2,
+        ),
+        identity(
+            "range of a vector",
+            r"$2(M^2 + m^2) - (M - m)^2 = (M + m)^2 \ge 0$, so $(M - m)^2 \le 2\|v\|^2$.",
+            2 * (high**2 + low**2) - (high - low) ** 2,
+            (high + low) ** 2,
+        ),
+        argued(
+            "softmax is ½-Lipschitz",
+            r"The Jacobian $S = \operatorname{diag}p - pp^\top$ is symmetric and $v^\top Sv$ is the variance of "
+            r"$v$ under $p$, at most $\frac12\|v\|^2$ by the two steps above. Integrated from $0$ to $z$: "
+            r"$\|p - \frac1K\| \le \frac12\|z\|$.",
+        ),
+        sign(
+            "softmax is monotone",
+            r"$(z_k - z_l)(e^{z_k} - e^{z_l}) \ge 0$: for $e^{z_k - z_l} = 1 + t$, $t \ge 0$ (else swap $k$ and "
+            r"$l$) it is $e^{z_l}\,t\log(1 + t)$. So $\langle z, p - \frac1K\rangle = \frac{1}{2K\sum e^z}"
+            r"\sum_{k,l}(z_k - z_l)(e^{z_k} - e^{z_l}) \ge 0$.",
+            rise * sp.log(1 + rise),
+            "nonnegative",
+        ),
+        argued(
+            "the bound",
+            r"With $u = y - \frac1K$: $\|z\|^2 = a\langle z, u\rangle - a\langle z, p - \frac1K\rangle \le "
+            r"a\|z\|\|u\|$, so $\|z\| \le a\|u\|$ and $\|z - au\| = a\|p - \frac1K\| \le \frac a2\|z\| \le "
+            r"\frac{a^2}{2}\|u\|$.",
+        ),
+    ]
 
 
 def _small() -> list:

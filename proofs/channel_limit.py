@@ -28,7 +28,49 @@ SHIFT = -s / (1 + s) * ((1 - 2 / K) * s - (2 * lam - 1) * L / 2) / (2 * a * lam 
 
 def derive() -> Derivation:
     """What diverges and how fast, the limit of D, its first correction, the displacement across."""
-    return Derivation("channel-limit", _sizes() + _expansion() + _lengths(), L + CORRECTION, compare, 0.05)
+    steps = _bound() + _sizes() + _expansion() + _lengths()
+    return Derivation("channel-limit", steps, L + CORRECTION, compare, 0.05)
+
+
+def _bound() -> list:
+    """|D − logit λ| ≤ B for every a with x < a min(λ, 1−λ), x the same-class root."""
+    z_i, z_j = sp.symbols("z_i z_j", real=True)
+    share = sp.Symbol("u", real=True)
+    return [
+        identity(
+            "log-ratio",
+            r"$p_i = \lambda - z_i/a$ and $p_j = \mu - z_j/a$ ($\mu = 1 - \lambda$, theorem calibration): "
+            r"$p_i/p_j = \frac\lambda\mu \cdot \frac{1 - z_i/(a\lambda)}{1 - z_j/(a\mu)}$, so $D - L = \log(1 - "
+            r"\frac{z_i}{a\lambda}) - \log(1 - \frac{z_j}{a\mu})$.",
+            (lam - z_i / a) / (rest - z_j / a),
+            lam / rest * (1 - z_i / (a * lam)) / (1 - z_j / (a * rest)),
+        ),
+        identity(
+            "same class",
+            r"The same-class root, $x(e^x + K - 1) = aK$, is $x + \frac xK(e^x - 1) = a$.",
+            K * (x + x / K * (sp.exp(x) - 1)),
+            x * (sp.exp(x) + K - 1),
+        ),
+        argued(
+            "no logit exceeds the same-class one",
+            r"$x_i + ap_o(e^{x_i} - 1) = a\lambda \le a = x + \frac xK(e^x - 1)$. Were $x_i > x$, then $ap_o < "
+            r"x/K$; but $ap_o = (x_i + x_j)/K \ge x_i/K > x/K$. So $0 \le x_i \le x$, and $x_j$ likewise. "
+            r"Centred, $z_k = x_k - ap_o$ with $0 \le ap_o \le 2x/K \le x$: $|z_i|, |z_j| \le x$.",
+        ),
+        identity(
+            "logarithms",
+            r"$\frac{1}{1 - |u|} - (1 + |u|) = \frac{u^2}{1 - |u|} \ge 0$: $|\log(1 - u)| \le -\log(1 - |u|)$ for "
+            r"$|u| < 1$.",
+            1 / (1 - sp.Abs(share)) - (1 + sp.Abs(share)),
+            share**2 / (1 - sp.Abs(share)),
+        ),
+        argued(
+            "bound",
+            r"Together $|\log(p_i/\lambda)| \le -\log(1 - \frac{x}{a\lambda})$ and its mirror, where $x < "
+            r"a\lambda$: $|D - L| \le B$, and $|s - s_0| \le \frac12|\log\frac{p_ip_j}{\lambda\mu}| \le \frac "
+            r"B2$ by the slope of $W_0(e^u)$ below. $x \sim \log(aK)$, so $B \to 0$.",
+        ),
+    ]
 
 
 def _sizes() -> list:

@@ -23,7 +23,7 @@ TOLERANCE = 1e-6  # of certified bounds relative to the predictions
 class Check(NamedTuple):
     """A theorem on one setting. predicted and numeric: a number to show (the largest entry, or what the
     claim names). error, bound and theory_bound in one unit, relative to the predictions; None where the
-    hypotheses do not hold."""
+    hypotheses do not hold. unit: what they were divided by."""
 
     theorem: str
     predicted: float | None
@@ -32,6 +32,7 @@ class Check(NamedTuple):
     bound: float | None
     theory_bound: float | None
     verdict: Verdict
+    unit: float | None = None
 
 
 def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False) -> Check:
@@ -58,6 +59,7 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
         finding.bound,
         finding.rounding,
         found,
+        finding.unit,
     )
 
 
@@ -92,6 +94,7 @@ def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> t
         bound=float(bound.max()),
         rounding=float(predicted.rounding.max() / unit),
         tol=TOLERANCE,
+        unit=unit,
     ), enclosed
 
 

@@ -48,4 +48,5 @@ def logit_distance(problem: Problem, label: np.ndarray, z: np.ndarray) -> float:
         ball = enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)
     gaps = [star - float(value) for star, value in zip(ball.logits, z)]
     mean = sum(gaps) / len(gaps)
-    return float(sum((gap - mean) ** 2 for gap in gaps).sqrt().upper()) * (1 + 1e-12)
+    square = sum((gap - mean) ** 2 for gap in gaps)
+    return float(square.nonnegative_part().sqrt().upper()) * (1 + 1e-12)

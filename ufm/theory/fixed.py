@@ -106,10 +106,10 @@ SAME_CLASS = Theorem(
 
 
 def _different_class(setting: Setting, Y) -> Claim:
-    i, _ = _two_largest(Y)
-    rows = np.arange(len(Y))
-    best = two_hot_optimum(Y[rows, i], setting.problem.sharpness, setting.problem.classes)
-    x_i, x_j = np.asarray(best.x_i), np.asarray(best.x_j)
+    _, j = _two_largest(Y)  # the smaller weight is the label's own number, the larger one less that
+    small = Y[np.arange(len(Y)), j]
+    best = two_hot_optimum(small, setting.problem.sharpness, setting.problem.classes)
+    x_i, x_j = np.asarray(best.x_j), np.asarray(best.x_i)
     return _claim(setting, np.stack([x_i, x_j, np.zeros(len(Y))], 1), x_i)
 
 
@@ -138,7 +138,8 @@ DIFFERENT_CLASS = Theorem(
 
 
 def _two_classes(setting: Setting, Y) -> Claim:
-    D = np.asarray(two_hot_optimum(Y[:, 0], setting.problem.sharpness, 2).gap)
+    smaller = two_hot_optimum(Y.min(1), setting.problem.sharpness, 2).gap
+    D = np.where(Y[:, 0] <= Y[:, 1], 1.0, -1.0) * np.asarray(smaller)
     return _claim(setting, D[:, None], D)
 
 

@@ -1,0 +1,60 @@
+"""python -m proofs [NAME …] [--check]: derive every theorem, check it on its grid, write the tables.
+
+Without --check the tables of the named theorems (all by default) are written to proofs/tables/, and the index
+there and in the README is made anew. With --check nothing is written: the committed Markdown and LaTeX must
+equal the rendering of the committed JSON byte for byte, the JSON's words must equal a fresh run's, and its
+numbers must agree with it within their bounds.
+
+Exit code: 0 all proved or agreed, 1 a step, a row or a check fails, 3 undecided, 2 wrong usage.
+"""
+
+import argparse
+import difflib
+import sys
+import traceback
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    parser = argparse.ArgumentParser("python -m proofs", description=__doc__.split("\n\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="theorems; default: all")
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the committed tables, write nothing"
+    )
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        return run(arguments.names, arguments.check)
+    except ValueError as error:
+        print(f"proofs: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("proofs: interrupted, nothing was written", file=sys.stderr)
+        return 130
+    except Exception:  # a defect must not look like a failed proof
+        traceback.print_exc()
+        return 70
+
+
+def run(names: list[str], check: bool) -> int:
+    """Everything after parsing; ValueError for an unknown name."""
+    from ufm.runtime import start_jax
+
+    start_jax()
+    from ufm.theory.catalogue import THEOREMS
+
+    names = [name.replace("_", "-") for name in names]
+    for name in names:
+        if name not in THEOREMS:
+            close = difflib.get_close_matches(name, THEOREMS, 1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise ValueError(f"no theorem is called {name!r}{hint}; known: {', '.join(THEOREMS)}")
+    from proofs.session import check_tables, write_tables
+
+    return (check_tables if check else write_tables)(names or list(THEOREMS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
