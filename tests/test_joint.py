@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 
 from ufm import joint_agreement
 from ufm.duality import certify_joint
+from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import FiniteLaw, drawn_law, finite_law
 from ufm.geometry import collapsed_groups
 from ufm.joint_agreement import JointProblem, check_joint
@@ -112,6 +113,26 @@ def test_exchangeable_laws_lead_to_the_etf(discrete_only, law, K, dim, lambda_b)
 @pytest.mark.parametrize("law, K, dim, lambda_b", MORE_CLASSES, ids=lambda x: getattr(x, "name", str(x)))
 def test_exchangeable_laws_of_other_sizes(discrete_only, law, K, dim, lambda_b):
     check_etf(law, K, dim, lambda_b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("K", range(2, 11))
+def test_exchangeable_laws_of_all_sizes(K):
+    """Blind: relative gap ≤ 1e-9, deviation ≤ 1e-8, multiplier of the same discrete law to 1e-9; d = K − 1."""
+    laws = [mixup(0.2), mixup(1.0), mixup(5.0), cutmix(1.0), kway(1.0, 3), mixup(1.0, smoothing=0.1)]
+    finite = [finite_law(law, K, 8) for law in laws]
+    size = max(len(atoms.weights) for atoms in finite)
+    for law, atoms in zip(laws, finite):
+        extra = size - len(atoms.weights)
+        labels = np.concatenate([atoms.labels, np.repeat(atoms.labels[:1], extra, 0)])
+        padded_law = FiniteLaw(labels, np.pad(atoms.weights, (0, extra)), True)
+        found = solve_joint(padded_law, 1e-2, 1e-2, dim=K - 1)
+        certificate = certify_joint(found.W, found.H, labels, padded_law.weights, 1e-2, 1e-2)
+        assert certificate.gap <= GAP * certificate.objective, law.name
+        theory = pattern_multiplier(atoms.patterns, 1e-2, 1e-2).value
+        assert theory > 0.1
+        assert etf_deviation(found.W) <= ETF, law.name
+        assert etf_multiplier(found.W) == pytest.approx(theory, rel=1e-9), law.name
 
 
 def test_squared_error_with_a_free_bias_leads_to_the_etf():

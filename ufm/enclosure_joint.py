@@ -96,7 +96,12 @@ def _evaluate(W, H, labels, weights, b, lambda_w, lambda_h, lambda_b, loss) -> t
     features, rows, shift = _matrix_of(H), _matrix_of(W), [arb(x) for x in b]
     logits = [[z + s for z, s in zip(row, shift)] for row in (features * rows.transpose()).tolist()]
     objective = _objective(problem, logits, features.tolist(), rows.entries(), shift)
-    return objective, _dual(problem, _predictions(problem, logits))
+    duals = [_dual(problem, _predictions(problem, logits))]
+    if problem.lambda_b is not None and not problem.lambda_b.is_zero():
+        # E r = 0 is feasible for a penalised bias too, at no penalty
+        free = problem._replace(lambda_b=arb(0))
+        duals.append(_dual(free, _predictions(free, logits)))
+    return objective, max(duals, key=lambda dual: float(dual.lower()))
 
 
 def _objective(problem: _Joint, logits: Rows, features: Rows, rows: list[arb], b: list[arb]) -> arb:

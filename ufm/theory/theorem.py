@@ -93,7 +93,8 @@ class Finding(NamedTuple):
     """A claim held against a joint optimum: error, and what the gap and rounding allow it to be, in one unit.
 
     predicted: None where the claim is that something differs. tol: largest bound that counts as
-    solved. unit: what error and bounds are divided by, in the unit of the two numbers. open: why the gap cannot tell, if it cannot.
+    solved. unit: what error and bounds are divided by, in the unit of the two numbers. open: why the gap
+    cannot tell, if it cannot.
     """
 
     predicted: float | None
