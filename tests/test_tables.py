@@ -1,0 +1,187 @@
+"""The theorem tables: committed files are renderings of their data, and a fresh run would notice any edit."""
+
+import copy
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from proofs import render, session, tables
+from proofs.__main__ import main
+from proofs.record import build
+from proofs.step import argued, identity
+from ufm.theory.catalogue import THEOREMS
+from ufm.theory.theorem import Claim
+
+SMALL = "two-classes"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A copy of the tables and the README that may be spoilt."""
+    shutil.copytree(tables.TABLES, tmp_path / "tables")
+    shutil.copy(tables.README, tmp_path / "README.md")
+    monkeypatch.setattr(tables.load, "__defaults__", (tmp_path / "tables",))
+    monkeypatch.setattr(tables.rendered, "__defaults__", (tmp_path / "tables", tmp_path / "README.md"))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def record():
+    """The committed record of a small theorem."""
+    return tables.load([SMALL])[0]
+
+
+def spoilt(text: str) -> str:
+    """The last digit of the text, one higher: in a table's numbers, or in its digest."""
+    at = max(n for n, sign in enumerate(text) if sign.isdigit())
+    return f"{text[:at]}{(int(text[at]) + 1) % 10}{text[at + 1 :]}"
+
+
+def test_every_theorem_has_a_committed_table_and_a_proof():
+    assert [record["name"] for record in tables.load(THEOREMS)] == list(THEOREMS)
+    for name, theorem in THEOREMS.items():
+        derivation = session.derivation(name)
+        record = tables.load([name])[0]
+        assert derivation.name == name
+        assert record["statement"] == theorem.statement
+        assert [s["name"] for s in record["steps"]] == [s.name for s in derivation.steps]
+        assert {row["verdict"] for row in record["rows"]} <= {"proved", "agrees"}
+
+
+def test_committed_files_are_the_renderings_of_their_data():
+    assert tables.differences(tables.rendered(tables.load(THEOREMS))) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "joint-etf.md",
+        "joint-etf.tex",
+        "joint-etf.json",
+        "theorems.md",
+        "theorems.tex",
+        "theorems.json",
+        "README.md",
+    ],
+)
+def test_one_digit_edited_in_any_file_is_noticed(folder, name):
+    path = folder / name if name == "README.md" else folder / "tables" / name
+    text = path.read_text(encoding="utf-8")
+    if name == "README.md":
+        head, mark, tail = text.partition(tables.END)
+        path.write_text(spoilt(head) + mark + tail, encoding="utf-8")
+    else:
+        path.write_text(spoilt(text), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != text
+    assert tables.differences(tables.rendered(tables.load(THEOREMS)))
+
+
+@pytest.mark.parametrize("name", ["joint-etf.md", "joint-etf.tex", "joint-etf.json", "theorems.md"])
+def test_one_verdict_edited_in_any_file_is_noticed(folder, name):
+    path = folder / "tables" / name
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("proved", "agrees", 1), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != text
+    assert tables.differences(tables.rendered(tables.load(THEOREMS)))
+
+
+EDITS = {
+    "verdict": lambda r: r["rows"][1].update(verdict="agrees"),
+    "prediction": lambda r: r["rows"][1].update(predicted=r["rows"][1]["predicted"] * (1 + 1e-9)),
+    "numerical value": lambda r: r["rows"][1].update(numeric=r["rows"][1]["numeric"] * (1 + 1e-9)),
+    "parameter": lambda r: r["rows"][1]["parameters"].update(m=2.0),
+    "error beyond its bounds": lambda r: r["rows"][1].update(error=1.0),
+    "row lost": lambda r: r["rows"].pop(),
+    "step lost": lambda r: r["steps"].pop(),
+    "step called symbolic": lambda r: r["steps"][-1].update(kind="invented"),
+    "count of steps": lambda r: r.update(symbolic=r["symbolic"] + 1),
+    "statement": lambda r: r.update(statement="D = 0"),
+    "comparison": lambda r: r["comparison"].update(worst=1.0),
+    "more data": lambda r: r.update(more=1),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_data_edited_and_rendered_anew_contradicts_a_fresh_run(record, edit):
+    """Even where all files were made consistent with the edit."""
+    changed = copy.deepcopy(record)
+    EDITS[edit](changed)
+    assert tables.disagreements(record, record) == []
+    assert tables.disagreements(changed, record)
+
+
+def test_numbers_may_move_within_their_bounds(record):
+    """Another machine rounds differently: that is no contradiction."""
+    moved = copy.deepcopy(record)
+    for row in moved["rows"]:
+        row["numeric"] += 0.5 * row["bound"] * row["unit"]
+        row["error"] = 0.5 * row["bound"]
+    assert tables.disagreements(moved, record) == []
+
+
+def test_a_fresh_run_of_one_theorem_agrees_with_its_committed_data(record):
+    fresh = build(THEOREMS[SMALL], session.derivation(SMALL))
+    assert tables.disagreements(record, json.loads(render.dump(fresh))) == []
+
+
+def test_a_wrong_formula_turns_rows_to_fails_and_the_run_to_1(folder, monkeypatch, capsys):
+    theorem = THEOREMS[SMALL]
+    right = theorem.claim.formula
+
+    def wrong(setting, labels):
+        found = right(setting, labels)
+        return Claim(found.values * (1 + 1e-6), found.rounding)
+
+    planted = replace(theorem, claim=replace(theorem.claim, formula=wrong))
+    monkeypatch.setitem(THEOREMS, SMALL, planted)
+    assert session.check_tables([SMALL]) == 1
+    out, err = capsys.readouterr()
+    assert "fails" in out and "row 1: verdict differs" in err
+
+
+def test_a_wrong_step_turns_the_run_to_1(folder, monkeypatch, capsys):
+    derivation = session.derivation(SMALL)
+    bad = replace(derivation, steps=[*derivation.steps, identity("one is two", "$1 = 2$", 1, 2)])
+    monkeypatch.setattr(session, "derivation", lambda name: bad)
+    assert session.check_tables([SMALL]) == 1
+    assert "one is two: is not zero: -1" in capsys.readouterr().err
+
+
+def test_a_shipped_formula_that_is_not_the_derived_one_turns_the_run_to_1(folder, monkeypatch, capsys):
+    derivation = session.derivation(SMALL)
+    rows = [
+        row._replace(shipped=row.shipped * (1 + 1e-9)) for row in derivation.compare(np.random.default_rng(0))
+    ]
+    monkeypatch.setattr(session, "derivation", lambda name: replace(derivation, compare=lambda rng: rows))
+    assert session.check_tables([SMALL]) == 1
+    assert "the shipped formula is not the derived one" in capsys.readouterr().err
+
+
+def test_writing_is_all_or_nothing(folder, monkeypatch):
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = tables.rendered(tables.load([SMALL]))
+    files[folder / "tables" / "two-classes.md"] = None  # cannot be written
+    with pytest.raises(TypeError):
+        tables.write(files)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_argued_step_is_counted_as_such(record):
+    assert record["argued"] == sum(step["kind"] == "argued" for step in record["steps"])
+    assert argued("x", "y").kind == "argued"
+
+
+def test_wrong_usage(capsys):
+    assert main(["two-clases"]) == 2
+    assert "did you mean two-classes?" in capsys.readouterr().err
+    assert main(["--chek"]) == 2
+    assert main(["--help"]) == 0
+
+
+def test_markdown_tables_have_one_width_and_no_raw_bars(record):
+    lines = [line for line in render.markdown(record).splitlines() if line.startswith("|")]
+    widths = {line.replace(r"\|", "").count("|") for line in lines}
+    assert len(widths) == 1
