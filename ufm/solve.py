@@ -86,6 +86,8 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
     try:
+        from ufm.inputs import refuse_repeated
+
         refuse_repeated(argv)
         return run(tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.solve"), argv)
     except ValueError as error:
@@ -100,14 +102,6 @@ def main(argv: list[str] | None = None) -> int:
     except Exception:  # a defect must not look like the verdict "fails"
         traceback.print_exc()
         return 70
-
-
-def refuse_repeated(argv: list[str]) -> None:
-    """A flag given twice would silently keep its last value: ValueError."""
-    flags = [word.split("=")[0] for word in argv if word.startswith("--")]
-    for flag in flags:
-        if flags.count(flag) > 1:
-            raise ValueError(f"{flag} is given more than once")
 
 
 def run(args: Arguments, argv: list[str]) -> int:

@@ -61,6 +61,9 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
     try:
+        from ufm.inputs import refuse_repeated
+
+        refuse_repeated(argv)
         return run(tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.verify"), argv)
     except ValueError as error:
         print(f"ufm.verify: {error}", file=sys.stderr)
