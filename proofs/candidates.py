@@ -15,12 +15,7 @@ from ufm.labels import LabelLaw
 from ufm.problem import Problem
 from ufm.theory.theorem import FeatureClaim, Setting, Theorem
 
-CLASSES = (
-    4,
-    3,
-    2,
-    5,
-)  # in this order: at K = 3 cyclic pairs are still exchangeable, at K = 2 all is one number
+CLASSES = (2, 3, 4, 5)  # few, as JAX compiles for each; the smallest first, to be found small
 EDGES = (0.0, 1e-12, 0.5, 1.0)  # mixing weights that are tried besides random ones
 
 
@@ -145,7 +140,7 @@ def _applies(theorem: Theorem, family: Family) -> bool:
         setting = replace(family.case, light=0.9 / family.case.classes).setting()
     except ValueError:
         return False
-    return theorem.violated(setting) is None
+    return theorem.violated(replace(setting, nodes=3)) is None  # no hypothesis depends on the rule for λ
 
 
 def _fixed_kinds(theorem: Theorem) -> Iterator[Family]:
@@ -195,6 +190,8 @@ def _free_kinds() -> Iterator[Family]:
         for K in CLASSES:
             dim = changes.get("dim")
             dim = K - 1 if dim == -1 else dim
+            if changes.get("labels") == "cutmix" and K != 3:
+                continue  # this law takes a second to discretise
             if dim is None or dim < K:
                 yield Family(replace(Case(classes=K), **(changes | {"dim": dim})), free)
 

@@ -7,7 +7,7 @@ import textwrap
 
 from rich.console import Console
 
-from proofs.candidates import Case, parameters
+from proofs.candidates import Case, depends_on_lam, parameters
 from proofs.planted import PLANTED
 from proofs.search import Outcome, Search, Trial, hunt
 from proofs.shrink import shrink
@@ -16,13 +16,13 @@ from ufm.runtime import start_jax
 from ufm.theory.catalogue import THEOREMS
 from ufm.theory.theorem import FeatureClaim, Theorem
 
-SEARCH_SHARE = 0.7  # of the budget; shrinking has the rest and what the search leaves over
+SEARCH_SHARE = 0.8  # of the budget; shrinking has the rest and what the search leaves over
 SHRINK_SETTINGS = 400
 
 
 def find_claim(name: str) -> Theorem:
     """A theorem or a planted claim by its name; ValueError with the nearest names."""
-    known = THEOREMS | PLANTED
+    known, name = THEOREMS | PLANTED, name.replace("_", "-")
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
@@ -83,7 +83,8 @@ def _progress(search: Search) -> str:
 def _report(theorem: Theorem, outcome: Outcome, search: Search, small: Trial | None) -> None:
     verdict = "refuted" if small else "not refuted"
     print(f"{theorem.name}: {verdict}")
-    tried = f"{search.tried} settings in {outcome.visited} of {outcome.known} families of settings"
+    settings = "1 setting" if search.tried == 1 else f"{search.tried} settings"
+    tried = f"{settings} in {outcome.visited} of {outcome.known} families of settings"
     facts = [("claim", theorem.title), ("", theorem.statement)]
     facts += [("assumes", "; ".join(assumption.text for assumption in theorem.assumptions))]
     facts += [("compares", theorem.quantity), ("source", theorem.source), ("tried", tried)]
@@ -123,15 +124,14 @@ def options(theorem: Theorem, case: Case) -> str:
 
 
 def describe(theorem: Theorem, case: Case) -> str:
-    """The case in words."""
-    values = dict(parameters(theorem, case))
+    """The case in words, with four digits; `options` has them all."""
     d = case.dim or case.classes
     if isinstance(theorem.claim, FeatureClaim):
         words = f"{case.classes} classes in {d} dimensions, {case.loss}, a fixed simplex ETF of row norm "
-        words += f"{values['multiplier']}, lambda_H = {values['lambda-h']}"
-        return words + (f", lambda = {values['lam']}" if "lam" in values else "")
-    bias = {None: "no bias", 0.0: "a free bias"}.get(case.bias, f"a bias of penalty {values.get('bias')}")
+        words += f"{case.multiplier:.4g}, lambda_H = {case.lambda_h:.4g}"
+        return words + (f", lambda = {case.lam:.4g}" if depends_on_lam(theorem) else "")
+    bias = {None: "no bias", 0.0: "a free bias"}.get(case.bias, f"a bias of penalty {case.bias or 0:.4g}")
     return (
         f"{case.classes} classes in {d} dimensions, {case.loss}, a free classifier with {bias}, "
-        f"{law_words(case.law)}, lambda_W = {values['lambda-w']}, lambda_H = {values['lambda-h']}"
+        f"{law_words(case.law)}, lambda_W = {case.lambda_w:.4g}, lambda_H = {case.lambda_h:.4g}"
     )

@@ -17,7 +17,7 @@ class Arguments:
     Exit code: 0 not refuted, 1 refuted, 2 wrong usage.
     """
 
-    name: Annotated[str | None, tyro.conf.Positional] = None
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
     """Name of a theorem or of a planted claim; see --list."""
     budget: float = 50.0
     """Seconds to spend, the shrinking of what was found included."""

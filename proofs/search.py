@@ -35,8 +35,8 @@ class Trial:
     def score(self) -> float:
         """log10(error/(bound + theory_bound)); −∞ without any error, +∞ where there is no number."""
         error, allowed = self.check.error, self.check.bound + self.check.theory_bound
-        if error == 0:
-            return -math.inf
+        if error == 0 or allowed == 0:
+            return -math.inf if error == 0 else math.inf
         return math.log10(error / allowed) if 0 < error / allowed < math.inf else math.inf
 
     @property

@@ -6,6 +6,7 @@ claim changes its branch, simplifying one number moves the seam: then λ_W follo
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from proofs.candidates import Case
@@ -19,33 +20,28 @@ ROUND = (1.0, 0.5, 0.1, 0.2, 0.3, 0.05, 0.01, 0.02, 0.001, 0.0001)  # the values
 
 def shrink(search: Search, trial: Trial) -> Trial:
     """The smallest failing case that the moves find within the budget of `search`."""
-    try:
+    smaller = [trial]
+    with suppress(Limit):
         for moves in (plainer, rounder):
-            trial = _settle(search, trial, moves)
-    except Limit as stopped:
-        return getattr(stopped, "trial", trial)
-    return trial
+            _settle(search, smaller, moves)
+    return smaller[-1]
 
 
-def _settle(search: Search, trial: Trial, moves) -> Trial:
-    """Apply the first move that keeps the claim failing, until none does."""
-    refused: set[Case] = set()
+def _settle(search: Search, smaller: list[Trial], moves) -> None:
+    """Apply the first move that keeps the claim failing, until none does; each success is appended."""
+    asked: set[Case] = set()
     moved = True
     while moved:
         moved = False
-        for case in moves(trial.case):
-            if case in refused or case == trial.case:
+        for case in moves(smaller[-1].case):
+            if case in asked or case == smaller[-1].case:
                 continue
-            refused.add(case)
-            try:
-                found = _still_fails(search, trial, case, follow=moves is plainer)
-            except Limit as stopped:
-                stopped.trial = trial
-                raise
+            asked.add(case)
+            found = _still_fails(search, smaller[-1], case, follow=moves is plainer)
             if found is not None:
-                trial, moved = found, True
+                smaller.append(found)
+                moved = True
                 break
-    return trial
 
 
 def _still_fails(search: Search, trial: Trial, case: Case, follow: bool) -> Trial | None:
