@@ -1,17 +1,20 @@
 """A proof is a list of named steps: exact identities, decided signs, and arguments in words.
 
 A symbolic step holds for the symbols it is written in, never for sampled numbers: `identity` asks sympy to
-reduce the difference of its two sides to zero, `sign` to decide a sign from the signs of the symbols.
+reduce the difference of its two sides to zero, `sign` to decide a sign from the signs of the symbols. Both
+sides are analytic expressions, equal wherever both are defined. Nothing to check, a string, or a float is refused.
 An argued step is analysis (existence, convexity, symmetrisation): its text names the hypotheses it uses.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf, isnan
 from typing import NamedTuple
 
 import sympy as sp
 
 SYMBOLIC, ARGUED = "symbolic", "argued"
+SIGNS = ("positive", "negative", "nonnegative", "nonpositive")
 
 
 class ProofError(AssertionError):
@@ -37,16 +40,16 @@ class Step:
 
 
 def identity(name: str, says: str, left, right=0) -> Step:
-    """left = right, exactly. Both may be expressions, matrices, or lists of them."""
+    """left = right, exactly. Both may be expressions, matrices, or lists; one right side serves a whole list."""
 
     def check():
-        pairs = list(zip(_flat(left), _flat(right))) if not _is_scalar(left) else [(left, right)]
-        if not _is_scalar(left) and _is_scalar(right):
-            pairs = [(entry, right) for entry in _flat(left)]
-        elif not _is_scalar(left) and len(_flat(left)) != len(_flat(right)):
-            raise ProofError(f"{len(_flat(left))} entries on the left, {len(_flat(right))} on the right")
-        for one, other in pairs:
-            rest = reduce_to_zero(sp.sympify(one) - sp.sympify(other))
+        ones, others = _entries(left), _entries(right)
+        if _is_scalar(right):
+            others = others * len(ones)
+        elif _shape(left) != _shape(right):
+            raise ProofError(f"{_shape(left)} on the left, {_shape(right)} on the right")
+        for one, other in zip(ones, others, strict=True):
+            rest = reduce_to_zero(one - other)
             if rest != 0:
                 raise ProofError(f"is not zero: {rest}")
 
@@ -57,7 +60,9 @@ def sign(name: str, says: str, expression, expected: str) -> Step:
     """expression is "positive", "negative", "nonnegative" or "nonpositive", decided by its symbols' signs."""
 
     def check():
-        for one in _flat(expression):
+        if expected not in SIGNS:
+            raise ProofError(f"no such sign: {expected}")
+        for one in _entries(expression):
             if not _has_sign(one, expected):
                 raise ProofError(f"not decided to be {expected}: {one}")
 
@@ -65,14 +70,26 @@ def sign(name: str, says: str, expression, expected: str) -> Step:
 
 
 def series_order(name: str, says: str, expression, variable, point, terms: dict[int, object]) -> Step:
-    """The first coefficients of the expansion of `expression` in (variable − point) are `terms`."""
+    """expression = Σ terms[n] tⁿ + O(t^(N+1)), t = variable − point → 0+, N the last power given.
+
+    A power that is left out has coefficient 0; negative and broken powers and logarithms of t must be absent.
+    """
 
     def check():
-        t = sp.Symbol("t", positive=True)
+        t = sp.Dummy("t", positive=True)
         count = max(terms) + 1
-        expanded = sp.series(sp.sympify(expression).subs(variable, point + t), t, 0, count).removeO()
-        for power in range(count):
-            rest = reduce_to_zero(expanded.coeff(t, power) - terms.get(power, 0))
+        (one,) = _entries(expression)
+        expanded = sp.series(one.subs(variable, point + t), t, 0, count)
+        remainder = expanded.getO()
+        if remainder is not None and sp.limit(remainder.expr / t**count, t, 0) not in (0, 1):
+            raise ProofError(f"expanded only up to {remainder}")
+        expanded = sp.expand(expanded.removeO())
+        found = {power: expanded.coeff(t, power) for power in range(count)}
+        other = expanded - sum(value * t**power for power, value in found.items())
+        if any(value.has(t) for value in found.values()) or reduce_to_zero(other) != 0:
+            raise ProofError(f"no power series: {expanded}")
+        for power, value in found.items():
+            rest = reduce_to_zero(value - terms.get(power, 0))
             if rest != 0:
                 raise ProofError(f"coefficient {power} is off by {rest}")
 
@@ -80,10 +97,13 @@ def series_order(name: str, says: str, expression, variable, point, terms: dict[
 
 
 def limit(name: str, says: str, expression, variable, point, value, direction: str = "+") -> Step:
-    """lim expression = value as variable → point, by sympy's Gruntz algorithm."""
+    """lim expression = value as variable → point from one side ("+": above), by sympy's Gruntz algorithm."""
 
     def check():
-        found = sp.limit(expression, variable, point, direction)
+        (one,) = _entries(expression)
+        found = sp.limit(one, variable, point, direction)
+        if found.has(sp.nan, sp.Limit, sp.AccumBounds):
+            raise ProofError(f"the limit is {found}")
         if found != value and reduce_to_zero(found - value) != 0:
             raise ProofError(f"the limit is {found}")
 
@@ -116,6 +136,26 @@ def _has_sign(expression, expected: str) -> bool:
     return False
 
 
+def _entries(value) -> list:
+    """The expressions in it: at least one, each exact."""
+    entries = _flat(value)
+    if not entries:
+        raise ProofError("there is nothing to check")
+    for position, entry in enumerate(entries):
+        try:
+            entries[position] = sp.sympify(entry, strict=True)
+        except sp.SympifyError:
+            raise ProofError(f"not an expression: {entry!r}") from None
+        if not isinstance(entries[position], sp.Expr) or entries[position].has(sp.Float):
+            raise ProofError(f"not an exact expression: {entry!r}")
+    return entries
+
+
+def _shape(value):
+    """Shape of a matrix; length of a list, of which a matrix may be the other side."""
+    return value.shape if isinstance(value, sp.MatrixBase) else len(_flat(value))
+
+
 def _is_scalar(value) -> bool:
     return not isinstance(value, (list, tuple, sp.MatrixBase))
 
@@ -123,7 +163,7 @@ def _is_scalar(value) -> bool:
 def _flat(value) -> list:
     if isinstance(value, sp.MatrixBase):
         return list(value)
-    if isinstance(value, Iterable) and not isinstance(value, sp.Basic):
+    if isinstance(value, Iterable) and not isinstance(value, (str, sp.Basic)):
         return [entry for part in value for entry in _flat(part)]
     return [value]
 
@@ -137,8 +177,9 @@ class Comparison(NamedTuple):
 
     @property
     def error(self) -> float:
-        """|shipped − derived|/|derived|; |shipped| where the derived value is zero."""
-        return float(abs(self.shipped - self.derived) / (abs(self.derived) or 1))
+        """|shipped − derived|/|derived|; |shipped| where the derived value is zero; infinite for NaN."""
+        error = float(abs(self.shipped - self.derived) / (abs(self.derived) or 1))
+        return inf if isnan(error) else error
 
 
 @dataclass(frozen=True)
@@ -158,7 +199,9 @@ class Derivation:
     tolerance: float = 1e-12
 
     def run(self) -> None:
-        """All symbolic steps, in order."""
+        """All symbolic steps, in order; ProofError if there are none, or two of one name."""
+        if not self.count(SYMBOLIC) or len({step.name for step in self.steps}) != len(self.steps):
+            raise ProofError(f"{self.name}: no symbolic steps, or two steps of one name")
         for step in self.steps:
             step.run()
 
