@@ -43,6 +43,12 @@ def _weak() -> Iterator[Setting]:
     yield from _fixed(strengths=((1e-3, 1.0), (0.1, 1.0), (1.0, 1.0), (1.67, 5e-4)))
 
 
+def _few_to_many() -> Iterator[Setting]:
+    """K → ∞ at a = 0.01 … 2."""
+    for K, a in product((2, 10, 100, 1000), (0.01, 0.5, 2.0)):
+        yield Setting(Problem(K, multiplier=(a * (K - 1) / K) ** 0.5, lambda_h=1.0))
+
+
 def _moderate() -> Iterator[Setting]:
     """Slopes: their error bound grows like a², so a ≤ 1e5."""
     yield from _fixed((3, 10, 100), ((0.5, 1e3), (1.0, 1.0), (1.0, 1e-2), (1.67, 5e-4)))
@@ -118,6 +124,8 @@ GRIDS = {
     "two-classes": _two,
     "channel-limit": _channels,
     "affine-limit": _weak,
+    "many-classes": _few_to_many,
+    "bent-channel": lambda: _fixed((3, 10, 100)),
     "edge-slopes": _moderate,
     "squared-error-affine": lambda: _fixed(loss="squared-error"),
     "calibration": lambda: _fixed(strengths=((0.5, 1e3), (1.0, 1.0), (1.67, 5e-4), (1.0, 1e-6))),

@@ -73,7 +73,7 @@ def exact(value) -> str:
 
 def size(value) -> str:
     """An error or a bound: two digits."""
-    return "" if value is None else f"{value:.1e}"
+    return "" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
 def cells(row: dict) -> list[str]:

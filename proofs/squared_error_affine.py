@@ -23,7 +23,7 @@ COEFFICIENT = y / (g + ridge)
 def derive() -> Derivation:
     """The linear feature under squared error; the bent one under cross-entropy."""
     return Derivation(
-        "squared-error-affine", _squared_error() + _bent() + _two_classes(), COEFFICIENT, compare
+        "squared-error-affine", _squared_error() + bent_steps() + _two_classes(), COEFFICIENT, compare
     )
 
 
@@ -71,7 +71,7 @@ def _matrices(size: int):
     )
 
 
-def _bent() -> list:
+def bent_steps() -> list:
     x, n, more = sp.symbols("x n k", positive=True)  # e^{x/2} = 1 + n, K = 2 + k
     excess = ALONG.subs({s: x / 2, D: x}) - ALONG.subs({s: x / 2, D: 0})
     return [

@@ -47,7 +47,7 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
         finding.bound,
         finding.rounding,
         finding.tol,
-        exceeds=not finding.error <= finding.bound + finding.rounding,
+        exceeds=finding.exceeds or not finding.error <= finding.bound + finding.rounding,
         enclosed=enclosed,
         stalled=finding.open,
     )
@@ -85,26 +85,30 @@ def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> t
     unit = unit or 1.0
     error = np.linalg.norm(difference, axis=1) / unit
     bound = claim.lipschitz(setting) * away / unit
-    shown = _telling_entry(claim.relation, predicted.values, measured)
+    rounding = predicted.rounding / unit
+    shown = _telling_entry(claim.relation, predicted.values, measured, unit * (bound + rounding))
     worst = float(error.max())
     return Finding(
         predicted=float(predicted.values[shown]),
         numeric=float(measured[shown]),
         error=worst if np.isfinite(worst) else float("inf"),
         bound=float(bound.max()),
-        rounding=float(predicted.rounding.max() / unit),
+        rounding=float(rounding.max()),
         tol=TOLERANCE,
         unit=unit,
+        exceeds=not (error <= bound + rounding).all(),
     ), enclosed
 
 
-def _telling_entry(relation: str, predicted, measured):
-    """Index of the number to show: the largest prediction, or where a bound is used up most."""
+def _telling_entry(relation: str, predicted, measured, uncertain):
+    """Index of the number to show: the largest prediction, or where an inequality is nearest to failing."""
     if relation == "=":
         return np.unravel_index(np.argmax(np.abs(predicted)), predicted.shape)
+    size = np.abs(predicted) + np.abs(measured) + uncertain[:, None]
+    telling = np.isfinite(predicted) & (np.abs(predicted) > uncertain[:, None])
     with np.errstate(invalid="ignore", divide="ignore"):
-        used = np.where(np.isfinite(predicted) & (predicted > 0), measured / predicted, -1.0)
-    return np.unravel_index(np.argmax(used), predicted.shape)
+        left = np.where(telling, (predicted - measured) / size, np.inf)
+    return np.unravel_index(np.argmin(np.nan_to_num(left, nan=np.inf)), predicted.shape)
 
 
 def _enclosed_distance(problem, labels, z, away):

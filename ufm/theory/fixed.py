@@ -198,7 +198,7 @@ CHANNEL_LIMIT = Theorem(
 def _nearly_affine(setting: Setting, Y) -> Claim:
     a, K = setting.problem.sharpness, setting.problem.classes
     size = np.linalg.norm(Y - 1 / K, axis=1)
-    return Claim((0.5 * a * a * size)[:, None], 1e-14 * a * size)
+    return Claim((0.5 * a * a * size)[:, None], 8 * EPS * a * (1 + size))
 
 
 def _off_affine(setting: Setting, Y, z):
@@ -213,6 +213,55 @@ AFFINE_LIMIT = Theorem(
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
     claim=FeatureClaim(soft_labels, _nearly_affine, _off_affine, lambda setting: 1.0, "<="),
     quantity="distance of z from a(y − 1/K) against a²/2 of its size",
+    source="re-derived here",
+)
+
+
+def _many_classes(setting: Setting, Y) -> Claim:
+    a, K = setting.problem.sharpness, setting.problem.classes
+    with np.errstate(over="ignore"):
+        bound = a * np.expm1(2 * a) / K
+    return Claim(np.full_like(Y, bound), np.full(len(Y), 16 * EPS * a))
+
+
+def _off_affine_entries(setting: Setting, Y, z):
+    return np.abs(z - setting.problem.sharpness * (Y - 1 / Y.shape[1]))
+
+
+MANY_CLASSES = Theorem(
+    name="many-classes",
+    title="At a fixed sharpness many classes give features that are affine in the label",
+    statement=r"|z_k - a(y_k - \tfrac1K)| \le \tfrac{a(e^{2a} - 1)}{K}",
+    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
+    claim=FeatureClaim(soft_labels, _many_classes, _off_affine_entries, lambda setting: 1.0, "<="),
+    quantity="entries of z − a(y − 1/K) against a(e^{2a} − 1)/K",
+    source="re-derived here",
+)
+
+
+def half_labels(setting: Setting) -> np.ndarray:
+    """½ e_i + ½ e_j."""
+    classes = np.eye(setting.problem.classes)
+    return np.stack([0.5 * (classes[i] + classes[j]) for i, j in PAIRS])
+
+
+def _half_of_same_class(setting: Setting, Y) -> Claim:
+    x = float(two_hot_optimum(1.0, setting.problem.sharpness, setting.problem.classes).x_i)
+    return Claim(np.full((len(Y), 1), -x / 2), np.full(len(Y), rounding(3, EPS) * x))
+
+
+def _minus_height(setting: Setting, Y, z):
+    x_i, x_j, _ = _against_others(setting, Y, z).T
+    return -0.5 * (x_i + x_j)[:, None]
+
+
+BENT_CHANNEL = Theorem(
+    name="bent-channel",
+    title="Under cross-entropy mixed features are no convex combinations: the channel bulges",
+    statement=r"\lambda = \tfrac12: \quad s = \tfrac{x_i + x_j}{2} > \tfrac{x}{2}, \text{ the mean of its ends}",
+    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.TWO_HOT, given.THREE_CLASSES),
+    claim=FeatureClaim(half_labels, _half_of_same_class, _minus_height, lambda setting: 2.0, "<="),
+    quantity="−s at λ = ½ against −x/2",
     source="re-derived here",
 )
 
@@ -338,6 +387,8 @@ FIXED = (
     TWO_CLASSES,
     CHANNEL_LIMIT,
     AFFINE_LIMIT,
+    MANY_CLASSES,
+    BENT_CHANNEL,
     EDGE_SLOPES,
     SQUARED_ERROR_AFFINE,
     CALIBRATION,

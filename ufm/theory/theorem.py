@@ -94,7 +94,7 @@ class Finding(NamedTuple):
 
     predicted: None where the claim is that something differs. tol: largest bound that counts as
     solved. unit: what error and bounds are divided by, in the unit of the two numbers. open: why the gap
-    cannot tell, if it cannot.
+    cannot tell, if it cannot. exceeds: some label's own error exceeds its own bounds.
     """
 
     predicted: float | None
@@ -105,6 +105,7 @@ class Finding(NamedTuple):
     tol: float
     open: str | None = None
     unit: float = 1.0
+    exceeds: bool = False
 
 
 @dataclass(frozen=True)
