@@ -105,9 +105,6 @@ def test_no_true_theorem_is_refuted(name):
     assert search.tried == 60
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the claim's threshold is the law's, 1.3e-5 below that of the 24-node rule"
-)
 def test_a_threshold_is_not_refuted_closer_to_it_than_the_rule_for_the_mixing_weight_resolves():
     """Found by the hunt: λ_W λ_H is 4e-6 above (α+1)/((2α+1)K), and still below that of the atoms."""
     case = Case(classes=2, alpha=0.3208, lambda_w=0.40229205108349453, lambda_h=1.0)

@@ -3,13 +3,18 @@
 Numerical logits z come centred. Everything here is a prediction of z, or of a function of z.
 """
 
+import jax
 import numpy as np
 from scipy.special import lambertw, softmax
 
 import ufm.theory.assumptions as given
-from ufm.theory.features import label_optimum, rounding, two_hot_optimum
+import ufm.theory.features as closed
+from ufm.theory.features import rounding
 from ufm.theory.predict import EPS, classifier_error
 from ufm.theory.theorem import Claim, FeatureClaim, Setting, Theorem
+
+label_optimum = jax.jit(closed.label_optimum, static_argnames="loss")
+two_hot_optimum = jax.jit(closed.two_hot_optimum, static_argnames="loss")
 
 OWN = "re-derived here; generalises Fisher, Meng, Papyan, ICLR 2024 (fixed ETF, mixup)"
 PAIRS = ((0, 1), (1, 0), (0, -1))  # enough by symmetry, and one to see the symmetry
