@@ -29,7 +29,9 @@ MANY = a * lam - eps * a * (sp.exp(a * lam) - 1)  # x_i for ε = 1/K
 
 def derive() -> Derivation:
     """The expansion in a, for symbolic K and in full for K = 2, 3, 4; the expansion in 1/K."""
-    return Derivation("affine-limit", _bound() + _small() + _many(), LOGIT, compare, 0.05)
+    bound = a**2 / 2 * sp.Symbol(r"\|y - \tfrac{1}{K}\|")
+    result = sp.Le(sp.Symbol(r"\|z - a(y - \tfrac{1}{K})\|"), bound, evaluate=False)
+    return Derivation("affine-limit", _bound() + _small() + _many(), result, compare, 0.05)
 
 
 def _bound() -> list:
@@ -46,7 +48,9 @@ def _bound() -> list:
         identity(
             "variance of an interval",
             r"$\frac14(M - m)^2 - (M - \mu)(\mu - m) = (\mu - \frac{M+m}2)^2 \ge 0$: numbers in $[m, M]$ of mean "
-            r"$\mu$ have the variance $\sum p_kv_k^2 - \mu^2 \le (M-\mu)(\mu-m) \le \frac14(M - m)^2$.",
+            r"$\mu$ have the variance $\sum p_kv_k^2 - \mu^2 \le (M-\mu)(\mu-m) \le \frac14(M - m)^2$, "
+            r"the first as "
+            r"$\sum p_k(M - v_k)(v_k - m) \ge 0$.",
             (high - low) ** 2 / 4 - (high - mean) * (mean - low),
             (mean - (high + low) / 2) ** 2,
         ),

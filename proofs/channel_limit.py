@@ -14,7 +14,8 @@ import sympy as sp
 
 from proofs.different_class import solve
 from proofs.order import measured_order
-from proofs.step import Comparison, Derivation, argued, identity, limit, series_order, sign
+from proofs.roots import DIGITS, increasing_root
+from proofs.step import Comparison, Derivation, argued, exactly, identity, limit, series_order, sign
 
 K, a, m, s, w, x, ridge = sp.symbols("K a m s w x lambda_H", positive=True)
 lam, rest, eps, sigma = sp.symbols("lambda mu epsilon sigma", positive=True)  # μ = 1 − λ, ε = 1/a
@@ -23,13 +24,14 @@ MORE = sp.Symbol("n", positive=True)  # K = 2 + n
 P_I = lam - eps * (sigma + D / 2)  # with σ = s (1 − 2/K)
 P_J = rest - eps * (sigma - D / 2)
 CORRECTION = ((1 - 2 / K) * (2 * lam - 1) * s - L / 2) / (a * lam * (1 - lam))
+BOUND = -sp.log(1 - x / (a * lam)) - sp.log(1 - x / (a * rest))  # B, x the same-class root
 SHIFT = -s / (1 + s) * ((1 - 2 / K) * s - (2 * lam - 1) * L / 2) / (2 * a * lam * (1 - lam))  # s − s₀
 
 
 def derive() -> Derivation:
     """What diverges and how fast, the limit of D, its first correction, the displacement across."""
     steps = _bound() + _sizes() + _expansion() + _lengths()
-    return Derivation("channel-limit", steps, L + CORRECTION, compare, 0.05)
+    return Derivation("channel-limit", steps, sp.Le(sp.Abs(D - L), BOUND), compare, 0.05)
 
 
 def _bound() -> list:
@@ -66,9 +68,32 @@ def _bound() -> list:
         ),
         argued(
             "bound",
-            r"Together $|\log(p_i/\lambda)| \le -\log(1 - \frac{x}{a\lambda})$ and its mirror, where $x < "
-            r"a\lambda$: $|D - L| \le B$, and $|s - s_0| \le \frac12|\log\frac{p_ip_j}{\lambda\mu}| \le \frac "
-            r"B2$ by the slope of $W_0(e^u)$ below. $x \sim \log(aK)$, so $B \to 0$.",
+            r"Hypotheses: $0 < \lambda < 1$ and $x < a\min(\lambda, \mu)$ (else $B = \infty$ and nothing is said). "
+            r"Together $|\log(p_i/\lambda)| \le -\log(1 - \frac{x}{a\lambda})$ and its mirror: $|D - L| \le B$, "
+            r"and $|s - s_0| \le \frac12|\log\frac{p_ip_j}{\lambda\mu}| \le \frac B2$, as $s = "
+            r"W_0(\frac{aK}2\sqrt{p_ip_j})$ (theorem different-class), by the slope of $W_0(e^u)$ below.",
+        ),
+        identity(
+            "same-class share",
+            r"$x/a = K/(e^x + K - 1)$ by the same-class equation …",
+            x / (x * (sp.exp(x) + K - 1) / K),
+            K / (sp.exp(x) + K - 1),
+        ),
+        limit(
+            "share vanishes",
+            r"… which tends to $0$ as $x \to \infty$, that is as $a \to \infty$ …",
+            K / (sp.exp(x) + K - 1),
+            x,
+            sp.oo,
+            0,
+        ),
+        limit(
+            "bound vanishes",
+            r"… and with $x/a = \epsilon \to 0$ the bound $B$ tends to $0$, for every fixed $\lambda \in (0, 1)$.",
+            BOUND.subs(x, a * eps),
+            eps,
+            0,
+            0,
         ),
     ]
 
@@ -192,7 +217,7 @@ def _lengths() -> list:
 
 
 def compare(rng) -> list[Comparison]:
-    """Orders, not values: the exponent of each remainder, fitted to a decade or more.
+    """Orders: the exponent of each remainder, fitted to a decade or more; and B itself, to rounding.
 
     Across: the shipped displacement minus its limit, in λ_H, divided by the bracket of the first
     correction (which varies like log a): order 1. s: the shipped s − s₀, treated likewise:
@@ -208,7 +233,33 @@ def compare(rng) -> list[Comparison]:
             Comparison(f"{where}: s, in a", -1, _order_along(classes, mix)),
             Comparison(f"{where}: D beyond first order, in a (exact root)", -2, _order_beyond(classes, mix)),
         ]
-    return rows
+    return rows + exactly([row for _ in range(5) for row in _bounds(rng)])
+
+
+def _bounds(rng) -> list[Comparison]:
+    """B and B/2 at the same-class root, at 40 digits, beside the shipped bounds."""
+    from ufm.problem import Problem
+    from ufm.theory.fixed import CHANNEL_LIMIT, inner_labels
+    from ufm.theory.theorem import Setting
+
+    classes, mix, ridge = (
+        int(rng.integers(3, 50)),
+        float(rng.uniform(0.2, 0.8)),
+        float(10 ** rng.uniform(-8, -3)),
+    )
+    problem = Problem(classes=classes, multiplier=1.5, lambda_h=ridge)
+    setting = Setting(problem, lam=(mix,))
+    shipped = CHANNEL_LIMIT.claim.formula(setting, inner_labels(setting)).values[0]
+    equation = sp.lambdify((x, K, a), x * (sp.exp(x) + K - 1) - a * K, "mpmath")
+    with mp.workdps(DIGITS):
+        sharp, share = mp.mpf(problem.sharpness), mp.mpf(mix)
+        root = increasing_root(lambda x: equation(x, classes, sharp), 0, sharp * classes)
+        bound = sp.lambdify((x, a, lam, rest), BOUND, "mpmath")(root, sharp, share, 1 - share)
+    where = f"K={classes}, lambda={mix:.3f}, a={problem.sharpness:.3g}"
+    return [
+        Comparison(f"{where}: B", bound, float(shipped[0])),
+        Comparison(f"{where}: B/2", bound / 2, float(shipped[1])),
+    ]
 
 
 def _leading(classes, sharpness, mix):

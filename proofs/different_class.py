@@ -45,6 +45,8 @@ def _equations() -> list:
     p_i, p_j = p_o * sp.exp(x_i), p_o * sp.exp(x_j)
     others = 1 - (K - 2) * p_o
     mean = (x_i + x_j) / K
+    wide = sp.symbols("x_i x_j", real=True)
+    share = sum(wide) / K
     return [
         argued(
             "equal others",
@@ -80,6 +82,27 @@ def _equations() -> list:
             a * ((p_i + p_j + (K - 2) * p_o).subs(p_o, mean / a) - 1),
         ),
         identity(
+            "one solution",
+            r"The sum of the two left sides is $(x_i + x_j)\left(1 + \frac{e^{x_i} + e^{x_j} - 2}{K}\right)$ for "
+            r"any real $x_i, x_j$ …",
+            (wide[0] + share * (sp.exp(wide[0]) - 1)) + (wide[1] + share * (sp.exp(wide[1]) - 1)),
+            sum(wide) * (1 + (sp.exp(wide[0]) + sp.exp(wide[1]) - 2) / K),
+        ),
+        sign(
+            "positive sum",
+            r"… with a positive bracket for $K = 2 + n$, so the sum being $a$ means $x_i + x_j > 0$: every real "
+            r"solution gives positive $p_i, p_j, p_o$ of sum one.",
+            (1 + (sp.exp(wide[0]) + sp.exp(wide[1]) - 2) / K).subs(K, 2 + MORE),
+            "positive",
+        ),
+        argued(
+            "the solution is the optimum",
+            r"By the step before, $p = \operatorname{softmax}$ of the logits $x_i, x_j, 0, \dots, 0$, and the two "
+            r"equations say $z = a(y - p)$: a real solution makes $h$ below stationary. $f$ is strongly convex, "
+            r"with one minimiser, and the coefficients of $w_i, w_j$ are unique for $K \ge 3$ (below): the two "
+            r"equations have exactly one real solution for every $\lambda \in [0, 1]$.",
+        ),
+        identity(
             "feature",
             r"By the soft-label theorem $h = \sum_k (x_k/g) w_k = (x_i w_i + x_j w_j)/g$, as the other $x_k$ "
             r"vanish: $(y_k - p_k)/\lambda_H = (x_k - a p_o)/g$ for $k = i$, and $-a p_o/g$ for the others; "
@@ -93,6 +116,7 @@ def _equations() -> list:
 def _along() -> list:
     mean_logit = sp.sqrt(p_o * sp.exp(x_i) * p_o * sp.exp(x_j)).subs({x_i: s + D / 2, x_j: s - D / 2})
     both = sum(LABEL.subs(D, side) for side in (D, -D))
+    first = x_i + (x_i + x_j) / K * (sp.exp(x_i) - 1)
     return [
         identity(
             "s by Lambert's W",
@@ -103,9 +127,10 @@ def _along() -> list:
         ),
         identity(
             "parametrisation",
-            r"The sum of the two equations: $2s(1 - 2/K) + \frac{4s}{K} e^s \cosh(D/2) = a$.",
-            both.rewrite(sp.exp),
-            ALONG.rewrite(sp.exp),
+            r"With $x_i = s + D/2$, $x_j = s - D/2$ the first equation is $s + \frac D2 + \frac{2s}{K}(e^{s + D/2} "
+            r"- 1) = a\lambda$; the sum of both is $2s(1 - 2/K) + \frac{4s}{K} e^s \cosh(D/2) = a$.",
+            [first.subs({x_i: s + D / 2, x_j: s - D / 2}, simultaneous=True), both.rewrite(sp.exp)],
+            [LABEL, ALONG.rewrite(sp.exp)],
         ),
         sign(
             "s increases the sum",
@@ -116,7 +141,7 @@ def _along() -> list:
         limit("s from zero", r"… from $0$ …", ALONG, s, 0, 0),
         limit(
             "s to infinity",
-            r"… to $\infty$: every $D$ has exactly one $s(D)$.",
+            r"… to $\infty$, at $D = 0$ and so for every $D$, as $\cosh \ge 1$: every $D$ has exactly one $s(D)$.",
             ALONG.subs({K: 2 + MORE, D: 0}),
             s,
             sp.oo,
@@ -124,7 +149,7 @@ def _along() -> list:
         ),
         identity(
             "D for given s",
-            r"Solved for $D$: $\cosh(D/2) = K e^{-s}\,(a - 2s(1-2/K))/(4s)$.",
+            r"Solved for $D$: $\cosh(D/2) = K e^{-s}\,(a - 2s(1-2/K))/(4s)$, real where that is at least one.",
             ALONG.subs(sp.cosh(D / 2), sp.cosh(DISTANCE / 2)),
             a,
         ),
@@ -135,6 +160,8 @@ def _across() -> list:
     weight = sp.Function("A")(D)  # a (p_i + p_j)
     width = sp.Symbol("D", positive=True)
     slope = -sp.diff(ALONG, D) / sp.diff(ALONG, s)
+    mass, growth = sp.symbols("A c", positive=True)
+    rising = sp.diff(D + weight * sp.tanh(D / 2), D)
     x = sp.Symbol("x", positive=True)
     edge = {s: x / 2, D: x}
     return [
@@ -168,14 +195,14 @@ def _across() -> list:
             "slope of the label",
             r"$\frac{d}{dD}\left[D + A\tanh(D/2)\right] = 1 + A'\tanh(D/2) + "
             r"\frac{A}{2}\operatorname{sech}^2(D/2)$ …",
-            sp.diff(D + weight * sp.tanh(D / 2), D),
+            rising,
             1 + sp.diff(weight, D) * sp.tanh(D / 2) + weight / 2 * (1 - sp.tanh(D / 2) ** 2),
         ),
         sign(
             "one D for each label",
-            r"… is positive for $D > 0$, where $A > 0$ and $A' = c > 0$, and by symmetry for $D < 0$: "
-            r"$\lambda$ and $D$ determine each other.",
-            1 + sp.Symbol("c", positive=True) * sp.tanh(width / 2) + a / 2 * sp.sech(width / 2) ** 2,
+            r"… is positive for $D > 0$, where $A > 0$ and $A' = c > 0$, by symmetry for $D < 0$, and at $D = 0$, "
+            r"where it is $1 + A/2$: $\lambda$ and $D$ determine each other.",
+            rising.subs(sp.diff(weight, D), growth).subs(weight, mass).subs(D, width).rewrite(sp.sech),
             "positive",
         ),
         identity(

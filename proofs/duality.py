@@ -48,7 +48,7 @@ def derive() -> Derivation:
                 r"With $\Lambda = \log\sum e^{z_l}$, so that $\log p_k = z_k - \Lambda$, and $s = y - q$: "
                 r"$y_k(\Lambda - z_k) = -q_k\log q_k - s_k z_k + q_k(\log q_k - \log p_k) + s_k\Lambda$. "
                 r"Summed over classes, with $\sum_k s_k = 0$: $\mathrm{CE}(z, y) = \mathrm{Entropy}(q) - "
-                r"s\cdot z + \mathrm{KL}(q\|p)$, for every $K$.",
+                r"s\cdot z + \mathrm{KL}(q\|p)$, for every $K$ ($0\log 0 = 0$ where $q_k = 0$).",
                 y * (log_partition - z),
                 -q * sp.log(q)
                 - (y - q) * z
@@ -124,7 +124,8 @@ def derive() -> Derivation:
                 "closed gap",
                 r"At a critical point $h = W^\top r/\lambda_H$ and $MW = c^2 W$ (theorem "
                 r"equalised-residuals). There, for $q = p$: $\mathrm{KL}(p\|p) = 0$, the square is zero, "
-                r"and so is the trace term (its value for one eigenvector, $\|r^\top w\|^2 = c^2\|w\|^2$). "
+                r"and so is the trace term, as $W^\top(c^2I - M)W = W^\top(c^2W - MW)$ (checked for one column, "
+                r"$\mathbb{E}(r\cdot w)^2 = c^2\|w\|^2$). "
                 r"So $L = \mathbb{E}\,\mathrm{Entropy}(p)$ at every critical point, and it is a global "
                 r"minimum if $\lambda_{\max}(M) \le c^2$.",
                 [

@@ -94,6 +94,13 @@ def _slopes() -> list:
             r"The first row then gives $dx_i/d\tau = -\frac{aK(K - 1 + x + e^x)}{(K+x)(K - 1 + (1+x)e^x)}$.",
             jacobian[0, 0] * SLOPE_I + jacobian[0, 1] * SLOPE_J + drift[0],
         ),
+        identity(
+            "slope of x_i, as stated",
+            r"This is $-\left(a + \frac{e^x-1}{K}\frac{dx_j}{d\tau}\right) / \left(1 + \frac{e^x-1}{K} + "
+            r"\frac xKe^x\right)$.",
+            SLOPE_I,
+            -(a + (sp.exp(x) - 1) / K * SLOPE_J) / (1 + (sp.exp(x) - 1) / K + x / K * sp.exp(x)),
+        ),
         sign("x_j rises", r"Leaving the edge, $x_j$ rises …", SLOPE_J, "positive"),
         sign("x_i falls", r"… and $x_i$ falls, for $K = 1 + n$.", SLOPE_I.subs(K, 1 + more), "negative"),
     ]

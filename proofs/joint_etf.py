@@ -87,8 +87,12 @@ def derive() -> Derivation:
                 "G is a multiple of Π",
                 r"Then $\lambda_W G = \mathbb{E}z^*r^{*\top}$ for $G = WW^\top$ (matrices above). The right "
                 r"side commutes with every permutation, and $G\mathbf{1} = 0$: $G = g\,\Pi$ with $g > 0$. A "
-                r"free bias changes nothing: $\mathbb{E}r^* = 0$ makes $p^*$ feasible for its dual too; "
-                r"$\Pi(Wh + b) = z^*$ and $\mathbb{E}z^* = 0 = W\,\mathbb{E}h$ give $\Pi b = 0$.",
+                r"free bias changes nothing: $\mathbb{E}r^* = 0$, so $b\cdot\mathbb{E}s$ drops out of "
+                r"the gap for $q "
+                r"= p^*$, which is zero at every optimum as before; $\Pi(Wh + b) = z^*$ and $\mathbb{E}z^* = 0 = "
+                r"W\,\mathbb{E}h$ give $\Pi b = 0$. A penalised bias adds $\frac{\lambda_b}{2}\|b\|^2$ "
+                r"to that gap: "
+                r"$b = 0$.",
             ),
             identity(
                 "logits and norm",
@@ -212,8 +216,9 @@ def _decreasing():
         sign("variance is not negative", r"Every term is a weight times a square.", pairs, "nonnegative"),
         sign(
             "slope",
-            r"For any label $\frac{d}{da}\|r\|^2 = -2\,(\sum_{k<l}p_kp_l(v_k - v_l)^2 + a\|Sv\|^2)$: each "
-            r"term of it is not positive.",
+            r"For any label and any $K$ (Hessian and variance of the theorem strong-convexity) "
+            r"$\frac{d}{da}\|r\|^2 "
+            r"= -2\,(\sum_{k<l}p_kp_l(v_k - v_l)^2 + a\|Sv\|^2)$: each term of it is not positive.",
             [-2 * weight * (v_i - v_j) ** 2, -2 * a * v_o**2],
             "nonpositive",
         ),

@@ -31,6 +31,7 @@ def derive() -> Derivation:
     mass = lam**2 + (1 - lam) ** 2
     y_k, y_l, p, r_m = sp.symbols("y_k y_l p r_m", real=True)
     total = sp.Symbol("Q", positive=True)  # Σ q_k²
+    q_k, q_l, delta = sp.symbols("q_k q_l delta", positive=True)
     different = q * (rho - q) / (1 - total)
     cases = _cases()
     return Derivation(
@@ -61,9 +62,17 @@ def derive() -> Derivation:
             identity(
                 "the eigenvalue, by independence",
                 r"$y_k - y_l = \lambda A + (1-\lambda)B$ with $A = [i = k] - [i = l]$ and $B$ likewise: "
-                r"independent, mean $0$ (equal weights), second moment $2q_B$.",
-                (lam**2 * 2 * q + 2 * lam * (1 - lam) * 0 * 0 + (1 - lam) ** 2 * 2 * q) / 2,
+                r"independent, mean $q_k - q_l$, second moment $q_k + q_l$: half the second moment of $y_k - y_l$, "
+                r"at equal weights.",
+                (mass * (q_k + q_l) + 2 * lam * (1 - lam) * (q_k - q_l) ** 2).subs({q_k: q, q_l: q}) / 2,
                 EIGENVALUE.subs(rho, mass),
+            ),
+            identity(
+                "label smoothing",
+                r"$y \mapsto (1-\delta)y + \delta\mathbf{1}/K$ scales $y_k - y_l$ by $1 - \delta$, and the "
+                r"eigenvalue by $(1-\delta)^2$: the threshold is $(1-\delta)^2\rho q_B$.",
+                ((1 - delta) * y_k + delta / K - (1 - delta) * y_l - delta / K) ** 2 / 2,
+                (1 - delta) ** 2 * (y_k - y_l) ** 2 / 2,
             ),
             identity(
                 "concentration of the mixing weight",

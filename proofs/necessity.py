@@ -34,7 +34,7 @@ def derive() -> Derivation:
     first = r_1 * r_2 + r_2 * r_o + r_o * r_1 + (K - 3) * r_o**2
     second = 2 * r_1 * r_o + 2 * r_2 * r_o + (K - 4) * r_o**2
     x, mass = sp.symbols("x o", positive=True)
-    positive = sp.symbols("x_i x_j", positive=True)
+    positive, real_x = sp.symbols("x_i x_j", positive=True), sp.Symbol("x", real=True)
     return Derivation(
         "necessity",
         [
@@ -73,7 +73,7 @@ def derive() -> Derivation:
                 "sign of the coefficients",
                 r"… and increases: its derivative $1 + oe^x$ is positive. So $x_i > 0$ for $\lambda > 0$ "
                 r"and $x_j > 0$ for $\lambda < 1$.",
-                1 + mass * sp.exp(sp.Symbol("x", real=True)),
+                sp.diff(real_x + mass * (sp.exp(real_x) - 1), real_x),
                 "positive",
             ),
             sign(

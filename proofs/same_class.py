@@ -36,9 +36,11 @@ def derive() -> Derivation:
             identity(
                 "gradient",
                 r"$W^\top(p - e_c) = -(1 - p_c + p_o) w_c$, as $\sum_k w_k = 0$; hence "
-                r"$\nabla f(h) = (\lambda_H/g)\,(x - a(1 - p_c + p_o))\, w_c$, and $1 - p_c + p_o = K p_o$.",
-                1 - p_c + p_o,
-                K * p_o,
+                r"$\nabla f(h) = (\lambda_H/g)\,(x - a(1 - p_c + p_o))\, w_c$, and $1 - p_c + p_o = K p_o$. "
+                r"(Checked: class $c$ of $p - e_c = p_o\mathbf{1} - (1 - p_c + p_o)e_c$, the factor of "
+                r"$w_c$, and the last equation.)",
+                [p_o - (1 - p_c + p_o), -(1 - p_c + p_o) + (g / a) * x / g, 1 - p_c + p_o],
+                [p_c - 1, (x - a * (1 - p_c + p_o)) / a, K * p_o],
             ),
             identity(
                 "equation",

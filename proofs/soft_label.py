@@ -20,7 +20,7 @@ from proofs.step import Comparison, Derivation, argued, identity, limit, sign
 
 K = sp.Symbol("K", positive=True)
 a, g, w, o, Z = sp.symbols("a g w o Z", positive=True)
-p, x, n = sp.symbols("p x n", positive=True)
+p, x = sp.symbols("p x", positive=True)
 y = sp.Symbol("y", nonnegative=True)
 t, z = sp.symbols("t z", real=True)
 OMEGA = sp.LambertW(sp.exp(a * y + t))
@@ -28,7 +28,9 @@ OMEGA = sp.LambertW(sp.exp(a * y + t))
 
 def derive() -> Derivation:
     """Gradient, fixed point in the logits, omega, the one root t, the form in x and o, full matrices."""
-    return Derivation("soft-label", _stationarity() + _omega() + _reference() + _whole(), OMEGA, compare)
+    return Derivation(
+        "soft-label", _stationarity() + _omega() + _reference() + _whole(), sp.Eq(a * p, OMEGA), compare
+    )
 
 
 def _stationarity() -> list:
@@ -101,7 +103,8 @@ def _omega() -> list:
 
 
 def _reference() -> list:
-    sum_x, sum_masses = sp.symbols("X P", positive=True)
+    sum_x, sum_masses = sp.symbols("X P", real=True)
+    n = sp.Symbol("n", nonnegative=True)  # e^x − 1
     label = (x + o * (sp.exp(x) - 1)) / a
     slope = sp.diff(x + o * (sp.exp(x) - 1), x)
     return [
@@ -114,10 +117,11 @@ def _reference() -> list:
         ),
         identity(
             "sum of the excess logits",
-            r"Summed over the classes, with $X = \sum x_k$ and $P = \sum a p_k$: $X + P - K o = a$. So "
+            r"As $oe^{x_k} = ap_k$, omega's equation reads $x_k + ap_k - o = ay_k$. Summed over the classes, with "
+            r"$X = \sum x_k$, $P = \sum a p_k$ and $\sum_k y_k = 1$: $X + P - K o = a$. So $P - a = Ko - X$: "
             r"$P = a$ if and only if $X = K o$.",
-            (sum_x - K * o) + (sum_masses - a),
-            sum_x + sum_masses - K * o - a,
+            [x + o * (sp.exp(x) - 1), sp.solve(sum_x + sum_masses - K * o - a, sum_masses)[0] - a],
+            [x + o * sp.exp(x) - o, K * o - sum_x],
         ),
         identity(
             "slope in o",
@@ -151,8 +155,11 @@ def _whole() -> list:
     return [
         argued(
             "unique optimum",
-            r"The loss is convex in $h$ and $\lambda_H > 0$, so $f$ is strongly convex: it has one minimiser, "
-            r"the one stationary point. The steps above are equivalences, so the root $t$ gives it.",
+            r"The loss is convex in $h$ and $\lambda_H > 0$, so $f$ is strongly convex (theorem "
+            r"strong-convexity): it has one minimiser, the one stationary point. The root $t$ gives it: with "
+            r"$ap_k = \omega(ay_k + t)$ the $p_k$ are positive and sum to one, and $z = a(y - p)$, of sum zero, "
+            r"has $\log(ap_k) = ay_k + t - ap_k = z_k + t$, so $p = \operatorname{softmax} z$. Put $h = "
+            r"\frac1gW^\top z$: then $Wh = \Pi z = z$ and $\lambda_Hh = \frac1aW^\top z = W^\top(y - p)$.",
         ),
         *[step for size in (2, 3, 4) for step in (_frame(size), _gradient(size), _matrices(size))],
     ]

@@ -85,7 +85,7 @@ def bent_steps() -> list:
         sign(
             "the middle is higher",
             r"… is positive (with $e^{x/2} = 1 + n$), so $F(x/2, 0) < a$ …",
-            x / K * n**2,
+            (x / K * (sp.exp(x / 2) - 1) ** 2).subs(x, 2 * sp.log(1 + n)),
             "positive",
         ),
         sign(

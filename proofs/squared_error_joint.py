@@ -18,6 +18,7 @@ from proofs.trivial_threshold import THRESHOLD, alpha, k
 
 K, c, sigma, lambda_h, lambda_w = sp.symbols("K c sigma lambda_H lambda_W", positive=True)
 SHARPNESS = sigma / c - 1
+SHRINK = 1 - c / sigma
 NORM_SQUARED = SHARPNESS * (K - 1) * lambda_h / K
 
 
@@ -25,7 +26,7 @@ def derive() -> Derivation:
     """Gap identity, candidate, uniqueness; matrices for K = 2, 3, 4."""
     z, y, s, u, h, centred = sp.symbols("z_k y_k s_k u_j h_j y'_k", real=True)
     excess, short = sp.symbols("eta nu", positive=True)
-    shrink, residual = 1 - c / sigma, c / sigma * centred
+    shrink, residual = SHRINK, c / sigma * centred
     g = SHARPNESS * lambda_h
     return Derivation(
         "squared-error-joint",
@@ -166,7 +167,7 @@ def compare(rng) -> list[Comparison]:
     from ufm.theory.multiplier import joint_multiplier
 
     norm = sp.lambdify((sigma, c, K, lambda_h), sp.sqrt(NORM_SQUARED), "mpmath")
-    sharpness = sp.lambdify((sigma, c), SHARPNESS, "mpmath")
+    sharpness, shrink = (sp.lambdify((sigma, c), e, "mpmath") for e in (SHARPNESS, SHRINK))
     threshold = sp.lambdify((alpha, k, K), THRESHOLD, "mpmath")
     rows = []
     with mp.workdps(40):
@@ -185,7 +186,7 @@ def compare(rng) -> list[Comparison]:
                 Comparison(f"a, {where}", sharpness(root, product), shipped.sharpness),
             ]
             mix = float(rng.uniform(0.05, 0.95))
-            logit = (1 - product / root) * mp.mpf(mix)
+            logit = shrink(root, product) * mp.mpf(mix)
             feature = two_hot_optimum(mix, shipped.sharpness, classes, "squared-error")
             rows.append(Comparison(f"x_i, {where}", logit, float(feature.x_i)))
     return rows

@@ -182,14 +182,22 @@ class Comparison(NamedTuple):
         return inf if isnan(error) else error
 
 
+def exactly(rows: list[Comparison], tolerance: float = 1e-12) -> list[Comparison]:
+    """The same rows; ProofError unless they agree to rounding, for formulas in a theorem about orders."""
+    for row in rows:
+        if not row.error <= tolerance:
+            raise ProofError(f"{row.where}: derived {row.derived}, shipped {row.shipped}")
+    return rows
+
+
 @dataclass(frozen=True)
 class Derivation:
     """The proof of the theorem called `name`.
 
     result: the expression (or equation) that the steps end with, shown in the tables. compare(rng):
     that expression turned into an mpmath function and evaluated on random parameters beside
-    `ufm.theory`; empty where the theorem ships no formula. tolerance: the relative error that
-    every comparison meets; 0.05 for an asymptotic theorem, which compares exponents.
+    `ufm.theory`; None where the theorem ships no formula. tolerance: the relative error that
+    every comparison meets; 0.05 for an asymptotic theorem, which compares exponents too.
     """
 
     name: str

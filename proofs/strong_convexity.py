@@ -21,7 +21,9 @@ RATIO = K / (sp.exp(x) + K - 1)  # x/a at the same-class root
 
 def derive() -> Derivation:
     """The Hessian, the distance bound, the value bound, the Lipschitz constant and its sharpness."""
-    return Derivation("strong-convexity", _hessian() + _bounds() + _lipschitz(), CONSTANT, compare, 0.05)
+    bound = sp.Symbol(r"\|\nabla f(h)\|") / ridge
+    result = sp.Le(sp.Symbol(r"\|h - h^*\|"), bound, evaluate=False)
+    return Derivation("strong-convexity", _hessian() + _bounds() + _lipschitz(), result, compare, 0.05)
 
 
 def _hessian() -> list:
@@ -30,7 +32,19 @@ def _hessian() -> list:
     sums = {p: {0: mass, 1: first, 2: second}}
     expanded = sp.Poly(sp.expand((v - w) ** 2), v, w)
     total = sum(c * sums[p][n] * sums[p][k] for (n, k), c in expanded.terms())
+    one, other = sp.symbols("z_k z_l", real=True)
+    rest = sp.Symbol("R", positive=True)
+    loss = sp.log(sp.exp(one) + sp.exp(other) + rest)
+    p_k, p_l = (sp.exp(z) / (sp.exp(one) + sp.exp(other) + rest) for z in (one, other))
     return [
+        identity(
+            "Hessian",
+            r"For any $K$: $\log\sum e^z$ depends on $z_k, z_l$ through $\log(e^{z_k} + e^{z_l} + R)$, "
+            r"whose second "
+            r"derivatives are $p_k - p_k^2$ and $-p_kp_l$: the Hessian is $\operatorname{diag}p - pp^\top$.",
+            [sp.diff(loss, one, 2), sp.diff(loss, one, other)],
+            [p_k - p_k**2, -p_k * p_l],
+        ),
         identity(
             "variance",
             r"For any $K$: $\frac12\sum_{kl}p_kp_l(v_k - v_l)^2 = M_0M_2 - M_1^2$ in the moments $M_n = "

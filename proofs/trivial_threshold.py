@@ -39,7 +39,9 @@ def derive() -> Derivation:
                 r"\mathbf{1}/K)(y - \mathbf{1}/K)^\top$. By the theorem duality it is a global minimum iff "
                 r"$\lambda_{\max}(M) \le c^2$, for any law and any $d \ge 1$ (every direction of feature "
                 r"space is unused). For an exchangeable law $M = \sigma^2\Pi$ (theorem joint-etf), of trace "
-                r"$(K-1)\sigma^2 = \mathbb{E}\|y\|^2 - 1/K$.",
+                r"$(K-1)\sigma^2 = \mathbb{E}\|y\|^2 - 1/K$. For $d \ge K-1$ no other point is optimal then, with "
+                r"or without a bias, and $W \ne 0$ at every optimum otherwise (theorem joint-etf, one "
+                r"root or none).",
             ),
             identity(
                 "Beta moments",

@@ -37,7 +37,8 @@ def _equation() -> list:
         ),
         identity(
             "equation",
-            r"$z = a(y - p)$ gives $D = a(\lambda - p_1) - a(1 - \lambda - p_2) = a(2\lambda - 1 - (p_1 - "
+            r"For $y = \lambda e_1 + (1-\lambda)e_2$ (any label, at $K = 2$), $z = a(y - p)$ "
+            r"gives $D = a(\lambda - p_1) - a(1 - \lambda - p_2) = a(2\lambda - 1 - (p_1 - "
             r"p_2))$.",
             a * (lam - p_1) - a * (1 - lam - p_2),
             a * (2 * lam - 1 - (p_1 - p_2)),
