@@ -121,9 +121,9 @@ def compared(comparison: dict | None) -> str:
         return "The theorem ships no formula of its own."
     if comparison["tolerance"] > 1e-9:
         return (
-            f"Orders of its error terms, measured on the shipped one ({comparison['count']} comparisons on random "
-            f"parameter sets), differ from the derived ones by at most {size(comparison['worst'])} "
-            f"(allowed: {comparison['tolerance']:g})."
+            f"Orders of error terms, measured on the shipped closed forms, and the derived ones differ by at most "
+            f"{size(comparison['worst'])} (allowed: {comparison['tolerance']:g}; {comparison['count']} comparisons "
+            "on random parameter sets)."
         )
     return (
         f"That expression, evaluated with mpmath on {comparison['count']} random parameter sets, and the shipped "
