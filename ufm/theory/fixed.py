@@ -151,7 +151,7 @@ def _two_classes(setting: Setting, Y) -> Claim:
 TWO_CLASSES = Theorem(
     name="two-classes",
     title="Two classes: one number",
-    statement=r"D = z_1 - z_2, \quad D = a\,(2\lambda - 1 - \tanh(D/2))",
+    statement=r"y = \lambda e_1 + (1-\lambda) e_2: \quad D = z_1 - z_2, \quad D = a\,(2\lambda - 1 - \tanh(D/2))",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.TWO_CLASSES),
     claim=FeatureClaim(
         mixed_labels, _two_classes, lambda setting, Y, z: z[:, :1] - z[:, 1:], lambda setting: 2.0
@@ -192,7 +192,8 @@ CHANNEL_LIMIT = Theorem(
     statement=r"|D - \operatorname{logit}\lambda| \le B, \quad"
     r" |s - W_0(\tfrac{aK}{2}\sqrt{\lambda(1-\lambda)})| \le \tfrac{B}{2}, \quad"
     r" B = -\log(1 - \tfrac{x}{a\lambda}) - \log(1 - \tfrac{x}{a(1-\lambda)}) \to 0"
-    r" \text{ as } \lambda_H \to 0",
+    r" \text{ as } \lambda_H \to 0; \quad 0 < \lambda < 1,\ x < a\min(\lambda, 1-\lambda),\ D = x_i - x_j,"
+    r"\ s = \tfrac{x_i + x_j}{2},\ x(e^x + K - 1) = aK",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.TWO_HOT, given.THREE_CLASSES),
     claim=FeatureClaim(inner_labels, _channel, _off_channel, lambda setting: 3.0, "<="),
     quantity="|D − logit λ| and |s − W₀| against their bounds",
@@ -318,8 +319,7 @@ EDGE_SLOPES = Theorem(
 
 def _affine(setting: Setting, Y) -> Claim:
     a, K = setting.problem.sharpness, setting.problem.classes
-    values = a / (1 + a) * (Y - 1 / K)
-    return _claim(setting, values, np.abs(values).max(1))
+    return _claim(setting, a / (1 + a) * (Y - 1 / K), np.full(len(Y), a / (1 + a)))
 
 
 SQUARED_ERROR_AFFINE = Theorem(
@@ -334,8 +334,9 @@ SQUARED_ERROR_AFFINE = Theorem(
 
 
 def _calibrated(setting: Setting, Y) -> Claim:
-    a = setting.problem.sharpness
-    return Claim(np.zeros_like(Y), np.full(len(Y), 16 * EPS * (a + Y.shape[1])))
+    a, K = setting.problem.sharpness, Y.shape[1]
+    # the softmax of rounded logits, |z| ≤ log(1 + aK), is off by that many units of machine epsilon
+    return Claim(np.zeros_like(Y), np.full(len(Y), 16 * EPS * a * (2 + np.log1p(a * K))))
 
 
 def _deficit(setting: Setting, Y, z):

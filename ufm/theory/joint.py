@@ -80,7 +80,8 @@ JOINT_ETF = Theorem(
     name="joint-etf",
     title="The optimal classifier is a simplex ETF",
     statement=r"W W^\top = \tfrac{m^2 K}{K-1} \Pi, \quad \mathbb{E}\|y - p_a(y)\|^2 = (K-1)\lambda_W\lambda_H,"
-    r" \quad m^2 = \tfrac{a(K-1)\lambda_H}{K}",
+    r" \quad m^2 = \tfrac{a(K-1)\lambda_H}{K} \quad \text{if } \lambda_W\lambda_H < \sigma^2 ="
+    r" \tfrac{\mathbb{E}\|y\|^2 - 1/K}{K-1}, \text{ else } W = 0",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.EXCHANGEABLE, given.ROOM),
     claim=JointClaim(_joint_etf),
     quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the numbers shown are m",
@@ -102,7 +103,8 @@ SQUARED_ERROR_JOINT = Theorem(
     name="squared-error-joint",
     title="Under squared error with a free bias the joint optimum is an ETF, and affine",
     statement=r"b = \tfrac1K, \quad W h_y = (1 - c/\sigma)_+ (y - \tfrac1K), \quad"
-    r" \sigma^2 = \tfrac{\mathbb{E}\|y\|^2 - 1/K}{K-1}, \quad c^2 = \lambda_W\lambda_H",
+    r" W W^\top = \lambda_H (\sigma/c - 1)_+ \Pi, \quad"
+    r" \sigma^2 = \tfrac{\mathbb{E}\|y\|^2 - 1/K}{K-1} > 0, \quad c^2 = \lambda_W\lambda_H",
     assumptions=(given.PENALISED, given.SQUARED_ERROR, given.EXCHANGEABLE, given.ROOM, given.FREE_BIAS),
     claim=JointClaim(_squared_error_joint),
     quantity="√(½E‖z_theory − z‖²) of the blind joint optimum; the numbers shown are m",
@@ -155,8 +157,9 @@ def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
 MINORITY_COLLAPSE = Theorem(
     name="minority-collapse",
     title="Classes of equal small weight collapse onto one point",
-    statement=r"w_k = w_l \ (k, l \in B) \iff \rho\, q_B \le \lambda_W\lambda_H, \quad"
-    r" \rho = \mathbb{E}[\lambda^2 + (1-\lambda)^2] = \frac{\alpha+1}{2\alpha+1}",
+    statement=r"w_k = w_l \ (k, l \in B) \iff (1-\delta)^2 \rho\, q_B \le \lambda_W\lambda_H, \quad"
+    r" \rho = \mathbb{E}[\lambda^2 + (1-\lambda)^2] = \tfrac{\alpha+1}{2\alpha+1} \text{ (mixup)},\ 1 \text{"
+    r" (one-hot)}",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, given.ROOM, given.NO_BIAS),
     claim=JointClaim(_minority),
     quantity="√ of the mean divergence from predictions equal on B: zero beyond the threshold, not below",
