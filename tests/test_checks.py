@@ -1,0 +1,760 @@
+"""The kernel of every table, `check_theorem`: true theorems agree, wrong ones fail, spoilt optima decide nothing.
+
+Settings are small and share shapes (K = 3, or 2 and 4 where a theorem wants them), because most of the time
+goes into compiling. A wrong formula is planted by patching what the claim calls, or the claim itself.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import ufm.checks
+import ufm.theory.assumptions as given
+import ufm.theory.features
+import ufm.theory.fixed as fixed
+import ufm.theory.joint as joint
+from ufm.checks import check_theorem
+from ufm.duality import certify_joint
+from ufm.finite import JointProblem, finite_law
+from ufm.labels import LabelLaw, cutmix, kway, mixup, onehot, smooth
+from ufm.optimize.features import solve_features
+from ufm.optimize.joint import solve_joint
+from ufm.problem import Problem
+from ufm.theory.catalogue import THEOREMS
+from ufm.theory.theorem import FeatureClaim, Setting
+from ufm.theory.thresholds import triviality
+from ufm.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
+
+LAM = (0.0, 1e-6, 0.3, 0.5, 1.0)
+NODES = 8
+SE = "squared-error"
+FEATURES = [name for name, theorem in THEOREMS.items() if isinstance(theorem.claim, FeatureClaim)]
+JOINT = [name for name in THEOREMS if name not in FEATURES]
+EQUALITIES = [name for name in FEATURES if THEOREMS[name].claim.relation == "="]
+WEIGHTED = LabelLaw("mixup", alpha=1.0, class_weights=(0.6, 0.2, 0.2))
+
+
+# defects of the kernel that these tests found; remove with them
+KNOWN = {
+    "squared-error-joint": pytest.mark.xfail(reason="enclosed is a numpy.bool under squared error"),
+    "squared-error-affine": pytest.mark.xfail(reason="rounding of y - 1/K near the centre is not counted"),
+}
+NOT_A_NUMBER = pytest.mark.xfail(reason="features that are NaN count against the theorem")
+
+
+def setting(K=3, *, c2=4e-4, ratio=1.0, sharpness=126.75, law=None, loss="cross-entropy", bias=None, **more):
+    """λ_W λ_H = c2, λ_W/λ_H = ratio, and a fixed ETF of the given sharpness."""
+    lambda_h = np.sqrt(c2 / ratio)
+    problem = Problem(
+        K,
+        multiplier=float(np.sqrt(sharpness * lambda_h * (K - 1) / K)),
+        lambda_h=float(lambda_h),
+        lambda_w=float(np.sqrt(c2 * ratio)),
+        law=mixup(1.0) if law is None else law,
+        loss=loss,
+    )
+    return Setting(problem, LAM, bias, nodes=NODES, **more)
+
+
+def fitting(name, **more):
+    """A setting that satisfies the assumptions of the named theorem."""
+    special = {
+        "two-classes": {"K": 2},
+        "squared-error-affine": {"loss": SE},
+        "squared-error-joint": {"loss": SE, "bias": 0.0},
+        "minority-collapse": {"law": WEIGHTED},
+        "necessity": {"K": 4, "law": mixup(1.0, "cyclic")},
+    }
+    return setting(**(special.get(name, {}) | more))
+
+
+def verdict(theorem, where, **more):
+    theorem = THEOREMS[theorem] if isinstance(theorem, str) else theorem
+    return check_theorem(theorem, where, **more).verdict.word
+
+
+# --- (a) every theorem, where it holds --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_every_theorem_agrees(name):
+    found = check_theorem(THEOREMS[name], fitting(name))
+    assert found.theorem == name and found.verdict.word == AGREES, found.verdict
+    assert found.error <= found.bound + found.theory_bound
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=KNOWN[name]) if name in KNOWN else name for name in THEOREMS]
+)
+def test_every_theorem_is_proved(name):
+    found = check_theorem(THEOREMS[name], fitting(name))
+    exact = check_theorem(THEOREMS[name], fitting(name), rigorous=True)
+    assert exact.verdict.word == PROVED, exact.verdict
+    assert exact.bound <= found.bound
+    assert exact.predicted == found.predicted
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in FEATURES if name not in ("two-classes", "squared-error-affine")]
+)
+def test_two_classes_are_no_exception(name):
+    where = fitting(name, K=2)
+    three = given.THREE_CLASSES in THEOREMS[name].assumptions
+    assert verdict(name, where) == (OUT_OF_HYPOTHESIS if three else AGREES)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize(
+    "sharpness",
+    [1e-12, 1e12, *(pytest.param(a, marks=pytest.mark.slow) for a in (1e-90, 1e-3, 1e5, 1e15, 1e90))],
+)
+def test_extreme_sharpness_never_fails(name, sharpness):
+    """Where rounding swamps a claim the verdict is `undecided`; claims on z itself hold over nine decades."""
+    word = verdict(name, fitting(name, sharpness=sharpness))
+    assert word in (AGREES, UNDECIDED)
+    on_logits = name in ("soft-label", "same-class", "different-class", "two-classes", "squared-error-affine")
+    if on_logits and 1e-12 <= sharpness <= 1e15:
+        assert word == AGREES
+
+
+def exact_threshold(law, K):
+    """The triviality threshold of the law as discretised here."""
+    return triviality(finite_law(law, K, NODES), 1.0).value
+
+
+@pytest.mark.parametrize("K", [pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("share", [0.99, 1.01])
+@pytest.mark.parametrize("ratio", [1e-6, 1.0, 1e6])
+def test_triviality_on_both_sides(K, share, ratio):
+    where = setting(K, c2=share * 2 / (3 * K), ratio=ratio)
+    for name in ("trivial-threshold", "joint-etf", "duality", "equalised-residuals"):
+        assert verdict(name, where) == AGREES, name
+    found = check_theorem(THEOREMS["trivial-threshold"], where)
+    assert (found.predicted == 0.0) == (share > 1)
+    assert (check_theorem(THEOREMS["joint-etf"], where).predicted == 0.0) == (share > 1)
+
+
+@pytest.mark.parametrize("share", [0.99, 1.01])
+def test_squared_error_on_both_sides_of_its_threshold(share):
+    where = fitting("squared-error-joint", c2=share * 2 / 9)
+    # both the claim and the numbers are of the discretised law, whose threshold is half a percent higher
+    assert verdict("squared-error-joint", where) == AGREES
+
+
+MINORITIES = {
+    "mixup": (WEIGHTED, 2 / 3 * 0.2),
+    "one-hot": (LabelLaw("onehot", pairs="same", class_weights=(0.6, 0.2, 0.2)), 0.2),
+    "smoothed": (replace(WEIGHTED, smoothing=0.2), 2 / 3 * 0.2 * 0.64),
+    "a smaller class outside the group": (
+        LabelLaw("onehot", pairs="same", class_weights=(0.1, 0.45, 0.45)),
+        0.45,
+    ),
+}
+
+
+@pytest.mark.parametrize("share", [0.99, 1.01])
+@pytest.mark.parametrize("law, threshold", MINORITIES.values(), ids=MINORITIES)
+def test_minority_collapse_on_both_sides(law, threshold, share):
+    found = check_theorem(THEOREMS["minority-collapse"], setting(c2=share * threshold, law=law))
+    assert found.verdict.word == AGREES, found.verdict
+    assert (found.predicted == 0.0) == (share > 1)
+    assert (found.numeric > 1e-3) == (share < 1)
+
+
+@pytest.mark.parametrize("c2", [1e-9, 1e-3, 0.1])
+def test_necessity_far_from_its_threshold(c2):
+    assert verdict("necessity", fitting("necessity", c2=c2)) == AGREES
+
+
+def test_necessity_of_a_tiny_optimum_is_not_decided():
+    """Just below the threshold every W Wᵀ is small and a tiny ETF is as good: the gap cannot tell, and says so."""
+    law = mixup(1.0, "cyclic")
+    where = fitting("necessity", c2=(1 - 1e-7) * exact_threshold(law, 4))
+    found = check_theorem(THEOREMS["necessity"], where)
+    assert found.verdict.word == UNDECIDED and "too large to tell" in found.verdict.reason
+
+
+def test_merged_divergence_is_the_least_one():
+    """−log(1 − Σ p_k + n (Π p_k)^{1/n}) over the group is min KL(q ‖ p) over q equal there."""
+    p = np.random.default_rng(0).dirichlet(np.ones(4), 5)
+
+    def divergence(t, row):  # q ∝ free softmax(t) with entries 2 and 3 equal
+        q = np.exp(t[[0, 1, 2, 2]])
+        q /= q.sum()
+        return float(np.sum(q * np.log(q / row)))
+
+    for row in p:
+        least = minimize(divergence, np.zeros(3), args=(row,), tol=1e-12).fun
+        formula = joint._merged_divergence(np.ones(1), row[None], np.array([2, 3]))
+        assert formula == pytest.approx(least, abs=1e-9)
+
+
+# --- (b) each assumption ----------------------------------------------------------------------------------
+
+
+def skewed(**more):
+    """A fixed classifier that is no simplex ETF."""
+    W = np.random.default_rng(0).standard_normal((3, 3))
+    return Setting(Problem(3, classifier=W, lambda_w=0.02, lambda_h=0.02, **more), LAM, nodes=NODES)
+
+
+def zero(K=3, **more):
+    return Setting(Problem(K, multiplier=0.0, lambda_w=0.02, lambda_h=0.02, **more), LAM, nodes=NODES)
+
+
+def skewed_pair():
+    W = np.random.default_rng(0).standard_normal((2, 2))
+    return Setting(Problem(2, classifier=W, lambda_h=0.02), LAM, nodes=NODES)
+
+
+def penalty_free(name):
+    where = fitting(name)
+    return replace(where, problem=replace(where.problem, lambda_w=0.0))
+
+
+def broken_settings(name):
+    """(assumption, words of the reason, a setting that breaks that one alone)."""
+    fit = lambda **more: fitting(name, **more)  # noqa: E731
+    pair = name == "two-classes"
+    loss = {"loss": SE} if name == "squared-error-affine" else {}
+    yield given.ETF, "not a simplex ETF", skewed_pair() if pair else skewed(**loss)
+    yield given.ALIVE, "classifier is zero", zero(2 if pair else 3, **loss)
+    yield given.CROSS_ENTROPY, "squared error, not cross-entropy", fit(loss=SE)
+    yield given.SQUARED_ERROR, "cross-entropy, not squared error", fit(loss="cross-entropy")
+    for law in (smooth(0.1), kway(1.0), mixup(1.0, smoothing=0.1), onehot()):
+        yield given.TWO_HOT, "not mixtures of two classes", fit(law=law)
+    yield given.TWO_HOT, "no two different", fit(law=mixup(1.0, "same"))
+    yield given.THREE_CLASSES, "K = 2", fit(K=2)
+    yield given.TWO_CLASSES, "K = 3", fit(K=3)
+    yield given.PENALISED, "lambda_W = 0", penalty_free(name)
+    yield given.EXCHANGEABLE, "not exchangeable", fit(law=WEIGHTED)
+    yield given.ROOM, "dim = 1", fit(free_dim=1)
+    yield given.NO_BIAS, "has a bias", fit(bias=0.0)
+    yield given.NO_BIAS, "has a bias", fit(bias=0.5)
+    yield given.FREE_BIAS, "not free", fit(bias=None)
+    yield given.FREE_BIAS, "not free", fit(bias=0.5)
+    for law in (cutmix(1.0), mixup(1.0, "different"), mixup(1.0, smoothing=0.1), WEIGHTED, onehot()):
+        yield given.PLAIN_MIXUP, "not mixup over all pairs", fit(law=law)
+    yield given.WEIGHTED, "with class weights", fit(law=mixup(1.0))
+    yield given.WEIGHTED, "with class weights", fit(law=replace(cutmix(1.0), class_weights=(0.6, 0.2, 0.2)))
+    yield given.WEIGHTED, "with class weights", fit(law=replace(WEIGHTED, pairs="different"))
+    yield given.WEIGHTED, "not drawn independently", fit(law=replace(WEIGHTED, pairs="same"))
+    yield given.WEIGHTED, "no two classes", fit(law=replace(WEIGHTED, class_weights=(0.5, 0.3, 0.2)))
+    yield (
+        given.WEIGHTED,
+        "all classes have the same weight",
+        fit(law=replace(WEIGHTED, class_weights=(1 / 3,) * 3)),
+    )
+    yield given.CYCLIC, "below four classes", fit(K=3)
+    for law in (mixup(1.0), cutmix(1.0, "cyclic"), mixup(1.0, "cyclic", 0.1)):
+        yield given.CYCLIC, "not mixup of cyclic pairs", fit(law=law)
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_each_assumption_is_needed_and_named(name, monkeypatch):
+    """Out of hypothesis, with the reason, and before any work is done."""
+
+    def never(*args, **more):
+        raise AssertionError("solved out of hypothesis")
+
+    monkeypatch.setattr(ufm.checks, "solve_features", never)
+    monkeypatch.setattr(ufm.checks, "solve_joint", never)
+    theorem, covered = THEOREMS[name], set()
+    mine = set(theorem.assumptions)
+    for assumption, words, where in broken_settings(name):
+        if assumption not in mine:
+            continue
+        covered.add(assumption)
+        assert [each for each in theorem.assumptions if each.broken(where)] == [assumption], words
+        found = check_theorem(theorem, where)
+        assert found.verdict.word == OUT_OF_HYPOTHESIS and words in found.verdict.reason, found
+        assert found[1:6] == (None,) * 5
+        assert check_theorem(theorem, where, rigorous=True).verdict == found.verdict
+    assert covered == mine
+
+
+# --- (c) a wrong formula fails ----------------------------------------------------------------------------
+
+
+def planted(name, **changes):
+    """The theorem with parts of its claim replaced by functions of the right ones."""
+    theorem = THEOREMS[name]
+    parts = {part: change(getattr(theorem.claim, part)) for part, change in changes.items()}
+    return replace(theorem, claim=replace(theorem.claim, **parts))
+
+
+def times(factor):
+    def change(formula):
+        def wrong(where, labels):
+            claim = formula(where, labels)
+            return claim._replace(values=factor * claim.values)
+
+        return wrong
+
+    return change
+
+
+@pytest.mark.parametrize("name", [name for name in EQUALITIES if name != "calibration"])
+@pytest.mark.parametrize("factor", [1 + 1e-6, -1.0, np.nan])
+def test_a_formula_off_by_a_millionth_fails(name, factor):
+    theorem = planted(name, formula=times(factor))
+    word = verdict(theorem, fitting(name))
+    if np.isnan(factor):  # no number is no agreement
+        assert word in (FAILS, UNDECIDED)
+    else:
+        assert word == FAILS
+
+
+@pytest.mark.parametrize("name", EQUALITIES)
+@pytest.mark.parametrize("factor", [1 + 1e-5, 2 / 3, 1.5], ids=["1e-5", "m^2 for m^2 K/(K-1)", "twice"])
+def test_a_wrong_sharpness_fails(name, factor, monkeypatch):
+    """Everything in ufm.theory.fixed takes a from `Problem.sharpness`; the numerical route never does."""
+    where = fitting(name)
+    monkeypatch.setattr(Problem, "sharpness", property(lambda p: factor * p.gain / p.lambda_h))
+    assert verdict(name, where) == FAILS
+
+
+@pytest.mark.parametrize("name", ["same-class", "different-class", "soft-label", "two-classes"])
+def test_labels_in_another_order_fail(name):
+    theorem = planted(name, formula=lambda right: lambda where, labels: right(where, labels[:, ::-1]))
+    if name == "different-class":  # blind to the order of the classes, not to that of λ and 1 − λ
+        theorem = planted(name, measure=lambda right: lambda where, Y, z: right(where, Y, z)[:, [1, 0, 2]])
+    assert verdict(theorem, fitting(name)) == FAILS
+
+
+TWO_HOT = {
+    "x off by a millionth": lambda right: lambda lam, a, K: bigger(right(lam, a, K), 1 + 1e-6),
+    "sign": lambda right: lambda lam, a, K: bigger(right(lam, a, K), -1.0),
+    "a for a/2": lambda right: lambda lam, a, K: right(lam, 2 * a, K),
+    "another K": lambda right: lambda lam, a, K: right(lam, a, K - 1 if K > 2 else K + 1),
+    "lambda for 1 - lambda": lambda right: lambda lam, a, K: right(1 - np.asarray(lam), a, K),
+}
+
+
+def bigger(best, factor):
+    return best._replace(x_i=best.x_i * factor, x_j=best.x_j * factor, gap=best.gap * factor)
+
+
+@pytest.mark.parametrize("name", ["same-class", "different-class", "two-classes", "edge-slopes"])
+@pytest.mark.parametrize("change", TWO_HOT.values(), ids=TWO_HOT)
+def test_a_wrong_two_hot_optimum_fails(name, change, monkeypatch):
+    where = fitting(name)
+    if name == "edge-slopes":
+        where = fitting(name, sharpness=1.0)  # small bounds: these slopes feel x only weakly
+    monkeypatch.setattr(fixed, "two_hot_optimum", change(fixed.two_hot_optimum))
+    assert verdict(name, where) == FAILS
+
+
+LABEL = {
+    "x off by a millionth": lambda right: (
+        lambda Y, n, a: right(Y, n, a)._replace(x=right(Y, n, a).x * (1 + 1e-6))
+    ),
+    "a for 2a": lambda right: lambda Y, n, a: right(Y, n, a / 2),
+    "labels in another order": lambda right: lambda Y, n, a: right(Y[:, ::-1], n, a),
+    "labels squared": lambda right: lambda Y, n, a: right(Y**2 / (Y**2).sum(1, keepdims=True), n, a),
+    "another loss": lambda right: lambda Y, n, a: right(Y, n, a, "squared-error"),
+}
+
+
+@pytest.mark.parametrize("change", LABEL.values(), ids=LABEL)
+def test_a_wrong_label_optimum_fails(change, monkeypatch):
+    monkeypatch.setattr(fixed, "label_optimum", change(fixed.label_optimum))
+    assert verdict("soft-label", fitting("soft-label")) == FAILS
+
+
+@pytest.mark.parametrize("name", ["soft-label", "same-class", "different-class", "two-classes"])
+@pytest.mark.parametrize("what", ["excess", "reference"])
+def test_a_wrong_root_fails(name, what, monkeypatch):
+    """The two scalar roots under every closed form, uncompiled, so that the patch is seen and not kept."""
+    features = ufm.theory.features
+    monkeypatch.setattr(fixed, "label_optimum", features.label_optimum)
+    monkeypatch.setattr(fixed, "two_hot_optimum", features.two_hot_optimum)
+    if what == "excess":
+        right = features.excess_logit
+        monkeypatch.setattr(features, "excess_logit", lambda o, b: right(o, b) * (1 + 1e-6))
+    else:
+        right_o = features.reference_mass
+        monkeypatch.setattr(features, "reference_mass", lambda b, n: right_o(b, n) * (1 + 1e-5))
+    assert verdict(name, fitting(name)) == FAILS
+
+
+@pytest.mark.parametrize("name", ["calibration", "edge-slopes"])
+def test_a_wrong_softmax_in_the_measure_fails(name, monkeypatch):
+    right = fixed.softmax
+    monkeypatch.setattr(fixed, "softmax", lambda z, axis=None: right(z * (1 + 1e-4), axis))
+    assert verdict(name, fitting(name)) == FAILS
+
+
+INEQUALITIES = {
+    # a²/2 is attained for K = 2 and a → 0
+    "affine-limit": (times(0.99), fitting("affine-limit", K=2, sharpness=1e-3)),
+    # at most a quarter of B is used
+    "channel-limit": (times(0.1), fitting("channel-limit", sharpness=1e4)),
+    "strong-convexity": (
+        lambda right: lambda where, Y: right(where, Y)._replace(values=np.full((len(Y), 3), -1e-9)),
+        fitting("strong-convexity", K=2, sharpness=1e-3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INEQUALITIES)
+def test_an_inequality_that_promises_too_much_fails(name):
+    change, where = INEQUALITIES[name]
+    assert verdict(name, where) == AGREES
+    assert verdict(planted(name, formula=change), where) == FAILS
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25, -1.0])
+def test_another_limit_of_the_channel_fails(factor, monkeypatch):
+    right = fixed.lambertw
+    monkeypatch.setattr(fixed, "lambertw", lambda x: factor * right(x))
+    assert verdict("channel-limit", fitting("channel-limit", sharpness=1e4)) == FAILS
+
+
+def other_multiplier(change):
+    right = joint.pattern_multiplier
+
+    def wrong(patterns, lambda_w, lambda_h, loss="cross-entropy"):
+        return change(lambda w: right(patterns, w, lambda_h, loss), lambda_w)
+
+    return wrong
+
+
+MULTIPLIERS = {
+    "a off by a hundredth": lambda solve, w: scaled(solve(w), 1.01),
+    "a too small": lambda solve, w: scaled(solve(w), 0.99),
+    "a doubled": lambda solve, w: scaled(solve(w), 2.0),
+    "no ETF": lambda solve, w: scaled(solve(w), 0.0),
+    "K for K-1 in the equation": lambda solve, w: solve(w * 3 / 2),
+}
+
+
+def scaled(best, factor):
+    return best._replace(sharpness=factor * best.sharpness, value=np.sqrt(factor) * best.value)
+
+
+@pytest.mark.parametrize(
+    "name, rigorous",
+    [
+        ("joint-etf", False),
+        ("joint-etf", True),
+        ("squared-error-joint", False),
+        pytest.param("squared-error-joint", True, marks=KNOWN["squared-error-joint"]),
+    ],
+)
+@pytest.mark.parametrize("change", MULTIPLIERS.values(), ids=MULTIPLIERS)
+def test_a_wrong_multiplier_fails(name, change, rigorous, monkeypatch):
+    monkeypatch.setattr(joint, "pattern_multiplier", other_multiplier(change))
+    assert verdict(name, fitting(name), rigorous=rigorous) == FAILS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda right: lambda Y, a: right(Y, 1.01 * a),
+        lambda right: lambda Y, a: right(np.roll(Y, 1, axis=1), a),
+        lambda right: lambda Y, a: Y * 0.9 + 0.1 / 3,
+    ],
+    ids=["another a", "other classes", "smoothed labels"],
+)
+def test_wrong_predictions_fail(change, monkeypatch):
+    monkeypatch.setattr(joint, "predictions", change(joint.predictions))
+    assert verdict("joint-etf", fitting("joint-etf")) == FAILS
+
+
+def believing(where, **changes):
+    """The setting with its joint problem as it is, and another law in the eyes of the theorem."""
+    law = replace(where.problem.law, **changes)
+    other = Setting(replace(where.problem, law=law), where.lam, where.lambda_b, where.free_dim, where.nodes)
+    other.__dict__["joint"] = where.joint
+    return other
+
+
+def test_a_triviality_threshold_too_low_fails():
+    """The theorem thinks α = 2, threshold 3/15 = 0.2; the truth is 2/9."""
+    where = setting(c2=0.21)
+    assert verdict("trivial-threshold", where) == AGREES
+    assert verdict("trivial-threshold", believing(where, alpha=2.0)) == FAILS
+
+
+def test_a_triviality_threshold_too_high_is_never_confirmed():
+    """α = 0.5: threshold 1/4. That p differs from 1/K cannot be refuted by a gap, only left open."""
+    where = setting(c2=0.235)
+    assert verdict("trivial-threshold", where) == AGREES
+    assert verdict("trivial-threshold", believing(where, alpha=0.5)) == UNDECIDED
+
+
+@pytest.mark.parametrize("change", [{"alpha": 2.0}, {"smoothing": 0.05}])
+def test_a_collapse_threshold_too_low_fails(change):
+    """ρ q_B = 2/15 = 0.1333 in truth; 3/25 = 0.12 with α = 2."""
+    where = setting(c2=0.13, law=WEIGHTED)
+    assert verdict("minority-collapse", where) == AGREES
+    assert verdict("minority-collapse", believing(where, **change)) == FAILS
+
+
+def test_a_collapse_threshold_too_high_is_never_confirmed():
+    where = setting(c2=0.14, law=WEIGHTED)
+    assert verdict("minority-collapse", where) == AGREES
+    assert verdict("minority-collapse", believing(where, alpha=0.5)) == UNDECIDED
+
+
+def test_another_group_that_does_not_collapse_fails():
+    where = setting(c2=0.14, law=WEIGHTED)
+    assert verdict("minority-collapse", believing(where, class_weights=(0.2, 0.6, 0.2))) == FAILS
+
+
+@pytest.mark.parametrize("factor", [2.0, 1.001, 1 - 1e-6])
+def test_another_moment_of_the_residuals_fails(factor, monkeypatch):
+    where = fitting("equalised-residuals")
+    monkeypatch.setattr(JointProblem, "product", property(lambda p: factor * p.lambda_w * p.lambda_h))
+    assert verdict("equalised-residuals", where) == FAILS
+
+
+def test_a_wrong_residual_moment_fails(monkeypatch):
+    right = ufm.checks._optimum
+    monkeypatch.setattr(ufm.checks, "_optimum", lambda *a: right(*a)._replace(M=1.001 * right(*a).M))
+    assert verdict("equalised-residuals", fitting("equalised-residuals")) == FAILS
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.3])
+def test_a_gap_that_understates_fails(factor, monkeypatch):
+    """Weak duality is tested at other points: their reported gap must cover their true suboptimality."""
+
+    def lying(*args):
+        found = certify_joint(*args)
+        return found._replace(gap=factor * found.gap)
+
+    monkeypatch.setattr(ufm.checks, "certify_joint", lying)
+    assert verdict("duality", fitting("duality")) == FAILS
+
+
+def test_necessity_is_not_confirmed_where_the_optimum_is_an_etf():
+    theorem = replace(THEOREMS["necessity"], assumptions=())
+    for law in (mixup(1.0), kway(1.0)):
+        assert verdict(theorem, setting(law=law)) == UNDECIDED
+
+
+def test_a_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
+    right = ufm.checks.certify
+
+    def lying(*args):
+        found = right(*args)
+        return found._replace(distance=0 * np.asarray(found.distance))
+
+    monkeypatch.setattr(ufm.checks, "certify", lying)
+    found = check_theorem(THEOREMS["soft-label"], fitting("soft-label", sharpness=1e6), rigorous=True)
+    assert found.verdict.word in (FAILS, PROVED)  # the features may be exact to within the slack for rounding
+    spoilt = spoil_features("scaled by 1.5")
+    monkeypatch.setattr(ufm.checks, "solve_features", spoilt)
+    found = check_theorem(THEOREMS["soft-label"], fitting("soft-label"), rigorous=True)
+    assert found.verdict.word == FAILS and "ball arithmetic" in found.verdict.reason
+
+
+def test_a_joint_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
+    right = ufm.checks.certify_solution
+    monkeypatch.setattr(ufm.checks, "certify_solution", lambda *a: right(*a)._replace(gap=0.0))
+    found = check_theorem(THEOREMS["joint-etf"], fitting("joint-etf"), rigorous=True)
+    assert found.verdict.word == FAILS and "ball arithmetic" in found.verdict.reason
+
+
+# --- (d) a spoilt optimum decides nothing -----------------------------------------------------------------
+
+
+def moved(problem, found, H):
+    return replace(found, H=H, logits=H @ problem.W.T)
+
+
+def spoil_features(kind):
+    """`solve_features`, spoilt consistently: features and the logits that belong to them."""
+    rng = np.random.default_rng(3)
+
+    def spoilt(problem, labels):
+        found = solve_features(problem, labels)
+        noise = rng.standard_normal(found.H.shape) * np.abs(found.H).max()
+        return {
+            "one step": lambda: solve_features(problem, labels, max_steps=1),
+            "no step": lambda: solve_features(problem, labels, max_steps=0),
+            "scaled by 1.5": lambda: moved(problem, found, 1.5 * found.H),
+            "negated": lambda: moved(problem, found, -found.H),
+            "of other labels": lambda: moved(problem, found, np.roll(found.H, 1, axis=0)),
+            "noise": lambda: moved(problem, found, found.H + 0.1 * noise),
+            "noise 1e-4": lambda: moved(problem, found, found.H + 1e-4 * noise),
+            "noise 1e-9": lambda: moved(problem, found, found.H + 1e-9 * noise),
+            "noise 1e-13": lambda: moved(problem, found, found.H + 1e-13 * noise),
+            "nan": lambda: moved(problem, found, np.nan * found.H),
+        }[kind]()
+
+    return spoilt
+
+
+SPOILT = ["one step", "no step", "scaled by 1.5", "negated", "of other labels", "noise", "noise 1e-4"]
+
+
+@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("rigorous", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_spoilt_features_are_undecided(name, rigorous, monkeypatch):
+    where = fitting(name)
+    for kind in SPOILT:
+        if name == "squared-error-affine" and kind == "one step":
+            continue  # quadratic: one Newton step is exact
+        monkeypatch.setattr(ufm.checks, "solve_features", spoil_features(kind))
+        found = check_theorem(THEOREMS[name], where, rigorous=rigorous)
+        assert found.error <= found.bound + found.theory_bound, (kind, found)
+        # an inequality far from equality is plain even from a poor optimum: bounds are shares of its right side
+        plain = THEOREMS[name].claim.relation == "<=" and found.bound <= 1e-6
+        told = PROVED if rigorous else AGREES
+        assert found.verdict.word == (told if plain else UNDECIDED), (kind, found)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("kind", ["noise 1e-9", "noise 1e-13"])
+def test_slightly_spoilt_features_stay_within_an_honest_bound(name, kind, monkeypatch):
+    monkeypatch.setattr(ufm.checks, "solve_features", spoil_features(kind))
+    found = check_theorem(THEOREMS[name], fitting(name))
+    assert found.verdict.word in (AGREES, UNDECIDED)
+    assert found.error <= found.bound + found.theory_bound
+    assert (found.verdict.word == AGREES) == (max(found.bound, found.theory_bound) <= 1e-6)
+
+
+@NOT_A_NUMBER
+@pytest.mark.parametrize("name", FEATURES)
+def test_features_that_are_not_numbers_are_undecided(name, monkeypatch):
+    monkeypatch.setattr(ufm.checks, "solve_features", spoil_features("nan"))
+    assert verdict(name, fitting(name)) == UNDECIDED
+
+
+def spoil_joint(kind):
+    """`solve_joint`, spoilt."""
+    rng = np.random.default_rng(4)
+
+    def spoilt(*args, **more):
+        found = solve_joint(*args, **more)
+        W, H = found.W, found.H
+        noise = rng.standard_normal(W.shape) * np.abs(W).max()
+        W, H = {
+            "random": lambda: (rng.standard_normal(W.shape), rng.standard_normal(H.shape)),
+            "zero features": lambda: (W, 0 * H),
+            "scaled by 1.1": lambda: (1.1 * W, 1.1 * H),
+            "features swapped": lambda: (W, np.roll(H, 1, axis=0)),
+            "rank one less": lambda: (W - W[:, :1] @ np.eye(1, W.shape[1]), H),
+            "noise 1e-3": lambda: (W + 1e-3 * noise, H),
+            "noise 1e-6": lambda: (W + 1e-6 * noise, H),
+            "noise 1e-8": lambda: (W + 1e-8 * noise, H),
+            "zero": lambda: (0 * W, 0 * H),
+        }[kind]()
+        objective = certify_joint(W, H, args[0].labels, args[0].weights, args[1], args[2]).objective
+        if more["loss"] == SE:
+            objective = found.objective  # of no consequence but the tolerance's unit
+        return replace(found, W=W, H=H, objective=objective)
+
+    return spoilt
+
+
+RIGOROUS = [pytest.param(name, marks=KNOWN[name]) if name in KNOWN else name for name in JOINT]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RIGOROUS)
+def test_a_spoilt_joint_optimum_is_undecided_in_ball_arithmetic(name, monkeypatch):
+    check_spoilt_joint(name, True, monkeypatch)
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_a_spoilt_joint_optimum_is_undecided(name, monkeypatch):
+    check_spoilt_joint(name, False, monkeypatch)
+
+
+def check_spoilt_joint(name, rigorous, monkeypatch):
+    for kind in (
+        "random",
+        "zero features",
+        "scaled by 1.1",
+        "features swapped",
+        "rank one less",
+        "noise 1e-3",
+    ):
+        monkeypatch.setattr(ufm.checks, "solve_joint", spoil_joint(kind))
+        found = check_theorem(THEOREMS[name], fitting(name), rigorous=rigorous)
+        assert found.verdict.word == UNDECIDED, (kind, found)
+        assert found.error <= found.bound + found.theory_bound
+
+
+@pytest.mark.parametrize("name", [name for name in JOINT if name != "equalised-residuals"])
+def test_zero_is_not_taken_for_the_optimum(name, monkeypatch):
+    monkeypatch.setattr(ufm.checks, "solve_joint", spoil_joint("zero"))
+    assert verdict(name, fitting(name)) == UNDECIDED
+
+
+@pytest.mark.parametrize("name", JOINT)
+@pytest.mark.parametrize("kind", ["noise 1e-6", "noise 1e-8"])
+def test_a_slightly_spoilt_joint_optimum_stays_within_an_honest_bound(name, kind, monkeypatch):
+    monkeypatch.setattr(ufm.checks, "solve_joint", spoil_joint(kind))
+    found = check_theorem(THEOREMS[name], fitting(name))
+    assert found.verdict.word in (AGREES, UNDECIDED)
+    assert found.error <= found.bound + found.theory_bound
+
+
+def test_a_spoilt_optimum_does_not_save_a_wrong_theorem(monkeypatch):
+    """Seen from a truncated optimum a theory that is far enough off still fails: the bound is honest both ways."""
+    monkeypatch.setattr(ufm.checks, "solve_features", spoil_features("noise 1e-4"))
+    assert verdict(planted("soft-label", formula=times(1.5)), fitting("soft-label")) == FAILS
+
+
+# --- (e) the Lipschitz constants --------------------------------------------------------------------------
+
+
+def rows(name, K, sharpness, seed):
+    """A setting of the theorem, its labels, and centred logits of many sizes."""
+    where = fitting(name, **({} if name == "two-classes" else {"K": K}), sharpness=sharpness)
+    labels = THEOREMS[name].claim.labels(where)
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal(labels.shape) * 10.0 ** rng.uniform(-2, 1, (len(labels), 1))
+    return where, labels, z - z.mean(1, keepdims=True), rng
+
+
+def steepest(measure, z, step):
+    """(rows, K): the unit direction that moves each row's measure most, by central differences."""
+    K = z.shape[1]
+    jacobian = np.stack([(measure(z + step * e) - measure(z - step * e)) / (2 * step) for e in np.eye(K)], -1)
+    return np.linalg.svd(jacobian)[2][:, 0]
+
+
+@pytest.mark.parametrize("name", [name for name in FEATURES if name != "strong-convexity"])
+@pytest.mark.parametrize("sharpness", [0.1, 3.0, 200.0])
+@pytest.mark.parametrize("K", [3, 5])
+def test_lipschitz_constants(name, K, sharpness):
+    """Random and steepest perturbations of z never change `measure` by more than lipschitz · ‖dz‖."""
+    claim = THEOREMS[name].claim
+    for seed in range(8):
+        where, labels, z, rng = rows(name, K, sharpness, seed)
+
+        def measure(z, where=where, labels=labels):
+            return claim.measure(where, labels, z)
+
+        constant, start = claim.lipschitz(where), measure(z)
+        random = rng.standard_normal(z.shape)
+        for direction in (random - random.mean(1, keepdims=True), steepest(measure, z, 1e-6)):
+            for size in (1e-5, 1e-2, 1.0):
+                dz = size * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+                change = np.linalg.norm(measure(z + dz) - start, axis=1)
+                rounding = 1e-12 * (1 + np.abs(start).max())
+                assert (change <= constant * np.linalg.norm(dz, axis=1) + rounding).all(), (seed, size)
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 3.0, 200.0])
+def test_the_excess_over_the_gradient_bound_is_covered(sharpness):
+    """The candidates of strong-convexity move with z, so its measure alone is steeper than its constant. What
+    counts is one-sided: an optimum that is off by dz shows an excess of at most lipschitz · ‖dz‖."""
+    claim = THEOREMS["strong-convexity"].claim
+    where = fitting("strong-convexity", sharpness=sharpness)
+    labels = claim.labels(where)
+    z = solve_features(where.problem, labels).logits
+    z = z - z.mean(1, keepdims=True)
+    rng = np.random.default_rng(0)
+    for size in np.repeat([1e-6, 1e-3, 1e-1, 1.0, 10.0], 10):
+        dz = size * rng.standard_normal(z.shape)
+        dz -= dz.mean(1, keepdims=True)
+        excess = np.linalg.norm(np.maximum(claim.measure(where, labels, z + dz), 0.0), axis=1)
+        assert (excess <= claim.lipschitz(where) * np.linalg.norm(dz, axis=1) + 1e-11).all()
