@@ -1,0 +1,247 @@
+"""Mixup geometry of features with labels y = λ e_i + (1−λ) e_j, by λ-bin, with bootstrap intervals.
+
+Rows v_k = w_k − w̄ of W centred (the mean row never acts on the softmax), c a named centre of the features:
+
+    same class (i = j, or λ ∈ {0, 1})   alignment       ⟨h − c, v_i⟩ / (‖h − c‖ ‖v_i‖)
+    different classes    outside         Σ ‖(h − c) outside span{v_i, v_j}‖² / Σ ‖h − c‖²
+                         displacement    ⟨h, w_i − w_j⟩ / ‖w_i − w_j‖, against logit λ
+                         amplification   Σ ⟨h − c, u⟩ / Σ ⟨λ μ_i + (1−λ) μ_j − c, u⟩, u along v_i + v_j
+                         nonlinearity    ‖h − λ μ_i − (1−λ) μ_j‖ / ‖μ_i − c‖
+
+averaged over the samples of a bin, where sums are written as the ratio of sums. Straight interpolation has
+amplification 1 and nonlinearity 0; both exceed it in the channels of cross-entropy. Predictions are the
+closed form (THEORY.md §2) for an ETF of row norm m = ‖V‖_F/√K at sharpness a, at each sample's own λ.
+A bootstrap replicate resamples rows (not the pairs, nor the batches that shared one λ).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ufm.activations import Chunk
+from ufm.etf import etf_multiplier
+from ufm.mixed import channel_prediction, lambda_bin, lambda_edges, two_hot
+from ufm.resample import Curve, curve, pieces, poisson_weights
+
+CENTRES = ("mean", "none")
+RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
+# weighted sums kept for each bin and replicate
+SUMS = ("same", "cosine", "different", "lam", "logit", "across", "across_a", "size", "outside", "along")
+SUMS += ("straight", "along_a", "straight_a", "paired", "bend", "bend_a", "tt", "tx", "tx_a")
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """Mixup geometry by λ-bin; NaN where a bin has no samples or a measure is undefined.
+
+    edges (E = B+1) of λ. same, different (B): weight of the samples of each kind (counts if unweighted).
+    lam, logit (B): their mean λ and logit λ (different classes). predicted: by the names of the curves at
+    the given a, or None. slope: of displacement on logit λ through the origin, over `window` ≤ λ ≤ 1 − `window`
+    (outside it the limit does not hold uniformly); slope_predicted: the same regression on the prediction;
+    slope_limit: √((K−1)/(2K))/m. skipped: rows neither two-hot nor of positive weight.
+    """
+
+    edges: Float[np.ndarray, " E"]
+    same: Float[np.ndarray, " B"]
+    different: Float[np.ndarray, " B"]
+    lam: Float[np.ndarray, " B"]
+    logit: Float[np.ndarray, " B"]
+    alignment: Curve
+    outside: Curve
+    displacement: Curve
+    amplification: Curve
+    nonlinearity: Curve
+    predicted: dict[str, np.ndarray] | None
+    slope: Curve
+    slope_predicted: float | None
+    slope_limit: float
+    window: float
+    centre: str
+    skipped: int
+    replicates: int
+    level: float
+
+
+def channel_geometry(
+    chunks: Callable[[], Iterable[Chunk]],
+    W: Float[np.ndarray, "K d"],
+    means: Float[np.ndarray, "K d"] | None = None,
+    a: float | None = None,
+    *,
+    centre: str = "mean",
+    bins: int = 10,
+    window: float = 0.05,
+    replicates: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Channel:
+    """Mixup geometry of a stream, e.g. of `activations.chunks`; read twice if centre = "mean" (of H), else once.
+
+    means: class means (`ClassStats.means`); without them amplification and nonlinearity are NaN. a: sharpness
+    of the predictions. Intervals hold the central `level` of Poisson bootstrap replicates, which depend
+    on the seed and on each sample's place in the stream, not on the chunks. Raises ValueError.
+    """
+    _check(centre, window, level, a)
+    c = weighted_mean(chunks()) if centre == "mean" else np.zeros(W.shape[1])
+    frame = _Frame(W, W - W.mean(0), means, c, a, window)
+    sums, skipped = np.zeros((bins, replicates + 1, len(SUMS))), 0
+    for chunk in chunks():
+        for piece in pieces(chunk):
+            skipped += _add(sums, piece, frame, replicates, seed)
+    return _result(sums, frame, centre, skipped, replicates, level)
+
+
+def weighted_mean(chunks: Iterable[Chunk]) -> Float[np.ndarray, " d"]:
+    """Σ weight · h / Σ weight over all rows of a stream."""
+    total, mass = 0.0, 0.0
+    for chunk in chunks:
+        total, mass = total + chunk.weights @ chunk.H, mass + float(chunk.weights.sum())
+    if mass == 0:
+        raise ValueError("the stream has no samples of positive weight")
+    return np.asarray(total / mass)
+
+
+class _Frame(NamedTuple):
+    W: np.ndarray
+    V: np.ndarray  # W centred
+    means: np.ndarray | None
+    centre: np.ndarray
+    a: float | None
+    window: float
+
+
+def _add(sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -> int:
+    """Add one piece to the sums of its bins; how many rows were skipped."""
+    i, j, lam = two_hot(piece.labels)
+    use = (i >= 0) & (piece.weights > 0)
+    draws = poisson_weights(piece.start, len(i), replicates, seed)[use]
+    draws = draws * piece.weights[use, None]
+    columns = _measures(piece.H[use], i[use], j[use], lam[use], frame)
+    which = lambda_bin(lam[use], len(sums))
+    for b in np.unique(which):
+        sums[b] += draws[which == b].T @ columns[which == b]
+    return int(len(use) - use.sum())
+
+
+def _measures(H, i, j, lam, frame: _Frame) -> np.ndarray:
+    """What is summed, (n, len(SUMS)); zero where a sample does not count."""
+    found = {name: np.zeros(len(H)) for name in SUMS}
+    pure = np.where((i == j) | (lam == 1), i, np.where(lam == 0, j, -1))
+    same, mixed = pure >= 0, (pure < 0) & (frame.W[i] != frame.W[j]).any(1)
+    found["same"][same], found["cosine"][same] = _alignment(H[same], pure[same], frame)
+    for name, value in _different(H[mixed], i[mixed], j[mixed], lam[mixed], frame).items():
+        found[name][mixed] = value
+    return np.stack([found[name] for name in SUMS], 1)
+
+
+def _alignment(H, label, frame: _Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the cosine is defined, and the cosine."""
+    h, v = H - frame.centre, frame.V[label]
+    size = np.linalg.norm(h, axis=1) * np.linalg.norm(v, axis=1)
+    return size > 0, _dot(h, v) / np.where(size > 0, size, 1.0)
+
+
+def _different(H, i, j, lam, frame: _Frame) -> dict[str, np.ndarray]:
+    across, along = _directions(i, j, frame.V)
+    h, logit = H - frame.centre, np.log(lam) - np.log1p(-lam)
+    x, s = _dot(H, across), _dot(h, along)
+    rest = h - _dot(h, across)[:, None] * across
+    rest -= _dot(rest, _orthogonal(along, across))[:, None] * _orthogonal(along, across)
+    inside = (lam >= frame.window) & (lam <= 1 - frame.window)
+    t = np.where(inside, logit, 0.0)
+    found = {"different": np.ones(len(H)), "lam": lam, "logit": logit, "across": x, "along": s}
+    found |= {"size": _dot(h, h), "outside": _dot(rest, rest), "tt": t * t, "tx": t * x}
+    if frame.means is not None:
+        found |= _against_means(H, i, j, lam, along, frame)
+    if frame.a is not None:
+        best = channel_prediction(lam, frame.a, len(frame.V), etf_multiplier(frame.V))
+        found |= best | {"tx_a": t * best["across_a"]}
+    return found
+
+
+def _directions(i, j, V) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors along v_i − v_j and v_i + v_j; 0 where v_i + v_j vanishes."""
+    across, along = V[i] - V[j], V[i] + V[j]
+    size = np.linalg.norm(across, axis=1)
+    across /= np.where(size > 0, size, 1.0)[:, None]
+    size, rows = np.linalg.norm(along, axis=1), np.linalg.norm(V, axis=1)
+    some = size > RANK * (rows[i] + rows[j])
+    along *= np.where(some, 1 / np.where(some, size, 1.0), 0.0)[:, None]
+    return across, along
+
+
+def _orthogonal(along, across) -> np.ndarray:
+    """The unit vector of `along` made orthogonal to `across` (twice: once leaves rounding); 0 if parallel."""
+    for _ in range(2):
+        along = along - _dot(along, across)[:, None] * across
+        size = np.linalg.norm(along, axis=1)
+        along *= np.where(size > RANK, 1 / np.where(size > RANK, size, 1.0), 0.0)[:, None]
+    return along
+
+
+def _against_means(H, i, j, lam, along, frame: _Frame) -> dict[str, np.ndarray]:
+    mu = frame.means
+    straight = lam[:, None] * mu[i] + (1 - lam)[:, None] * mu[j]
+    size = np.linalg.norm(mu - frame.centre, axis=1)[i]
+    some = size > 0
+    bend = np.linalg.norm(H - straight, axis=1) / np.where(some, size, 1.0)
+    return {"straight": _dot(straight - frame.centre, along), "paired": some, "bend": some * bend}
+
+
+def _result(sums, frame: _Frame, centre, skipped, replicates, level) -> Channel:
+    S = dict(zip(SUMS, np.moveaxis(sums, 2, 0)))  # each (B, R+1); column 0 is the estimate
+    K, m = len(frame.V), etf_multiplier(frame.V)
+    total = {name: S[name].sum(0) for name in ("tt", "tx", "tx_a")}
+    slope_a = None if frame.a is None else float(_ratio(total["tx_a"], total["tt"])[0])
+    return Channel(
+        lambda_edges(len(sums)),
+        S["same"][:, 0],
+        S["different"][:, 0],
+        _ratio(S["lam"], S["different"])[:, 0],
+        _ratio(S["logit"], S["different"])[:, 0],
+        curve(_ratio(S["cosine"], S["same"]), level),
+        curve(_ratio(S["outside"], S["size"]), level),
+        curve(_ratio(S["across"], S["different"]), level),
+        curve(_ratio(S["along"], S["straight"]), level),
+        curve(_ratio(S["bend"], S["paired"]), level),
+        None if frame.a is None else _predictions(S, K),
+        curve(_ratio(total["tx"], total["tt"]), level),
+        slope_a,
+        float(np.sqrt((K - 1) / (2 * K)) / m) if m > 0 else float("inf"),
+        frame.window,
+        centre,
+        skipped,
+        replicates,
+        level,
+    )
+
+
+def _predictions(S, K: int) -> dict[str, np.ndarray]:
+    found = {
+        "displacement": _ratio(S["across_a"], S["different"])[:, 0],
+        "nonlinearity": _ratio(S["bend_a"], S["different"])[:, 0],
+        "amplification": _ratio(S["along_a"], S["straight_a"])[:, 0],
+    }
+    if K == 2:
+        found["amplification"] = np.full(len(S["lam"]), np.nan)  # w_i + w_j = 0
+    return found
+
+
+def _ratio(value, size):
+    return np.where(size != 0, value / np.where(size != 0, size, 1.0), np.nan)
+
+
+def _dot(A, B) -> np.ndarray:
+    return np.einsum("nd,nd->n", A, B)
+
+
+def _check(centre: str, window: float, level: float, a: float | None) -> None:
+    if centre not in CENTRES:
+        raise ValueError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
+    if not 0 <= window < 0.5 or not 0 < level < 1:
+        raise ValueError(f"window must lie in [0, 0.5) and level in (0, 1), got {window} and {level}")
+    if a is not None and not (a > 0 and np.isfinite(a)):
+        raise ValueError(f"a must be positive and finite, got {a}")
