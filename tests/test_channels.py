@@ -229,6 +229,19 @@ def test_bootstrap_weights_are_poisson():
     assert (poisson_weights(BLOCK, BLOCK, 400, 5) != weights).any()
 
 
+@pytest.mark.parametrize("K", [2, 3])
+def test_a_network_without_mixed_samples(K):
+    """Plain class labels: alignment in the last bin, everything else undefined, nothing raised."""
+    problem = Problem(K, 1.0, lambda_h=0.1)
+    y = np.arange(18) % K
+    plain = from_arrays(H=predict_features(problem, np.eye(K)[y]).H, W=problem.W, y=y)
+    found = channel_geometry(plain.chunks, problem.W, np.eye(K), 10.0, replicates=5)
+    assert found.alignment.value[-1] == pytest.approx(1, rel=1e-12) and found.same[-1] == 18
+    assert np.isnan(found.alignment.value[:-1]).all() and not found.different.any()
+    assert np.isnan(found.slope.value) and np.isnan(found.slope_predicted)
+    assert np.isnan(found.displacement.high).all() and np.isnan(found.predicted["displacement"]).all()
+
+
 def test_bins_hold_their_lower_edge():
     np.testing.assert_array_equal(lambda_bin(np.array([0, 0.2, 0.3, 0.6, 0.7, 1.0]), 10), [0, 2, 3, 6, 7, 9])
 

@@ -168,20 +168,25 @@ def test_chunks_change_nothing(rows):
 
 
 def test_subsample_is_uniform_and_keeps_rows_together():
+
+    def offer(reservoir, first, last):
+        rows = np.arange(first, last)
+        reservoir.add(first, rows % 5 > 0, rows, 2.0 * rows)
+
     counts = np.zeros(3000)
     for seed in range(60):
         reservoir = Reservoir(300, seed)
         for start in range(0, 3000, 500):
             for n in range(start, start + 500, 125):  # never across a block of 1024
                 if n // BLOCK == (n + 124) // BLOCK:
-                    reservoir.add(n, np.arange(n, n + 125), 2.0 * np.arange(n, n + 125))
+                    offer(reservoir, n, n + 125)
                 else:
                     edge = (n // BLOCK + 1) * BLOCK
-                    reservoir.add(n, np.arange(n, edge), 2.0 * np.arange(n, edge))
-                    reservoir.add(edge, np.arange(edge, n + 125), 2.0 * np.arange(edge, n + 125))
+                    offer(reservoir, n, edge)
+                    offer(reservoir, edge, n + 125)
         np.testing.assert_array_equal(reservoir.rows[0], reservoir.index)
         np.testing.assert_array_equal(2 * reservoir.rows[0], reservoir.rows[1])
-        assert len(np.unique(reservoir.index)) == 300
+        assert len(np.unique(reservoir.index)) == 300 and (reservoir.index % 5 > 0).all()
         counts[reservoir.index] += 1
     thirds = counts.reshape(3, 1000).mean(1)
     np.testing.assert_allclose(thirds, 6, rtol=0.05)
@@ -218,6 +223,23 @@ def test_excess_is_the_weighted_mean_over_the_subsample():
     found = excess(H, W, 0.1, Y=Y, weights=weights)
     assert found.excess == pytest.approx(np.average(each, weights=weights), rel=1e-12)
     assert found.sample == 40 and excess(H, W, 0.1, Y=Y, size=7).sample == 7
+
+
+def test_rows_without_weight_count_for_nothing():
+    """Neither in R² nor in a subsample, however many there are."""
+    i, j, lam, Y = mixup(240, 3)
+    problem = etf_problem(3, 20.0)
+    H, weights = predict_features(problem, Y).H, np.zeros(240)
+    H[5:], weights[:5] = 1e3, 1.0
+    found = fit(H, problem.W, size=5, i=i, j=j, lam=lam, weights=weights)
+    assert found.a == pytest.approx(20, rel=1e-6) and found.r2 == pytest.approx(1, abs=1e-12)
+    assert (found.sample, found.count) == (5, 5)
+    near = excess(H, problem.W, problem.lambda_h, Y=Y, weights=weights, size=40)
+    assert near.excess <= 1e-12 and near.sample == 5
+    with pytest.raises(ValueError, match="positive weight"):
+        feature_excess(lambda: iter(()), problem.W, 0.1)
+    with pytest.raises(ValueError, match="positive weight"):
+        fit_sharpness(lambda: iter(()), problem.W)
 
 
 @pytest.mark.parametrize("steps", [1, 3])

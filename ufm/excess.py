@@ -54,13 +54,11 @@ def feature_excess(
 ) -> Excess:
     """Excess of the UFM objective on a seeded random subsample of `size` samples; reads the stream once.
 
-    The model has no bias. Raises ValueError for λ_H <= 0 or a stream without weight, RuntimeError
+    The model has no bias. Raises ValueError for λ_H <= 0 or a stream without positive weights, RuntimeError
     without float64.
     """
     problem = Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss)
     H, Y, weights = _subsample(chunks(), size, seed)
-    if weights.sum() == 0:
-        raise ValueError("the subsample has no samples of positive weight")
     weights = weights / weights.sum()
     closed = problem.is_etf
     best = (predict_features if closed else solve_features)(problem, Y).H
@@ -81,9 +79,9 @@ def _subsample(chunks: Iterable[Chunk], size: int, seed: int) -> tuple[np.ndarra
     reservoir = Reservoir(size, seed)
     for chunk in chunks:
         for piece in pieces(chunk):
-            reservoir.add(piece.start, piece.H, piece.labels.dense(), piece.weights)
-    if reservoir.rows is None:
-        raise ValueError("the stream has no samples")
+            reservoir.add(piece.start, piece.weights > 0, piece.H, piece.labels.dense(), piece.weights)
+    if len(reservoir.keys) == 0:
+        raise ValueError("the stream has no samples of positive weight")
     return tuple(reservoir.rows)
 
 

@@ -136,12 +136,10 @@ def _soft_logits(Y, a):
 
 
 def _logits(chunks, V, shift):
-    """(start, z, labels, weights) of every piece of the stream with a positive weight."""
+    """(start, z, labels, weights, weights > 0) of every piece of the stream."""
     for chunk in chunks():
         for piece in pieces(chunk):
-            use = piece.weights > 0
-            z = piece.H @ V.T + shift
-            yield piece.start, z, piece.labels, piece.weights, use
+            yield piece.start, piece.H @ V.T + shift, piece.labels, piece.weights, piece.weights > 0
 
 
 class _First:
@@ -158,7 +156,7 @@ class _First:
         self.total = self.total + weights @ z
         self.product += float(weights @ np.einsum("nk,nk->n", z, centred))
         self.square += float(weights @ np.einsum("nk,nk->n", centred, centred))
-        self.reservoir.add(start, z, *two_hot(labels), Y, weights)
+        self.reservoir.add(start, use, z, *two_hot(labels), Y, weights)
 
     @property
     def mean(self) -> np.ndarray:
@@ -175,8 +173,7 @@ class _First:
         if self.mass == 0:
             raise ValueError("the stream has no samples of positive weight")
         z, i, j, lam, Y, weights = self.reservoir.rows
-        use = weights > 0
-        return z[use], cut(LabelBlock(i, j, lam, Y, z.shape[1]), use), weights[use]
+        return z, LabelBlock(i, j, lam, Y, z.shape[1]), weights
 
 
 def _best_sharpness(z, labels: LabelBlock, weights) -> float:

@@ -102,9 +102,9 @@ class Reservoir:
         self.size, self.seed = size, seed
         self.keys, self.index, self.rows = np.empty(0), np.empty(0, np.int64), None
 
-    def add(self, start: int, *arrays: np.ndarray) -> None:
-        """Offer the rows start … of one piece of the stream."""
-        keys = subsample_keys(start, len(arrays[0]), self.seed)
+    def add(self, start: int, use: np.ndarray, *arrays: np.ndarray) -> None:
+        """Offer the rows start … of one piece of the stream, those with `use`."""
+        keys = np.where(use, subsample_keys(start, len(use), self.seed), np.inf)
         full = len(self.keys) >= self.size
         chosen = np.flatnonzero(keys < (self.keys.max() if full else np.inf))
         new = [array[chosen] for array in arrays]
