@@ -40,12 +40,12 @@ def _channels() -> Iterator[Setting]:
 
 
 def _weak() -> Iterator[Setting]:
-    yield from _fixed(strengths=((1e-3, 1.0), (0.1, 1.0), (1.0, 1.0), (1.67, 5e-4)))
+    yield from _fixed(strengths=((1e-3, 1.0), (0.1, 1.0), (0.5, 1.0), (0.9, 1.0)))
 
 
 def _few_to_many() -> Iterator[Setting]:
-    """K → ∞ at a = 0.01 … 2."""
-    for K, a in product((2, 10, 100, 1000), (0.01, 0.5, 2.0)):
+    """K → ∞ at a = 0.01 … 0.8."""
+    for K, a in product((2, 10, 100, 1000), (0.01, 0.3, 0.8)):
         yield Setting(Problem(K, multiplier=(a * (K - 1) / K) ** 0.5, lambda_h=1.0))
 
 

@@ -14,8 +14,8 @@ from ufm.duality import certify_joint
 from ufm.joint_agreement import certify_solution, enclose_solution
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
-from ufm.theory.theorem import FeatureClaim, Finding, JointOptimum, Setting, Theorem
-from ufm.verdict import OUT_OF_HYPOTHESIS, Verdict, judge
+from ufm.theory.theorem import FeatureClaim, Finding, JointClaim, JointOptimum, Setting, Theorem
+from ufm.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, Verdict, judge
 
 TOLERANCE = 1e-6  # of certified bounds relative to the predictions
 
@@ -40,8 +40,13 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
     violated = theorem.violated(setting)
     if violated:
         return Check(theorem.name, None, None, None, None, None, Verdict(OUT_OF_HYPOTHESIS, violated))
+    if isinstance(theorem.claim, JointClaim) and setting.too_large:
+        return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, setting.too_large))
     compare = check_feature_claim if isinstance(theorem.claim, FeatureClaim) else check_joint_claim
-    finding, enclosed = compare(theorem, setting, rigorous)
+    try:
+        finding, enclosed = compare(theorem, setting, rigorous)
+    except ValueError as error:  # parameters beyond a formula's reach leave the other theorems alone
+        return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, str(error)))
     found = judge(
         finding.error,
         finding.bound,
@@ -68,7 +73,7 @@ def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> t
     claim, problem = theorem.claim, setting.problem
     labels = claim.labels(setting)
     found = solve_features(problem, labels)
-    z = np.asarray(found.logits, float)
+    z = found.H @ problem.W.T  # of the features that the certificate judges
     z = z - z.mean(1, keepdims=True)
     size = np.sqrt(problem.gain)
     slack = (problem.dim + 16) * np.finfo(float).eps * size * np.linalg.norm(found.H, axis=1)
@@ -80,11 +85,11 @@ def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> t
     difference = measured - predicted.values
     if claim.relation == "<=":
         difference = np.maximum(difference, 0.0)
-    finite = predicted.values[np.isfinite(predicted.values)]
-    unit = max(float(np.abs(finite).max(initial=0.0)), 1e-300) if finite.any() else float(np.abs(z).max())
-    unit = unit or 1.0
+    unit = _unit(claim.relation, predicted.values, z)
     error = np.linalg.norm(difference, axis=1) / unit
     bound = claim.lipschitz(setting) * away / unit
+    lost = ~np.isfinite(z).all(1)  # nothing was found there: that is no evidence against the claim
+    error, bound = np.where(lost, 0.0, error), np.where(lost, np.inf, bound)
     rounding = predicted.rounding / unit
     shown = _telling_entry(claim.relation, predicted.values, measured, unit * (bound + rounding))
     worst = float(error.max())
@@ -98,6 +103,15 @@ def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> t
         unit=unit,
         exceeds=not (error <= bound + rounding).all(),
     ), enclosed
+
+
+def _unit(relation: str, predicted, z) -> float:
+    """The largest prediction; for an inequality not more than the largest logit."""
+    sizes = np.abs(predicted[np.isfinite(predicted)])
+    logit = float(np.nanmax(np.abs(z), initial=0.0))
+    if not sizes.any():
+        return logit or 1.0
+    return min(float(sizes.max()), logit or np.inf) if relation == "<=" else float(sizes.max())
 
 
 def _telling_entry(relation: str, predicted, measured, uncertain):
@@ -134,7 +148,7 @@ def check_joint_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tup
     enclosed = None
     if rigorous:
         exact = enclose_solution(joint, found)
-        enclosed, gap = exact <= gap, exact
+        enclosed, gap = bool(exact <= gap), exact
     return theorem.claim.judge(setting, _optimum(joint, found, gap)), enclosed
 
 

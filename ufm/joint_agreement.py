@@ -12,19 +12,20 @@ whatever the theorem says. If E KL(p_a ‖ p) exceeds the gap, p_a is not the op
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from ufm.duality import JointCertificate, certify_joint
 from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import JointProblem
 from ufm.optimize.joint import JointSolution, solve_joint
-from ufm.theory.features import solve_patterns
+from ufm.theory.features import bregman, solve_patterns
 from ufm.theory.multiplier import Multiplier, joint_multiplier, pattern_multiplier
 from ufm.theory.polygon import Polygon, regular_polygon
 from ufm.theory.thresholds import Threshold, minority_collapse, triviality
 from ufm.verdict import Verdict, judge
 
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
+RESOLUTION = 1e-2  # relative difference of multipliers that the gap must tell for a verdict on m
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,7 @@ def check_joint(
     violated = violated_hypothesis(problem)
     error, rounding = (None, 0.0) if violated else _divergence(problem, solution, theory)
     bound = float(np.sqrt(gap))
+    blurred = None if violated else unresolved(problem, solution, theory, bound + rounding)
     found = judge(
         error,
         bound,
@@ -92,6 +94,7 @@ def check_joint(
         exceeds=False,
         violated=violated,
         enclosed=None if rigorous_gap is None else True,
+        stalled=blurred,
     )
     return JointReport(
         problem=problem,
@@ -101,7 +104,7 @@ def check_joint(
         continuous=_continuous(problem),
         thresholds=[
             triviality(problem.atoms, problem.product),
-            *minority_collapse(problem.law, problem.classes, problem.product, problem.atoms),
+            *_collapse(problem),
         ],
         etf_deviation=etf_deviation(solution.W),
         multiplier=etf_multiplier(solution.W),
@@ -111,6 +114,26 @@ def check_joint(
         rigorous_gap=rigorous_gap,
         polygon=_polygon(problem),
     )
+
+
+def _collapse(problem: JointProblem) -> list[Threshold]:
+    """Thresholds of minority collapse: a theorem without a bias."""
+    if problem.lambda_b is not None:
+        return []
+    return minority_collapse(problem.law, problem.classes, problem.product, problem.atoms)
+
+
+def unresolved(
+    problem: JointProblem, solution: JointSolution, theory: Multiplier, bound: float
+) -> str | None:
+    """Why the certificate says nothing about m: multipliers off by RESOLUTION predict p as well."""
+    if theory.sharpness == 0:
+        return None
+    for share in (-RESOLUTION, RESOLUTION):
+        other = theory._replace(sharpness=theory.sharpness * (1 + share) ** 2)
+        if _divergence(problem, solution, other)[0] <= bound:
+            return f"the gap does not tell multipliers apart that differ by {RESOLUTION:g}"
+    return None
 
 
 def _polygon(problem: JointProblem) -> Polygon | None:
@@ -157,6 +180,8 @@ def certify_solution(problem: JointProblem, solution: JointSolution) -> JointCer
 def violated_hypothesis(problem: JointProblem) -> str | None:
     """The hypothesis of "every global optimum is a simplex ETF" that the problem breaks, or None."""
     K = problem.classes
+    if problem.law.labels is not None:
+        return "given labels are not taken to be exchangeable"
     if not problem.atoms.exchangeable:
         return "the label law is not exchangeable (class permutations change it)"
     if problem.dim < K - 1:
@@ -185,6 +210,5 @@ def _divergence(problem: JointProblem, solution: JointSolution, theory: Multipli
     else:
         p = solve_patterns(labels, np.ones_like(labels), theory.sharpness).p
     q = softmax(Z, 1)
-    ratio = (q - p) / p
-    divergence = np.sum(p * (ratio - np.log1p(ratio)), 1)  # KL(p‖q) without cancellation, as Σ p = Σ q
+    divergence = np.sum(bregman(p, q, log_softmax(Z, 1)), 1)
     return float(np.sqrt(max(weights @ divergence, 0.0))), eps * (K + float(np.max(np.abs(Z))))

@@ -123,8 +123,9 @@ def print_joint_verdict(console: Console, report: JointReport) -> None:
     if report.error is None:
         text = report.verdict.reason
     else:
+        distance = "sqrt(KL)" if report.problem.loss == "cross-entropy" else "sqrt(E|dz|^2/2)"
         text = (
-            f"the predictions differ from the closed form's by sqrt(KL) = {report.error:.1e}, where the "
+            f"the predictions differ from the closed form's by {distance} = {report.error:.1e}, where the "
             f"certified gap allows {report.bound:.1e}"
         )
         text += f"; {report.verdict.reason}" if word in ("fails", "undecided") else ""

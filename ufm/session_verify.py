@@ -18,8 +18,8 @@ from ufm.runtime import start_jax
 from ufm.session import plain_console
 from ufm.theory.catalogue import THEOREMS
 from ufm.theory.multiplier import joint_multiplier
-from ufm.theory.theorem import MIXING, Setting
-from ufm.verdict import OUT_OF_HYPOTHESIS, exit_code, worst_verdict
+from ufm.theory.theorem import MIXING, FeatureClaim, Setting
+from ufm.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, exit_code, worst_verdict
 
 
 def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: Outputs) -> int:
@@ -36,7 +36,7 @@ def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: O
     applied = [word for word in words if word != OUT_OF_HYPOTHESIS]
     overall = worst_verdict(applied) if applied else OUT_OF_HYPOTHESIS
     if args.json != "-":
-        _print(plain_console(sys.stdout), setting, source, checks, overall)
+        _print(plain_console(sys.stdout), setting, source, checks, overall, args.rigorous)
     data = {
         "schema": 1,
         "problem": problem_record(problem, {"multiplier_source": source, "bias": lambda_b, "lam": list(lam)}),
@@ -62,7 +62,8 @@ def choose_multiplier(problem: Problem, given: float | None) -> tuple[Problem, s
     if given is not None:
         return problem, "given multiplier"
     if problem.lambda_w == 0 or not problem.law.exchangeable:
-        return replace(problem, multiplier=1.0), "1, as none is optimal for this law: give --multiplier"
+        why = "lambda_W = 0" if problem.lambda_w == 0 else "not exchangeable"
+        return replace(problem, multiplier=1.0), f"{why}: none is optimal; give --multiplier"
     best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
     return replace(problem, multiplier=best.value), "jointly optimal multiplier"
 
@@ -81,11 +82,9 @@ def check_record(check: Check) -> dict:
     }
 
 
-def _print(console, setting: Setting, source: str, checks: list[Check], overall: str) -> None:
+def _print(console, setting: Setting, source: str, checks: list[Check], overall: str, rigorous: bool) -> None:
     p = setting.problem
-    console.print(
-        f"theorems on {p.classes} classes, {setting.joint.dim} dimensions, {p.loss}", highlight=False
-    )
+    console.print(f"theorems on {p.classes} classes, {setting.dim} dimensions, {p.loss}", highlight=False)
     print_facts(
         console,
         [
@@ -95,14 +94,22 @@ def _print(console, setting: Setting, source: str, checks: list[Check], overall:
         ],
     )
     rows = [
-        (c.theorem, _shown(c.predicted), _shown(c.numeric), _size(c.error), _size(c.bound), c.verdict.word)
+        (c.theorem, _predicted(c), _shown(c.numeric), _size(c.error), _size(c.bound), c.verdict.word)
         for c in checks
     ]
     print_verdicts(console, ("theorem", "theory", "numeric", "error", "bound", "verdict"), rows)
     for c in checks:
         if c.verdict.word not in ("agrees", "proved"):
-            console.print(f"{c.theorem}: {c.verdict.reason}", highlight=False, markup=False)
+            hint = " (--rigorous sharpens bounds)" if c.verdict.word == UNDECIDED and not rigorous else ""
+            console.print(f"{c.theorem}: {c.verdict.reason}{hint}", highlight=False, markup=False)
     console.print(f"verdict on those that apply: {overall}", highlight=False)
+
+
+def _predicted(check: Check) -> str:
+    """The prediction; with its sign where the theorem is an inequality."""
+    claim = THEOREMS[check.theorem].claim
+    bound = isinstance(claim, FeatureClaim) and claim.relation == "<=" and check.predicted is not None
+    return ("<= " if bound else "") + _shown(check.predicted)
 
 
 def _shown(value: float | None) -> str:
@@ -128,7 +135,7 @@ def explain(name: str) -> int:
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"no theorem is called {name!r}{hint}; --list shows all names")
     theorem = THEOREMS[name]
-    print(theorem.title)
+    print(textwrap.fill(theorem.title, 79))
     facts = [
         ("statement", theorem.statement),
         ("assumes", "; ".join(assumption.text for assumption in theorem.assumptions)),

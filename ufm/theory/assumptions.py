@@ -1,5 +1,7 @@
 """Hypotheses of the theorems, as predicates that can be evaluated on a setting."""
 
+from math import log1p
+
 from ufm.theory.predict import violated_assumption
 from ufm.theory.theorem import Assumption, Setting
 
@@ -37,13 +39,15 @@ def _alive(setting: Setting) -> str | None:
 
 
 def _exchangeable(setting: Setting) -> str | None:
-    if setting.joint.atoms.exchangeable:
+    if setting.problem.law.exchangeable:
         return None
+    if setting.problem.law.labels is not None:
+        return "given labels are not taken to be exchangeable"
     return "the label law is not exchangeable (class permutations change it)"
 
 
 def _room(setting: Setting) -> str | None:
-    K, d = setting.problem.classes, setting.joint.dim
+    K, d = setting.problem.classes, setting.dim
     return None if d >= K - 1 else f"dim = {d} < {K - 1} = K - 1"
 
 
@@ -80,6 +84,24 @@ def _weighted(setting: Setting) -> str | None:
     return None
 
 
+def _inside(setting: Setting) -> str | None:
+    return None if any(0 < t < 1 for t in setting.lam) else "no mixing weight lies inside (0, 1)"
+
+
+def _weak(setting: Setting) -> str | None:
+    a = setting.problem.sharpness
+    return None if a < 2 else f"a = {a:.4g} is not below 2: the bound says nothing"
+
+
+def _many(setting: Setting) -> str | None:
+    a, K = setting.problem.sharpness, setting.problem.classes
+    return (
+        None
+        if a < 0.5 * log1p(2 * K)
+        else f"e^(2a) is not below 2K + 1 = {2 * K + 1}: the bound says nothing"
+    )
+
+
 def _cyclic(setting: Setting) -> str | None:
     law, K = setting.problem.law, setting.problem.classes
     if law.name != "mixup" or law.pairs != "cyclic" or law.smoothing != 0 or law.class_weights is not None:
@@ -87,6 +109,9 @@ def _cyclic(setting: Setting) -> str | None:
     return None if K >= 4 else f"K = {K}: cyclic pairs are exchangeable below four classes"
 
 
+INSIDE = Assumption(r"$0 < \lambda < 1$", _inside)
+WEAK = Assumption(r"$a < 2$", _weak)
+MANY = Assumption(r"$e^{2a} < 2K + 1$", _many)
 ETF = Assumption(r"$W$ is a simplex ETF", _etf)
 ALIVE = Assumption(r"$W \ne 0$", _alive)
 CROSS_ENTROPY = Assumption("cross-entropy", _cross_entropy)

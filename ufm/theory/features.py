@@ -166,6 +166,14 @@ def logit_gap(x_i, x_j, o, lam, a, classes):
     return jnp.where(jnp.abs(x_i - x_j) < 1.0, D, x_i - x_j)
 
 
+def bregman(p, q, log_q):
+    """Terms of KL(p ‖ q), as Σ p = Σ q: p (ρ − log(1 + ρ)), ρ = (q − p)/p, and by logarithms where q is tiny."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (q - p) / p
+        near = p * (ratio - np.log1p(np.maximum(ratio, -0.5)))
+    return np.where(ratio > -0.5, near, q - p + p * (np.log(p) - log_q))
+
+
 def rounding(terms, eps: float):
     """Bound on the relative rounding error of each coefficient x_k/g, for `terms` distinct values.
 

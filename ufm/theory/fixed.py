@@ -194,7 +194,14 @@ CHANNEL_LIMIT = Theorem(
     r" B = -\log(1 - \tfrac{x}{a\lambda}) - \log(1 - \tfrac{x}{a(1-\lambda)}) \to 0"
     r" \text{ as } \lambda_H \to 0; \quad 0 < \lambda < 1,\ x < a\min(\lambda, 1-\lambda),\ D = x_i - x_j,"
     r"\ s = \tfrac{x_i + x_j}{2},\ x(e^x + K - 1) = aK",
-    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.TWO_HOT, given.THREE_CLASSES),
+    assumptions=(
+        given.ETF,
+        given.ALIVE,
+        given.CROSS_ENTROPY,
+        given.TWO_HOT,
+        given.THREE_CLASSES,
+        given.INSIDE,
+    ),
     claim=FeatureClaim(inner_labels, _channel, _off_channel, lambda setting: 3.0, "<="),
     quantity="|D − logit λ| and |s − W₀| against their bounds",
     source="re-derived here",
@@ -216,7 +223,7 @@ AFFINE_LIMIT = Theorem(
     name="affine-limit",
     title="Weak classifiers give features that are affine in the label",
     statement=r"\|z - a(y - \tfrac1K)\| \le \tfrac{a^2}{2} \|y - \tfrac1K\|",
-    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
+    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.WEAK),
     claim=FeatureClaim(soft_labels, _nearly_affine, _off_affine, lambda setting: 1.0, "<="),
     quantity="distance of z from a(y − 1/K) against a²/2 of its size",
     source="re-derived here",
@@ -238,7 +245,7 @@ MANY_CLASSES = Theorem(
     name="many-classes",
     title="At a fixed sharpness many classes give features that are affine in the label",
     statement=r"|z_k - a(y_k - \tfrac1K)| \le \tfrac{a(e^{2a} - 1)}{K}",
-    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
+    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.MANY),
     claim=FeatureClaim(soft_labels, _many_classes, _off_affine_entries, lambda setting: 1.0, "<="),
     quantity="entries of z − a(y − 1/K) against a(e^{2a} − 1)/K",
     source="re-derived here",

@@ -8,14 +8,17 @@ bounds of this sort are square roots of these, in √nats.
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
+import ufm.etf as etf
 import ufm.theory.assumptions as given
-from ufm.theory.features import solve_patterns
+from ufm.theory.features import bregman, solve_patterns
 from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
 
 EPS = float(np.finfo(float).eps)
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
+RESOLUTION = 1e-2  # relative difference of multipliers that the gap must tell for a verdict on m
 RULE = 1e-4  # how far a finite rule for λ may move a threshold of the continuous law (seen: 1.5e-5)
 
 
@@ -26,10 +29,10 @@ def predictions(labels: np.ndarray, sharpness: float) -> np.ndarray:
     return solve_patterns(labels, np.ones_like(labels), sharpness).p
 
 
-def mean_divergence(weights, p, q) -> float:
-    """E KL(p ‖ q), without cancellation as Σ p = Σ q."""
-    ratio = (q - p) / p
-    return float(max(weights @ np.sum(p * (ratio - np.log1p(ratio)), 1), 0.0))
+def mean_divergence(weights, p, optimum: JointOptimum) -> float:
+    """E KL(p ‖ numerical predictions), without cancellation or underflow."""
+    terms = bregman(p, optimum.P, log_softmax(optimum.Z, 1))
+    return float(max(weights @ np.sum(terms, 1), 0.0))
 
 
 def _tolerance(optimum: JointOptimum) -> float:
@@ -71,9 +74,22 @@ def _one_side(ratio: float, divergence: float, optimum: JointOptimum) -> Finding
 def _joint_etf(setting: Setting, optimum: JointOptimum) -> Finding:
     joint = setting.joint
     best = pattern_multiplier(joint.atoms.patterns, joint.lambda_w, joint.lambda_h)
-    p = predictions(joint.atoms.labels, best.sharpness)
-    row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(joint.classes))
-    return _root_finding(best.value, row_norm, mean_divergence(joint.atoms.weights, p, optimum.P), optimum)
+
+    def divergence(m):  # through m, so that the number shown is the one compared
+        p = predictions(joint.atoms.labels, etf.gain(joint.classes, m) / joint.lambda_h)
+        return mean_divergence(joint.atoms.weights, p, optimum)
+
+    return _multiplier_finding(best.value, divergence, optimum)
+
+
+def _multiplier_finding(m: float, divergence, optimum: JointOptimum) -> Finding:
+    """The claim that the optimum has the multiplier m; open where the gap admits others just as well."""
+    row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(len(optimum.W)))
+    found = _root_finding(m, row_norm, divergence(m), optimum)
+    allowed = (found.bound + found.rounding) ** 2
+    if m > 0 and min(divergence(m * (1 - RESOLUTION)), divergence(m * (1 + RESOLUTION))) <= allowed:
+        return found._replace(open=f"the gap does not tell multipliers apart that differ by {RESOLUTION:g}")
+    return found
 
 
 JOINT_ETF = Theorem(
@@ -92,11 +108,13 @@ JOINT_ETF = Theorem(
 def _squared_error_joint(setting: Setting, optimum: JointOptimum) -> Finding:
     joint, K = setting.joint, setting.problem.classes
     best = pattern_multiplier(joint.atoms.patterns, joint.lambda_w, joint.lambda_h, "squared-error")
-    shrink = best.sharpness / (1 + best.sharpness)
-    target = shrink * (joint.atoms.labels - 1 / K) + 1 / K
-    row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(K))
-    distance = 0.5 * joint.atoms.weights @ np.sum((optimum.Z - target) ** 2, 1)
-    return _root_finding(best.value, row_norm, float(distance), optimum)
+
+    def divergence(m):
+        sharpness = etf.gain(K, m) / joint.lambda_h
+        target = sharpness / (1 + sharpness) * (joint.atoms.labels - 1 / K) + 1 / K
+        return float(0.5 * joint.atoms.weights @ np.sum((optimum.Z - target) ** 2, 1))
+
+    return _multiplier_finding(best.value, divergence, optimum)
 
 
 SQUARED_ERROR_JOINT = Theorem(
@@ -119,7 +137,7 @@ def _trivial(setting: Setting, optimum: JointOptimum) -> Finding:
     """λ_W λ_H at or above (α+1)/((2α+1)K), of the law as discretised: p = 1/K; below: p is not."""
     joint, K = setting.joint, setting.problem.classes
     uniform = np.full_like(optimum.P, 1 / K)
-    divergence = mean_divergence(joint.atoms.weights, uniform, optimum.P)
+    divergence = mean_divergence(joint.atoms.weights, uniform, optimum)
     law = setting.problem.law
     threshold = (law.alpha + 1) / ((2 * law.alpha + 1) * K)
     return _one_side(joint.product / threshold, divergence, optimum)
@@ -136,11 +154,17 @@ TRIVIAL_THRESHOLD = Theorem(
 )
 
 
-def _merged_divergence(weights, P, group) -> float:
-    """E min KL(q ‖ p) over q that are equal on the group: −log(1 − Σ p_k + n (Π p_k)^{1/n})."""
-    share = P[:, group]
-    mean = np.exp(np.log(share).mean(1))
-    return float(weights @ -np.log1p(np.minimum(len(group) * mean - share.sum(1), 0.0)))
+def _merged_divergence(weights, optimum: JointOptimum, group) -> float:
+    """E min KL(q ‖ p) over q that are equal on the group: −log(1 − Σ p_k + n (Π p_k)^{1/n}).
+
+    Without cancellation: with d_k = z_k less their mean, the bracket is −(Π p)^{1/n} Σ (e^{d_k} − 1 − d_k).
+    """
+    apart = optimum.Z[:, group] - optimum.Z[:, group].mean(1, keepdims=True)
+    mean = np.exp(np.log(optimum.P[:, group]).mean(1))
+    excess = np.where(
+        np.abs(apart) < 1e-3, apart**2 / 2 + apart**3 / 6 + apart**4 / 24, np.expm1(apart) - apart
+    )
+    return float(weights @ -np.log1p(-mean * excess.sum(1)))
 
 
 def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
@@ -150,7 +174,7 @@ def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
     group = np.flatnonzero(np.asarray(law.class_weights) == weight)
     rho = (law.alpha + 1) / (2 * law.alpha + 1) if law.name == "mixup" else 1.0
     threshold = rho * weight * (1 - law.smoothing) ** 2
-    divergence = _merged_divergence(joint.atoms.weights, optimum.P, group)
+    divergence = _merged_divergence(joint.atoms.weights, optimum, group)
     return _one_side(joint.product / threshold, divergence, optimum)
 
 
@@ -203,7 +227,10 @@ def _equalised(setting: Setting, optimum: JointOptimum) -> Finding:
     size = float(np.linalg.norm(W))
     weights, r = joint.atoms.weights, joint.atoms.labels - optimum.P
     if size == 0:
-        return Finding(0.0, 0.0, 0.0, EPS, EPS, 1e-6)
+        moment = float(np.linalg.norm((r * weights[:, None]).T @ H))
+        return Finding(
+            0.0, 0.0, 0.0, EPS, EPS, 1e-6, "W = 0 is no critical point here" if moment > EPS else None
+        )
     unit = joint.product * size
     slope = joint.lambda_w * W - (r * weights[:, None]).T @ H
     lengths = np.linalg.norm(r, axis=1), np.linalg.norm(joint.lambda_h * H - r @ W, axis=1)
@@ -232,12 +259,12 @@ def _not_an_etf(setting: Setting, optimum: JointOptimum) -> Finding:
     weights, labels = setting.joint.atoms.weights, setting.joint.atoms.labels
 
     def divergence(log_a):
-        return mean_divergence(weights, predictions(labels, float(np.exp(log_a))), optimum.P)
+        return mean_divergence(weights, predictions(labels, float(np.exp(log_a))), optimum)
 
     grid = np.linspace(-10, 30, 41)
     best = grid[int(np.argmin([divergence(t) for t in grid]))]
     found = minimize_scalar(divergence, bounds=(best - 1, best + 1), method="bounded")
-    nearest = min(float(found.fun), mean_divergence(weights, predictions(labels, 0.0), optimum.P))
+    nearest = min(float(found.fun), mean_divergence(weights, predictions(labels, 0.0), optimum))
     return _apart(nearest, optimum)
 
 

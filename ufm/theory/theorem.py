@@ -16,6 +16,7 @@ from jaxtyping import Float
 from ufm.finite import JointProblem, finite_law
 from ufm.problem import Problem
 
+WORK = 5e9  # multiplications of one Newton step of the joint problem: some seconds
 MIXING = (0.0, 1e-6, 0.1, 0.3, 0.5, 0.9, 1.0)
 
 
@@ -33,13 +34,27 @@ class Setting:
     free_dim: int | None = None
     nodes: int = 24
 
+    @property
+    def dim(self) -> int:
+        """Feature dimension of the joint problem."""
+        return self.problem.dim if self.free_dim is None else self.free_dim
+
+    @property
+    def too_large(self) -> str | None:
+        """Why the joint problem is out of reach, if it is: a Newton step costs about n K⁴ for n labels."""
+        law, K = self.problem.law, self.problem.classes
+        labels = K + self.nodes * K * (K - 1) / 2 if law.two_hot else float(K) ** law.ways
+        labels = len(law.labels) if law.labels is not None else labels
+        if labels * float(K) ** 4 <= WORK:
+            return None
+        return f"{labels:.3g} labels of {K} classes are too many for the joint problem"
+
     @cached_property
     def joint(self) -> JointProblem:
         """The problem with W free, on a finite law."""
         p = self.problem
         atoms = finite_law(p.law, p.classes, self.nodes)
-        dim = p.dim if self.free_dim is None else self.free_dim
-        return JointProblem(p.law, atoms, dim, p.lambda_w, p.lambda_h, self.lambda_b, p.loss)
+        return JointProblem(p.law, atoms, self.dim, p.lambda_w, p.lambda_h, self.lambda_b, p.loss)
 
 
 class Assumption(NamedTuple):
@@ -63,7 +78,8 @@ class FeatureClaim:
     labels(setting): soft labels (N, K) to solve. formula(setting, labels): the predictions.
     measure(setting, labels, z): the same quantities from numerical logits z (N, K).
     lipschitz(setting): ‖measure(z) − measure(z')‖ ≤ lipschitz · ‖z − z'‖, row by row.
-    relation: "=" or "<=" (measured at most predicted, entry by entry).
+    relation: "=" or "<=" (measured at most predicted, entry by entry; then only excess over the
+    prediction has to be Lipschitz, with z' the optimum).
     """
 
     labels: Callable[[Setting], np.ndarray]
