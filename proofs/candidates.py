@@ -135,12 +135,16 @@ def families(theorem: Theorem) -> list[Family]:
 
 
 def _applies(theorem: Theorem, family: Family) -> bool:
-    """The hypotheses hold at one inner point; others are asked case by case."""
-    try:
-        setting = replace(family.case, light=0.9 / family.case.classes).setting()
-    except ValueError:
-        return False
-    return theorem.violated(replace(setting, nodes=3)) is None  # no hypothesis depends on the rule for λ
+    """The hypotheses hold at an inner point, of a strong or a weak classifier; others are asked case by case."""
+    for multiplier in (family.case.multiplier, 0.01):
+        try:
+            case = replace(family.case, light=0.9 / family.case.classes, multiplier=multiplier)
+            setting = replace(case.setting(), nodes=3)  # no hypothesis depends on the rule for λ
+        except ValueError:
+            continue
+        if theorem.violated(setting) is None:
+            return True
+    return False
 
 
 def _fixed_kinds(theorem: Theorem) -> Iterator[Family]:

@@ -427,7 +427,7 @@ def test_truncated_solves_are_undecided_and_honest(steps):
 # --- rows: units, worst features, conventions -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("K", [2, 4])
+@pytest.mark.parametrize("K", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_errors_are_relative_to_the_larger_of_feature_and_same_class_feature(K):
     """Recomputed for a truncated solve, all pairs, from `solve_features` and `predict_pairs`."""
     m, lambda_h, lam = 1.67, 0.05, np.array([0.2, 0.4, 0.9])

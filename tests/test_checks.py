@@ -195,7 +195,7 @@ def test_merged_divergence_is_the_least_one():
 
 def skewed(**more):
     """A fixed classifier that is no simplex ETF."""
-    W = 0.1 * np.random.default_rng(0).standard_normal((3, 3))  # weak: limits are not excluded by it
+    W = 0.05 * np.random.default_rng(0).standard_normal((3, 3))  # weak: limits are not excluded by it
     return Setting(Problem(3, classifier=W, lambda_w=0.02, lambda_h=0.02, **more), LAM, nodes=NODES)
 
 

@@ -54,7 +54,15 @@ def test_every_symbolic_step_holds(name):
     derivation.run()
 
 
-@pytest.mark.parametrize("name", THEOREMS)
+LONG = {
+    "soft-label",
+    "channel-limit",
+    "strong-convexity",
+    "same-class",
+}  # `python -m proofs --check` does them all
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in THEOREMS])
 def test_derived_expression_is_the_shipped_one(name):
     derivation = THEOREMS[name].derive()
     assert derivation.tolerance == (0.05 if name in ORDERS else 1e-12)

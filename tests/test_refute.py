@@ -35,7 +35,7 @@ def search_of(theorem, settings, seed=0):
 # --- planted claims -------------------------------------------------------------------------------
 
 
-SLOW = {"planted-minority"}  # the only one that needs K = 3 with class weights compiled
+SLOW = {"planted-minority", "planted-cyclic-etf", "planted-threshold"}  # joint optima of several sizes
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in PLANTED])

@@ -270,7 +270,7 @@ def _minus_height(setting: Setting, Y, z):
 
 BENT_CHANNEL = Theorem(
     name="bent-channel",
-    title="Under cross-entropy mixed features are no convex combinations: the channel bulges",
+    title="Under cross-entropy the channel bulges: no convex combinations",
     statement=r"\lambda = \tfrac12: \quad s = \tfrac{x_i + x_j}{2} > \tfrac{x}{2}, \text{ the mean of its ends}",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.TWO_HOT, given.THREE_CLASSES),
     claim=FeatureClaim(half_labels, _half_of_same_class, _minus_height, lambda setting: 2.0, "<="),
