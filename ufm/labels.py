@@ -77,7 +77,7 @@ class LabelLaw:
 def _check_weights(weights) -> tuple[float, ...]:
     q = np.asarray(weights, float)
     if q.ndim != 1 or len(q) < 2 or not (q > 0).all() or abs(q.sum() - 1) > 1e-9:
-        raise ValueError(f"class weights must be positive and sum to 1 (within 1e-9), got {weights}")
+        raise ValueError(f"class weights must be positive and sum to 1 (within 1e-9), got {q.tolist()}")
     return tuple((q / q.sum()).tolist())
 
 
