@@ -581,7 +581,13 @@ def oracle_root(f, slope, start):
 
 
 @pytest.mark.parametrize(
-    "K, alpha, product", [(10, 1.0, 2.5e-7), (3, 0.5, 1e-4), (100, 2.0, 1e-8), (10, 1.0, 0.06)]
+    "K, alpha, product",
+    [
+        (10, 1.0, 2.5e-7),
+        (3, 0.5, 1e-4),
+        (100, 2.0, 1e-8),
+        (10, 1.0, 0.06),
+    ],
 )
 def test_scalar_equation_against_mpmath_quadrature(K, alpha, product):
     """E‖y − p‖² = (K−1) λ_W λ_H at the a found. The moment is a mean of squares: twice the coefficient error, plus
@@ -590,6 +596,41 @@ def test_scalar_equation_against_mpmath_quadrature(K, alpha, product):
     exact = exact_deficit(K, alpha, found.sharpness)
     assert float(abs(exact / ((K - 1) * mpf(product)) - 1)) <= 4 * STATED + 200 * EPS
     assert found.value == pytest.approx(np.sqrt(found.sharpness * (K - 1) / K), rel=4 * EPS)
+
+
+def two_hot_deficit(t, K, a):
+    """‖y − p‖² at λ = 1/(1 + e^−t) by Lambert's function: x = b + o − W₀(o e^{b + o}), Σ x = K o, b = a y."""
+    b = [a / (1 + mp.exp(-t)), a / (1 + mp.exp(t))]
+    log_o = mp.log(a / K)
+    for _ in range(200):
+        o = mp.exp(log_o)
+        x = [v + o - mp.lambertw(o * mp.exp(v + o)).real for v in b]
+        slope = -sum(o * mp.expm1(u) / (1 + o * mp.exp(u)) for u in x) - K * o
+        step = (sum(x) - K * o) / slope
+        log_o -= step
+        if abs(step) < mpf(10) ** -18:  # quadratic: the next one is below 1e-30
+            break
+    o = mp.exp(log_o)
+    x = [v + o - mp.lambertw(o * mp.exp(v + o)).real for v in b]
+    return (sum(u * u for u in x) - sum(x) ** 2 / K) / a**2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alpha, step", [(0.05, 0.35), (0.3, 0.35), (50.0, 0.02)])
+def test_scalar_equation_far_out_against_mpmath(alpha, step):
+    """λ_W λ_H = 1e-10, K = 10: the trapezoid rule in logit λ, whose weight (λ(1−λ))^α falls like e^{−α|t|}."""
+    K, product = 10, 1e-10
+    found = joint_multiplier(mixup(alpha), K, product, 1.0)
+    with mp.workdps(40):
+        a, reach = mpf(found.sharpness), 36 / alpha if alpha < 1 else 3.0
+        nodes = [-mpf(step) * n for n in range(int(reach / step) + 1)]
+        weights = [(mp.exp(t) / (1 + mp.exp(t)) ** 2) ** mpf(alpha) for t in nodes]
+        weights[0] /= 2  # even in t
+        different = mp.fsum(w * two_hot_deficit(t, K, a) for w, t in zip(weights, nodes)) / mp.fsum(weights)
+        edge = mp.findroot(lambda x: mp.log(x) + mp.log(mp.exp(x) + K - 1) - mp.log(a * K), mp.log(a))
+        same = edge**2 * (1 - mpf(1) / K) / a**2
+        exact = same / K + (1 - mpf(1) / K) * different
+    assert float(abs(exact / ((K - 1) * mpf(product)) - 1)) <= 1e-12
 
 
 @pytest.mark.parametrize("alpha", [1e-12, 0.2, 1.0, 1e6])
