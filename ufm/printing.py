@@ -14,7 +14,7 @@ from ufm.theory.predict import violated_assumption
 from ufm.verdict import ORDER
 
 MAX_ROWS = 11
-SHORT = {"out of hypothesis": "out of hyp."}  # so that a row fits 80 columns
+SHORT = {"out of hypothesis": "outside"}  # so that a row fits 80 columns; the summary spells it out
 STYLES = {"fails": "bold red", "undecided": "yellow", "agrees": "green", "proved": "bold green"}
 
 
