@@ -26,7 +26,7 @@ class Arguments:
     alpha: float | None = None
     """Mixing weights are Beta(alpha, alpha) or Dirichlet(alpha, ...); default 1."""
     dim: int | None = None
-    """Feature dimension d >= K-1; default K."""
+    """Feature dimension d, at least K-1 for an ETF; default K."""
     multiplier: float | None = None
     """Row norm m of the ETF; default: the jointly optimal one for the label law."""
     lambda_w: float = 5e-4
