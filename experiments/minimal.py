@@ -118,8 +118,8 @@ def table():
     pure, mixed = blind_feature(W, labels[0]), blind_feature(W, WEIGHT * labels[0] + (1 - WEIGHT) * labels[1])
     z = W @ mixed
     p = softmax(z)
-    yield "a: own quadrature, THEORY.md §3", a, 6197.719470182
-    yield "m: own quadrature, THEORY.md §3", m, 1.67002208416
+    yield "a: own quadrature", a, 6197.719470182
+    yield "m: own quadrature", m, 1.67002208416
     yield "same class x: float, 30 digits", x, gap_by_halving(a)
     yield "same class x: closed form, blind", x, np.ptp(W @ pure)
     yield f"λ = {WEIGHT}, x_i: closed form, blind", x_i, z[0] - z[2:].mean()

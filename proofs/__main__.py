@@ -11,7 +11,8 @@ Exit code: 0 all proved or agreed, 1 a step, a row or a check fails, 3 undecided
 import argparse
 import difflib
 import sys
-import traceback
+
+from ufm.command import guarded
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,17 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments = parser.parse_args(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
-    try:
-        return run(arguments.names, arguments.check)
-    except ValueError as error:
-        print(f"proofs: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("proofs: interrupted, nothing was written", file=sys.stderr)
-        return 130
-    except Exception:  # a defect must not look like a failed proof
-        traceback.print_exc()
-        return 70
+    return guarded("proofs", lambda: run(arguments.names, arguments.check))
 
 
 def run(names: list[str], check: bool) -> int:

@@ -117,7 +117,7 @@ def _forgotten_factor(setting: Setting, optimum: JointOptimum) -> Finding:
     joint, K = setting.joint, setting.problem.classes
     a = pattern_multiplier(joint.atoms.patterns, joint.lambda_w, joint.lambda_h).sharpness
     p = predictions(joint.atoms.labels, a * K / (K - 1))
-    divergence = mean_divergence(joint.atoms.weights, p, optimum)
+    divergence = mean_divergence(joint.atoms.weights, p, optimum.Z)
     return Finding(
         predicted=float(np.sqrt(a * joint.lambda_h)),
         numeric=float(np.linalg.norm(optimum.W) / np.sqrt(K)),

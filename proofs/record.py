@@ -8,6 +8,7 @@ import sympy as sp
 from proofs.grid import settings
 from proofs.step import ARGUED, SYMBOLIC, Derivation
 from ufm.checks import Check, check_theorem
+from ufm.printing import law_words
 from ufm.records import number
 from ufm.theory.theorem import FeatureClaim, Setting, Theorem
 
@@ -73,14 +74,3 @@ def parameters(theorem: Theorem, setting: Setting) -> dict:
         return {"K": p.classes, "m": p.row_norm, "lambda_H": p.lambda_h, "a": p.sharpness}
     law = {"law": law_words(p.law), "K": p.classes, "d": setting.joint.dim}
     return law | {"lambda_W": p.lambda_w, "lambda_H": p.lambda_h}
-
-
-def law_words(law) -> str:
-    """The label law in a few words."""
-    parts = [law.name if law.name != "kway" else f"{law.ways}-way"]
-    parts += [f"α = {law.alpha:g}"] if law.alpha is not None else []
-    parts += [law.pairs] if law.pairs == "cyclic" else []
-    parts += [f"smoothing {law.smoothing:g}"] if law.smoothing else []
-    if law.class_weights is not None:
-        parts += ["weights " + " ".join(f"{q:g}" for q in law.class_weights)]
-    return ", ".join(parts)

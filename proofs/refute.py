@@ -1,13 +1,13 @@
 """python -m proofs.refute NAME: search for a case in which a claim and the certified optimum disagree."""
 
 import math
-import os
 import sys
-import traceback
 from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
+
+from ufm.command import guarded
 
 
 @dataclass
@@ -32,21 +32,13 @@ class Arguments:
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, report; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    return guarded("proofs.refute", lambda: run(parse(argv)), "interrupted")
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    try:
-        return run(tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m proofs.refute"))
-    except ValueError as error:
-        print(f"proofs.refute: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("proofs.refute: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader left: say nothing more, there or at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception:  # a defect must not look like a refutation
-        traceback.print_exc()
-        return 70
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m proofs.refute")
 
 
 def run(args: Arguments) -> int:

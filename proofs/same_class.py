@@ -11,6 +11,7 @@ from functools import partial
 import mpmath as mp
 import sympy as sp
 
+from proofs.frame import simplex_rows
 from proofs.roots import increasing_root
 from proofs.step import Comparison, Derivation, argued, identity, limit, sign
 
@@ -69,12 +70,7 @@ def derive() -> Derivation:
 
 def _matrices(size: int):
     """The gradient with every entry written out, for W = √g times Helmert's basis."""
-    basis = sp.zeros(size, size - 1)
-    for j in range(1, size):
-        for row in range(j):
-            basis[row, j - 1] = 1 / sp.sqrt(j * (j + 1))
-        basis[j, j - 1] = -j / sp.sqrt(j * (j + 1))
-    W = sp.sqrt(g) * basis
+    W = simplex_rows(size, g)
     h = x / g * W.row(0).T
     weights = (W * h).applyfunc(sp.exp)
     p = weights / sum(weights)

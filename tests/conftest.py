@@ -20,3 +20,27 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: give --slow"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Tests neither read nor fill the user's cache of compiled programs."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def call_main(capsys):
+    """A command's main(argv) in this process: (exit code, stdout, stderr)."""
+
+    def call(main, *argv):
+        capsys.readouterr()
+        try:
+            code = main([str(part) for part in argv])
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        assert code == 70 or "Traceback" not in out + err
+        return code, out, err
+
+    return call

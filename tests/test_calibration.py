@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
+from tests.activations import mixup
 from ufm.activations import from_arrays
 from ufm.calibration import calibrate, fit_temperature, mixed_calibration, reliability
 from ufm.optimize.features import solve_features
@@ -89,16 +90,6 @@ def test_temperature_scales_with_the_logits():
     T = fit_temperature(stream(z, y))
     assert fit_temperature(stream(7 * z, y)) == pytest.approx(7 * T, rel=1e-12)
     assert fit_temperature(stream(z + 100, y)) == pytest.approx(T, rel=1e-10)
-
-
-def mixup(N, K, seed=0):
-    rng = np.random.default_rng([seed, N, K])
-    i, j, lam = rng.integers(0, K, N), rng.integers(0, K, N), rng.beta(1, 1, N)
-    lam[:2] = 0, 1
-    Y = np.zeros((N, K))
-    Y[np.arange(N), j] = 1 - lam
-    Y[np.arange(N), i] = np.where(i == j, 1, lam)
-    return i, j, lam, Y
 
 
 def mixed(H, W, b, a, bins=6, rows=None, **labels):

@@ -502,6 +502,25 @@ def test_a_collapse_threshold_too_high_is_never_confirmed():
     assert verdict("minority-collapse", believing(where, alpha=0.5)) == UNDECIDED
 
 
+@pytest.mark.parametrize("name, what", [("trivial-threshold", "variance"), ("minority-collapse", "moment")])
+def test_a_wrong_shipped_threshold_fails(name, what, monkeypatch):
+    """Just below the true threshold, a shipped formula 10 % too low calls a living optimum dead."""
+    law, threshold = (mixup(1.0), 2 / 9) if what == "variance" else (WEIGHTED, 2 / 15)
+    where = setting(c2=0.95 * threshold, law=law)
+    assert verdict(name, where) == AGREES
+    if what == "variance":
+        true = joint.label_variance
+        monkeypatch.setattr(joint, "label_variance", lambda *args: 0.9 * true(*args))
+    else:
+        true = joint.minority_collapse
+        monkeypatch.setattr(
+            joint,
+            "minority_collapse",
+            lambda *args: [t._replace(value=0.9 * t.value, ratio=t.ratio / 0.9) for t in true(*args)],
+        )
+    assert verdict(name, where) == FAILS
+
+
 def test_another_group_that_does_not_collapse_fails():
     where = setting(c2=0.14, law=WEIGHTED)
     assert verdict("minority-collapse", believing(where, class_weights=(0.2, 0.6, 0.2))) == FAILS

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 import ufm.excess
+from tests.activations import mixup
 from ufm.activations import from_arrays
 from ufm.etf import simplex_etf
 from ufm.excess import feature_excess
@@ -16,17 +17,6 @@ from ufm.optimize.features import solve_features
 from ufm.problem import Problem
 from ufm.resample import BLOCK, Reservoir
 from ufm.theory.predict import predict_features
-
-
-def mixup(N, K, seed=0):
-    """Random i, j, lam and the soft labels they stand for."""
-    rng = np.random.default_rng([seed, N, K])
-    i, j, lam = rng.integers(0, K, N), rng.integers(0, K, N), rng.beta(1, 1, N)
-    lam[:2] = 0, 1
-    Y = np.zeros((N, K))
-    Y[np.arange(N), j] = 1 - lam
-    Y[np.arange(N), i] = np.where(i == j, 1, lam)
-    return i, j, lam, Y
 
 
 def etf_problem(K, a, m=1.7, d=None, loss="cross-entropy"):

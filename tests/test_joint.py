@@ -220,6 +220,15 @@ def test_triviality_of_mixup_is_the_formula():
         assert value == pytest.approx((alpha + 1) / ((2 * alpha + 1) * 4), abs=1e-9)
 
 
+def test_smoothing_lowers_the_collapse_threshold():
+    """(1−δ)² ρ q_B, of the continuous law and of its finite version, whose eigenvalue it is."""
+    law = LabelLaw("mixup", alpha=1.0, smoothing=0.2, class_weights=(0.6, 0.2, 0.2))
+    (found,) = minority_collapse(law, 3, 1.0)
+    assert found.value == pytest.approx(0.64 * 2 / 3 * 0.2, rel=1e-12)
+    (finite,) = minority_collapse(law, 3, 1.0, finite_law(law, 3, 48))
+    assert finite.value == pytest.approx(found.value, rel=1e-3)
+
+
 COLLAPSING = [
     (LabelLaw("mixup", alpha=1.0, class_weights=(0.4, 0.4, 0.1, 0.1)), 2 / 3),
     (LabelLaw("onehot", pairs="same", class_weights=(0.4, 0.4, 0.1, 0.1)), 1.0),

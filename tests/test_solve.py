@@ -1,9 +1,9 @@
 """The command python -m ufm.solve: its JSON contract, exit codes, files, bad input, and how it reads."""
 
-import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.special import softmax
 import ufm.agreement
 import ufm.plot
 import ufm.session
+from tests.commands import refused, strict
 from ufm import solve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,33 +23,15 @@ SIDE = {"coef_i", "coef_j", "p_i", "p_j", "p_other", "norm"}
 WORDS = {"agrees", "proved", "fails", "undecided", "out of hypothesis"}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory):
-    """Tests neither read nor fill the user's cache of compiled programs."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture(autouse=True)
 def _in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
-def run(capsys):
+def run(call_main):
     """The command in this process: (exit code, stdout, stderr)."""
-
-    def call(*argv):
-        capsys.readouterr()
-        try:
-            code = solve.main([str(part) for part in argv])
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        assert code == 70 or "Traceback" not in out + err
-        return code, out, err
-
-    return call
+    return partial(call_main, solve.main)
 
 
 @pytest.fixture
@@ -61,25 +44,6 @@ def record(run):
         return strict(out)
 
     return call
-
-
-def strict(text: str) -> dict:
-    """JSON as other languages read it: no NaN, no Infinity."""
-
-    def refuse(word):
-        raise AssertionError(f"{word} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def refused(result, *words):
-    """Exit 2, one clear message on stderr, nothing on stdout, nothing written."""
-    code, out, err = result
-    assert code == 2 and out == "", (code, out, err)
-    assert err.strip() and "Warning" not in err
-    for word in words:
-        assert word in err, err
-    assert os.listdir() == []
 
 
 # --- the JSON contract -------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """The command python -m ufm.verify: its table, record, exit codes and bad input, and how it reads."""
 
-import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 import ufm.session_verify
 import ufm.theory.fixed
+from tests.commands import refused, strict
 from ufm import verify
 from ufm.theory.catalogue import THEOREMS
 from ufm.verdict import Verdict
@@ -22,42 +23,15 @@ ROW = {"name", "predicted", "numeric", "error", "bound", "theory_bound", "verdic
 NUMBERS = ("predicted", "numeric", "error", "bound", "theory_bound")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory):
-    """Tests neither read nor fill the user's cache of compiled programs."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture(autouse=True)
 def _in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
-def run(capsys):
+def run(call_main):
     """The command in this process: (exit code, stdout, stderr)."""
-
-    def call(*argv):
-        capsys.readouterr()
-        try:
-            code = verify.main([str(part) for part in argv])
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        assert code == 70 or "Traceback" not in out + err
-        return code, out, err
-
-    return call
-
-
-def strict(text: str) -> dict:
-    """JSON as other languages read it: no NaN, no Infinity."""
-
-    def refuse(word):
-        raise AssertionError(f"{word} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
+    return partial(call_main, verify.main)
 
 
 @pytest.fixture
@@ -94,16 +68,6 @@ def never(monkeypatch):
         raise AssertionError("work was begun")
 
     monkeypatch.setattr(ufm.session_verify, "check_theorem", check)
-
-
-def refused(result, *words):
-    """Exit 2, one clear message on stderr, nothing on stdout, nothing written."""
-    code, out, err = result
-    assert code == 2 and out == "", (code, out, err)
-    assert err.strip() and "Warning" not in err
-    for word in words:
-        assert word in err, err
-    assert os.listdir() == []
 
 
 # --- a whole run ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ Held out: confidence c = max softmax(z), the predicted class the first at the ma
 NLL is the mean of −log p_y in nats. The fitted temperature minimises it, with z/T in place of z.
 
 Mixed samples y = λ e_i + (1−λ) e_j, i ≠ j: by λ-bin, the mean probability of class i, of j and of all others
-together, and what the optimum against an ETF has at sharpness a (THEORY.md §2: y − p = z/a).
+together, and what the optimum against an ETF has at sharpness a (y − p = z/a).
 """
 
 from collections.abc import Callable, Iterable

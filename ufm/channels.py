@@ -10,7 +10,7 @@ Rows v_k = w_k − w̄ of W centred (the mean row never acts on the softmax), c 
 
 averaged over the samples of a bin, where sums are written as the ratio of sums. Straight interpolation has
 amplification 1 and nonlinearity 0; both exceed it in the channels of cross-entropy. Predictions are the
-closed form (THEORY.md §2) for an ETF of row norm m = ‖V‖_F/√K at sharpness a, at each sample's own λ.
+closed form (`ufm.theory.features`) for an ETF of row norm m = ‖V‖_F/√K at sharpness a, at each sample's own λ.
 A bootstrap replicate resamples rows (not the pairs, nor the batches that shared one λ).
 """
 

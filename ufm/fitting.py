@@ -1,6 +1,6 @@
 """How well the closed form explains centred logits z = V h + b − b̄ (V = W − w̄): R² with one fitted scalar a.
 
-    R²(a) = 1 − Σ ‖z − z_a(y)‖² / Σ ‖z − z̄‖²,   z_a(y) = a (y − p),   a = m² K/((K−1) λ_H)  (THEORY.md §2),
+    R²(a) = 1 − Σ ‖z − z_a(y)‖² / Σ ‖z − z̄‖²,   z_a(y) = a (y − p),   a = m² K/((K−1) λ_H),
 
 always beside the linear baseline z = s (y − 1/K), s by least squares, which is what squared error and small
 a predict. The mean row of W is taken out: it never acts on the softmax.

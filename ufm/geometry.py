@@ -28,10 +28,18 @@ def self_duality(W: Float[np.ndarray, "K d"], H: Float[np.ndarray, "n d"], law: 
         return None
     means = np.stack([H[(law.labels[:, k] == 1.0)].mean(0) for k in range(law.classes)])
     means, rows = means - means.mean(0), W - W.mean(0)
-    sizes = np.linalg.norm(means), np.linalg.norm(rows)
+    return duality_distance(rows, means)
+
+
+def duality_distance(
+    W: Float[np.ndarray, "K d"], centred: Float[np.ndarray, "K d"], squared: bool = False
+) -> float | None:
+    """NC3: ‖Wᵀ/‖W‖_F − M̊/‖M̊‖_F‖_F, or its square; `centred` is M̊ᵀ. None if either vanishes."""
+    sizes = float(np.linalg.norm(W)), float(np.linalg.norm(centred))
     if min(sizes) == 0:
         return None
-    return float(np.linalg.norm(rows / sizes[1] - means / sizes[0]))
+    distance = float(np.linalg.norm(W / sizes[0] - centred / sizes[1]))
+    return distance**2 if squared else distance
 
 
 def mixed_variability(H: Float[np.ndarray, "n d"], law: FiniteLaw) -> float:

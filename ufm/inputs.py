@@ -14,14 +14,6 @@ from ufm.problem import Problem
 LAWS = ("mixup", "cutmix", "kway", "smoothing", "onehot")
 
 
-def refuse_repeated(argv: list[str]) -> None:
-    """A flag given twice would silently keep its last value: ValueError."""
-    flags = [word.split("=")[0] for word in argv if word.startswith("--")]
-    for flag in flags:
-        if flags.count(flag) > 1:
-            raise ValueError(f"{flag} is given more than once")
-
-
 def read_law(args) -> laws.LabelLaw:
     """The label law named by --labels, --alpha, --pairs, --smoothing and --ways."""
     name = args.labels

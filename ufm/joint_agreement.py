@@ -12,20 +12,16 @@ whatever the theorem says. If E KL(p_a ‖ p) exceeds the gap, p_a is not the op
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from ufm.duality import JointCertificate, certify_joint
 from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import JointProblem
 from ufm.optimize.joint import JointSolution, solve_joint
-from ufm.theory.features import bregman, solve_patterns
+from ufm.theory.joint import GAP_TOLERANCE, blurred, closed_form_divergence
 from ufm.theory.multiplier import Multiplier, joint_multiplier, pattern_multiplier
 from ufm.theory.polygon import Polygon, regular_polygon
 from ufm.theory.thresholds import Threshold, minority_collapse, triviality
 from ufm.verdict import Verdict, judge
-
-GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
-RESOLUTION = 1e-2  # relative difference of multipliers that the gap must tell for a verdict on m
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +79,8 @@ def check_joint(
     gap = certificate.gap if rigorous_gap is None else rigorous_gap
     theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
     violated = violated_hypothesis(problem)
-    error, rounding = (None, 0.0) if violated else _divergence(problem, solution, theory)
     bound = float(np.sqrt(gap))
-    blurred = None if violated else unresolved(problem, solution, theory, bound + rounding)
+    error, rounding, open_ = (None, 0.0, None) if violated else _compare(problem, solution, theory, bound)
     found = judge(
         error,
         bound,
@@ -94,7 +89,7 @@ def check_joint(
         exceeds=False,
         violated=violated,
         enclosed=None if rigorous_gap is None else True,
-        stalled=blurred,
+        stalled=open_,
     )
     return JointReport(
         problem=problem,
@@ -121,19 +116,6 @@ def _collapse(problem: JointProblem) -> list[Threshold]:
     if problem.lambda_b is not None:
         return []
     return minority_collapse(problem.law, problem.classes, problem.product, problem.atoms)
-
-
-def unresolved(
-    problem: JointProblem, solution: JointSolution, theory: Multiplier, bound: float
-) -> str | None:
-    """Why the certificate says nothing about m: multipliers off by RESOLUTION predict p as well."""
-    if theory.sharpness == 0:
-        return None
-    for share in (-RESOLUTION, RESOLUTION):
-        other = theory._replace(sharpness=theory.sharpness * (1 + share) ** 2)
-        if _divergence(problem, solution, other)[0] <= bound:
-            return f"the gap does not tell multipliers apart that differ by {RESOLUTION:g}"
-    return None
 
 
 def _polygon(problem: JointProblem) -> Polygon | None:
@@ -197,18 +179,16 @@ def _continuous(problem: JointProblem) -> Multiplier | None:
     return joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
 
 
-def _divergence(problem: JointProblem, solution: JointSolution, theory: Multiplier) -> tuple[float, float]:
-    """√ of the mean Bregman divergence from the closed form's predictions, and of its rounding."""
-    labels, weights, K = problem.atoms.labels, problem.atoms.weights, problem.classes
+def _compare(problem: JointProblem, solution: JointSolution, theory: Multiplier, bound: float):
+    """√ of the mean Bregman divergence from the closed form's predictions, that of its rounding, and
+    why these together with the gap's `bound` say nothing about m, if they do not."""
     Z = solution.H @ solution.W.T + solution.b
-    eps = 256 * np.finfo(float).eps  # relative error of a closed-form logit, and of p through it
-    if problem.loss == "squared-error":
-        target = theory.sharpness / (1 + theory.sharpness) * (labels - 1 / K) + 1 / K
-        return float(np.sqrt(0.5 * weights @ np.sum((Z - target) ** 2, 1))), eps
-    if theory.sharpness == 0:
-        p = np.full_like(labels, 1 / K)
-    else:
-        p = solve_patterns(labels, np.ones_like(labels), theory.sharpness).p
-    q = softmax(Z, 1)
-    divergence = np.sum(bregman(p, q, log_softmax(Z, 1)), 1)
-    return float(np.sqrt(max(weights @ divergence, 0.0))), eps * (K + float(np.max(np.abs(Z))))
+
+    def divergence(share):  # of the closed form with `share` of the multiplier
+        return closed_form_divergence(problem.atoms, Z, theory.sharpness * share**2, problem.loss)
+
+    rounding = 256 * float(np.finfo(float).eps)  # relative error of a closed-form logit, and of p through it
+    if problem.loss == "cross-entropy":
+        rounding *= problem.classes + float(np.max(np.abs(Z)))
+    m = 1.0 if theory.sharpness > 0 else 0.0
+    return float(np.sqrt(divergence(1.0))), rounding, blurred(divergence, m, (bound + rounding) ** 2)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
+from ufm.geometry import duality_distance
 from ufm.statistics import CENTRES, TINY, ClassStats, check_size
 
 
@@ -122,17 +123,6 @@ def simplex_deviation(G: Float[np.ndarray, "K K"]) -> float | None:
         return None
     G = G / largest  # squares of products of extreme features would overflow
     return float(np.linalg.norm(G / np.linalg.norm(G) - (np.eye(K) - 1 / K) / np.sqrt(K - 1)))
-
-
-def duality_distance(
-    W: Float[np.ndarray, "K d"], centred: Float[np.ndarray, "K d"], squared: bool = False
-) -> float | None:
-    """NC3: ‖Wᵀ/‖W‖_F − M̊/‖M̊‖_F‖_F, or its square; `centred` is M̊ᵀ. None if either vanishes."""
-    sizes = float(np.linalg.norm(W)), float(np.linalg.norm(centred))
-    if min(sizes) == 0:
-        return None
-    distance = float(np.linalg.norm(W / sizes[0] - centred / sizes[1]))
-    return distance**2 if squared else distance
 
 
 def bias_norm(stats: ClassStats, W: Float[np.ndarray, "K d"], b, convention: Convention) -> float:

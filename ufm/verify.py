@@ -1,12 +1,12 @@
 """python -m ufm.verify: every theorem of the catalogue on your own parameters, with verdict and bound."""
 
-import os
 import sys
-import traceback
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import tyro
+
+from ufm.command import guarded, refuse_repeated
 
 
 @dataclass
@@ -59,24 +59,14 @@ class Arguments:
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, report; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    try:
-        from ufm.inputs import refuse_repeated
+    return guarded("ufm.verify", lambda: run(parse(argv), argv))
 
-        refuse_repeated(argv)
-        return run(tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.verify"), argv)
-    except ValueError as error:
-        print(f"ufm.verify: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ufm.verify: interrupted, nothing was written", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader left: say nothing more, there or at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception:  # a defect must not look like the verdict "fails"
-        traceback.print_exc()
-        return 70
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.verify")
 
 
 def run(args: Arguments, argv: list[str]) -> int:

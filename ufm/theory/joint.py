@@ -8,13 +8,16 @@ bounds of this sort are square roots of these, in √nats.
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 import ufm.etf as etf
 import ufm.theory.assumptions as given
+from ufm.finite import FiniteLaw
+from ufm.labels import label_variance
 from ufm.theory.features import bregman, solve_patterns
 from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
+from ufm.theory.thresholds import minority_collapse
 
 EPS = float(np.finfo(float).eps)
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
@@ -29,10 +32,26 @@ def predictions(labels: np.ndarray, sharpness: float) -> np.ndarray:
     return solve_patterns(labels, np.ones_like(labels), sharpness).p
 
 
-def mean_divergence(weights, p, optimum: JointOptimum) -> float:
-    """E KL(p ‖ numerical predictions), without cancellation or underflow."""
-    terms = bregman(p, optimum.P, log_softmax(optimum.Z, 1))
+def mean_divergence(weights, p, Z) -> float:
+    """E KL(p ‖ softmax(z)), without cancellation or underflow."""
+    terms = bregman(p, softmax(Z, 1), log_softmax(Z, 1))
     return float(max(weights @ np.sum(terms, 1), 0.0))
+
+
+def closed_form_divergence(atoms: FiniteLaw, Z, sharpness: float, loss: str) -> float:
+    """How far the closed form at sharpness a is from numerical logits: E KL(p_a ‖ p), or ½ E‖z_a − z‖²."""
+    if loss == "squared-error":
+        K = atoms.classes
+        target = sharpness / (1 + sharpness) * (atoms.labels - 1 / K) + 1 / K
+        return float(0.5 * atoms.weights @ np.sum((Z - target) ** 2, 1))
+    return mean_divergence(atoms.weights, predictions(atoms.labels, sharpness), Z)
+
+
+def blurred(divergence, m: float, allowed: float) -> str | None:
+    """Why a gap says nothing about the multiplier m, if it does not: `divergence` of others is allowed too."""
+    if m > 0 and min(divergence(m * (1 - RESOLUTION)), divergence(m * (1 + RESOLUTION))) <= allowed:
+        return f"the gap does not tell multipliers apart that differ by {RESOLUTION:g}"
+    return None
 
 
 def _tolerance(optimum: JointOptimum) -> float:
@@ -71,25 +90,18 @@ def _one_side(ratio: float, divergence: float, optimum: JointOptimum) -> Finding
 # --- the ETF ------------------------------------------------------------------------------------
 
 
-def _joint_etf(setting: Setting, optimum: JointOptimum) -> Finding:
+def _multiplier_finding(setting: Setting, optimum: JointOptimum) -> Finding:
+    """The claim that the optimum is the closed form of the predicted m; open where others do as well."""
     joint = setting.joint
-    best = pattern_multiplier(joint.atoms.patterns, joint.lambda_w, joint.lambda_h)
+    best = pattern_multiplier(joint.atoms.patterns, joint.lambda_w, joint.lambda_h, joint.loss)
 
     def divergence(m):  # through m, so that the number shown is the one compared
-        p = predictions(joint.atoms.labels, etf.gain(joint.classes, m) / joint.lambda_h)
-        return mean_divergence(joint.atoms.weights, p, optimum)
+        a = etf.gain(joint.classes, m) / joint.lambda_h
+        return closed_form_divergence(joint.atoms, optimum.Z, a, joint.loss)
 
-    return _multiplier_finding(best.value, divergence, optimum)
-
-
-def _multiplier_finding(m: float, divergence, optimum: JointOptimum) -> Finding:
-    """The claim that the optimum has the multiplier m; open where the gap admits others just as well."""
-    row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(len(optimum.W)))
-    found = _root_finding(m, row_norm, divergence(m), optimum)
-    allowed = (found.bound + found.rounding) ** 2
-    if m > 0 and min(divergence(m * (1 - RESOLUTION)), divergence(m * (1 + RESOLUTION))) <= allowed:
-        return found._replace(open=f"the gap does not tell multipliers apart that differ by {RESOLUTION:g}")
-    return found
+    row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(joint.classes))
+    found = _root_finding(best.value, row_norm, divergence(best.value), optimum)
+    return found._replace(open=blurred(divergence, best.value, (found.bound + found.rounding) ** 2))
 
 
 JOINT_ETF = Theorem(
@@ -99,22 +111,10 @@ JOINT_ETF = Theorem(
     r" \quad m^2 = \tfrac{a(K-1)\lambda_H}{K} \quad \text{if } \lambda_W\lambda_H < \sigma^2 ="
     r" \tfrac{\mathbb{E}\|y\|^2 - 1/K}{K-1}, \text{ else } W = 0",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.EXCHANGEABLE, given.ROOM),
-    claim=JointClaim(_joint_etf),
+    claim=JointClaim(_multiplier_finding),
     quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the numbers shown are m",
     source="re-derived here; assumed in Fisher, Meng, Papyan 2024; one-hot: Zhu et al. 2021",
 )
-
-
-def _squared_error_joint(setting: Setting, optimum: JointOptimum) -> Finding:
-    joint, K = setting.joint, setting.problem.classes
-    best = pattern_multiplier(joint.atoms.patterns, joint.lambda_w, joint.lambda_h, "squared-error")
-
-    def divergence(m):
-        sharpness = etf.gain(K, m) / joint.lambda_h
-        target = sharpness / (1 + sharpness) * (joint.atoms.labels - 1 / K) + 1 / K
-        return float(0.5 * joint.atoms.weights @ np.sum((optimum.Z - target) ** 2, 1))
-
-    return _multiplier_finding(best.value, divergence, optimum)
 
 
 SQUARED_ERROR_JOINT = Theorem(
@@ -124,7 +124,7 @@ SQUARED_ERROR_JOINT = Theorem(
     r" W W^\top = \lambda_H (\sigma/c - 1)_+ \Pi, \quad"
     r" \sigma^2 = \tfrac{\mathbb{E}\|y\|^2 - 1/K}{K-1} > 0, \quad c^2 = \lambda_W\lambda_H",
     assumptions=(given.PENALISED, given.SQUARED_ERROR, given.EXCHANGEABLE, given.ROOM, given.FREE_BIAS),
-    claim=JointClaim(_squared_error_joint),
+    claim=JointClaim(_multiplier_finding),
     quantity="√(½E‖z_theory − z‖²) of the blind joint optimum; the numbers shown are m",
     source="re-derived here; compare Zhou et al. 2022, Tirer and Bruna 2022",
 )
@@ -134,13 +134,11 @@ SQUARED_ERROR_JOINT = Theorem(
 
 
 def _trivial(setting: Setting, optimum: JointOptimum) -> Finding:
-    """λ_W λ_H at or above (α+1)/((2α+1)K), of the law as discretised: p = 1/K; below: p is not."""
+    """λ_W λ_H at or above the label variance, for mixup (α+1)/((2α+1)K): p = 1/K; below: p is not."""
     joint, K = setting.joint, setting.problem.classes
     uniform = np.full_like(optimum.P, 1 / K)
-    divergence = mean_divergence(joint.atoms.weights, uniform, optimum)
-    law = setting.problem.law
-    threshold = (law.alpha + 1) / ((2 * law.alpha + 1) * K)
-    return _one_side(joint.product / threshold, divergence, optimum)
+    divergence = mean_divergence(joint.atoms.weights, uniform, optimum.Z)
+    return _one_side(joint.product / label_variance(setting.problem.law, K), divergence, optimum)
 
 
 TRIVIAL_THRESHOLD = Theorem(
@@ -172,10 +170,9 @@ def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
     joint, law = setting.joint, setting.problem.law
     weight = min(q for q in set(law.class_weights) if law.class_weights.count(q) > 1)
     group = np.flatnonzero(np.asarray(law.class_weights) == weight)
-    rho = (law.alpha + 1) / (2 * law.alpha + 1) if law.name == "mixup" else 1.0
-    threshold = rho * weight * (1 - law.smoothing) ** 2
+    least = min(minority_collapse(law, joint.classes, joint.product), key=lambda threshold: threshold.value)
     divergence = _merged_divergence(joint.atoms.weights, optimum, group)
-    return _one_side(joint.product / threshold, divergence, optimum)
+    return _one_side(least.ratio, divergence, optimum)
 
 
 MINORITY_COLLAPSE = Theorem(
@@ -256,16 +253,15 @@ EQUALISED_RESIDUALS = Theorem(
 
 def _not_an_etf(setting: Setting, optimum: JointOptimum) -> Finding:
     """The best p_a over all a ≥ 0 is further from p than the gap: no multiplier makes the optimum an ETF."""
-    weights, labels = setting.joint.atoms.weights, setting.joint.atoms.labels
+    atoms = setting.joint.atoms
 
     def divergence(log_a):
-        return mean_divergence(weights, predictions(labels, float(np.exp(log_a))), optimum)
+        return closed_form_divergence(atoms, optimum.Z, float(np.exp(log_a)), "cross-entropy")
 
     grid = np.linspace(-10, 30, 41)
     best = grid[int(np.argmin([divergence(t) for t in grid]))]
     found = minimize_scalar(divergence, bounds=(best - 1, best + 1), method="bounded")
-    nearest = min(float(found.fun), mean_divergence(weights, predictions(labels, 0.0), optimum))
-    return _apart(nearest, optimum)
+    return _apart(min(float(found.fun), divergence(-np.inf)), optimum)
 
 
 NECESSITY = Theorem(

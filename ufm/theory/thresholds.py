@@ -2,7 +2,8 @@
 
 Triviality, any law (bias-free, cross-entropy): W = 0 iff λ_max(E[(y − 1/K)(y − 1/K)ᵀ]) ≤ λ_W λ_H.
 Minority collapse, mixup with i, j drawn independently from class weights q, d ≥ K − 1: classes of the
-same weight q_B collapse onto one point iff ρ q_B ≤ λ_W λ_H, ρ = E[λ² + (1−λ)²]; one-hot: ρ = 1.
+same weight q_B collapse onto one point iff ρ q_B ≤ λ_W λ_H, ρ = E[λ² + (1−λ)²]; one-hot: ρ = 1; with
+smoothing δ, (1−δ)² ρ q_B.
 (Re-derived; for one-hot labels Fang et al. 2021, Dang et al. 2023.)
 """
 
@@ -35,8 +36,7 @@ def minority_collapse(
 
     ρ q_B of the continuous law, or of its finite version `atoms`: there ½ E(y_k − y_l)², k, l in the group.
     """
-    mixes_all = law.two_hot and (law.pairs == "all" or law.name == "onehot")
-    if law.class_weights is None or law.exchangeable or not mixes_all:
+    if law.class_weights is None or law.exchangeable or not (law.pairs == "all" or law.name == "onehot"):
         return []
     weights, sizes = np.unique(law.class_weights, return_counts=True)
     found = []
