@@ -132,6 +132,17 @@ def test_optimum_matches_prediction(K, d, a, solver):
     assert found.slope_limit == pytest.approx(np.sqrt((K - 1) / (2 * K)) / m, rel=1e-14)
 
 
+def test_overall_is_one_bin():
+    """Everything in one bin by definition; the displacement's sign makes its mean no sum of bins by chance."""
+    H, W, i, j, lam, means = noise()
+    several = geometry(H, W, i, j, lam, means, 40.0, bins=BINS, replicates=20)
+    one = geometry(H, W, i, j, lam, means, 40.0, bins=1, replicates=20)
+    for name in ("alignment", "outside", "displacement", "amplification", "nonlinearity"):
+        np.testing.assert_allclose(several.overall[name], np.array(getattr(one, name))[:, 0], rtol=1e-12)
+    for name, value in several.predicted_overall.items():
+        assert value == pytest.approx(one.predicted[name][0], rel=1e-12)
+
+
 def test_displacement_tends_to_the_limit():
     """At a = 1e12 the slope is the limit's but for 1/a."""
     i, j, lam = pairs(300, 4)

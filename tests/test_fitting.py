@@ -200,6 +200,31 @@ def test_excess_is_zero_at_the_optimum_and_right_beside_it(K, d, frame, loss):
     assert found.at_zero > 0 and found.optimum > 0
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
+def test_excess_with_a_bias_against_scipy(loss):
+    """min over h of ℓ(W h + b, y) + (λ/2)‖h‖² by another program; zero at its optimum; b does matter."""
+    K, d, lambda_h = 4, 6, 0.02
+    rng = np.random.default_rng(3)
+    W, b, Y = rng.normal(size=(K, d)), rng.normal(size=K), rng.dirichlet(np.ones(K), 12)
+
+    def f(h, y):
+        z = W @ h + b
+        fit = np.logaddexp.reduce(z) - y @ z if loss == "cross-entropy" else 0.5 * np.sum((z - y) ** 2)
+        return fit + 0.5 * lambda_h * h @ h
+
+    best = np.array([minimize(f, np.zeros(d), args=(y,), tol=1e-12).x for y in Y])
+    least = np.mean([f(h, y) for h, y in zip(best, Y)])
+    H = rng.normal(size=(12, d))
+    there = np.mean([f(h, y) for h, y in zip(H, Y)])
+    found = excess(H, W, lambda_h, Y=Y, b=b, loss=loss)
+    assert found.excess == pytest.approx(there - least, rel=1e-8) and found.solver == "newton"
+    assert 0 < found.bound <= 1e-12 * max(1.0, found.excess) and found.optimum <= least + 1e-14
+    at_best = excess(best, W, lambda_h, Y=Y, b=b, loss=loss)
+    assert at_best.excess + at_best.bound >= 0 and at_best.excess <= 1e-9
+    without = excess(H, W, lambda_h, Y=Y, loss=loss)
+    assert abs(without.excess - found.excess) > 1e-3
+
+
 def test_excess_is_the_weighted_mean_over_the_subsample():
     Y = mixup(40, 3)[3]
     W, rng = simplex_etf(3), np.random.default_rng(0)

@@ -38,10 +38,11 @@ class Channel:
     """Mixup geometry by λ-bin; NaN where a bin has no samples or a measure is undefined.
 
     edges (E = B+1) of λ. same, different (B): weight of the samples of each kind (counts if unweighted).
-    lam, logit (B): their mean λ and logit λ (different classes). predicted: by the names of the curves at
-    the given a, or None. slope: of displacement on logit λ through the origin, over `window` ≤ λ ≤ 1 − `window`
-    (outside it the limit does not hold uniformly); slope_predicted: the same regression on the prediction;
-    slope_limit: √((K−1)/(2K))/m. skipped: rows neither two-hot nor of positive weight.
+    lam, logit (B): their mean λ and logit λ (different classes). overall: the same curves over all bins as one.
+    predicted, predicted_overall: by the names of the curves, at the given a, or None. slope: of displacement on
+    logit λ through the origin, over `window` ≤ λ ≤ 1 − `window` (outside it the limit does not hold
+    uniformly); slope_predicted: the same regression on the prediction; slope_limit: √((K−1)/(2K))/m.
+    skipped: rows neither two-hot nor of positive weight.
     """
 
     edges: Float[np.ndarray, " E"]
@@ -55,6 +56,8 @@ class Channel:
     amplification: Curve
     nonlinearity: Curve
     predicted: dict[str, np.ndarray] | None
+    overall: dict[str, Curve]
+    predicted_overall: dict[str, float] | None
     slope: Curve
     slope_predicted: float | None
     slope_limit: float
@@ -193,30 +196,40 @@ def _against_means(H, i, j, lam, along, frame: _Frame) -> dict[str, np.ndarray]:
 
 def _result(sums, frame: _Frame, centre, skipped, replicates, level) -> Channel:
     S = dict(zip(SUMS, np.moveaxis(sums, 2, 0)))  # each (B, R+1); column 0 is the estimate
-    K, m = len(frame.V), etf_multiplier(frame.V)
-    total = {name: S[name].sum(0) for name in ("tt", "tx", "tx_a")}
-    slope_a = None if frame.a is None else float(_ratio(total["tx_a"], total["tt"])[0])
+    total = {name: part.sum(0, keepdims=True) for name, part in S.items()}  # (1, R+1): all bins as one
+    K, m, known = len(frame.V), etf_multiplier(frame.V), frame.a is not None
+    slope = curve(_ratio(total["tx"], total["tt"])[0], level)
+    whole = {name: Curve(*(part[0] for part in found)) for name, found in _curves(total, level).items()}
     return Channel(
-        lambda_edges(len(sums)),
-        S["same"][:, 0],
-        S["different"][:, 0],
-        _ratio(S["lam"], S["different"])[:, 0],
-        _ratio(S["logit"], S["different"])[:, 0],
-        curve(_ratio(S["cosine"], S["same"]), level),
-        curve(_ratio(S["outside"], S["size"]), level),
-        curve(_ratio(S["across"], S["different"]), level),
-        curve(_ratio(S["along"], S["straight"]), level),
-        curve(_ratio(S["bend"], S["paired"]), level),
-        None if frame.a is None else _predictions(S, K),
-        curve(_ratio(total["tx"], total["tt"]), level),
-        slope_a,
-        float(np.sqrt((K - 1) / (2 * K)) / m) if m > 0 else float("inf"),
-        frame.window,
-        centre,
-        skipped,
-        replicates,
-        level,
+        edges=lambda_edges(len(sums)),
+        same=S["same"][:, 0],
+        different=S["different"][:, 0],
+        lam=_ratio(S["lam"], S["different"])[:, 0],
+        logit=_ratio(S["logit"], S["different"])[:, 0],
+        **_curves(S, level),
+        predicted=_predictions(S, K) if known else None,
+        overall=whole,
+        predicted_overall={k: float(v[0]) for k, v in _predictions(total, K).items()} if known else None,
+        slope=slope,
+        slope_predicted=float(_ratio(total["tx_a"], total["tt"])[0, 0]) if known else None,
+        slope_limit=float(np.sqrt((K - 1) / (2 * K)) / m) if m > 0 else float("inf"),
+        window=frame.window,
+        centre=centre,
+        skipped=skipped,
+        replicates=replicates,
+        level=level,
     )
+
+
+def _curves(S, level: float) -> dict[str, Curve]:
+    ratios = {
+        "alignment": _ratio(S["cosine"], S["same"]),
+        "outside": _ratio(S["outside"], S["size"]),
+        "displacement": _ratio(S["across"], S["different"]),
+        "amplification": _ratio(S["along"], S["straight"]),
+        "nonlinearity": _ratio(S["bend"], S["paired"]),
+    }
+    return {name: curve(ratio, level) for name, ratio in ratios.items()}
 
 
 def _predictions(S, K: int) -> dict[str, np.ndarray]:

@@ -65,7 +65,7 @@ def certify_joint(
     """
     W, H, Y, weights, b = _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b)
     Z = H @ W.T + b
-    residual, size = _residual(Z, Y, loss)
+    residual, size = residuals(Z, Y, loss)
     objective, objective_error = _objective(W, H, Z, Y, weights, b, (lambda_w, lambda_h, lambda_b), loss)
     dual, dual_error = _dual_value(residual, Y, weights, lambda_w * lambda_h, lambda_b, loss)
     # the logits' own rounding moves L by at most 2|dz| a label and D by as much again
@@ -110,17 +110,16 @@ def _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b):
     return W, H, Y, weights, b
 
 
-def _residual(Z, Y, loss):
-    """r = −∂ℓ/∂z (n, K), its largest-label entry minus the others; and the scale of each row of logits."""
-    residual = -np.asarray(_slopes(Z, Y, loss))
+def residuals(
+    Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str
+) -> tuple[Float[np.ndarray, "n K"], Float[np.ndarray, " n"]]:
+    """r = −∂ℓ/∂z, each largest-label entry minus the others; and the scale of each row of logits."""
+    residual = -np.asarray(_vmapped(loss)[0](Z, Y))
     return residual, 1.0 + np.abs(Z).max(1)
 
 
-def _slopes(Z, Y, loss):
-    return _vmapped(loss)[0](Z, Y)
-
-
-def _values(Z, Y, loss):
+def losses(Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str) -> Float[np.ndarray, " n"]:
+    """ℓ of each row."""
     return np.asarray(_vmapped(loss)[1](Z, Y))
 
 
@@ -137,7 +136,7 @@ _COMPILED: dict = {}
 def _objective(W, H, Z, Y, weights, b, penalties, loss):
     """L and a bound on the rounding of its sums (positive terms, so relative)."""
     lambda_w, lambda_h, lambda_b = penalties
-    fit = _values(Z, Y, loss)
+    fit = losses(Z, Y, loss)
     parts = (
         weights @ fit,
         0.5 * lambda_h * float(weights @ np.sum(H * H, 1)),
@@ -163,56 +162,75 @@ def _dual_value(residual, Y, weights, product, lambda_b, loss):
 
 def _feasible_value(r, Y, weights, product, lambda_b, loss):
     """The dual value of a residual after shrinking it to E r rᵀ ⪯ c² I, and its rounding."""
-    M = (r * weights[:, None]).T @ r
-    n, K = r.shape
-    largest = float(np.linalg.eigvalsh(M)[-1]) + EPS * (n + 8 * K) * float(np.trace(M)) + 1e-300
-    theta = np.sqrt(product / largest) * (1 - 4 * EPS)
+    theta = shrinkage((r * weights[:, None]).T @ r, len(r), product)
     if loss == "squared-error":
         return _squared_dual(r, Y, weights, theta, lambda_b)
     theta = min(theta, 1.0)
+    entropy, slope = (float(weights @ part) for part in entropies(r, Y, theta))
+    value = entropy - mean_penalty(theta * (weights @ r), lambda_b)
+    n, K = r.shape
+    return value, EPS * ((K + 16) * slope + n * entropy + 8 * abs(value))
+
+
+def shrinkage(M: Float[np.ndarray, "K K"], n: int, product: float) -> float:
+    """θ with θ² M ⪯ c² I in spite of the rounding of M = E r rᵀ, a mean of n terms."""
+    largest = float(np.linalg.eigvalsh(M)[-1]) + EPS * (n + 8 * len(M)) * float(np.trace(M)) + 1e-300
+    return float(np.sqrt(product / largest) * (1 - 4 * EPS))
+
+
+def entropies(
+    r: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], theta: float
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Ent(p) of p = y − θ r, and how fast it moves with rounding: p is off by ε a unit of y and p, with slope
+    |log p| + 1."""
     p = np.clip(Y - theta * r, 0.0, 1.0)
     log_p = np.log(np.where(p > 0, p, 1.0))
-    entropy = -np.sum(p * log_p, 1)
-    value = float(weights @ entropy) - _penalty(theta * r, weights, lambda_b)
-    # p is off by ε a unit of y and p; the entropy's slope there is |log p| + 1
-    slope = float(weights @ np.sum((Y + p) * (1 + np.abs(log_p)), 1))
-    return value, EPS * ((K + 16) * slope + n * float(weights @ entropy) + 8 * abs(value))
+    return -np.sum(p * log_p, 1), np.sum((Y + p) * (1 + np.abs(log_p)), 1)
 
 
 def _squared_dual(r, Y, weights, theta, lambda_b):
     linear, square = float(weights @ np.sum(r * Y, 1)), float(weights @ np.sum(r * r, 1))
-    mean = weights @ r if lambda_b else np.zeros(1)
-    best = square + float(mean @ mean) / (lambda_b or 1.0)
-    theta = max(0.0, min(theta, linear / best if best > 0 else 0.0))
-    value = theta * linear - 0.5 * theta**2 * square - _penalty(theta * r, weights, lambda_b)
+    value = squared_value(linear, square, weights @ r, theta, lambda_b)
     return value, EPS * (r.size + 16) * (abs(linear) + square + abs(value))
 
 
-def _penalty(r, weights, lambda_b) -> float:
+def squared_value(
+    linear: float, square: float, mean: Float[np.ndarray, " K"], theta: float, lambda_b
+) -> float:
+    """Largest of θ E r·y − θ² E‖r‖²/2 − pen(θ E r) over 0 ≤ θ ≤ the given one: the dual of squared error."""
+    cost = square + (float(mean @ mean) / lambda_b if lambda_b else 0.0)
+    theta = max(0.0, min(theta, linear / cost if cost > 0 else 0.0))
+    return theta * linear - 0.5 * theta**2 * cost
+
+
+def mean_penalty(mean: Float[np.ndarray, " K"], lambda_b: float | None) -> float:
     """‖E r‖²/(2λ_b) for a penalised bias."""
-    if not lambda_b:
-        return 0.0
-    mean = weights @ r
-    return float(mean @ mean) / (2 * lambda_b)
+    return float(mean @ mean) / (2 * lambda_b) if lambda_b else 0.0
 
 
 def _centred_residual(r, Y, weights, loss):
-    """A residual with E r = 0. Squared error: subtract the mean.
-
-    Cross-entropy: p'' = (1−t) p + t s with a constant distribution s chosen so that E p'' = E y;
-    the least t in (0, 1] that leaves s ≥ 0 (t = 1, s = E y always does), and enough more that the
-    rounding of the mean cannot make the exact s negative.
-    """
+    """A residual with E r = 0. Squared error: subtract the mean; cross-entropy: see `centring`."""
     mean = np.array([fsum(column) for column in (weights[:, None] * r).T])  # exact but for the products
     if loss == "squared-error":
         return r - mean
-    target = weights @ Y
+    t, s = centring(mean, weights @ Y, 16)
+    return (1 - t) * r + t * (Y - s)
+
+
+def centring(
+    mean: Float[np.ndarray, " K"], target: Float[np.ndarray, " K"], units: int
+) -> tuple[float, Float[np.ndarray, " K"]]:
+    """(t, s) with E[(1−t) r + t (y − s)] = 0, mean = E r, target = E y: p'' = (1−t) p + t s has E p'' = E y.
+
+    s is a distribution. The least t in (0, 1] that leaves s ≥ 0 (t = 1, s = E y always does), and enough more
+    that the rounding of the mean, `units` ε, cannot make the exact s negative.
+    """
     short = np.where(mean < 0, -mean, 0.0)
     # s = target + (1−t)/t · mean ≥ 0
     need = np.max(np.where(short > 0, short / np.where(short > 0, short + target, 1.0), 0.0))
-    t = min(1.0, need + 16 * EPS / float(np.min(target, where=target > 0, initial=1.0)))
+    t = min(1.0, need + units * EPS / float(np.min(target, where=target > 0, initial=1.0)))
     s = np.clip(target + (1 - t) / t * mean, 0.0, None)
-    return (1 - t) * r + t * (Y - s / s.sum())
+    return t, s / s.sum()
 
 
 def _imbalance(W, H, weights, lambda_w, lambda_h) -> float:

@@ -201,11 +201,16 @@ def read_checked(args, law: laws.LabelLaw) -> Problem:
     )
 
 
-def read_outputs(args) -> dict[str, str]:
-    """Paths to write, by flag; '-' (JSON on standard output) is not among them."""
-    paths = {"json": args.json, "save": args.save, "plot": args.plot}
-    paths = {name: path for name, path in paths.items() if path is not None}
-    for name, suffixes in (("save", (".npz",)), ("plot", (".png", ".pdf", ".svg"))):
-        if name in paths and paths[name] and Path(paths[name]).suffix not in suffixes:
-            raise ValueError(f"--{name} must end in {' or '.join(suffixes)}, got {paths[name]!r}")
+PICTURES = (".png", ".pdf", ".svg")
+
+
+def read_outputs(args, **suffixes: tuple[str, ...]) -> dict[str, str]:
+    """Paths to write, by flag: JSON, and the flags named with the endings they may have.
+
+    '-' (JSON on standard output) is not among them.
+    """
+    paths = {name: getattr(args, name) for name in ("json", *suffixes) if getattr(args, name) is not None}
+    for name, allowed in suffixes.items():
+        if paths.get(name) and Path(paths[name]).suffix not in allowed:
+            raise ValueError(f"--{name} must end in {' or '.join(allowed)}, got {paths[name]!r}")
     return {name: path for name, path in paths.items() if path != "-"}

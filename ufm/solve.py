@@ -105,13 +105,13 @@ def run(args: Arguments, argv: list[str]) -> int:
     choice = inputs.read_choice(args, law)
     if args.classifier == "free":
         free = inputs.read_free(args, law)
-        outputs = Outputs(inputs.read_outputs(args))
+        outputs = Outputs(inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES))
         from ufm.session_joint import solve_free  # from here on JAX is needed
 
         return solve_free(args, command, free, choice, outputs)
     inputs.check_fixed(args)
     problem = inputs.read_problem(args, law)
-    outputs = Outputs(inputs.read_outputs(args))
+    outputs = Outputs(inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES))
 
     from ufm.session import solve  # from here on JAX is needed
 

@@ -20,6 +20,10 @@ CENTRES = ("class", "sample")
 OVERFLOW, TINY = 1e140, 1e-140  # beyond them squares, summed, may overflow or underflow
 
 
+class MissingClass(ValueError):
+    """A class without a sample of a pure label: its mean is not defined."""
+
+
 class Axes(NamedTuple):
     """Singular values s_j of the centred class means, falling, and Σ_n ⟨h_n − μ, u_j⟩² along their directions."""
 
@@ -110,7 +114,7 @@ class _Means:
         missing = np.flatnonzero(~self.seen)
         if len(missing):
             names = ", ".join(map(str, missing[:20])) + (" …" if len(missing) > 20 else "")
-            raise ValueError(
+            raise MissingClass(
                 f"class statistics need a sample with a pure label of every class: none for {len(missing)} of "
                 f"{len(self.mass)} classes, numbers {names} (from 0)"
             )

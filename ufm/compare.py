@@ -1,0 +1,85 @@
+"""python -m ufm.compare: a network's last-layer activations against the theory of mixup."""
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from ufm.command import guarded, refuse_repeated
+
+
+@dataclass
+class Arguments:
+    """Hold a network's last-layer activations against the theory of mixup.
+
+    FILE.npz or a folder of .npy files: H (N x d), W (K x d), labels y, or i j lam, or Y; optional b, weights,
+    lambda_w, lambda_h, logits with y_logits (held out).
+
+    Exit code: 0 reported, 2 wrong usage or bad file.
+    """
+
+    file: Annotated[str, tyro.conf.Positional]
+    """Activations, as numpy.savez writes them."""
+    lambda_w: float | None = None
+    """Penalty lambda_W/2 |W|^2 of the training; default: the file's."""
+    lambda_h: float | None = None
+    """Penalty lambda_H/2 |h|^2 of each feature (average convention); default: the file's."""
+    bias: str | None = None
+    """Penalty of the bias b: none, free, or lambda_b; default free if the file holds a bias."""
+    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
+    """Loss the network was trained with (excess and gap)."""
+    centre: Literal["mean", "none"] = "mean"
+    """Origin of features for angles and shares: their mean, or 0."""
+    bins: int = 10
+    """Bins of the mixing weight."""
+    replicates: int = 200
+    """Bootstrap replicates behind the intervals; 0: none."""
+    seed: int = 0
+    """Seed of subsamples and bootstrap."""
+    json: str | None = None
+    """Write the record as JSON to PATH, or to standard output with '-'."""
+    plot: str | None = None
+    """Draw everything into PATH (.png, .pdf, .svg)."""
+    report: str | None = None
+    """Write one self-contained HTML page to PATH."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    return guarded("ufm.compare", lambda: run(parse(argv), argv))
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.compare")
+
+
+def run(args: Arguments, argv: list[str]) -> int:
+    """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    from ufm.inputs import PICTURES, read_bias, read_outputs
+    from ufm.outputs import Outputs
+
+    _check(args)
+    lambda_b = 0.0 if args.bias is None else read_bias(args.bias)
+    outputs = Outputs(read_outputs(args, plot=PICTURES, report=(".html",)))
+    from ufm.session_compare import compare  # from here on JAX is needed
+
+    return compare(args, ["python", "-m", "ufm.compare", *argv], lambda_b, outputs)
+
+
+def _check(args: Arguments) -> None:
+    for name, least in (("bins", 1), ("replicates", 0), ("seed", 0)):
+        if getattr(args, name) < least:
+            raise ValueError(f"--{name} must be at least {least}, got {getattr(args, name)}")
+    for name in ("lambda_w", "lambda_h"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"--{name.replace('_', '-')} must be a positive finite number, got {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""`python -m ufm.compare` as text of 80 columns: metrics, mixup geometry by λ, fit, calibration, verdicts."""
+
+import textwrap
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ufm.activations import Activations
+from ufm.comparison import Comparison
+from ufm.printing import fixed, print_facts, small
+from ufm.resample import Curve
+from ufm.resemblance import CRITERIA, INCONCLUSIVE, NOT_REPRODUCED, OVERALL, REPRODUCED
+
+LEGEND = (
+    "outside: share of ||h||^2 outside span{w_i, w_j}; across: displacement along w_i - w_j; ampl.: length along "
+    "w_i + w_j over that of straight interpolation; bend: distance from straight interpolation"
+)
+STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "bold red", INCONCLUSIVE: "yellow"}
+
+
+def print_comparison(console: Console, source: str, given: Activations, found: Comparison) -> None:
+    """All of it."""
+    console.print(f"{source}: a network held against the theory of mixup", highlight=False, markup=False)
+    print_facts(console, facts(given, found))
+    _heading(console, "neural collapse, by convention (0 is collapse)")
+    if found.metrics is None:
+        _note(console, found.missing["metrics"])
+    else:
+        console.print(_metrics(found))
+    _heading(console, f"mixup geometry by λ, {found.channel.level:.0%} intervals; pred.: closed form")
+    if found.channel.different.any():
+        console.print(_geometry(found))
+        _note(console, LEGEND)
+    else:
+        _note(console, "no samples of two mixed classes")
+    print_facts(console, channel_facts(found))
+    _heading(console, "closed form and optimality")
+    print_facts(console, fit_facts(found))
+    _heading(console, "calibration")
+    print_facts(console, calibration_facts(found))
+    console.print()
+    console.print(_verdicts(found))
+    console.print()
+    for finding in found.findings:
+        if finding.word != REPRODUCED:
+            _note(console, f"{finding.name}: {CRITERIA[finding.name].claim} ({finding.reason})")
+    console.print(f"{OVERALL}: [{STYLES[found.word]}]{found.word}[/]", highlight=False)
+
+
+def facts(given: Activations, found: Comparison) -> list[tuple[str, str]]:
+    """What was read."""
+    bias = "no bias" if given.b is None else "zero bias" if not given.b.any() else "with bias"
+    held = f", {given.held_out} held-out logits" if given.held_out else ""
+    etf = f"deviation from a simplex ETF {small(found.etf)}"
+    penalties = ", ".join(
+        f"{name} {value:g}" if value else f"{name} unknown"
+        for name, value in (("lambda_W", found.options.lambda_w), ("lambda_H", found.options.lambda_h))
+    )
+    return [
+        (
+            "samples",
+            f"{given.count} features in {given.dim} dimensions, labels {', '.join(given.labels)}{held}",
+        ),
+        ("classifier", f"{given.classes} classes, {bias}, m = {found.multiplier:.6g}, {etf}"),
+        ("penalties", penalties),
+        ("sharpness", sharpness(found)),
+    ]
+
+
+def sharpness(found: Comparison) -> str:
+    """a, where it came from, and whether the data say what it is."""
+    if found.a_known:
+        return f"a = m^2 K/((K-1) lambda_H) = {found.a:.6g}, nothing fitted"
+    if found.fit.a_identified:
+        return f"a = {found.a:.6g}, fitted to the logits"
+    return (
+        f"a = {found.a:.3g}, fitted but NOT identified: a/2 and 2a explain the logits as well "
+        f"(R^2 {_r2(found.fit.r2_half)} and {_r2(found.fit.r2_double)}); predictions hold for its order only"
+    )
+
+
+def _metrics(found: Comparison) -> Table:
+    names = list(found.metrics)
+    table = _table("metric", *names)
+    for key in found.metrics[names[0]]:
+        table.add_row(key, *(_number(found.metrics[name][key]) for name in names))
+    return table
+
+
+def _geometry(found: Comparison) -> Table:
+    """A row a λ-bin: samples, and each measure with its interval and prediction."""
+    c = found.channel
+    table = _table("λ", "n", "outside", "across", "pred.", "ampl.", "pred.", "bend", "pred.")
+    for b in np.flatnonzero(c.different > 0):
+        predicted = [c.predicted[name][b] for name in ("displacement", "amplification", "nonlinearity")]
+        measured = [
+            _interval(part, b) for part in (c.outside, c.displacement, c.amplification, c.nonlinearity)
+        ]
+        cells = [measured[0]]
+        for value, theory in zip(measured[1:], predicted):
+            cells += [value, _short(theory)]
+        table.add_row(f"{c.lam[b]:.3f}", _count(c.different[b]), *cells)
+    return table
+
+
+def channel_facts(found: Comparison) -> list[tuple[str, str]]:
+    """Same-class alignment and the slope of the channel."""
+    c = found.channel
+    predicted = "-" if c.slope_predicted is None else f"{c.slope_predicted:.6g}"
+    aligned = c.overall["alignment"]
+    return [
+        ("same class", f"alignment with w_c {_spread(aligned)}, {c.same.sum():.5g} samples"),
+        (
+            "slope",
+            f"of displacement on logit λ: {_spread(c.slope)}, predicted at this a {predicted}, "
+            f"as λ_H -> 0 {c.slope_limit:.6g}",
+        ),
+    ]
+
+
+def fit_facts(found: Comparison) -> list[tuple[str, str]]:
+    """R², excess and gap."""
+    f, lines = found.fit, []
+    if f.a_known is not None:
+        lines.append(("R^2 known a", f"{_r2(f.r2_known)} at a = {f.a_known:.6g}, nothing fitted"))
+    lines.append(
+        ("R^2 fitted", f"{_r2(f.r2)} at a = {f.a:.6g}; linear baseline s(y - 1/K) {_r2(f.r2_linear)}")
+    )
+    if found.excess is None:
+        lines.append(("excess", found.missing["excess"]))
+    else:
+        e = found.excess
+        text = (
+            f"{e.excess:.3g} +- {small(e.bound)} over the optimum {e.optimum:.6g}; h = 0 has {e.at_zero:.3g}"
+        )
+        lines.append(("excess", f"{text} ({e.sample} samples, {e.solver})"))
+    if found.certificate is None:
+        lines.append(("global gap", found.missing["gap"]))
+    else:
+        g = found.certificate
+        lines.append(
+            ("global gap", f"at most {g.gap:.3g} of L = {g.objective:.6g}, relative {g.relative_gap:.3g}")
+        )
+    return lines
+
+
+def calibration_facts(found: Comparison) -> list[tuple[str, str]]:
+    """Mixed samples, then held-out data."""
+    deviation = found.mixed.deviation
+    lines = [
+        (
+            "mixed",
+            "no mixed samples"
+            if deviation is None
+            else f"mean p_i by λ is {deviation:.4f} from the closed form on average",
+        )
+    ]
+    held = found.calibration
+    if held is None:
+        return [*lines, ("held out", found.missing["calibration"])]
+    o = held.observed
+    lines.append(("held out", f"accuracy {o.accuracy:.4f}, ECE {o.ece:.4f}, NLL {o.nll:.4f}"))
+    if held.fitted is None:
+        return [*lines, ("temperature", "none in 1e-3 to 1e3 has the least NLL")]
+    f = held.fitted
+    return [*lines, ("temperature", f"{held.temperature:.4g}, with it ECE {f.ece:.4f}, NLL {f.nll:.4f}")]
+
+
+def _verdicts(found: Comparison) -> Table:
+    table = _table("statement", "value", "interval", "asked for", "verdict")
+    table.columns[-1].justify = "left"
+    for f in found.findings:
+        ends = "" if f.low is None or f.low == f.high else f"{_short(f.low)} to {_short(f.high)}"
+        name = f.name + ("" if CRITERIA[f.name].decisive else " *")
+        value = "-" if f.value is None else _short(f.value)
+        table.add_row(name, value, ends, CRITERIA[f.name].words, f"[{STYLES[f.word]}]{f.word}[/]")
+    table.caption = "* not needed for the overall verdict"
+    table.caption_justify = "left"
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for n, head in enumerate(heads):
+        table.add_column(head, justify="left" if n == 0 else "right", no_wrap=True)
+    return table
+
+
+def _interval(part: Curve, b: int) -> str:
+    """A bin's value ± half the width of its interval."""
+    value, low, high = (end[b] for end in part)
+    if np.isnan(value):
+        return "-"
+    half = (high - low) / 2
+    return f"{_short(value)}±{half:.1g}" if half >= 1e-3 else _short(value)
+
+
+def _count(weight: float) -> str:
+    return f"{weight:.0f}" if weight >= 100 else f"{weight:.3g}"
+
+
+def _spread(part: Curve) -> str:
+    value, low, high = (float(end) for end in part)
+    if np.isnan(value):
+        return "-"
+    return f"{value:.6g}" if np.isnan(low) else f"{value:.6g} ({low:.6g} to {high:.6g})"
+
+
+def _short(value) -> str:
+    if value is None or np.isnan(value):
+        return "-"
+    return f"{value:.3f}" if value == 0 or 1e-2 <= abs(value) < 1e3 else f"{value:.0e}"
+
+
+def _number(value) -> str:
+    return "-" if value is None else fixed(value)
+
+
+def _r2(value) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(f"[bold]{text}[/]", highlight=False)
+
+
+def _note(console: Console, text: str) -> None:
+    for line in textwrap.wrap(text, 78, initial_indent="  ", subsequent_indent="  "):
+        console.print(line, highlight=False, markup=False)
