@@ -1,42 +1,56 @@
-"""What a trained network shows: activations of every layer, its classifier, logits as a function, files for compare."""
+"""What a trained network shows: activations of every layer, its classifier, logits as a function of the input."""
 
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from experiments.networks import Activation, Network
-from experiments.networks.network import FixedETF
-from experiments.steps import evaluate
+from experiments.networks import Activation, FixedETF, Network
+
+BLOCK = 500  # images at a time: inner layers of a wide network are large
+Parts = tuple[nnx.GraphDef, nnx.State, nnx.State]
 
 
-def split(model: Network) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
-    """(structure, trained parameters, the rest): arrays that jitted functions take."""
+def evaluation_parts(model: Network) -> Parts:
+    """(structure, trained parameters, the rest) in evaluation mode: what jitted functions take."""
+    model.eval()
     return nnx.split(model, nnx.Param, ...)
 
 
-def _blocks(model: Network, x: np.ndarray, batch: int):
-    model.eval()
-    parts = split(model)
-    for start in range(0, len(x), batch):
-        found = evaluate(*parts, jnp.asarray(x[start : start + batch], jnp.float32))
-        yield jax.tree.map(lambda a: np.asarray(a, np.float32), found)
+@partial(jax.jit, static_argnums=0)
+def _all(graph: nnx.GraphDef, params, rest, x) -> Activation:
+    return nnx.merge(graph, params, rest)(x)
 
 
-def activations(model: Network, x: np.ndarray, batch: int = 1000) -> Activation:
+@partial(jax.jit, static_argnums=0)
+def _last(graph: nnx.GraphDef, params, rest, x) -> tuple[jax.Array, jax.Array]:
+    found = nnx.merge(graph, params, rest)(x)
+    return found.features, found.logits
+
+
+def _in_blocks(forward, parts: Parts, x: np.ndarray):
+    """forward over blocks of images, joined, in float32."""
+    blocks = (forward(*parts, jnp.asarray(x[n : n + BLOCK], jnp.float32)) for n in range(0, len(x), BLOCK))
+    found = [jax.tree.map(lambda a: np.asarray(a, np.float32), block) for block in blocks]
+    return jax.tree.map(lambda *block: np.concatenate(block), *found)
+
+
+def activations(model: Network, x: np.ndarray) -> Activation:
     """Every layer's activation of images x (n, h, w, c) as float32 arrays, in evaluation mode."""
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *_blocks(model, x, batch))
+    return _in_blocks(_all, evaluation_parts(model), x)
 
 
-def outputs(model: Network, x: np.ndarray, batch: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    """(features (n, d), logits (n, K)) alone: inner layers are dropped block by block."""
-    found = [(block.features, block.logits) for block in _blocks(model, x, batch)]
-    return tuple(np.concatenate(parts) for parts in zip(*found))
+def outputs(model: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(features (n, d), logits (n, K)) alone: inner layers are never kept."""
+    return _in_blocks(_last, evaluation_parts(model), x)
+
+
+def logits_of(parts: Parts, x: np.ndarray) -> np.ndarray:
+    """Logits (n, K) of a network given in parts."""
+    return _in_blocks(_last, parts, x)[1]
 
 
 def classifier(model: Network) -> tuple[np.ndarray, np.ndarray]:
@@ -49,6 +63,5 @@ def classifier(model: Network) -> tuple[np.ndarray, np.ndarray]:
 
 def logits_fn(model: Network) -> Callable[[jax.Array], jax.Array]:
     """x (n, h, w, c) -> logits (n, K), in evaluation mode, differentiable in x and fit for jit."""
-    model.eval()
-    parts = split(model)
-    return lambda x: evaluate(*parts, x).logits.astype(jnp.float32)
+    parts = evaluation_parts(model)
+    return lambda x: _last(*parts, x)[1]

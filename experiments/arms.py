@@ -22,10 +22,11 @@ def draw_epoch(key: jax.Array, count: int, batch: int, alpha: jax.Array, arm: st
     """Shuffled examples in whole batches (a remainder is left out of this epoch), λ ~ Beta(α, α)."""
     steps = count // batch
     shuffle, mixing, where = jax.random.split(key, 3)
-    order = jax.random.permutation(shuffle, count)[: steps * batch].reshape(steps, batch)
+    order = jax.random.permutation(shuffle, jnp.arange(count, dtype=jnp.int32))
+    order = order[: steps * batch].reshape(steps, batch)
     lam = jax.random.beta(mixing, alpha, alpha, (steps, batch if lam_per == "sample" else 1), jnp.float32)
     stages = MIXED_LAYERS if arm == "manifold" else 1
-    return Draws(order, lam, jax.random.randint(where, (steps,), 0, stages))
+    return Draws(order, lam, jax.random.randint(where, (steps,), 0, stages, jnp.int32))
 
 
 def mix(h: jax.Array, lam: jax.Array) -> jax.Array:

@@ -35,12 +35,11 @@ class Rates(NamedTuple):
     momentum: float
     weight_decay: float
     lambda_h: float
-    alpha: float
 
 
 def batch_loss(params, rest, plan: Plan, x, y, lam, layer, lambda_h):
     """(mean ℓ + (λ_H/2) mean ‖h‖², the rest with new batch-norm statistics)."""
-    network = nnx.merge(plan.graph, params, rest)
+    network = nnx.merge(plan.graph, params, rest, copy=True)  # its statistics change inside the trace
     found = network(x, stage_mixer(plan.arm, lam, layer))
     h = found.features.astype(jnp.float32)
     loss = arm_loss(plan.arm, found.logits, soft_labels(plan.arm, y, lam, plan.classes))
@@ -59,9 +58,9 @@ def step(plan: Plan, state: State, x, y, lam, layer, rates: Rates) -> tuple[Stat
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
-def one_step(plan: Plan, state: State, x, y, draw: Draws, rates: Rates) -> tuple[State, jax.Array]:
-    """`step` on the examples that one row of the draws names, compiled."""
-    order, lam, layer = draw
+def one_step(plan: Plan, state: State, x, y, draws: Draws, number, rates: Rates) -> tuple[State, jax.Array]:
+    """The step of that number in an epoch, compiled."""
+    order, lam, layer = jax.tree.map(lambda a: a[number], draws)
     return step(plan, state, x[order], y[order], lam, layer, rates)
 
 
@@ -74,9 +73,3 @@ def scan_epoch(plan: Plan, state: State, x, y, draws: Draws, rates: Rates) -> tu
         return step(plan, state, x[order], y[order], lam, layer, rates)
 
     return jax.lax.scan(body, state, draws)
-
-
-@partial(jax.jit, static_argnums=0)
-def evaluate(graph: nnx.GraphDef, params: nnx.State, rest: nnx.State, x: jax.Array):
-    """Every activation of a block of inputs, in evaluation mode."""
-    return nnx.merge(graph, params, rest)(x)

@@ -1,22 +1,20 @@
 """Train one network, or one for each of several seeds."""
 
-import json
+import hashlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from experiments.activations import activations, classifier, logits_fn, outputs, split
-from experiments.arms import Draws, draw_epoch
-from experiments.networks import Network, build_network
+from experiments.activations import activations, classifier, logits_fn, outputs
+from experiments.checkpoint import load_checkpoint, save_checkpoint
+from experiments.epochs import Progress, Run, accuracy, replicate, run_epoch, start_run
+from experiments.mixing import mix_inputs, save_activations
+from experiments.networks import Network
 from experiments.settings import TrainSettings, default_settings
-from experiments.steps import Plan, Rates, State, one_step, scan_epoch
 
 __all__ = [
     "Diverged",
@@ -26,11 +24,13 @@ __all__ = [
     "classifier",
     "default_settings",
     "logits_fn",
+    "mix_inputs",
     "outputs",
+    "save_activations",
     "train",
     "train_seeds",
 ]
-Progress = Callable[[int, int, float], None]  # (steps done, all steps, loss)
+CHECKPOINT_SECONDS = 10.0
 
 
 class Diverged(ValueError):
@@ -47,94 +47,76 @@ class Trained:
 
 
 def train(
-    settings: TrainSettings, data, *, folder: Path | None = None, progress: Progress | None = None
+    settings: TrainSettings,
+    data,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    every: float = CHECKPOINT_SECONDS,
 ) -> Trained:
-    """Train on data.train_x (N, h, w, c), data.train_y (N).
+    """Train on a `Dataset`. With a folder: checkpoints at most each `every` seconds, and log.csv.
 
-    Raises ValueError for data smaller than a batch, and Diverged where the loss stops being a number.
+    A run that was stopped goes on from its checkpoint to the same bits, a finished one is only read.
+    Raises ValueError for fewer examples than a batch and for the checkpoint of another run, Diverged
+    where the loss stops being a number.
     """
-    _check(settings, data)
-    graph, state = start(settings, data)
-    x, y = jnp.asarray(data.train_x, jnp.float32), jnp.asarray(data.train_y, jnp.int32)
-    log: list[dict] = []
-    for epoch in range(settings.epochs):
+    if len(data.train_x) < settings.batch:
+        raise ValueError(f"batch {settings.batch} is larger than the {len(data.train_x)} training examples")
+    run, state = start_run(settings, data)
+    log, identity = [], {}
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        identity = identify(settings, data)
+        state, log = load_checkpoint(folder, identity, state)
+        state = replicate(run.mesh, state)
+    saved = time.monotonic()
+    for epoch in range(len(log), settings.epochs):
         began = time.perf_counter()
-        state, loss = run_epoch(settings, graph, state, x, y, data.classes, epoch, progress)
+        state, loss = run_epoch(run, state, epoch, progress)
         if not math.isfinite(loss):
             raise Diverged(_diverged(settings, epoch))
-        model = nnx.merge(graph, state.params, state.rest)
-        log.append(_row(settings, model, data, epoch, loss, began))
-    return Trained(settings, nnx.merge(graph, state.params, state.rest), log)
+        log.append(_row(run, state, data, epoch, loss, began))
+        if folder is not None and (epoch + 1 == settings.epochs or time.monotonic() - saved >= every):
+            save_checkpoint(folder, identity, state, log)
+            saved = time.monotonic()
+    return Trained(settings, nnx.merge(run.eval_graph, state.params, state.rest), log)
 
 
-def train_seeds(settings, data, seeds, *, folder: Path | None = None, progress=None) -> list[Trained]:
-    """`train` once for each seed, one after another, in folder/seed-N.
+def train_seeds(
+    settings: TrainSettings, data, seeds, *, folder: Path | None = None, progress: Progress | None = None
+) -> list[Trained]:
+    """`train` for each seed, one after another, in folder/seed-N.
 
-    Not vmapped: on a CPU the matrix products of one network already fill the cores, and stacking 3 seeds
-    of a 4x256 MLP took 1.0 to 1.08 times as long as one after another. Nothing is compiled twice.
+    Not vmapped: on a CPU the matrix products of one network already fill the cores. Three stacked seeds of
+    an MLP took 1.0 to 1.08 times as long as one after another, and nothing is compiled twice either way.
     """
-    runs = [(replace(settings, seed=seed), folder and folder / f"seed-{seed}") for seed in seeds]
-    return [train(one, data, folder=place, progress=progress) for one, place in runs]
+    return [
+        train(
+            replace(settings, seed=seed), data, folder=folder and folder / f"seed-{seed}", progress=progress
+        )
+        for seed in seeds
+    ]
 
 
-def start(settings: TrainSettings, data) -> tuple[nnx.GraphDef, State]:
-    """Structure and first state of a run."""
-    model = build_network(settings, data.classes, data.train_x, nnx.Rngs(settings.seed))
-    graph, params, rest = split(model)
-    return graph, State(params, jax.tree.map(jnp.zeros_like, params), rest)
+def identify(settings: TrainSettings, data) -> dict:
+    """What a checkpoint belongs to: settings and training data."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (data.train_x, data.train_y):
+        digest.update(np.ascontiguousarray(array))
+    return asdict(settings) | {"data": data.name, "images": len(data.train_x), "digest": digest.hexdigest()}
 
 
-def run_epoch(settings, graph, state: State, x, y, classes: int, epoch: int, progress) -> tuple[State, float]:
-    """One epoch; all its randomness comes from (seed, epoch). Returns the mean loss of its steps."""
-    # the network's start is drawn from the key of the seed itself; 1 + epoch keeps away from it
-    key = jax.random.fold_in(jax.random.key(settings.seed), 1 + epoch)
-    draws = draw_epoch(key, len(x), settings.batch, settings.alpha, settings.arm, settings.lam_per)
-    plan = Plan(graph, settings.arm, settings.lam_per, settings.batch, classes)
-    rates = Rates(
-        settings.rate(epoch), settings.momentum, settings.weight_decay, settings.lambda_h, settings.alpha
-    )
-    if settings.network == "mlp":  # convolutions inside a scan are about 20 times slower on a CPU
-        state, losses = scan_epoch(plan, state, x, y, draws, rates)
-    else:
-        state, losses = _loop(plan, state, x, y, draws, rates)
-    steps = len(draws.layer)
-    loss = float(jnp.mean(losses))
-    if progress:
-        progress((epoch + 1) * steps, settings.epochs * steps, loss)
-    return state, loss
-
-
-def _loop(plan: Plan, state: State, x, y, draws: Draws, rates: Rates):
-    losses = []
-    for number in range(len(draws.layer)):
-        state, loss = one_step(plan, state, x, y, jax.tree.map(lambda a: a[number], draws), rates)
-        losses.append(loss)
-    return state, jnp.stack(losses)
-
-
-def _row(settings: TrainSettings, model: Network, data, epoch: int, loss: float, began: float) -> dict:
+def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
     """Training accuracy is that of every stride-th example, about as many as are held out."""
     stride = max(1, len(data.train_x) // len(data.test_x))
     return {
         "epoch": epoch + 1,
         "loss": loss,
-        "train_accuracy": accuracy(model, data.train_x[::stride], data.train_y[::stride]),
-        "test_accuracy": accuracy(model, data.test_x, data.test_y),
-        "learning_rate": settings.rate(epoch),
+        "train_accuracy": accuracy(run, state, data.train_x[::stride], data.train_y[::stride]),
+        "test_accuracy": accuracy(run, state, data.test_x, data.test_y),
+        "learning_rate": run.settings.rate(epoch),
         "seconds": time.perf_counter() - began,
     }
-
-
-def accuracy(model: Network, x: np.ndarray, y: np.ndarray) -> float:
-    """Share of examples whose largest logit is their class, in evaluation mode."""
-    found = float(np.mean(outputs(model, x)[1].argmax(1) == y))
-    model.train()
-    return found
-
-
-def _check(settings: TrainSettings, data) -> None:
-    if len(data.train_x) < settings.batch:
-        raise ValueError(f"batch {settings.batch} is larger than the {len(data.train_x)} training examples")
 
 
 def _diverged(settings: TrainSettings, epoch: int) -> str:

@@ -1,6 +1,6 @@
 """Networks whose every layer can be looked at: `build_network`."""
 
 from experiments.networks.build import build_network
-from experiments.networks.network import Activation, Network
+from experiments.networks.network import Activation, FixedETF, Network
 
-__all__ = ["Activation", "Network", "build_network"]
+__all__ = ["Activation", "FixedETF", "Network", "build_network"]

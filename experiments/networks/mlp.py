@@ -1,24 +1,27 @@
-"""The multilayer perceptron."""
+"""The multilayer perceptron, and the linear layer that may end any network's features."""
 
 from flax import nnx
 
 
-class Layer(nnx.Module):
-    """relu(A x + c), or A x + c where `relu` is false; images are flattened."""
+class Linear(nnx.Module):
+    """A x + c, images flattened. `zero`: A starts at zero."""
 
-    def __init__(self, inputs: int, width: int, relu: bool, dtype, rngs: nnx.Rngs):
-        init = nnx.initializers.he_normal()
+    def __init__(self, inputs: int, width: int, dtype, rngs: nnx.Rngs, zero: bool = False):
+        init = nnx.initializers.zeros_init() if zero else nnx.initializers.he_normal()
         self.linear = nnx.Linear(inputs, width, kernel_init=init, dtype=dtype, rngs=rngs)
-        self.relu = relu
 
     def __call__(self, x):
-        x = self.linear(x.reshape(len(x), -1))
-        return nnx.relu(x) if self.relu else x
+        return self.linear(x.reshape(len(x), -1))
 
 
-def mlp_stages(inputs: int, width: int, depth: int, linear: bool, dtype, rngs: nnx.Rngs):
-    """`depth` layers of `width` units; the last without ReLU if `linear`. Returns (stages, d)."""
+class Layer(Linear):
+    """relu(A x + c)."""
+
+    def __call__(self, x):
+        return nnx.relu(super().__call__(x))
+
+
+def mlp_stages(inputs: int, width: int, depth: int, dtype, rngs: nnx.Rngs) -> tuple[list, int]:
+    """`depth` layers of `width` units with ReLU; returns (stages, width of the last)."""
     sizes = [inputs, *[width] * depth]
-    last = depth - 1
-    stages = [Layer(sizes[n], width, not (linear and n == last), dtype, rngs) for n in range(depth)]
-    return stages, width
+    return [Layer(sizes[n], width, dtype, rngs) for n in range(depth)], sizes[-1]

@@ -30,7 +30,7 @@ class FixedETF(nnx.Module):
         self.rows = Fixed(jnp.asarray(simplex_etf(classes, features, multiplier), jnp.float32))
 
     def __call__(self, h):
-        return h @ self.rows[...].T.astype(h.dtype)
+        return h.astype(jnp.float32) @ self.rows[...].T
 
 
 class Network(nnx.Module):

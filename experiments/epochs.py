@@ -1,0 +1,83 @@
+"""One epoch of a run on all local devices, and where its arrays lie."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from experiments.activations import evaluation_parts, logits_of
+from experiments.arms import Draws, draw_epoch
+from experiments.networks import build_network
+from experiments.settings import TrainSettings
+from experiments.steps import Plan, Rates, State, one_step, scan_epoch
+
+Progress = Callable[[int, int, float], None]  # (steps done, all steps, loss)
+
+
+class Run(NamedTuple):
+    """What does not change in a run: settings, structures for training and for looking, arrays on the devices."""
+
+    settings: TrainSettings
+    plan: Plan
+    eval_graph: nnx.GraphDef
+    mesh: Mesh
+    x: jax.Array
+    y: jax.Array
+
+
+def start_run(settings: TrainSettings, data) -> tuple[Run, State]:
+    """The run and its first state, on as many local devices as share a batch evenly."""
+    model = build_network(settings, data.classes, data.train_x, nnx.Rngs(settings.seed))
+    graph, params, rest = nnx.split(model, nnx.Param, ...)
+    eval_graph = evaluation_parts(model)[0]
+    devices = jax.local_devices()
+    mesh = Mesh(np.array(devices[: math.gcd(settings.batch, len(devices))]), ("batch",))
+    x, y = (replicate(mesh, jnp.asarray(a)) for a in (data.train_x, data.train_y))
+    plan = Plan(graph, settings.arm, settings.lam_per, settings.batch, data.classes)
+    state = State(params, jax.tree.map(jnp.zeros_like, params), rest)
+    return Run(settings, plan, eval_graph, mesh, x, y), replicate(mesh, state)
+
+
+def replicate(mesh: Mesh, tree):
+    """The same arrays on every device."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def shard_draws(mesh: Mesh, draws: Draws) -> Draws:
+    """Each device takes its part of every batch; everything else follows from that."""
+    split = NamedSharding(mesh, PartitionSpec(None, "batch"))
+    whole = NamedSharding(mesh, PartitionSpec())
+    lam = split if draws.lam.shape == draws.order.shape else whole
+    return jax.device_put(draws, Draws(split, lam, whole))
+
+
+def run_epoch(run: Run, state: State, epoch: int, progress: Progress | None) -> tuple[State, float]:
+    """One epoch; all its randomness comes from (seed, epoch). Returns the mean loss of its steps."""
+    s, report = run.settings, progress or (lambda done, total, loss: None)
+    key = jax.random.fold_in(jax.random.key(s.seed), epoch)
+    draws = draw_epoch(key, len(run.x), s.batch, s.alpha, s.arm, s.lam_per)
+    rates = Rates(s.rate(epoch), s.momentum, s.weight_decay, s.lambda_h)
+    arguments = (run.x, run.y, shard_draws(run.mesh, draws))
+    steps = len(draws.layer)
+    if s.network == "mlp":  # convolutions inside a scan are about 20 times slower on a CPU
+        state, losses = scan_epoch(run.plan, state, *arguments, rates)
+        loss = float(jnp.mean(losses))
+        report((epoch + 1) * steps, s.epochs * steps, loss)
+        return state, loss
+    losses = []
+    for number in range(steps):
+        state, loss = one_step(run.plan, state, *arguments, number, rates)
+        losses.append(loss)
+        report(epoch * steps + number + 1, s.epochs * steps, loss)
+    return state, float(np.mean(losses))
+
+
+def accuracy(run: Run, state: State, x: np.ndarray, y: np.ndarray) -> float:
+    """Share of examples whose largest logit is their class."""
+    logits = logits_of((run.eval_graph, state.params, state.rest), x)
+    return float(np.mean(logits.argmax(1) == y))
