@@ -52,9 +52,9 @@ def test_blocks_change_nothing_but_rounding(rows):
 def test_gap_closes_at_the_optimum_and_covers_what_is_lost_elsewhere(lambda_b):
     """Class weights, so that the bias matters; 64-fold copies of each sample leave the law as it is."""
     law = LabelLaw("mixup", alpha=1.0, class_weights=(0.5, 0.3, 0.2))
-    task = JointProblem(law, finite_law(law, 3, 16), 2, 0.02, 0.03, lambda_b)
-    best = solve_joint(task)
-    H, Y, weights = (np.repeat(part, 64, axis=0) for part in (best.H, task.atoms.labels, task.atoms.weights))
+    atoms = finite_law(law, 3, 16)
+    best = solve_joint(atoms, 0.02, 0.03, dim=2, lambda_b=lambda_b)
+    H, Y, weights = (np.repeat(part, 64, axis=0) for part in (best.H, atoms.labels, atoms.weights))
     b = None if lambda_b is None else best.b
     found = streamed(best.W, H, Y, weights, (0.02, 0.03), 500, b=b, lambda_b=lambda_b)
     assert 0 < found.relative_gap <= 1e-9

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # the command's modules, and the only importers of a CLI library, rich or matplotlib at top level
 FRONT = {"ufm.solve", "ufm.session", "ufm.printing", "ufm.plot"}
 FRONT |= {"ufm.session_joint", "ufm.printing_joint", "ufm.plot_joint", "ufm.verify", "ufm.session_verify"}
+FRONT |= {"ufm.compare", "ufm.session_compare", "ufm.printing_compare", "ufm.plot_compare", "ufm.report"}
 JUDGES = {"ufm.rigour", "ufm.joint_agreement", "ufm.checks"}  # may ask the balls whether a stated bound holds
 BALLS = {"ufm.enclosure", "ufm.enclosure_joint"}  # one room in two files: the only importers of flint
 PUBLIC_LIMIT = 30

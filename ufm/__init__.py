@@ -35,6 +35,7 @@ _HOME = {
     "check_features": "agreement",
     "Settings": "agreement",
     "draw_features": "plot",
+    "compare_activations": "comparison",
 }
 
 __version__ = "0.1.0"

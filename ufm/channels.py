@@ -148,17 +148,25 @@ def _alignment(H, label, frame: _Frame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _different(H, i, j, lam, frame: _Frame) -> dict[str, np.ndarray]:
-    across, along = _directions(i, j, frame.V)
+    """Directions belong to pairs of classes: made once a pair, then gathered for its samples."""
+    pairs, which = np.unique(i * len(frame.V) + j, return_inverse=True)
+    I, J = np.divmod(pairs, len(frame.V))
+    axes, along = _directions(I, J, frame.V)
+    sideways, across = _orthogonal(along, axes)[which], axes[which]
     h, logit = H - frame.centre, np.log(lam) - np.log1p(-lam)
-    x, s = _dot(H, across), _dot(h, along)
-    rest = h - _dot(h, across)[:, None] * across
-    rest -= _dot(rest, _orthogonal(along, across))[:, None] * _orthogonal(along, across)
+    x, s = _dot(H, across), _dot(h, along[which])
+    found = {"different": np.ones(len(H)), "lam": lam, "logit": logit, "across": x, "along": s}
+    found["size"] = _dot(h, h)
+    h -= _dot(h, across)[:, None] * across
+    h -= _dot(h, sideways)[:, None] * sideways
     inside = (lam >= frame.window) & (lam <= 1 - frame.window)
     t = np.where(inside, logit, 0.0)
-    found = {"different": np.ones(len(H)), "lam": lam, "logit": logit, "across": x, "along": s}
-    found |= {"size": _dot(h, h), "outside": _dot(rest, rest), "tt": t * t, "tx": t * x}
+    found |= {"outside": _dot(h, h), "tt": t * t, "tx": t * x}
     if frame.means is not None:
-        found |= _against_means(H, i, j, lam, along, frame)
+        centred = frame.means - frame.centre
+        ends = _dot(centred[I], along)[which], _dot(centred[J], along)[which]
+        found["straight"] = lam * ends[0] + (1 - lam) * ends[1]
+        found |= _bend(H, i, j, lam, np.linalg.norm(centred, axis=1)[i], frame.means)
     if frame.a is not None:
         best = channel_prediction(lam, frame.a, len(frame.V), etf_multiplier(frame.V))
         found |= best | {"tx_a": t * best["across_a"]}
@@ -185,13 +193,12 @@ def _orthogonal(along, across) -> np.ndarray:
     return along
 
 
-def _against_means(H, i, j, lam, along, frame: _Frame) -> dict[str, np.ndarray]:
-    mu = frame.means
-    straight = lam[:, None] * mu[i] + (1 - lam)[:, None] * mu[j]
-    size = np.linalg.norm(mu - frame.centre, axis=1)[i]
+def _bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
+    """Whether ‖μ_i − c‖ is not zero, and the distance from straight interpolation in its units."""
+    apart = H - lam[:, None] * means[i]
+    apart -= (1 - lam)[:, None] * means[j]
     some = size > 0
-    bend = np.linalg.norm(H - straight, axis=1) / np.where(some, size, 1.0)
-    return {"straight": _dot(straight - frame.centre, along), "paired": some, "bend": some * bend}
+    return {"paired": some, "bend": some * np.sqrt(_dot(apart, apart)) / np.where(some, size, 1.0)}
 
 
 def _result(sums, frame: _Frame, centre, skipped, replicates, level) -> Channel:

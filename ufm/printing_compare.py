@@ -92,7 +92,7 @@ def _geometry(found: Comparison) -> Table:
     """A row a λ-bin: samples, and each measure with its interval and prediction."""
     c = found.channel
     table = _table("λ", "n", "outside", "across", "pred.", "ampl.", "pred.", "bend", "pred.")
-    for b in np.flatnonzero(c.different > 0):
+    for b in np.flatnonzero(c.different > 0).tolist():
         predicted = [c.predicted[name][b] for name in ("displacement", "amplification", "nonlinearity")]
         measured = [
             _interval(part, b) for part in (c.outside, c.displacement, c.amplification, c.nonlinearity)

@@ -9,7 +9,7 @@ from math import inf, isfinite, isnan
 from typing import NamedTuple
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
-OVERALL = "like the optimum under mixup with cross-entropy against a simplex ETF"
+OVERALL = "like the mixup optimum against a simplex ETF (cross-entropy)"
 ORDER = (NOT_REPRODUCED, INCONCLUSIVE, REPRODUCED)  # worst first
 
 

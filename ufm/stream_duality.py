@@ -107,7 +107,7 @@ def certify_stream(
 def _blocks(point: _Point):
     """(H, Y, logits, weights) of each block, rows without weight left out."""
     for chunk in point.chunks():
-        use = chunk.weights > 0
+        use = slice(None) if (chunk.weights > 0).all() else chunk.weights > 0
         H, Y = chunk.H[use], chunk.labels.dense()[use]
         if len(H):
             yield H, Y, H @ point.W.T + point.b, chunk.weights[use]

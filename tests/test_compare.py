@@ -1,0 +1,568 @@
+"""The command python -m ufm.compare: exact optima, controls, its record, page, exit codes, bad input, memory."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+import ufm.session_compare
+from tests.activations import mixup
+from tests.commands import refused, strict
+from ufm import compare, solve
+from ufm.comparison import Options, compare_activations
+from ufm.resemblance import (
+    CRITERIA,
+    INCONCLUSIVE,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    Finding,
+    find,
+    mixup_optimum,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = ("--replicates", "20")
+KEYS = {"schema", "data", "metrics", "fit", "channel", "excess", "gap", "calibration", "verdicts", "missing"}
+BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Files of `ufm.solve --save`, by name."""
+    folder = tmp_path_factory.mktemp("saved")
+    runs = {
+        "fixed": ("--classes", "4", "--samples", "24", "--lambda-h", "1e-3"),
+        "squared": ("--classes", "4", "--samples", "24", "--loss", "squared-error"),
+        "free": ("--classes", "4", "--classifier", "free"),
+        "unbalanced": (
+            "--classes",
+            "4",
+            "--classifier",
+            "free",
+            "--weights",
+            "0.4,0.3,0.2,0.1",
+            "--bias",
+            "free",
+        ),
+        "two": ("--classes", "2", "--samples", "24"),
+    }
+    for name, argv in runs.items():
+        assert solve.main([*argv, "--save", str(folder / f"{name}.npz")]) == 0
+    return {name: str(folder / f"{name}.npz") for name in runs}
+
+
+@pytest.fixture
+def run(call_main):
+    """The command in this process: (exit code, stdout, stderr)."""
+    return partial(call_main, compare.main)
+
+
+@pytest.fixture
+def record(run):
+    """The JSON record of a run that reported."""
+
+    def call(*argv):
+        code, out, err = run(*argv, *QUICK, "--json", "-")
+        assert code == 0, err
+        return strict(out)
+
+    return call
+
+
+def arrays(path) -> dict:
+    return dict(np.load(path))
+
+
+def written(path="a.npz", **parts) -> str:
+    np.savez(path, **parts)
+    return path
+
+
+def network(N=600, K=4, d=6, **more) -> dict:
+    """Features of no optimum, as a file holds them."""
+    rng = np.random.default_rng(0)
+    i, j, lam, Y = mixup(N, K)
+    W = rng.normal(size=(K, d))
+    H = 2 * (Y - 1 / K) @ np.linalg.pinv(W).T + 0.3 * rng.normal(size=(N, d))
+    return {"H": H, "W": W, "i": i, "j": j, "lam": lam} | more
+
+
+def verdicts(data: dict) -> dict:
+    return {row["name"]: row["verdict"] for row in data["verdicts"]}
+
+
+# --- exact optima and controls -----------------------------------------------------------------------
+
+
+def test_a_fixed_etf_optimum_is_the_theory(record, saved):
+    """What the issue of this command is about: R² = 1, displacement as predicted, no excess."""
+    data = record(saved["fixed"])
+    assert data["fit"]["r2_known"] == pytest.approx(1, abs=1e-12)
+    assert data["fit"]["r2"] == pytest.approx(1, abs=1e-12)
+    assert data["fit"]["a"] == pytest.approx(data["fit"]["a_known"], rel=1e-6)
+    assert data["fit"]["a_identified"] and data["fit"]["r2_linear"] < 0.95
+    channel = data["channel"]
+    assert channel["slope"] == pytest.approx(channel["slope_predicted"], rel=1e-10)
+    found, expected = channel["curves"]["displacement"]["value"], channel["predicted"]["displacement"]
+    some = [n for n, value in enumerate(found) if value is not None]
+    assert len(some) >= 5
+    np.testing.assert_allclose(
+        np.array(found, float)[some],
+        np.array(expected, float)[some],
+        rtol=0,
+        atol=1e-10 * max(map(abs, (found[n] for n in some))),
+    )
+    assert abs(data["excess"]["excess"]) <= 1e-12 and data["excess"]["bound"] <= 1e-11
+    assert set(verdicts(data).values()) == {REPRODUCED}
+    limit = np.sqrt(3 / 8) / data["data"]["multiplier"]
+    assert channel["slope_limit"] == pytest.approx(limit, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["free", "unbalanced"])
+def test_a_free_optimum_closes_its_gap(record, saved, name):
+    data = record(saved[name])
+    assert 0 <= data["gap"]["relative_gap"] <= 1e-9
+    assert verdicts(data)["global"] == REPRODUCED
+    assert abs(data["excess"]["excess"]) <= 1e-12
+    etf = data["data"]["etf_deviation"]
+    assert (etf <= 1e-8) == (name == "free") and (etf > 0.05) == (name == "unbalanced")
+    assert data["data"]["lambda_b"] == (None if name == "free" else 0.0)
+
+
+def shuffled(parts):
+    order = np.random.default_rng(0).permutation(len(parts["H"]))
+    return parts | {key: parts[key][order] for key in ("i", "j", "lam", "Y")}
+
+
+def permuted(parts):
+    return parts | {"W": np.roll(parts["W"], 1, axis=0)}
+
+
+def straight(parts):
+    """Convex combinations of the features of pure labels."""
+    pure = np.stack([parts["H"][(parts["i"] == k) & (parts["j"] == k)][0] for k in range(len(parts["W"]))])
+    return parts | {"H": parts["Y"] @ pure}
+
+
+CONTROLS = {
+    "shuffled labels": (shuffled, {"alignment", "closed-form", "probabilities", "excess", "displacement"}),
+    "permuted rows": (permuted, {"alignment", "plane", "closed-form", "probabilities", "excess"}),
+    "straight interpolation": (straight, {"amplification", "closed-form", "excess"}),
+}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_what_is_no_mixup_optimum_is_told_apart(record, saved, name):
+    spoil, broken = CONTROLS[name]
+    data = record(written(**spoil(arrays(saved["fixed"]))))
+    found = verdicts(data)
+    assert {key for key, word in found.items() if word == NOT_REPRODUCED} >= broken, found
+    assert found["mixup-optimum"] == NOT_REPRODUCED
+    assert data["gap"]["relative_gap"] > 0.01 or name == "straight interpolation"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_squared_error_optimum_is_told_apart(record, saved, known):
+    """Affine in the label; with λ_H its sharpness is known, without it the linear baseline wins."""
+    parts = arrays(saved["squared"])
+    if not known:
+        parts = {key: value for key, value in parts.items() if key not in ("lambda_h", "lambda_w")}
+    data = record(written(**parts))
+    assert verdicts(data)["mixup-optimum"] == NOT_REPRODUCED
+    assert data["fit"]["r2_linear"] == pytest.approx(1, abs=1e-12)
+    assert data["channel"]["overall"]["nonlinearity"]["value"] <= 1e-12
+    own = record(saved["squared"], "--loss", "squared-error")
+    assert abs(own["excess"]["excess"]) <= 1e-12 and verdicts(own)["excess"] == REPRODUCED
+
+
+def test_two_classes(record, saved):
+    data = record(saved["two"])
+    assert data["fit"]["r2_known"] == pytest.approx(1, abs=1e-12)
+    assert verdicts(data)["amplification"] == INCONCLUSIVE  # w_i + w_j = 0
+    assert NOT_REPRODUCED not in verdicts(data).values()
+
+
+def test_an_unknown_sharpness_is_fitted_and_one_too_large_is_not_identified(record, run):
+    from ufm.etf import gain
+    from ufm.problem import Problem
+    from ufm.theory.predict import predict_features
+
+    i, j, lam, Y = mixup(400, 4)
+    for a, identified in ((300.0, True), (1e12, False)):
+        problem = Problem(4, 1.5, lambda_h=gain(4, 1.5) / a)
+        path = written(H=predict_features(problem, Y).H, W=problem.W, i=i, j=j, lam=lam)
+        data = record(path)
+        assert data["fit"]["sharpness_source"] == "fitted" and data["fit"]["r2"] > 1 - 1e-9
+        assert data["fit"]["a_identified"] == identified
+        assert ("NOT identified" in run(path, *QUICK)[1]) != identified
+
+
+# --- the rule ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value, low, high, word",
+    [
+        (0.95, 0.91, 0.99, REPRODUCED),
+        (0.95, 0.89, 0.99, INCONCLUSIVE),
+        (0.85, 0.80, 0.91, INCONCLUSIVE),
+        (0.85, 0.80, 0.89, NOT_REPRODUCED),
+        (0.95, None, None, REPRODUCED),
+        (0.5, float("nan"), float("nan"), NOT_REPRODUCED),
+        (float("nan"), None, None, INCONCLUSIVE),
+    ],
+)
+def test_the_whole_interval_decides(value, low, high, word):
+    assert find("alignment", value, low, high).word == word
+
+
+def test_the_worst_decisive_word_counts():
+    def row(name, word):
+        return Finding(name, 0.0, 0.0, 0.0, word, "")
+
+    good = [row(name, REPRODUCED) for name in CRITERIA]
+    assert mixup_optimum(good) == REPRODUCED
+    assert mixup_optimum([*good, row("etf", NOT_REPRODUCED)]) == REPRODUCED  # a matter of W alone
+    assert mixup_optimum([*good, row("plane", INCONCLUSIVE)]) == INCONCLUSIVE
+    assert mixup_optimum([*good, row("plane", INCONCLUSIVE), row("excess", NOT_REPRODUCED)]) == NOT_REPRODUCED
+    assert mixup_optimum([]) == INCONCLUSIVE
+
+
+# --- record and text -------------------------------------------------------------------------------
+
+
+def test_record_has_the_documented_fields(record, run):
+    path = written(**network(logits=np.eye(4)[[0, 1, 2, 3]] * 3, y_logits=np.array([0, 1, 2, 0])))
+    data = record(path)
+    assert set(data) == KEYS | {"provenance"} and data["schema"] == 1
+    assert {"r2", "r2_linear", "a", "a_identified"} <= set(data["fit"])
+    assert {"slope", "slope_predicted", "slope_limit"} <= set(data["channel"])
+    assert set(data["metrics"]) == {"plain", "centred", "papyan", "zhu"}
+    assert data["excess"] is None and data["gap"] is None and set(data["missing"]) == {"excess", "gap"}
+    assert data["calibration"]["observed"]["accuracy"] == 0.75
+    assert data["provenance"]["command"][:3] == ["python", "-m", "ufm.compare"]
+    assert data["provenance"]["seed"] == 0 and data["provenance"]["file"] == path
+    assert record(path) == data  # the same seed, the same numbers
+    assert record(path, "--seed", "5")["channel"]["slope_interval"] != data["channel"]["slope_interval"]
+
+
+def test_penalties_on_the_command_line_count_first(record, saved):
+    plain = record(saved["fixed"])
+    other = record(saved["fixed"], "--lambda-h", "0.1", "--lambda-w", "0.2")
+    assert other["data"]["lambda_h"] == 0.1 and other["fit"]["a_known"] != plain["fit"]["a_known"]
+    assert other["excess"]["excess"] > 1e-3 and other["gap"]["relative_gap"] > 0.01
+
+
+def test_metrics_are_null_with_a_reason_where_a_class_has_no_pure_sample(record, run):
+    parts = network(200)
+    away = (parts["i"] == parts["j"]) | (parts["lam"] == 1) | (parts["lam"] == 0)
+    path = written(**{key: value if key == "W" else value[~away] for key, value in parts.items()})
+    data = record(path)
+    assert data["metrics"] is None and "pure label" in data["missing"]["metrics"]
+    assert verdicts(data)["amplification"] == INCONCLUSIVE == verdicts(data)["alignment"]
+    assert "pure label" in run(path, *QUICK)[1]
+
+
+def test_a_network_without_mixed_samples_is_inconclusive(record, run):
+    parts = network()
+    path = written(H=parts["H"], W=parts["W"], y=parts["i"])
+    data = record(path)
+    assert data["channel"]["slope"] is None and data["calibration"]["mixed"]["deviation"] is None
+    assert verdicts(data)["displacement"] == verdicts(data)["plane"] == INCONCLUSIVE
+    assert "no samples of two mixed classes" in run(path, *QUICK)[1]
+
+
+@pytest.mark.parametrize("name", ["fixed", "unbalanced", "two"])
+def test_text_fits_80_columns_and_nothing_is_cut(run, saved, name):
+    shutil.copy(saved[name], "a.npz")
+    code, out, err = run("a.npz", *QUICK)
+    assert code == 0, err
+    assert all(len(line) <= 80 for line in out.splitlines()) and "…" not in out
+    for word in ("R^2", "slope", "global gap", "nc1", "held out", "simplex ETF (cross-entropy): "):
+        assert word in out
+
+
+def test_text_and_record_of_a_real_shape(run, record):
+    """float32 features with a common mean, a bias, held-out logits: every section has numbers."""
+    rng = np.random.default_rng(2)
+    parts = network(d=40, b=rng.normal(size=4).astype(np.float32), lambda_h=0.01, lambda_w=0.01)
+    parts |= {
+        "H": (parts["H"] + 3).astype(np.float32),
+        "logits": rng.normal(size=(50, 4)),
+        "y_logits": np.arange(50) % 4,
+    }
+    path = written(**parts)
+    code, _, err = run(path, *QUICK, "--json", "r.json", "--plot", "r.png", "--report", "r.html")
+    assert code == 0 and "600 samples" in err
+    data = strict(Path("r.json").read_text())
+    assert data["gap"]["relative_gap"] > 0 and data["excess"]["solver"] == "newton"
+    assert data["calibration"]["temperature"] is None or data["calibration"]["temperature"] > 0
+    assert matplotlib.image.imread("r.png").shape[2] == 4
+    assert record(path, "--bias", "0.5")["data"]["lambda_b"] == 0.5
+
+
+# --- page --------------------------------------------------------------------------------------------
+
+
+class Links(HTMLParser):
+    """Every address a page names, and its tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.tags = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.found += [value for key, value in attrs if key in ("src", "href", "srcset", "action", "data")]
+
+
+def test_the_page_holds_everything_and_fetches_nothing(run, saved):
+    name = "<b>&name'.npz"
+    shutil.copy(saved["fixed"], name)
+    assert run(name, *QUICK, "--report", "r.html")[0] == 0
+    page = Path("r.html").read_text(encoding="utf-8")
+    links = Links()
+    links.feed(page)
+    assert links.found and all(link.startswith("data:image/png;base64,") for link in links.found)
+    assert "b" not in links.tags and "&lt;b&gt;&amp;name" in page  # names are text
+    for word in ("url(", "@import", "http://", "https://", "javascript:"):
+        assert word not in page.split("<h2>Neural")[0]
+    start = page.index('id="record">') + len('id="record">')
+    assert set(strict(page[start : page.index("</script>")].replace("<\\/", "</"))) == KEYS | {"provenance"}
+    assert "default-src 'none'" in page
+
+
+def test_the_page_opens_in_a_browser(run, saved):
+    browser = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    if browser is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    assert run(saved["fixed"], *QUICK, "--report", "r.html")[0] == 0
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={Path.cwd() / 'user'}"]
+    address = (Path.cwd() / "r.html").as_uri()
+    look = [browser, *flags, "--hide-scrollbars", "--window-size=1000,900", "--screenshot=r.png", address]
+    subprocess.run(look, check=True, capture_output=True, timeout=120)
+    image = matplotlib.image.imread("r.png")[:, :, :3]
+    colourful = np.ptp(image, axis=2) > 0.3  # dots of the picture, not text
+    assert image.shape[:2] == (900, 1000) and colourful.mean() > 1e-3
+    dom = subprocess.run(
+        [browser, *flags, "--dump-dom", address], check=True, capture_output=True, timeout=120, text=True
+    )
+    links = Links()
+    links.feed(dom.stdout)
+    assert links.tags.count("img") == 1 and links.tags.count("table") >= 6 and "reproduced" in dom.stdout
+
+
+# --- bad input ---------------------------------------------------------------------------------------
+
+
+class Evil:
+    """Would make a file when unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+def _changed(key, place, value):
+    def make():
+        parts = network(60)
+        parts[key] = np.array(parts[key])
+        parts[key][place] = value
+        return written(**parts)
+
+    return make
+
+
+def _pickled():
+    Path("a.npy").write_bytes(pickle.dumps(Evil()))
+    return "a.npy"
+
+
+def _object_array():
+    return written(**(network(60) | {"W": np.array([Evil()] * 4, dtype=object)}))
+
+
+def _cut():
+    path = written(**network(60))
+    Path(path).write_bytes(Path(path).read_bytes()[:-400])
+    return path
+
+
+def _flipped():
+    path = written(**network(60))
+    data = bytearray(Path(path).read_bytes())
+    data[400] ^= 1  # inside H
+    Path(path).write_bytes(data)
+    return path
+
+
+BAD = {
+    "missing file": (lambda: "absent.npz", "neither an .npz"),
+    "missing key": (lambda: written(H=np.ones((3, 2)), y=np.arange(3)), "has no W"),
+    "no labels": (lambda: written(H=np.ones((3, 2)), W=np.ones((2, 2))), "no labels"),
+    "shapes": (lambda: written(**(network(60) | {"W": np.ones((4, 5))})), "same number of columns"),
+    "NaN": (_changed("H", (17, 2), np.nan), "row 17"),
+    "infinity in W": (_changed("W", (1, 1), np.inf), "W"),
+    "label out of range": (_changed("i", 5, 4), "row 5"),
+    "lam out of range": (_changed("lam", 5, 1.5), "lam"),
+    "pickle": (_pickled, "not a whole .npz"),
+    "object array": (_object_array, "W"),
+    "cut off": (_cut, "not a whole .npz"),
+    "a flipped bit": (_flipped, "damaged"),
+    "NaN in logits": (
+        lambda: written(**network(60, logits=np.full((2, 4), np.nan), y_logits=[0, 1])),
+        "logits",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_refused(run, name):
+    make, words = BAD[name]
+    path = make()
+    before = sorted(os.listdir())
+    code, out, err = run(path, "--json", "r.json", "--plot", "r.png", "--report", "r.html")
+    assert code == 2 and out == "" and words in err and path in err, err
+    assert len(err.strip().splitlines()) == 1 and err.startswith("ufm.compare: ")
+    assert sorted(os.listdir()) == before  # nothing written, nothing executed
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        ((), "required"),
+        (("--bins", "0"), "--bins must be at least 1"),
+        (("--replicates", "-1"), "--replicates"),
+        (("--lambda-h", "0"), "--lambda-h must be a positive"),
+        (("--lambda-w", "nan"), "--lambda-w must be a positive"),
+        (("--bias", "some"), "--bias must be"),
+        (("--plot", "r.txt"), "--plot must end in .png"),
+        (("--report", "r.pdf"), "--report must end in .html"),
+        (("--json", "no/such/folder.json"), "--json"),
+        (("--centre", "middle"), "centre"),
+    ],
+)
+def test_bad_flags_are_refused_before_the_file_is_read(run, argv, words):
+    file = () if words == "required" else ("absent.npz",)
+    refused(run(*file, *argv), words)
+
+
+def test_a_bias_cannot_be_wished_away(run):
+    path = written(**network(60, b=np.ones(4) * np.arange(4)))
+    code, out, err = run(path, "--bias", "none")
+    assert code == 2 and "holds a bias" in err and out == ""
+
+
+def test_a_page_that_cannot_be_made_leaves_nothing(run, saved, monkeypatch):
+    """The record is not moved into place if the picture fails."""
+    Path("r.json").write_text("kept")
+    shutil.copy(saved["fixed"], "a.npz")
+
+    def broken(*_):
+        raise ValueError("no picture")
+
+    import ufm.plot_compare
+
+    monkeypatch.setattr(ufm.plot_compare, "draw_comparison", broken)
+    code, _, err = run("a.npz", *QUICK, "--json", "r.json", "--plot", "r.png")
+    assert code == 2 and "no picture" in err
+    assert Path("r.json").read_text() == "kept" and sorted(os.listdir()) == ["a.npz", "r.json"]
+
+
+def test_help_does_not_load_jax():
+    script = "import sys\nfrom ufm import compare\ntry:\n    compare.main(['--help'])\n"
+    script += "except SystemExit:\n    pass\nassert 'jax' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "held out" in done.stdout, done.stderr
+
+
+def test_from_python(saved):
+    found = compare_activations(saved["fixed"], Options(replicates=0))
+    assert found.word == REPRODUCED and np.isnan(found.channel.slope.low)
+    with pytest.raises(ValueError, match="lambda_h must be a positive"):
+        compare_activations(saved["fixed"], Options(lambda_h=-1.0))
+
+
+def test_a_defect_is_no_verdict(run, saved, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("defect")
+
+    monkeypatch.setattr(ufm.session_compare, "compare_activations", broken)
+    code, out, err = run(saved["fixed"])
+    assert code == 70 and "defect" in err and out == ""
+
+
+# --- memory ------------------------------------------------------------------------------------------
+
+WATCHED = """
+import json, sys, threading, time
+from ufm import compare
+
+def anonymous():
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+def watch():
+    while True:
+        seen.append(anonymous())
+        time.sleep(0.05)
+
+seen = []
+threading.Thread(target=watch, daemon=True).start()
+code = compare.main(sys.argv[1:])
+print(json.dumps({"code": code, "peak": max(seen)}), file=sys.stderr)
+"""
+
+
+def write_large(path: str, N: int, d: int, K: int = 10) -> None:
+    """float32 features in a folder of .npy files, block by block."""
+    os.mkdir(path)
+    rng = np.random.default_rng(0)
+    W = (rng.normal(size=(K, d)) / np.sqrt(d)).astype(np.float32)
+    i, j, lam, _ = mixup(N, K)
+    H = np.lib.format.open_memmap(f"{path}/H.npy", "w+", np.float32, (N, d))
+    for start in range(0, N, 8192):
+        part = slice(start, start + 8192)
+        mean = lam[part, None] * W[i[part]] + (1 - lam[part, None]) * W[j[part]]
+        H[part] = 8 * mean + 0.02 * rng.standard_normal(mean.shape, np.float32)
+    H.flush()
+    for key, value in {"W": W, "i": i, "j": j, "lam": lam, "lambda_w": 1e-3, "lambda_h": 1e-3}.items():
+        np.save(f"{path}/{key}.npy", value)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
+def test_features_larger_than_the_memory_allowed_are_streamed():
+    """N = 10⁵, d = 2048: 1.6 GB in float64, compared with less than 1 GiB of anonymous memory, pictures and all."""
+    write_large("big", 100_000, 2048)
+    argv = ["big", "--replicates", "20", "--json", "r.json", "--report", "r.html"]
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, *argv],
+        capture_output=True,
+        text=True,
+        cwd=os.getcwd(),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    found = json.loads(done.stderr.strip().splitlines()[-1])
+    assert found["code"] == 0 and found["peak"] < 2**30, done.stderr
+    assert strict(Path("r.json").read_text())["data"]["count"] == 100_000
