@@ -1,0 +1,73 @@
+"""The README's recipes for saving activations: each one compiles, and runs where its framework is installed."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ufm.activations import read_activations
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+N, D, K, INPUTS = 12, 5, 3, 7
+
+
+def recipe(name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return found.group(1)
+
+
+def samples() -> dict:
+    rng = np.random.default_rng(0)
+    x, x_test = rng.normal(size=(2, N, INPUTS)).astype(np.float32)
+    i, j, y_test = rng.integers(0, K, (3, N))
+    return {"np": np, "x": x, "x_test": x_test, "i": i, "j": j, "lam": rng.random(N), "y_test": y_test}
+
+
+def check(logits):
+    """What was written is read, and W, b and H make the logits of the network on x."""
+    found = read_activations("activations.npz")
+    (chunk,) = found.chunks()
+    assert (found.count, found.dim, found.classes, found.held_out) == (N, D, K, N)
+    np.testing.assert_allclose(chunk.H @ found.W.T + found.b, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "keras"])
+def test_recipes_are_short_and_compile(name):
+    lines = recipe(name).strip().splitlines()
+    assert len(lines) <= 6 and lines[0].startswith("#")  # five, after a comment
+    compile(recipe(name), name, "exec")
+
+
+def test_jax_recipe_runs(tmp_path, monkeypatch):
+    import jax
+    import jax.numpy as jnp
+
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    params = {
+        "first": rng.normal(size=(INPUTS, D)),
+        "kernel": rng.normal(size=(D, K)),
+        "bias": rng.normal(size=K),
+    }
+
+    def features(params, x):
+        return jnp.tanh(x @ params["first"])
+
+    names = samples() | {"jax": jax, "features": features, "params": params}
+    exec(recipe("jax"), names)
+    check(features(params, names["x"]) @ params["kernel"] + params["bias"])
+
+
+def test_torch_recipe_runs(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    model = torch.nn.Sequential()
+    model.add_module("body", torch.nn.Sequential(torch.nn.Linear(INPUTS, D), torch.nn.Tanh()))
+    model.add_module("fc", torch.nn.Linear(D, K))
+    names = samples() | {"torch": torch, "model": model}
+    names |= {key: torch.from_numpy(names[key]) for key in ("x", "x_test")}
+    exec(recipe("torch"), names)
+    check(model(names["x"]).detach().numpy())
+    held = np.load("activations.npz")["logits"]
+    np.testing.assert_allclose(held, model(names["x_test"]).detach().numpy(), atol=1e-5)
