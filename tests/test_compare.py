@@ -1,6 +1,5 @@
 """The command python -m ufm.compare: exact optima, controls, its record, page, exit codes, bad input, memory."""
 
-import json
 import os
 import pickle
 import shutil
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 import ufm.session_compare
+from experiments.compare_large import watched_compare, write_features
 from tests.activations import mixup
 from tests.commands import refused, strict
 from ufm import compare, solve
@@ -514,55 +514,14 @@ def test_a_defect_is_no_verdict(run, saved, monkeypatch):
 
 # --- memory ------------------------------------------------------------------------------------------
 
-WATCHED = """
-import json, sys, threading, time
-from ufm import compare
-
-def anonymous():
-    lines = open("/proc/self/smaps_rollup").read().splitlines()
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
-
-def watch():
-    while True:
-        seen.append(anonymous())
-        time.sleep(0.05)
-
-seen = []
-threading.Thread(target=watch, daemon=True).start()
-code = compare.main(sys.argv[1:])
-print(json.dumps({"code": code, "peak": max(seen)}), file=sys.stderr)
-"""
-
-
-def write_large(path: str, N: int, d: int, K: int = 10) -> None:
-    """float32 features in a folder of .npy files, block by block."""
-    os.mkdir(path)
-    rng = np.random.default_rng(0)
-    W = (rng.normal(size=(K, d)) / np.sqrt(d)).astype(np.float32)
-    i, j, lam, _ = mixup(N, K)
-    H = np.lib.format.open_memmap(f"{path}/H.npy", "w+", np.float32, (N, d))
-    for start in range(0, N, 8192):
-        part = slice(start, start + 8192)
-        mean = lam[part, None] * W[i[part]] + (1 - lam[part, None]) * W[j[part]]
-        H[part] = 8 * mean + 0.02 * rng.standard_normal(mean.shape, np.float32)
-    H.flush()
-    for key, value in {"W": W, "i": i, "j": j, "lam": lam, "lambda_w": 1e-3, "lambda_h": 1e-3}.items():
-        np.save(f"{path}/{key}.npy", value)
-
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
-def test_features_larger_than_the_memory_allowed_are_streamed():
-    """N = 10⁵, d = 2048: 1.6 GB in float64, compared with less than 1 GiB of anonymous memory, pictures and all."""
-    write_large("big", 100_000, 2048)
-    argv = ["big", "--replicates", "20", "--json", "r.json", "--report", "r.html"]
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED, *argv],
-        capture_output=True,
-        text=True,
-        cwd=os.getcwd(),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    found = json.loads(done.stderr.strip().splitlines()[-1])
-    assert found["code"] == 0 and found["peak"] < 2**30, done.stderr
+def test_features_larger_than_the_memory_allowed_are_streamed(tmp_path):
+    """N = 10⁵, d = 2048: 1.6 GB in float64, compared in less than 1 GiB of anonymous memory, page and all."""
+    (tmp_path / "big").mkdir()
+    write_features(tmp_path / "big", 100_000, 2048)
+    argv = ("big", "--replicates", "20", "--json", "r.json", "--report", "r.html")
+    code, peak, _ = watched_compare(*argv, cwd=tmp_path)
+    assert code == 0 and 2**27 < peak < 2**30
     assert strict(Path("r.json").read_text())["data"]["count"] == 100_000

@@ -1,0 +1,97 @@
+"""python -m experiments.compare_large: `ufm.compare` on more features than memory, and what memory it took.
+
+Writes N features of dimension d in float32 to a folder (4 N d bytes), compares them in a process of its own and
+samples that process's anonymous memory (Linux: smaps_rollup). Pages of the mapped file are not anonymous: the
+system takes them back when it needs them. The features are noisy convex combinations, no optimum of anything.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = 8192
+WATCHED = """
+import json, sys, threading, time
+from ufm import compare
+
+def anonymous():
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+def watch():
+    while True:
+        seen.append(anonymous())
+        time.sleep(0.05)
+
+seen = []
+threading.Thread(target=watch, daemon=True).start()
+code = compare.main(sys.argv[1:])
+print(json.dumps({"code": code, "peak": max(seen)}), file=sys.stderr)
+"""
+
+
+def write_features(folder: Path, N: int, d: int, K: int = 10, seed: int = 0) -> None:
+    """H = 8 (λ w_i + (1−λ) w_j) + noise in float32, block by block, with W, i, j, lam, lambda_w, lambda_h."""
+    rng = np.random.default_rng(seed)
+    W = (rng.normal(size=(K, d)) / np.sqrt(d)).astype(np.float32)
+    i, j, lam = rng.integers(0, K, N), rng.integers(0, K, N), rng.beta(1, 1, N)
+    H = np.lib.format.open_memmap(folder / "H.npy", "w+", np.float32, (N, d))
+    for start in range(0, N, ROWS):
+        part = slice(start, start + ROWS)
+        mean = lam[part, None] * W[i[part]] + (1 - lam[part, None]) * W[j[part]]
+        H[part] = 8 * mean + 0.02 * rng.standard_normal(mean.shape, np.float32)
+    H.flush()
+    for key, value in {"W": W, "i": i, "j": j, "lam": lam, "lambda_w": 1e-3, "lambda_h": 1e-3}.items():
+        np.save(folder / f"{key}.npy", value)
+
+
+def watched_compare(*argv: str, cwd: Path) -> tuple[int, int, str]:
+    """Exit code of `ufm.compare`, peak of its anonymous memory in bytes, and what it printed."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", WATCHED, *argv]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+    try:
+        found = json.loads(done.stderr.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise RuntimeError(f"the comparison ended without a word:\n{done.stderr}") from None
+    return found["code"], found["peak"], done.stdout
+
+
+def main() -> int:
+    """Write, compare, report."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--samples", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=2048)
+    parser.add_argument("--output", type=Path, help="Markdown file for the report")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        data = Path(folder) / "activations"
+        data.mkdir()
+        write_features(data, args.samples, args.dim)
+        began = time.perf_counter()
+        code, peak, text = watched_compare("activations", "--report", "page.html", cwd=Path(folder))
+        seconds = time.perf_counter() - began
+    size = 4 * args.samples * args.dim / 2**30
+    head = f"{args.samples} features of dimension {args.dim}: {size:.2f} GiB in float32"
+    lines = [
+        f"`python -m experiments.compare_large --samples {args.samples} --dim {args.dim}`",
+        f"{head}; {seconds:.0f} s with the page; peak anonymous memory {peak / 2**30:.3f} GiB.",
+        f"```text\n{text.rstrip()}\n```",
+    ]
+    report = "\n\n".join(lines) + "\n"
+    print(report)
+    if args.output is not None and code == 0:
+        args.output.write_text(report, encoding="utf-8")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
