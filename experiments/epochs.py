@@ -16,7 +16,7 @@ from experiments.networks import build_network
 from experiments.settings import TrainSettings
 from experiments.steps import Plan, Rates, State, one_step, scan_epoch
 
-Progress = Callable[[int, int, float], None]  # (steps done, all steps, loss)
+Progress = Callable[[int, int, float], None]  # (done, of, loss): in steps or epochs
 
 
 class Run(NamedTuple):

@@ -39,7 +39,10 @@ class Diverged(ValueError):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network and one row an epoch: epoch, loss, train_accuracy, test_accuracy, learning_rate, seconds."""
+    """A trained network (in evaluation mode) and its log, one row an epoch.
+
+    A row: epoch, loss, train_accuracy, test_accuracy, learning_rate, seconds.
+    """
 
     settings: TrainSettings
     model: Network
@@ -69,6 +72,8 @@ def train(
         identity = identify(settings, data)
         state, log = load_checkpoint(folder, identity, state)
         state = replicate(run.mesh, state)
+    if log and progress:
+        progress(len(log), settings.epochs, log[-1]["loss"])
     saved = time.monotonic()
     for epoch in range(len(log), settings.epochs):
         began = time.perf_counter()

@@ -1,6 +1,7 @@
 """Residual networks for small images (He et al. 2016): a 3x3 stem at full resolution, groups of basic blocks."""
 
 from functools import partial
+from itertools import pairwise
 
 import jax.numpy as jnp
 from flax import nnx
@@ -68,6 +69,6 @@ def resnet_stages(
     group = partial(block_group, BasicBlock, blocks=blocks, dtype=dtype, rngs=rngs)
     stem = [conv(channels, widths[0], 3, 1, dtype, rngs), batch_norm(widths[0], dtype, rngs), nnx.relu]
     stages = [nnx.Sequential(*stem, *group(widths[0], widths[0], stride=1))]
-    for inputs, outputs in zip(widths, widths[1:]):
+    for inputs, outputs in pairwise(widths):
         stages.append(nnx.Sequential(*group(inputs, outputs, stride=2)))
     return [*stages, pool], widths[-1]

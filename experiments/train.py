@@ -1,0 +1,111 @@
+"""python -m experiments.train: train a network on real images, with log, checkpoints and activations to compare."""
+
+import sys
+from dataclasses import dataclass, fields
+from typing import Annotated, Literal
+
+import tyro
+
+from experiments.settings import TrainSettings, default_settings
+from ufm.command import guarded, refuse_repeated
+
+Number = float | None
+
+
+@dataclass
+class Arguments:
+    """Train a network by stochastic gradient descent, once for each seed.
+
+    Run again with the same --folder, it goes on where it was stopped.
+
+    Exit code: 0 trained, 2 wrong usage or a loss that is no longer a number.
+    """
+
+    data: Literal["digits", "fashion", "mnist", "cifar10", "cifar100", "npz"] | None = None
+    """Data set; default: what --data-dir holds, else Fashion-MNIST if installed, else digits."""
+    data_dir: str | None = None
+    """Folder with IDX, CIFAR or npz files."""
+    train: int | None = None
+    """Training images, balanced over classes; default all."""
+    test: int | None = None
+    """Test images; default all."""
+    network: Literal["mlp", "resnet8", "resnet18", "wrn40-10", "vit4"] = "mlp"
+    """Network; the large ones need a GPU."""
+    width: int | None = None
+    """Units of a layer of the mlp; default 256."""
+    depth: int | None = None
+    """Layers of the mlp before the classifier; default 4."""
+    arm: Literal["erm", "mixup", "mixup-squared", "manifold"] = "mixup"
+    """Unmixed; mixed inputs; the same with squared error; mixed at a random layer."""
+    alpha: float = 1.0
+    """Mixing weights are Beta(alpha, alpha)."""
+    lam_per: Literal["batch", "sample"] = "batch"
+    """One mixing weight for each batch or for each sample."""
+    classifier: Literal["learned", "etf"] = "learned"
+    """Learned with bias, or a fixed simplex ETF without."""
+    multiplier: float = 3.0
+    """Row norm of the fixed ETF."""
+    lambda_h: Number = None
+    """Explicit feature decay lambda_H/2 |h|^2; default 0, with a fixed ETF 0.1."""
+    linear_features: Literal["yes", "no"] | None = None
+    """Whether a linear layer ends the features; default no, with a fixed ETF yes."""
+    epochs: int = 100
+    """Passes over the training images."""
+    batch: int = 128
+    """Images of a step."""
+    learning_rate: Number = None
+    """Default 0.1, squared error 0.01; over m^2 with a fixed ETF."""
+    momentum: float = 0.9
+    """Momentum."""
+    weight_decay: Number = None
+    """Default 1e-4, with a fixed ETF 1e-5."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the network; bfloat16 is meant for GPUs."""
+    seed: int = 0
+    """First seed."""
+    seeds: int = 1
+    """Number of seeds: --seed, --seed + 1, and so on."""
+    folder: str | None = None
+    """Keep log.csv and a checkpoint in FOLDER/seed-N; resumes what is there."""
+    save: str | None = None
+    """Write activations on mixed inputs of the first seed to PATH.npz, for python -m ufm.compare."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    interrupted = "stopped; with --folder the same command goes on from the last checkpoint"
+    return guarded("experiments.train", lambda: run(parse(argv)), interrupted)
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m experiments.train")
+
+
+def read_settings(args: Arguments) -> TrainSettings:
+    """The settings of the first seed; what was not given takes its default for this network and arm."""
+    names = {field.name for field in fields(TrainSettings)} - {"network", "arm"}
+    given = {name: value for name, value in vars(args).items() if name in names and value is not None}
+    if args.linear_features is not None:
+        given["linear_features"] = args.linear_features == "yes"
+    return default_settings(args.network, args.arm, **given)
+
+
+def run(args: Arguments) -> int:
+    """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    from ufm.outputs import Outputs
+
+    settings = read_settings(args)
+    if args.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+    outputs = Outputs({} if args.save is None else {"save": args.save})
+    from experiments.session import run_session  # from here on JAX is needed
+
+    return run_session(args, settings, outputs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
