@@ -196,16 +196,15 @@ def _draw_reliability(axes: Axes, found: Comparison) -> None:
         rows.append((held.fitted, ORANGE, "s", f"temperature {held.temperature:.3g}"))
     for part, colour, marker, name in rows:
         some = part.counts > 0
-        axes.plot(
-            part.confidence[some],
-            part.accuracies[some],
-            marker=marker,
-            ms=4.5,
-            lw=1,
-            color=colour,
-            label=f"{name}: ECE {part.ece:.3f}",
+        x, y, share = (values[some] for values in (part.confidence, part.accuracies, part.counts))
+        axes.plot(x, y, lw=0.8, color=colour, alpha=0.5)
+        size = 6 + 120 * share / share.max()  # area: how many samples the bin holds
+        axes.scatter(
+            x, y, s=size, marker=marker, color=colour, lw=0, label=f"{name}: ECE {part.ece:.3f}", zorder=3
         )
-    _finish(axes, f"(f) held out, accuracy {held.observed.accuracy:.3f}", "confidence", "accuracy")
+    _finish(
+        axes, f"(f) held out, accuracy {held.observed.accuracy:.3f} (size: samples)", "confidence", "accuracy"
+    )
 
 
 def _draw_alignment(axes: Axes, found: Comparison) -> None:
