@@ -12,6 +12,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
+
+from experiments.activations import evaluation_parts
 
 Logits = Callable[[jax.Array], jax.Array]
 STEPS = 10
@@ -44,22 +47,28 @@ def pgd(logits: Logits, x: jax.Array, y: jax.Array, epsilon: float, *, key: jax.
 
 
 def robust_accuracy(
-    logits: Logits, x: np.ndarray, y: np.ndarray, epsilons: tuple[float, ...], *, seed: int
+    model, x: np.ndarray, y: np.ndarray, epsilons: tuple[float, ...], *, seed: int
 ) -> dict[str, list[float]]:
-    """Accuracy under each attack by ε, of samples x (n, h, w, c) with classes y (n); "pgd" starts from `seed`."""
-    key = jax.random.key(seed)
-
-    @partial(jax.jit, static_argnames="attack")
-    def hits(x, y, epsilon, key, attack):
-        changed = fgsm(logits, x, y, epsilon) if attack == "fgsm" else pgd(logits, x, y, epsilon, key=key)
-        return jnp.sum(jnp.argmax(logits(changed), 1) == y)
+    """Accuracy of a network under each attack by ε, on images x (n, h, w, c); `seed` is that of PGD's start."""
+    parts, key = evaluation_parts(model), jax.random.key(seed)
 
     def accuracy(attack: str, epsilon: float) -> float:
         total = 0
         for start in range(0, len(x), BATCH):
-            part = slice(start, start + BATCH)
-            draw = jax.random.fold_in(key, start)
-            total += int(hits(jnp.asarray(x[part]), jnp.asarray(y[part]), epsilon, draw, attack))
+            images, classes = (jnp.asarray(part[start : start + BATCH]) for part in (x, y))
+            total += int(
+                _hits(*parts, images, classes, epsilon, jax.random.fold_in(key, start), attack=attack)
+            )
         return total / len(x)
 
     return {attack: [accuracy(attack, epsilon) for epsilon in epsilons] for attack in ("fgsm", "pgd")}
+
+
+@partial(jax.jit, static_argnums=0, static_argnames="attack")
+def _hits(graph, params, rest, x, y, epsilon, key, *, attack: str):
+    def logits(x):
+        return nnx.merge(graph, params, rest)(x).logits.astype(jnp.float32)
+
+    epsilon = jnp.float32(epsilon)
+    changed = fgsm(logits, x, y, epsilon) if attack == "fgsm" else pgd(logits, x, y, epsilon, key=key)
+    return jnp.sum(jnp.argmax(logits(changed), 1) == y)

@@ -119,7 +119,12 @@ def last_layer_claims() -> list[Claim]:
             "Same-class mixed features align with the classifier",
             PAPER,
             (aligned("mixup"),),
-            (("at λ ≈ ½ only", number("mixup", "alignment_middle")), ("ERM", number("erm", "alignment"))),
+            (
+                ("at λ ≈ ½ only", number("mixup", "alignment_middle")),
+                ("projected onto the span of W", number("mixup", "alignment_in_span")),
+                ("fixed ETF", number("etf", "alignment")),
+                ("ERM", number("erm", "alignment")),
+            ),
         ),
         Claim(
             "channels",

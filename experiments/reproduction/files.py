@@ -1,32 +1,16 @@
-"""Files written whole or not at all: a temporary one beside the target, then moved over it."""
+"""Run records as strict JSON."""
 
 import json
 import math
-import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """`write` fills a temporary file of the same suffix, which then replaces `path`; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".claims-", suffix=path.suffix)
-    os.close(handle)
-    try:
-        write(Path(name))
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+from experiments.checkpoint import write_whole
 
 
 def write_json(path: Path, record: dict) -> None:
-    """Strict JSON: what is not a finite number becomes null."""
+    """Write strict JSON, whole or not at all; what is not a finite number becomes null."""
     text = json.dumps(plain(record), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def plain(value):

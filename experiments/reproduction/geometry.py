@@ -74,6 +74,7 @@ def measure_geometry(found: Features, lambda_h: float | None = None) -> tuple[di
     )
     numbers = {
         "alignment": _mean(channel.alignment.value, channel.same),
+        "alignment_in_span": alignment_in_span(found),
         "alignment_middle": _mean(channel.alignment.value, channel.same * _even(channel)),
         "outside": _mean(channel.outside.value, channel.different),
         "middle_ratio": middle_ratio(found),
@@ -114,6 +115,18 @@ def middle_ratio(found: Features) -> float:
         return float("nan")
     along = _dot(found.H[use] - found.centre, V[found.i[use]] + V[found.j[use]])
     return float((K - 1) * along.mean() / scale)
+
+
+def alignment_in_span(found: Features) -> float:
+    """Mean cosine of same-class mixtures with their row after projection onto the span of the rows of V.
+
+    What the pictures and the logits show; `alignment` counts the part of a feature outside the span too.
+    """
+    same, V = found.i == found.j, found.V
+    rows = np.linalg.svd(V, full_matrices=False)[2][: len(V) - 1]
+    h, v = (found.H[same] - found.centre) @ rows.T, V[found.i[same]] @ rows.T
+    size = np.linalg.norm(h, axis=1) * np.linalg.norm(v, axis=1)
+    return float((_dot(h, v) / np.where(size > 0, size, 1.0)).mean()) if same.any() else float("nan")
 
 
 def bend(found: Features) -> float:

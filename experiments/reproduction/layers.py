@@ -7,8 +7,8 @@ share of the latter outside the span of their two class means. Convolutional act
 
 import numpy as np
 
+from experiments.mixing import Mixed
 from experiments.reproduction.geometry import BINS, Features, middle_ratio
-from experiments.reproduction.samples import Mixed
 from ufm.activations import from_arrays
 from ufm.channels import channel_geometry
 

@@ -4,14 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.activations import activations, classifier, logits_fn, outputs
+from experiments.activations import activations, classifier, outputs
+from experiments.mixing import Mixed, mix_inputs
 from experiments.reproduction.attacks import robust_accuracy
 from experiments.reproduction.controls import CONTROLS
 from experiments.reproduction.geometry import Features, calibration_curve, measure_geometry
 from experiments.reproduction.held_out import measure_held_out
 from experiments.reproduction.layers import layer_profile
 from experiments.reproduction.presets import Sizes
-from experiments.reproduction.samples import Mixed, first_of_classes, mix_pairs
+from experiments.reproduction.samples import first_of_classes
 from ufm.activations import from_arrays
 from ufm.plot import class_plane
 
@@ -33,7 +34,7 @@ def measure(trained, data, sizes: Sizes, controls: bool) -> Measured:
     model, lambda_h = trained.model, trained.settings.lambda_h or None
     kept = first_of_classes(data.train_y, sizes.unmixed)
     x, y = data.train_x[kept], data.train_y[kept].astype(int)
-    mixed = mix_pairs(data.train_x, data.train_y, sizes.mixed, SAMPLE_SEED)
+    mixed = mix_inputs(data.train_x, data.train_y, sizes.mixed, seed=SAMPLE_SEED)
     found = network_features(model, mixed, x, y)
     numbers, curves = measure_geometry(found, lambda_h)
     numbers |= measure_held_out(
@@ -43,7 +44,7 @@ def measure(trained, data, sizes: Sizes, controls: bool) -> Measured:
     numbers |= _held_out_curve(model, found, data, sizes, numbers)
     attacked = slice(0, sizes.attacked)
     numbers |= robust_accuracy(
-        logits_fn(model), data.test_x[attacked], data.test_y[attacked], sizes.epsilons, seed=SAMPLE_SEED
+        model, data.test_x[attacked], data.test_y[attacked], sizes.epsilons, seed=SAMPLE_SEED
     )
     numbers["profile"] = _profile(model, mixed, x, y, sizes)
     spoilt = {name: spoil(found, SAMPLE_SEED) for name, spoil in CONTROLS.items()} if controls else {}
@@ -64,7 +65,7 @@ def picture(model, found: Features, data, count: int) -> dict[str, np.ndarray]:
     xy (n, 2), tips (3, 2) of the rows, i, j, lam.
     """
     rows = np.flatnonzero(data.train_y < SHOWN)
-    mixed = mix_pairs(data.train_x[rows], data.train_y[rows], count, SAMPLE_SEED)
+    mixed = mix_inputs(data.train_x[rows], data.train_y[rows], count, seed=SAMPLE_SEED)
     plane = class_plane(found.V)
     xy = (outputs(model, mixed.x)[0].astype(np.float64) - found.centre) @ plane
     return {"xy": xy, "tips": found.V[:SHOWN] @ plane, "i": mixed.i, "j": mixed.j, "lam": mixed.lam}
@@ -72,7 +73,7 @@ def picture(model, found: Features, data, count: int) -> dict[str, np.ndarray]:
 
 def _held_out_curve(model, found: Features, data, sizes: Sizes, numbers: dict) -> dict[str, float]:
     """The calibration curve on mixtures of test images, at the sharpness of the training features."""
-    mixed = mix_pairs(data.test_x, data.test_y, sizes.mixed, SAMPLE_SEED)
+    mixed = mix_inputs(data.test_x, data.test_y, sizes.mixed, seed=SAMPLE_SEED)
     H = outputs(model, mixed.x)[0].astype(np.float64)
     stream = from_arrays(H=H, W=found.W, i=mixed.i, j=mixed.j, lam=mixed.lam)
     a = numbers["a"] if numbers["a_known"] is None else numbers["a_known"]

@@ -19,7 +19,7 @@ class Arm:
 class Sizes:
     """How much is measured: mixed and unmixed inputs, inputs for all layers, attacked images, points drawn.
 
-    epsilons: radii of the attacks, in units of the pixel range. draws: labels of the finite-draw baseline.
+    epsilons: radii of the attacks, in units of the pixel range. draws: labels of the finite-draw baseline, 0: left out.
     """
 
     mixed: int = 6000
@@ -88,8 +88,10 @@ def _networks(**changes: dict) -> tuple[Arm, ...]:
     return tuple(Arm(f"net-{name}", f"mixup, {name}", changes=given) for name, given in changes.items())
 
 
-SMALL = {"network": "mlp", "weight_decay": 2e-3}
-MLPS = _networks(narrow={"width": 64}, shallow={"depth": 2}, deep={"depth": 6})
+# later steps down than published: a short run would leave its first learning rate before weight decay has acted
+SMALL = {"network": "mlp", "weight_decay": 2e-3, "decay_at": (0.6, 0.8, 0.95)}
+MLPS = _networks(narrow={"width": 64}, deep={"depth": 6})
+RESNET8 = _networks(resnet8={"network": "resnet8", "epochs": 60})
 
 PRESETS = {
     preset.name: preset
@@ -99,19 +101,19 @@ PRESETS = {
             "digits",
             None,
             None,
-            5,
+            4,
             SMALL | {"epochs": 200},
-            MAIN + _alphas(0.2, 0.5, 2.0) + MLPS,
+            MAIN + _alphas(0.2, 0.5, 2.0) + MLPS + RESNET8,
             Sizes(),
         ),
         Preset(
             "fashion",
             "fashion",
             5000,
-            10_000,
+            5000,
             3,
-            SMALL | {"epochs": 100},
-            MAIN + _alphas(0.2, 0.5, 2.0) + MLPS,
+            SMALL | {"epochs": 120},
+            MAIN + _alphas(0.2, 0.5, 2.0) + MLPS + _networks(shallow={"depth": 2}),
             Sizes(),
         ),
         Preset(
@@ -120,8 +122,8 @@ PRESETS = {
             None,
             None,
             3,
-            {"network": "wrn40-10", "weight_decay": 1e-4, "epochs": 200, "dtype": "bfloat16"},
-            MAIN + _alphas(0.2, 0.5, 2.0) + _networks(resnet18={"network": "resnet18"}),
+            {"network": "resnet18", "weight_decay": 5e-4, "epochs": 100, "dtype": "bfloat16"},
+            MAIN + _alphas(0.2, 0.5, 2.0) + _networks(wide={"network": "wrn40-10"}, vit={"network": "vit4"}),
             Sizes(layers=500, epsilons=(1 / 255, 2 / 255, 4 / 255)),
         ),
     )
@@ -130,9 +132,23 @@ PRESETS = {
 
 def quick(preset: Preset) -> Preset:
     """The preset with little of everything: to see that a run works end to end, not what comes out."""
-    sizes = Sizes(mixed=1500, unmixed=400, layers=400, attacked=100, shown=300, epsilons=(0.05,), draws=32)
+    sizes = Sizes(mixed=1500, unmixed=400, layers=400, attacked=100, shown=300, epsilons=(0.05,), draws=0)
     common = preset.common | {"epochs": 3}
     if preset.common["network"] == "mlp":
         common |= {"width": 32, "depth": 3}
-    arms = tuple(arm for arm in preset.arms if not arm.name.startswith("net-") or arm.name == "net-shallow")
-    return replace(preset, train=600, test=300, common=common, arms=arms, sizes=sizes)
+    arms = MAIN + _alphas(0.5)  # another network would be compiled anew
+    return replace(preset, train=600, test=300, seeds=3, common=common, arms=arms, sizes=sizes)
+
+
+def plan(preset: Preset, seeds: int) -> str:
+    """What would be trained, one line an arm."""
+    size = "all" if preset.train is None else preset.train
+    lines = [f"preset {preset.name}: {preset.dataset}, {size} training images, {seeds} seeds an arm"]
+    for arm in preset.arms:
+        s = preset.settings(arm, 0)
+        lines.append(
+            f"  {arm.name}: {s.network}, {s.arm}, {s.classifier} W, alpha {s.alpha:g}, {s.epochs} epochs, "
+            f"batch {s.batch}, learning rate {s.learning_rate:g}, weight decay {s.weight_decay:g}, "
+            f"lambda_h {s.lambda_h:g}"
+        )
+    return "\n".join([*lines, f"{seeds * len(preset.arms)} runs"])

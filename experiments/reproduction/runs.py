@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.reproduction.files import read_json, write_json, write_whole
+from experiments.checkpoint import write_whole
+from experiments.reproduction.files import read_json, write_json
 from experiments.reproduction.presets import MAIN, Arm, Preset
 
 VERSION = 1  # of what is measured: raised when a measure changes
 CONTROLLED = ("mixup", "etf")  # arms whose features are also measured spoilt
+RUNS = "runs"  # of the folder: one JSON a run, and the points of pictures
 TICK = 30.0  # seconds between lines of progress inside one run
 
 
@@ -33,6 +35,7 @@ def complete(preset: Preset, data, seeds: int, folder: Path) -> list[dict[str, d
     wanted = [(arm, seed) for seed in range(seeds) for arm in preset.arms]
     missing = [run for run in wanted if _stored(preset, *run, data, folder) is None]
     clock = Clock(len(missing), len(wanted))
+    (folder / RUNS).mkdir(parents=True, exist_ok=True)
     for arm, seed in missing:
         record = _run(preset, arm, seed, data, folder, clock)
         write_json(_path(folder, arm, seed), record)
@@ -99,7 +102,7 @@ def _run(preset: Preset, arm: Arm, seed: int, data, folder: Path, clock: Clock) 
         return record | {"failed": str(error), "seconds": time.perf_counter() - start}
     found = measure(trained, data, preset.sizes, arm.name in CONTROLLED)
     if seed == 0 and arm in MAIN:
-        write_whole(_picture(folder, arm.name), lambda path: np.savez_compressed(path, **found.picture))
+        write_whole(_picture(folder, arm.name), lambda file: np.savez_compressed(file, **found.picture))
     record |= {"numbers": found.numbers, "curves": found.curves, "controls": found.controls}
     return record | {"seconds": time.perf_counter() - start}
 
@@ -116,8 +119,8 @@ def _stored(preset: Preset, arm: Arm, seed: int, data, folder: Path) -> dict | N
 
 
 def _path(folder: Path, arm: Arm, seed: int) -> Path:
-    return folder / "runs" / f"{arm.name}-{seed}.json"
+    return folder / RUNS / f"{arm.name}-{seed}.json"
 
 
 def _picture(folder: Path, arm: str) -> Path:
-    return folder / "runs" / f"{arm}-picture.npz"
+    return folder / RUNS / f"{arm}-picture.npz"

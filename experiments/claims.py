@@ -1,0 +1,107 @@
+"""python -m experiments.claims: train the arms of a preset and say which claims on mixup they reproduce.
+
+    python -m experiments.claims --preset digits --out docs/claims
+
+Runs that are finished are kept in the folder and not made again. Criteria: experiments/reproduction/criteria.py.
+"""
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ufm.command import guarded, refuse_repeated
+
+PROGRAM = "experiments.claims"
+RESULTS = Path(__file__).parent / "results" / "claims"
+
+
+@dataclass
+class Arguments:
+    """Reproduce the claims on mixup on one data set: a table (md, json) and figures.
+
+    Exit code: 0 when it reported, whatever the verdicts; 2 for wrong usage.
+    """
+
+    preset: Literal["digits", "fashion", "cifar"] = "digits"
+    """digits: embedded. fashion: Fashion-MNIST, 5000 images. cifar: CIFAR-10 with large networks, needs an
+    accelerator and --data-dir."""
+    seeds: int | None = None
+    """Seeds of every arm; default: the preset's. Fewer than 3 leave every verdict inconclusive."""
+    folder: Path | None = None
+    """Where runs are kept, to go on after a stop; default experiments/results/claims/PRESET."""
+    out: Path | None = None
+    """Where table, record and figures go; default: the same folder."""
+    data_dir: Path | None = None
+    """Folder of the data set's files (see experiments/datasets)."""
+    quick: bool = False
+    """A few epochs of small networks: to see that everything works, not what comes out."""
+    dry_run: bool = False
+    """Say what would be trained, and stop."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    return guarded(PROGRAM, lambda: run(parse(argv), argv), "interrupted: run it again to go on")
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog=f"python -m {PROGRAM}")
+
+
+def run(args: Arguments, argv: list[str]) -> int:
+    """Everything after parsing. Raises ValueError for bad values before any work."""
+    from experiments.reproduction.presets import PRESETS, plan, quick
+
+    preset = quick(PRESETS[args.preset]) if args.quick else PRESETS[args.preset]
+    seeds = preset.seeds if args.seeds is None else args.seeds
+    if seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {seeds}")
+    if args.dry_run:
+        print(plan(preset, seeds))
+        return 0
+    folder = args.folder or RESULTS / (args.preset + "-quick" * args.quick)
+    check_folder("--folder", folder)
+    check_folder("--out", args.out or folder)
+    from experiments.datasets import load_dataset, subset
+    from ufm.runtime import start_jax
+
+    start_jax()
+    data = load_dataset(preset.dataset, args.data_dir and str(args.data_dir))
+    data = subset(data, preset.train, preset.test)
+    from experiments.reproduction.report import reproduce
+
+    command = ["python", "-m", PROGRAM, *without_paths(argv)]
+    print(reproduce(preset, data, seeds, folder, args.out or folder, command))
+    return 0
+
+
+def check_folder(name: str, folder: Path) -> None:
+    """Make the folder; ValueError where that cannot be done, or nothing can be written in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{name} {folder} is no folder to write in: {error.strerror}") from None
+
+
+def without_paths(argv: list[str]) -> list[str]:
+    """The words of the command that matter to another machine: not where it kept its files."""
+    kept, skip = [], False
+    for word in argv:
+        if not skip and word.split("=")[0] not in ("--folder", "--data-dir"):
+            kept.append(word)
+        skip = word in ("--folder", "--data-dir")
+    return kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""The record of a reproduction as Markdown and as JSON."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments.reproduction.evaluate import ControlRow, Row
+from experiments.reproduction.presets import MAIN, Preset
+from experiments.reproduction.verdict import Finding, judge
+
+COLUMNS = {
+    "accuracy": "accuracy",
+    "ece": "ECE",
+    "alignment": "alignment",
+    "middle_ratio": "middle ratio",
+    "bend": "bend",
+    "r2": "R²",
+    "r2_linear": "R² linear",
+    "a": "a",
+    "multiplier": "m",
+    "etf_deviation": "from ETF",
+}
+
+
+def markdown(preset: Preset, rows: list[Row], controls: list[ControlRow], records, draws, about: dict) -> str:
+    """The page of one preset."""
+    parts = [
+        f"# Claims on mixup, measured: preset {preset.name}",
+        f"Made by `{about['command']}`; do not edit. Data: {about['source']}. {about['seeds']} seeds an arm. "
+        f"[mean: 95 % t-interval over seeds]. Criteria: `experiments/reproduction/criteria.py`, committed before "
+        "the first full run. The data are the same in all seeds: intervals hold the spread of training only.",
+        "## Verdicts",
+        _grid(["claim", "verdict"], [[row.claim.says, f"**{row.verdict}**"] for row in rows]),
+        "## Numbers",
+        *[_claim(row) for row in rows],
+        "## Negative controls",
+        "The same claims on spoilt features of the same networks; each must come out as not reproduced.",
+        _grid(
+            ["control", "claim", "verdict", "as it must"],
+            [
+                [c.control, c.row.claim.says, c.row.verdict, "yes" if c.refuted else "**no**"]
+                for c in controls
+            ],
+        ),
+        "## All networks",
+        "α is the mixup arms' own; every network is measured at the same mixed inputs, λ uniform. R²: closed form "
+        "with a fitted to the network's logits; linear: best multiple of y − 1/K.",
+        _networks(preset, records),
+        "## Attacks",
+        f"Accuracy of the first {preset.sizes.attacked} test images.",
+        _attacks(preset, records),
+        *_draws(draws, about["a"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def record(preset: Preset, rows: list[Row], controls: list[ControlRow], records, draws, about: dict) -> dict:
+    """The same as one JSON object, with every value by seed."""
+    return {
+        "schema": 1,
+        "preset": preset.name,
+        "claims": [_claim_record(row) for row in rows],
+        "controls": [{"control": c.control, "refuted": c.refuted, **_claim_record(c.row)} for c in controls],
+        "arms": {
+            arm.name: {
+                "title": arm.title,
+                "settings": records[0][arm.name]["settings"],
+                "numbers": [seed[arm.name]["numbers"] for seed in records],
+                "failed": [seed[arm.name]["failed"] for seed in records],
+                "seconds": [seed[arm.name]["seconds"] for seed in records],
+            }
+            for arm in preset.arms
+        },
+        "draws": [draw._asdict() for draw in draws],
+        "provenance": about,
+    }
+
+
+def _draws(draws: list, a: float | None) -> list[str]:
+    if not draws:
+        return []
+    text = (
+        "Deviation from an ETF of the optimal classifier on N drawn labels, at the λ_W λ_H whose optimum has the "
+        f"mixup networks' a = {a:.3g}; 8 draws."
+    )
+    lines = [[str(draw.labels), _range(draw.deviation, draw.interval)] for draw in draws]
+    return ["## What a finite draw of labels does alone", text, _grid(["N", "deviation"], lines)]
+
+
+def _claim(row: Row) -> str:
+    lines = [
+        [part.says, _number(f), f"{part.side} {part.threshold:g}", f.verdict]
+        for part, f in zip(row.claim.parts, row.findings)
+    ]
+    lines += [[says, _number(f), "", ""] for (says, _), f in zip(row.claim.shown, row.shown)]
+    title = f"**{row.claim.says}**: {row.verdict}. ({row.claim.source})"
+    return title + "\n\n" + _grid(["number", "mean and interval", "criterion", "verdict"], lines)
+
+
+def _networks(preset: Preset, records) -> str:
+    lines = []
+    for arm in preset.arms:
+        values = [[seed[arm.name]["numbers"].get(name) for seed in records] for name in COLUMNS]
+        lines.append([arm.title, *(_number(judge(v, ">", 0.0)) for v in values)])
+    return _grid(["network", *COLUMNS.values()], lines)
+
+
+def _attacks(preset: Preset, records) -> str:
+    names = [(attack, n, e) for attack in ("fgsm", "pgd") for n, e in enumerate(preset.sizes.epsilons)]
+    lines = []
+    for arm in MAIN:
+        found = [seed[arm.name]["numbers"] for seed in records]
+        values = [[one[attack][n] if one else None for one in found] for attack, n, _ in names]
+        lines.append([arm.title, *(_number(judge(v, ">", 0.0)) for v in values)])
+    return _grid(["network", *(f"{attack.upper()} ε = {e:.3g}" for attack, _, e in names)], lines)
+
+
+def _claim_record(row: Row) -> dict:
+    claim = row.claim
+    return {
+        "key": claim.key,
+        "says": claim.says,
+        "source": claim.source,
+        "verdict": row.verdict,
+        "parts": [
+            {
+                "says": part.says,
+                "side": part.side,
+                "threshold": part.threshold,
+                **_finding(f),
+                "verdict": f.verdict,
+            }
+            for part, f in zip(claim.parts, row.findings)
+        ],
+        "shown": [{"says": says, **_finding(f)} for (says, _), f in zip(claim.shown, row.shown)],
+    }
+
+
+def _finding(found: Finding) -> dict:
+    return {"values": found.values, "mean": found.mean, "interval": found.interval}
+
+
+def _number(found: Finding) -> str:
+    return "undefined" if found.mean is None else _range(found.mean, found.interval)
+
+
+def _range(mean: float, interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return f"{mean:.3g}"
+    half = (interval[1] - interval[0]) / 2
+    digits = min(max(0, 1 - int(np.floor(np.log10(half)))), 6) if half > 1e-9 else 3  # two of the half-width
+    return f"{mean:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
+
+
+def _grid(head: list[str], lines: list[list[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
