@@ -189,6 +189,27 @@ def test_a_squared_error_optimum_is_told_apart(record, saved, known):
     assert abs(own["excess"]["excess"]) <= 1e-12 and verdicts(own)["excess"] == REPRODUCED
 
 
+@pytest.mark.slow
+def test_trained_networks_are_told_apart(record):
+    """Digits, an MLP: without mixup or with squared error it fails where one trained with mixup holds."""
+    from experiments.datasets import load_dataset
+    from experiments.training import default_settings, mix_inputs, save_activations, train
+
+    data, found = load_dataset("digits"), {}
+    mixed = mix_inputs(data.train_x, data.train_y, 3000)
+    for arm in ("mixup", "erm", "mixup-squared"):
+        trained = train(default_settings("mlp", arm, epochs=60, weight_decay=2e-3), data)
+        save_activations(Path("a.npz"), trained, data, mixed)
+        found[arm] = record("a.npz")
+    words = {arm: verdicts(data) for arm, data in found.items()}
+    assert words["mixup"]["amplification"] == REPRODUCED
+    for arm in ("erm", "mixup-squared"):
+        assert words[arm]["amplification"] == words[arm]["mixup-optimum"] == NOT_REPRODUCED
+    assert words["erm"]["probabilities"] == NOT_REPRODUCED
+    squared = found["mixup-squared"]["fit"]
+    assert squared["r2_linear"] > squared["r2"] and words["mixup-squared"]["closed-form"] == NOT_REPRODUCED
+
+
 def test_two_classes(record, saved):
     data = record(saved["two"])
     assert data["fit"]["r2_known"] == pytest.approx(1, abs=1e-12)
