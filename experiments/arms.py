@@ -1,10 +1,12 @@
 """The arms: what is mixed, where, and by which loss. All randomness of an epoch is drawn here."""
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from experiments.settings import TrainSettings
 
 MIXED_LAYERS = 3  # manifold mixup mixes the input of stage 0, 1 or 2, as published
 
@@ -12,21 +14,23 @@ MIXED_LAYERS = 3  # manifold mixup mixes the input of stage 0, 1 or 2, as publis
 class Draws(NamedTuple):
     """The randomness of one epoch: for each step the examples, their λ and the stage that mixes."""
 
-    order: jax.Array  # (steps, batch)
-    lam: jax.Array  # (steps, 1) or (steps, batch)
-    layer: jax.Array  # (steps,)
+    order: np.ndarray  # (steps, batch)
+    lam: np.ndarray  # (steps, 1) or (steps, batch)
+    layer: np.ndarray  # (steps,)
 
 
-@partial(jax.jit, static_argnames=("count", "batch", "arm", "lam_per"))
-def draw_epoch(key: jax.Array, count: int, batch: int, alpha: jax.Array, arm: str, lam_per: str) -> Draws:
-    """Shuffled examples in whole batches (a remainder is left out of this epoch), λ ~ Beta(α, α)."""
-    steps = count // batch
-    shuffle, mixing, where = jax.random.split(key, 3)
-    order = jax.random.permutation(shuffle, jnp.arange(count, dtype=jnp.int32))
-    order = order[: steps * batch].reshape(steps, batch)
-    lam = jax.random.beta(mixing, alpha, alpha, (steps, batch if lam_per == "sample" else 1), jnp.float32)
-    stages = MIXED_LAYERS if arm == "manifold" else 1
-    return Draws(order, lam, jax.random.randint(where, (steps,), 0, stages, jnp.int32))
+def draw_epoch(settings: TrainSettings, epoch: int, count: int) -> Draws:
+    """All examples shuffled, in whole batches (a remainder is left out of this epoch), λ ~ Beta(α, α).
+
+    Depends on (seed, epoch) alone, so that a resumed run draws what it would have drawn. By NumPy: nothing
+    to compile, and the same numbers on every device.
+    """
+    rng = np.random.default_rng([settings.seed, epoch])
+    batch, steps = settings.batch, count // settings.batch
+    order = rng.permutation(count)[: steps * batch].reshape(steps, batch)
+    lam = rng.beta(settings.alpha, settings.alpha, (steps, batch if settings.lam_per == "sample" else 1))
+    layer = rng.integers(0, MIXED_LAYERS if settings.arm == "manifold" else 1, steps)
+    return Draws(order.astype(np.int32), lam.astype(np.float32), layer.astype(np.int32))
 
 
 def mix(h: jax.Array, lam: jax.Array) -> jax.Array:

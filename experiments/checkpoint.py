@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,12 +32,39 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         raise
 
 
-def save_checkpoint(folder: Path, run: dict, state, log: list[dict]) -> None:
-    """Write state and log. `run` says what they belong to: settings and data."""
-    meta = json.dumps({"run": run, "log": log})
-    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}
-    write_whole(folder / NAME, lambda file: np.savez(file, **{META: np.array(meta)}, **arrays))
-    write_log(folder, log)
+class Keeper:
+    """Saves one run in a folder, at most each `every` seconds; without a folder it does nothing.
+
+    `identity` says what the run is: settings and data. Another run's checkpoint is refused.
+    """
+
+    def __init__(self, folder: Path | None, identity: dict, every: float):
+        self.folder, self.identity, self.every, self.saved = folder, identity, every, time.monotonic()
+        if folder is not None:
+            _make(folder)
+
+    def load(self, state) -> tuple:
+        """(state, log) from the folder in the form of `state`; as given, with an empty log, without one.
+
+        Raises ValueError for a damaged file and for a checkpoint of another run.
+        """
+        if self.folder is None or not (self.folder / NAME).exists():
+            return state, []
+        path = self.folder / NAME
+        meta, arrays = _read(path)
+        _check_run(path, meta["run"], self.identity)
+        write_log(self.folder, meta["log"])  # a kill may have come between the two files
+        return _fill(path, state, arrays), meta["log"]
+
+    def save(self, state, log: list[dict], last: bool) -> None:
+        """Write state and log if it is time, and at the end."""
+        if self.folder is None or not (last or time.monotonic() - self.saved >= self.every):
+            return
+        meta = json.dumps({"run": self.identity, "log": log})
+        arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}
+        write_whole(self.folder / NAME, lambda file: np.savez(file, **{META: np.array(meta)}, **arrays))
+        write_log(self.folder, log)
+        self.saved = time.monotonic()
 
 
 def write_log(folder: Path, log: list[dict]) -> None:
@@ -48,28 +76,25 @@ def write_log(folder: Path, log: list[dict]) -> None:
     write_whole(folder / LOG, lambda file: file.write(text.getvalue().encode()))
 
 
-def load_checkpoint(folder: Path, run: dict, state) -> tuple:
-    """(state, log) of an earlier run into the form of `state`; unchanged and an empty log without one.
+def named_leaves(state) -> dict[str, np.ndarray]:
+    """Arrays of a tree by their path in it."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
 
-    Raises ValueError for a damaged file and for a checkpoint of another run.
-    """
-    path = folder / NAME
-    if not path.exists():
-        return state, []
-    meta, arrays = _read(path)
-    _check_run(path, meta["run"], run)
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"folder {folder} cannot be made: {error.strerror}") from None
+
+
+def _fill(path: Path, state, arrays: dict[str, np.ndarray]):
+    """The state with its numbers from the file."""
     wanted = named_leaves(state)
     for name, leaf in wanted.items():
         if name not in arrays or (arrays[name].shape, arrays[name].dtype) != (leaf.shape, leaf.dtype):
             raise ValueError(f"{path} does not hold {name} of shape {leaf.shape}: remove it to start anew")
-    leaves = [jax.numpy.asarray(arrays[name]) for name in wanted]
-    write_log(folder, meta["log"])  # a kill may have come between the two files
-    return jax.tree.unflatten(jax.tree.structure(state), leaves), meta["log"]
-
-
-def named_leaves(state) -> dict[str, np.ndarray]:
-    """Arrays of a tree by their path in it."""
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
+    return jax.tree.unflatten(jax.tree.structure(state), [arrays[name] for name in wanted])
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

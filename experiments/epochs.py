@@ -38,7 +38,7 @@ def start_run(settings: TrainSettings, data) -> tuple[Run, State]:
     devices = jax.local_devices()
     mesh = Mesh(np.array(devices[: math.gcd(settings.batch, len(devices))]), ("batch",))
     x, y = (replicate(mesh, jnp.asarray(a)) for a in (data.train_x, data.train_y))
-    plan = Plan(graph, settings.arm, settings.lam_per, settings.batch, data.classes)
+    plan = Plan(graph, settings.arm, data.classes)
     state = State(params, jax.tree.map(jnp.zeros_like, params), rest)
     return Run(settings, plan, eval_graph, mesh, x, y), replicate(mesh, state)
 
@@ -59,8 +59,7 @@ def shard_draws(mesh: Mesh, draws: Draws) -> Draws:
 def run_epoch(run: Run, state: State, epoch: int, progress: Progress | None) -> tuple[State, float]:
     """One epoch; all its randomness comes from (seed, epoch). Returns the mean loss of its steps."""
     s, report = run.settings, progress or (lambda done, total, loss: None)
-    key = jax.random.fold_in(jax.random.key(s.seed), epoch)
-    draws = draw_epoch(key, len(run.x), s.batch, s.alpha, s.arm, s.lam_per)
+    draws = draw_epoch(s, epoch, len(run.x))
     rates = Rates(s.rate(epoch), s.momentum, s.weight_decay, s.lambda_h)
     arguments = (run.x, run.y, shard_draws(run.mesh, draws))
     steps = len(draws.layer)
@@ -78,6 +77,6 @@ def run_epoch(run: Run, state: State, epoch: int, progress: Progress | None) -> 
 
 
 def accuracy(run: Run, state: State, x: np.ndarray, y: np.ndarray) -> float:
-    """Share of examples whose largest logit is their class."""
+    """Share of examples whose largest logit is their class; NaN if the logits are not finite."""
     logits = logits_of((run.eval_graph, state.params, state.rest), x)
-    return float(np.mean(logits.argmax(1) == y))
+    return float(np.mean(logits.argmax(1) == y)) if np.isfinite(logits).all() else float("nan")

@@ -37,9 +37,10 @@ def run_session(args, settings: TrainSettings, outputs: Outputs) -> int:
 
 def describe(settings: TrainSettings) -> str:
     """One line: what is trained how."""
+    s = settings
     return (
-        f"{settings.network}, {settings.arm}, {settings.classifier} classifier: {settings.epochs} epochs of batches "
-        f"of {settings.batch}, learning rate {settings.learning_rate:g}, weight decay {settings.weight_decay:g}"
+        f"{s.network}, {s.arm}, {s.classifier} classifier: {s.epochs} epochs of batches of {s.batch}, "
+        f"learning rate {s.learning_rate:g}, weight decay {s.weight_decay:g}"
     )
 
 

@@ -23,8 +23,6 @@ class Plan(NamedTuple):
 
     graph: nnx.GraphDef
     arm: str
-    lam_per: str
-    batch: int
     classes: int
 
 

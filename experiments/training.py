@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from experiments.activations import activations, classifier, logits_fn, outputs
-from experiments.checkpoint import load_checkpoint, save_checkpoint
+from experiments.checkpoint import Keeper
 from experiments.epochs import Progress, Run, accuracy, replicate, run_epoch, start_run
 from experiments.mixing import mix_inputs, save_activations
 from experiments.networks import Network
@@ -34,7 +34,7 @@ CHECKPOINT_SECONDS = 10.0
 
 
 class Diverged(ValueError):
-    """The loss of a run is no longer a number."""
+    """The loss or the logits of a run are no longer finite."""
 
 
 @dataclass(frozen=True)
@@ -61,29 +61,21 @@ def train(
 
     A run that was stopped goes on from its checkpoint to the same bits, a finished one is only read.
     Raises ValueError for fewer examples than a batch and for the checkpoint of another run, Diverged
-    where the loss stops being a number.
+    (a ValueError too) where loss or logits stop being finite.
     """
     if len(data.train_x) < settings.batch:
         raise ValueError(f"batch {settings.batch} is larger than the {len(data.train_x)} training examples")
     run, state = start_run(settings, data)
-    log, identity = [], {}
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        identity = identify(settings, data)
-        state, log = load_checkpoint(folder, identity, state)
-        state = replicate(run.mesh, state)
+    keeper = Keeper(folder, {} if folder is None else identify(settings, data), every)
+    state, log = keeper.load(state)
     if log and progress:
         progress(len(log), settings.epochs, log[-1]["loss"])
-    saved = time.monotonic()
+    state = replicate(run.mesh, state)
     for epoch in range(len(log), settings.epochs):
         began = time.perf_counter()
         state, loss = run_epoch(run, state, epoch, progress)
-        if not math.isfinite(loss):
-            raise Diverged(_diverged(settings, epoch))
         log.append(_row(run, state, data, epoch, loss, began))
-        if folder is not None and (epoch + 1 == settings.epochs or time.monotonic() - saved >= every):
-            save_checkpoint(folder, identity, state, log)
-            saved = time.monotonic()
+        keeper.save(state, log, last=epoch + 1 == settings.epochs)
     return Trained(settings, nnx.merge(run.eval_graph, state.params, state.rest), log)
 
 
@@ -114,7 +106,7 @@ def identify(settings: TrainSettings, data) -> dict:
 def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
     """Training accuracy is that of every stride-th example, about as many as are held out."""
     stride = max(1, len(data.train_x) // len(data.test_x))
-    return {
+    row = {
         "epoch": epoch + 1,
         "loss": loss,
         "train_accuracy": accuracy(run, state, data.train_x[::stride], data.train_y[::stride]),
@@ -122,10 +114,13 @@ def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
         "learning_rate": run.settings.rate(epoch),
         "seconds": time.perf_counter() - began,
     }
+    if not all(map(math.isfinite, row.values())):
+        raise Diverged(_diverged(run.settings, epoch))
+    return row
 
 
 def _diverged(settings: TrainSettings, epoch: int) -> str:
     return (
-        f"the loss is not a number in epoch {epoch + 1} ({settings.arm}, {settings.network}, seed "
-        f"{settings.seed}, learning rate {settings.learning_rate:g}): try a smaller learning rate"
+        f"training diverged in epoch {epoch + 1} ({settings.arm}, {settings.network}, seed {settings.seed}, "
+        f"learning rate {settings.learning_rate:g}): try a smaller learning rate"
     )
