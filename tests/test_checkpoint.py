@@ -88,6 +88,14 @@ def test_the_log_is_the_runs(tmp_path):
     trained = train(SETTINGS, made_up(), folder=tmp_path)
     with (tmp_path / LOG).open(newline="") as file:
         assert [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)] == trained.log
+    assert list(trained.log[0]) == [
+        "epoch",
+        "loss",
+        "train_accuracy",
+        "test_accuracy",
+        "learning_rate",
+        "seconds",
+    ]
 
 
 def test_a_lost_log_is_written_again(tmp_path):
