@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FRONT = {"ufm.solve", "ufm.session", "ufm.printing", "ufm.plot"}
 FRONT |= {"ufm.session_joint", "ufm.printing_joint", "ufm.plot_joint", "ufm.verify", "ufm.session_verify"}
 FRONT |= {"ufm.compare", "ufm.session_compare", "ufm.printing_compare", "ufm.plot_compare", "ufm.report"}
+FRONT |= {"ufm.sweep", "ufm.session_sweep"}
 JUDGES = {"ufm.rigour", "ufm.joint_agreement", "ufm.checks"}  # may ask the balls whether a stated bound holds
 BALLS = {"ufm.enclosure", "ufm.enclosure_joint"}  # one room in two files: the only importers of flint
 PUBLIC_LIMIT = 30
@@ -237,7 +238,9 @@ def loaded_after(code: str) -> set[str]:
     [
         ("import ufm", {"jax", "numpy", "flint", "tyro", "rich", "matplotlib"}),
         ("import ufm.solve", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
+        ("import ufm.sweep, ufm.grid_file, ufm.dataset", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
         ("import ufm.inputs, ufm.outputs", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
+        ("import ufm.theory.sharpness", {"ufm.objective", "ufm.optimize", "flint"}),
         ("import ufm.theory.predict, ufm.theory.multiplier", {"ufm.objective", "ufm.optimize", "flint"}),
         ("import ufm.optimize.features, ufm.optimize.descent", {"ufm.theory", "ufm.enclosure", "flint"}),
         ("import ufm.certificate", {"ufm.theory", "ufm.optimize", "ufm.enclosure", "flint"}),

@@ -1,0 +1,154 @@
+"""A dataset in a folder: one Parquet file a block, each written whole, so that a killed run can go on.
+
+    _sweep.json            the grid, its hash, the command that began it
+    block-000000.parquet   rows of block 0; provenance and summary in the footer under the key `ufm`
+
+A file is written beside its target under a hidden name, flushed to the disk and renamed; so a block exists
+whole or not at all. Names that begin with . or _ are skipped by readers of Parquet folders.
+"""
+
+import json
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+MANIFEST, LOCK, KEY = "_sweep.json", "_lock", b"ufm"
+
+
+class Dataset:
+    """The folder of one grid; `open_dataset` makes it."""
+
+    def __init__(self, folder: Path, digest: str):
+        self.folder, self.digest = folder, digest
+
+    def path(self, number: int) -> Path:
+        """The file of a block."""
+        return self.folder / f"block-{number:06d}.parquet"
+
+    def finished(self) -> dict[int, dict]:
+        """Footers of finished blocks, by number. Damaged files count as unfinished, foreign ones are refused."""
+        found = {}
+        for path in sorted(self.folder.glob("*.parquet")):
+            footer = read_footer(path)
+            if footer is None and path.name.startswith("block-"):
+                continue  # damaged from outside: it will be written anew
+            if footer is None or footer["hash"] != self.digest or self.path(footer["block"]) != path:
+                raise ValueError(f"{path} is not a block of this grid: move it away, or give another --out")
+            found[footer["block"]] = footer
+        return found
+
+    def write(self, number: int, table: pa.Table, footer: dict) -> None:
+        """Write a block; ValueError if the disk refuses it, and then nothing of it is left."""
+        meta = {KEY: json.dumps({"hash": self.digest, "block": number, **footer})}
+        buffer = pa.BufferOutputStream()
+        columns = [name for name in table.column_names if not _is_measured(name)]
+        pq.write_table(
+            table.replace_schema_metadata(meta), buffer, use_dictionary=columns, compression="zstd"
+        )
+        write_whole(self.path(number), buffer.getvalue().to_pybytes())
+
+
+def _is_measured(name: str) -> bool:
+    """Columns of numbers that differ from row to row, where a dictionary only costs time."""
+    return name.startswith(("numeric_", "theory_")) or name in ("error", "bound")
+
+
+def read_footer(path: Path) -> dict | None:
+    """Provenance of a block, or None where there is none to read."""
+    try:
+        meta = pq.read_metadata(path).metadata or {}
+        return json.loads(meta[KEY])
+    except (OSError, KeyError, ValueError):  # pyarrow's own errors among them
+        return None
+
+
+def guess_bytes(features: int, problems: int, blocks: int) -> int:
+    """Size of a finished dataset, by what features, problems and footers of other datasets took, compressed."""
+    return 65 * features + 20 * problems + 16_000 * blocks
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it has all its bytes on the disk before it has its name."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Names reach the disk with the folder, not with the file."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def check_folder(folder: Path, record: dict) -> None:
+    """Raise ValueError unless the folder is absent, empty, or holds a sweep of this grid."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"--out {folder} exists and is not a folder")
+    if not (folder / MANIFEST).exists():
+        others = [path.name for path in folder.iterdir() if not path.name.startswith((".", LOCK))]
+        if others:
+            raise ValueError(f"--out {folder} holds {others[0]} and no sweep: give a new folder")
+        return
+    written = _read_manifest(folder)
+    changed = [name for name in record if written.get(name) != json.loads(json.dumps(record[name]))]
+    if changed:
+        raise ValueError(
+            f"--out {folder} holds a sweep of another grid ({', '.join(changed)} changed): "
+            "restore the grid, or give another --out"
+        )
+
+
+def _read_manifest(folder: Path) -> dict:
+    try:
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["grid"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{folder / MANIFEST} cannot be read: restore it, or give another --out") from None
+
+
+@contextmanager
+def open_dataset(folder: Path, digest: str, record: dict, provenance: dict):
+    """The dataset of a grid, made if absent, locked against a second run, cleared of unfinished files."""
+    check_folder(folder, record)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / LOCK, "w")  # noqa: SIM115 (held until the end)
+    except OSError as error:
+        raise ValueError(f"--out {folder} cannot be written: {error.strerror}") from None
+    with lock:
+        _lock(lock, folder)
+        for path in folder.glob(".*.tmp"):
+            path.unlink()
+        if not (folder / MANIFEST).exists():
+            data = {"hash": digest, "grid": record, **provenance}
+            write_whole(folder / MANIFEST, (json.dumps(data, indent=1) + "\n").encode())
+        yield Dataset(folder, digest)
+
+
+def _lock(file, folder: Path) -> None:
+    """Released by the system when the process ends, however it ends."""
+    import fcntl  # POSIX only
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ValueError(f"--out {folder}: another run is writing there") from None
+    except OSError as error:
+        raise ValueError(f"--out {folder} cannot be locked: {error.strerror}") from None

@@ -1,0 +1,96 @@
+"""One run of the command `sweep`: which blocks are left, their numbers, their files, and a summary."""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from ufm.block import Answer, Shape, block_width, compile_block
+from ufm.dataset import check_folder, open_dataset
+from ufm.grid import Block, Grid
+from ufm.points import make_point, node_count
+from ufm.records import run_record
+from ufm.runtime import start_jax
+from ufm.table import make_table, summarise
+from ufm.verdict import exit_code, worst_verdict
+
+QUIET = 20.0  # seconds between lines of progress where there is no terminal for a bar
+
+
+def sweep(grid: Grid, name: str, folder: Path, command: list[str]) -> int:
+    """Solve what is left of the grid; returns the exit code."""
+    began = time.perf_counter()
+    check_folder(folder, grid.record())
+    use_cores()
+    start_jax()
+    provenance = run_record(command)
+    with open_dataset(folder, grid.digest, grid.record(), provenance) as dataset:
+        found = dataset.finished()
+        todo = [number for number in range(grid.blocks) if number not in found]
+        for block, answer in report_progress(solve_blocks(grid, todo), len(found), grid.blocks):
+            table = make_table(grid, block, answer)
+            footer = {"first": block.first, "problems": block.size, **summarise(table), **provenance}
+            dataset.write(block.number, table, footer)
+            found[block.number] = footer
+    return print_summary(grid, name, folder, list(found.values()), time.perf_counter() - began)
+
+
+def use_cores() -> None:
+    """One device a CPU core, unless the environment says how many; too late once JAX has started."""
+    told = "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", "")
+    if not told:
+        try:
+            jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        except RuntimeError:
+            return
+
+
+def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, Answer]]:
+    """Blocks of these numbers, in this order, with their answers as arrays; compiles once a group.
+
+    Any share of a grid's blocks can be given: their files never meet, so several processes may divide them.
+    """
+    devices = jax.local_devices()
+    width = block_width(min(grid.block, grid.group_size), devices)
+    for group, blocks in groupby(map(grid.get_block, numbers), lambda block: block.group):
+        shape = Shape(group.classes, group.loss, group.pairs, grid.joint)
+        solve, nodes = compile_block(shape, np.array(grid.lam), devices), node_count(grid, group)
+        for block in blocks:
+            answer = solve(make_point(grid.values(block), group, nodes, width))
+            yield block, jax.tree.map(lambda part, size=block.size: np.asarray(part)[:size], answer)
+
+
+def report_progress(work: Iterator, done: int, total: int) -> Iterator:
+    """Pass the work through, with a bar on standard error, or a line now and then where there is no terminal."""
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), *times)
+    console = Console(stderr=True)
+    began = last = time.perf_counter()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("blocks", total=total, completed=done)
+        for count, item in enumerate(work, start=1):
+            yield item
+            bar.update(task, completed=done + count)
+            now = time.perf_counter()
+            if bar.disable and now - last > QUIET:
+                last, left = now, (now - began) / count * (total - done - count)
+                print(f"{done + count} of {total} blocks, about {left:.0f} s left", file=sys.stderr)
+
+
+def print_summary(grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float) -> int:
+    """Verdicts of the whole dataset; returns the exit code they make."""
+    counts = sum((Counter(footer["verdicts"]) for footer in footers), Counter())
+    worst = {key: max(footer[key] for footer in footers) for key in ("worst_error", "worst_bound")}
+    print(f"sweep of {name}: {grid.problems:,} problems, {counts.total():,} rows in {folder}")
+    print(f"  verdicts  {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
+    print(f"  worst     error {worst['worst_error']:.1e}, bound {worst['worst_bound']:.1e}")
+    print(f"{seconds:.1f} s", file=sys.stderr)
+    return exit_code(worst_verdict(counts))

@@ -1,0 +1,77 @@
+"""python -m ufm.sweep: a grid of problems, solved, certified and judged, into a Parquet dataset.
+
+Only standard-library, numpy and CLI imports at the top: help and usage errors answer without JAX.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ufm.command import guarded, refuse_repeated
+
+KEPT = "interrupted; finished blocks are kept: run the same command again to go on"
+
+
+@dataclass
+class Arguments:
+    """Solve every problem of a grid and write one row for each (problem, kind, lam).
+
+    Killed at any moment and run again, it goes on where it was.
+
+    Exit code: 0 every row agrees, 1 some fail, 3 some are undecided, 2 wrong usage.
+    """
+
+    grid: tyro.conf.Positional[str]
+    """TOML file: flags of ufm.solve as keys, each a value, a list, or { from, to, count, scale }."""
+    out: str | None = None
+    """Folder of the dataset; default: the grid's name with .parquet instead of .toml."""
+    dry_run: bool = False
+    """Say how many problems, compilations and bytes, and stop."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    return guarded("ufm.sweep", lambda: run(parse(argv), argv), interrupted=KEPT)
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.sweep")
+
+
+def run(args: Arguments, argv: list[str]) -> int:
+    """Everything after parsing. A bad grid raises ValueError before JAX is loaded or work is done."""
+    from ufm.grid_file import read_grid
+
+    grid = read_grid(args.grid)
+    folder = Path(args.grid).with_suffix(".parquet") if args.out is None else Path(args.out)
+
+    if args.dry_run:
+        return dry_run(grid, args.grid, folder)
+    from ufm.session_sweep import sweep  # from here on JAX is needed
+
+    return sweep(grid, args.grid, folder, ["python", "-m", "ufm.sweep", *argv])
+
+
+def dry_run(grid, name: str, folder: Path) -> int:
+    """Say what a run would do; nothing is compiled or written."""
+    from ufm.dataset import Dataset, check_folder, guess_bytes
+
+    check_folder(folder, grid.record())
+    print(f"sweep of {name}: {grid.problems:,} problems, {grid.row_count:,} rows")
+    print(f"  compilations  {len(grid.groups):,}")
+    print(f"  bytes         about {guess_bytes(grid.feature_count, grid.problems, grid.blocks):,}")
+    print(f"  files         {grid.blocks:,} in {folder}")
+    if folder.exists():
+        print(f"  finished      {len(Dataset(folder, grid.digest).finished()):,} of them")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Rows of a sweep: one flat table a block, one row for each (problem, kind, λ)."""
+
+import numpy as np
+import pyarrow as pa
+
+from ufm.block import Answer, Numbers
+from ufm.grid import Block, Grid
+from ufm.verdict import AGREES, FAILS, UNDECIDED
+
+JUDGED = (FAILS, UNDECIDED, AGREES)  # what a row can be: an ETF with an ETF's closed form, no ball arithmetic
+
+
+def judge_rows(error, bound, theory_bound, tol: float) -> np.ndarray:
+    """`ufm.verdict.judge` for arrays: the index into JUDGED of each row's verdict."""
+    with np.errstate(invalid="ignore"):
+        fails = ~(error <= bound + theory_bound) | (error - bound - theory_bound > 0)
+        decided = (bound <= tol) & (theory_bound <= tol)
+    return np.where(fails, 0, np.where(decided, 2, 1)).astype(np.int8)
+
+
+def make_table(grid: Grid, block: Block, answer: Answer) -> pa.Table:
+    """The rows of a block; answer: arrays of its problems. Null where a number means nothing."""
+    rows = grid.rows(block.group)
+    words = {name: getattr(block.group, name) for name in ("labels", "pairs", "loss")}
+    error, bound, theory_bound = (_spread(part, rows) for part in answer[4:])
+    columns = {"problem": _each(np.arange(block.first, block.first + block.size), rows)}
+    columns |= {"classes": pa.array(np.full(block.size * len(rows), block.group.classes, np.int32))}
+    columns |= {name: _words([0] * block.size * len(rows), (word,)) for name, word in words.items()}
+    columns |= {name: _each(part, rows) for name, part in grid.values(block).items()}
+    columns["dim"] = columns["dim"].cast(pa.int32())
+    columns |= {name: _each(getattr(answer, name), rows) for name in ("m", "a")}
+    columns["kind"] = _words(
+        np.tile([kind == "different" for kind, *_ in rows], block.size), ("same", "different")
+    )
+    columns["lam"] = pa.array(np.tile([lam for _, lam, _ in rows], block.size))
+    for side in ("numeric", "theory"):
+        parts = zip(Numbers._fields, getattr(answer, side))
+        columns |= {f"{side}_{name}": _nullable(_spread(part, rows)) for name, part in parts}
+    columns |= {"error": pa.array(error), "bound": pa.array(bound), "theory_bound": pa.array(theory_bound)}
+    columns["verdict"] = _words(judge_rows(error, bound, theory_bound, grid.tol), JUDGED)
+    return pa.table(columns)
+
+
+def summarise(table: pa.Table) -> dict:
+    """How many rows have each verdict, and the worst error and bound."""
+    counts = {item["values"].as_py(): item["counts"].as_py() for item in table["verdict"].value_counts()}
+    worst = {f"worst_{name}": float(np.max(table[name].to_numpy())) for name in ("error", "bound")}
+    return {"verdicts": counts, **worst}
+
+
+def _each(values, rows) -> pa.Array:
+    """A number of each problem, once a row."""
+    return _nullable(np.repeat(np.asarray(values), len(rows)))
+
+
+def _spread(part, rows) -> np.ndarray:
+    """Numbers of features (B, F) as one column, in the order of the rows."""
+    return np.asarray(part)[:, [feature for *_, feature in rows]].ravel()
+
+
+def _nullable(values: np.ndarray) -> pa.Array:
+    return pa.array(values, from_pandas=True)
+
+
+def _words(codes, words) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.asarray(codes, np.int8)), pa.array(words))
