@@ -54,8 +54,9 @@ def draw_trends(preset: Preset, records: list[dict[str, dict]]) -> Figure:
     networks = {arm: "main" if arm == "mixup" else titles[arm] for arm in preset.architectures}
     for row, ticks, says in ((axes[0], alphas, r"mixup $\alpha$"), (axes[1], networks, "network")):
         for one, (title, measures) in zip(row, TRENDS):
-            for name, (colour, label) in measures.items():
-                _draw_trend(one, records, list(ticks), name, colour, label)
+            for number, (name, (colour, label)) in enumerate(measures.items()):
+                shift = 0.12 * number  # two measures beside each other
+                _draw_trend(one, records, list(ticks), name, colour, label, shift)
             one.set_title(title, fontsize=12)
             one.set_xlabel(says, fontsize=11)
             one.spines[["top", "right"]].set_visible(False)
@@ -79,13 +80,13 @@ def _draw_arm_displacement(axes: Axes, runs: list[dict], classes: int) -> None:
         axes.plot(curve["logit"], unit * curve["displacement"], "o", ms=4, color=BLUE, label=label[1])
 
 
-def _draw_trend(axes: Axes, records, arms: list[str], name: str, colour, label: str) -> None:
+def _draw_trend(axes: Axes, records, arms: list[str], name: str, colour, label: str, shift: float) -> None:
     found = [judge([seed[arm]["numbers"].get(name) for seed in records], ">", 0.0) for arm in arms]
     for at, one in enumerate(found):
         if one.interval is not None:
-            axes.plot([at, at], one.interval, color=colour, lw=1.6)
+            axes.plot([at + shift, at + shift], one.interval, color=colour, lw=1.6)
     means = [np.nan if one.mean is None else one.mean for one in found]
-    axes.plot(range(len(arms)), means, "o", ms=6, color=colour, label=label)
+    axes.plot(np.arange(len(arms)) + shift, means, "o", ms=6, color=colour, label=label)
 
 
 def _curves(runs: list[dict]) -> list[dict[str, np.ndarray]]:

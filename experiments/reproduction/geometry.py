@@ -62,16 +62,16 @@ class Features(NamedTuple):
 
 
 def measure_geometry(found: Features, lambda_h: float | None = None) -> tuple[dict, dict]:
-    """Numbers and curves (lists by λ-bin) of one network; with λ_H also what needs no fit.
+    """Numbers and curves (lists by λ-bin) of one network.
 
+    Curves and what compares with them are those of the fitted a, or with λ_H of a = m² K/((K−1) λ_H), no fit.
     Fails with ValueError where features are not finite.
     """
     mixed = from_arrays(H=found.H, W=found.V, i=found.i, j=found.j, lam=found.lam)
     shift = found.b - found.b.mean()
     fit = fit_sharpness(mixed.chunks, found.V, shift, lambda_h)
-    channel = channel_geometry(
-        mixed.chunks, found.V, found.means, fit.a, bins=BINS, window=WINDOW, replicates=0
-    )
+    a = fit.a if fit.a_known is None else fit.a_known
+    channel = channel_geometry(mixed.chunks, found.V, found.means, a, bins=BINS, window=WINDOW, replicates=0)
     numbers = {
         "alignment": _mean(channel.alignment.value, channel.same),
         "alignment_in_span": alignment_in_span(found),
@@ -81,7 +81,7 @@ def measure_geometry(found: Features, lambda_h: float | None = None) -> tuple[di
         "amplification": _mean(channel.amplification.value, channel.different * _even(channel)),
         "nonlinearity": _mean(channel.nonlinearity.value, channel.different),
         "bend": bend(found),
-        "bend_predicted": predicted_bend(found, fit.a),
+        "bend_predicted": predicted_bend(found, a),
         **displacement_fit(channel),
         "slope": float(channel.slope.value),
         "slope_predicted": channel.slope_predicted,
@@ -96,7 +96,6 @@ def measure_geometry(found: Features, lambda_h: float | None = None) -> tuple[di
         "etf_deviation": etf_deviation(found.V),
         **_collapse(found),
     }
-    a = fit.a if fit.a_known is None else fit.a_known
     calibration, curve = calibration_curve(mixed, found, a)
     return numbers | calibration, curve | _displacement_curve(channel)
 
@@ -164,8 +163,8 @@ def pair_directions(V: Float[np.ndarray, "K d"], i, j) -> tuple[np.ndarray, np.n
 def displacement_fit(channel: Channel) -> dict[str, float]:
     """How well three curves explain the mean displacement across the channel, bin by bin; R² about zero.
 
-    finite: the closed form at the fitted a, nothing else fitted, all λ. logit, straight: the best multiple of
-    logit λ and of 2λ − 1, for bins inside [0.05, 0.95]: one free number each.
+    finite: the closed form, nothing fitted but a (see `measure_geometry`), all λ. logit, straight: the best
+    multiple of logit λ and of 2λ − 1, for bins inside [0.05, 0.95]: one free number each.
     """
     x, weight = channel.displacement.value, channel.different
     inside = (channel.edges[:-1] >= WINDOW) & (channel.edges[1:] <= 1 - WINDOW)

@@ -17,7 +17,7 @@ from experiments.checkpoint import write_whole
 from experiments.reproduction.files import read_json, write_json
 from experiments.reproduction.presets import MAIN, Arm, Preset
 
-VERSION = 1  # of what is measured: raised when a measure changes
+VERSION = 2  # of what is measured: raised when a measure changes
 CONTROLLED = ("mixup", "etf")  # arms whose features are also measured spoilt
 RUNS = "runs"  # of the folder: one JSON a run, and the points of pictures
 TICK = 30.0  # seconds between lines of progress inside one run
@@ -101,7 +101,7 @@ def _run(preset: Preset, arm: Arm, seed: int, data, folder: Path, clock: Clock) 
     except Diverged as error:
         return record | {"failed": str(error), "seconds": time.perf_counter() - start}
     found = measure(trained, data, preset.sizes, arm.name in CONTROLLED)
-    if seed == 0 and arm in MAIN:
+    if seed == 0 and arm.name in MAIN:
         write_whole(_picture(folder, arm.name), lambda file: np.savez_compressed(file, **found.picture))
     record |= {"numbers": found.numbers, "curves": found.curves, "controls": found.controls}
     return record | {"seconds": time.perf_counter() - start}
@@ -112,7 +112,7 @@ def _stored(preset: Preset, arm: Arm, seed: int, data, folder: Path) -> dict | N
     record = read_json(_path(folder, arm, seed))
     same = record is not None and record.get("fingerprint") == fingerprint(preset, arm, seed, data)
     if not same or (
-        seed == 0 and arm in MAIN and not record["failed"] and not _picture(folder, arm.name).exists()
+        seed == 0 and arm.name in MAIN and not record["failed"] and not _picture(folder, arm.name).exists()
     ):
         return None
     return record

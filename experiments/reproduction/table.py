@@ -44,7 +44,8 @@ def markdown(preset: Preset, rows: list[Row], controls: list[ControlRow], record
         ),
         "## All networks",
         "α is the mixup arms' own; every network is measured at the same mixed inputs, λ uniform. R²: closed form "
-        "with a fitted to the network's logits; linear: best multiple of y − 1/K.",
+        "with a fitted to the network's logits; linear: best multiple of y − 1/K. The ECE of squared error is "
+        "that of softmax(z), which its loss does not train.",
         _networks(preset, records),
         "## Attacks",
         f"Accuracy of the first {preset.sizes.attacked} test images.",
@@ -108,7 +109,7 @@ def _networks(preset: Preset, records) -> str:
 def _attacks(preset: Preset, records) -> str:
     names = [(attack, n, e) for attack in ("fgsm", "pgd") for n, e in enumerate(preset.sizes.epsilons)]
     lines = []
-    for arm in MAIN:
+    for arm in (arm for arm in preset.arms if arm.name in MAIN):
         found = [seed[arm.name]["numbers"] for seed in records]
         values = [[one[attack][n] if one else None for one in found] for attack, n, _ in names]
         lines.append([arm.title, *(_number(judge(v, ">", 0.0)) for v in values)])
