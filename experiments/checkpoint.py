@@ -8,6 +8,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,16 +17,20 @@ import numpy as np
 
 NAME, LOG = "checkpoint.npz", "log.csv"
 META = "meta"
+PART = ".part-"
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write beside the target and move into place: the file is the old one or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".train-", suffix=path.suffix)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's is readable by its owner alone
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -41,7 +46,10 @@ class Keeper:
     def __init__(self, folder: Path | None, identity: dict, every: float):
         self.folder, self.identity, self.every, self.saved = folder, identity, every, time.monotonic()
         if folder is not None:
-            _make(folder)
+            with _writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            for part in folder.glob(f"{PART}*"):  # what a killed process had not yet moved into place
+                part.unlink()
 
     def load(self, state) -> tuple:
         """(state, log) from the folder in the form of `state`; as given, with an empty log, without one.
@@ -53,7 +61,8 @@ class Keeper:
         path = self.folder / NAME
         meta, arrays = _read(path)
         _check_run(path, meta["run"], self.identity)
-        write_log(self.folder, meta["log"])  # a kill may have come between the two files
+        with _writing(self.folder):  # a kill may have come between the two files
+            write_log(self.folder, meta["log"])
         return _fill(path, state, arrays), meta["log"]
 
     def save(self, state, log: list[dict], last: bool) -> None:
@@ -62,8 +71,9 @@ class Keeper:
             return
         meta = json.dumps({"run": self.identity, "log": log})
         arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}
-        write_whole(self.folder / NAME, lambda file: np.savez(file, **{META: np.array(meta)}, **arrays))
-        write_log(self.folder, log)
+        with _writing(self.folder):
+            write_whole(self.folder / NAME, lambda file: np.savez(file, **{META: np.array(meta)}, **arrays))
+            write_log(self.folder, log)
         self.saved = time.monotonic()
 
 
@@ -81,11 +91,13 @@ def named_leaves(state) -> dict[str, np.ndarray]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
 
 
-def _make(folder: Path) -> None:
+@contextmanager
+def _writing(folder: Path):
+    """A full disk or a folder that nobody may write to is one clear line."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise ValueError(f"folder {folder} cannot be made: {error.strerror}") from None
+        raise ValueError(f"nothing can be written to {folder}: {error.strerror}") from None
 
 
 def _fill(path: Path, state, arrays: dict[str, np.ndarray]):

@@ -18,7 +18,7 @@ class Arguments:
 
     Run again with the same --folder, it goes on where it was stopped.
 
-    Exit code: 0 trained, 2 wrong usage or a loss that is no longer a number.
+    Exit code: 0 trained, 2 wrong usage or a run that diverged.
     """
 
     data: Literal["digits", "fashion", "mnist", "cifar10", "cifar100", "npz"] | None = None

@@ -61,7 +61,7 @@ def train(
 ) -> Trained:
     """Train on a `Dataset`. With a folder: checkpoints at most each `every` seconds, and log.csv.
 
-    A run that was stopped goes on from its checkpoint to the same bits, a finished one is only read.
+    A run that was stopped goes on from its checkpoint, on a CPU to the same bits; a finished one is only read.
     Raises ValueError for fewer examples than a batch and for the checkpoint of another run, Diverged
     (a ValueError too) where loss or logits stop being finite.
     """

@@ -98,8 +98,10 @@ def test_the_log_is_the_runs(tmp_path):
     ]
 
 
-def test_a_lost_log_is_written_again(tmp_path):
+def test_files_have_the_usual_permissions_and_a_lost_log_is_written_again(tmp_path):
     train(SETTINGS, made_up(), folder=tmp_path)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / NAME).stat().st_mode == (tmp_path / "plain").stat().st_mode
     text = (tmp_path / LOG).read_text()
     (tmp_path / LOG).unlink()
     train(SETTINGS, made_up(), folder=tmp_path)
@@ -134,7 +136,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL and 20 <= len(rows(killed)) < 400
     wanted = train(*long_run(), folder=whole)
+    (killed / ".part-of-a-write.npz").write_bytes(b"half")
     assert same(train(*long_run(), folder=killed), wanted) and same_run(whole, killed)
+    assert sorted(os.listdir(killed)) == [NAME, LOG]
 
 
 @pytest.mark.parametrize(
@@ -203,8 +207,23 @@ def test_a_checkpoint_without_one_of_its_arrays_is_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ValueError, match="cannot be made"):
+    with pytest.raises(ValueError, match="nothing can be written to"):
         train(SETTINGS, made_up(), folder=tmp_path / "file" / "run")
+
+
+def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path, monkeypatch):
+    with pytest.raises(Stop):
+        train(SETTINGS, made_up(), folder=tmp_path, progress=stop_after(2), every=0)
+    before = (tmp_path / NAME).read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.checkpoint.os.fsync", full)
+        with pytest.raises(ValueError, match=r"nothing can be written to .*: No space left on device"):
+            train(SETTINGS, made_up(), folder=tmp_path)
+    assert (tmp_path / NAME).read_bytes() == before and sorted(os.listdir(tmp_path)) == [NAME, LOG]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

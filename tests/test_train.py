@@ -356,6 +356,11 @@ def test_four_devices_give_the_numbers_of_one(network, tmp_path):
             np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4)
 
 
+def test_devices_that_cannot_share_a_batch_evenly_are_left_out(monkeypatch):
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices() * 3)
+    assert begin(made_up())[0].mesh.size == 1, "a batch of 8 for 3 devices"
+
+
 def test_mixed_inputs_are_mixtures_of_their_classes():
     data = made_up()
     mixed = mix_inputs(data.train_x, data.train_y, 500, alpha=2.0, seed=3)
