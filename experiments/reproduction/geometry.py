@@ -198,7 +198,7 @@ def calibration_curve(mixed: Activations, found: Features, a: float) -> tuple[di
     away, deficit = p - here.predicted[0][some], p - here.lam[some]
     total = float(weight @ deficit**2)
     numbers = {
-        "curve_deviation": here.deviation,
+        "curve_deviation": here.deviation.value,
         "label_deviation": float(weight @ np.abs(deficit) / weight.sum()),
         "curve_explained": 1 - float(weight @ away**2) / total if total > 0 else float("nan"),
     }

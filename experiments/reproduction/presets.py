@@ -98,7 +98,7 @@ def _networks(**changes: dict) -> tuple[Arm, ...]:
 SMALL = {"network": "mlp", "weight_decay": 2e-3, "decay_at": (0.6, 0.8, 0.95)}
 SMALL_ARMS = _main(learning_rate=0.03) + _alphas(0.2, 0.5, 2.0)
 MLPS = _networks(narrow={"width": 64}, deep={"depth": 6})
-RESNET8 = _networks(resnet8={"network": "resnet8", "epochs": 60})
+RESNET8 = _networks(resnet8={"network": "resnet8", "epochs": 40})
 
 PRESETS = {
     preset.name: preset

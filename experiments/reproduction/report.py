@@ -17,7 +17,7 @@ from experiments.reproduction.figures import draw_calibration, draw_displacement
 from experiments.reproduction.files import write_json
 from experiments.reproduction.presets import Preset
 from experiments.reproduction.runs import complete, read_picture
-from experiments.reproduction.table import markdown, record
+from experiments.reproduction.table import Reproduction, markdown, record
 
 CONTRAST = {"erm": "ERM", "mixup": "mixup", "squared": "mixup, squared error"}
 PACKAGES = ("jax", "flax", "numpy", "ufm")
@@ -34,11 +34,12 @@ def reproduce(preset: Preset, data, seeds: int, folder: Path, out: Path, command
     claims = all_claims(preset, draws)
     rows = [evaluate(claim, numbers(records)) for claim in claims]
     controls = evaluate_controls(claims, records)
-    about = describe(data, seeds, a, command)
-    page = markdown(preset, rows, controls, records, draws, about)
+    found = Reproduction(preset, rows, controls, records, draws, describe(data, seeds, a, command))
+    figures = draw_all(preset, records, data.classes, folder, a)
+    page = markdown(found, list(figures))
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / f"{preset.name}.json", record(preset, rows, controls, records, draws, about))
-    for name, figure in draw_all(preset, records, data.classes, folder, a).items():
+    write_json(out / f"{preset.name}.json", record(found))
+    for name, figure in figures.items():
         write_figure(out / f"{preset.name}-{name}.png", figure)
     write_whole(out / f"{preset.name}.md", lambda file: file.write(page.encode()))
     return page
@@ -52,14 +53,13 @@ def mean_sharpness(records) -> float | None:
 
 def draw_all(preset: Preset, records, classes: int, folder: Path, a: float | None) -> dict[str, Figure]:
     """The figures by name; no contrast figure where one of its networks failed."""
-    figures = {
-        "displacement": draw_displacement(records, classes),
-        "calibration": draw_calibration(records),
-        "trends": draw_trends(preset, records),
-    }
+    figures = {}
     if a is not None and not any(records[0][arm]["failed"] for arm in CONTRAST):
         pictures = {title: read_picture(folder, arm) for arm, title in CONTRAST.items()}
         figures["contrast"] = draw_contrast(pictures, classes, a)
+    figures["displacement"] = draw_displacement(records, classes)
+    figures["calibration"] = draw_calibration(records)
+    figures["trends"] = draw_trends(preset, records)
     return figures
 
 

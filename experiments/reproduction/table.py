@@ -1,11 +1,13 @@
 """The record of a reproduction as Markdown and as JSON."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from experiments.reproduction.draws import Draw
 from experiments.reproduction.evaluate import ControlRow, Row
-from experiments.reproduction.presets import MAIN, Preset
+from experiments.reproduction.presets import MAIN, Arm, Preset
 from experiments.reproduction.verdict import Finding, judge
 
 COLUMNS = {
@@ -20,61 +22,85 @@ COLUMNS = {
     "multiplier": "m",
     "etf_deviation": "from ETF",
 }
+CAPTIONS = {
+    "contrast": "Features of mixtures of three classes in the plane of their rows of W, seed 0; the unit is the "
+    "mean length of the same-class ones. Closed form at the a fitted to the mixup networks.",
+    "displacement": "Logit difference z_i − z_j of mixtures, mean by bin of λ; every seed. Closed form at the "
+    "fitted a, for the fixed ETF at the known one.",
+    "calibration": "Mean probability of class i of mixtures λ x_i + (1−λ) x_j, by bin of λ; every seed.",
+    "trends": "By α and by network: mean and 95 % t-interval over seeds.",
+}
 
 
-def markdown(preset: Preset, rows: list[Row], controls: list[ControlRow], records, draws, about: dict) -> str:
-    """The page of one preset."""
+class Reproduction(NamedTuple):
+    """All that is reported: verdicts, controls, the records they come from by seed, drawn labels, provenance."""
+
+    preset: Preset
+    rows: list[Row]
+    controls: list[ControlRow]
+    records: list[dict[str, dict]]
+    draws: list[Draw]
+    about: dict
+
+
+def markdown(found: Reproduction, figures: list[str]) -> str:
+    """The page of one preset; `figures` are the names of those that lie beside it."""
+    preset, about = found.preset, found.about
     parts = [
         f"# Claims on mixup, measured: preset {preset.name}",
         f"Made by `{about['command']}`; do not edit. Data: {about['source']}. {about['seeds']} seeds an arm. "
-        f"[mean: 95 % t-interval over seeds]. Criteria: `experiments/reproduction/criteria.py`, committed before "
-        "the first full run. The data are the same in all seeds: intervals hold the spread of training only.",
+        "Numbers are means with 95 % t-intervals over seeds; the data are the same in all seeds, so that intervals "
+        "hold the spread of training only. Criteria: `experiments/reproduction/criteria.py`, committed before the "
+        "first full run.",
         "## Verdicts",
-        _grid(["claim", "verdict"], [[row.claim.says, f"**{row.verdict}**"] for row in rows]),
+        _grid(["claim", "verdict"], [[row.claim.says, f"**{row.verdict}**"] for row in found.rows]),
+        "## Figures",
+        *[f"![{CAPTIONS[name]}]({preset.name}-{name}.png)\n\n{CAPTIONS[name]}" for name in figures],
         "## Numbers",
-        *[_claim(row) for row in rows],
+        *[_claim(row) for row in found.rows],
         "## Negative controls",
         "The same claims on spoilt features of the same networks; each must come out as not reproduced.",
         _grid(
             ["control", "claim", "verdict", "as it must"],
             [
                 [c.control, c.row.claim.says, c.row.verdict, "yes" if c.refuted else "**no**"]
-                for c in controls
+                for c in found.controls
             ],
         ),
         "## All networks",
         "α is the mixup arms' own; every network is measured at the same mixed inputs, λ uniform. R²: closed form "
         "with a fitted to the network's logits; linear: best multiple of y − 1/K. The ECE of squared error is "
         "that of softmax(z), which its loss does not train.",
-        _networks(preset, records),
+        _networks(preset, found.records),
         "## Attacks",
-        f"Accuracy of the first {preset.sizes.attacked} test images.",
-        _attacks(preset, records),
-        *_draws(draws, about["a"]),
+        f"Accuracy of the first {min(preset.sizes.attacked, about['images'][1])} test images.",
+        _attacks(preset, found.records),
+        *_draws(found.draws, about["a"]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def record(preset: Preset, rows: list[Row], controls: list[ControlRow], records, draws, about: dict) -> dict:
+def record(found: Reproduction) -> dict:
     """The same as one JSON object, with every value by seed."""
     return {
         "schema": 1,
-        "preset": preset.name,
-        "claims": [_claim_record(row) for row in rows],
-        "controls": [{"control": c.control, "refuted": c.refuted, **_claim_record(c.row)} for c in controls],
+        "preset": found.preset.name,
+        "claims": [_claim_record(row) for row in found.rows],
+        "controls": [
+            {"control": c.control, "refuted": c.refuted, **_claim_record(c.row)} for c in found.controls
+        ],
         "arms": {
-            arm.name: {
-                "title": arm.title,
-                "settings": records[0][arm.name]["settings"],
-                "numbers": [seed[arm.name]["numbers"] for seed in records],
-                "failed": [seed[arm.name]["failed"] for seed in records],
-                "seconds": [seed[arm.name]["seconds"] for seed in records],
-            }
-            for arm in preset.arms
+            arm.name: _arm_record(arm, [seed[arm.name] for seed in found.records])
+            for arm in found.preset.arms
         },
-        "draws": [draw._asdict() for draw in draws],
-        "provenance": about,
+        "draws": [draw._asdict() for draw in found.draws],
+        "provenance": found.about,
     }
+
+
+def _arm_record(arm: Arm, runs: list[dict]) -> dict:
+    kept = {name: [run[name] for run in runs] for name in ("numbers", "failed", "seconds")}
+    return {"title": arm.title, "settings": runs[0]["settings"], **kept}
 
 
 def _draws(draws: list, a: float | None) -> list[str]:
