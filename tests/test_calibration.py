@@ -125,12 +125,12 @@ def test_optimum_has_the_predicted_probabilities(K, d, a):
         found.predicted, [found.first, found.second, found.others], rtol=1e-10, atol=1e-12
     )
     np.testing.assert_allclose(found.predicted.sum(0), 1, rtol=1e-12)
-    assert found.deviation <= 1e-10
+    assert found.deviation.value <= 1e-10
     turn = np.random.default_rng(1).permutation(len(i))
     wrong = mixed(H, problem.W, None, a, i=i[turn], j=j[turn], lam=lam[turn])
-    assert wrong.deviation > 0.05
+    assert wrong.deviation.value > 0.05
     far = mixed(H, problem.W, None, a / 10, i=i, j=j, lam=lam)
-    assert far.deviation > 100 * found.deviation
+    assert far.deviation.value > 100 * found.deviation.value
 
 
 def test_chunks_change_nothing():

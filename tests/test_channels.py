@@ -47,7 +47,8 @@ def noise(N=300, K=4, d=6, seed=1):
 def brute(H, W, i, j, lam, means, centre, weights, window=0.05) -> dict:
     """The definitions with loops, one sample at a time."""
     V = W - W.mean(0)
-    c = np.average(H, axis=0, weights=weights) if centre == "mean" else 0 * H[0]
+    middle = {"mean": np.average(H, axis=0, weights=weights), "class": means.mean(0), "none": 0 * H[0]}
+    c = middle[centre]
     rows = [[] for _ in range(BINS)]
     tt = tx = 0.0
     same = np.zeros(BINS)
@@ -85,7 +86,7 @@ def brute(H, W, i, j, lam, means, centre, weights, window=0.05) -> dict:
     }
 
 
-@pytest.mark.parametrize("centre", ["mean", "none"])
+@pytest.mark.parametrize("centre", ["class", "mean", "none"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_every_measure_equals_its_definition(centre, weighted):
     H, W, i, j, lam, means = noise()
@@ -229,6 +230,53 @@ def test_intervals_cover_and_shrink():
     assert (large.high - large.low) / wide == pytest.approx(0.1, rel=0.2)
 
 
+def test_the_interval_of_the_amplification_knows_that_class_means_are_estimates():
+    """Six pure samples a class: with class means held fixed the nominal 95 % interval covered half as often."""
+    K, d, a, hits, runs = 6, 8, 60.0, 0, 40
+    problem = Problem(K, 1.5, lambda_h=1.5**2 * K / (K - 1) / a, dim=d)
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        i, j = rng.integers(0, K, (2, 250))
+        i[:K] = j[:K] = np.arange(K)
+        lam = rng.beta(1, 1, 250)
+        exact = predict_features(problem, dense(i, j, lam, K)).H
+        H = exact + 0.5 * rng.normal(size=exact.shape)
+        means = np.stack([H[(i == k) & (j == k)].mean(0) for k in range(K)])
+        found = geometry(H, problem.W, i, j, lam, means, a, bins=1, seed=seed)
+        truth = found.predicted["amplification"][0]
+        hits += found.amplification.low[0] <= truth <= found.amplification.high[0]
+    assert hits >= 0.8 * runs
+
+
+def test_frequencies_of_classes_do_not_move_the_centre():
+    """An exact optimum with one class in nine of ten samples: with the mean of all features it looks wrong."""
+    K, a = 4, 300.0
+    problem = Problem(K, 1.5, lambda_h=1.5**2 * K / (K - 1) / a)
+    rng = np.random.default_rng(0)
+    i, j = rng.choice(K, (2, 2000), p=[0.7, 0.1, 0.1, 0.1])
+    lam = rng.beta(1, 1, 2000)
+    H = predict_features(problem, dense(i, j, lam, K)).H + 5.0  # and an offset common to all
+    means = np.stack([H[(i == k) & (j == k)].mean(0) for k in range(K)])
+    found, moved = (
+        geometry(H, problem.W, i, j, lam, means, a, centre=centre, bins=1, replicates=2)
+        for centre in ("class", "mean")
+    )
+    assert found.overall["outside"].value <= 1e-20 and found.overall["alignment"].value >= 1 - 1e-12
+    expected = found.predicted_overall["amplification"]
+    assert found.overall["amplification"].value == pytest.approx(expected, rel=1e-10)
+    assert abs(moved.overall["amplification"].value / expected - 1) > 0.1
+
+
+def test_samples_that_do_not_count_are_counted():
+    H, W, i, j, lam, means = noise()
+    W[1] = W[0]
+    lost = np.isin(i, (0, 1)) & np.isin(j, (0, 1)) & (i != j) & (lam > 0) & (lam < 1)
+    found = geometry(H, W, i, j, lam, means, bins=BINS, replicates=2)
+    assert found.skipped == lost.sum() > 0
+    assert sum(found.rows) + found.skipped == len(H)
+    assert found.rows == (int(found.same.sum()), int(found.different.sum()))
+
+
 def test_bootstrap_weights_are_poisson():
     weights = poisson_weights(0, BLOCK, 400, seed=5)
     assert (weights[:, 0] == 1).all()
@@ -246,7 +294,8 @@ def test_a_network_without_mixed_samples(K):
     problem = Problem(K, 1.0, lambda_h=0.1)
     y = np.arange(18) % K
     plain = from_arrays(H=predict_features(problem, np.eye(K)[y]).H, W=problem.W, y=y)
-    found = channel_geometry(plain.chunks, problem.W, np.eye(K), 10.0, replicates=5)
+    means = predict_features(problem, np.eye(K)).H
+    found = channel_geometry(plain.chunks, problem.W, means, 10.0, replicates=5)
     assert found.alignment.value[-1] == pytest.approx(1, rel=1e-12) and found.same[-1] == 18
     assert np.isnan(found.alignment.value[:-1]).all() and not found.different.any()
     assert np.isnan(found.slope.value) and np.isnan(found.slope_predicted)

@@ -18,7 +18,7 @@ from scipy.special import logsumexp, softmax
 
 from ufm.activations import Chunk
 from ufm.mixed import lambda_bin, lambda_edges, pair_optimum, two_hot
-from ufm.resample import pieces
+from ufm.resample import Curve, curve, pieces, poisson_weights
 from ufm.roots import bracketed_root
 
 Held = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]  # blocks of (logits (n, K), class (n))
@@ -61,7 +61,7 @@ class MixedCalibration:
 
     edges (B+1) of λ; counts (B) weight; lam (B) mean λ; first, second, others (B): mean p_i, p_j and the rest.
     predicted: p_i, p_j and the rest at the given a, as rows (3, B), or None. deviation: the weighted mean over
-    bins of |mean p_i − predicted|, or None.
+    bins of |mean p_i − predicted|, with its bootstrap interval (NaN ends without replicates), or None.
     """
 
     edges: Float[np.ndarray, " E"]
@@ -71,7 +71,7 @@ class MixedCalibration:
     second: Float[np.ndarray, " B"]
     others: Float[np.ndarray, " B"]
     predicted: Float[np.ndarray, "3 B"] | None
-    deviation: float | None
+    deviation: Curve | None
 
 
 def calibrate(held: Held, bins: int = 15) -> Calibration:
@@ -132,27 +132,35 @@ def mixed_calibration(
     b: Float[np.ndarray, " K"] | None = None,
     a: float | None = None,
     bins: int = 10,
+    *,
+    replicates: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> MixedCalibration:
     """Probabilities softmax(W h + b) of the mixed samples (i ≠ j, 0 < λ < 1) of a stream against λ; read once."""
     edges = lambda_edges(bins)
-    sums = np.zeros((8, bins))
+    sums = np.zeros((5 if a is None else 8, bins, replicates + 1))
     for chunk in chunks():
         for piece in pieces(chunk):
             i, j, lam = two_hot(piece.labels)
             use = (i != j) & (lam > 0) & (lam < 1) & (piece.weights > 0)
             z = piece.H[use] @ W.T + (0.0 if b is None else b)
-            parts = _probabilities(z, i[use], j[use], lam[use], a)
-            where = lambda_bin(lam[use], bins)
-            for row, part in zip(sums, parts):
-                row += np.bincount(where, piece.weights[use] * part, bins)
+            parts = np.stack(_probabilities(z, i[use], j[use], lam[use], a))
+            draws = poisson_weights(piece.start, len(use), replicates, seed)[use]
+            draws, where = draws * piece.weights[use, None], lambda_bin(lam[use], bins)
+            for k in np.unique(where):
+                sums[:, k] += parts[:, where == k] @ draws[where == k]
     mass = sums[0]
     means = _means(sums[1:], mass)
+    first = means[:, :, 0]
     if a is None:
-        return MixedCalibration(edges, mass, *means[:4], None, None)
-    some = mass > 0
-    away = np.abs(means[1] - means[4])[some]
-    deviation = float(mass[some] @ away / mass.sum()) if some.any() else None
-    return MixedCalibration(edges, mass, *means[:4], means[4:], deviation)
+        return MixedCalibration(edges, mass[:, 0], *first[:4], None, None)
+    away = np.where(mass > 0, mass * np.abs(means[1] - means[4]), 0.0).sum(0)
+    total = mass.sum(0)
+    deviation = None
+    if total[0] > 0:
+        deviation = Curve(*map(float, curve(away / np.where(total > 0, total, np.nan), level)))
+    return MixedCalibration(edges, mass[:, 0], *first[:4], first[4:], deviation)
 
 
 def _probabilities(z, i, j, lam, a: float | None) -> list[np.ndarray]:
@@ -161,12 +169,12 @@ def _probabilities(z, i, j, lam, a: float | None) -> list[np.ndarray]:
     first, second = p[rows, i], p[rows, j]
     p[rows, i] = p[rows, j] = 0.0
     found = [np.ones(len(z)), lam, first, second, p.sum(1)]
-    if a is None or len(z) == 0:
+    if a is None:
         return found
     K = z.shape[1]
     best = pair_optimum(lam, a, K)
     return [*found, best.p_i, best.p_j, (K - 2) * best.p_other]
 
 
-def _means(sums: Float[np.ndarray, "r B"], mass: Float[np.ndarray, " B"]) -> Float[np.ndarray, "r B"]:
+def _means(sums: Float[np.ndarray, "r *B"], mass: Float[np.ndarray, "*B"]) -> Float[np.ndarray, "r *B"]:
     return np.where(mass > 0, sums / np.where(mass > 0, mass, 1.0), np.nan)

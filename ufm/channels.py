@@ -9,9 +9,12 @@ Rows v_k = w_k − w̄ of W centred (the mean row never acts on the softmax), c 
                          nonlinearity    ‖h − λ μ_i − (1−λ) μ_j‖ / ‖μ_i − c‖
 
 averaged over the samples of a bin, where sums are written as the ratio of sums. Straight interpolation has
-amplification 1 and nonlinearity 0; both exceed it in the channels of cross-entropy. Predictions are the
-closed form (`ufm.theory.features`) for an ETF of row norm m = ‖V‖_F/√K at sharpness a, at each sample's own λ.
-A bootstrap replicate resamples rows (not the pairs, nor the batches that shared one λ).
+amplification 1 and, without scatter within the classes, nonlinearity 0; both exceed it in the channels of
+cross-entropy (scatter adds to the nonlinearity). Predictions are the closed form (`ufm.theory.features`) for an
+ETF of row norm m = ‖V‖_F/√K at sharpness a, at each sample's own λ.
+
+A bootstrap replicate resamples rows (not the pairs, nor the batches that shared one λ). Class means are
+resampled with them in the amplification, to first order; the nonlinearity takes them as given.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,10 +29,22 @@ from ufm.etf import etf_multiplier
 from ufm.mixed import channel_prediction, lambda_bin, lambda_edges, two_hot
 from ufm.resample import Curve, curve, pieces, poisson_weights
 
-CENTRES = ("mean", "none")
+CENTRES = ("class", "mean", "none")
 RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
 # weighted sums kept for each bin and replicate
-SUMS = ("same", "cosine", "different", "lam", "logit", "across", "across_a", "size", "outside", "along")
+SUMS = (
+    "pure",
+    "same",
+    "cosine",
+    "different",
+    "lam",
+    "logit",
+    "across",
+    "across_a",
+    "size",
+    "outside",
+    "along",
+)
 SUMS += ("straight", "along_a", "straight_a", "paired", "bend", "bend_a", "tt", "tx", "tx_a")
 
 
@@ -42,7 +57,8 @@ class Channel:
     predicted, predicted_overall: by the names of the curves, at the given a, or None. slope: of displacement on
     logit λ through the origin, over `window` ≤ λ ≤ 1 − `window` (outside it the limit does not hold
     uniformly); slope_predicted: the same regression on the prediction; slope_limit: √((K−1)/(2K))/m.
-    skipped: rows neither two-hot nor of positive weight.
+    skipped: rows that are not two-hot, have no weight, or mix two classes with the same row of W.
+    rows: samples behind `same` and `different`, whatever their weights.
     """
 
     edges: Float[np.ndarray, " E"]
@@ -64,6 +80,7 @@ class Channel:
     window: float
     centre: str
     skipped: int
+    rows: tuple[int, int]
     replicates: int
     level: float
 
@@ -74,27 +91,39 @@ def channel_geometry(
     means: Float[np.ndarray, "K d"] | None = None,
     a: float | None = None,
     *,
-    centre: str = "mean",
+    centre: str = "class",
     bins: int = 10,
     window: float = 0.05,
     replicates: int = 200,
     level: float = 0.95,
     seed: int = 0,
 ) -> Channel:
-    """Mixup geometry of a stream, e.g. of `activations.chunks`; read twice if centre = "mean" (of H), else once.
+    """Mixup geometry of a stream, e.g. of `activations.chunks`; read up to three times.
 
-    means: class means (`ClassStats.means`); without them amplification and nonlinearity are NaN. a: sharpness
-    of the predictions. Intervals hold the central `level` of Poisson bootstrap replicates, which depend
-    on the seed and on each sample's place in the stream, not on the chunks. Raises ValueError.
+    means: class means (`ClassStats.means`); without them amplification and nonlinearity are NaN. centre: c is
+    the mean of the class means ("class", or that of all features without means), of all features ("mean",
+    which moves with the frequencies of the classes) or 0 ("none"). a: sharpness of the predictions.
+    Intervals hold the central `level` of Poisson bootstrap replicates, which depend on the seed and on each
+    sample's place in the stream, not on the chunks. Raises ValueError.
     """
     _check(centre, window, level, a)
-    c = weighted_mean(chunks()) if centre == "mean" else np.zeros(W.shape[1])
-    frame = _Frame(W, W - W.mean(0), means, c, a, window)
-    sums, skipped = np.zeros((bins, replicates + 1, len(SUMS))), 0
+    centre = "mean" if centre == "class" and means is None else centre
+    frame = _Frame(W, W - W.mean(0), means, _origin(centre, chunks, W, means), a, window)
+    found = _Sums.empty(frame, bins, replicates)
     for chunk in chunks():
         for piece in pieces(chunk):
-            skipped += _add(sums, piece, frame, replicates, seed)
-    return _result(sums, frame, centre, skipped, replicates, level)
+            _add(found, piece, frame, replicates, seed)
+    if found.lever is not None and found.rows[1]:
+        for chunk in chunks():
+            for piece in pieces(chunk):
+                _add_means(found, piece, frame, centre, replicates, seed)
+    return _result(found, frame, centre, replicates, level)
+
+
+def _origin(centre: str, chunks, W, means) -> Float[np.ndarray, " d"]:
+    if centre == "class":
+        return means.mean(0)
+    return weighted_mean(chunks()) if centre == "mean" else np.zeros(W.shape[1])
 
 
 def weighted_mean(chunks: Iterable[Chunk]) -> Float[np.ndarray, " d"]:
@@ -116,24 +145,82 @@ class _Frame(NamedTuple):
     window: float
 
 
-def _add(sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -> int:
-    """Add one piece to the sums of its bins; how many rows were skipped."""
+@dataclass(eq=False)
+class _Sums:
+    """What a stream is reduced to: `table` (B, R+1, len(SUMS)), column 0 of R+1 the estimate; rows, skipped.
+
+    lever (B, K, d): derivative of the sum `straight` by each class mean; mass (K): weights of the pure samples.
+    shifts (2, B, R+1): how replicates of the class means move `along` and `straight`, to first order.
+    """
+
+    table: Float[np.ndarray, "B R1 S"]
+    lever: Float[np.ndarray, "B K d"] | None
+    mass: Float[np.ndarray, " K"]
+    shifts: Float[np.ndarray, "2 B R1"]
+    rows: list[int]
+    skipped: int
+
+    @staticmethod
+    def empty(frame: "_Frame", bins: int, replicates: int) -> "_Sums":
+        """Zeros."""
+        lever = None if frame.means is None else np.zeros((bins, *frame.V.shape))
+        table, shifts = np.zeros((bins, replicates + 1, len(SUMS))), np.zeros((2, bins, replicates + 1))
+        return _Sums(table, lever, np.zeros(len(frame.V)), shifts, [0, 0], 0)
+
+
+def _add(sums: _Sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -> None:
+    """Add one piece to the sums of its bins."""
     i, j, lam = two_hot(piece.labels)
     use = (i >= 0) & (piece.weights > 0)
     draws = poisson_weights(piece.start, len(i), replicates, seed)[use]
-    draws = draws * piece.weights[use, None]
-    columns = _measures(piece.H[use], i[use], j[use], lam[use], frame)
-    which = lambda_bin(lam[use], len(sums))
+    i, j, lam, weights = i[use], j[use], lam[use], piece.weights[use]
+    columns = _measures(piece.H[use], i, j, lam, frame)
+    same, mixed = (columns[:, SUMS.index(name)] > 0 for name in ("pure", "different"))
+    which = lambda_bin(lam, len(sums.table))
     for b in np.unique(which):
-        sums[b] += draws[which == b].T @ columns[which == b]
-    return int(len(use) - use.sum())
+        sums.table[b] += (draws[which == b] * weights[which == b, None]).T @ columns[which == b]
+    sums.rows = [sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum())]
+    sums.skipped += len(use) - int(same.sum() + mixed.sum())
+    if sums.lever is not None:
+        sums.mass += np.bincount(pure_class(i, j, lam)[same], weights[same], len(sums.mass))
+        _add_lever(sums.lever, i[mixed], j[mixed], lam[mixed], weights[mixed], which[mixed], frame)
+
+
+def _add_lever(lever, i, j, lam, weights, which, frame: _Frame) -> None:
+    """Σ weight · (share of class k in the label) · u, by bin and class: one sum a pair, then its direction."""
+    K = len(frame.V)
+    cells, inverse = np.unique((which * K + i) * K + j, return_inverse=True)
+    b, I, J = cells // K**2, cells // K % K, cells % K
+    along = _directions(I, J, frame.V)[1]
+    for k, share in ((I, lam), (J, 1 - lam)):
+        np.add.at(lever, (b, k), np.bincount(inverse, weights * share, len(cells))[:, None] * along)
+
+
+def _add_means(sums: _Sums, piece: Chunk, frame: _Frame, centre: str, replicates: int, seed: int) -> None:
+    """Σ over pure samples of draw · ⟨h − μ_k, lever_k⟩/n_k, for each bin; centre "class" moves c too."""
+    label, V = piece.labels.pure(), frame.V
+    use = (label >= 0) & (piece.weights > 0)
+    draws = poisson_weights(piece.start, len(use), replicates, seed)[use] * piece.weights[use, None]
+    label, apart = label[use], piece.H[use] - frame.means[label[use]]
+    total = sums.lever.sum(1)  # (B, d): what c is multiplied with
+    common = total / len(V) if centre == "class" else np.zeros_like(total)
+    for k in np.unique(label):
+        here = label == k
+        pull = np.stack([-common, sums.lever[:, k] - common])  # (2, B, d)
+        sums.shifts += pull @ (apart[here].T @ draws[here]) / sums.mass[k]
+
+
+def pure_class(i, j, lam) -> np.ndarray:
+    """The class of a two-hot label that is one-hot, else −1."""
+    return np.where((i == j) | (lam == 1), i, np.where(lam == 0, j, -1))
 
 
 def _measures(H, i, j, lam, frame: _Frame) -> np.ndarray:
     """What is summed, (n, len(SUMS)); zero where a sample does not count."""
     found = {name: np.zeros(len(H)) for name in SUMS}
-    pure = np.where((i == j) | (lam == 1), i, np.where(lam == 0, j, -1))
+    pure = pure_class(i, j, lam)
     same, mixed = pure >= 0, (pure < 0) & (frame.W[i] != frame.W[j]).any(1)
+    found["pure"][same] = 1.0
     found["same"][same], found["cosine"][same] = _alignment(H[same], pure[same], frame)
     for name, value in _different(H[mixed], i[mixed], j[mixed], lam[mixed], frame).items():
         found[name][mixed] = value
@@ -201,14 +288,16 @@ def _bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
     return {"paired": some, "bend": some * np.sqrt(_dot(apart, apart)) / np.where(some, size, 1.0)}
 
 
-def _result(sums, frame: _Frame, centre, skipped, replicates, level) -> Channel:
-    S = dict(zip(SUMS, np.moveaxis(sums, 2, 0)))  # each (B, R+1); column 0 is the estimate
+def _result(sums: _Sums, frame: _Frame, centre, replicates, level) -> Channel:
+    S = dict(zip(SUMS, np.moveaxis(sums.table, 2, 0)))  # each (B, R+1); column 0 is the estimate
+    moved = sums.shifts - sums.shifts[:, :, :1]  # against the estimate, whatever class means were given
+    S |= {"along": S["along"] + moved[0], "straight": S["straight"] + moved[1]}
     total = {name: part.sum(0, keepdims=True) for name, part in S.items()}  # (1, R+1): all bins as one
     K, m, known = len(frame.V), etf_multiplier(frame.V), frame.a is not None
     slope = curve(_ratio(total["tx"], total["tt"])[0], level)
     whole = {name: Curve(*(part[0] for part in found)) for name, found in _curves(total, level).items()}
     return Channel(
-        edges=lambda_edges(len(sums)),
+        edges=lambda_edges(len(sums.table)),
         same=S["same"][:, 0],
         different=S["different"][:, 0],
         lam=_ratio(S["lam"], S["different"])[:, 0],
@@ -222,7 +311,8 @@ def _result(sums, frame: _Frame, centre, skipped, replicates, level) -> Channel:
         slope_limit=float(np.sqrt((K - 1) / (2 * K)) / m) if m > 0 else float("inf"),
         window=frame.window,
         centre=centre,
-        skipped=skipped,
+        skipped=sums.skipped,
+        rows=tuple(sums.rows),
         replicates=replicates,
         level=level,
     )

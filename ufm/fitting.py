@@ -20,7 +20,7 @@ from ufm.activations import Chunk
 from ufm.etf import etf_multiplier, gain
 from ufm.label_rows import LabelBlock
 from ufm.mixed import two_hot
-from ufm.resample import BLOCK, Reservoir, cut, pieces
+from ufm.resample import BLOCK, Curve, Reservoir, curve, cut, pieces, poisson_weights
 from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
 from ufm.theory.predict import spread_pairs, two_hot_or_same
@@ -36,8 +36,9 @@ class Fit:
     r2: at the fitted a. r2_linear, linear_slope: of s (y − 1/K). r2_half, r2_double: at a/2 and 2a.
     a_identified: both of these lie more than FLAT below r2; else the data say only the order of magnitude of
     a, or an end of the range searched, 1e-4 … 1e16, was met: at large a the logits grow like log a.
-    r2_known: at a_known = m² K/((K−1) λ_H), m = ‖V‖_F/√K, nothing fitted (None without λ_H).
-    sample: samples used to find a; count: samples of positive weight, used for every R².
+    at_end: the latter. r2_known: at a_known = m² K/((K−1) λ_H), m = ‖V‖_F/√K, nothing fitted (None without λ_H).
+    r2_interval: of r2_known, or of r2 without it; advantage: that R² less r2_linear, with its interval (bootstrap;
+    NaN ends without replicates). sample: samples used to find a; count: samples of positive weight, used for R².
     """
 
     r2: float | None
@@ -49,6 +50,9 @@ class Fit:
     r2_double: float | None
     r2_known: float | None
     a_known: float | None
+    at_end: bool
+    r2_interval: tuple[float, float] | None
+    advantage: Curve | None
     sample: int
     count: int
 
@@ -60,6 +64,8 @@ def fit_sharpness(
     lambda_h: float | None = None,
     *,
     size: int = 2000,
+    replicates: int = 0,
+    level: float = 0.95,
     seed: int = 0,
 ) -> Fit:
     """Fit a to a seeded random subsample of `size` samples, then take every R² from all of them.
@@ -77,20 +83,38 @@ def fit_sharpness(
     a = _best_sharpness(*first.subsample())
     known = None if lambda_h is None else gain(len(W), etf_multiplier(V)) / lambda_h
     trials = [a, a / 2, 2 * a, *([known] if known else [])]
-    r2_linear, r2 = _explained(_logits(chunks, V, shift), first.mean, first.slope, trials)
-    identified = r2[0] is not None and r2[0] - max(r2[1:3]) > FLAT and GRID[0] < np.log(a) < GRID[-1]
+    table = _unexplained(_logits(chunks, V, shift), first.mean, first.slope, trials, replicates, seed)
+    r2_linear, *r2 = (None, *[None] * len(trials)) if table is None else 1 - table[1:, 0] / table[0, 0]
+    interval, advantage = (None, None) if table is None else _intervals(table, -1 if known else 2, level)
+    at_end = not GRID[0] < np.log(a) < GRID[-1]
+    identified = table is not None and r2[0] - max(r2[1:3]) > FLAT and not at_end
     return Fit(
-        r2[0],
-        r2_linear,
+        _number(r2[0]),
+        _number(r2_linear),
         first.slope,
         a,
         bool(identified),
-        *r2[1:3],
-        r2[3] if known else None,
-        known,
+        *map(_number, r2[1:3]),
+        _number(r2[3]) if known else None,
+        known or None,
+        bool(at_end),
+        interval,
+        advantage,
         len(first.reservoir.keys),
         first.count,
     )
+
+
+def _number(value) -> float | None:
+    return None if value is None else float(value)
+
+
+def _intervals(table, row: int, level: float) -> tuple[tuple[float, float], Curve]:
+    """Of R² of one row of the table, and of what it has over the linear baseline."""
+    r2, linear = (1 - table[n] / np.where(table[0] > 0, table[0], np.nan) for n in (row, 1))
+    found = curve(r2, level)
+    advantage = curve(r2 - linear, level)
+    return (float(found.low), float(found.high)), Curve(*map(float, advantage))
 
 
 def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]:
@@ -201,15 +225,14 @@ def _best_sharpness(z, labels: LabelBlock, weights) -> float:
     return float(np.exp(log_a))
 
 
-def _explained(logits, mean, slope: float, trials: list[float]) -> tuple[float | None, list[float | None]]:
-    """R² of the linear baseline and at each a, from all samples."""
-    total, linear, closed = 0.0, 0.0, np.zeros(len(trials))
-    for _, z, labels, weights, use in logits:
-        z, labels, weights = z[use], cut(labels, use), weights[use]
-        total += float(weights @ np.sum((z - mean) ** 2, 1))
-        linear += float(weights @ np.sum((z - slope * (labels.dense() - 1 / labels.classes)) ** 2, 1))
-        for n, a in enumerate(trials):
-            closed[n] += weights @ np.sum((z - closed_logits(labels, a)[0]) ** 2, 1)
-    if total == 0:
-        return None, [None] * len(trials)
-    return 1 - linear / total, [float(1 - part / total) for part in closed]
+def _unexplained(logits, mean, slope: float, trials: list[float], replicates: int, seed: int):
+    """Σ ‖z − z̄‖², Σ ‖z − linear baseline‖² and Σ ‖z − z_a‖² for each a, as rows (2 + trials, R+1) over all samples
+    and their bootstrap replicates (z̄ and the slope as they are); None if all logits are equal."""
+    table = np.zeros((2 + len(trials), replicates + 1))
+    for start, z, labels, weights, use in logits:
+        draws = poisson_weights(start, len(z), replicates, seed)[use] * weights[use, None]
+        z, labels = z[use], cut(labels, use)
+        others = [slope * (labels.dense() - 1 / labels.classes)]
+        others += [closed_logits(labels, a)[0] for a in trials]
+        table += np.stack([np.sum((z - other) ** 2, 1) for other in (mean, *others)]) @ draws
+    return table if table[0, 0] > 0 else None
