@@ -130,21 +130,29 @@ def _solve(point: Point, *, lam: np.ndarray, shape: Shape) -> Answer:
     labels = _labels(jnp.asarray(lam), point.smoothing, shape)
     q, distance = _numeric(_place(*labels, K), root, point.lambda_h, shape.loss)
     best = _closed_form(labels, a, shape)
-    safe = jnp.where(g > 0, root, 1.0)  # W = 0: every x is 0
-    other = _centre(_place(*best.x, labels.same, K)) / safe
+    other = _centre(_place(*best.x, labels.same, K)) / _divisor(root)
     norm = jnp.linalg.norm(other, axis=0)
-    unit = jnp.maximum(norm, best.unit * np.sqrt((K - 1) / K) / safe)
-    unit = jnp.where(unit > 0, unit, 1.0)
-    plain = Problem(classes=K, multiplier=1.0, loss=shape.loss)  # any exact ETF
+    unit = jnp.maximum(norm, best.unit * np.sqrt((K - 1) / K) / _divisor(root))
+    coef = (best.x - best.x[2]) / jnp.where(g > 0, g, jnp.nan)
     return Answer(
         m,
         a,
         _show_numeric(q, root, labels.same, shape),
-        _show((best.x - best.x[2]) / jnp.where(g > 0, g, jnp.nan), best.p, norm, labels.same, K),
-        error=jnp.nan_to_num(jnp.linalg.norm(q - other, axis=0) / unit, nan=jnp.inf),
-        bound=distance / unit,
-        theory_bound=rounding_bound(plain, best.mass / safe, 3) / unit,
+        _show(coef, best.p, norm, labels.same, K),
+        jnp.nan_to_num(jnp.linalg.norm(q - other, axis=0), nan=jnp.inf) / _divisor(unit),
+        distance / _divisor(unit),
+        _theory_bound(best.mass / _divisor(root), shape) / _divisor(unit),
     )
+
+
+def _divisor(length):
+    """A length, or 1 where it is zero: then what is divided is zero, or absolute."""
+    return jnp.where(length > 0, length, 1.0)
+
+
+def _theory_bound(mass, shape: Shape):
+    """Rounding of the closed form against the exact ETF, whatever its multiplier."""
+    return rounding_bound(Problem(classes=shape.classes, multiplier=1.0, loss=shape.loss), mass, 3)
 
 
 def _joint_multiplier(point: Point, shape: Shape):

@@ -15,29 +15,28 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ufm.grid import Grid
+
 MANIFEST, LOCK, KEY = "_sweep.json", "_lock", b"ufm"
 
 
 class Dataset:
     """The folder of one grid; `open_dataset` makes it."""
 
-    def __init__(self, folder: Path, digest: str):
-        self.folder, self.digest = folder, digest
-
-    def path(self, number: int) -> Path:
-        """The file of a block."""
-        return self.folder / f"block-{number:06d}.parquet"
+    def __init__(self, folder: Path, grid: Grid):
+        self.folder, self.digest = folder, grid.digest
+        self.names = {f"block-{number:06d}.parquet": number for number in range(grid.blocks)}
 
     def finished(self) -> dict[int, dict]:
         """Footers of finished blocks, by number. Damaged files count as unfinished, foreign ones are refused."""
         found = {}
         for path in sorted(self.folder.glob("*.parquet")):
-            footer = read_footer(path)
-            if footer is None and path.name.startswith("block-"):
+            number, footer = self.names.get(path.name), read_footer(path)
+            if footer is None and number is not None:
                 continue  # damaged from outside: it will be written anew
-            if footer is None or footer["hash"] != self.digest or self.path(footer["block"]) != path:
+            if footer is None or (footer.get("hash"), footer.get("block")) != (self.digest, number):
                 raise ValueError(f"{path} is not a block of this grid: move it away, or give another --out")
-            found[footer["block"]] = footer
+            found[number] = footer
         return found
 
     def write(self, number: int, table: pa.Table, footer: dict) -> None:
@@ -48,7 +47,7 @@ class Dataset:
         pq.write_table(
             table.replace_schema_metadata(meta), buffer, use_dictionary=columns, compression="zstd"
         )
-        write_whole(self.path(number), buffer.getvalue().to_pybytes())
+        write_whole(self.folder / f"block-{number:06d}.parquet", buffer.getvalue().to_pybytes())
 
 
 def _is_measured(name: str) -> bool:
@@ -96,7 +95,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def check_folder(folder: Path, record: dict) -> None:
+def check_folder(folder: Path, grid: Grid) -> None:
     """Raise ValueError unless the folder is absent, empty, or holds a sweep of this grid."""
     if not folder.exists():
         return
@@ -107,8 +106,8 @@ def check_folder(folder: Path, record: dict) -> None:
         if others:
             raise ValueError(f"--out {folder} holds {others[0]} and no sweep: give a new folder")
         return
-    written = _read_manifest(folder)
-    changed = [name for name in record if written.get(name) != json.loads(json.dumps(record[name]))]
+    written, record = _read_manifest(folder), json.loads(json.dumps(grid.record()))
+    changed = [name for name in record if written.get(name) != record[name]]
     if changed:
         raise ValueError(
             f"--out {folder} holds a sweep of another grid ({', '.join(changed)} changed): "
@@ -124,9 +123,9 @@ def _read_manifest(folder: Path) -> dict:
 
 
 @contextmanager
-def open_dataset(folder: Path, digest: str, record: dict, provenance: dict):
+def open_dataset(folder: Path, grid: Grid, provenance: dict):
     """The dataset of a grid, made if absent, locked against a second run, cleared of unfinished files."""
-    check_folder(folder, record)
+    check_folder(folder, grid)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / LOCK, "w")  # noqa: SIM115 (held until the end)
@@ -137,9 +136,9 @@ def open_dataset(folder: Path, digest: str, record: dict, provenance: dict):
         for path in folder.glob(".*.tmp"):
             path.unlink()
         if not (folder / MANIFEST).exists():
-            data = {"hash": digest, "grid": record, **provenance}
+            data = {"hash": grid.digest, "grid": grid.record(), **provenance}
             write_whole(folder / MANIFEST, (json.dumps(data, indent=1) + "\n").encode())
-        yield Dataset(folder, digest)
+        yield Dataset(folder, grid)
 
 
 def _lock(file, folder: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -28,11 +29,11 @@ QUIET = 20.0  # seconds between lines of progress where there is no terminal for
 def sweep(grid: Grid, name: str, folder: Path, command: list[str]) -> int:
     """Solve what is left of the grid; returns the exit code."""
     began = time.perf_counter()
-    check_folder(folder, grid.record())
+    check_folder(folder, grid)
     use_cores()
     start_jax()
     provenance = run_record(command)
-    with open_dataset(folder, grid.digest, grid.record(), provenance) as dataset:
+    with open_dataset(folder, grid, provenance) as dataset:
         found = dataset.finished()
         todo = [number for number in range(grid.blocks) if number not in found]
         for block, answer in report_progress(solve_blocks(grid, todo), len(found), grid.blocks):
@@ -45,12 +46,11 @@ def sweep(grid: Grid, name: str, folder: Path, command: list[str]) -> int:
 
 def use_cores() -> None:
     """One device a CPU core, unless the environment says how many; too late once JAX has started."""
-    told = "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", "")
-    if not told:
-        try:
-            jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-        except RuntimeError:
-            return
+    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    usable = getattr(os, "sched_getaffinity", None)  # Linux
+    with suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", len(usable(0)) if usable else os.cpu_count() or 1)
 
 
 def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, Answer]]:

@@ -63,13 +63,13 @@ def dry_run(grid, name: str, folder: Path) -> int:
     """Say what a run would do; nothing is compiled or written."""
     from ufm.dataset import Dataset, check_folder, guess_bytes
 
-    check_folder(folder, grid.record())
+    check_folder(folder, grid)
     print(f"sweep of {name}: {grid.problems:,} problems, {grid.row_count:,} rows")
     print(f"  compilations  {len(grid.groups):,}")
     print(f"  bytes         about {guess_bytes(grid.feature_count, grid.problems, grid.blocks):,}")
     print(f"  files         {grid.blocks:,} in {folder}")
     if folder.exists():
-        print(f"  finished      {len(Dataset(folder, grid.digest).finished()):,} of them")
+        print(f"  finished      {len(Dataset(folder, grid).finished()):,} of them")
     return 0
 
 

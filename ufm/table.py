@@ -21,24 +21,29 @@ def judge_rows(error, bound, theory_bound, tol: float) -> np.ndarray:
 def make_table(grid: Grid, block: Block, answer: Answer) -> pa.Table:
     """The rows of a block; answer: arrays of its problems. Null where a number means nothing."""
     rows = grid.rows(block.group)
-    words = {name: getattr(block.group, name) for name in ("labels", "pairs", "loss")}
-    error, bound, theory_bound = (_spread(part, rows) for part in answer[4:])
-    columns = {"problem": _each(np.arange(block.first, block.first + block.size), rows)}
-    columns |= {"classes": pa.array(np.full(block.size * len(rows), block.group.classes, np.int32))}
-    columns |= {name: _words([0] * block.size * len(rows), (word,)) for name, word in words.items()}
-    columns |= {name: _each(part, rows) for name, part in grid.values(block).items()}
-    columns["dim"] = columns["dim"].cast(pa.int32())
+    kinds, lam = [kind == "different" for kind, *_ in rows], [value for _, value, _ in rows]
+    columns = _parameters(grid, block, rows)
     columns |= {name: _each(getattr(answer, name), rows) for name in ("m", "a")}
-    columns["kind"] = _words(
-        np.tile([kind == "different" for kind, *_ in rows], block.size), ("same", "different")
-    )
-    columns["lam"] = pa.array(np.tile([lam for _, lam, _ in rows], block.size))
+    columns["kind"] = _words(np.tile(kinds, block.size), ("same", "different"))
+    columns["lam"] = pa.array(np.tile(lam, block.size))
     for side in ("numeric", "theory"):
         parts = zip(Numbers._fields, getattr(answer, side))
         columns |= {f"{side}_{name}": _nullable(_spread(part, rows)) for name, part in parts}
-    columns |= {"error": pa.array(error), "bound": pa.array(bound), "theory_bound": pa.array(theory_bound)}
-    columns["verdict"] = _words(judge_rows(error, bound, theory_bound, grid.tol), JUDGED)
+    found = {name: _spread(getattr(answer, name), rows) for name in ("error", "bound", "theory_bound")}
+    columns |= {name: pa.array(part) for name, part in found.items()}
+    columns["verdict"] = _words(judge_rows(**found, tol=grid.tol), JUDGED)
     return pa.table(columns)
+
+
+def _parameters(grid: Grid, block: Block, rows) -> dict[str, pa.Array]:
+    """Every parameter of the problems, once a row."""
+    group, each = block.group, np.zeros(block.size * len(rows), np.int32)
+    columns = {"problem": _each(np.arange(block.first, block.first + block.size), rows)}
+    columns["classes"] = pa.array(each + np.int32(group.classes))
+    columns |= {name: _words(each, (getattr(group, name),)) for name in ("labels", "pairs", "loss")}
+    columns |= {name: _each(part, rows) for name, part in grid.values(block).items()}
+    columns["dim"] = columns["dim"].cast(pa.int32())
+    return columns
 
 
 def summarise(table: pa.Table) -> dict:
