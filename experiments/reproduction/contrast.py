@@ -16,14 +16,14 @@ from ufm.problem import Problem
 from ufm.theory.predict import predict_pairs
 
 Picture = dict[str, np.ndarray]  # xy (n, 2), tips (3, 2), i, j, lam
-REACH = 1.4  # of the axes, in the same unit
+REACH = 1.65  # of the axes, in the same unit
 ARROW = 0.62  # length at which the longest row of W is drawn
 
 
 def draw_contrast(pictures: dict[str, Picture], classes: int, a: float) -> Figure:
     """One panel for each picture, and the closed form at sharpness a on the same labels (float64 needed)."""
     panels = pictures | {f"closed form, a = {a:.3g}": theory_picture(pictures["mixup"], classes, a)}
-    figure = Figure(figsize=(13, 3.95), dpi=130, layout="constrained")
+    figure = Figure(figsize=(13, 3.7), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels), sharex=True, sharey=True)
     for one, (title, picture) in zip(axes, panels.items()):
@@ -33,12 +33,10 @@ def draw_contrast(pictures: dict[str, Picture], classes: int, a: float) -> Figur
         bar = figure.colorbar(
             ScalarMappable(Normalize(0, 1), colours), ax=axes, shrink=0.7, pad=0.008, aspect=18, ticks=[0, 1]
         )
-        bar.set_label(rf"{text}: $|2\lambda - 1|$", fontsize=12, labelpad=-6)
+        bar.set_label(text, fontsize=12, labelpad=-6)
         bar.ax.tick_params(labelsize=11)
         bar.outline.set_visible(False)
-    text = (
-        "arrows: rows of W, the longest always as long      dashed: straight lines between same-class means"
-    )
+    text = r"colour: $|2\lambda - 1|$      arrows: rows of W      dashed: straight lines between same-class means"
     figure.supxlabel(text, fontsize=12, color="0.25")
     return figure
 
@@ -65,7 +63,7 @@ def _draw_panel(axes: Axes, picture: Picture) -> None:
         shade = {"c": purity[mask], "cmap": colours, "vmin": 0, "vmax": 1}
         axes.scatter(*xy[mask].T, s=9, lw=0, alpha=0.8, zorder=layer, rasterized=True, **shade)
     _draw_rows(axes, picture["tips"])
-    axes.set(xlim=(-REACH, REACH), ylim=(-REACH + 0.15, REACH + 0.15), aspect="equal", xticks=[], yticks=[])
+    axes.set(xlim=(-REACH, REACH), ylim=(-REACH + 0.1, REACH + 0.1), aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_color("0.8")
 
 

@@ -19,76 +19,13 @@ Where the thresholds come from
   all others 0         a difference in the claimed direction
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
-import numpy as np
-
-from experiments.reproduction.layers import profile_distance
-
-Seed = Mapping[str, dict]  # the numbers of every arm for one seed
+from experiments.reproduction.claim import Claim, Part, attacked, difference, less, nearer, number
 
 PAPER = "Fisher, Meng, Papyan, ICLR 2024"
 AROUND = "claimed for mixup in the literature around it"
 ALIGNED, MIDDLE, AMPLIFIED, BENT = 0.9, 0.55, 1.1, 0.1
-
-
-class Part(NamedTuple):
-    """One number for each seed, against a threshold; side ">" or "<" is the claimed one."""
-
-    says: str
-    value: Callable[[Seed], float | None]
-    side: str
-    threshold: float
-
-
-class Claim(NamedTuple):
-    """A claim, whose it is, its parts (all must hold), and numbers shown beside it without a verdict."""
-
-    key: str
-    says: str
-    source: str
-    parts: tuple[Part, ...]
-    shown: tuple[tuple[str, Callable[[Seed], float | None]], ...] = ()
-
-
-def number(arm: str, name: str) -> Callable[[Seed], float | None]:
-    """One number of one arm."""
-    return lambda m: m[arm].get(name)
-
-
-def less(first: tuple[str, str], second: tuple[str, str]) -> Callable[[Seed], float | None]:
-    """The number `first` less the number `second`, each an (arm, name)."""
-    return difference(number(*first), number(*second))
-
-
-def difference(first, second) -> Callable[[Seed], float | None]:
-    """The value of one function of a seed less that of another; None if either is missing."""
-
-    def value(m: Seed) -> float | None:
-        a, b = first(m), second(m)
-        return None if a is None or b is None else a - b
-
-    return value
-
-
-def attacked(arm: str, attack: str) -> Callable[[Seed], float | None]:
-    """Accuracy under an attack, averaged over its radii."""
-    return lambda m: float(np.mean(m[arm][attack])) if attack in m[arm] else None
-
-
-def nearer(arm: str, like: str, than: str) -> Callable[[Seed], float | None]:
-    """Distance of early-layer geometry to that of `like`, over the distance to that of `than`."""
-
-    def ratio(m: Seed) -> float | None:
-        profiles = [m[name].get("profile") for name in (arm, like, than)]
-        if None in profiles:
-            return None
-        here, first, second = profiles
-        away = profile_distance(here, second)
-        return profile_distance(here, first) / away if away > 0 else None
-
-    return ratio
 
 
 def aligned(arm: str) -> Part:

@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
+from experiments.reproduction.claim import Claim, Part
 from experiments.reproduction.criteria import (
     REFUTED,
-    Claim,
-    Part,
     draw_claim,
     last_layer_claims,
     persistence_claims,

@@ -71,7 +71,9 @@ def measure_geometry(found: Features, lambda_h: float | None = None) -> tuple[di
     shift = found.b - found.b.mean()
     fit = fit_sharpness(mixed.chunks, found.V, shift, lambda_h)
     a = fit.a if fit.a_known is None else fit.a_known
-    channel = channel_geometry(mixed.chunks, found.V, found.means, a, bins=BINS, window=WINDOW, replicates=0)
+    channel = channel_geometry(
+        mixed.chunks, found.V, found.means, a, centre="mean", bins=BINS, window=WINDOW, replicates=0
+    )
     numbers = {
         "alignment": _mean(channel.alignment.value, channel.same),
         "alignment_in_span": alignment_in_span(found),

@@ -34,7 +34,7 @@ def _measure(H: np.ndarray, pure: np.ndarray, mixed: Mixed, y: np.ndarray) -> li
     W = means - means.mean(0)
     here = Features(H, mixed.i, mixed.j, mixed.lam, pure, y, W, np.zeros(len(W)))
     stream = from_arrays(H=H, W=W, i=mixed.i, j=mixed.j, lam=mixed.lam)
-    channel = channel_geometry(stream.chunks, W, bins=BINS, replicates=0)
+    channel = channel_geometry(stream.chunks, W, centre="mean", bins=BINS, replicates=0)
     alignment = np.nansum(channel.alignment.value * channel.same) / channel.same.sum()
     outside = np.nansum(channel.outside.value * channel.different) / channel.different.sum()
     return [float(alignment), middle_ratio(here), float(outside)]

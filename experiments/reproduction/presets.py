@@ -133,7 +133,7 @@ PRESETS = {
             _main()
             + _alphas(0.2, 0.5, 2.0)
             + _networks(wide={"network": "wrn40-10"}, vit={"network": "vit4"}),
-            Sizes(layers=500, epsilons=(1 / 255, 2 / 255, 4 / 255)),
+            Sizes(layers=300, epsilons=(1 / 255, 2 / 255, 4 / 255)),
         ),
     )
 }
