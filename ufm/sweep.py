@@ -24,7 +24,7 @@ class Arguments:
     Exit code: 0 every row agrees, 1 some fail, 3 some are undecided, 2 wrong usage.
     """
 
-    grid: tyro.conf.Positional[str]
+    grid: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="GRID.toml")]
     """TOML file: flags of ufm.solve as keys, each a value, a list, or { from, to, count, scale }."""
     out: str | None = None
     """Folder of the dataset; default: the grid's name with .parquet instead of .toml."""
