@@ -26,11 +26,11 @@ class Arguments:
     lambda_h: float | None = None
     """Penalty lambda_H/2 |h|^2 of each feature (average convention); default: the file's."""
     bias: str | None = None
-    """Penalty of the bias b: none, free, or lambda_b; default free if the file holds a bias."""
+    """Bias of the certified problem: none, free, or its penalty lambda_b; default free if the file's b is not 0."""
     loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
     """Loss the network was trained with (excess and gap)."""
-    centre: Literal["mean", "none"] = "mean"
-    """Origin of features for angles and shares: their mean, or 0."""
+    centre: Literal["class", "mean", "none"] = "class"
+    """Origin of features for angles and shares: mean of the class means, mean of all features, or 0."""
     bins: int = 10
     """Bins of the mixing weight."""
     replicates: int = 200
@@ -64,17 +64,20 @@ def run(args: Arguments, argv: list[str]) -> int:
     from ufm.outputs import Outputs
 
     _check(args)
-    lambda_b = 0.0 if args.bias is None else read_bias(args.bias)
+    lambda_b = "file" if args.bias is None else read_bias(args.bias)
     outputs = Outputs(read_outputs(args, plot=PICTURES, report=(".html",)))
     from ufm.session_compare import compare  # from here on JAX is needed
 
     return compare(args, ["python", "-m", "ufm.compare", *argv], lambda_b, outputs)
 
 
+LIMITS = {"bins": (1, 1000), "replicates": (0, 10_000), "seed": (0, 2**63 - 1)}
+
+
 def _check(args: Arguments) -> None:
-    for name, least in (("bins", 1), ("replicates", 0), ("seed", 0)):
-        if getattr(args, name) < least:
-            raise ValueError(f"--{name} must be at least {least}, got {getattr(args, name)}")
+    for name, (least, most) in LIMITS.items():
+        if not least <= getattr(args, name) <= most:
+            raise ValueError(f"--{name} must lie in {least} to {most}, got {getattr(args, name)}")
     for name in ("lambda_w", "lambda_h"):
         value = getattr(args, name)
         if value is not None and not 0 < value < float("inf"):

@@ -6,6 +6,7 @@ predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -17,24 +18,34 @@ from ufm.etf import etf_deviation, etf_multiplier
 from ufm.excess import Excess, feature_excess
 from ufm.fitting import Fit, fit_sharpness
 from ufm.metrics import CONVENTIONS, all_metrics
-from ufm.resemblance import NOT_REPRODUCED, Finding, find, mixup_optimum
-from ufm.statistics import ClassStats, MissingClass, class_statistics
+from ufm.resemblance import (
+    FEW,
+    INCONCLUSIVE,
+    NOT_REPRODUCED,
+    Finding,
+    find,
+    mixup_optimum,
+    not_applicable,
+)
+from ufm.statistics import ClassStats, MissingClass, check_size, class_statistics
 from ufm.stream_duality import StreamCertificate, certify_stream
 
+TIE = 1e-3  # differences of R² below this are none
 STRAIGHT = 0.01  # a predicted amplification this close to 1 tells nothing about bending
 Progress = Callable[[str, int], None]  # stage, rows read since the last call
 
 
 class Options(NamedTuple):
-    """How to compare. lambda_w, lambda_h: penalties, None: the file's, or unknown. lambda_b: of the bias, None:
-    no bias, 0: free. loss: what the network was trained with. centre, bins, replicates: of `channel_geometry`;
-    seed: of subsamples and bootstrap."""
+    """How to compare. lambda_w, lambda_h: penalties, None: the file's, or unknown. lambda_b: of the bias of the
+    problem that is certified, "file": free if the file's b is not zero, else no bias; None: no bias; 0: free.
+    loss: what the network was trained with. centre, bins, replicates: of `channel_geometry`; seed: of
+    subsamples and bootstrap."""
 
     lambda_w: float | None = None
     lambda_h: float | None = None
-    lambda_b: float | None = 0.0
+    lambda_b: float | str | None = "file"
     loss: str = "cross-entropy"
-    centre: str = "mean"
+    centre: str = "class"
     bins: int = 10
     replicates: int = 200
     seed: int = 0
@@ -44,9 +55,10 @@ class Options(NamedTuple):
 class Comparison:
     """Everything measured; None where the file does not hold what it takes, and then `missing` says why.
 
-    classes: K. etf: relative deviation of W Wᵀ from a simplex ETF. multiplier: m. metrics: by convention, by name.
-    fit, channel, mixed, calibration, excess, certificate: of the modules of these names. a: sharpness behind
-    the predictions; a_known: from λ_H, else fitted. findings: the verdicts; word: what they add up to.
+    classes: K. etf: relative deviation of W Wᵀ from a simplex ETF, multiplier: m = ‖W‖_F/√K, both of W − w̄.
+    metrics: by convention, by name. fit, channel, mixed, calibration, excess, certificate: of the modules of
+    these names. a: sharpness behind the predictions, None if W − w̄ = 0; a_known: from λ_H, else fitted.
+    findings: the verdicts; word: what they add up to.
     """
 
     options: Options
@@ -56,7 +68,7 @@ class Comparison:
     stats: ClassStats | None
     metrics: dict[str, dict[str, float | None]] | None
     fit: Fit
-    a: float
+    a: float | None
     a_known: bool
     channel: Channel
     mixed: MixedCalibration
@@ -78,14 +90,14 @@ def compare_activations(
     given = read_activations(activations) if isinstance(activations, str) else activations
     options = _completed(given, options or Options())
     run = _Run(given, options, progress or (lambda stage, rows: None))
+    V = given.W - given.W.mean(0)
+    etf, m = etf_deviation(V), etf_multiplier(V)
     stats, metrics = run.collapse()
     fit = run.fit()
-    a = fit.a if fit.a_known is None else fit.a_known
-    channel = run.channel(stats, a)
-    mixed = mixed_calibration(run.stream("probabilities of mixed samples"), given.W, given.b, a, options.bins)
+    a = None if m == 0 else fit.a if fit.a_known is None else fit.a_known
+    channel, mixed = run.channel(stats, a), run.mixed(a)
     excess, certificate, calibration = run.excess(), run.certificate(), run.calibration()
-    etf, m = etf_deviation(given.W - given.W.mean(0)), etf_multiplier(given.W - given.W.mean(0))
-    findings = _findings(fit, channel, mixed, excess, certificate, etf, run.missing)
+    findings = _Findings(given, fit, channel, a, run.missing).all(mixed, excess, certificate, etf)
     return Comparison(
         options,
         given.classes,
@@ -115,9 +127,10 @@ def _completed(given: Activations, options: Options) -> Options:
         if value is not None and not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a positive finite number, got {value}")
         found[name] = value or stored or None
-    if given.b is None or not given.b.any():
-        found["lambda_b"] = None
-    elif options.lambda_b is None:
+    has_bias = given.b is not None and given.b.any()
+    if options.lambda_b == "file":
+        found["lambda_b"] = 0.0 if has_bias else None
+    elif options.lambda_b is None and has_bias:
         raise ValueError("the file holds a bias b: give --bias free or --bias PENALTY, not none")
     return options._replace(**found)
 
@@ -144,7 +157,9 @@ class _Run:
         given, chunks = self.given, self.stream("class statistics")
 
         def pure():
-            return ((c.H, c.labels.pure(), c.weights) for c in chunks())
+            for chunk in chunks():
+                check_size("H", chunk.H)
+                yield chunk.H, chunk.labels.pure(), chunk.weights
 
         try:
             stats = class_statistics(pure, given.classes, given.W, given.b)
@@ -158,9 +173,22 @@ class _Run:
         """R² of the closed form."""
         given, options = self.given, self.options
         chunks = self.stream("closed form against logits")
-        return fit_sharpness(chunks, given.W, given.b, options.lambda_h, seed=options.seed)
+        return fit_sharpness(
+            chunks,
+            given.W,
+            given.b,
+            options.lambda_h,
+            replicates=options.replicates,
+            seed=options.seed,
+        )
 
-    def channel(self, stats: ClassStats | None, a: float) -> Channel:
+    def mixed(self, a: float | None) -> MixedCalibration:
+        """Probabilities of mixed samples."""
+        given, o = self.given, self.options
+        chunks = self.stream("probabilities of mixed samples")
+        return mixed_calibration(chunks, given.W, given.b, a, o.bins, replicates=o.replicates, seed=o.seed)
+
+    def channel(self, stats: ClassStats | None, a: float | None) -> Channel:
         """Mixup geometry."""
         o = self.options
         return channel_geometry(
@@ -202,53 +230,94 @@ class _Run:
         return calibrate(self.given.held_out_chunks)
 
 
-def _findings(fit: Fit, channel: Channel, mixed, excess, certificate, etf, missing) -> list[Finding]:
-    none = "no samples of two mixed classes" if not channel.different.any() else None
-    found = [
-        _of_curve("alignment", channel.overall["alignment"], "no samples of one class"),
-        _of_curve("plane", channel.overall["outside"], none),
-        _displacement(channel, none),
-        _amplification(channel, none or missing.get("metrics")),
-        _closed_form(fit),
-        find("probabilities", mixed.deviation, missing=none),
-        find("etf", etf),
-    ]
-    if excess is not None:
-        ratio = [part / excess.at_zero for part in (excess.excess, excess.bound)]
-        found.append(find("excess", ratio[0], ratio[0] - ratio[1], ratio[0] + ratio[1]))
-    if certificate is not None:
-        found.append(find("global", certificate.relative_gap))
-    return found
+class _Findings:
+    """The verdicts, and why some of them say nothing."""
+
+    def __init__(self, given: Activations, fit: Fit, channel: Channel, a: float | None, missing: dict):
+        self.fit, self.channel, self.missing = fit, channel, missing
+        few = 0 if "weights" in given.stored else FEW  # weights: a law of labels, not a sample
+        same, different = channel.rows
+        self.no_same = _too_few("of one class", same, few)
+        self.no_pairs = _too_few("of two mixed classes", different, few)
+        if different == 0 and channel.skipped:
+            self.no_pairs = f"no samples of two mixed classes ({channel.skipped} labels are not two-hot)"
+        self.no_a = _no_sharpness(a, fit)
+
+    def all(self, mixed: MixedCalibration, excess, certificate, etf: float) -> list[Finding]:
+        """In the order of `CRITERIA`."""
+        overall = self.channel.overall
+        zero = "W is zero" if self.channel.slope_limit == inf else None
+        found = [
+            _of_curve("alignment", overall["alignment"], self.no_same),
+            _of_curve("plane", overall["outside"], self.no_pairs),
+            self.displacement(),
+            self.amplification(),
+            self.closed_form(),
+            _of_curve("probabilities", mixed.deviation, self.no_pairs or self.no_a),
+            *([] if excess is None else [_excess(excess)]),
+            find("etf", etf, missing=zero),
+        ]
+        return found if certificate is None else [*found, find("global", certificate.relative_gap)]
+
+    def displacement(self) -> Finding:
+        """Slope over the predicted one."""
+        predicted, none = self.channel.slope_predicted, self.no_pairs or self.no_a
+        if none or not predicted > 0:
+            return find("displacement", None, missing=none or "no sample has λ in the window of the slope")
+        return find("displacement", *(float(end) / predicted for end in self.channel.slope))
+
+    def amplification(self) -> Finding:
+        """(amplification − 1) over the predicted one's."""
+        none = self.no_pairs or self.no_a or self.missing.get("metrics")
+        if none:
+            return find("amplification", None, missing=none)
+        predicted = self.channel.predicted_overall["amplification"] - 1
+        if np.isnan(predicted):
+            return not_applicable("amplification", "with two classes w_i + w_j = 0")
+        if predicted < STRAIGHT:
+            reason = f"the closed form itself is straight here (amplification {1 + predicted:.4f})"
+            return not_applicable("amplification", reason)
+        ends = (float(end - 1) / predicted for end in self.channel.overall["amplification"])
+        return find("amplification", *ends)
+
+    def closed_form(self) -> Finding:
+        """R², with nothing fitted where a is known; and not below the linear baseline's."""
+        fit, none = self.fit, self.no_a
+        r2 = fit.r2 if fit.a_known is None else fit.r2_known
+        if none or r2 is None or not np.isfinite(r2):
+            return find("closed-form", None, missing=none or "all logits are equal")
+        found = find("closed-form", r2, *fit.r2_interval)
+        low, high = (end if np.isfinite(end) else fit.advantage.value for end in fit.advantage[1:])
+        if low > -TIE or found.word == NOT_REPRODUCED:
+            return found
+        reason = f"the linear baseline explains more, R^2 {fit.r2_linear:.4f}"
+        return found._replace(word=NOT_REPRODUCED if high < 0 else INCONCLUSIVE, reason=reason)
+
+
+def _too_few(kind: str, rows: int, few: int) -> str | None:
+    if rows == 0:
+        return f"no samples {kind}"
+    return f"only {rows} samples {kind}" if rows < few else None
+
+
+def _no_sharpness(a: float | None, fit: Fit) -> str | None:
+    if a is None:
+        return "W is zero"
+    if fit.a_known is None and fit.at_end:
+        return f"the fitted sharpness {a:.1e} is an end of the range searched"
+    return None
 
 
 def _of_curve(name: str, curve, none: str | None) -> Finding:
-    return find(name, *map(float, curve), missing=none if np.isnan(curve.value) else None)
+    if none is None and (curve is None or np.isnan(curve.value)):
+        none = "features equal their centre, or W is zero"
+    return find(name, None, missing=none) if none else find(name, *map(float, curve))
 
 
-def _displacement(channel: Channel, none: str | None) -> Finding:
-    if none or not channel.slope_predicted:
-        return find("displacement", None, missing=none or "no slope is predicted")
-    return find("displacement", *(float(end) / channel.slope_predicted for end in channel.slope))
-
-
-def _amplification(channel: Channel, none: str | None) -> Finding:
-    """(amplification − 1) over the predicted one's."""
-    predicted = channel.predicted_overall["amplification"] - 1
-    if not none and np.isnan(predicted):
-        none = "with two classes w_i + w_j = 0"
-    if not none and predicted < STRAIGHT:
-        none = f"at this sharpness the closed form itself is straight (amplification {1 + predicted:.4f})"
-    if none:
-        return find("amplification", None, missing=none)
-    ends = (float(end - 1) / predicted for end in channel.overall["amplification"])
-    return find("amplification", *ends)
-
-
-def _closed_form(fit: Fit) -> Finding:
-    """R² with nothing fitted where a is known."""
-    r2 = fit.r2 if fit.a_known is None else fit.r2_known
-    found = find("closed-form", r2, missing="all logits are equal" if r2 is None else None)
-    if r2 is None or r2 > fit.r2_linear or max(r2, fit.r2_linear) > 1 - 1e-6:
-        return found
-    reason = f"the linear baseline explains more: R^2 {fit.r2_linear:.4f}"
-    return found._replace(word=NOT_REPRODUCED, reason=reason)
+def _excess(excess: Excess) -> Finding:
+    """Over the excess of h = 0, within the certified bound and two standard errors of the subsample."""
+    if not excess.at_zero > excess.bound:
+        return not_applicable("excess", "h = 0 is optimal")
+    ratio = excess.excess / excess.at_zero
+    half = excess.bound / excess.at_zero + 2 * excess.ratio_error
+    return find("excess", ratio, ratio - half, ratio + half)

@@ -10,18 +10,19 @@ from ufm.resemblance import CRITERIA
 
 
 def comparison_record(found: Comparison, given: Activations, provenance: dict) -> dict:
-    """`metrics`, `fit`, `channel`, `excess`, `gap`, `calibration`, `verdicts`; what is missing is null, with the
-    reason under `missing`."""
+    """`metrics`, `fit`, `channel`, `excess`, `gap`, `calibration`, `verdicts`, the overall `verdict`; what is
+    missing is null, with the reason under `missing`."""
     return {
         "schema": 1,
         "data": data_record(found, given),
         "metrics": found.metrics,
         "fit": fit_record(found),
         "channel": channel_record(found),
-        "excess": None if found.excess is None else vars(found.excess),
+        "excess": None if found.excess is None else _plain(vars(found.excess)),
         "gap": gap_record(found),
         "calibration": calibration_record(found),
         "verdicts": verdicts_record(found),
+        "verdict": found.word,
         "missing": found.missing,
         "provenance": provenance,
     }
@@ -38,7 +39,7 @@ def data_record(found: Comparison, given: Activations) -> dict:
         "held_out": given.held_out,
         "bias": given.b is not None,
         "etf_deviation": number(found.etf),
-        "multiplier": found.multiplier,
+        "multiplier": number(found.multiplier),
         "lambda_w": options.lambda_w,
         "lambda_h": options.lambda_h,
         "lambda_b": options.lambda_b,
@@ -50,11 +51,14 @@ def fit_record(found: Comparison) -> dict:
     """R² and sharpness; `sharpness` is what all predictions use."""
     names = {"r2", "r2_linear", "linear_slope", "a", "r2_half", "r2_double", "r2_known", "a_known"}
     numbers = {name: number(value) for name, value in vars(found.fit).items() if name in names}
+    interval, advantage = found.fit.r2_interval, found.fit.advantage
     return numbers | {
+        "r2_interval": None if interval is None else _numbers(interval),
+        "advantage": None if advantage is None else _curve(advantage),
         "a_identified": found.fit.a_identified,
         "sample": found.fit.sample,
         "count": found.fit.count,
-        "sharpness": found.a,
+        "sharpness": number(found.a),
         "sharpness_source": "lambda_h" if found.a_known else "fitted",
     }
 
@@ -80,6 +84,7 @@ def channel_record(found: Comparison) -> dict:
         "overall": {name: _curve(part) for name, part in c.overall.items()},
         "predicted_overall": {name: number(v) for name, v in (c.predicted_overall or {}).items()},
         "skipped": c.skipped,
+        "rows": list(c.rows),
         "replicates": c.replicates,
         "level": c.level,
     }
@@ -89,7 +94,7 @@ def gap_record(found: Comparison) -> dict | None:
     """The certificate of global optimality."""
     if found.certificate is None:
         return None
-    return found.certificate._asdict() | {"relative_gap": found.certificate.relative_gap}
+    return _plain(found.certificate._asdict() | {"relative_gap": found.certificate.relative_gap})
 
 
 def calibration_record(found: Comparison) -> dict:
@@ -97,16 +102,16 @@ def calibration_record(found: Comparison) -> dict:
     held, mixed = found.calibration, found.mixed
     return {
         "observed": None if held is None else _reliability(held.observed),
-        "temperature": None if held is None else held.temperature,
+        "temperature": None if held is None else number(held.temperature),
         "fitted": None if held is None or held.fitted is None else _reliability(held.fitted),
         "mixed": {name: _numbers(part) for name, part in vars(mixed).items() if name != "deviation"}
-        | {"deviation": number(mixed.deviation)},
+        | {"deviation": None if mixed.deviation is None else _curve(mixed.deviation)},
     }
 
 
 def verdicts_record(found: Comparison) -> list[dict]:
-    """The findings, then the overall word under the name "mixup-optimum"."""
-    rows = [
+    """The findings."""
+    return [
         {
             "name": f.name,
             "claim": CRITERIA[f.name].claim,
@@ -120,11 +125,15 @@ def verdicts_record(found: Comparison) -> list[dict]:
         }
         for f in found.findings
     ]
-    return [*rows, {"name": "mixup-optimum", "verdict": found.word}]
+
+
+def _plain(values: dict) -> dict:
+    """Floats as JSON numbers or null, all else as it is."""
+    return {name: number(value) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def _reliability(part) -> dict:
-    return {name: _numbers(v) if isinstance(v, np.ndarray) else v for name, v in vars(part).items()}
+    return {name: _numbers(value) for name, value in vars(part).items()}
 
 
 def _curve(part: Curve) -> dict:

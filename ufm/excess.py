@@ -33,14 +33,17 @@ CURVATURE = {"cross-entropy": 0.5, "squared-error": 1.0}  # largest eigenvalue o
 
 @dataclass(frozen=True)
 class Excess:
-    """Mean excess over a subsample: the true mean lies within `bound` of `excess`.
+    """Mean excess over a subsample, within `bound` of the exact one of these samples.
 
-    The bound holds the certified gap of the candidate optimum and the rounding of f. optimum: mean of
-    f at the candidates. at_zero: mean excess of h = 0, a scale. solver: "closed form" or "newton". sample: samples.
+    The bound holds the certified gap of the candidate optimum and the rounding of f. error: standard error of
+    `excess` as an estimate for all samples. optimum: mean of f at the candidates. at_zero: mean excess of h = 0,
+    a scale; ratio_error: standard error of excess/at_zero. solver: "closed form" or "newton". sample: samples.
     """
 
     excess: float
     bound: float
+    error: float
+    ratio_error: float
     optimum: float
     at_zero: float
     solver: str
@@ -69,14 +72,25 @@ def feature_excess(
     best = _candidate(problem, b, Y, closed)
     f, least, zero = (_values(A, Y, problem, b) for A in (H, best, np.zeros_like(H)))
     slack = _gap(problem, best, Y, b) + _rounding(problem, b, H, f) + _rounding(problem, b, best, least)
+    excess, at_zero = float(weights @ (f - least)), float(weights @ (zero - least))
+    error = _standard_error(f - least, weights)
+    ratio = excess / at_zero if at_zero > 0 else 0.0
+    ratio_error = _standard_error(f - least - ratio * (zero - least), weights) / (at_zero or 1.0)
     return Excess(
-        float(weights @ (f - least)),
+        excess,
         float(weights @ slack),
+        error,
+        ratio_error,
         float(weights @ least),
-        float(weights @ (zero - least)),
+        at_zero,
         "closed form" if closed else "newton",
         len(H),
     )
+
+
+def _standard_error(values, weights) -> float:
+    """√Σ w² (v − v̄)² of the weighted mean v̄, Σ w = 1."""
+    return float(np.sqrt(np.sum((weights * (values - weights @ values)) ** 2)))
 
 
 def _candidate(problem: Problem, b, Y, closed: bool) -> np.ndarray:

@@ -25,6 +25,7 @@ from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
 from ufm.theory.predict import spread_pairs, two_hot_or_same
 
+FLOOR = 1e-14  # logits that differ by less, in nats, are equal
 FLAT = 1e-3  # a counts as identified if halving and doubling it both cost more R² than this
 GRID = np.log(10.0) * np.arange(-4.0, 16.5, 0.5)  # log a where the search starts
 
@@ -228,11 +229,12 @@ def _best_sharpness(z, labels: LabelBlock, weights) -> float:
 def _unexplained(logits, mean, slope: float, trials: list[float], replicates: int, seed: int):
     """Σ ‖z − z̄‖², Σ ‖z − linear baseline‖² and Σ ‖z − z_a‖² for each a, as rows (2 + trials, R+1) over all samples
     and their bootstrap replicates (z̄ and the slope as they are); None if all logits are equal."""
-    table = np.zeros((2 + len(trials), replicates + 1))
+    table, mass = np.zeros((2 + len(trials), replicates + 1)), 0.0
     for start, z, labels, weights, use in logits:
+        mass += float(weights.sum())
         draws = poisson_weights(start, len(z), replicates, seed)[use] * weights[use, None]
         z, labels = z[use], cut(labels, use)
         others = [slope * (labels.dense() - 1 / labels.classes)]
         others += [closed_logits(labels, a)[0] for a in trials]
         table += np.stack([np.sum((z - other) ** 2, 1) for other in (mean, *others)]) @ draws
-    return table if table[0, 0] > 0 else None
+    return table if table[0, 0] > FLOOR**2 * mass else None

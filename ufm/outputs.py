@@ -34,9 +34,12 @@ class Outputs:
     def __enter__(self) -> "Outputs":
         return self
 
-    def __exit__(self, kind, *_) -> None:
-        """Move all files into place, or remove them all if anything went wrong."""
+    def __exit__(self, kind, error, _) -> None:
+        """Move all files into place, or remove them all if anything went wrong; ValueError for a full disk."""
+        name = next(reversed(self.staged), None)  # what was being written
         try:
+            if isinstance(error, OSError) and name is not None:
+                raise error
             if kind is None:
                 for name, temporary in self.staged.items():
                     _move(temporary, self.paths[name])

@@ -44,6 +44,8 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
     figure = Figure(figsize=(12.6, 7.6), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    if found.a is None:
+        return _draw_nothing(figure, "W is zero, or all its rows are equal: there is nothing to draw")
     known = "from $\\lambda_H$" if found.a_known else "fitted" if found.fit.a_identified else "not identified"
     K, d = given.W.shape
     title = (
@@ -51,7 +53,7 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
     )
     figure.suptitle(title, fontsize=11)
     a, b, c, d, e, f = figure.subplots(2, 3).ravel()
-    centre = weighted_mean(given.chunks()) if found.options.centre == "mean" else np.zeros(given.dim)
+    centre = _origin(given, found)
     _draw_plane(a, given, found, take_sample(given, centre, plane=True))
     _draw_across(b, found)
     _draw_probabilities(c, found)
@@ -59,6 +61,17 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
     _draw_logits(e, found, take_sample(given, centre, plane=False))
     _draw_alignment(f, found) if found.calibration is None else _draw_reliability(f, found)
     return figure
+
+
+def _draw_nothing(figure: Figure, text: str) -> Figure:
+    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=12)
+    return figure
+
+
+def _origin(given: Activations, found: Comparison) -> Float[np.ndarray, " d"]:
+    if found.channel.centre == "class":
+        return found.stats.means.mean(0)
+    return weighted_mean(given.chunks()) if found.channel.centre == "mean" else np.zeros(given.dim)
 
 
 def take_sample(given: Activations, centre: Float[np.ndarray, " d"], plane: bool) -> Sample:
@@ -78,14 +91,15 @@ def take_sample(given: Activations, centre: Float[np.ndarray, " d"], plane: bool
 def _draw_plane(axes: Axes, given: Activations, found: Comparison, sample: Sample) -> None:
     V = given.W - given.W.mean(0)
     plane, n = class_plane(V), min(len(V), 3)
+    curves = _plane_curves(len(V), found)
     xy, purity = sample.H @ plane, np.abs(2 * sample.lam - 1)
     same = sample.i == sample.j
     style = {"vmin": 0, "vmax": 1, "s": 9, "lw": 0}
     axes.scatter(*xy[~same].T, c=purity[~same], cmap=DIFFERENT, zorder=2, **style)
     axes.scatter(*xy[same].T, c=np.ones(same.sum()), cmap=SAME, zorder=3, **style)
-    for curve in _plane_curves(len(V), found):
+    for curve in curves:
         axes.plot(*curve.T, **CURVE | {"zorder": 4})
-    reach = np.max(np.linalg.norm(xy, axis=1), initial=1e-300)
+    reach = np.linalg.norm(np.concatenate([xy, *curves]), axis=1).max()
     tips = V[:n] @ plane
     tips = tips * (0.45 * reach / max(np.linalg.norm(tips, axis=1).max(), 1e-300))
     for k, tip in enumerate(tips):
@@ -106,8 +120,6 @@ def _draw_plane(axes: Axes, given: Activations, found: Comparison, sample: Sampl
 
 def _plane_curves(K: int, found: Comparison) -> list[np.ndarray]:
     """Closed-form features of the pairs of classes 0, 1, 2 against an ETF of the network's row norm."""
-    if not found.multiplier > 0:
-        return []
     W = simplex_etf(K, K, found.multiplier)
     best = pair_optimum(_grid(), found.a, K)
     scale, plane, n = (K - 1) / (K * found.multiplier**2), class_plane(W), min(K, 3)
@@ -209,6 +221,8 @@ def _draw_reliability(axes: Axes, found: Comparison) -> None:
 
 def _draw_alignment(axes: Axes, found: Comparison) -> None:
     c = found.channel
+    if not (c.same.any() or c.different.any()):
+        axes.text(0.5, 0.5, "no two-hot labels", ha="center", transform=axes.transAxes)
     middle = (c.edges[1:] + c.edges[:-1]) / 2
     _points(axes, middle, c.alignment, RED, "o", "same class: cosine with $w_c$")
     _points(axes, c.lam, c.outside, BLUE, "s", "different: share outside the plane")

@@ -10,13 +10,21 @@ from ufm.activations import Activations
 from ufm.comparison import Comparison
 from ufm.printing import fixed, print_facts, small
 from ufm.resample import Curve
-from ufm.resemblance import CRITERIA, INCONCLUSIVE, NOT_REPRODUCED, OVERALL, REPRODUCED
+from ufm.resemblance import (
+    CRITERIA,
+    INCONCLUSIVE,
+    NOT_APPLICABLE,
+    NOT_REPRODUCED,
+    OVERALL,
+    REPRODUCED,
+)
 
 LEGEND = (
     "outside: share of ||h||^2 outside span{w_i, w_j}; across: displacement along w_i - w_j; ampl.: length along "
-    "w_i + w_j over that of straight interpolation; bend: distance from straight interpolation"
+    "w_i + w_j over that of straight interpolation; bend: distance from straight interpolation, to which scatter "
+    "within the classes adds"
 )
-STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "bold red", INCONCLUSIVE: "yellow"}
+STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "bold red", INCONCLUSIVE: "yellow", NOT_APPLICABLE: "dim"}
 
 
 def print_comparison(console: Console, source: str, given: Activations, found: Comparison) -> None:
@@ -70,13 +78,17 @@ def facts(given: Activations, found: Comparison) -> list[tuple[str, str]]:
 
 def sharpness(found: Comparison) -> str:
     """a, where it came from, and whether the data say what it is."""
+    if found.a is None:
+        return "none: W is zero, or all its rows are equal"
     if found.a_known:
         return f"a = m^2 K/((K-1) lambda_H) = {found.a:.6g}, nothing fitted"
     if found.fit.a_identified:
         return f"a = {found.a:.6g}, fitted to the logits"
+    if found.fit.at_end:
+        return f"a = {found.a:.3g}, an end of the range searched: no sharpness fits these logits"
     return (
-        f"a = {found.a:.3g}, fitted but NOT identified: a/2 and 2a explain the logits as well "
-        f"(R^2 {_r2(found.fit.r2_half)} and {_r2(found.fit.r2_double)}); predictions hold for its order only"
+        f"a = {found.a:.3g}, fitted but NOT identified: R^2 is {_r2(found.fit.r2)} there, "
+        f"{_r2(found.fit.r2_half)} at a/2 and {_r2(found.fit.r2_double)} at 2a, so only its order is known"
     )
 
 
@@ -93,7 +105,8 @@ def _geometry(found: Comparison) -> Table:
     c = found.channel
     table = _table("λ", "n", "outside", "across", "pred.", "ampl.", "pred.", "bend", "pred.")
     for b in np.flatnonzero(c.different > 0).tolist():
-        predicted = [c.predicted[name][b] for name in ("displacement", "amplification", "nonlinearity")]
+        names = ("displacement", "amplification", "nonlinearity")
+        predicted = [None if c.predicted is None else c.predicted[name][b] for name in names]
         measured = [
             _interval(part, b) for part in (c.outside, c.displacement, c.amplification, c.nonlinearity)
         ]
@@ -110,52 +123,65 @@ def channel_facts(found: Comparison) -> list[tuple[str, str]]:
     predicted = "-" if c.slope_predicted is None else f"{c.slope_predicted:.6g}"
     aligned = c.overall["alignment"]
     return [
-        ("same class", f"alignment with w_c {_spread(aligned)}, {c.same.sum():.5g} samples"),
+        ("same class", f"alignment with w_c {_spread(aligned)}, {c.rows[0]} samples"),
         (
             "slope",
             f"of displacement on logit λ: {_spread(c.slope)}, predicted at this a {predicted}, "
             f"as λ_H -> 0 {c.slope_limit:.6g}",
         ),
+        ("intervals", _intervals(found)),
     ]
+
+
+def _intervals(found: Comparison) -> str:
+    """How they were made, about which origin, and what was left out."""
+    c = found.channel
+    origin = {"class": "mean of the class means", "mean": "mean of all features", "none": "0"}[c.centre]
+    text = (
+        f"{c.replicates} bootstrap replicates of single rows (not of batches that shared one λ); c: {origin}"
+    )
+    if c.skipped:
+        text += f"; {c.skipped} samples left out: not two-hot, without weight, or of two equal rows of W"
+    return text
 
 
 def fit_facts(found: Comparison) -> list[tuple[str, str]]:
     """R², excess and gap."""
-    f, lines = found.fit, []
-    if f.a_known is not None:
-        lines.append(("R^2 known a", f"{_r2(f.r2_known)} at a = {f.a_known:.6g}, nothing fitted"))
-    lines.append(
-        ("R^2 fitted", f"{_r2(f.r2)} at a = {f.a:.6g}; linear baseline s(y - 1/K) {_r2(f.r2_linear)}")
-    )
-    if found.excess is None:
+    f, e, g = found.fit, found.excess, found.certificate
+    ends = "" if f.r2_interval is None else " ({:.4f} to {:.4f})".format(*f.r2_interval)
+    known, lines = f.a_known is not None, []
+    if known:
+        lines.append(("R^2 known a", f"{_r2(f.r2_known)}{ends} at a = {f.a_known:.6g}, nothing fitted"))
+    fitted = f"{_r2(f.r2)}{'' if known else ends} at a = {f.a:.6g}"
+    lines.append(("R^2 fitted", f"{fitted}; linear baseline s(y - 1/K) {_r2(f.r2_linear)}"))
+    if e is None:
         lines.append(("excess", found.missing["excess"]))
     else:
-        e = found.excess
-        text = (
-            f"{e.excess:.3g} +- {small(e.bound)} over the optimum {e.optimum:.6g}; h = 0 has {e.at_zero:.3g}"
-        )
-        lines.append(("excess", f"{text} ({e.sample} samples, {e.solver})"))
-    if found.certificate is None:
+        text = f"{e.excess:.3g} (bound {small(e.bound)}) over the optimum {e.optimum:.6g} of these W and b"
+        scale = f"h = 0 has {e.at_zero:.3g}; {e.sample} samples, standard error {small(e.error)}, {e.solver}"
+        lines.append(("excess", f"{text}; {scale}"))
+    if g is None:
         lines.append(("global gap", found.missing["gap"]))
     else:
-        g = found.certificate
-        lines.append(
-            ("global gap", f"at most {g.gap:.3g} of L = {g.objective:.6g}, relative {g.relative_gap:.3g}")
-        )
+        text = f"at most {g.gap:.3g} of L = {g.objective:.6g}, relative {g.relative_gap:.3g}"
+        lines.append(("global gap", f"{text}, {_bias(found.options.lambda_b)}"))
     return lines
+
+
+def _bias(lambda_b) -> str:
+    """The problem that was certified."""
+    if lambda_b is None:
+        return "among all W and features without a bias"
+    kind = "a free bias" if lambda_b == 0 else f"a bias of penalty {lambda_b:g}"
+    return f"among all W and features with {kind}"
 
 
 def calibration_facts(found: Comparison) -> list[tuple[str, str]]:
     """Mixed samples, then held-out data."""
-    deviation = found.mixed.deviation
-    lines = [
-        (
-            "mixed",
-            "no mixed samples"
-            if deviation is None
-            else f"mean p_i by λ is {deviation:.4f} from the closed form on average",
-        )
-    ]
+    deviation, text = found.mixed.deviation, "no mixed samples, or no sharpness"
+    if deviation is not None:
+        text = f"mean p_i by λ is {_spread(deviation)} from the closed form on average"
+    lines = [("mixed", text)]
     held = found.calibration
     if held is None:
         return [*lines, ("held out", found.missing["calibration"])]
@@ -204,7 +230,7 @@ def _spread(part: Curve) -> str:
     value, low, high = (float(end) for end in part)
     if np.isnan(value):
         return "-"
-    return f"{value:.6g}" if np.isnan(low) else f"{value:.6g} ({low:.6g} to {high:.6g})"
+    return f"{value:.5g}" if np.isnan(low) else f"{value:.5g} ({low:.5g} to {high:.5g})"
 
 
 def _short(value) -> str:

@@ -47,7 +47,7 @@ def report_page(given: Activations, found: Comparison, record: dict, figure: Fig
         _section("Calibration", _facts(calibration_facts(found))),
         _section("Provenance", _provenance(record["provenance"])),
     ]
-    data = dump_json(record).replace("</", "<\\/")
+    data = dump_json(record).replace("<", "\\u003c")  # nothing in it can end the element, or open another
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -84,6 +84,7 @@ def _line(cells, tag: str = "td") -> str:
 
 
 def _word(word: str) -> str:
+    """Coloured by its first word."""
     return f'<span class="{word.split()[0]}">{escape(word)}</span>'
 
 

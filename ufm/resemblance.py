@@ -1,7 +1,8 @@
 """Whether a network looks like the optimum under mixup: one verdict a statement, by criteria fixed here.
 
 A statement has a number and the range it should lie in. `reproduced`: the number's whole interval lies in the
-range; `not reproduced`: all of it outside; `inconclusive`: neither, or the file does not hold what it takes.
+range; `not reproduced`: all of it outside; `inconclusive`: neither, or the file does not hold what it takes;
+`not applicable`: the statement says nothing in this setting. A number of W alone is its own interval.
 These words are for networks; statements about optima have the verdicts of `ufm.verdict`.
 """
 
@@ -9,8 +10,10 @@ from math import inf, isfinite, isnan
 from typing import NamedTuple
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+NOT_APPLICABLE = "not applicable"
 OVERALL = "like the mixup optimum against a simplex ETF (cross-entropy)"
 ORDER = (NOT_REPRODUCED, INCONCLUSIVE, REPRODUCED)  # worst first
+FEW = 20  # fewer samples of a kind than this decide nothing
 
 
 class Criterion(NamedTuple):
@@ -31,7 +34,7 @@ class Criterion(NamedTuple):
 
 CRITERIA = {
     "alignment": Criterion("same-class features align with the classifier: mean cosine", 0.9, inf),
-    "plane": Criterion("different-class features: share of ||h||^2 outside span{w_i, w_j}", -inf, 0.1),
+    "plane": Criterion("different-class features: share of ||h - c||^2 outside span{w_i, w_j}", -inf, 0.1),
     "displacement": Criterion("displacement across the channel: slope / predicted slope", 0.9, 1.1),
     "amplification": Criterion(
         "beyond straight interpolation along w_i + w_j: share of the predicted excess", 0.5, 2.0
@@ -39,7 +42,7 @@ CRITERIA = {
     "closed-form": Criterion("logits follow the closed form: R^2, and above the linear baseline's", 0.8, inf),
     "probabilities": Criterion("p_i of mixed samples against the closed form: mean deviation", -inf, 0.05),
     "excess": Criterion("features are optimal for their own W: excess / excess of h = 0", -inf, 0.01),
-    "etf": Criterion("W is a simplex ETF: relative deviation of W W^T", -inf, 0.1, False),
+    "etf": Criterion("centred W is a simplex ETF: relative deviation of W W^T", -inf, 0.1),
     "global": Criterion("W and features are the joint optimum: relative gap", -inf, 0.01, False),
 }
 
@@ -70,7 +73,12 @@ def find(name: str, value: float | None, low=None, high=None, missing: str | Non
     return Finding(name, value, bottom, top, INCONCLUSIVE, reason)
 
 
+def not_applicable(name: str, reason: str) -> Finding:
+    """The statement says nothing here."""
+    return Finding(name, None, None, None, NOT_APPLICABLE, reason)
+
+
 def mixup_optimum(findings: list[Finding]) -> str:
-    """The worst word of the decisive statements that were measured or should have been."""
+    """The worst word of the decisive statements that apply."""
     words = {finding.word for finding in findings if CRITERIA[finding.name].decisive}
     return next((word for word in ORDER if word in words), INCONCLUSIVE)

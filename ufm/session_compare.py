@@ -17,7 +17,7 @@ from ufm.runtime import start_jax
 from ufm.session import QUIET, plain_console
 
 
-def compare(args, command: list[str], lambda_b: float | None, outputs: Outputs) -> int:
+def compare(args, command: list[str], lambda_b: float | str | None, outputs: Outputs) -> int:
     """Compare and report; returns 0. ValueError: nothing was written."""
     began = time.perf_counter()
     start_jax()
@@ -35,12 +35,13 @@ def compare(args, command: list[str], lambda_b: float | None, outputs: Outputs) 
         given = read_activations(args.file)
         found = _with_progress(given, options)
     data = comparison_record(found, given, run_record(command) | {"seed": args.seed, "file": args.file})
-    with outputs:
-        _write(outputs, given, found, data)
     if args.json == "-":
         sys.stdout.write(dump_json(data))
     else:
         print_comparison(plain_console(sys.stdout), args.file, given, found)
+    sys.stdout.flush()  # what took minutes is said before any file can fail
+    with outputs:
+        _write(outputs, given, found, data)
     print(f"{given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return 0
 
