@@ -16,7 +16,9 @@ from ufm.certificate import certify
 from ufm.labels import normalise
 from ufm.objective import LOSSES, objective
 from ufm.optimize import features as features_module
+from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import METHODS, solve_features
+from ufm.optimize.newton import newton
 from ufm.problem import Problem
 
 RNG = np.random.default_rng(6)
@@ -159,35 +161,63 @@ def test_newton_converges_for_random_problems(loss, seed, log_lambda, log_m):
     assert found.converged and (bounds(problem, found, Y) <= 1e-8 * unit).all()
 
 
+def values(problem, Y, H):
+    """The objective of every feature."""
+    rows = (map(jax.numpy.asarray, (h, problem.W, y)) for h, y in zip(H, Y))
+    return [float(objective(LOSSES["cross-entropy"], *row, problem.lambda_h)) for row in rows]
+
+
 @pytest.mark.parametrize("lambda_h", [1e-8, 1e-3])
 def test_every_newton_step_lowers_the_objective(lambda_h):
     """Damping makes it monotone from zero; the decrease ends at rounding level, (K + 8) ε of log K."""
     problem, Y = Problem(4, multiplier=3.0, lambda_h=lambda_h), labels(4)
-    values = []
+    where = features_module.frame(problem)
+    found = []
     for steps in range(25):
-        H = solve_features(problem, Y, max_steps=steps).H
-        values.append(
-            [
-                float(
-                    objective(LOSSES["cross-entropy"], *map(jax.numpy.asarray, (h, problem.W, y)), lambda_h)
-                )
-                for h, y in zip(H, Y)
-            ]
+        q = newton(
+            where.coordinates, jax.numpy.zeros(Y.T.shape), Y.T, lambda_h, steps, loss_name="cross-entropy"
         )
-    assert (np.diff(values, axis=0) <= 12 * EPS * np.log(4)).all()
-    assert (np.diff(values[:4], axis=0)[:, :3] < -1e-4).all()
+        found.append(values(problem, Y, (where.lift @ np.asarray(q.q)).T))
+    assert (np.diff(found, axis=0) <= 12 * EPS * np.log(4)).all()
+    assert (np.diff(found[:4], axis=0)[:, :3] < -1e-4).all()
+
+
+@pytest.mark.parametrize("classes", [2, 4, 100])
+@pytest.mark.parametrize("lambda_h", [1e-6, 1e-3, 1.0, 1e3])
+def test_the_leap_saves_steps(classes, lambda_h):
+    """From where it lands at most six Newton steps are left; from zero it takes up to 18."""
+    problem, Y = Problem(classes, multiplier=1.67, lambda_h=lambda_h), labels(classes)
+    found = solve_features(problem, Y)
+    assert found.converged and found.steps <= 7
+    if lambda_h <= 1e-3:
+        landed = values(problem, Y, solve_features(problem, Y, max_steps=1).H)
+        assert (landed[:2] <= np.array(values(problem, Y, 0 * found.H))[:2] - 0.1).all()
+        zero = features_module.etf_coordinates(problem, np.float64).zero(Y.T)
+        start = newton(
+            features_module.etf_coordinates(problem, np.float64),
+            zero,
+            Y.T,
+            lambda_h,
+            200,
+            loss_name="cross-entropy",
+        )
+        assert int(start.steps) >= found.steps + 2
 
 
 # --- chunks, dimensions, precision ------------------------------------------------------------------------
 
 
-def test_chunks_do_not_change_the_answer(monkeypatch):
-    """Fifty labels at once, and in chunks of 16 of which the last is padded."""
+@pytest.mark.parametrize("entries, size", [(1, 16), (128, 32)], ids=["chunks", "chunks of two tiles"])
+def test_chunks_do_not_change_the_answer(monkeypatch, entries, size):
+    """Fifty labels at once, and in chunks of one or two tiles of 16 of which the last is padded."""
     problem = Problem(4, multiplier=1.67, lambda_h=1e-5)
     Y = normalise(RNG.dirichlet(np.full(4, 0.4), 50))
     whole = solve_features(problem, Y)
-    monkeypatch.setattr(features_module, "CHUNK_ENTRIES", 1)
-    assert features_module.chunk_size(problem) == 16
+    monkeypatch.setattr(features_module, "CHUNK_ENTRIES", entries)
+    monkeypatch.setattr(features_module, "TILE", 16)
+    monkeypatch.setattr(features_module, "TILE_ENTRIES", 1)
+    assert features_module.chunk_size(problem) == size
+    assert features_module.call_size(16, 4, 50) == size
     parts = solve_features(problem, Y)
     assert parts.H.shape == whole.H.shape == (50, 4)
     apart = np.linalg.norm(whole.H - parts.H, axis=1)
@@ -211,6 +241,10 @@ def test_chunk_size_bounds_memory():
     assert features_module.chunk_size(Problem(10**6, multiplier=1.0)) == 16
     assert features_module.chunk_size(Problem(1000, classifier=np.ones((1000, 2)))) * 1000 <= limit
     assert features_module.chunk_size(Problem(100, classifier=np.ones((100, 100)))) * 20000 <= 16 * limit
+    for K, r in ((10, 10), (100, 100), (1000, 1000)):
+        tile = features_module.tile_size(Reduced(np.ones((K, r))), K)
+        assert tile * (K * r + r * r) <= 2 * max(features_module.MATRIX_ENTRIES, K * r)
+        assert features_module.chunk_size(Problem(K, multiplier=1.0)) % tile == 0
 
 
 def test_spare_dimensions_stay_empty():

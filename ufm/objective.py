@@ -1,7 +1,7 @@
 """The losses and the objective of an unconstrained features model, in floats.
 
 The only place where a loss is written in floats (`ufm.enclosure` writes it again, in
-balls, on purpose). Everything is for one feature; batches are `jax.vmap`s of it.
+balls, on purpose). Classes run along axis 0; further axes are a batch, whose features stay apart.
 
 Label convention of the whole project: a soft label y ∈ R^K has exact entries except the
 largest one (the first of them), which *is* 1 − Σ of the others. So λ e_i + (1−λ) e_j is
@@ -10,14 +10,15 @@ p − y of the largest entry is minus the sum of the others, free of cancellatio
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Vector = Float[Array, "K"]
-Scalar = Float[Array, ""]
+Vector = Float[Array, "K *batch"]
+Scalar = Float[Array, "*batch"]
 
 
 class Loss(NamedTuple):
@@ -25,6 +26,7 @@ class Loss(NamedTuple):
 
     value: (z, y) -> ℓ.
     curvature: z -> c ≥ 0 with Hessian diag(c) − coupling · c cᵀ.
+    local: (z, y) -> (ℓ, c), at the price of one of them.
     coupling: 1 if c sums to one and couples the classes (cross-entropy), 0 if not.
     concordance: M with |D³ℓ[u,u,v]| ≤ M · range(v) · D²ℓ[u,u] (0: ℓ is quadratic).
     start: (K) -> an upper bound of ℓ(0, y) − min ℓ over soft labels y, natural units.
@@ -32,6 +34,7 @@ class Loss(NamedTuple):
 
     value: Callable
     curvature: Callable
+    local: Callable
     coupling: float
     concordance: float
     start: Callable
@@ -39,8 +42,8 @@ class Loss(NamedTuple):
 
 def relative_logits(z: Vector, y: Vector) -> Vector:
     """s_k = z_k − z_c, c the largest label entry; s_c is the constant 0."""
-    reference = jnp.arange(z.shape[0]) == jnp.argmax(y)
-    return jnp.where(reference, 0.0, z - jnp.sum(jnp.where(reference, z, 0.0)))
+    reference = jax.lax.broadcasted_iota(int, y.shape, 0) == jnp.argmax(y, 0)
+    return jnp.where(reference, 0.0, z - jnp.sum(jnp.where(reference, z, 0.0), 0))
 
 
 def cross_entropy(z: Vector, y: Vector) -> Scalar:
@@ -49,19 +52,33 @@ def cross_entropy(z: Vector, y: Vector) -> Scalar:
     Written relative to the largest label, so that its derivative by autodiff,
     softmax(z) − y, keeps full relative accuracy in every small entry.
     """
+    return local_cross_entropy(z, y)[0]
+
+
+def local_cross_entropy(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`cross_entropy` and softmax(z), from the same exponentials."""
     s = relative_logits(z, y)
-    top = jax.lax.stop_gradient(jnp.max(s))
-    return top + jnp.log(jnp.sum(jnp.exp(s - top))) - jnp.sum(y * s)
+    top = jax.lax.stop_gradient(jnp.max(s, 0))
+    masses = jnp.exp(s - top)
+    total = jnp.sum(masses, 0)
+    return top + jnp.log(total) - jnp.sum(y * s, 0), masses / total
 
 
 def squared_error(z: Vector, y: Vector) -> Scalar:
     """½‖z − y‖²."""
-    return 0.5 * jnp.sum((z - y) ** 2)
+    return 0.5 * jnp.sum((z - y) ** 2, 0)
+
+
+def local_squared_error(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`squared_error` and its curvature, one."""
+    return squared_error(z, y), jnp.ones_like(z)
 
 
 LOSSES = {
-    "cross-entropy": Loss(cross_entropy, jax.nn.softmax, 1.0, 1.0, lambda K: jnp.log(K)),
-    "squared-error": Loss(squared_error, jnp.ones_like, 0.0, 0.0, lambda K: 0.5),
+    "cross-entropy": Loss(
+        cross_entropy, partial(jax.nn.softmax, axis=0), local_cross_entropy, 1.0, 1.0, lambda K: jnp.log(K)
+    ),
+    "squared-error": Loss(squared_error, jnp.ones_like, local_squared_error, 0.0, 0.0, lambda K: 0.5),
 }
 
 

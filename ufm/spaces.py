@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ufm.certificate import certify_etf, certify_features
-from ufm.optimize.features import coordinate_count, etf_coordinates, frame, minimise
+from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.problem import Problem
 
 
@@ -24,7 +24,7 @@ class EtfSpace:
 
     def solve(self, Y, method: str, max_steps: int):
         """Numerical optima and the number of steps."""
-        last = minimise(self.coordinates, Y, len(Y), self.problem, method, max_steps)
+        last = minimise(self.coordinates, Y, self.problem, method, max_steps)
         return last.q, last.steps
 
     def certify(self, q, Y):
@@ -66,8 +66,7 @@ class ExplicitSpace:
 
     def solve(self, Y, method: str, max_steps: int):
         """Numerical optima and the number of steps."""
-        r = coordinate_count(self.problem)
-        last = minimise(self.coordinates, Y, r, self.problem, method, max_steps)
+        last = minimise(self.coordinates, Y, self.problem, method, max_steps)
         return jnp.matmul(self.lift, last.q, precision=jax.lax.Precision.HIGHEST), last.steps
 
     def certify(self, H, Y):

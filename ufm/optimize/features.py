@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -10,11 +11,16 @@ from jaxtyping import Array, Float
 from ufm.etf import etf_basis
 from ufm.labels import normalise
 from ufm.optimize.coordinates import Isometric, Reduced, reduce_classifier
-from ufm.optimize.newton import Iterate, newton
+from ufm.optimize.newton import Iterate, newton_from_zero
 from ufm.problem import Problem
 
 METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
-CHUNK_ENTRIES = 2**16  # logits in flight: 512 KiB in float64, so that a chunk stays in cache
+CHUNK_ENTRIES = 2**16  # logits in one call
+TILE, TILE_ENTRIES = (
+    64,
+    2**13,
+)  # features, at least, and logits solved at a time: 64 KiB an array, ten stay in cache
+MATRIX_ENTRIES = 2**20  # entries of their K x r and r x r matrices, 8 MiB
 
 
 class Frame(NamedTuple):
@@ -57,14 +63,16 @@ def coordinate_count(problem: Problem) -> int:
 
 
 def minimise(
-    coordinates, Y: Float[Array, "K B"], r: int, problem: Problem, method: str, max_steps: int, transform=None
+    coordinates, Y: Float[Array, "K B"], problem: Problem, method: str, max_steps: int, transform=None
 ) -> Iterate:
     """One batch from the starting point q = 0 by the named method. λ_H and W are traced: no recompilation
     (except for the default step size of gd)."""
-    q = jnp.zeros((r, Y.shape[1]), Y.dtype)
     lambda_h = jnp.asarray(problem.lambda_h, Y.dtype)
     if method == "newton":
-        return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=problem.loss)
+        tile = tile_size(coordinates, len(Y))
+        tile = 0 if Y.shape[1] % tile else tile
+        return newton_from_zero(coordinates, Y, lambda_h, max_steps, loss_name=problem.loss, tile=tile)
+    q = coordinates.zero(Y)
     from ufm.optimize.descent import descend, lbfgs  # loads optax, which Newton does without
 
     if method == "lbfgs":
@@ -78,13 +86,34 @@ def minimise(
 
 
 def chunk_size(problem: Problem) -> int:
-    """Features a chunk, so that memory depends neither on N nor on the number of pairs.
+    """Features a chunk, so that memory depends neither on N nor on the number of pairs: whole tiles if many.
 
     A feature needs K logits, and against an explicit classifier a K x r and an r x r matrix.
     """
     K, r = problem.classes, coordinate_count(problem)
     matrices = 0 if problem.classifier is None else (K * r + r * r) // 16
-    return max(16, CHUNK_ENTRIES // max(K, matrices))
+    most, tile = CHUNK_ENTRIES // max(K, matrices), _tile(K)
+    return most // tile * tile or max(16, most)
+
+
+def tile_size(coordinates, classes: int) -> int:
+    """Features solved at a time, a power of two. Without structure of W each needs K r + r² numbers more."""
+    if not isinstance(coordinates, Reduced):
+        return _tile(classes)
+    K, r = coordinates.matrix.shape
+    return min(_tile(classes), 2 ** max(0, round(np.log2(MATRIX_ENTRIES / (K * r + r * r)))))
+
+
+def _tile(classes: int) -> int:
+    return max(TILE, 2 ** max(0, round(np.log2(TILE_ENTRIES / classes))))
+
+
+def call_size(tile: int, classes: int, count: int) -> int:
+    """Features a call of the compiled solver: whole tiles, or one smaller one."""
+    return min(
+        max(tile, CHUNK_ENTRIES // classes // tile * tile),
+        count if count < tile else -(-count // tile) * tile,
+    )
 
 
 def solve_features(
@@ -106,43 +135,54 @@ def solve_features(
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if method != "gd" and (record or transform is not None):
         raise ValueError(f'record and transform belong to method="gd", not to {method!r}')
-    Y = check_labels(problem, labels).astype(dtype)
+    Y = check_labels(problem, labels).astype(dtype, copy=False)
     require_dtype(dtype)
     max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
-    where, r = frame(problem, dtype), coordinate_count(problem)
+    where = frame(problem, dtype)
     if record:
-        return _recorded(problem, where, Y, r, max_steps, transform)
-    width = min(chunk_size(problem), len(Y))
+        return _recorded(problem, where, Y, max_steps, transform)
+    width = call_size(tile_size(where.coordinates, problem.classes), problem.classes, len(Y))
     parts = [
-        minimise(where.coordinates, pad(Y[n : n + width].T, width), r, problem, method, max_steps, transform)
+        minimise(where.coordinates, pad(Y[n : n + width].T, width), problem, method, max_steps, transform)
         for n in range(0, len(Y), width)
     ]
-    q = np.concatenate([np.asarray(p.q) for p in parts], 1)[:, : len(Y)]
-    done = all(bool(p.done.all()) for p in parts)
-    return _solution(where, q, max(int(p.steps) for p in parts), done)
+    return _solution(where, parts, len(Y))
 
 
-def _solution(where, q, steps, done, trace=None) -> FeatureSolution:
-    logits = np.asarray(where.coordinates.logits(jnp.asarray(q))).T
-    return FeatureSolution((where.lift @ q).T, logits, steps, done, trace)
+def _solution(where, parts: list[Iterate], count: int, trace=None) -> FeatureSolution:
+    """The first `count` features of all parts, put together."""
+    logits = [_logits(where.coordinates, part.q) for part in parts]  # all are on their way by now
+    q = np.concatenate([np.asarray(part.q) for part in parts], 1)[:, :count]
+    return FeatureSolution(
+        H=(where.lift @ q).T,
+        logits=np.concatenate(logits)[:count],
+        steps=max(int(part.steps) for part in parts),
+        converged=all(np.asarray(part.done).all() for part in parts),
+        trace=trace,
+    )
 
 
-def _recorded(problem, where, Y, r, steps, transform) -> FeatureSolution:
+@jax.jit
+def _logits(coordinates, q):
+    return coordinates.logits(q).T
+
+
+def _recorded(problem, where, Y, steps, transform) -> FeatureSolution:
     from ufm.optimize.descent import descend
 
     transform = transform or _default_transform(problem)
-    start, lambda_h = jnp.zeros((r, len(Y)), Y.dtype), jnp.asarray(problem.lambda_h, Y.dtype)
+    labels, lambda_h = jnp.asarray(Y.T), jnp.asarray(problem.lambda_h, Y.dtype)
     last, trace = descend(
         where.coordinates,
-        start,
-        jnp.asarray(Y.T),
+        where.coordinates.zero(labels),
+        labels,
         lambda_h,
         loss_name=problem.loss,
         transform=transform,
         steps=steps,
         record=True,
     )
-    return _solution(where, np.asarray(last.q), steps, False, trace)
+    return _solution(where, [last], len(Y), trace)
 
 
 def _default_transform(problem: Problem):
@@ -154,7 +194,8 @@ def _default_transform(problem: Problem):
 
 def pad(Y: np.ndarray, width: int) -> Array:
     """Fill a last chunk up to `width` columns by repeating the last one: one compilation per shape."""
-    return jnp.asarray(np.pad(Y, ((0, 0), (0, width - Y.shape[1])), mode="edge"))
+    missing = width - Y.shape[1]
+    return jnp.asarray(np.pad(Y, ((0, 0), (0, missing)), mode="edge") if missing else Y)
 
 
 def check_labels(problem: Problem, labels: np.ndarray) -> np.ndarray:

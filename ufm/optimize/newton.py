@@ -26,14 +26,15 @@ class Iterate(NamedTuple):
     steps: Int[Array, ""]
 
 
-def objective_gradient(loss, coordinates, q, Y, lambda_h, shift=0.0):
-    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff."""
+def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff; and (z, c) there."""
 
     def total(q):
-        fit = jax.vmap(loss.value, (1, 1))(coordinates.logits(q) + shift, Y)
-        return jnp.sum(fit) + 0.5 * lambda_h * jnp.sum(q * q)
+        z = coordinates.logits(q) + shift
+        fit, curvature = loss.local(z, Y)
+        return jnp.sum(fit) + 0.5 * lambda_h * jnp.sum(q * q), (z, curvature)
 
-    return jax.grad(total)(q)
+    return jax.grad(total, has_aux=True)(q)
 
 
 def damping(step_range, concordance: float):
@@ -42,28 +43,59 @@ def damping(step_range, concordance: float):
     return jnp.where(beta <= FULL_STEP, 1.0, jnp.log1p(beta) / beta)
 
 
+def leap(coordinates, Y, lambda_h):
+    """Cross-entropy's first step from zero, to where softmax(z) is nearly the label, smoothed: ∝ y + o/a.
+
+    a = gain/λ_H is how large the ridge lets the logits' pull become. o is their mean as it comes out at o = 1,
+    kept near 1 where a is small and logits are about a y. A guess: only the number of steps depends on it.
+    """
+    a = jnp.minimum(coordinates.gain / lambda_h, 0.5 * jnp.finfo(Y.dtype).max)
+    o = jnp.mean(jnp.log1p(a * Y), 0) + 1.0 / (1.0 + a)
+    z = jnp.log1p(a * Y / o)
+    return coordinates.fit(z - jnp.mean(z, 0), lambda_h)
+
+
 @partial(jax.jit, static_argnames=("loss_name",))
-def newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str) -> Iterate:
+def newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str, count=0) -> Iterate:
     """Minimise over q from the given start; stops a feature when its next error is below rounding.
 
-    shift (K, 1): a bias added to the logits.
-    Newton's error after a step of range β is about β²/2, so β² ≤ ε · range(z) ends the iteration.
+    shift (K, 1): a bias added to the logits. count: steps already taken.
+    Newton's error after a step of range β is about β²/2, so β² ≤ ε max|z| ends the iteration.
     """
     loss = LOSSES[loss_name]
-    curvature = jax.vmap(loss.curvature, 1, 1)
     eps = jnp.finfo(q.dtype).eps
 
     def advance(state):
-        z = coordinates.logits(state.q) + shift
-        gradient = objective_gradient(loss, coordinates, state.q, Y, lambda_h, shift)
-        step = coordinates.newton_step(gradient, curvature(z), loss.coupling, lambda_h)
-        beta = jnp.ptp(coordinates.logits(step), axis=0)
+        gradient, (z, curvature) = local_model(loss, coordinates, state.q, Y, lambda_h, shift)
+        step = coordinates.newton_step(gradient, curvature, loss.coupling, lambda_h)
+        beta = coordinates.range(step)
         step = step * damping(beta, loss.concordance)
         q = jnp.where(state.done, state.q, state.q + step)
-        return Iterate(q, state.done | (beta**2 <= eps * jnp.ptp(z, axis=0)), state.steps + 1)
+        return Iterate(q, state.done | (beta**2 <= eps * jnp.max(jnp.abs(z), 0)), state.steps + 1)
 
     def unfinished(state):
         return (state.steps < max_steps) & ~jnp.all(state.done)
 
-    start = Iterate(q, jnp.zeros(q.shape[1], bool), jnp.zeros((), jnp.int32))
+    start = Iterate(q, jnp.zeros(q.shape[1], bool), jnp.asarray(count, jnp.int32))
     return jax.lax.while_loop(unfinished, advance, start)
+
+
+@partial(jax.jit, static_argnames=("loss_name", "tile"))
+def newton_from_zero(coordinates, Y, lambda_h, max_steps, *, loss_name: str, tile: int = 0) -> Iterate:
+    """`newton` from q = 0; with cross-entropy its first step is a `leap`. Labels Y (K, B).
+
+    tile: features that stay in cache together and stop together, a divisor of B; 0: all.
+    """
+
+    def solve(Y):
+        q, count = coordinates.zero(Y), 0
+        if LOSSES[loss_name].coupling:
+            count = jnp.minimum(max_steps, 1)
+            q = jnp.where(count > 0, leap(coordinates, Y, lambda_h), q)
+        return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=count)
+
+    if not tile:
+        return solve(Y)
+    parts = jax.lax.map(solve, jnp.moveaxis(Y.reshape(len(Y), -1, tile), 1, 0))
+    q = jnp.moveaxis(parts.q, 0, 1).reshape(parts.q.shape[1], -1)
+    return Iterate(q, parts.done.ravel(), jnp.max(parts.steps))
