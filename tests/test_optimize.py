@@ -16,9 +16,9 @@ from ufm.certificate import certify
 from ufm.labels import normalise
 from ufm.objective import LOSSES, objective
 from ufm.optimize import features as features_module
-from ufm.optimize.coordinates import Reduced
+from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier
 from ufm.optimize.features import METHODS, solve_features
-from ufm.optimize.newton import newton
+from ufm.optimize.newton import local_model, newton
 from ufm.problem import Problem
 
 RNG = np.random.default_rng(6)
@@ -202,6 +202,73 @@ def test_the_leap_saves_steps(classes, lambda_h):
             loss_name="cross-entropy",
         )
         assert int(start.steps) >= found.steps + 2
+
+
+# --- classifiers that are nearly isometric --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "W, conditioned",
+    [
+        (Problem(4, multiplier=2.0).W, True),
+        (np.random.default_rng(2).normal(size=(4, 40)), True),
+        (
+            np.random.default_rng(2).normal(size=(4, 40)) + 100.0,
+            True,
+        ),  # a common shift of the rows means nothing
+        (CLASSIFIERS["random 4x3"][:, :2], False),
+        (CLASSIFIERS["ill-conditioned 4x4"], False),
+        (CLASSIFIERS["equal rows 4x4"], False),
+        (CLASSIFIERS["zero 4x4"], False),
+    ],
+    ids=["ETF", "wide", "shifted", "narrow", "ill-conditioned", "equal rows", "zero"],
+)
+def test_which_classifiers_are_well_conditioned(W, conditioned):
+    found = condition_classifier(W, np.float64)
+    assert (found is not None) == conditioned
+    if conditioned:
+        (coordinates, lift), centred = found, W - W.mean(0)
+        np.testing.assert_allclose(lift.T @ lift, np.eye(lift.shape[1]), rtol=0, atol=1e-13)
+        np.testing.assert_allclose(coordinates.matrix, W @ lift, rtol=0, atol=1e-13 * np.abs(W).max())
+        np.testing.assert_allclose(centred @ lift @ lift.T, centred, rtol=0, atol=1e-12 * np.abs(W).max())
+        back = centred @ lift @ np.asarray(coordinates.inverse)
+        np.testing.assert_allclose(back, np.eye(4) - 1 / 4, rtol=0, atol=1e-11)
+        assert float(coordinates.gain) == pytest.approx(np.sum(centred**2) / 3, rel=1e-12)
+
+
+@given(seed=st.integers(0, 10**6), log_lambda=st.floats(-8, 2))
+@settings(deadline=None, max_examples=20)
+def test_conjugate_gradients_and_factorisation_take_the_same_step(seed, log_lambda):
+    """Far from the optimum to the tenth that is promised; the full solve agrees within certified distances."""
+    rng = np.random.default_rng(seed)
+    W, lambda_h = rng.normal(size=(5, 30)) + rng.normal(), 10**log_lambda
+    coordinates, _ = condition_classifier(W, np.float64)
+    q = jax.numpy.asarray(rng.normal(size=(4, 6)))
+    Y = jax.numpy.asarray(normalise(rng.dirichlet(np.full(5, 0.4), 6)).T)
+    gradient, (_, c) = local_model(LOSSES["cross-entropy"], coordinates, q, Y, lambda_h)
+    step, exact = (
+        np.asarray(each.newton_step(gradient, c, 1.0, lambda_h))
+        for each in (coordinates, Reduced(coordinates.matrix))
+    )
+    A = np.asarray(coordinates.matrix)
+    for n in range(6):
+        H = A.T @ (np.diag(c[:, n]) - np.outer(c[:, n], c[:, n])) @ A + lambda_h * np.eye(4)
+        wrong, size = step[:, n] - exact[:, n], exact[:, n]
+        # the promise is in another norm: at worst cond(W)² ≤ 20 apart
+        assert wrong @ H @ wrong <= 0.1**2 * 20 * (size @ H @ size)
+
+
+@pytest.mark.parametrize("lambda_h", [1e-8, 1e-3, 10.0])
+def test_both_routes_to_any_classifier_agree(monkeypatch, lambda_h):
+    W = np.random.default_rng(3).normal(size=(5, 12))
+    problem, Y = Problem(5, classifier=W, lambda_h=lambda_h), labels(5)
+    assert isinstance(features_module.frame(problem).coordinates, Conditioned)
+    one = solve_features(problem, Y)
+    monkeypatch.setattr(features_module, "condition_classifier", lambda *_: None)
+    other = solve_features(problem, Y)
+    apart = np.linalg.norm(one.H - other.H, axis=1)
+    assert (apart <= bounds(problem, one, Y) + bounds(problem, other, Y)).all()
+    assert apart.max() <= 1e-11 * np.linalg.norm(other.H, axis=1).max()
 
 
 # --- chunks, dimensions, precision ------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 The optimum lies in the row space of W (the ridge shrinks anything outside it), so h = V q with
 ‖h‖ = ‖q‖ and z = W h = (W V) q: K or fewer numbers replace d. The map from q to logits is a
-scalar for a simplex ETF, where one Newton step then costs O(K), and a K x r matrix otherwise.
+scalar for a simplex ETF, where one Newton step then costs O(K), and a K x r matrix otherwise:
+O(K²) a step where all directions of 1⊥ get through it about equally, O(K r²) for any matrix.
 Batches run along the last axis: q is (r, B), logits are (K, B).
 """
 
@@ -13,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+CONDITION = 10.0  # of W: about as many rounds of conjugate gradients a step, at worst
 
 
 class Isometric(NamedTuple):
@@ -48,6 +51,52 @@ class Isometric(NamedTuple):
         inverse = 1.0 / (self.scale**2 * curvature + lambda_h)  # one division an entry
         shift = coupling * jnp.sum(gradient * inverse, 0) / jnp.sum(curvature * inverse, 0)
         return (curvature * shift - gradient) * inverse
+
+
+class Conditioned(NamedTuple):
+    """A W that is invertible on 1⊥, and well enough: Π W = U S Vᵀ (thin), z = (W V) q, h = V q, r = K − 1.
+
+    For losses that do not see 1. `inverse` = S⁻¹ Uᵀ leads from logits to q. In logits a Newton step solves
+    (diag c − c cᵀ + λ M⁻¹) dz = −F, M = Π W Wᵀ Π, F = inverseᵀ ∇; with 1/g for M⁻¹ it is the step of an ETF.
+    Conjugate gradients with that as preconditioner see a condition number of at most that of M, whatever c and λ.
+    """
+
+    matrix: Float[Array, "K r"]
+    inverse: Float[Array, "r K"]
+
+    def zero(self, Y):
+        """q = 0 for labels Y (K, B)."""
+        return jnp.zeros((self.matrix.shape[1], Y.shape[1]), Y.dtype)
+
+    @property
+    def gain(self):
+        """g, the mean eigenvalue of W Wᵀ on 1⊥."""
+        K = self.matrix.shape[0]
+        return jnp.sum((self.matrix - jnp.mean(self.matrix, 0)) ** 2) / (K - 1)
+
+    def logits(self, q):
+        return _dot(self.matrix, q)
+
+    def range(self, q):
+        """max z − min z."""
+        return jnp.ptp(self.logits(q), 0)
+
+    def fit(self, z, lambda_h):
+        """The coordinates that have these logits, up to a constant."""
+        return _dot(self.inverse, z)
+
+    def newton_step(self, gradient, curvature, coupling, lambda_h):
+        """To a relative accuracy of min(0.1, β), β the range of the first approximation: quadratic convergence."""
+        near, ridge = Isometric(jnp.sqrt(self.gain)), lambda_h * _dot(self.inverse.T, self.inverse)
+
+        def hessian(v):
+            return curvature * (v - coupling * jnp.sum(curvature * v, 0)) + _dot(ridge, v)
+
+        def approximate(v):
+            return near.gain * near.newton_step(v, curvature, coupling, lambda_h)
+
+        force = _dot(self.inverse.T, gradient)
+        return _dot(self.inverse, conjugate_gradients(hessian, approximate, force))
 
 
 class Reduced(NamedTuple):
@@ -94,7 +143,46 @@ class Reduced(NamedTuple):
 _dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
+def conjugate_gradients(hessian, approximate, gradient):
+    """x (K, B) with hessian(x) ≈ −gradient for every column, `approximate` being nearly −hessian⁻¹.
+
+    Stops when what is left is min(0.1, β) of the gradient, in the norm of `approximate` and for every column,
+    β the range of approximate(gradient); or after as many rounds as there are unknowns.
+    """
+    tiny = jnp.finfo(gradient.dtype).tiny
+
+    def unfinished(state):
+        *_, size, rounds = state
+        return (rounds < len(gradient)) & jnp.any(size > goal)
+
+    def advance(state):
+        x, left, direction, size, rounds = state
+        image = hessian(direction)
+        length = size / jnp.maximum(jnp.sum(direction * image, 0), tiny)
+        x, left = x + length * direction, left + length * image
+        better = approximate(left)
+        new = -jnp.sum(left * better, 0)
+        return x, left, better + new / jnp.maximum(size, tiny) * direction, new, rounds + 1
+
+    first = approximate(gradient)
+    size = -jnp.sum(gradient * first, 0)
+    beta = jnp.ptp(first, 0)
+    share = jnp.minimum(0.1, jnp.maximum(beta, jnp.finfo(beta.dtype).eps / beta))
+    goal = share**2 * size
+    return jax.lax.while_loop(unfinished, advance, (jnp.zeros_like(gradient), gradient, first, size, 0))[0]
+
+
 def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:
     """Coordinates of an explicit W and the orthonormal V (d x r) with h = V q, r = min(K, d)."""
     U, S, Vt = np.linalg.svd(W, full_matrices=False)
     return Reduced(jnp.asarray(U * S, dtype)), Vt.T.astype(dtype)
+
+
+def condition_classifier(W: np.ndarray, dtype) -> tuple[Conditioned, np.ndarray] | None:
+    """The same with r = K − 1 where the singular values of Π W lie within a factor CONDITION, else None."""
+    U, S, Vt = np.linalg.svd(W - W.mean(0), full_matrices=False)
+    r = len(W) - 1
+    if len(S) < r or not S[r - 1] * CONDITION > S[0]:
+        return None
+    U, S, V = U[:, :r], S[:r], Vt[:r].T
+    return Conditioned(jnp.asarray(W @ V, dtype), jnp.asarray((U / S).T, dtype)), V.astype(dtype)

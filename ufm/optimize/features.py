@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ufm.etf import etf_basis
 from ufm.labels import normalise
-from ufm.optimize.coordinates import Isometric, Reduced, reduce_classifier
+from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
 from ufm.problem import Problem
 
@@ -26,7 +26,7 @@ MATRIX_ENTRIES = 2**20  # entries of their K x r and r x r matrices, 8 MiB
 class Frame(NamedTuple):
     """Coordinates of a classifier and the isometry from them to features: h = lift q, lift (d x r)."""
 
-    coordinates: Isometric | Reduced
+    coordinates: Isometric | Conditioned | Reduced
     lift: np.ndarray
 
 
@@ -49,7 +49,8 @@ def frame(problem: Problem, dtype=np.float64) -> Frame:
     """The classifier's row space in isometric coordinates: O(K) for the built-in ETF."""
     if problem.classifier is None:
         return Frame(etf_coordinates(problem, dtype), etf_basis(problem.classes, problem.dim).T.astype(dtype))
-    return Frame(*reduce_classifier(problem.classifier, dtype))
+    found = condition_classifier(problem.classifier, dtype) if problem.loss == "cross-entropy" else None
+    return Frame(*(found or reduce_classifier(problem.classifier, dtype)))
 
 
 def etf_coordinates(problem: Problem, dtype) -> Isometric:
