@@ -26,7 +26,7 @@ from ufm.problem import Problem
 from ufm.theory import features as closed_form
 from ufm.theory.features import label_optimum, rounding, solve_patterns, two_hot_optimum
 from ufm.theory.multiplier import joint_multiplier, multiplier_slopes, residual_moment
-from ufm.theory.predict import predict_features, predict_pairs
+from ufm.theory.predict import pair_features, predict_features, predict_pairs
 
 RNG = np.random.default_rng(7)
 EPS = float(np.finfo(float).eps)
@@ -279,6 +279,22 @@ def test_pairs_and_soft_labels_predict_the_same():
     assert dense.d_lam is None and (pairs.d_lam[2] == 0).all()
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
+@pytest.mark.parametrize("K, d", [(2, 1), (4, 6)])
+def test_all_pairs_at_once(K, d, loss):
+    """Every feature of the table is that of its pair; same-class ones whatever λ."""
+    problem, lam = (
+        Problem(K, multiplier=1.67, lambda_h=1e-4, dim=d, loss=loss),
+        np.array([0.0, 0.2, 0.5, 1.0]),
+    )
+    n, i, j = (part.ravel() for part in np.indices((4, K, K)))
+    found, pairs = pair_features(problem, lam), predict_pairs(problem, i, j, lam[n])
+    assert found.shape == (4, K, K, d)
+    apart = np.linalg.norm(found.reshape(-1, d) - pairs.H, axis=1)
+    assert (apart <= pairs.rounding).all() and np.ptp(found[:, 1, 1], 0).max() == 0
+    assert not pair_features(Problem(K, multiplier=0.0, dim=d, loss=loss), lam).any()
+
+
 def test_the_fewest_dimensions_suffice():
     """d = K − 1 holds a simplex ETF: the same features as with spare dimensions."""
     Y = normalise(RNG.dirichlet(np.ones(4), 3))
@@ -372,6 +388,8 @@ def test_hypotheses_and_input_are_checked():
     for lam in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="lam must lie in"):
             predict_pairs(problem, 0, 1, lam)
+        with pytest.raises(ValueError, match="lam must lie in"):
+            pair_features(problem, [lam])
     for i, j in ((3, 0), (0, -1)):
         with pytest.raises(ValueError, match="classes i, j must lie in"):
             predict_pairs(problem, i, j, 0.5)

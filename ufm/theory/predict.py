@@ -102,6 +102,32 @@ def predict_pairs(problem: Problem, i, j, lam) -> Prediction:
     return Prediction(found.H, found.coef, found.p, found.rounding, found.d_a, d_lam)
 
 
+def pair_features(problem: Problem, lam: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n K K d"]:
+    """H[n, i, j], the optimal feature of y = λ_n e_i + (1−λ_n) e_j: all pairs at all λ, nothing else.
+
+    One root for each λ and one for all same-class labels; then H is written once, at the speed of memory.
+    """
+    _require_hypotheses(problem)
+    lam = np.asarray(lam, float)
+    if not ((lam >= 0) & (lam <= 1)).all():
+        raise ValueError("lam must lie in [0, 1]")
+    if problem.gain == 0:
+        return np.zeros((len(lam), problem.classes, problem.classes, problem.dim))
+    W = problem.W / problem.gain
+    return np.asarray(_spread_features(lam, problem.sharpness, W, loss=problem.loss))
+
+
+@partial(jax.jit, static_argnames="loss")
+def _spread_features(lam, a, W, *, loss):
+    K = len(W)
+    same = jnp.append(jnp.zeros(lam.shape, bool), True)
+    x_i, x_j, *_ = two_hot_or_same(same, jnp.append(lam, 1.0), a, K, loss)
+    diagonal = jnp.eye(K, dtype=bool)
+    at_i = jnp.where(diagonal, x_i[-1], x_i[:-1, None, None])
+    at_j = jnp.where(diagonal, 0.0, x_j[:-1, None, None])
+    return at_i[..., None] * W[:, None] + at_j[..., None] * W
+
+
 def _require_hypotheses(problem):
     require_float64()
     broken = violated_assumption(problem)
