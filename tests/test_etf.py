@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
-from ufm.etf import etf_basis, etf_deviation, etf_distance, etf_multiplier, frame_distance, gain, simplex_etf
+from ufm.etf import (
+    contrasts,
+    etf_basis,
+    etf_deviation,
+    etf_distance,
+    etf_multiplier,
+    frame_distance,
+    gain,
+    simplex_etf,
+)
 
 RNG = np.random.default_rng(2)
 EPS = np.finfo(float).eps
@@ -60,6 +69,16 @@ def test_basis_is_the_correctly_rounded_helmert_isometry(K, d):
         column = [1 / norm] * j + [-j / norm] + [mpf(0)] * (K - j - 1)
         np.testing.assert_allclose(B[:, j - 1], np.array(column, float), rtol=2 * EPS)
     assert not B[:, K - 1 :].any()
+
+
+@pytest.mark.parametrize("K, d", SIZES)
+def test_running_sums_are_products_with_the_basis(K, d):
+    """Row j sums j terms and divides by about j, so (K + 8) ε of the largest entry bounds either way's rounding."""
+    q = RNG.normal(size=(K, 5))
+    found, slack = contrasts(q, d), (K + 8) * EPS * np.abs(q).max()
+    np.testing.assert_allclose(found, etf_basis(K, d).T @ q, rtol=0, atol=slack)
+    assert found.shape == (d, 5) and not found[K - 1 :].any()
+    assert contrasts(q.astype(np.float32), d).dtype == np.float32
 
 
 @pytest.mark.parametrize("K", [3, 10])

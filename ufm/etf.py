@@ -31,6 +31,14 @@ def etf_basis(classes: int, dim: int) -> Float[np.ndarray, "K d"]:
     return basis
 
 
+def contrasts(q: Float[np.ndarray, "K N"], dim: int) -> Float[np.ndarray, "d N"]:
+    """`etf_basis(K, dim).T @ q` by running sums, O(K) a column: row j is (Σ_{k<j} q_k − j q_j)/√(j(j+1))."""
+    order = np.arange(1, len(q), dtype=q.dtype)[:, None]
+    found = np.zeros((dim, q.shape[1]), q.dtype)
+    found[: len(q) - 1] = (np.cumsum(q[:-1], 0) - order * q[1:]) / np.sqrt(order * (order + 1))
+    return found
+
+
 def simplex_etf(classes: int, dim: int | None = None, multiplier: float = 1.0) -> Float[np.ndarray, "K d"]:
     """Simplex ETF W (K x d, float64) with W Wᵀ = (m² K/(K−1)) Π; d defaults to K."""
     return np.sqrt(gain(classes, multiplier)) * etf_basis(classes, classes if dim is None else dim)

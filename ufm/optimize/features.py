@@ -1,6 +1,7 @@
 """Optimal features for a given classifier, by blind numerical optimisation from zero."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ufm.etf import etf_basis
+from ufm.etf import contrasts, etf_basis
 from ufm.labels import normalise
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
@@ -16,10 +17,8 @@ from ufm.problem import Problem
 
 METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
 CHUNK_ENTRIES = 2**16  # logits in one call
-TILE, TILE_ENTRIES = (
-    64,
-    2**13,
-)  # features, at least, and logits solved at a time: 64 KiB an array, ten stay in cache
+TILE = 64  # features solved at a time, at least
+TILE_ENTRIES = 2**13  # and their logits: 64 KiB an array in float64, so that ten of them stay in cache
 MATRIX_ENTRIES = 2**20  # entries of their K x r and r x r matrices, 8 MiB
 
 
@@ -56,6 +55,14 @@ def frame(problem: Problem, dtype=np.float64) -> Frame:
 def etf_coordinates(problem: Problem, dtype) -> Isometric:
     """Coordinates of the built-in ETF, without the d x K isometry to features."""
     return Isometric(jnp.asarray(np.sqrt(problem.gain), dtype))
+
+
+def _route(problem: Problem, dtype) -> tuple:
+    """Coordinates, and the isometry q (r, B) -> features (d, B): for the built-in ETF O(K) a feature, no matrix."""
+    if problem.classifier is None:
+        return etf_coordinates(problem, dtype), partial(contrasts, dim=problem.dim)
+    coordinates, lift = frame(problem, dtype)
+    return coordinates, partial(np.matmul, lift)
 
 
 def coordinate_count(problem: Problem) -> int:
@@ -139,23 +146,23 @@ def solve_features(
     Y = check_labels(problem, labels).astype(dtype, copy=False)
     require_dtype(dtype)
     max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
-    where = frame(problem, dtype)
+    coordinates, lift = _route(problem, dtype)
     if record:
-        return _recorded(problem, where, Y, max_steps, transform)
-    width = call_size(tile_size(where.coordinates, problem.classes), problem.classes, len(Y))
+        return _recorded(problem, coordinates, lift, Y, max_steps, transform)
+    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y))
     parts = [
-        minimise(where.coordinates, pad(Y[n : n + width].T, width), problem, method, max_steps, transform)
+        minimise(coordinates, pad(Y[n : n + width].T, width), problem, method, max_steps, transform)
         for n in range(0, len(Y), width)
     ]
-    return _solution(where, parts, len(Y))
+    return _solution(coordinates, lift, parts, len(Y))
 
 
-def _solution(where, parts: list[Iterate], count: int, trace=None) -> FeatureSolution:
+def _solution(coordinates, lift, parts: list[Iterate], count: int, trace=None) -> FeatureSolution:
     """The first `count` features of all parts, put together."""
-    logits = [_logits(where.coordinates, part.q) for part in parts]  # all are on their way by now
+    logits = [_logits(coordinates, part.q) for part in parts]  # all are on their way by now
     q = np.concatenate([np.asarray(part.q) for part in parts], 1)[:, :count]
     return FeatureSolution(
-        H=(where.lift @ q).T,
+        H=lift(q).T,
         logits=np.concatenate(logits)[:count],
         steps=max(int(part.steps) for part in parts),
         converged=all(np.asarray(part.done).all() for part in parts),
@@ -168,14 +175,14 @@ def _logits(coordinates, q):
     return coordinates.logits(q).T
 
 
-def _recorded(problem, where, Y, steps, transform) -> FeatureSolution:
+def _recorded(problem, coordinates, lift, Y, steps, transform) -> FeatureSolution:
     from ufm.optimize.descent import descend
 
     transform = transform or _default_transform(problem)
     labels, lambda_h = jnp.asarray(Y.T), jnp.asarray(problem.lambda_h, Y.dtype)
     last, trace = descend(
-        where.coordinates,
-        where.coordinates.zero(labels),
+        coordinates,
+        coordinates.zero(labels),
         labels,
         lambda_h,
         loss_name=problem.loss,
@@ -183,7 +190,7 @@ def _recorded(problem, where, Y, steps, transform) -> FeatureSolution:
         steps=steps,
         record=True,
     )
-    return _solution(where, [last], len(Y), trace)
+    return _solution(coordinates, lift, [last], len(Y), trace)
 
 
 def _default_transform(problem: Problem):
