@@ -1,5 +1,6 @@
 """The README's recipes for saving activations: each one compiles, and runs where its framework is installed."""
 
+import json
 import re
 from pathlib import Path
 
@@ -71,3 +72,15 @@ def test_torch_recipe_runs(tmp_path, monkeypatch):
     check(model(names["x"]).detach().numpy())
     held = np.load("activations.npz")["logits"]
     np.testing.assert_allclose(held, model(names["x_test"]).detach().numpy(), atol=1e-5)
+
+
+def test_table_of_claims_is_that_of_the_committed_runs():
+    """Every verdict of docs/claims is in the README as it came out."""
+    rows = [
+        json.loads((README.parent / "docs" / "claims" / f"{name}.json").read_text(encoding="utf-8"))["claims"]
+        for name in ("digits", "fashion")
+    ]
+    lines = [f"| {a['says']} | {a['verdict']} | {b['verdict']} |" for a, b in zip(*rows, strict=True)]
+    text = README.read_text(encoding="utf-8")
+    table = text[text.index("<!-- claims -->") : text.index("<!-- end of claims -->")]
+    assert table.splitlines()[3:] == lines
