@@ -12,13 +12,16 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ufm.cases import LabelCases, PairCases
+from ufm.cases import LabelCases, OrbitCases, PairCases
 from ufm.optimize.features import METHODS, chunk_size, require_dtype
 from ufm.problem import Problem
+from ufm.reductions import Batch, ErrorHistogram, WorstRows
 from ufm.sources import Side, choose_source
 from ufm.spaces import choose_space
 from ufm.theory.predict import rounding_bound, violated_assumption
 from ufm.verdict import Verdict, judge, worst_verdict
+
+BY_SYMMETRY = "; one pair of classes stands for all others (symmetry of the classes is assumed)"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,11 @@ class Row(NamedTuple):
 
 
 class Report(NamedTuple):
-    """All rows of a problem and their summary; count: features solved; steps of the slowest batch."""
+    """All rows of a problem and their summary; count: features solved; steps of the slowest batch.
+
+    represented: the features that those stand for by symmetry; None where each was solved.
+    errors: their histogram; None where there is no closed form.
+    """
 
     problem: Problem
     rows: list[Row]
@@ -72,20 +79,8 @@ class Report(NamedTuple):
     worst_error: float | None
     worst_bound: float
     verdict: str
-
-
-class Batch(NamedTuple):
-    """Relative errors and bounds of some features (error is −1 without a closed form)."""
-
-    row: np.ndarray
-    error: np.ndarray
-    bound: np.ndarray
-    theory_bound: np.ndarray
-    unit: np.ndarray
-    numeric: np.ndarray  # candidates, in the space they were compared in
-    theory: np.ndarray
-    norm: np.ndarray
-    steps: int
+    errors: ErrorHistogram | None
+    represented: int | None = None
 
 
 def check_features(
@@ -93,51 +88,37 @@ def check_features(
     cases: PairCases | LabelCases,
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
+    keep: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> Report:
     """Solve every feature of `cases`, compare with the closed form, certify, and judge each row.
 
-    progress(done, total) is called after each batch. Memory does not grow with the number of pairs.
+    After each batch keep(n, H) is handed the numerical features numbered n (N), H (N, d), and then
+    progress(done, total) is called. Memory does not grow with the number of pairs.
     """
     comparison = Comparison(problem, cases, settings or Settings())
-    worst, steps = _Worst(len(cases.kinds)), 0
+    worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
     for start in range(0, cases.count, comparison.width):
         n = np.arange(start, min(start + comparison.width, cases.count))
         batch = comparison.run(n)
         worst.update(n, batch)
+        errors.update(batch.error)
+        if keep:
+            keep(n, comparison.space.features(batch.numeric))
         steps = max(steps, batch.steps)
         if progress:
             progress(int(n[-1]) + 1, cases.count)
     rows = comparison.rows(worst)
-    errors = [row.error for row in rows if row.error is not None]
     return Report(
         problem=problem,
         rows=rows,
         count=cases.count,
         steps=steps,
-        worst_error=max(errors, default=None),
+        worst_error=max((row.error for row in rows if row.error is not None), default=None),
         worst_bound=max(row.bound for row in rows),
         verdict=worst_verdict(row.verdict.word for row in rows),
+        errors=errors if comparison.violated is None else None,
+        represented=cases.represented if isinstance(cases, OrbitCases) else None,
     )
-
-
-class _Worst:
-    """Per row the worst error, bounds and error − bounds, and the feature with the worst error."""
-
-    def __init__(self, rows: int):
-        self.error, self.bound, self.theory_bound, self.excess, self.rank = np.full((5, rows), -np.inf)
-        self.feature = np.zeros(rows, int)
-
-    def update(self, n, batch: Batch) -> None:
-        """Fold a batch in; features are ranked by error, or by bound where there is no closed form."""
-        row, rank = batch.row, np.where(batch.error < 0, batch.bound, batch.error)
-        order = np.lexsort((rank, row))
-        top = order[np.append(row[order][1:] != row[order][:-1], True)]
-        better = top[rank[top] > self.rank[row[top]]]
-        self.feature[row[better]], self.rank[row[better]] = n[better], rank[better]
-        with np.errstate(invalid="ignore"):  # NaN wins, and is judged as such
-            for name in ("error", "bound", "theory_bound"):
-                np.maximum.at(getattr(self, name), row, getattr(batch, name))
-            np.maximum.at(self.excess, row, batch.error - batch.bound - batch.theory_bound)
 
 
 class Comparison:
@@ -184,7 +165,7 @@ class Comparison:
         candidates = (np.asarray(part)[:, keep] for part in (numeric, theory))
         return Batch(labels.row[keep], error, bound / unit, theory_bound, unit, *candidates, norm, int(steps))
 
-    def rows(self, worst: _Worst) -> list[Row]:
+    def rows(self, worst: WorstRows) -> list[Row]:
         """Solve the worst feature of every row once more, for the numbers that are shown."""
         found = []
         for start in range(0, len(worst.feature), self.width):
@@ -208,7 +189,7 @@ class Comparison:
         candidates = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
         return confirm(self.problem, self.source.label(n), *candidates, *bounds)
 
-    def _row(self, worst: _Worst, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
+    def _row(self, worst: WorstRows, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
         kind, lam = self.kinds[number]
         closed, n = self.violated is None, int(worst.feature[number])
         error, bound, theory_bound = (
@@ -227,6 +208,8 @@ class Comparison:
             enclosed=confirmed and confirmed.holds,
             stalled="no step was taken" if self.settings.steps == 0 else None,
         )
+        if isinstance(self.cases, OrbitCases):
+            found = found._replace(reason=f"{found.reason}{BY_SYMMETRY}")
         return Row(
             kind=kind,
             lam=lam,

@@ -6,6 +6,7 @@ permutations of each other.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,49 @@ class PairCases:
             return pair, (pair + (self.pairs == "cyclic")) % self.classes
         i, j = np.divmod(pair, self.classes if self.pairs == "all" else self.classes - 1)
         return i, j + ((j >= i) if self.pairs == "different" else 0)
+
+
+class OrbitCases(PairCases):
+    """One pair for each orbit of the labels of the same `PairCases` under permutations of the classes.
+
+    The kind and λ decide the orbit of λ e_i + (1−λ) e_j: same-class labels are one orbit whatever λ, and
+    λ and 1 − λ (as a double: the weights differ by 2⁻⁵⁴ at most) are one, with i and j exchanged.
+    """
+
+    @cached_property
+    def orbits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Second class (0: same-class, 1: different) and λ of each orbit, the same-class one first."""
+        same = np.ones(int(self.pairs in ("all", "same")))
+        different = np.zeros(0) if self.pairs == "same" else fold_lam(self.lam)
+        return np.repeat([0, 1], [len(same), len(different)]), np.concatenate([same, different])
+
+    @property
+    def kinds(self) -> list[tuple[str, float]]:
+        """Rows: one an orbit."""
+        return [("different" if j else "same", lam) for j, lam in zip(*map(np.ndarray.tolist, self.orbits))]
+
+    @property
+    def count(self) -> int:
+        """Features in the stream: one an orbit."""
+        return len(self.orbits[0])
+
+    @property
+    def represented(self) -> int:
+        """Features they stand for: pairs × λ."""
+        return self.per_lam * len(self.lam)
+
+    def take(self, n: np.ndarray) -> PairChunk:
+        """The features numbered n: classes 0 and 0, or 0 and 1."""
+        j, lam = (part[n] for part in self.orbits)
+        return PairChunk(np.zeros_like(j), j, n, lam, 1.0 - lam)
+
+
+def fold_lam(lam: np.ndarray) -> np.ndarray:
+    """Distinct λ without the upper one of each pair λ, 1 − λ; 1 is left out for 0 alone."""
+    lam = np.unique(lam)
+    mirror = 1.0 - lam[lam < 0.5]
+    mirror = mirror[(mirror < 1.0) | (lam[lam < 0.5] == 0.0)]  # 1 − 1e-20 rounds to 1, another label
+    return lam[(lam <= 0.5) | ~np.isin(lam, mirror)]
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,21 @@ def check_numbers(args) -> None:
         raise ValueError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
 
 
+def check_symmetry(args, law: laws.LabelLaw) -> None:
+    """Where one pair of classes stands for all: the built-in ETF with two-hot labels."""
+    if not args.symmetry:
+        return
+    if args.classifier != "etf":
+        raise ValueError(
+            f"--symmetry needs the built-in ETF (--classifier etf), got {args.classifier}: leave --symmetry"
+        )
+    if not law.two_hot:
+        raise ValueError(
+            f"--symmetry needs two-hot labels (mixup, cutmix, onehot; no smoothing), got {args.labels}"
+            f"{' with smoothing' if law.smoothing else ''}: leave --symmetry"
+        )
+
+
 def read_mixing(args) -> np.ndarray | None:
     """--lam of `verify`: weights in [0, 1]."""
     lam = read_lam(args.lam)
@@ -199,6 +214,11 @@ def read_checked(args, law: laws.LabelLaw) -> Problem:
         loss=args.loss,
         law=law,
     )
+
+
+def read_folder(args) -> Path | None:
+    """The folder of --save FOLDER/, which the slash at its end tells from a file."""
+    return Path(args.save) if args.save and args.save.endswith("/") else None
 
 
 PICTURES = (".png", ".pdf", ".svg")

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -48,6 +48,36 @@ class Outputs:
         finally:
             for temporary in self.staged.values():
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path):
+    """A binary file that has all its bytes on the disk before it has its name; ValueError if the disk refuses.
+
+    Killed on the way, the process leaves a hidden .NAME.tmp, which the next file of that name replaces.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Names reach the disk with the folder, not with the file."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _move(temporary: Path, target: Path) -> None:

@@ -10,10 +10,13 @@ from rich.table import Table
 from ufm.agreement import Report, Row, Settings
 from ufm.labels import LabelLaw
 from ufm.problem import Problem
+from ufm.reductions import EDGES, ErrorHistogram
 from ufm.theory.predict import violated_assumption
 from ufm.verdict import ORDER
 
 MAX_ROWS = 11
+LARGE = 10_000  # features, from which on their errors are also shown by decade
+ASSUMED = "symmetry of the classes is assumed"
 SHORT = {"out of hypothesis": "outside"}  # so that a row fits 80 columns; the summary spells it out
 STYLES = {"fails": "bold red", "undecided": "yellow", "agrees": "green", "proved": "bold green"}
 
@@ -160,10 +163,17 @@ def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[st
 def print_summary(console: Console, report: Report) -> None:
     """Count, worst error and bound, verdict and, where it is not agreement, why."""
     console.print()
-    style = STYLES.get(report.verdict, "bold")
+    style, symmetric = STYLES.get(report.verdict, "bold"), report.represented is not None
+    if symmetric:
+        line = f"{report.represented} features represented, {report.count} solved: {ASSUMED}"
+        console.print(line, highlight=False)
+    if report.errors is not None and report.count >= LARGE:
+        for line in textwrap.wrap(f"errors by decade: {decades(report.errors)}", 78, subsequent_indent="  "):
+            console.print(line, highlight=False)
     console.print(
         f"{report.count} features, worst error {small(report.worst_error)}, "
-        f"worst bound {small(report.worst_bound)}: [{style}]{report.verdict}[/]",
+        f"worst bound {small(report.worst_bound)}: [{style}]{report.verdict}[/]"
+        f"{', by symmetry' if symmetric else ''}",
         highlight=False,
     )
     if report.verdict not in ("agrees", "proved"):
@@ -172,14 +182,23 @@ def print_summary(console: Console, report: Report) -> None:
         console.print(text, highlight=False, markup=False)
 
 
+def decades(errors: ErrorHistogram) -> str:
+    """Features with error exactly 0, then those of each decade that holds any, named by its lower end."""
+    names = [f"below {EDGES[0]:.0e}", *(f"{edge:.0e}" for edge in EDGES)]
+    held = [(name, count) for name, count in zip(names, errors.counts) if count]
+    return ", ".join(f"{name}: {count}" for name, count in [("0", errors.exact), *held])
+
+
 def print_explanations(console: Console, report: Report, settings: Settings) -> None:
     """What was compared, then one sentence for each verdict shown."""
     console.print()
     common = f"All rows: {compared(report.problem, settings)} Lengths are divided by max(|h|, |h_same|)."
+    if report.represented is not None:
+        common += f" {ASSUMED[0].upper()}{ASSUMED[1:]}: one pair stands for each kind and weight."
     console.print(textwrap.fill(common, 79, subsequent_indent="  "), highlight=False, markup=False)
     for index, row in shown_rows(report.rows):
         where = f"{row.kind} λ = {row.lam:.5g}" if row.classes is not None else f"{row.kind} {index}"
-        text = f"{where}: {row.verdict.word}: {explain(row)}"
+        text = f"{where}: {row.verdict.word}: {explain(row, report.represented is not None)}"
         console.print(textwrap.fill(text, 79, subsequent_indent="  "), highlight=False, markup=False)
 
 
@@ -202,12 +221,13 @@ def compared(problem: Problem, settings: Settings) -> str:
     )
 
 
-def explain(row: Row) -> str:
+def explain(row: Row, by_symmetry: bool) -> str:
     """The sentence behind one verdict."""
+    over = "for the one pair that was solved" if by_symmetry else "over all pairs"
     bound = f"the numerical optimum is certified within {row.bound:.1e} of the true one"
     if row.theory is None:
         return f"no closed form is claimed, because {row.verdict.reason}; {bound}."
-    found = f"the two differ by at most {row.error:.1e} over all pairs, and {bound}"
+    found = f"the two differ by at most {row.error:.1e} {over}, and {bound}"
     return {
         "proved": f"{found}; ball arithmetic at 30 digits confirmed both and the closed form.",
         "agrees": f"{found}.",

@@ -13,6 +13,7 @@ from ufm.geometry import collapsed_groups
 from ufm.joint_agreement import JointReport
 from ufm.optimize.features import solve_features
 from ufm.problem import Problem
+from ufm.reductions import EDGES, ErrorHistogram
 from ufm.sources import Side
 
 SCHEMA = 1
@@ -62,13 +63,22 @@ def record(report: Report, derived: dict, settings: Settings, command: list[str]
 
 def row_records(report: Report) -> tuple[list[dict], dict]:
     """`features` and `summary` of a record."""
+    solved = report.count
+    by_symmetry = report.represented is not None
     summary = {
-        "count": report.count,
+        "count": {"represented": report.represented, "solved": solved} if by_symmetry else solved,
+        "symmetry": by_symmetry,
         "worst_error": number(report.worst_error),
         "worst_bound": number(report.worst_bound),
+        "errors": None if report.errors is None else histogram_record(report.errors),
         "verdict": report.verdict,
     }
     return [feature_row(row) for row in report.rows], summary
+
+
+def histogram_record(errors: ErrorHistogram) -> dict:
+    """Numbers of features whose error is exactly 0, below edges[0], between edges, and edges[-1] or more."""
+    return {"exact": errors.exact, "edges": EDGES.tolist(), "counts": errors.counts.tolist()}
 
 
 def problem_record(problem: Problem, derived: dict) -> dict:
@@ -109,12 +119,15 @@ def run_record(command: list[str]) -> dict:
 
 def provenance(settings: Settings, command: list[str], seed: int) -> dict:
     """`provenance` of a record: everything needed to run it again."""
-    return run_record(command) | {
-        "seed": seed,
+    judged = {"tol": settings.tol, "rigorous": settings.rigorous}
+    return run_record(command) | {"seed": seed} | settings_record(settings) | judged
+
+
+def settings_record(settings: Settings) -> dict:
+    """How features were solved: what their numbers depend on beside the problem."""
+    return {
         "method": settings.method,
         "max_steps": settings.steps,
-        "tol": settings.tol,
-        "rigorous": settings.rigorous,
         "dtype": np.dtype(settings.dtype).name,
     }
 

@@ -3,19 +3,29 @@
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from ufm.agreement import Report, Settings, check_features
-from ufm.cases import choose_cases
+from ufm.cases import OrbitCases, choose_cases
 from ufm.labels import label_variance
 from ufm.outputs import Outputs
 from ufm.printing import print_explanations, print_problem, print_rows, print_summary
 from ufm.problem import Problem
-from ufm.records import SAVE_LIMIT, dump_json, record, save_features, saved_bytes
+from ufm.records import (
+    SAVE_LIMIT,
+    dump_json,
+    problem_record,
+    record,
+    save_features,
+    saved_bytes,
+    settings_record,
+)
 from ufm.runtime import start_jax
+from ufm.shards import SHARD_BYTES, open_shards, plan_shards
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
@@ -24,15 +34,20 @@ QUIET = 20.0  # seconds between lines of progress where there is no terminal for
 DEFAULT_TOL = {"float64": 1e-6, "float32": 1e-2}
 
 
-def solve(args, command: list[str], problem: Problem, choice: dict, outputs: Outputs) -> int:
-    """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written."""
+def solve(
+    args, command: list[str], problem: Problem, choice: dict, outputs: Outputs, shards: Path | None = None
+) -> int:
+    """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written
+    but, where the disk gave way, whole files in the folder `shards`.
+    """
     began = time.perf_counter()
     start_jax()
     problem, source = derive_multiplier(problem, args.multiplier)
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
-    if "save" in outputs.paths and saved_bytes(problem, cases) > SAVE_LIMIT:
-        size, limit = saved_bytes(problem, cases) / 2**30, SAVE_LIMIT / 2**30
-        raise ValueError(f"--save would write {size:.1f} GiB, over its limit of {limit:g} GiB")
+    if args.symmetry:
+        cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
+    if "save" in outputs.paths:
+        _check_size(saved_bytes(problem, cases))
     settings = Settings(
         method=args.method,
         max_steps=args.max_steps,
@@ -41,10 +56,12 @@ def solve(args, command: list[str], problem: Problem, choice: dict, outputs: Out
         rigorous=args.rigorous,
     )
     derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
+    words = {"problem": problem_record(problem, derived)} | settings_record(settings)
+    index = None if shards is None else plan_shards(shards, problem, cases, words)
     to_stdout = args.json == "-"
     console = plain_console(sys.stderr if to_stdout else sys.stdout)
     print_problem(console, problem, derived)
-    report = _check_with_progress(problem, cases, settings)
+    report = _check(problem, cases, settings, shards, index)
     if args.explain or not to_stdout:
         print_rows(console, report)
     if args.explain:
@@ -57,6 +74,15 @@ def solve(args, command: list[str], problem: Problem, choice: dict, outputs: Out
     print_summary(console, report)
     print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return exit_code(report.verdict)
+
+
+def _check_size(size: int) -> None:
+    """--save PATH.npz is put together in memory: refuse what is too large for that."""
+    if size > SAVE_LIMIT:
+        raise ValueError(
+            f"--save would write {size / 2**30:.1f} GiB, over its limit of {SAVE_LIMIT / 2**30:g} GiB for one "
+            f"file: give --save FOLDER/ for shards of {SHARD_BYTES // 2**20} MiB"
+        )
 
 
 def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, str]:
@@ -95,7 +121,17 @@ def plain_console(stream) -> Console:
     return Console(file=stream, width=max(80, Console().width) if terminal else 80)
 
 
-def _check_with_progress(problem, cases, settings) -> Report:
+def _check(problem, cases, settings: Settings, shards: Path | None, index: dict | None) -> Report:
+    """Solve and compare; with a folder, every numerical feature is written to shards there on the way."""
+    if shards is None:
+        return _check_with_progress(problem, cases, settings)
+    with open_shards(shards, problem, cases, index) as store:
+        report = _check_with_progress(problem, cases, settings, store.keep)
+        store.finish()
+    return report
+
+
+def _check_with_progress(problem, cases, settings, keep=None) -> Report:
     """`check_features` with a progress bar on standard error when it takes more than one batch."""
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), *times)
@@ -107,10 +143,24 @@ def _check_with_progress(problem, cases, settings) -> Report:
             bar.update(task, completed=done)
             if bar.disable and time.perf_counter() - last[0] > QUIET:
                 last[0] = time.perf_counter()
-                print(f"{done} of {total} features", file=sys.stderr)
+                print(progress_line(done, total, last[0] - began), file=sys.stderr)
 
-        last = [time.perf_counter()]
-        return check_features(problem, cases, settings, progress)
+        began = time.perf_counter()
+        last = [began]
+        return check_features(problem, cases, settings, progress, keep)
+
+
+def progress_line(done: int, total: int, seconds: float) -> str:
+    """How far a run is after `seconds`, and what is left if it goes on at that pace."""
+    return f"{done} of {total} features, about {duration(seconds * (total - done) / done)} left"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the unit that fits it, two digits or so."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict) -> None:

@@ -11,6 +11,8 @@ import tyro
 
 from ufm.command import guarded, refuse_repeated
 
+INTERRUPTED = "interrupted, nothing was written (finished shards of --save FOLDER/ stay, its index says so)"
+
 
 @dataclass
 class Arguments:
@@ -72,11 +74,13 @@ class Arguments:
     json: str | None = None
     """Write the record as JSON to PATH, or to standard output with '-'."""
     save: str | None = None
-    """Write features, classifier and labels to PATH.npz."""
+    """Write features, classifier and labels to PATH.npz, or in shards to FOLDER/."""
     plot: str | None = None
     """Draw the features to PATH.png."""
     rigorous: bool = False
     """Enclose the optimum of every row in ball arithmetic (verdict: proved)."""
+    symmetry: bool = False
+    """Solve one pair of classes for each kind and weight and let it stand for all."""
     explain: bool = False
     """Add one sentence to each verdict: what was compared, by which means."""
 
@@ -84,7 +88,7 @@ class Arguments:
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, report; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    return guarded("ufm.solve", lambda: run(parse(argv), argv))
+    return guarded("ufm.solve", lambda: run(parse(argv), argv), INTERRUPTED)
 
 
 def parse(argv: list[str]) -> Arguments:
@@ -101,6 +105,7 @@ def run(args: Arguments, argv: list[str]) -> int:
 
     law = inputs.read_law(args)
     inputs.check_numbers(args)
+    inputs.check_symmetry(args, law)
     command = ["python", "-m", "ufm.solve", *argv]
     choice = inputs.read_choice(args, law)
     if args.classifier == "free":
@@ -111,11 +116,13 @@ def run(args: Arguments, argv: list[str]) -> int:
         return solve_free(args, command, free, choice, outputs)
     inputs.check_fixed(args)
     problem = inputs.read_problem(args, law)
-    outputs = Outputs(inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES))
+    shards = inputs.read_folder(args)
+    files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})
+    outputs = Outputs(inputs.read_outputs(args, **files))
 
     from ufm.session import solve  # from here on JAX is needed
 
-    return solve(args, command, problem, choice, outputs)
+    return solve(args, command, problem, choice, outputs, shards)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """Where candidate features live while they are compared: two spaces behind one interface.
 
 solve(Y) -> candidates; certify(candidates, Y) -> distances to the truth; from_logits(x) -> the
-closed form as candidates; distance, norm; coefficients on the classifier's rows.
+closed form as candidates; distance, norm; coefficients on the classifier's rows; features(candidates) -> H.
 Labels and logits come as (K, B), batch last.
 """
+
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ufm.certificate import certify_etf, certify_features
+from ufm.etf import etf_basis
 from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.problem import Problem
 
@@ -55,6 +58,15 @@ class EtfSpace:
         q = np.asarray(q, np.float64)
         return np.sqrt(self.problem.gain) * (q - q.mean(0)).T
 
+    def features(self, q):
+        """(B, d) features."""
+        return np.asarray(q, np.float64).T @ self._basis
+
+    @cached_property
+    def _basis(self):
+        """The isometry of 1⊥ into feature space, K d numbers that only `features` needs."""
+        return etf_basis(self.problem.classes, self.problem.dim)
+
 
 class ExplicitSpace:
     """Any classifier given as an array: a candidate is H (d, B), the feature itself."""
@@ -95,6 +107,10 @@ class ExplicitSpace:
     def logits(self, H):
         """(B, K) logits."""
         return np.asarray(H, np.float64).T @ self.problem.W.T
+
+    def features(self, H):
+        """(B, d) features."""
+        return np.asarray(H, np.float64).T
 
 
 def choose_space(problem: Problem, dtype) -> EtfSpace | ExplicitSpace:
