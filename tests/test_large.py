@@ -505,7 +505,7 @@ def test_progress_without_a_terminal_is_lines(run, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
 def test_memory_is_flat_in_the_number_of_features(tmp_path):
-    """K = 200: four times the features, kept 183 MiB more, take less than 16 MiB more.
+    """K = 200: four times the features, kept 183 MiB more, take less than 16 MiB more; shards, one at a time.
 
     Negative control: one file of features, which is put together in memory, takes more than its size.
     """
@@ -513,6 +513,9 @@ def test_memory_is_flat_in_the_number_of_features(tmp_path):
     assert (one["code"], four["code"]) == (0, 0)
     assert four["record"]["summary"]["count"] == 4 * one["record"]["summary"]["count"] == 160_000
     assert four["peak"] - one["peak"] < 16 * MIB
+    shards = large_pairs.solve_pairs(200, 4, tmp_path, "--save", "out/")
+    assert shards["peak"] - one["peak"] < ufm.shards.SHARD_BYTES + 32 * MIB
+    assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) > 240 * MIB
     kept = large_pairs.solve_pairs(200, 1, tmp_path, "--save", "a.npz")
     assert kept["peak"] - one["peak"] > (tmp_path / "a.npz").stat().st_size
 

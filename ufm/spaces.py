@@ -5,14 +5,12 @@ closed form as candidates; distance, norm; coefficients on the classifier's rows
 Labels and logits come as (K, B), batch last.
 """
 
-from functools import cached_property
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ufm.certificate import certify_etf, certify_features
-from ufm.etf import etf_basis
+from ufm.etf import contrasts
 from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.problem import Problem
 
@@ -60,12 +58,7 @@ class EtfSpace:
 
     def features(self, q):
         """(B, d) features."""
-        return np.asarray(q, np.float64).T @ self._basis
-
-    @cached_property
-    def _basis(self):
-        """The isometry of 1⊥ into feature space, K d numbers that only `features` needs."""
-        return etf_basis(self.problem.classes, self.problem.dim)
+        return contrasts(np.asarray(q, np.float64), self.problem.dim).T
 
 
 class ExplicitSpace:
