@@ -154,6 +154,7 @@ def test_one_representative_of_each_orbit(K, pairs):
         ([1e-20, 1.0], [1e-20, 1.0]),  # 1 − 1e-20 rounds to 1, which is another label
         ([0.0, 1e-20, 1.0], [0.0, 1e-20]),
         ([0.3, 0.7 + 1e-9], [0.3, 0.7 + 1e-9]),
+        ([0.3, np.nextafter(0.7, 1)], [0.3, np.nextafter(0.7, 1)]),
         ([0.5 - 2**-54, 0.5], [0.5 - 2**-54, 0.5]),
     ],
 )

@@ -104,7 +104,10 @@ class OrbitCases(PairCases):
 
 
 def fold_lam(lam: np.ndarray) -> np.ndarray:
-    """Distinct λ without the upper one of each pair λ, 1 − λ; 1 is left out for 0 alone."""
+    """Distinct λ without the upper one of each pair λ, 1 − λ; 1 is left out for 0 alone.
+
+    Weights that miss 1 − λ by a rounding, as some Gauss nodes do, are other labels and stay.
+    """
     lam = np.unique(lam)
     mirror = 1.0 - lam[lam < 0.5]
     mirror = mirror[(mirror < 1.0) | (lam[lam < 0.5] == 0.0)]  # 1 − 1e-20 rounds to 1, another label
