@@ -115,8 +115,8 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop(META)))
         return {"run": meta["run"], "log": meta["log"]}, arrays
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a readable checkpoint ({error}): remove it to start anew") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        raise ValueError(f"{path} is not a readable checkpoint: remove it to start anew") from None
 
 
 def _check_run(path: Path, found: dict, run: dict) -> None:

@@ -58,6 +58,7 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises ValueError for bad values before any work."""
+    from experiments.extras import require_extras
     from experiments.reproduction.presets import PRESETS, plan, quick
 
     preset = quick(PRESETS[args.preset]) if args.quick else PRESETS[args.preset]
@@ -67,7 +68,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.dry_run:
         print(plan(preset, seeds))
         return 0
-    folder = args.folder or RESULTS / (args.preset + "-quick" * args.quick)
+    require_extras()
+    folder = args.folder or RESULTS / preset.name
     check_folder("--folder", folder)
     check_folder("--out", args.out or folder)
     from experiments.datasets import load_dataset, subset

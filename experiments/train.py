@@ -96,12 +96,16 @@ def read_settings(args: Arguments) -> TrainSettings:
 
 def run(args: Arguments) -> int:
     """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    from experiments.extras import require_extras
     from ufm.outputs import Outputs
 
     settings = read_settings(args)
     if args.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+    if args.save is not None and not args.save.endswith(".npz"):
+        raise ValueError(f"--save must end in .npz, got {args.save!r}")
     outputs = Outputs({} if args.save is None else {"save": args.save})
+    require_extras()
     from experiments.session import run_session  # from here on JAX is needed
 
     return run_session(args, settings, outputs)

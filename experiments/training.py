@@ -31,11 +31,12 @@ __all__ = [
     "train_seeds",
 ]
 CHECKPOINT_SECONDS = 10.0
+LARGEST = 1e3  # a mean loss beyond this is no longer training; chance is log K
 EVALUATIONS = 20  # of a run; on 5000 training and 10 000 test images each costs about as much as an epoch
 
 
 class Diverged(ValueError):
-    """The loss or the logits of a run are no longer finite."""
+    """The loss of a run is beyond LARGEST, or its logits are no longer finite."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
         stride = max(1, len(data.train_x) // len(data.test_x))
         train = accuracy(run, state, data.train_x[::stride], data.train_y[::stride])
         test = accuracy(run, state, data.test_x, data.test_y)
-    if not all(math.isfinite(value) for value in (loss, train, test) if value is not None):
+    if not loss < LARGEST or not all(math.isfinite(value) for value in (train, test) if value is not None):
         raise Diverged(_diverged(s, epoch))
     row = {"epoch": epoch + 1, "loss": loss, "train_accuracy": train, "test_accuracy": test}
     return row | {"learning_rate": s.rate(epoch), "seconds": time.perf_counter() - began}

@@ -189,7 +189,7 @@ def without_meta(path):
 def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
     train(SETTINGS, made_up(), folder=tmp_path)
     damage(tmp_path / NAME)
-    with pytest.raises(ValueError, match=r"is not a readable checkpoint .* remove it to start anew"):
+    with pytest.raises(ValueError, match=r"is not a readable checkpoint: remove it to start anew"):
         train(SETTINGS, made_up(), folder=tmp_path)
 
 

@@ -420,13 +420,14 @@ def test_it_works_end_to_end(tmp_path, call_main):
     words = ("--quick", "--seeds", 1, "--folder", tmp_path / "runs", "--out", tmp_path / "out")
     code, page, err = call_main(command.main, *words)
     assert code == 0 and "[6/6] alpha-0.5, seed 0" in err
-    assert page == (tmp_path / "out" / "digits.md").read_text() + "\n"
+    assert page == (tmp_path / "out" / "digits-quick.md").read_text() + "\n"
+    assert "say nothing about mixup" in page
     assert page.count("**inconclusive**") == 15 and "reproduced**" not in page  # one seed shows nothing
     assert str(tmp_path) not in page.replace(str(tmp_path / "out"), "")
-    record = strict((tmp_path / "out" / "digits.json").read_text())
+    record = strict((tmp_path / "out" / "digits-quick.json").read_text())
     assert set(record["arms"]) == {*MAIN, "alpha-0.5"} and record["provenance"]["seeds"] == 1
     for name in ("displacement", "calibration", "trends", "contrast"):
-        assert (tmp_path / "out" / f"digits-{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / "out" / f"digits-quick-{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_dry_run_says_what_would_be_trained(call_main, tmp_path, monkeypatch):

@@ -604,6 +604,37 @@ def test_bad_flags_are_refused_before_the_file_is_read(run, argv, words):
     refused(run(*file, *argv), words)
 
 
+@pytest.mark.parametrize("argv", [("a.npz", "--json", "a.npz"), (".", "--json", "H.npy")])
+def test_what_is_read_is_never_written_over(run, argv):
+    parts = network(60)
+    written(**parts)
+    for key, value in parts.items():
+        np.save(f"{key}.npy", value)
+    before = {name: Path(name).read_bytes() for name in os.listdir()}
+    code, out, err = run(*argv)
+    assert code == 2 and "in the place of what is read" in err and out == ""
+    assert {name: Path(name).read_bytes() for name in os.listdir()} == before
+
+
+def test_a_closed_pipe_is_no_verdict_and_costs_no_file(saved):
+    """`| head -1` ends with 141, and the page that was asked for is there."""
+    script = "import sys\nfrom ufm import compare\nsys.exit(compare.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, saved["fixed"], *QUICK, "--report", "r.html"]
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    running.stdout.close()
+    assert running.wait(120) == 141, running.stderr.read().decode()
+    assert "reproduced" in Path("r.html").read_text(encoding="utf-8")
+
+
+def test_half_precision_of_machine_learning_is_named(run):
+    parts = network(60)
+    parts["H"] = np.frombuffer(parts["H"].astype(np.float16).tobytes(), "V2").reshape(parts["H"].shape)
+    code, out, err = run(written(**parts))
+    assert code == 2 and "save bfloat16 as float32" in err and out == ""
+
+
 def test_a_bias_cannot_be_wished_away(run):
     path = written(**network(60, b=np.ones(4) * np.arange(4)))
     code, out, err = run(path, "--bias", "none")

@@ -31,7 +31,7 @@ def guarded(
 
 def refuse_repeated(argv: list[str]) -> None:
     """A flag given twice would silently keep its last value: ValueError."""
-    flags = [word.split("=")[0] for word in argv if word.startswith("--")]
+    flags = [word.split("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
     for flag in flags:
         if flags.count(flag) > 1:
             raise ValueError(f"{flag} is given more than once")

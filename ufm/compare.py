@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -66,6 +67,10 @@ def run(args: Arguments, argv: list[str]) -> int:
     _check(args)
     lambda_b = "file" if args.bias is None else read_bias(args.bias)
     outputs = Outputs(read_outputs(args, plot=PICTURES, report=(".html",)))
+    source = Path(args.file).resolve()
+    for name, path in outputs.paths.items():
+        if source in (path, path.parent):
+            raise ValueError(f"--{name} {path} would lie in the place of what is read, {args.file}")
     from ufm.session_compare import compare  # from here on JAX is needed
 
     return compare(args, ["python", "-m", "ufm.compare", *argv], lambda_b, outputs)

@@ -69,7 +69,8 @@ def finite(name: str, block: np.ndarray, start: int = 0) -> np.ndarray:
     good = np.isfinite(block)
     if not good.all():
         place = f" in row {start + np.argwhere(~good)[0, 0]}" if block.ndim else ""
-        raise ValueError(f"{name} holds NaN or infinity{place} (rows count from 0): leave such samples out")
+        advice = " (rows count from 0): leave such samples out" if block.ndim and name != "W" else ""
+        raise ValueError(f"{name} holds NaN or infinity{place}{advice}")
     return block
 
 
@@ -182,6 +183,8 @@ def _layout(name: str, head: bytes, length: int) -> tuple[tuple[int, ...], str, 
         raise ValueError(
             f"{name} is not a plain .npy array: write it with numpy.save or numpy.savez"
         ) from None
+    if dtype.str == "|V2":
+        raise ValueError(f"{name} is no plain float: save bfloat16 as float32")
     if dtype.hasobject or dtype.kind not in "fiu":
         raise ValueError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}")
     if (

@@ -20,8 +20,8 @@ from ufm.resemblance import (
 )
 
 LEGEND = (
-    "outside: share of ||h||^2 outside span{w_i, w_j}; across: displacement along w_i - w_j; ampl.: length along "
-    "w_i + w_j over that of straight interpolation; bend: distance from straight interpolation, to which scatter "
+    "outside: share of ||h - c||^2 outside span{w_i, w_j}; across: displacement along w_i - w_j; ampl.: length "
+    "along w_i + w_j over that of straight interpolation; bend: distance from straight interpolation, to which scatter "
     "within the classes adds"
 )
 STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "bold red", INCONCLUSIVE: "yellow", NOT_APPLICABLE: "dim"}
@@ -148,7 +148,8 @@ def _intervals(found: Comparison) -> str:
 def fit_facts(found: Comparison) -> list[tuple[str, str]]:
     """R², excess and gap."""
     f, e, g = found.fit, found.excess, found.certificate
-    ends = "" if f.r2_interval is None else " ({:.4f} to {:.4f})".format(*f.r2_interval)
+    some = f.r2_interval is not None and not np.isnan(f.r2_interval).any()
+    ends = " ({:.4f} to {:.4f})".format(*f.r2_interval) if some else ""
     known, lines = f.a_known is not None, []
     if known:
         lines.append(("R^2 known a", f"{_r2(f.r2_known)}{ends} at a = {f.a_known:.6g}, nothing fitted"))
@@ -201,8 +202,8 @@ def _verdicts(found: Comparison) -> Table:
         name = f.name + ("" if CRITERIA[f.name].decisive else " *")
         value = "-" if f.value is None else _short(f.value)
         table.add_row(name, value, ends, CRITERIA[f.name].words, f"[{STYLES[f.word]}]{f.word}[/]")
-    table.caption = "* not needed for the overall verdict"
-    table.caption_justify = "left"
+    if any(not CRITERIA[f.name].decisive for f in found.findings):
+        table.caption, table.caption_justify = "* not needed for the overall verdict", "left"
     return table
 
 

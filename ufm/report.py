@@ -6,7 +6,9 @@ the JSON record is there in full, as data, under the id "record".
 
 import base64
 import io
+import shlex
 from html import escape
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -26,7 +28,8 @@ img { width: 100%; height: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 td.n, th.n { text-align: right; } td.n { white-space: nowrap; } .wide { overflow-x: auto; }
-.reproduced { color: #17692b; } .not { color: #b00020; font-weight: 600; } .inconclusive { color: #8a5a00; }
+.reproduced { color: #17692b; } .not-reproduced { color: #b00020; font-weight: 600; }
+.inconclusive { color: #8a5a00; } .not-applicable { color: #555; }
 pre { background: #f5f5f5; padding: .7rem; overflow-x: auto; white-space: pre-wrap; }
 small { color: #555; }
 """
@@ -34,7 +37,7 @@ small { color: #555; }
 
 def report_page(given: Activations, found: Comparison, record: dict, figure: Figure) -> str:
     """The page as text; `record` is that of `ufm.comparison_record`, with provenance."""
-    name = str(record["provenance"]["file"])
+    name = Path(record["provenance"]["file"]).name
     parts = [
         f"<h1>{escape(name)} against the theory of mixup</h1>",
         f"<p>{escape(OVERALL)}: {_word(found.word)}</p>",
@@ -84,8 +87,8 @@ def _line(cells, tag: str = "td") -> str:
 
 
 def _word(word: str) -> str:
-    """Coloured by its first word."""
-    return f'<span class="{word.split()[0]}">{escape(word)}</span>'
+    """Coloured by a class of its name."""
+    return f'<span class="{word.replace(" ", "-")}">{escape(word)}</span>'
 
 
 def _verdicts(found: Comparison) -> str:
@@ -111,7 +114,8 @@ def _geometry(found: Comparison) -> str:
         if c.different[b] > 0:
             cells = [f"{c.lam[b]:.4f}", f"{c.different[b]:.6g}", _cell(c.outside, b)]
             for name in ("displacement", "amplification", "nonlinearity"):
-                cells += [_cell(getattr(c, name), b), fixed(c.predicted[name][b])]
+                predicted = "-" if c.predicted is None else fixed(c.predicted[name][b])
+                cells += [_cell(getattr(c, name), b), predicted]
             rows.append("<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>")
     return (
         _rows(rows) + f"<p><small>{escape(LEGEND)}; below each value its {c.level:.0%} interval</small></p>"
@@ -136,7 +140,7 @@ def _metrics(found: Comparison) -> str:
 
 
 def _provenance(provenance: dict) -> str:
-    command = escape(" ".join(provenance["command"]))
+    command = escape(shlex.join(provenance["command"]))
     versions = ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
     rest = [("versions", versions)] + [
         (name, str(provenance[name])) for name in ("device", "platform", "seed")

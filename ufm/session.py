@@ -115,10 +115,18 @@ def trivial_threshold(problem: Problem) -> float:
     return label_variance(law, K)
 
 
+class PipeConsole(Console):
+    """A console that passes a closed pipe on, to be told apart from a verdict; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """The error as it is."""
+        raise
+
+
 def plain_console(stream) -> Console:
     """80 columns and no colour unless the stream is a terminal."""
     terminal = stream is not None and stream.isatty()
-    return Console(file=stream, width=max(80, Console().width) if terminal else 80)
+    return PipeConsole(file=stream, width=max(80, Console().width) if terminal else 80)
 
 
 def _check(problem, cases, settings: Settings, shards: Path | None, index: dict | None) -> Report:

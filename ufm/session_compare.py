@@ -35,13 +35,15 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
         given = read_activations(args.file)
         found = _with_progress(given, options)
     data = comparison_record(found, given, run_record(command) | {"seed": args.seed, "file": args.file})
-    if args.json == "-":
-        sys.stdout.write(dump_json(data))
-    else:
-        print_comparison(plain_console(sys.stdout), args.file, given, found)
-    sys.stdout.flush()  # what took minutes is said before any file can fail
-    with outputs:
-        _write(outputs, given, found, data)
+    try:  # what took minutes is said before any file can fail, and written though nobody listens
+        if args.json == "-":
+            sys.stdout.write(dump_json(data))
+        else:
+            print_comparison(plain_console(sys.stdout), args.file, given, found)
+        sys.stdout.flush()
+    finally:
+        with outputs:
+            _write(outputs, given, found, data)
     print(f"{given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return 0
 

@@ -36,6 +36,8 @@ def _check_images(name: str, train_x: np.ndarray, test_x: np.ndarray) -> None:
     for x in (train_x, test_x):
         if x.ndim != 4 or 0 in x.shape or x.dtype != np.float32:
             raise ValueError(f"{name}: images must be N x height x width x channels, got shape {x.shape}")
+    if train_x.shape[1] in (1, 3) and min(train_x.shape[2:]) > 4:
+        raise ValueError(f"{name}: images of shape {train_x.shape[1:]} have channels first; put them last")
     if train_x.shape[1:] != test_x.shape[1:]:
         raise ValueError(
             f"{name}: training images are {train_x.shape[1:]}, test images {test_x.shape[1:]}: sizes must agree"

@@ -146,7 +146,21 @@ def quick(preset: Preset) -> Preset:
     if preset.common["network"] == "mlp":
         common |= {"width": 32, "depth": 3}
     arms = _main(learning_rate=0.03) + _alphas(0.5)  # another network would be compiled anew
-    return replace(preset, train=600, test=300, seeds=3, common=common, arms=arms, sizes=sizes)
+    return replace(
+        preset,
+        name=f"{preset.name}-quick",
+        train=600,
+        test=300,
+        seeds=3,
+        common=common,
+        arms=arms,
+        sizes=sizes,
+    )
+
+
+def size_of(settings: TrainSettings) -> str:
+    """Width and depth, which only the mlp has."""
+    return f" {settings.depth} x {settings.width}" if settings.network == "mlp" else ""
 
 
 def plan(preset: Preset, seeds: int) -> str:
@@ -156,8 +170,8 @@ def plan(preset: Preset, seeds: int) -> str:
     for arm in preset.arms:
         s = preset.settings(arm, 0)
         lines.append(
-            f"  {arm.name}: {s.network}, {s.arm}, {s.classifier} W, alpha {s.alpha:g}, {s.epochs} epochs, "
-            f"batch {s.batch}, learning rate {s.learning_rate:g}, weight decay {s.weight_decay:g}, "
+            f"  {arm.name}: {s.network}{size_of(s)}, {s.arm}, {s.classifier} W, alpha {s.alpha:g}, "
+            f"{s.epochs} epochs, batch {s.batch}, learning rate {s.learning_rate:g}, weight decay {s.weight_decay:g}, "
             f"lambda_h {s.lambda_h:g}"
         )
     return "\n".join([*lines, f"{seeds * len(preset.arms)} runs"])

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 import time
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -111,11 +112,16 @@ def _stored(preset: Preset, arm: Arm, seed: int, data, folder: Path) -> dict | N
     """The record of a finished run, or None."""
     record = read_json(_path(folder, arm, seed))
     same = record is not None and record.get("fingerprint") == fingerprint(preset, arm, seed, data)
-    if not same or (
-        seed == 0 and arm.name in MAIN and not record["failed"] and not _picture(folder, arm.name).exists()
-    ):
-        return None
-    return record
+    drawn = seed == 0 and arm.name in MAIN and same and not record["failed"]
+    return None if not same or (drawn and not _readable(folder, arm.name)) else record
+
+
+def _readable(folder: Path, arm: str) -> bool:
+    """Whether the points of a picture are there and whole."""
+    try:
+        return bool(read_picture(folder, arm))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False
 
 
 def _path(folder: Path, arm: Arm, seed: int) -> Path:

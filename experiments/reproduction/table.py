@@ -43,11 +43,15 @@ class Reproduction(NamedTuple):
     about: dict
 
 
+QUICK = "**A few epochs, to see that the command works: these verdicts say nothing about mixup.**"
+
+
 def markdown(found: Reproduction, figures: list[str]) -> str:
     """The page of one preset; `figures` are the names of those that lie beside it."""
     preset, about = found.preset, found.about
     parts = [
         f"# Claims on mixup, measured: preset {preset.name}",
+        *([QUICK] if preset.name.endswith("-quick") else []),
         f"Made by `{about['command']}`; do not edit. Data: {about['source']}. {about['seeds']} seeds an arm. "
         "Numbers are means with 95 % t-intervals over seeds; the data are the same in all seeds, so that intervals "
         "hold the spread of training only. Criteria: `experiments/reproduction/criteria.py`, committed before the "

@@ -1,0 +1,12 @@
+"""The packages that training needs and the library does not."""
+
+from importlib.util import find_spec
+
+PACKAGES = {"flax": "flax", "sklearn": "scikit-learn"}
+
+
+def require_extras() -> None:
+    """ValueError that says what to install."""
+    missing = [name for module, name in PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} not installed: pip install --editable '.[experiments]'")
