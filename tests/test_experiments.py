@@ -1,4 +1,4 @@
-"""The experiments on tiny inputs: phases of known classifiers, a stopped run, a wrong curve; no timing."""
+"""The phase diagram on tiny inputs: phases of known classifiers, a stopped run, a wrong curve."""
 
 from itertools import count
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from experiments import phase_diagram as phases
-from experiments import speed_joint as speed
-from ufm.duality import certify_joint
 from ufm.etf import simplex_etf
 from ufm.labels import label_variance, mixup
 
@@ -156,51 +154,3 @@ def test_a_file_of_other_columns_is_wrong_usage(tmp_path, capsys):
     (tmp_path / "phase_diagram_quick.csv").write_text("a,b\n")
     assert phases.main(["--quick", "--out", str(tmp_path)]) == 2
     assert "other columns" in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def law():
-    """Four classes, as many atoms as the points above: nothing new to compile for `solve_joint`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speed, "CLASSES", 4)
-        patch.setattr(speed, "DIM", 4)
-        yield speed.imbalanced_law(nodes=8)
-
-
-@pytest.mark.parametrize("plain", [False, True])
-def test_peers_minimise_the_certified_objective(law, plain):
-    variables = speed.Variables(law, 5e-3, plain)
-    x = variables.start()
-    value, gradient = variables.value_and_gradient(x)
-    W, G = variables.unpack(x)
-    judged = certify_joint(W, G / variables.scale, law.labels, law.weights, 5e-3, 5e-3)
-    assert value == pytest.approx(judged.objective, rel=1e-13)
-    direction = np.random.default_rng(0).standard_normal(x.shape)
-    step = 1e-6 * direction
-    ends = [variables.value_and_gradient(x + sign * step)[0] for sign in (1, -1)]
-    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(gradient @ direction, rel=1e-6)
-
-
-def test_momentum_steps_are_those_of_numpy(law):
-    variables = speed.Variables(law, 5e-3, False)
-    x, v = variables.start(), 0.0
-    found = np.asarray(speed.momentum_block(variables)(x, 0 * x, 0.3, 3)[0])
-    for _ in range(3):
-        v = 0.9 * v - 0.3 * variables.value_and_gradient(x)[1]
-        x = x + v
-    np.testing.assert_allclose(found, x, rtol=1e-12, atol=1e-14)
-
-
-def test_speed_table_of_short_runs(law, monkeypatch):
-    monkeypatch.setattr(speed, "imbalanced_law", lambda: law)
-    ours = speed.measure("ours", 5e-3, repeats=1)
-    lbfgs = speed.measure("lbfgs", 5e-3, iterations=4)
-    sgd = speed.measure("sgd-plain", 5e-3, steps=5, rates=(0.1,), trial=1)
-    assert ours.found[-1].gap <= speed.TARGET and ours.target is not None
-    assert lbfgs.target is None and lbfgs.best.gap > speed.TARGET
-    first = speed.rows("ours", 1, ours, ours.found)
-    assert first[0].startswith("ours") and "outer steps" in first[-1]
-    for name, run in (("lbfgs", lbfgs), ("sgd-plain", sgd)):
-        assert "not reached" in speed.rows(name, 2, run, ours.found)[0]
-    unreachable = run._replace(found=[speed.Milestone(1.0, 1.0, 0.0, 0.5)])
-    assert "never reaches" in speed.rows("sgd", 1, unreachable, ours.found)[0]

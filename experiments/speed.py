@@ -1,0 +1,127 @@
+"""python -m experiments.speed: this project and what a researcher would use instead, side by side in one run.
+
+Writes speed.md, speed.json and speed.png: error against a 40-digit oracle and time a feature, the joint problem,
+the project's targets, and where the time goes. The peers come with pip install -e '.[bench]'; one that is not
+installed, fails or takes too long is reported as such. At most 20 minutes on 2 cores; nothing else should run.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ufm.command import guarded, refuse_repeated
+
+FEATURE_PEERS = ("ours", "scipy_lbfgs", "cvxpy_clarabel", "optax_lbfgs", "torch_batched")
+JOINT_PEERS = ("joint_ours", "joint_scipy", "joint_sgd", "joint_cvxpy")
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass
+class Arguments:
+    """Time and accuracy of this project beside scipy, cvxpy, optax and torch; results in --out."""
+
+    quick: bool = False
+    """Under 2 minutes: K = 10 at one penalty, one thread, small joint problems; writes speed_quick.*."""
+    profile: bool = False
+    """Only where the time of the numerical route goes; writes nothing."""
+    out: str = str(RESULTS)
+    """Folder for the results."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    return guarded("experiments.speed", lambda: run(parse(argv), argv), "interrupted, nothing was written")
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m experiments.speed")
+
+
+def run(args: Arguments, argv: list[str]) -> int:
+    """All peers, one process at a time, then the tables. Raises ValueError for an unusable folder."""
+    from experiments.benchmark.profile import lines
+
+    folder = Path(args.out)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out must be a folder, got the file {args.out}")
+    rates, stages = profile()
+    if args.profile:
+        print("\n".join(lines(rates, stages)))
+        return 0
+    from experiments.benchmark.machine import machine
+    from experiments.benchmark.report import Run, target_lines, write
+    from experiments.benchmark.rows import feature_rows, joint_rows
+    from experiments.benchmark.targets import feature_targets, joint_targets
+
+    where = machine()
+    features, joint = measure(args.quick)
+    features, joint = feature_rows(features), joint_rows(joint)
+    targets = feature_targets(features, rates, stages) + joint_targets(joint)
+    command = " ".join(["python -m experiments.speed", *argv])
+    found = Run(command, where, features, joint, targets, rates, stages)
+    paths = write(found, folder, "speed_quick" if args.quick else "speed")
+    print("\n".join(["", *target_lines(targets), "", *map(str, paths)]))
+    return 0
+
+
+def profile():
+    """Rates and stages, measured in a process of its own with one thread."""
+    from experiments.benchmark.processes import pinned
+    from experiments.benchmark.profile import Rates, Stage
+
+    command = [sys.executable, "-m", "experiments.benchmark.profile"]
+    done = subprocess.run(command, env=pinned(1), check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return Rates(**found["rates"]), [Stage(**stage) for stage in found["stages"]]
+
+
+def measure(quick: bool):
+    """Outcomes of all feature jobs and of all joint jobs."""
+    from experiments.benchmark.joint import joint_tasks
+    from experiments.benchmark.oracle import save_answers
+    from experiments.benchmark.processes import Terms, best_of_threads
+    from experiments.benchmark.tasks import feature_tasks
+
+    tasks, began = feature_tasks(quick), time.monotonic()
+
+    def report(outcome):
+        seconds = outcome.answer.get("seconds")
+        result = outcome.status if seconds is None else f"{seconds * 1e6:.4g} µs a feature"
+        if outcome.status != "does not apply":
+            words = f"{outcome.job.variant}, {outcome.job.task.name}, {outcome.threads} threads: {result}"
+            print(f"{time.monotonic() - began:5.0f} s  {words}", flush=True)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        answers = str(Path(scratch) / "answers.npz")
+        save_answers(tasks, answers)
+        budget, limit = (0.3, 20.0) if quick else (1.0, 60.0)
+        terms = Terms(budget, limit, answers, (1,) if quick else (1, 2), report)
+        return best_of_threads(jobs(FEATURE_PEERS, tasks), terms), best_of_threads(
+            jobs(JOINT_PEERS, joint_tasks(quick)), terms
+        )
+
+
+def jobs(peers: tuple[str, ...], tasks: list) -> list:
+    """Every way of every peer on every task."""
+    from experiments.benchmark.processes import Job
+
+    modules = [import_module(f"experiments.peers.{peer}") for peer in peers]
+    return [
+        Job(peer.__name__, variant, task) for peer in modules for task in tasks for variant in peer.VARIANTS
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
