@@ -415,6 +415,7 @@ def test_numbers_are_written_with_the_digits_they_have():
 # the command
 
 
+@pytest.mark.slow
 def test_it_works_end_to_end(tmp_path, call_main):
     pytest.importorskip("sklearn")
     words = ("--quick", "--seeds", 1, "--folder", tmp_path / "runs", "--out", tmp_path / "out")

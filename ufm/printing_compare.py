@@ -21,8 +21,8 @@ from ufm.resemblance import (
 
 LEGEND = (
     "outside: share of ||h - c||^2 outside span{w_i, w_j}; across: displacement along w_i - w_j; ampl.: length "
-    "along w_i + w_j over that of straight interpolation; bend: distance from straight interpolation, to which scatter "
-    "within the classes adds"
+    "along w_i + w_j over that of straight interpolation; bend: distance from straight interpolation, to which "
+    "scatter within the classes adds"
 )
 STYLES = {REPRODUCED: "green", NOT_REPRODUCED: "bold red", INCONCLUSIVE: "yellow", NOT_APPLICABLE: "dim"}
 

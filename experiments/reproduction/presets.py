@@ -171,7 +171,7 @@ def plan(preset: Preset, seeds: int) -> str:
         s = preset.settings(arm, 0)
         lines.append(
             f"  {arm.name}: {s.network}{size_of(s)}, {s.arm}, {s.classifier} W, alpha {s.alpha:g}, "
-            f"{s.epochs} epochs, batch {s.batch}, learning rate {s.learning_rate:g}, weight decay {s.weight_decay:g}, "
-            f"lambda_h {s.lambda_h:g}"
+            f"{s.epochs} epochs, batch {s.batch}, learning rate {s.learning_rate:g}, "
+            f"weight decay {s.weight_decay:g}, lambda_h {s.lambda_h:g}"
         )
     return "\n".join([*lines, f"{seeds * len(preset.arms)} runs"])
