@@ -1,5 +1,6 @@
 """The work of `python -m experiments.train`: data, progress bar, one line a seed, activations."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ufm.runtime import start_jax
 
 MIXED = 10_000  # mixed inputs whose activations are saved
 REFRESH = 0.2  # seconds between readings of the loss: reading it waits for the device
+QUIET = 30.0  # seconds between lines where there is no terminal for a bar
 
 
 def run_session(args, settings: TrainSettings, outputs: Outputs) -> int:
@@ -23,10 +25,12 @@ def run_session(args, settings: TrainSettings, outputs: Outputs) -> int:
     print(f"{data.source}\n{describe(settings)}")
     folder = None if args.folder is None else Path(args.folder)
     seeds = range(args.seed, args.seed + args.seeds)
+    found = []
     with bar() as progress:
-        found = train_seeds(settings, data, seeds, folder=folder, progress=Ticker(progress, args.seeds))
-    for trained in found:
-        print(summary(trained))
+        ticker = Ticker(progress, args.seeds)
+        for seed in seeds:  # each is reported when it ends: a later one may be stopped, or diverge
+            found += train_seeds(settings, data, [seed], folder=folder, progress=ticker)
+            print(summary(found[-1]), flush=True)
     with outputs:
         if args.save is not None:
             mixed = mix_inputs(data.train_x, data.train_y, MIXED, args.alpha, args.seed)
@@ -61,10 +65,11 @@ def bar() -> Progress:
 
 
 class Ticker:
-    """Progress of several runs of equal length, one after another."""
+    """Progress of several runs of equal length, one after another; lines now and then without a terminal."""
 
     def __init__(self, progress: Progress, runs: int):
         self.progress, self.runs, self.over, self.read = progress, runs, 0, 0.0
+        self.said = time.monotonic()
         self.task = progress.add_task("compiling", total=None)
 
     def __call__(self, done: int, total: int, loss: float) -> None:
@@ -73,4 +78,7 @@ class Ticker:
             self.read = now
             text, runs = f"loss {float(loss):.4f}", self.over + done / total
             self.progress.update(self.task, description=text, total=self.runs, completed=runs)
+            if self.progress.disable and now - self.said >= QUIET:
+                self.said = now
+                print(f"{text}, {runs / self.runs:.0%} of all epochs", file=sys.stderr)
         self.over += last

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -307,7 +308,8 @@ class Run:
         while len(blocks_present()) < before + more and time.monotonic() < deadline:
             time.sleep(0.0005)
         time.sleep(self.random.uniform(0, 0.005 if more else 0.4))
-        os.kill(child, 9)
+        with suppress(ProcessLookupError):  # it was done before
+            os.kill(child, 9)
         return self.nursery.end()
 
     def look(self) -> None:

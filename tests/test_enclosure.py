@@ -11,6 +11,8 @@ from mpmath import mp, mpf
 from tests import oracle
 from ufm import enclosure
 from ufm.enclosure import LOSSES, distance_between, enclose_etf, enclose_features
+from ufm.problem import Problem
+from ufm.rigour import logit_distance
 
 RNG = np.random.default_rng(20240601)
 MULTIPLIER = 1.5
@@ -390,3 +392,16 @@ def test_oracle_satisfies_the_two_class_identity(lam):
         gap = x_i - x_j
         assert abs(gap - a * (2 * mpf(lam) - 1 - mp.tanh(gap / 2))) <= 1e-40 * max(1, a)
         assert mp.isnan(p_o)
+
+
+def test_a_ball_about_exactly_zero_is_squared():
+    """Numerical logits that equal the midpoint of the enclosed optimum: their distance is tiny, not NaN."""
+    problem = Problem(classes=3, multiplier=1.0, lambda_h=1.0, loss="squared-error")
+    labels = np.random.default_rng(0).dirichlet(np.ones(3), 40)
+    found = []
+    for label in labels:
+        ball = enclose_etf(label, 1.0, 1.0, "squared-error")
+        z = np.array([float(x.mid()) for x in ball.logits])
+        found += [logit_distance(problem, label, z + step) for step in (0.0, np.array([1e-12, -1e-12, 0.0]))]
+    assert np.isfinite(found).all() and max(found[::2]) <= 1e-15
+    np.testing.assert_allclose(found[1::2], np.sqrt(2) * 1e-12, rtol=1e-3)

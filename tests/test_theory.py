@@ -389,7 +389,7 @@ def test_hypotheses_and_input_are_checked():
         with pytest.raises(ValueError, match="lam must lie in"):
             predict_pairs(problem, 0, 1, lam)
         with pytest.raises(ValueError, match="lam must lie in"):
-            pair_features(problem, [lam])
+            pair_features(problem, np.array([lam]))
     for i, j in ((3, 0), (0, -1)):
         with pytest.raises(ValueError, match="classes i, j must lie in"):
             predict_pairs(problem, i, j, 0.5)

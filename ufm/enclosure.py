@@ -171,7 +171,8 @@ def distance_between(
         differences = [arb(u) - arb(v) for u, v in zip(a.tolist(), b.tolist())]
         square = sum((x * x for x in differences), arb(0))
         if isometric:  # K ‖Πx‖² = K Σx² − (Σx)² cancels, but every term of it is exact here
-            square = (len(a) * square - sum(differences, arb(0)) ** 2) / len(a)
+            total = sum(differences, arb(0))
+            square = (len(a) * square - total * total) / len(a)
         return _bounds(square.nonnegative_part().sqrt(), 0.0)
 
 
@@ -249,7 +250,8 @@ class _Dense:
     @property
     def stiffness(self) -> arb:
         """‖W‖_F²/λ_H ≥ the condition number of the Hessian less 1."""
-        return _norm(self.W.entries()) ** 2 / self.lam
+        size = _norm(self.W.entries())
+        return size * size / self.lam
 
     def labels(self) -> Balls:
         return _complete(self.values, [1] * len(self.values), self.top)

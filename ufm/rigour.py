@@ -48,5 +48,6 @@ def logit_distance(problem: Problem, label: np.ndarray, z: np.ndarray) -> float:
         ball = enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)
     gaps = [star - float(value) for star, value in zip(ball.logits, z)]
     mean = sum(gaps) / len(gaps)
-    square = sum((gap - mean) ** 2 for gap in gaps)
+    # a product: python-flint's power of a ball centred at exactly 0 is NaN
+    square = sum((gap - mean) * (gap - mean) for gap in gaps)
     return float(square.nonnegative_part().sqrt().upper()) * (1 + 1e-12)
