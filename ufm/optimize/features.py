@@ -22,9 +22,6 @@ TILE_ENTRIES = 2**13  # and their logits: 64 KiB an array in float64, so that te
 MATRIX_ENTRIES = 2**20  # entries of their K x r and r x r matrices, 8 MiB
 
 
-Columns = Float[Array, "K B"] | Float[np.ndarray, "K B"]
-
-
 class Frame(NamedTuple):
     """Coordinates of a classifier and the isometry from them to features: h = lift q, lift (d x r)."""
 
@@ -74,11 +71,11 @@ def coordinate_count(problem: Problem) -> int:
 
 
 def minimise(
-    coordinates, Y: Columns, problem: Problem, method: str, max_steps: int, transform=None
+    coordinates, Y: Float[Array, "K B"], problem: Problem, method: str, max_steps: int, transform=None
 ) -> Iterate:
     """One batch from the starting point q = 0 by the named method. λ_H and W are traced: no recompilation
     (except for the default step size of gd)."""
-    lambda_h = np.asarray(problem.lambda_h, Y.dtype)
+    lambda_h = jnp.asarray(problem.lambda_h, Y.dtype)
     if method == "newton":
         tile = tile_size(coordinates, len(Y))
         tile = 0 if Y.shape[1] % tile else tile
@@ -203,10 +200,10 @@ def _default_transform(problem: Problem):
     return nesterov(float(norm), problem.lambda_h, 0.5 if problem.loss == "cross-entropy" else 1.0)
 
 
-def pad(Y: np.ndarray, width: int) -> np.ndarray:
+def pad(Y: np.ndarray, width: int) -> Array:
     """Fill a last chunk up to `width` columns by repeating the last one: one compilation per shape."""
     missing = width - Y.shape[1]
-    return np.pad(Y, ((0, 0), (0, missing)), mode="edge") if missing else np.ascontiguousarray(Y)
+    return jnp.asarray(np.pad(Y, ((0, 0), (0, missing)), mode="edge") if missing else Y)
 
 
 def check_labels(problem: Problem, labels: np.ndarray) -> np.ndarray:
