@@ -190,15 +190,15 @@ def recompile(monkeypatch):
     def patterns(values, counts, a, loss):
         return closed_form.label_optimum(values, counts, a, loss)
 
-    def dense(labels, a, *, loss):
-        best = closed_form.label_optimum(labels, jnp.ones_like(labels), a, loss)
-        return best.x, best.p
+    def dense(a, labels, *, loss):
+        best = closed_form.label_optimum(labels.T, jnp.ones_like(labels.T), a, loss)
+        return best.x.T, best.p.T
 
     def pairs(same, lam, a, classes, loss):
         return sources.two_hot_or_same(same, lam, a, classes, loss)
 
     monkeypatch.setattr(closed_form, "_label_optimum", jax.jit(patterns, static_argnames="loss"))
-    monkeypatch.setattr(sources, "_dense", jax.jit(dense, static_argnames="loss"))
+    monkeypatch.setattr(sources, "_dense", dense)
     monkeypatch.setattr(sources, "_pairs", jax.jit(pairs, static_argnames=("classes", "loss")))
 
 
@@ -305,8 +305,8 @@ def test_wrong_normalisation_of_lambda_h_in_the_optimiser_is_never_agreement(fac
     """The certificate speaks of the problem as stated, so the answer is far from certified."""
     right = spaces.minimise
 
-    def wrong(coordinates, Y, problem, *rest):
-        return right(coordinates, Y, replace(problem, lambda_h=factor * problem.lambda_h), *rest)
+    def wrong(coordinates, Y, problem, *rest, **more):
+        return right(coordinates, Y, replace(problem, lambda_h=factor * problem.lambda_h), *rest, **more)
 
     monkeypatch.setattr(spaces, "minimise", wrong)
     for problem, pairs in problems():
@@ -357,7 +357,9 @@ def test_a_wrong_classifier_in_the_optimiser_is_never_agreement(monkeypatch):
     monkeypatch.setattr(
         spaces,
         "minimise",
-        lambda coordinates, *rest: right(coordinates._replace(scale=coordinates.scale * (1 + 1e-6)), *rest),
+        lambda coordinates, *rest, **more: right(
+            coordinates._replace(scale=coordinates.scale * (1 + 1e-6)), *rest, **more
+        ),
     )
     report = check_features(
         Problem(4, multiplier=1.67, lambda_h=1e-3), PairCases(4, LAM), Settings(tol=1e-11)
@@ -465,9 +467,9 @@ def test_the_same_class_norm_is_found_in_batches(order, monkeypatch):
     whole = agreement.Comparison(problem, pairs, Settings())
     right, widths = spaces.ExplicitSpace.solve, []
 
-    def solve(self, Y, method, steps):
+    def solve(self, Y, *rest):
         widths.append(Y.shape[1])
-        return right(self, Y, method, steps)
+        return right(self, Y, *rest)
 
     monkeypatch.setattr(spaces.ExplicitSpace, "solve", solve)
     monkeypatch.setattr(agreement, "chunk_size", lambda problem: 16)
@@ -483,8 +485,8 @@ def test_the_worst_pair_is_reported(width, monkeypatch):
     monkeypatch.setattr(agreement, "chunk_size", lambda r: width)
     right = spaces.EtfSpace.solve
 
-    def spoilt(self, Y, method, steps):
-        q, used = right(self, Y, method, steps)
+    def spoilt(self, Y, *rest):
+        q, used = right(self, Y, *rest)
         hit = (Y[2] == 0.3) & (Y[1] == 0.7)
         return q.at[0].add(jnp.where(hit, 1e-3, 0.0)), used
 

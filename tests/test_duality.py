@@ -12,12 +12,13 @@ import pytest
 from scipy.special import xlogy
 
 from tests.test_joint import CE, SE, padded, problem, solved
-from ufm.duality import _centred_residual, _dual_value, certify_joint
+from ufm.duality import _centred_residual, _dual_value, _Law, certify_joint
 from ufm.enclosure_joint import enclose_gap
 from ufm.finite import FiniteLaw, finite_law
 from ufm.joint_agreement import JointProblem, certify_solution
 from ufm.labels import LabelLaw
 from ufm.objective import LOSSES
+from ufm.processes import ALONE
 
 K, N = 4, 256
 EPS = np.finfo(float).eps
@@ -175,7 +176,7 @@ def test_the_free_bias_removes_the_mean(without_bias):
         Z = found.H @ found.W.T + size * rng.standard_normal((N, K))
         p = np.exp(Z - Z.max(1, keepdims=True))
         r = Y - p / p.sum(1, keepdims=True)
-        centred = _centred_residual(r, Y, weights, CE)
+        centred = _centred_residual(r, _Law(Y, weights, ALONE), CE)
         assert np.abs(weights @ centred).max() <= 16 * EPS
         p = Y - centred
         assert p.min() >= -4 * EPS and np.abs(p.sum(1) - 1).max() <= 16 * EPS
@@ -211,7 +212,7 @@ def test_the_dual_value_is_the_formula(loss):
         r = law.labels - rng.dirichlet(np.ones(K), len(law.weights))
         M = (r * law.weights[:, None]).T @ r
         theta = min(1.0, np.sqrt(product / np.linalg.eigvalsh(M)[-1]))
-        value, rounding = _dual_value(r, law.labels, law.weights, product, None, loss)
+        value, rounding = _dual_value(r, _Law(law.labels, law.weights, ALONE), product, None, loss)
         if loss == CE:
             p = law.labels - theta * r
             expected = -law.weights @ np.sum(xlogy(p, np.clip(p, 1e-300, None)), 1)

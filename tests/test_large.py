@@ -190,8 +190,8 @@ def test_symmetry_does_not_see_what_breaks_it(monkeypatch):
     """Negative control: labels with weight on class 2 come out wrong; only the full run can tell."""
     right = spaces.EtfSpace.solve
 
-    def spoilt(self, Y, method, steps):
-        q, used = right(self, Y, method, steps)
+    def spoilt(self, Y, *rest):
+        q, used = right(self, Y, *rest)
         return q.at[0].add(jnp.where(Y[2] > 0, 1e-3, 0.0)), used
 
     monkeypatch.setattr(spaces.EtfSpace, "solve", spoilt)

@@ -284,7 +284,7 @@ def test_chunks_do_not_change_the_answer(monkeypatch, entries, size):
     monkeypatch.setattr(features_module, "TILE", 16)
     monkeypatch.setattr(features_module, "TILE_ENTRIES", 1)
     assert features_module.chunk_size(problem) == size
-    assert features_module.call_size(16, 4, 50) == size
+    assert features_module.call_size(16, 4, 50, 1) == size
     parts = solve_features(problem, Y)
     assert parts.H.shape == whole.H.shape == (50, 4)
     apart = np.linalg.norm(whole.H - parts.H, axis=1)

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ufm.cases import LabelCases, OrbitCases, PairCases
+from ufm.devices import local_mesh
 from ufm.optimize.features import METHODS, chunk_size, require_dtype
 from ufm.problem import Problem
+from ufm.processes import ALONE, Group
 from ufm.reductions import Batch, ErrorHistogram, WorstRows
 from ufm.sources import Side, choose_source
 from ufm.spaces import choose_space
@@ -26,19 +28,25 @@ BY_SYMMETRY = "; one pair of classes stands for all others (symmetry of the clas
 
 @dataclass(frozen=True)
 class Settings:
-    """How to solve and judge: method, step limit (None: the method's own), tolerance, precision."""
+    """How to solve and judge: method, step limit (None: the method's own), tolerance, precision.
+
+    first: a dtype in which Newton begins, before it ends in dtype; None: the same.
+    """
 
     method: str = "newton"
     max_steps: int | None = None
     tol: float = 1e-6
     dtype: type = np.float64
     rigorous: bool = False
+    first: type | None = None
 
     def __post_init__(self):
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
         if self.max_steps is not None and not 0 <= self.max_steps < 2**31:
             raise ValueError(f"max_steps must lie in 0 … 2^31 − 1, got {self.max_steps}")
+        if self.first is not None and self.method != "newton":
+            raise ValueError(f"mixed precision belongs to newton, not to {self.method}")
 
     @property
     def steps(self) -> int:
@@ -89,16 +97,20 @@ def check_features(
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
     keep: Callable[[np.ndarray, np.ndarray], None] | None = None,
+    group: Group = ALONE,
+    unit: int = 1,
 ) -> Report:
     """Solve every feature of `cases`, compare with the closed form, certify, and judge each row.
 
     After each batch keep(n, H) is handed the numerical features numbered n (N), H (N, d), and then
-    progress(done, total) is called. Memory does not grow with the number of pairs.
+    progress(done, total) is called. Memory does not grow with the number of pairs. The processes of a group
+    divide the features among them, `unit` of them at a time, and have the same report in the end.
     """
     comparison = Comparison(problem, cases, settings or Settings())
     worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
-    for start in range(0, cases.count, comparison.width):
-        n = np.arange(start, min(start + comparison.width, cases.count))
+    own = group.part(cases.count, unit)
+    for start in own[:: comparison.width]:
+        n = np.arange(start, min(start + comparison.width, own.stop))
         batch = comparison.run(n)
         worst.update(n, batch)
         errors.update(batch.error)
@@ -106,13 +118,15 @@ def check_features(
             keep(n, comparison.space.features(batch.numeric))
         steps = max(steps, batch.steps)
         if progress:
-            progress(int(n[-1]) + 1, cases.count)
+            progress(int(n[-1]) + 1 - own.start, len(own))
+    worst.combine(group)
+    errors.combine(group)
     rows = comparison.rows(worst)
     return Report(
         problem=problem,
         rows=rows,
         count=cases.count,
-        steps=steps,
+        steps=int(group.gather(np.array(steps)).max()),
         worst_error=max((row.error for row in rows if row.error is not None), default=None),
         worst_bound=max(row.bound for row in rows),
         verdict=worst_verdict(row.verdict.word for row in rows),
@@ -130,11 +144,12 @@ class Comparison:
             raise ValueError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
         self.problem, self.cases, self.settings = problem, cases, settings
         self.violated, self.kinds = violated_assumption(problem), cases.kinds
-        self.source = choose_source(problem, cases, settings.dtype)
-        self.space = choose_space(problem, settings.dtype)
+        mesh = local_mesh()
+        self.source = choose_source(problem, cases, settings.dtype, mesh)
+        self.space = choose_space(problem, settings.dtype, mesh)
         # one compilation serves a whole stream, and a small stream is one batch
-        width = chunk_size(problem)
-        self.width = min(width, 1 << max(4, int(np.ceil(np.log2(cases.count)))))
+        share = 1 << max(4, int(np.ceil(np.log2(cases.count / mesh.size))))
+        self.width = mesh.size * min(chunk_size(problem), share)
         self.reference = self._same_class_norm()
 
     def _same_class_norm(self) -> float:
@@ -145,15 +160,21 @@ class Comparison:
         for start in range(0, K, self.width):
             columns = np.minimum(np.arange(start, start + self.width), K - 1)
             labels = (np.arange(K)[:, None] == columns).astype(self.settings.dtype)
-            H, _ = self.space.solve(jnp.asarray(labels), self.settings.method, self.settings.steps)
+            H, _ = self._solve(jnp.asarray(labels))
             largest = max(largest, float(np.max(self.space.norms(np.asarray(H)))))
         return largest
+
+    def _solve(self, Y):
+        """Numerical candidates and the steps of the slowest."""
+        s = self.settings
+        numeric, steps = self.space.solve(Y, s.method, s.steps, s.first)
+        return numeric, int(np.max(steps))
 
     def run(self, n) -> Batch:
         """Solve, certify, predict and compare the features numbered n (at most `width` of them)."""
         padded = np.pad(n, (0, self.width - len(n)), mode="edge")
         labels, keep = self.source.take(padded), slice(len(n))
-        numeric, steps = self.space.solve(labels.Y, self.settings.method, self.settings.steps)
+        numeric, steps = self._solve(labels.Y)
         bound = np.asarray(self.space.certify(numeric, labels.Y), float)[keep]
         theory = self.space.from_logits(labels.x) if self.violated is None else numeric
         error, norm = (np.asarray(part, float)[keep] for part in self.space.compare(numeric, theory))
@@ -163,7 +184,7 @@ class Comparison:
         error = np.nan_to_num(error / unit, nan=np.inf) if self.violated is None else np.full(len(n), -1.0)
         theory_bound = rounding_bound(self.problem, mass, self.source.terms) / unit
         candidates = (np.asarray(part)[:, keep] for part in (numeric, theory))
-        return Batch(labels.row[keep], error, bound / unit, theory_bound, unit, *candidates, norm, int(steps))
+        return Batch(labels.row[keep], error, bound / unit, theory_bound, unit, *candidates, norm, steps)
 
     def rows(self, worst: WorstRows) -> list[Row]:
         """Solve the worst feature of every row once more, for the numbers that are shown."""

@@ -5,26 +5,35 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from ufm.supervisor import LOST, is_lost, leave
+
 
 def guarded(
     program: str, work: Callable[[], int], interrupted: str = "interrupted, nothing was written"
 ) -> int:
     """The exit code of `work`; 2 for a ValueError (wrong usage), 130, 141, or 70 for a defect.
 
-    A defect must look neither like the verdict "fails" (1) nor like a refutation.
+    A defect must look neither like the verdict "fails" (1) nor like a refutation. LOST where another process
+    of a distributed run is gone.
     """
+    return leave(_caught(program, work, interrupted))
+
+
+def _caught(program: str, work: Callable[[], int], interrupted: str) -> int:
     try:
         return work()
-    except ValueError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader left: say nothing more, there or at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception:
+    except Exception as error:
+        if is_lost(error):
+            return LOST
+        if isinstance(error, ValueError):
+            print(f"{program}: {error}", file=sys.stderr)
+            return 2
         traceback.print_exc()
         return 70
 

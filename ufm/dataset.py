@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ufm.grid import Grid
+from ufm.processes import ALONE, Group
 
 MANIFEST, LOCK, KEY = "_sweep.json", "_lock", b"ufm"
 
@@ -123,8 +124,19 @@ def _read_manifest(folder: Path) -> dict:
 
 
 @contextmanager
-def open_dataset(folder: Path, grid: Grid, provenance: dict):
-    """The dataset of a grid, made if absent, locked against a second run, cleared of unfinished files."""
+def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALONE):
+    """The dataset of a grid, made if absent, locked against a second run, cleared of unfinished files.
+
+    Process 0 of a group does that for all; the folder must be one that all of them see.
+    """
+    if not group.leads:
+        group.meet()
+        if not (folder / MANIFEST).exists():
+            raise ValueError(
+                f"--out {folder} is not the folder that process 0 sees: give one on a shared disk"
+            )
+        yield Dataset(folder, grid)
+        return
     check_folder(folder, grid)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,6 +150,7 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict):
         if not (folder / MANIFEST).exists():
             data = {"hash": grid.digest, "grid": grid.record(), **provenance}
             write_whole(folder / MANIFEST, (json.dumps(data, indent=1) + "\n").encode())
+        group.meet()
         yield Dataset(folder, grid)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.objective import LOSSES
+from ufm.processes import ALONE, Group
 
 EPS = float(np.finfo(np.float64).eps)
 FREE = 0.0  # λ_b of a free bias; no bias is None
@@ -57,25 +58,27 @@ def certify_joint(
     b: Float[np.ndarray, "K"] | None = None,
     lambda_b: float | None = None,
     loss: str = "cross-entropy",
+    group: Group = ALONE,
 ) -> JointCertificate:
     """Bound the suboptimality of any point. lambda_b: None no bias, 0 free, > 0 penalised.
 
+    The processes of a group may divide the n labels among them, weights as in the whole; sums cross, no label does.
     Raises ValueError for shapes that do not match, weights that are not a probability vector,
     a bias given without lambda_b, or penalties that are not positive.
     """
-    W, H, Y, weights, b = _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b)
-    Z = H @ W.T + b
+    W, H, Y, weights, b = _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, group)
+    Z, law = H @ W.T + b, _Law(Y, weights, group)
     residual, size = residuals(Z, Y, loss)
-    objective, objective_error = _objective(W, H, Z, Y, weights, b, (lambda_w, lambda_h, lambda_b), loss)
-    dual, dual_error = _dual_value(residual, Y, weights, lambda_w * lambda_h, lambda_b, loss)
+    objective, objective_error = _objective(W, H, Z, law, b, (lambda_w, lambda_h, lambda_b), loss)
+    dual, dual_error = _dual_value(residual, law, lambda_w * lambda_h, lambda_b, loss)
     # the logits' own rounding moves L by at most 2|dz| a label and D by as much again
-    rounding = objective_error + dual_error + 8 * EPS * (H.shape[1] + 4) * float(weights @ size)
-    M = (residual * weights[:, None]).T @ residual
-    spectrum = np.linalg.eigvalsh(M)
+    rounding = objective_error + dual_error + 8 * EPS * (H.shape[1] + 4) * float(law.mean(size))
+    spectrum = np.linalg.eigvalsh(law.product(residual, residual))
+    mean = law.mean(residual)
+    slope_h = float(law.mean(np.sum((lambda_h * H - residual @ W) ** 2, 1)))
     slopes = (
-        lambda_w * W - (residual * weights[:, None]).T @ H,
-        np.sqrt(weights)[:, None] * (lambda_h * H - residual @ W),
-        (weights @ residual - (lambda_b or 0.0) * b) * (lambda_b is not None),
+        lambda_w * W - law.product(residual, H),
+        (mean - (lambda_b or 0.0) * b) * (lambda_b is not None),
     )
     return JointCertificate(
         objective=objective,
@@ -83,14 +86,39 @@ def certify_joint(
         gap=max(objective - dual, 0.0) + rounding,
         rounding=rounding,
         lambda_max_ratio=float(spectrum[-1] / (lambda_w * lambda_h) - 1),
-        stationarity=float(np.sqrt(sum(np.sum(s * s) for s in slopes))),
-        imbalance=_imbalance(W, H, weights, lambda_w, lambda_h),
-        mean_residual=float(np.linalg.norm(weights @ residual)),
+        stationarity=float(np.sqrt(slope_h + sum(np.sum(s * s) for s in slopes))),
+        imbalance=_imbalance(lambda_w * W.T @ W, lambda_h * law.product(H, H)),
+        mean_residual=float(np.linalg.norm(mean)),
         spectrum=spectrum,
     )
 
 
-def _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b):
+class _Law(NamedTuple):
+    """Labels (n, K) and weights (n), or a process's own part of both: sums run over all parts."""
+
+    Y: np.ndarray
+    weights: np.ndarray
+    group: Group
+
+    @property
+    def count(self) -> int:
+        """Labels in all."""
+        return int(self.group.total(len(self.Y)))
+
+    def mean(self, rows) -> np.ndarray:
+        """E of what is given for each label."""
+        return self.group.total(self.weights @ rows)
+
+    def product(self, left, right) -> np.ndarray:
+        """E left rightᵀ."""
+        return self.group.total((left * self.weights[:, None]).T @ right)
+
+    def exact_mean(self, rows) -> np.ndarray:
+        """E of rows (n, K) whose sums are exact but for the products, and one rounding a process."""
+        return self.group.total(np.array([fsum(column) for column in (self.weights[:, None] * rows).T]))
+
+
+def _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, group):
     W, H, Y, weights = (np.asarray(part, np.float64) for part in (W, H, labels, weights))
     K = len(W)
     b = np.zeros(K) if b is None else np.asarray(b, np.float64)
@@ -99,7 +127,7 @@ def _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b):
             f"shapes do not match: W {W.shape}, H {H.shape}, labels {Y.shape}, bias {b.shape}; "
             "want (K, d), (n, d), (n, K), (K,)"
         )
-    if weights.shape != (len(H),) or not (weights >= 0).all() or abs(weights.sum() - 1) > 1e-9:
+    if weights.shape != (len(H),) or not (weights >= 0).all() or abs(group.total(weights.sum()) - 1) > 1e-9:
         raise ValueError("weights must be n numbers >= 0 that sum to 1")
     if not (lambda_w > 0 and lambda_h > 0):
         raise ValueError(f"lambda_w and lambda_h must be positive, got {lambda_w} and {lambda_h}")
@@ -133,42 +161,42 @@ def _vmapped(loss: str):
 _COMPILED: dict = {}
 
 
-def _objective(W, H, Z, Y, weights, b, penalties, loss):
+def _objective(W, H, Z, law: _Law, b, penalties, loss):
     """L and a bound on the rounding of its sums (positive terms, so relative)."""
     lambda_w, lambda_h, lambda_b = penalties
-    fit = losses(Z, Y, loss)
+    fit = losses(Z, law.Y, loss)
     parts = (
-        weights @ fit,
-        0.5 * lambda_h * float(weights @ np.sum(H * H, 1)),
+        law.mean(fit),
+        0.5 * lambda_h * float(law.mean(np.sum(H * H, 1))),
         0.5 * lambda_w * float(np.sum(W * W)),
     )
     total = float(sum(parts)) + 0.5 * (lambda_b or 0.0) * float(b @ b)
-    terms = sum(Z.shape) + W.size + H.shape[1]
-    scale = float(weights @ (np.abs(fit) + 1.0 + np.abs(Z).max(1)))
+    terms = law.count + Z.shape[1] + W.size + H.shape[1]
+    scale = float(law.mean(np.abs(fit) + 1.0 + np.abs(Z).max(1)))
     return total, EPS * (Z.shape[1] + 16) * scale + EPS * terms * total
 
 
-def _dual_value(residual, Y, weights, product, lambda_b, loss):
+def _dual_value(residual, law: _Law, product, lambda_b, loss):
     """A feasible dual value and its rounding, from the candidate's residual."""
     if lambda_b is None:
-        return _feasible_value(residual, Y, weights, product, None, loss)
-    centred = _centred_residual(residual, Y, weights, loss)
-    free = _feasible_value(centred, Y, weights, product, FREE, loss)
+        return _feasible_value(residual, law, product, None, loss)
+    centred = _centred_residual(residual, law, loss)
+    free = _feasible_value(centred, law, product, FREE, loss)
     if lambda_b == FREE:
         return free
     # E r = 0 is feasible for a penalised bias too, at no penalty
-    return max(free, _feasible_value(residual, Y, weights, product, lambda_b, loss), key=lambda pair: pair[0])
+    return max(free, _feasible_value(residual, law, product, lambda_b, loss), key=lambda pair: pair[0])
 
 
-def _feasible_value(r, Y, weights, product, lambda_b, loss):
+def _feasible_value(r, law: _Law, product, lambda_b, loss):
     """The dual value of a residual after shrinking it to E r rᵀ ⪯ c² I, and its rounding."""
-    theta = shrinkage((r * weights[:, None]).T @ r, len(r), product)
+    n, K = law.count, r.shape[1]
+    theta = shrinkage(law.product(r, r), n, product)
     if loss == "squared-error":
-        return _squared_dual(r, Y, weights, theta, lambda_b)
+        return _squared_dual(r, law, theta, lambda_b)
     theta = min(theta, 1.0)
-    entropy, slope = (float(weights @ part) for part in entropies(r, Y, theta))
-    value = entropy - mean_penalty(theta * (weights @ r), lambda_b)
-    n, K = r.shape
+    entropy, slope = (float(law.mean(part)) for part in entropies(r, law.Y, theta))
+    value = entropy - mean_penalty(theta * law.mean(r), lambda_b)
     return value, EPS * ((K + 16) * slope + n * entropy + 8 * abs(value))
 
 
@@ -188,10 +216,10 @@ def entropies(
     return -np.sum(p * log_p, 1), np.sum((Y + p) * (1 + np.abs(log_p)), 1)
 
 
-def _squared_dual(r, Y, weights, theta, lambda_b):
-    linear, square = float(weights @ np.sum(r * Y, 1)), float(weights @ np.sum(r * r, 1))
-    value = squared_value(linear, square, weights @ r, theta, lambda_b)
-    return value, EPS * (r.size + 16) * (abs(linear) + square + abs(value))
+def _squared_dual(r, law: _Law, theta, lambda_b):
+    linear, square = float(law.mean(np.sum(r * law.Y, 1))), float(law.mean(np.sum(r * r, 1)))
+    value = squared_value(linear, square, law.mean(r), theta, lambda_b)
+    return value, EPS * (law.count * r.shape[1] + 16) * (abs(linear) + square + abs(value))
 
 
 def squared_value(
@@ -208,13 +236,13 @@ def mean_penalty(mean: Float[np.ndarray, " K"], lambda_b: float | None) -> float
     return float(mean @ mean) / (2 * lambda_b) if lambda_b else 0.0
 
 
-def _centred_residual(r, Y, weights, loss):
+def _centred_residual(r, law: _Law, loss):
     """A residual with E r = 0. Squared error: subtract the mean; cross-entropy: see `centring`."""
-    mean = np.array([fsum(column) for column in (weights[:, None] * r).T])  # exact but for the products
+    mean = law.exact_mean(r)
     if loss == "squared-error":
         return r - mean
-    t, s = centring(mean, weights @ Y, 16)
-    return (1 - t) * r + t * (Y - s)
+    t, s = centring(mean, law.mean(law.Y), 16 + law.group.count)
+    return (1 - t) * r + t * (law.Y - s)
 
 
 def centring(
@@ -233,7 +261,6 @@ def centring(
     return t, s / s.sum()
 
 
-def _imbalance(W, H, weights, lambda_w, lambda_h) -> float:
-    left, right = lambda_w * W.T @ W, lambda_h * (H * weights[:, None]).T @ H
+def _imbalance(left, right) -> float:
     size = np.linalg.norm(left)
     return float(np.linalg.norm(left - right) / size) if size > 0 else float(np.linalg.norm(right))

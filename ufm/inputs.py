@@ -112,7 +112,7 @@ def read_free(args, law: laws.LabelLaw) -> FreeProblem:
     for flag, value in fixed.items():
         if value is not None:
             raise ValueError(f"--{flag} does not apply to --classifier free")
-    if args.method != "newton" or args.precision != "float64":
+    if args.method != "newton" or args.precision not in ("auto", "float64"):
         raise ValueError("--classifier free is solved by newton in float64: leave --method and --precision")
     for name, value in (("lambda-w", args.lambda_w), ("lambda-h", args.lambda_h)):
         if not (math.isfinite(value) and value > 0):
@@ -124,6 +124,12 @@ def read_free(args, law: laws.LabelLaw) -> FreeProblem:
     for name, value in (("dim", dim), ("starts", starts), ("draws", args.draws)):
         if value is not None and value < 1:
             raise ValueError(f"--{name} must be at least 1, got {value}")
+    whole = {"save": args.save, "plot": args.plot, "rigorous": args.rigorous}
+    for name, value in whole.items():
+        if args.distributed and value:
+            raise ValueError(
+                f"--{name} with --classifier free needs all features in one process: leave --distributed"
+            )
     if args.draws is not None and (law.labels is not None or any((args.lam, args.samples, args.quadrature))):
         raise ValueError(
             "--draws draws whole labels: it excludes --lam, --samples, --quadrature and given labels"
@@ -176,6 +182,24 @@ def check_numbers(args) -> None:
         raise ValueError(f"--tol must be a positive finite number, got {args.tol}")
     if not 0 <= args.seed < 2**63:
         raise ValueError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
+
+
+def check_group(args) -> None:
+    """The flags of a distributed run: none but --distributed where a cluster tells, else all of them."""
+    given = {name: getattr(args, name) for name in ("coordinator", "processes", "process")}
+    some = [name for name, value in given.items() if value is not None]
+    if some and not args.distributed:
+        raise ValueError(f"--{some[0]} needs --distributed")
+    if not some:
+        return
+    if len(some) < 3:
+        missing = ", ".join(f"--{name}" for name in given if name not in some)
+        raise ValueError(f"--{some[0]} needs {missing} as well")
+    host, _, port = args.coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError(f"--coordinator must be HOST:PORT, got {args.coordinator!r}")
+    if not 0 <= args.process < args.processes:
+        raise ValueError(f"--process must lie in 0 … {args.processes - 1}, got {args.process}")
 
 
 def check_symmetry(args, law: laws.LabelLaw) -> None:

@@ -9,14 +9,16 @@ logits, so for the true optimum p*
 whatever the theorem says. If E KL(p_a ‖ p) exceeds the gap, p_a is not the optimum: the theorem fails.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ufm.devices import global_mesh, own_rows
 from ufm.duality import JointCertificate, certify_joint
 from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import JointProblem
 from ufm.optimize.joint import JointSolution, solve_joint
+from ufm.processes import ALONE, Group
 from ufm.theory.joint import GAP_TOLERANCE, blurred, closed_form_divergence
 from ufm.theory.multiplier import Multiplier, joint_multiplier, pattern_multiplier
 from ufm.theory.polygon import Polygon, regular_polygon
@@ -62,8 +64,13 @@ def check_joint(
     seed: int = 0,
     tol: float = GAP_TOLERANCE,
     rigorous: bool = False,
+    group: Group = ALONE,
 ) -> JointReport:
-    """Solve, certify, compare with the theorem "W is a simplex ETF", and judge. Needs float64."""
+    """Solve, certify, compare with the theorem "W is a simplex ETF", and judge. Needs float64.
+
+    All devices of the group's processes divide the labels; `solution.H` then holds a process's own ones.
+    """
+    mesh = global_mesh()
     solution = solve_joint(
         problem.atoms,
         problem.lambda_w,
@@ -73,14 +80,16 @@ def check_joint(
         loss=problem.loss,
         starts=starts,
         seed=seed,
+        mesh=mesh,
     )
-    certificate = certify_solution(problem, solution)
+    own = _own_labels(problem, own_rows(len(problem.atoms.weights), mesh))
+    certificate = certify_solution(own, solution, group)
     rigorous_gap = enclose_solution(problem, solution) if rigorous else None
     gap = certificate.gap if rigorous_gap is None else rigorous_gap
     theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
     violated = violated_hypothesis(problem)
     bound = float(np.sqrt(gap))
-    error, rounding, open_ = (None, 0.0, None) if violated else _compare(problem, solution, theory, bound)
+    error, rounding, open_ = (None, 0.0, None) if violated else _compare(own, solution, theory, bound, group)
     found = judge(
         error,
         bound,
@@ -109,6 +118,12 @@ def check_joint(
         rigorous_gap=rigorous_gap,
         polygon=_polygon(problem),
     )
+
+
+def _own_labels(problem: JointProblem, rows: slice) -> JointProblem:
+    """The problem with some of its labels, weights as they are in the whole."""
+    atoms = problem.atoms
+    return replace(problem, atoms=replace(atoms, labels=atoms.labels[rows], weights=atoms.weights[rows]))
 
 
 def _collapse(problem: JointProblem) -> list[Threshold]:
@@ -144,7 +159,9 @@ def enclose_solution(problem: JointProblem, solution: JointSolution) -> float:
     return enclosure.gap[1]
 
 
-def certify_solution(problem: JointProblem, solution: JointSolution) -> JointCertificate:
+def certify_solution(
+    problem: JointProblem, solution: JointSolution, group: Group = ALONE
+) -> JointCertificate:
     """The dual gap of a solution, with the bias only where the problem has one."""
     return certify_joint(
         solution.W,
@@ -156,6 +173,7 @@ def certify_solution(problem: JointProblem, solution: JointSolution) -> JointCer
         b=None if problem.lambda_b is None else solution.b,
         lambda_b=problem.lambda_b,
         loss=problem.loss,
+        group=group,
     )
 
 
@@ -179,16 +197,17 @@ def _continuous(problem: JointProblem) -> Multiplier | None:
     return joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
 
 
-def _compare(problem: JointProblem, solution: JointSolution, theory: Multiplier, bound: float):
+def _compare(problem: JointProblem, solution: JointSolution, theory: Multiplier, bound: float, group: Group):
     """√ of the mean Bregman divergence from the closed form's predictions, that of its rounding, and
     why these together with the gap's `bound` say nothing about m, if they do not."""
     Z = solution.H @ solution.W.T + solution.b
 
     def divergence(share):  # of the closed form with `share` of the multiplier
-        return closed_form_divergence(problem.atoms, Z, theory.sharpness * share**2, problem.loss)
+        own = closed_form_divergence(problem.atoms, Z, theory.sharpness * share**2, problem.loss)
+        return float(group.total(own))
 
     rounding = 256 * float(np.finfo(float).eps)  # relative error of a closed-form logit, and of p through it
     if problem.loss == "cross-entropy":
-        rounding *= problem.classes + float(np.max(np.abs(Z)))
+        rounding *= problem.classes + float(group.gather(np.max(np.abs(Z), initial=0.0)).max())
     m = 1.0 if theory.sharpness > 0 else 0.0
     return float(np.sqrt(divergence(1.0))), rounding, blurred(divergence, m, (bound + rounding) ** 2)

@@ -80,13 +80,20 @@ def multiplier_words(report: JointReport) -> str:
     return words
 
 
-def geometry_lines(report: JointReport):
-    """Self-duality, variability, bias and the other minima, where they say something."""
+def _feature_lines(report: JointReport):
     W, H, atoms = report.solution.W, report.solution.H, report.problem.atoms
+    if len(H) < len(atoms.weights):
+        yield "features", "divided among the processes: their geometry is shown by a run of one process"
+        return
     duality = self_duality(W, H, atoms)
     if duality is not None:
         yield "self-dual", f"|W/|W| - M/|M|| = {small(duality)} (class features against rows)"
     yield "variability", f"share of the features not linear in the label: {mixed_variability(H, atoms):.3g}"
+
+
+def geometry_lines(report: JointReport):
+    """Self-duality, variability, bias and the other minima, where they say something."""
+    yield from _feature_lines(report)
     if report.polygon is not None:
         off = report.solution.objective - report.polygon.objective
         yield (

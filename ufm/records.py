@@ -129,6 +129,7 @@ def settings_record(settings: Settings) -> dict:
         "method": settings.method,
         "max_steps": settings.steps,
         "dtype": np.dtype(settings.dtype).name,
+        "begun_in": np.dtype(settings.first or settings.dtype).name,
     }
 
 
@@ -159,7 +160,12 @@ def save_features(target, problem: Problem, cases, settings: Settings) -> None:
         i = j = np.full(cases.count, -1)
         lam, Y = np.full(cases.count, np.nan), cases.labels
     found = solve_features(
-        problem, Y, method=settings.method, max_steps=settings.max_steps, dtype=settings.dtype
+        problem,
+        Y,
+        method=settings.method,
+        max_steps=settings.max_steps,
+        dtype=settings.dtype,
+        first=settings.first,
     )
     np.savez(
         target,

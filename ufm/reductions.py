@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ufm.processes import Group
+
 DECADES = range(-18, 1)
 EDGES = np.array([float(f"1e{k}") for k in DECADES])  # correctly rounded, which 10.0**k need not be
 
@@ -32,7 +34,7 @@ class WorstRows:
     def update(self, n, batch: Batch) -> None:
         """Fold a batch in; features are ranked by error, or by bound where there is no closed form."""
         row, rank = batch.row, np.where(batch.error < 0, batch.bound, batch.error)
-        order = np.lexsort((rank, row))
+        order = np.lexsort((-n, rank, row))  # of equal ones the first counts, however the stream is divided
         top = order[np.append(row[order][1:] != row[order][:-1], True)]
         better = top[rank[top] > self.rank[row[top]]]
         self.feature[row[better]], self.rank[row[better]] = n[better], rank[better]
@@ -40,6 +42,15 @@ class WorstRows:
             for name in ("error", "bound", "theory_bound"):
                 np.maximum.at(getattr(self, name), row, getattr(batch, name))
             np.maximum.at(self.excess, row, batch.error - batch.bound - batch.theory_bound)
+
+    def combine(self, group: Group) -> None:
+        """Fold in what the other processes of the group found in their parts of the stream."""
+        self.error, self.bound, self.theory_bound, self.excess = group.gather(
+            np.stack([self.error, self.bound, self.theory_bound, self.excess])
+        ).max(0)  # NaN wins here too
+        rank, feature = group.gather(self.rank), group.gather(self.feature)
+        best = np.argmax(rank, 0)[None]  # the first of equal ones: parts are in the order of the ranks
+        self.rank, self.feature = (np.take_along_axis(part, best, 0)[0] for part in (rank, feature))
 
 
 class ErrorHistogram:
@@ -57,3 +68,7 @@ class ErrorHistogram:
         self.exact += int(np.sum(error == 0))
         places = np.searchsorted(EDGES, error[~(error <= 0)], side="right")  # NaN sorts last
         self.counts += np.bincount(places, minlength=len(self.counts))
+
+    def combine(self, group: Group) -> None:
+        """Add the counts of the other processes of the group."""
+        self.exact, self.counts = int(group.total(self.exact)), group.total(self.counts)

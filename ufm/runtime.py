@@ -1,8 +1,18 @@
-"""How the commands start JAX: float64 on, compiled programs kept between runs."""
+"""How the commands start JAX: float64 on, no TF32, compiled programs kept between runs, other processes met."""
 
 import os
 import sys
 from pathlib import Path
+
+from ufm.processes import ALONE, Group, join_group
+
+
+def start_group(args) -> Group:
+    """`start_jax`, and with --distributed the processes of the run. ValueError where these do not meet."""
+    start_jax()
+    if not args.distributed:
+        return ALONE
+    return join_group(args.coordinator, args.processes, args.process)
 
 
 def start_jax() -> None:
@@ -17,6 +27,7 @@ def start_jax() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ufm" / "jax"
         try:

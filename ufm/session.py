@@ -11,10 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import OrbitCases, choose_cases
+from ufm.devices import use_cores
 from ufm.labels import label_variance
 from ufm.outputs import Outputs
+from ufm.precision import choose_precision
 from ufm.printing import print_explanations, print_problem, print_rows, print_summary
 from ufm.problem import Problem
+from ufm.processes import Group
 from ufm.records import (
     SAVE_LIMIT,
     dump_json,
@@ -24,14 +27,13 @@ from ufm.records import (
     saved_bytes,
     settings_record,
 )
-from ufm.runtime import start_jax
-from ufm.shards import SHARD_BYTES, open_shards, plan_shards
+from ufm.runtime import start_group
+from ufm.shards import SHARD_BYTES, open_shards, plan_shards, shard_rows
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
 
 QUIET = 20.0  # seconds between lines of progress where there is no terminal for a bar
-DEFAULT_TOL = {"float64": 1e-6, "float32": 1e-2}
 
 
 def solve(
@@ -41,27 +43,24 @@ def solve(
     but, where the disk gave way, whole files in the folder `shards`.
     """
     began = time.perf_counter()
-    start_jax()
+    use_cores()
+    group = start_group(args)
     problem, source = derive_multiplier(problem, args.multiplier)
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
     if args.symmetry:
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
     if "save" in outputs.paths:
         _check_size(saved_bytes(problem, cases))
-    settings = Settings(
-        method=args.method,
-        max_steps=args.max_steps,
-        tol=args.tol or DEFAULT_TOL[args.precision],
-        dtype=np.dtype(args.precision).type,
-        rigorous=args.rigorous,
-    )
+    settings = choose_settings(args)
     derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
     words = {"problem": problem_record(problem, derived)} | settings_record(settings)
     index = None if shards is None else plan_shards(shards, problem, cases, words)
     to_stdout = args.json == "-"
-    console = plain_console(sys.stderr if to_stdout else sys.stdout)
+    console = plain_console(sys.stderr if to_stdout else sys.stdout, quiet=not group.leads)
     print_problem(console, problem, derived)
-    report = _check(problem, cases, settings, shards, index)
+    report = _check(problem, cases, settings, shards, index, group)
+    if not group.leads:
+        return exit_code(report.verdict)
     if args.explain or not to_stdout:
         print_rows(console, report)
     if args.explain:
@@ -74,6 +73,12 @@ def solve(
     print_summary(console, report)
     print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return exit_code(report.verdict)
+
+
+def choose_settings(args) -> Settings:
+    """How to solve and judge, from the flags and the device."""
+    dtype, first, tol = choose_precision(args.precision, args.method)
+    return Settings(args.method, args.max_steps, args.tol or tol, dtype, args.rigorous, first)
 
 
 def _check_size(size: int) -> None:
@@ -123,39 +128,42 @@ class PipeConsole(Console):
         raise
 
 
-def plain_console(stream) -> Console:
+def plain_console(stream, quiet: bool = False) -> Console:
     """80 columns and no colour unless the stream is a terminal."""
     terminal = stream is not None and stream.isatty()
-    return PipeConsole(file=stream, width=max(80, Console().width) if terminal else 80)
+    return PipeConsole(file=stream, width=max(80, Console().width) if terminal else 80, quiet=quiet)
 
 
-def _check(problem, cases, settings: Settings, shards: Path | None, index: dict | None) -> Report:
+def _check(
+    problem, cases, settings: Settings, shards: Path | None, index: dict | None, group: Group
+) -> Report:
     """Solve and compare; with a folder, every numerical feature is written to shards there on the way."""
     if shards is None:
-        return _check_with_progress(problem, cases, settings)
-    with open_shards(shards, problem, cases, index) as store:
-        report = _check_with_progress(problem, cases, settings, store.keep)
+        return _check_with_progress(problem, cases, settings, group)
+    with open_shards(shards, problem, cases, index, group) as store:
+        report = _check_with_progress(problem, cases, settings, group, store.keep)
         store.finish()
     return report
 
 
-def _check_with_progress(problem, cases, settings, keep=None) -> Report:
+def _check_with_progress(problem, cases, settings, group, keep=None) -> Report:
     """`check_features` with a progress bar on standard error when it takes more than one batch."""
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), *times)
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("features", total=cases.count)
+        task = bar.add_task("features", total=None)
 
         def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done)
-            if bar.disable and time.perf_counter() - last[0] > QUIET:
+            bar.update(task, completed=done, total=total)
+            if bar.disable and group.leads and time.perf_counter() - last[0] > QUIET:
                 last[0] = time.perf_counter()
                 print(progress_line(done, total, last[0] - began), file=sys.stderr)
 
         began = time.perf_counter()
         last = [began]
-        return check_features(problem, cases, settings, progress, keep)
+        unit = 1 if keep is None else shard_rows(problem, cases)
+        return check_features(problem, cases, settings, progress, keep, group, unit)
 
 
 def progress_line(done: int, total: int, seconds: float) -> str:

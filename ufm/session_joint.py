@@ -5,6 +5,7 @@ import time
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import PairCases, choose_lam
+from ufm.devices import use_cores
 from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.finite_data import study_draws
 from ufm.inputs import FreeProblem
@@ -13,8 +14,9 @@ from ufm.outputs import Outputs
 from ufm.printing import print_explanations, print_rows, print_summary
 from ufm.printing_joint import print_draws, print_joint, print_joint_verdict
 from ufm.problem import Problem
+from ufm.processes import Group
 from ufm.records import dump_json, joint_record, problem_record, provenance, row_records, save_joint
-from ufm.runtime import start_jax
+from ufm.runtime import start_group
 from ufm.session import plain_console
 from ufm.verdict import exit_code, worst_verdict
 
@@ -25,7 +27,8 @@ MAX_CURVATURE = 2**31  # bytes of the per-label curvature matrices
 def solve_free(args, command: list[str], free: FreeProblem, choice: dict, outputs: Outputs) -> int:
     """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written."""
     began = time.perf_counter()
-    start_jax()
+    use_cores()
+    group = start_group(args)
     atoms = choose_atoms(args, free, choice)
     problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
     report = check_joint(
@@ -34,9 +37,13 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
         seed=args.seed,
         tol=GAP_TOLERANCE if args.tol is None else args.tol,
         rigorous=args.rigorous,
+        group=group,
     )
     settings = Settings(rigorous=args.rigorous)
-    features = check_given(report, args, choice, settings)
+    features = check_given(report, args, choice, settings, group)
+    code = exit_code(worst_verdict([report.verdict.word] + ([features.verdict] if features else [])))
+    if not group.leads:
+        return code
     draws = None if args.draws is None else study_draws(problem, args.draws, args.seed)
     data = _record(report, features, draws, settings, command, args.seed)
     to_stdout = args.json == "-"
@@ -47,7 +54,7 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     if to_stdout:
         sys.stdout.write(dump_json(data))
     print(f"{report.solution.steps} outer steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
-    return exit_code(worst_verdict([report.verdict.word] + ([features.verdict] if features else [])))
+    return code
 
 
 def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
@@ -70,14 +77,16 @@ def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
     return atoms
 
 
-def check_given(report: JointReport, args, choice: dict, settings: Settings) -> Report | None:
+def check_given(report: JointReport, args, choice: dict, settings: Settings, group: Group) -> Report | None:
     """The rows of the fixed-classifier command at the W that was found; None with a bias or without pairs."""
     law, problem = report.problem.law, report.problem
     if not law.two_hot or args.draws is not None or problem.lambda_b is not None:
         return None
     lam = choose_lam(law, choice["lam"], choice["samples"], args.seed, choice["quadrature"] or 11)
     pairs = "same" if law.name == "onehot" else law.pairs
-    return check_features(fixed_problem(report), PairCases(problem.classes, lam, pairs), settings)
+    return check_features(
+        fixed_problem(report), PairCases(problem.classes, lam, pairs), settings, group=group
+    )
 
 
 def fixed_problem(report: JointReport) -> Problem:

@@ -1,11 +1,10 @@
 """One run of the command `sweep`: which blocks are left, their numbers, their files, and a summary."""
 
-import os
+import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -15,42 +14,44 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from ufm.block import Answer, Shape, block_width, compile_block
-from ufm.dataset import check_folder, open_dataset
+from ufm.dataset import Dataset, check_folder, open_dataset
+from ufm.devices import use_cores
 from ufm.grid import Block, Grid
 from ufm.points import make_point, node_count
+from ufm.processes import Group
 from ufm.records import run_record
-from ufm.runtime import start_jax
+from ufm.runtime import start_group
 from ufm.table import make_table, summarise
 from ufm.verdict import exit_code, worst_verdict
 
 QUIET = 20.0  # seconds between lines of progress where there is no terminal for a bar
 
 
-def sweep(grid: Grid, name: str, folder: Path, command: list[str]) -> int:
-    """Solve what is left of the grid; returns the exit code."""
+def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
+    """Solve what is left of the grid, each process of a group a part of it; returns the exit code."""
     began = time.perf_counter()
     check_folder(folder, grid)
     use_cores()
-    start_jax()
+    group = start_group(args)
     provenance = run_record(command)
-    with open_dataset(folder, grid, provenance) as dataset:
-        found = dataset.finished()
-        todo = [number for number in range(grid.blocks) if number not in found]
-        for block, answer in report_progress(solve_blocks(grid, todo), len(found), grid.blocks):
+    with open_dataset(folder, grid, provenance, group) as dataset:
+        todo = unfinished(dataset, grid, group)
+        own = [todo[n] for n in group.part(len(todo))]
+        done = (grid.blocks - len(todo)) // group.count
+        for block, answer in report_progress(solve_blocks(grid, own), done, done + len(own)):
             table = make_table(grid, block, answer)
             footer = {"first": block.first, "problems": block.size, **summarise(table), **provenance}
             dataset.write(block.number, table, footer)
-            found[block.number] = footer
-    return print_summary(grid, name, folder, list(found.values()), time.perf_counter() - began)
+        group.meet()
+        footers = list(dataset.finished().values())
+    return print_summary(grid, args.grid, folder, footers, time.perf_counter() - began, group)
 
 
-def use_cores() -> None:
-    """One device a CPU core, unless the environment says how many; too late once JAX has started."""
-    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
-        return
-    usable = getattr(os, "sched_getaffinity", None)  # Linux
-    with suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", len(usable(0)) if usable else os.cpu_count() or 1)
+def unfinished(dataset: Dataset, grid: Grid, group: Group) -> list[int]:
+    """Blocks to solve, as process 0 found the folder before any of them began."""
+    found = dataset.finished() if group.leads else {}
+    left = [number for number in range(grid.blocks) if number not in found]
+    return json.loads(group.share(json.dumps(left).encode()))
 
 
 def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, Answer]]:
@@ -85,9 +86,13 @@ def report_progress(work: Iterator, done: int, total: int) -> Iterator:
                 print(f"{done + count} of {total} blocks, about {left:.0f} s left", file=sys.stderr)
 
 
-def print_summary(grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float) -> int:
+def print_summary(
+    grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float, group: Group
+) -> int:
     """Verdicts of the whole dataset; returns the exit code they make."""
     counts = sum((Counter(footer["verdicts"]) for footer in footers), Counter())
+    if not group.leads:
+        return exit_code(worst_verdict(counts))
     worst = {key: max(footer[key] for footer in footers) for key in ("worst_error", "worst_bound")}
     print(f"sweep of {name}: {grid.problems:,} problems, {counts.total():,} rows in {folder}")
     print(f"  verdicts  {', '.join(f'{count:,} {word}' for word, count in counts.items())}")

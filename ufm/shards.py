@@ -20,6 +20,7 @@ import numpy as np
 from ufm.cases import LabelCases, PairCases
 from ufm.outputs import whole_file
 from ufm.problem import Problem
+from ufm.processes import ALONE, Group
 
 SHARD_BYTES = 2**27  # of labels and features in one shard; the classifier comes on top
 INDEX, SCHEMA = "index.json", 1
@@ -28,11 +29,14 @@ INDEX, SCHEMA = "index.json", 1
 class Shards:
     """The folder of one stream of features; `open_shards` makes it."""
 
-    def __init__(self, folder: Path, problem: Problem, cases: PairCases | LabelCases, index: dict):
+    def __init__(
+        self, folder: Path, problem: Problem, cases: PairCases | LabelCases, index: dict, group: Group
+    ):
         self.folder, self.problem, self.cases, self.index = folder, problem, cases, index
-        self.rows = shard_rows(problem, cases)
+        self.group, self.rows = group, shard_rows(problem, cases)
+        self.own = group.part(cases.count, self.rows)
         self.H = np.empty((min(self.rows, cases.count), problem.dim))
-        self.filled = self.written = 0
+        self.filled, self.written = 0, self.own.start
 
     def keep(self, n: np.ndarray, H: np.ndarray) -> None:
         """Take the features numbered n, which follow those of the last call; write each shard that is full."""
@@ -40,7 +44,7 @@ class Shards:
             part = H[: len(self.H) - self.filled]
             self.H[self.filled : self.filled + len(part)] = part
             self.filled, H = self.filled + len(part), H[len(part) :]
-            if self.filled == len(self.H) or self.written + self.filled == self.cases.count:
+            if self.filled == len(self.H) or self.written + self.filled == self.own.stop:
                 self._write()
 
     def _write(self) -> None:
@@ -51,12 +55,19 @@ class Shards:
             arrays = label_arrays(self.cases, np.arange(self.written, stop))
             penalties = {"lambda_w": self.problem.lambda_w, "lambda_h": self.problem.lambda_h}
             np.savez(file, H=self.H[: self.filled], W=self.problem.W, **arrays, **penalties)
-        self.index["shards"].append({"file": name, "start": self.written, "stop": stop})
         self.written, self.filled = stop, 0
 
     def finish(self) -> None:
-        """Say in the index that every shard is there."""
-        write_index(self.folder, self.index | {"complete": True})
+        """Say in the index that every shard is there, which it is once all processes have come here."""
+        self.group.meet()
+        if self.group.leads:
+            count = self.cases.count
+            starts = range(0, count, self.rows)
+            found = [
+                {"file": shard_name(n), "start": start, "stop": min(start + self.rows, count)}
+                for n, start in enumerate(starts)
+            ]
+            write_index(self.folder, self.index | {"complete": True, "shards": found})
 
 
 def label_arrays(cases: PairCases | LabelCases, n: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,14 +123,17 @@ def plan_shards(folder: Path, problem: Problem, cases: PairCases | LabelCases, w
 
 
 @contextmanager
-def open_shards(folder: Path, problem: Problem, cases: PairCases | LabelCases, index: dict):
-    """The shards of a planned stream, held against a second run until the end."""
+def open_shards(
+    folder: Path, problem: Problem, cases: PairCases | LabelCases, index: dict, group: Group = ALONE
+):
+    """The shards of a planned stream, held against a second run until the end; by process 0 of a group, for all."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        _lock(handle, folder)
-        index = index | {"complete": False, "shards": []}
-        write_index(folder, index)
-        yield Shards(folder, problem, cases, index)
+        if group.leads:
+            _lock(handle, folder)
+            write_index(folder, index | {"complete": False, "shards": []})
+        group.meet()
+        yield Shards(folder, problem, cases, index, group)
     finally:
         os.close(handle)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ufm.command import guarded, refuse_repeated
+from ufm.supervisor import needs_supervisor, supervise
 
 INTERRUPTED = "interrupted, nothing was written (finished shards of --save FOLDER/ stay, its index says so)"
 
@@ -69,8 +70,8 @@ class Arguments:
     """Step limit; 0 returns the start. Default: newton 200, lbfgs 500, gd 20000."""
     tol: float | None = None
     """Largest certified relative distance that counts as solved; default 1e-6 (float32: 1e-2)."""
-    precision: Literal["float64", "float32"] = "float64"
-    """Arithmetic of the numerical route."""
+    precision: Literal["auto", "float64", "float32", "mixed"] = "auto"
+    """Arithmetic of the numerical route; mixed: float32, refined in float64; auto: what suits the device."""
     json: str | None = None
     """Write the record as JSON to PATH, or to standard output with '-'."""
     save: str | None = None
@@ -83,6 +84,14 @@ class Arguments:
     """Solve one pair of classes for each kind and weight and let it stand for all."""
     explain: bool = False
     """Add one sentence to each verdict: what was compared, by which means."""
+    distributed: bool = False
+    """Take part in a run of several processes: the same command on all of them."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where Slurm, Kubernetes or a TPU do not tell."""
+    processes: int | None = None
+    """Number of processes, with --coordinator."""
+    process: int | None = None
+    """Which of them this is, from 0, with --coordinator."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -106,11 +115,14 @@ def run(args: Arguments, argv: list[str]) -> int:
     law = inputs.read_law(args)
     inputs.check_numbers(args)
     inputs.check_symmetry(args, law)
+    inputs.check_group(args)
     command = ["python", "-m", "ufm.solve", *argv]
     choice = inputs.read_choice(args, law)
     if args.classifier == "free":
         free = inputs.read_free(args, law)
         outputs = Outputs(inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES))
+        if needs_supervisor(args):
+            return supervise("ufm.solve", argv)
         from ufm.session_joint import solve_free  # from here on JAX is needed
 
         return solve_free(args, command, free, choice, outputs)
@@ -119,7 +131,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     shards = inputs.read_folder(args)
     files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})
     outputs = Outputs(inputs.read_outputs(args, **files))
-
+    if needs_supervisor(args):
+        return supervise("ufm.solve", argv)
     from ufm.session import solve  # from here on JAX is needed
 
     return solve(args, command, problem, choice, outputs, shards)

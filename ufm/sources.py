@@ -1,14 +1,15 @@
 """Labels of a batch with their closed forms, and what is shown of a feature: pairs, or any labels."""
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from scipy.special import softmax
 
 from ufm.cases import LabelCases, PairCases
+from ufm.devices import spread
 from ufm.problem import Problem
 from ufm.theory.features import label_optimum, solve_patterns
 from ufm.theory.predict import two_hot_or_same
@@ -38,8 +39,8 @@ class Labels(NamedTuple):
 class PairSource:
     """Two-hot labels: the closed form is a table over rows, five numbers each."""
 
-    def __init__(self, problem: Problem, cases: PairCases, dtype):
-        self.problem, self.cases, self.dtype = problem, cases, dtype
+    def __init__(self, problem: Problem, cases: PairCases, dtype, mesh: Mesh):
+        self.problem, self.cases, self.dtype, self.mesh = problem, cases, dtype, mesh
         lam = [1.0 if kind == "same" else value for kind, value in cases.kinds]
         # one more entry than there are rows: the same-class optimum, a unit of length
         self.x_i, self.x_j, *self.p = _pair_table(problem, np.array([*lam, 1.0]))
@@ -50,8 +51,9 @@ class PairSource:
         c = self.cases.take(n)
         x_i, x_j = self.x_i[c.row], self.x_j[c.row]
         lam = np.where(c.i == c.j, 1.0, c.lam)
-        Y = place(lam.astype(self.dtype), c.colam.astype(self.dtype), c.i, c.j, classes=self.problem.classes)
-        x = place(x_i, x_j, c.i, c.j, classes=self.problem.classes)
+        put = spread(place, self.mesh, classes=self.problem.classes)
+        Y = put((), lam.astype(self.dtype), c.colam.astype(self.dtype), c.i, c.j)
+        x = put((), x_i, x_j, c.i, c.j)
         return Labels(c.row, Y, x, np.abs(x_i) + np.abs(x_j))
 
     def same_class_logit(self) -> float:
@@ -105,15 +107,15 @@ class PairSource:
 class LabelSource:
     """Any soft labels: the closed form is solved for each."""
 
-    def __init__(self, problem: Problem, cases: LabelCases, dtype):
-        self.problem, self.cases, self.dtype = problem, cases, dtype
+    def __init__(self, problem: Problem, cases: LabelCases, dtype, mesh: Mesh):
+        self.problem, self.cases, self.dtype, self.mesh = problem, cases, dtype, mesh
         self.terms = problem.classes
 
     def take(self, n) -> Labels:
         """The features numbered n."""
         labels = self.cases.labels[n]
         x, _ = self._solve(labels)
-        return Labels(self.cases.row[n], jnp.asarray(labels.T, self.dtype), x.T, np.abs(np.asarray(x)).sum(1))
+        return Labels(self.cases.row[n], jnp.asarray(labels.T, self.dtype), x, np.abs(np.asarray(x)).sum(0))
 
     def same_class_logit(self) -> float:
         """x with h = (x/g) w_c."""
@@ -129,7 +131,8 @@ class LabelSource:
 
     def theory(self, n, norm) -> list[Side]:
         """The closed form's numbers for features n."""
-        x, p = (np.asarray(part) for part in self._solve(self.cases.labels[n]))
+        whole = np.pad(n, (0, -len(n) % self.mesh.size), mode="edge")
+        x, p = (np.asarray(part).T[: len(n)] for part in self._solve(self.cases.labels[whole]))
         coef = (x - x.mean(1, keepdims=True)) / (self.problem.gain or np.nan)
         return [Side(*parts) for parts in zip(coef, p, norm)]
 
@@ -138,14 +141,15 @@ class LabelSource:
         return [Side(*parts) for parts in zip(coef, fitted(self.problem, logits), norm)]
 
     def _solve(self, labels):
+        """x and p (K, B)."""
         if self.problem.gain == 0:
-            return jnp.zeros(labels.shape), jnp.full(labels.shape, 1 / self.problem.classes)
-        return _dense(labels, self.problem.sharpness, loss=self.problem.loss)
+            return jnp.zeros(labels.T.shape), jnp.full(labels.T.shape, 1 / self.problem.classes)
+        return spread(_dense, self.mesh, loss=self.problem.loss)(self.problem.sharpness, labels.T)
 
 
-def choose_source(problem: Problem, cases: PairCases | LabelCases, dtype):
+def choose_source(problem: Problem, cases: PairCases | LabelCases, dtype, mesh: Mesh):
     """The table for pairs, the general solve otherwise."""
-    return (PairSource if isinstance(cases, PairCases) else LabelSource)(problem, cases, dtype)
+    return (PairSource if isinstance(cases, PairCases) else LabelSource)(problem, cases, dtype, mesh)
 
 
 def fitted(problem: Problem, logits: np.ndarray) -> np.ndarray:
@@ -169,14 +173,12 @@ def _pair_table(problem: Problem, lam: np.ndarray):
 _pairs = jax.jit(two_hot_or_same, static_argnames=("classes", "loss"))
 
 
-@partial(jax.jit, static_argnames="loss")
-def _dense(labels, a, *, loss):
-    best = label_optimum(labels, jnp.ones_like(labels), a, loss)
-    return best.x, best.p
+def _dense(a, labels, *, loss):
+    best = label_optimum(labels.T, jnp.ones_like(labels.T), a, loss)
+    return best.x.T, best.p.T
 
 
-@partial(jax.jit, static_argnames="classes")
-def place(at_i, at_j, i, j, *, classes: int):
+def place(_, at_i, at_j, i, j, *, classes: int):
     """(K, B) with at_i in row i, at_j in row j (unless i = j) and zero elsewhere."""
     k = jnp.arange(classes)[:, None]
     return jnp.where(k == i, at_i, jnp.where(k == j, at_j, jnp.zeros_like(at_i)))

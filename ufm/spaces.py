@@ -2,14 +2,16 @@
 
 solve(Y) -> candidates; certify(candidates, Y) -> distances to the truth; from_logits(x) -> the
 closed form as candidates; distance, norm; coefficients on the classifier's rows; features(candidates) -> H.
-Labels and logits come as (K, B), batch last.
+Labels and logits come as (K, B), batch last; every device of the mesh does its share of the batch.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from ufm.certificate import certify_etf, certify_features
+from ufm.devices import spread
 from ufm.etf import contrasts
 from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.problem import Problem
@@ -18,29 +20,29 @@ from ufm.problem import Problem
 class EtfSpace:
     """The exact simplex ETF: a candidate is q (K, B), an isometric image of the feature in O(K)."""
 
-    def __init__(self, problem: Problem, dtype):
-        self.problem, self.dtype = problem, dtype
+    def __init__(self, problem: Problem, dtype, mesh: Mesh):
+        self.problem, self.dtype, self.mesh = problem, dtype, mesh
         self.scale = jnp.asarray(np.sqrt(problem.gain), dtype)
         self.coordinates = etf_coordinates(problem, dtype)
 
-    def solve(self, Y, method: str, max_steps: int):
-        """Numerical optima and the number of steps."""
-        last = minimise(self.coordinates, Y, self.problem, method, max_steps)
+    def solve(self, Y, method: str, max_steps: int, first=None):
+        """Numerical optima and the number of steps, one a device."""
+        last = minimise(self.coordinates, Y, self.problem, method, max_steps, first=first, mesh=self.mesh)
         return last.q, last.steps
 
     def certify(self, q, Y):
         """Certified distances to the true optima."""
-        lambda_h = jnp.asarray(self.problem.lambda_h, self.dtype)
-        return certify_etf(q, Y, self.scale, lambda_h, loss_name=self.problem.loss).distance
+        shared = (self.scale, jnp.asarray(self.problem.lambda_h, self.dtype))
+        return spread(_certify_etf, self.mesh, loss_name=self.problem.loss)(shared, q, Y)
 
     def from_logits(self, x):
         """Candidates with logits x up to a constant."""
         root = np.sqrt(self.problem.gain)
-        return _centre(x, root) if root > 0 else jnp.zeros_like(x)
+        return spread(_centre, self.mesh)(root, x) if root > 0 else jnp.zeros_like(x)
 
     def compare(self, q, other):
         """Distances ‖h − h'‖, in float64, and norms ‖h‖ of the second argument."""
-        return _distance(q, other)
+        return spread(_distance_etf, self.mesh)((), q, other)
 
     def norms(self, q):
         """Norms ‖h‖."""
@@ -64,30 +66,29 @@ class EtfSpace:
 class ExplicitSpace:
     """Any classifier given as an array: a candidate is H (d, B), the feature itself."""
 
-    def __init__(self, problem: Problem, dtype):
-        self.problem, self.dtype = problem, dtype
+    def __init__(self, problem: Problem, dtype, mesh: Mesh):
+        self.problem, self.dtype, self.mesh = problem, dtype, mesh
         self.coordinates, self.lift = frame(problem, dtype)
         self.W = jnp.asarray(problem.classifier, dtype)
 
-    def solve(self, Y, method: str, max_steps: int):
-        """Numerical optima and the number of steps."""
-        last = minimise(self.coordinates, Y, self.problem, method, max_steps)
-        return jnp.matmul(self.lift, last.q, precision=jax.lax.Precision.HIGHEST), last.steps
+    def solve(self, Y, method: str, max_steps: int, first=None):
+        """Numerical optima and the number of steps, one a device."""
+        last = minimise(self.coordinates, Y, self.problem, method, max_steps, first=first, mesh=self.mesh)
+        return spread(_multiply, self.mesh)(self.lift, last.q), last.steps
 
     def certify(self, H, Y):
         """Certified distances to the true optima."""
-        lambda_h = jnp.asarray(self.problem.lambda_h, self.dtype)
-        return certify_features(H.T, Y.T, self.W, lambda_h, loss_name=self.problem.loss).distance
+        shared = (self.W, jnp.asarray(self.problem.lambda_h, self.dtype))
+        return spread(_certify_any, self.mesh, loss_name=self.problem.loss)(shared, H, Y)
 
     def from_logits(self, x):
         """Candidates Wᵀ x/g: the feature with logits x when W is a simplex ETF."""
         gain = self.problem.gain
-        return self.problem.W.T @ (x / gain) if gain > 0 else jnp.zeros((self.problem.dim, x.shape[1]))
+        return spread(_multiply, self.mesh)(self.problem.W.T / gain if gain > 0 else 0 * self.problem.W.T, x)
 
     def compare(self, H, other):
         """Distances ‖h − h'‖, in float64, and norms ‖h‖ of the second argument."""
-        error = jnp.linalg.norm(H.astype(jnp.float64) - other, axis=0)
-        return error, jnp.linalg.norm(other.astype(jnp.float64), axis=0)
+        return spread(_distance, self.mesh)((), H, other)
 
     def norms(self, H):
         """Norms ‖h‖."""
@@ -106,18 +107,31 @@ class ExplicitSpace:
         return np.asarray(H, np.float64).T
 
 
-def choose_space(problem: Problem, dtype) -> EtfSpace | ExplicitSpace:
+def choose_space(problem: Problem, dtype, mesh: Mesh) -> EtfSpace | ExplicitSpace:
     """The O(K) space for the built-in ETF, the general one for an explicit classifier."""
-    return (EtfSpace if problem.classifier is None else ExplicitSpace)(problem, dtype)
+    return (EtfSpace if problem.classifier is None else ExplicitSpace)(problem, dtype, mesh)
 
 
-@jax.jit
-def _centre(x, root):
+def _certify_etf(shared, q, Y, *, loss_name: str):
+    return certify_etf(q, Y, *shared, loss_name=loss_name).distance
+
+
+def _certify_any(shared, H, Y, *, loss_name: str):
+    return certify_features(H.T, Y.T, *shared, loss_name=loss_name).distance
+
+
+def _centre(root, x):
     return (x - jnp.mean(x, 0)) / root
 
 
-@jax.jit
-def _distance(q, other):
-    q = q.astype(other.dtype)
-    gap = q - jnp.mean(q, 0) - other
-    return jnp.sqrt(jnp.sum(gap**2, 0)), jnp.sqrt(jnp.sum(other**2, 0))
+def _multiply(matrix, x):
+    return jnp.matmul(matrix, x, precision=jax.lax.Precision.HIGHEST)
+
+
+def _distance_etf(_, q, other):
+    return _distance(_, q.astype(other.dtype) - jnp.mean(q.astype(other.dtype), 0), other)
+
+
+def _distance(_, H, other):
+    gap = H.astype(jnp.float64) - other
+    return jnp.linalg.norm(gap, axis=0), jnp.linalg.norm(other.astype(jnp.float64), axis=0)

@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from ufm.command import guarded, refuse_repeated
+from ufm.supervisor import needs_supervisor, supervise
 
 KEPT = "interrupted; finished blocks are kept: run the same command again to go on"
 
@@ -30,6 +31,14 @@ class Arguments:
     """Folder of the dataset; default: the grid's name with .parquet instead of .toml."""
     dry_run: bool = False
     """Say how many problems, compilations and bytes, and stop."""
+    distributed: bool = False
+    """Take part in a run of several processes: the same command on all of them."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where Slurm, Kubernetes or a TPU do not tell."""
+    processes: int | None = None
+    """Number of processes, with --coordinator."""
+    process: int | None = None
+    """Which of them this is, from 0, with --coordinator."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,15 +57,19 @@ def parse(argv: list[str]) -> Arguments:
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. A bad grid raises ValueError before JAX is loaded or work is done."""
     from ufm.grid_file import read_grid
+    from ufm.inputs import check_group
 
+    check_group(args)
     grid = read_grid(args.grid)
     folder = Path(args.grid).with_suffix(".parquet") if args.out is None else Path(args.out)
 
     if args.dry_run:
         return dry_run(grid, args.grid, folder)
+    if needs_supervisor(args):
+        return supervise("ufm.sweep", argv)
     from ufm.session_sweep import sweep  # from here on JAX is needed
 
-    return sweep(grid, args.grid, folder, ["python", "-m", "ufm.sweep", *argv])
+    return sweep(grid, args, folder, ["python", "-m", "ufm.sweep", *argv])
 
 
 def dry_run(grid, name: str, folder: Path) -> int:

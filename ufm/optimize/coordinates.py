@@ -27,6 +27,10 @@ class Isometric(NamedTuple):
         """q = 0 for labels Y (K, B)."""
         return jnp.zeros_like(Y)
 
+    def settle(self, q):
+        """q without its mean, which moves nothing but is taken for rounding by `newton_step`."""
+        return q - jnp.mean(q, 0)
+
     @property
     def gain(self):
         """The eigenvalue of W Wᵀ on 1⊥."""
@@ -68,6 +72,10 @@ class Conditioned(NamedTuple):
         """q = 0 for labels Y (K, B)."""
         return jnp.zeros((self.matrix.shape[1], Y.shape[1]), Y.dtype)
 
+    def settle(self, q):
+        """q as it is."""
+        return q
+
     @property
     def gain(self):
         """g, the mean eigenvalue of W Wᵀ on 1⊥."""
@@ -107,6 +115,10 @@ class Reduced(NamedTuple):
     def zero(self, Y):
         """q = 0 for labels Y (K, B)."""
         return jnp.zeros((self.matrix.shape[1], Y.shape[1]), Y.dtype)
+
+    def settle(self, q):
+        """q as it is."""
+        return q
 
     @property
     def gain(self):

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from ufm.devices import local_mesh, spread
 from ufm.etf import contrasts, etf_basis
 from ufm.labels import normalise
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
@@ -71,26 +73,48 @@ def coordinate_count(problem: Problem) -> int:
 
 
 def minimise(
-    coordinates, Y: Float[Array, "K B"], problem: Problem, method: str, max_steps: int, transform=None
+    coordinates,
+    Y: Float[Array, "K B"],
+    problem: Problem,
+    method: str,
+    max_steps: int,
+    transform=None,
+    *,
+    first=None,
+    mesh: Mesh | None = None,
 ) -> Iterate:
-    """One batch from the starting point q = 0 by the named method. λ_H and W are traced: no recompilation
-    (except for the default step size of gd)."""
-    lambda_h = jnp.asarray(problem.lambda_h, Y.dtype)
-    if method == "newton":
-        tile = tile_size(coordinates, len(Y))
-        tile = 0 if Y.shape[1] % tile else tile
-        return newton_from_zero(coordinates, Y, lambda_h, max_steps, loss_name=problem.loss, tile=tile)
-    q = coordinates.zero(Y)
-    from ufm.optimize.descent import descend, lbfgs  # loads optax, which Newton does without
+    """One batch from the starting point q = 0 by the named method, cut evenly among the devices of the mesh.
 
-    if method == "lbfgs":
-        return lbfgs(coordinates, q, Y, lambda_h, max_steps, loss_name=problem.loss)
+    λ_H and W are traced: no recompilation (except for the default step size of gd). first: a dtype in which
+    Newton begins, before it ends in that of Y. steps: one number a device.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    mesh = mesh or local_mesh()
+    static = {"method": method, "loss_name": problem.loss}
+    if method == "newton":
+        share, tile = Y.shape[1] // mesh.size, tile_size(coordinates, len(Y))
+        static |= {"tile": 0 if share % tile else tile, "first": first}
     if method == "gd":
-        transform = transform or _default_transform(problem)
-        return descend(
-            coordinates, q, Y, lambda_h, loss_name=problem.loss, transform=transform, steps=max_steps
-        )[0]
-    raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        static |= {"transform": transform or _default_transform(problem), "steps": max_steps}
+    solve = spread(_minimise_share, mesh, **static)
+    return solve((coordinates, jnp.asarray(problem.lambda_h, Y.dtype), max_steps), Y)
+
+
+def _minimise_share(shared, Y, *, method: str, loss_name: str, **options) -> Iterate:
+    """The features of one device."""
+    coordinates, lambda_h, max_steps = shared
+    if method == "newton":
+        found = newton_from_zero(coordinates, Y, lambda_h, max_steps, loss_name=loss_name, **options)
+    else:
+        from ufm.optimize.descent import descend, lbfgs  # loads optax, which Newton does without
+
+        q = coordinates.zero(Y)
+        if method == "lbfgs":
+            found = lbfgs(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name)
+        else:
+            found = descend(coordinates, q, Y, lambda_h, loss_name=loss_name, **options)[0]
+    return found._replace(steps=found.steps[None])
 
 
 def chunk_size(problem: Problem) -> int:
@@ -116,12 +140,11 @@ def _tile(classes: int) -> int:
     return max(TILE, 2 ** max(0, round(np.log2(TILE_ENTRIES / classes))))
 
 
-def call_size(tile: int, classes: int, count: int) -> int:
-    """Features a call of the compiled solver: whole tiles, or one smaller one."""
-    return min(
-        max(tile, CHUNK_ENTRIES // classes // tile * tile),
-        count if count < tile else -(-count // tile) * tile,
-    )
+def call_size(tile: int, classes: int, count: int, devices: int) -> int:
+    """Features a call of the compiled solver: on each device whole tiles, or one smaller one."""
+    share = -(-count // devices)
+    most = max(tile, CHUNK_ENTRIES // classes // tile * tile)
+    return devices * min(most, share if share < tile else -(-share // tile) * tile)
 
 
 def solve_features(
@@ -131,27 +154,34 @@ def solve_features(
     method: str = "newton",
     max_steps: int | None = None,
     dtype=np.float64,
+    first=None,
     transform=None,
     record: bool = False,
 ) -> FeatureSolution:
-    """Minimise f(h) = ℓ(W h, y) + (λ_H/2)‖h‖² for each of N soft labels, from h = 0.
+    """Minimise f(h) = ℓ(W h, y) + (λ_H/2)‖h‖² for each of N soft labels, from h = 0, on all local devices.
 
     method: "newton" (damped, batched), "lbfgs" (optax) or "gd" (`transform`, any optax
-    transformation; record=True keeps the path). Needs float64 unless dtype says otherwise.
+    transformation; record=True keeps the path). Needs float64 unless dtype says otherwise;
+    first=np.float32 begins Newton in float32, for devices where float64 is slow.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if method != "gd" and (record or transform is not None):
         raise ValueError(f'record and transform belong to method="gd", not to {method!r}')
+    if first is not None and method != "newton":
+        raise ValueError(f'first belongs to method="newton", not to {method!r}')
     Y = check_labels(problem, labels).astype(dtype, copy=False)
     require_dtype(dtype)
     max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
     coordinates, lift = _route(problem, dtype)
     if record:
         return _recorded(problem, coordinates, lift, Y, max_steps, transform)
-    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y))
+    mesh = local_mesh()
+    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y), mesh.size)
     parts = [
-        minimise(coordinates, pad(Y[n : n + width].T, width), problem, method, max_steps, transform)
+        minimise(
+            coordinates, pad(Y[n : n + width].T, width), problem, method, max_steps, transform, first=first
+        )
         for n in range(0, len(Y), width)
     ]
     return _solution(coordinates, lift, parts, len(Y))
@@ -164,7 +194,7 @@ def _solution(coordinates, lift, parts: list[Iterate], count: int, trace=None) -
     return FeatureSolution(
         H=lift(q).T,
         logits=np.concatenate(logits)[:count],
-        steps=max(int(part.steps) for part in parts),
+        steps=max(int(np.max(part.steps)) for part in parts),
         converged=all(np.asarray(part.done).all() for part in parts),
         trace=trace,
     )

@@ -23,8 +23,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from ufm.devices import ALL, CUT, CUT_LAST, cut, one_device, share, total
 from ufm.etf import etf_basis
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
@@ -34,7 +36,7 @@ INNER_STEPS = 4  # Newton steps on the features after each step of G; the last t
 STRETCH = 8.0  # longest step in Newton steps
 LEAST = 0.1  # share of G that a step leaves in every direction
 RIDGE = 1e-13  # of the Newton system's mean curvature: directions that the labels do not see
-ALL = 200
+FULLY = 200
 THIN = 1e-3  # G is about to lose a direction: its optimum lies on the boundary, or nearly
 SETTLED = 1e-12  # predicted relative decrease at which the next step is the last
 
@@ -77,14 +79,18 @@ class GramStep(NamedTuple):
     slope: Array
 
 
+POINT = GramPoint(V=ALL, b=ALL, h=CUT_LAST, objective=ALL, thin=ALL)  # how they are cut among devices
+STEP = GramStep(D=ALL, b=ALL, z=CUT_LAST, slope=ALL)
+
+
 def logit_basis(classes: int, loss_name: str) -> np.ndarray:
     """The isometry B (K, k): onto 1⊥ where constants added to the logits change nothing, else I."""
     return etf_basis(classes, classes - 1) if LOSSES[loss_name].coupling else np.eye(classes)
 
 
-@partial(jax.jit, static_argnames=("loss_name",))
-def gram_project(G, b, z, B, Y, weight, penalties, inner_steps, *, loss_name: str) -> GramPoint:
-    """Factor G, move the features from the logits z̃ towards their optimum, evaluate φ."""
+@partial(jax.jit, static_argnames=("loss_name", "axis"))
+def gram_project(G, b, z, B, Y, weight, penalties, inner_steps, *, loss_name: str, axis=None) -> GramPoint:
+    """Factor G, move the features from the logits z̃ towards their optimum, evaluate φ. axis: see `total`."""
     value, vector = jnp.linalg.eigh(G)
     root = jnp.sqrt(jnp.maximum(value, jnp.finfo(G.dtype).eps * value[-1]))
     V = vector * root
@@ -95,25 +101,30 @@ def gram_project(G, b, z, B, Y, weight, penalties, inner_steps, *, loss_name: st
     ridge = 0.5 * penalties.w * jnp.sum(V * V) + 0.5 * penalties.b * jnp.sum(b * b)
     natural = (penalties.h / penalties.w) ** 0.25  # the size of W that makes logits of order one
     thin = root[0] / jnp.maximum(root[-1], natural)
-    return GramPoint(V, b, h, jnp.sum(weight * each) + ridge, thin)
+    return GramPoint(V, b, h, total(jnp.sum(weight * each), axis) + ridge, thin)
 
 
-@partial(jax.jit, static_argnames=("loss_name", "bias"))
-def gram_newton(point: GramPoint, B, Y, weight, penalties, *, loss_name: str, bias: bool) -> GramStep:
+@partial(jax.jit, static_argnames=("loss_name", "bias", "axis"))
+def gram_newton(
+    point: GramPoint, B, Y, weight, penalties, *, loss_name: str, bias: bool, axis=None
+) -> GramStep:
     """The stretched Newton step at a point whose features are (nearly) optimal."""
     loss, (V, b, h, *_) = LOSSES[loss_name], point
     Z = B @ (V @ h + b[:, None])
     r = -B.T @ jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y)
     c = jax.vmap(loss.curvature, 1, 0)(Z)
     T = jax.vmap(partial(_half_curvature, V, B, penalties.h, loss.coupling))(c)
-    gradient = 0.5 * (penalties.w * V.T @ V - penalties.h * (h * weight) @ h.T)
-    slope_b = penalties.b * b - r @ weight
-    D, db = _solve_newton(T @ V, T, h, weight, gradient, slope_b, penalties.b, bias)
+    square, mean, M, curvature = total(
+        ((h * weight) @ h.T, r @ weight, (r * weight) @ r.T, _curvature(T @ V, T, h, weight, bias)), axis
+    )
+    gradient = 0.5 * (penalties.w * V.T @ V - penalties.h * square)
+    slope_b = penalties.b * b - mean
+    D, db = _solve_newton(curvature, gradient, slope_b, penalties.b)
 
     def slope(D, db):
         return jnp.sum(gradient * D) + slope_b @ db
 
-    far = _keep_positive(_stretch(D, V, (r * weight) @ r.T, penalties))
+    far = _keep_positive(_stretch(D, V, M, penalties))
     share = jnp.minimum(1.0, (LEAST - 1) / jnp.minimum(jnp.linalg.eigvalsh(D)[0], LEAST - 1))
     better = slope(far, db) < 0.1 * share * slope(D, db)  # changing D alone need not keep a descent
     D, db = jnp.where(better, far, share * D), jnp.where(better, db, share * db)
@@ -131,27 +142,40 @@ def _half_curvature(V, B, lambda_h, coupling, c):
     return jax.scipy.linalg.solve_triangular(L, F, lower=True)
 
 
-def _solve_newton(TV, T, h, weight, gradient, slope_b, lambda_b, bias):
-    """D and db̃ at the minimum of the quadratic model ⟨∇φ, ·⟩ + ½ D²φ over symmetric D."""
+class _Curvature(NamedTuple):
+    """D²φ without its ridges: E h_a h_b S_xy (xa, yb), and with a bias E h_a (S V)_xt and E S; else empty."""
+
+    inner: Array
+    mixed: Array
+    corner: Array
+
+
+def _curvature(TV, T, h, weight, bias) -> _Curvature:
     k = len(h)
-    E, pair = symmetric_basis(k)
+    _, pair = symmetric_basis(k)
     i, j = np.triu_indices(k)
     S = jnp.swapaxes(TV, 1, 2) @ TV
     moments = (h[i] * h[j] * weight) @ S[:, i, j]
-    # entry (x, a), (y, b): E h_a h_b S_xy
-    hessian = moments[pair[None, :, None, :], pair[:, None, :, None]].reshape(k * k, k * k)
-    hessian, slope = E @ hessian @ E.T, E @ gradient.ravel()
-    if bias:
-        mixed = jnp.einsum("n,an,nsx,nst->xat", weight, h, TV, T, optimize="optimal")
-        mixed = E @ mixed.reshape(k * k, k)
-        corner = jnp.einsum("n,nsx,nst->xt", weight, T, T, optimize="optimal") + lambda_b * jnp.eye(k)
-        hessian = jnp.block([[hessian, mixed], [mixed.T, corner]])
-        slope = jnp.concatenate([slope, slope_b])
+    inner = moments[pair[None, :, None, :], pair[:, None, :, None]].reshape(k * k, k * k)
+    if not bias:
+        return _Curvature(inner, jnp.zeros((k * k, 0)), jnp.zeros((0, 0)))
+    mixed = jnp.einsum("n,an,nsx,nst->xat", weight, h, TV, T, optimize="optimal").reshape(k * k, k)
+    return _Curvature(inner, mixed, jnp.einsum("n,nsx,nst->xt", weight, T, T, optimize="optimal"))
+
+
+def _solve_newton(curvature: _Curvature, gradient, slope_b, lambda_b):
+    """D and db̃ at the minimum of the quadratic model ⟨∇φ, ·⟩ + ½ D²φ over symmetric D."""
+    k, size = len(gradient), len(curvature.corner)
+    E, _ = symmetric_basis(k)
+    inner, mixed = E @ curvature.inner @ E.T, E @ curvature.mixed
+    corner = curvature.corner + lambda_b * jnp.eye(size)
+    hessian = jnp.block([[inner, mixed], [mixed.T, corner]])
+    slope = jnp.concatenate([E @ gradient.ravel(), slope_b[:size]])
     ridge = RIDGE * jnp.trace(hessian) / len(slope)
     factor = jax.scipy.linalg.cho_factor(hessian + ridge * jnp.eye(len(slope)))
     step = -jax.scipy.linalg.cho_solve(factor, slope)
     D = (step[: len(E)] @ E).reshape(k, k)
-    return D, step[len(E) :] if bias else jnp.zeros(k)
+    return D, step[len(E) :] if size else jnp.zeros(k)
 
 
 def _stretch(D, V, M, penalties):
@@ -181,12 +205,25 @@ def symmetric_basis(k: int):
     return E.reshape(len(i), -1), pair
 
 
-def _move(point, step, length, project, inner_steps):
+@partial(jax.jit, static_argnames=("loss_name", "axis"))
+def gram_move(
+    point: GramPoint,
+    step: GramStep,
+    length,
+    B,
+    Y,
+    weight,
+    penalties,
+    inner_steps,
+    *,
+    loss_name: str,
+    axis=None,
+) -> GramPoint:
     """The point after a share of the step, its features started from the logits that the step predicts."""
     V = point.V
     G = V @ (jnp.eye(len(V)) + length * step.D) @ V.T
-    z = V @ point.h + length * step.z
-    return project(G, point.b + length * step.b, z, inner_steps=inner_steps)
+    b, z = point.b + length * step.b, V @ point.h + length * step.z
+    return gram_project(G, b, z, B, Y, weight, penalties, inner_steps, loss_name=loss_name, axis=axis)
 
 
 class GramRun(NamedTuple):
@@ -197,23 +234,30 @@ class GramRun(NamedTuple):
     settled: bool
 
 
-def descend_gram(B, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 60) -> GramRun:
-    """Newton on φ from G = √(λ_H/λ_W) I and b = 0, with backtracking: every step lowers φ."""
-    k, penalties = B.shape[1], atoms.penalties
-    zero = jnp.zeros((k, atoms.Y.shape[1]))
-    project = partial(
-        gram_project, B=B, Y=atoms.Y, weight=atoms.weight, penalties=penalties, loss_name=loss_name
-    )
-    point = project(
-        jnp.sqrt(penalties.h / penalties.w) * jnp.eye(k), jnp.zeros(k), zero, inner_steps=INNER_STEPS
-    )
+def descend_gram(
+    B, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 60, mesh: Mesh | None = None
+) -> GramRun:
+    """Newton on φ from G = √(λ_H/λ_W) I and b = 0, with backtracking: every step lowers φ.
+
+    The labels are cut evenly among the devices of the mesh (None: one); sums over them are all that these exchange.
+    """
+    k, mesh = B.shape[1], mesh or one_device()
+    static, law = {"loss_name": loss_name}, (CUT_LAST, CUT, ALL)
+    newton_step = share(gram_newton, mesh, (POINT, ALL, *law), STEP, bias=bias, **static)
+    moved = share(gram_move, mesh, (POINT, STEP, ALL, ALL, *law, ALL), POINT, **static)
+
+    def move(point, step, length, inner_steps=INNER_STEPS):
+        return moved(point, step, length, B, *atoms, inner_steps)
+
+    start = _start(k, atoms, mesh)
+    point = move(*start, 0.0)
     for count in range(max_steps):
-        step = gram_newton(point, B, *atoms, loss_name=loss_name, bias=bias)
+        step = newton_step(point, B, *atoms)
         if -float(step.slope) <= SETTLED * abs(float(point.objective)):
-            last = _move(point, step, 1.0, project, ALL)
+            last = move(point, step, 1.0, FULLY)
             fallen = float(last.objective) <= float(point.objective) * (1 + SETTLED)
             return GramRun(last if fallen else point, count + 1, fallen)
-        trial = _backtrack(point, step, project)
+        trial = _backtrack(point, step, move)
         if trial is None:
             return GramRun(point, count, False)
         point = trial
@@ -222,11 +266,19 @@ def descend_gram(B, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int 
     return GramRun(point, max_steps, False)
 
 
-def _backtrack(point, step, project) -> GramPoint | None:
+def _start(k: int, atoms: Atoms, mesh: Mesh) -> tuple[GramPoint, GramStep]:
+    """G = √(λ_H/λ_W) I, no features yet, and no step."""
+    root = (float(atoms.penalties.h) / float(atoms.penalties.w)) ** 0.25
+    zero = cut(np.zeros((k, atoms.Y.shape[1])), mesh, CUT_LAST)
+    point = GramPoint(root * np.eye(k), np.zeros(k), zero, 0.0, 0.0)
+    return point, GramStep(np.zeros((k, k)), np.zeros(k), zero, 0.0)
+
+
+def _backtrack(point, step, move) -> GramPoint | None:
     """The first of the steps 1, ½, ¼, … that lowers φ by a share of its prediction; None if none does."""
     length = 1.0
     while length > 1e-6:
-        trial = _move(point, step, length, project, INNER_STEPS)
+        trial = move(point, step, length)
         if float(trial.objective) < float(point.objective) + 1e-4 * length * float(step.slope):
             return trial
         length /= 2

@@ -21,8 +21,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from ufm.devices import ALL, CUT, CUT_LAST, cut, one_device, own_columns, own_rows, share, total
 from ufm.finite import FiniteLaw
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
@@ -45,30 +47,35 @@ class JointPoint(NamedTuple):
     objective: Array
 
 
-@partial(jax.jit, static_argnames=("loss_name",))
-def project(W, b, H, Y, weight, penalties: Penalties, *, loss_name: str) -> JointPoint:
-    """Solve the features for W, b from the warm start H, and evaluate L."""
+@partial(jax.jit, static_argnames=("loss_name", "axis"))
+def project(W, b, H, Y, weight, penalties: Penalties, *, loss_name: str, axis=None) -> JointPoint:
+    """Solve the features for W, b from the warm start H, and evaluate L. axis: see `ufm.devices.total`."""
     loss = LOSSES[loss_name]
     found = newton(Reduced(W), H, Y, penalties.h, INNER_STEPS, b[:, None], loss_name=loss_name)
     fit = jax.vmap(loss.value, (1, 1))(W @ found.q + b[:, None], Y)
     per_label = fit + 0.5 * penalties.h * jnp.sum(found.q**2, 0)
     ridge = 0.5 * penalties.w * jnp.sum(W * W) + 0.5 * penalties.b * jnp.sum(b * b)
-    return JointPoint(W, b, found.q, jnp.sum(weight * per_label) + ridge)
+    return JointPoint(W, b, found.q, total(jnp.sum(weight * per_label), axis) + ridge)
 
 
-@partial(jax.jit, static_argnames=("loss_name", "bias"))
-def reduced_slope(point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str, bias: bool):
+@partial(jax.jit, static_argnames=("loss_name", "bias", "axis"))
+def reduced_slope(
+    point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str, bias: bool, axis=None
+):
     """‖∇φ‖ at a projected point."""
     R = -jax.vmap(jax.grad(LOSSES[loss_name].value), (1, 1), 1)(point.W @ point.H + point.b[:, None], Y)
-    slope_w = penalties.w * point.W - (R * weight) @ R.T @ point.W / penalties.h
-    slope_b = penalties.b * point.b - R @ weight
+    M, mean = total(((R * weight) @ R.T, R @ weight), axis)
+    slope_w = penalties.w * point.W - M @ point.W / penalties.h
+    slope_b = penalties.b * point.b - mean
     return jnp.sqrt(jnp.sum(slope_w**2) + bias * jnp.sum(slope_b**2))
 
 
-@partial(jax.jit, static_argnames=("loss_name", "bias"))
-def reduced_newton(point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str, bias: bool):
+@partial(jax.jit, static_argnames=("loss_name", "bias", "axis"))
+def reduced_newton(
+    point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str, bias: bool, axis=None
+):
     """Gradient and step of φ at a projected point, as flat vectors over (W, b)."""
-    gradient, hessian = reduced_derivatives(point, Y, weight, penalties, LOSSES[loss_name])
+    gradient, hessian = reduced_derivatives(point, Y, weight, penalties, LOSSES[loss_name], axis)
     size = gradient.shape[0] if bias else point.W.size
     gradient, hessian = gradient[:size], hessian[:size, :size]
     value, vector = jnp.linalg.eigh(hessian)
@@ -79,20 +86,38 @@ def reduced_newton(point: JointPoint, Y, weight, penalties: Penalties, *, loss_n
     return jnp.pad(gradient, pad), jnp.pad(step, pad)
 
 
-def reduced_derivatives(point: JointPoint, Y, weight, penalties: Penalties, loss):
+def reduced_derivatives(point: JointPoint, Y, weight, penalties: Penalties, loss, axis=None):
     """∇φ and D²φ over (vec W, b), the formulas of the module's docstring."""
-    W, b, H, _ = point
+    W, b, *_ = point
     (K, r), lam = W.shape, penalties.h
+    parts = total(_sums(point, Y, weight, lam, loss), axis)
+    inactive = penalties.w * jnp.eye(K) - parts.M / lam
+    gradient = jnp.concatenate([(inactive @ W).ravel(), penalties.b * b - parts.mean])
+    ridge = jnp.einsum("lm,st->lsmt", inactive, jnp.eye(r))
+    hessian, mixed = (parts.inner + ridge).reshape(K * r, K * r), parts.mixed.reshape(K * r, K)
+    corner = parts.corner + penalties.b * jnp.eye(K)
+    return gradient, jnp.block([[hessian, mixed], [mixed.T, corner]])
+
+
+class _Sums(NamedTuple):
+    """M = E r rᵀ, E r, and E of what a label adds to D²φ over (W, W), (W, b) and (b, b)."""
+
+    M: Float[Array, "K K"]
+    mean: Float[Array, "K"]
+    inner: Float[Array, "K r K r"]
+    mixed: Float[Array, "K r K"]
+    corner: Float[Array, "K K"]
+
+
+def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
+    W, b, H, _ = point
     Z = W @ H + b[:, None]
     R = -jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y)
     c = jax.vmap(loss.curvature, 1, 1)(Z)
-    M = (R * weight) @ R.T
-    inactive = penalties.w * jnp.eye(K) - M / lam
-    gradient = jnp.concatenate([(inactive @ W).ravel(), penalties.b * b - R @ weight])
 
     def effective(c):  # P − P W Q⁻¹ Wᵀ P: curvature of one label's fit after its feature adapted
         PW = c[:, None] * W - loss.coupling * jnp.outer(c, c @ W)
-        Q = W.T @ PW + lam * jnp.eye(r)
+        Q = W.T @ PW + lam * jnp.eye(W.shape[1])
         P = jnp.diag(c) - loss.coupling * jnp.outer(c, c)
         return P - PW @ jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(Q), PW.T)
 
@@ -101,17 +126,17 @@ def reduced_derivatives(point: JointPoint, Y, weight, penalties: Penalties, loss
     SW, weighted = S @ W, weight[:, None, None] * S
     moment = partial(jnp.einsum, optimize="optimal")
     cross = moment("n,ns,nlt,nm->lsmt", weight, h, SW, res)
-    hessian = (
+    inner = (
         moment("nlm,ns,nt->lsmt", weighted, h, h)
         + cross
         + cross.transpose(2, 3, 0, 1)
         + moment("n,nl,nm,nst->lsmt", weight, res, res, jnp.swapaxes(SW, 1, 2) @ W)
-        + moment("lm,st->lsmt", inactive, jnp.eye(r))
-    ).reshape(K * r, K * r)
+    )
     mixed = moment("nlk,ns->lsk", weighted, h) + moment("n,nl,nks->lsk", weight, res, SW)
-    mixed = mixed.reshape(K * r, K)
-    corner = jnp.sum(weighted, 0) + penalties.b * jnp.eye(K)
-    return gradient, jnp.block([[hessian, mixed], [mixed.T, corner]])
+    return _Sums((R * weight) @ R.T, R @ weight, inner, mixed, jnp.sum(weighted, 0))
+
+
+POINT = JointPoint(W=ALL, b=ALL, H=CUT_LAST, objective=ALL)  # how it is cut among devices
 
 
 class JointRun(NamedTuple):
@@ -123,54 +148,78 @@ class JointRun(NamedTuple):
     converged: bool
 
 
-def descend_jointly(W, b, H, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 200) -> JointRun:
+def descend_jointly(
+    W, b, H, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 200, mesh: Mesh | None = None
+) -> JointRun:
     """Newton on φ from W and b, with backtracking; L falls until its rounding, then ‖∇φ‖ does."""
-    point = project(W, b, H, *atoms, loss_name=loss_name)
+    call = _Calls(atoms, mesh or one_device(), loss_name, bias)
+    point = call.project(W, b, H)
     best, least = point, np.inf
     for count in range(max_steps):
-        gradient, step = reduced_newton(point, *atoms, loss_name=loss_name, bias=bias)
-        slope, norm = float(gradient @ step), float(jnp.linalg.norm(gradient))
+        gradient, step = map(np.asarray, call.newton(point))
+        slope, norm = float(gradient @ step), float(np.linalg.norm(gradient))
         settled = -slope <= ROUNDING * abs(float(point.objective))
         if settled and norm >= least:
             return JointRun(best, least, count, True)
         best, least = point, norm
-        trial = _move(point, step, 1.0, atoms, loss_name)
+        trial = call.move(point, step, 1.0)
         if not settled:
-            trial = _backtrack(point, step, slope, trial, atoms, loss_name)
+            trial = _backtrack(point, step, slope, trial, call)
         if trial is None:
             return JointRun(best, least, count, False)
         point = trial
     return JointRun(best, least, max_steps, False)
 
 
-def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool) -> JointRun:
+def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool, mesh: Mesh | None = None) -> JointRun:
     """Newton on G = W Wᵀ; where a direction of G vanishes at the optimum, W takes over to finish it."""
-    B = jnp.asarray(logit_basis(len(atoms.Y), loss_name))
-    run = descend_gram(B, atoms, loss_name=loss_name, bias=bias)
-    W, b = B @ run.point.V, B @ run.point.b
+    mesh, B = mesh or one_device(), logit_basis(len(atoms.Y), loss_name)
+    run = descend_gram(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
+    W, b = B @ np.asarray(run.point.V), B @ np.asarray(run.point.b)
     if not run.settled:
-        last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias)
+        last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
         return last._replace(steps=run.steps + last.steps)
     point = JointPoint(W, b, run.point.h, run.point.objective)
-    return JointRun(
-        point, float(reduced_slope(point, *atoms, loss_name=loss_name, bias=bias)), run.steps, True
-    )
+    return JointRun(point, float(_Calls(atoms, mesh, loss_name, bias).slope(point)), run.steps, True)
 
 
-def _move(point, step, length, atoms, loss_name) -> JointPoint:
-    size = point.W.size
-    dW, db = step[:size].reshape(point.W.shape), step[size:]
-    return project(point.W + length * dW, point.b + length * db, point.H, *atoms, loss_name=loss_name)
+class _Calls:
+    """The compiled programs of a run, its labels cut among the devices of a mesh."""
+
+    def __init__(self, atoms: Atoms, mesh: Mesh, loss_name: str, bias: bool):
+        law = (CUT_LAST, CUT, ALL)
+        self.atoms, static = atoms, {"loss_name": loss_name, "bias": bias}
+        self._project = share(project, mesh, (ALL, ALL, CUT_LAST, *law), POINT, loss_name=loss_name)
+        self._newton = share(reduced_newton, mesh, (POINT, *law), (ALL, ALL), **static)
+        self._slope = share(reduced_slope, mesh, (POINT, *law), ALL, **static)
+
+    def project(self, W, b, H) -> JointPoint:
+        """The features that are optimal for W and b, from the start H."""
+        return self._project(W, b, H, *self.atoms)
+
+    def newton(self, point: JointPoint):
+        """Gradient and step."""
+        return self._newton(point, *self.atoms)
+
+    def slope(self, point: JointPoint):
+        """‖∇φ‖."""
+        return self._slope(point, *self.atoms)
+
+    def move(self, point: JointPoint, step, length) -> JointPoint:
+        """The projected point after a share of the step."""
+        W, b = np.asarray(point.W), np.asarray(point.b)
+        dW, db = step[: W.size].reshape(W.shape), step[W.size :]
+        return self.project(W + length * dW, b + length * db, point.H)
 
 
-def _backtrack(point, step, slope, trial, atoms, loss_name) -> JointPoint | None:
+def _backtrack(point, step, slope, trial, call: _Calls) -> JointPoint | None:
     """The first of the steps 1, ½, ¼, … that lowers L by a share of its prediction; None if none does."""
     length = 1.0
     while not float(trial.objective) < float(point.objective) + 1e-4 * length * slope:
         length /= 2
         if length < 1e-6:
             return None
-        trial = _move(point, step, length, atoms, loss_name)
+        trial = call.move(point, step, length)
     return trial
 
 
@@ -202,31 +251,40 @@ def solve_joint(
     loss: str = "cross-entropy",
     starts: int = 1,
     seed: int = 0,
+    mesh: Mesh | None = None,
 ) -> JointSolution:
     """Minimise L over classifier, features and bias for a finite label law (float64).
 
     lambda_b: None no bias, 0 a free one, > 0 a penalised one. Where d allows every Gram matrix (d ≥ K−1;
     squared error d ≥ K) the problem is convex in W Wᵀ and the first run solves that; all others, and all
     below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
+    The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
+    gets the H of its own labels (`ufm.devices.own_rows`).
     Raises ValueError for penalties that are not positive or dim < 1.
     """
     K = law.classes
     dim = K if dim is None else dim
     _check_joint(lambda_w, lambda_h, lambda_b, dim, starts)
-    penalties = Penalties(*(jnp.asarray(v, float) for v in (lambda_w, lambda_h, lambda_b or 0.0)))
-    atoms = Atoms(jnp.asarray(law.labels.T), jnp.asarray(law.weights), penalties)
-    rng = np.random.default_rng(seed)
-    runs, bias = [], lambda_b is not None
+    mesh = mesh or one_device()
+    atoms = _cut_law(law, Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0))), mesh)
+    rng, bias, runs = np.random.default_rng(seed), lambda_b is not None, []
     for _ in range(starts):
-        W = jnp.asarray(rng.standard_normal((K, min(K, dim)))) / np.sqrt(K)
+        W = rng.standard_normal((K, min(K, dim))) / np.sqrt(K)
         if not runs and dim >= logit_basis(K, loss).shape[1]:
-            run = descend_convexly(atoms, loss_name=loss, bias=bias)
+            run = descend_convexly(atoms, loss_name=loss, bias=bias, mesh=mesh)
         else:
-            zero = jnp.zeros((W.shape[1], len(law.weights)))
-            run = descend_jointly(W, jnp.zeros(K), zero, atoms, loss_name=loss, bias=bias)
-        runs.append(_drop_small(run, atoms, loss))
+            zero = cut(np.zeros((W.shape[1], atoms.Y.shape[1])), mesh, CUT_LAST)
+            run = descend_jointly(W, np.zeros(K), zero, atoms, loss_name=loss, bias=bias, mesh=mesh)
+        runs.append(_drop_small(run, _Calls(atoms, mesh, loss, bias)))
     runs.sort(key=lambda run: float(run.point.objective))
-    return _joint_solution(runs, dim)
+    return _joint_solution(runs, dim, own_rows(len(law.weights), mesh))
+
+
+def _cut_law(law: FiniteLaw, penalties: Penalties, mesh: Mesh) -> Atoms:
+    """Labels and weights cut among the devices; the last label is repeated with weight 0 to fill them."""
+    missing = -len(law.weights) % mesh.size
+    Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
+    return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)
 
 
 def _check_joint(lambda_w, lambda_h, lambda_b, dim, starts) -> None:
@@ -240,23 +298,23 @@ def _check_joint(lambda_w, lambda_h, lambda_b, dim, starts) -> None:
         raise ValueError(f"dim and starts must be at least 1, got {dim} and {starts}")
 
 
-def _drop_small(run: JointRun, atoms: Atoms, loss: str) -> JointRun:
+def _drop_small(run: JointRun, call: _Calls) -> JointRun:
     """Set singular values of W that are zero up to convergence to exactly zero, where L does not rise."""
     left, size, right = np.linalg.svd(np.asarray(run.point.W), full_matrices=False)
     kept = np.where(size > SMALL * max(1.0, size[0]), size, 0.0)
     if (kept == size).all() and size.any():
         return run
-    point = project(jnp.asarray(left * kept @ right), run.point.b, run.point.H, *atoms, loss_name=loss)
+    point = call.project(left * kept @ right, run.point.b, run.point.H)
     if float(point.objective) > float(run.point.objective) * (1 + 1e-13):
         return run
     if not kept.any():  # then the features are zero too, exactly
-        point = point._replace(H=jnp.zeros_like(point.H))
+        point = point._replace(H=point.H * 0.0)
     return run._replace(point=point)
 
 
-def _joint_solution(runs: list[JointRun], dim: int) -> JointSolution:
+def _joint_solution(runs: list[JointRun], dim: int, own: slice) -> JointSolution:
     best = runs[0]
-    W, H = np.asarray(best.point.W), np.asarray(best.point.H).T
+    W, H = np.asarray(best.point.W), own_columns(best.point.H).T[: own.stop - own.start]
     pad = ((0, 0), (0, dim - W.shape[1]))
     return JointSolution(
         W=np.pad(W, pad),
@@ -276,5 +334,6 @@ def _distinct(runs: list[JointRun]) -> list[tuple[float, np.ndarray]]:
     for run in runs:
         value = float(run.point.objective)
         if not found or value > found[-1][0] * (1 + 1e-9):
-            found.append((value, np.asarray(run.point.W @ run.point.W.T)))
+            W = np.asarray(run.point.W)
+            found.append((value, W @ W.T))
     return found

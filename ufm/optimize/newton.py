@@ -80,22 +80,38 @@ def newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str,
     return jax.lax.while_loop(unfinished, advance, start)
 
 
-@partial(jax.jit, static_argnames=("loss_name", "tile"))
-def newton_from_zero(coordinates, Y, lambda_h, max_steps, *, loss_name: str, tile: int = 0) -> Iterate:
+@partial(jax.jit, static_argnames=("loss_name", "tile", "first"))
+def newton_from_zero(
+    coordinates, Y, lambda_h, max_steps, *, loss_name: str, tile: int = 0, first=None
+) -> Iterate:
     """`newton` from q = 0; with cross-entropy its first step is a `leap`. Labels Y (K, B).
 
-    tile: features that stay in cache together and stop together, a divisor of B; 0: all.
+    tile: features that stay in cache together and stop together, a divisor of B; 0: all. first: a dtype in which
+    to begin, where it is much the faster one; the last steps, and the decision to stop, are in the dtype of Y.
     """
 
     def solve(Y):
-        q, count = coordinates.zero(Y), 0
-        if LOSSES[loss_name].coupling:
-            count = jnp.minimum(max_steps, 1)
-            q = jnp.where(count > 0, leap(coordinates, Y, lambda_h), q)
-        return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=count)
+        if first is None:
+            return _from_zero(coordinates, Y, lambda_h, max_steps, loss_name)
+        rough = _from_zero(*_cast((coordinates, Y, lambda_h), first), max_steps, loss_name)
+        # where its range did not suffice, start again
+        q = coordinates.settle(jnp.where(jnp.all(jnp.isfinite(rough.q), 0), rough.q, 0.0).astype(Y.dtype))
+        return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=rough.steps)
 
     if not tile:
         return solve(Y)
     parts = jax.lax.map(solve, jnp.moveaxis(Y.reshape(len(Y), -1, tile), 1, 0))
     q = jnp.moveaxis(parts.q, 0, 1).reshape(parts.q.shape[1], -1)
     return Iterate(q, parts.done.ravel(), jnp.max(parts.steps))
+
+
+def _from_zero(coordinates, Y, lambda_h, max_steps, loss_name) -> Iterate:
+    q, count = coordinates.zero(Y), 0
+    if LOSSES[loss_name].coupling:
+        count = jnp.minimum(max_steps, 1)
+        q = jnp.where(count > 0, leap(coordinates, Y, lambda_h), q)
+    return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=count)
+
+
+def _cast(tree, dtype):
+    return jax.tree.map(lambda part: part.astype(dtype), tree)

@@ -1,0 +1,123 @@
+"""Many devices as one: features, or labels of a law, are cut evenly among them.
+
+Arrays of features run along their last axis. A program is compiled once for all devices; each device solves its
+share in loops of its own, so none waits for the slowest. Features need no communication, sums over a law do.
+"""
+
+import os
+from contextlib import suppress
+from functools import lru_cache
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+AXIS = "features"
+ALL, CUT = (
+    PartitionSpec(),
+    PartitionSpec(AXIS),
+)  # the same on all devices; cut along the one axis, or the last
+# GPUs whose float64 runs at a half of float32, or nearly
+FAST64 = (
+    "P100",
+    "V100",
+    "A100",
+    "A30",
+    "H100",
+    "H200",
+    "H800",
+    "GH200",
+    "B200",
+    "MI100",
+    "MI200",
+    "MI250",
+    "MI300",
+)
+CUT_LAST = PartitionSpec(None, AXIS)
+
+
+def use_cores() -> None:
+    """One device a CPU core, unless the environment says how many; too late once JAX has started."""
+    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    usable = getattr(os, "sched_getaffinity", None)  # Linux
+    with suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", len(usable(0)) if usable else os.cpu_count() or 1)
+
+
+@lru_cache(1)
+def local_mesh() -> Mesh:
+    """The devices of this process, in one line."""
+    return Mesh(np.array(jax.local_devices()), (AXIS,))
+
+
+@lru_cache(1)
+def global_mesh() -> Mesh:
+    """The devices of all processes of a distributed run, those of one process side by side."""
+    return Mesh(np.array(sorted(jax.devices(), key=lambda d: (d.process_index, d.id))), (AXIS,))
+
+
+@lru_cache(1)
+def one_device() -> Mesh:
+    """The first device of this process."""
+    return Mesh(np.array(jax.local_devices()[:1]), (AXIS,))
+
+
+@lru_cache
+def spread(function, mesh: Mesh, **static):
+    """A jitted function(shared, *batched) that gives every device of the mesh its share of the last axes.
+
+    shared: one value, the same on all devices; batched and what is returned: arrays of features, whose
+    number is a multiple of that of the devices, or one entry a device. `function` must be known by name (no
+    lambda or closure: each would be compiled anew); static: its keyword arguments.
+    """
+
+    def call(shared, *batched):
+        work = lambda *parts: function(*parts, **static)  # noqa: E731
+        out = jax.tree.map(_last, jax.eval_shape(work, shared, *batched))
+        parts = (PartitionSpec(), *jax.tree.map(_last, batched))
+        return jax.shard_map(work, mesh=mesh, in_specs=parts, out_specs=out, check_vma=False)(
+            shared, *batched
+        )
+
+    return jax.jit(call)
+
+
+@lru_cache
+def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
+    """A jitted function of arrays cut as the specs say (ALL, CUT, CUT_LAST); its `axis` is for `total`."""
+    work = lambda *parts: function(*parts, axis=AXIS, **static)  # noqa: E731
+    return jax.jit(jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False))
+
+
+def total(parts, axis: str | None):
+    """Sums over all devices of what each has of an axis; None: there is one."""
+    return parts if axis is None else jax.lax.psum(parts, axis)
+
+
+def cut(array: np.ndarray, mesh: Mesh, spec: PartitionSpec) -> jax.Array:
+    """An array that every process holds whole, as one of which every device holds its share."""
+    return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda where: array[where])
+
+
+def float64_is_slow() -> bool:
+    """TPUs do it in software, GPUs outside computing centres at a small share of their float32 rate."""
+    device = jax.local_devices()[0]
+    return device.platform != "cpu" and not any(name in device.device_kind for name in FAST64)
+
+
+def own_rows(count: int, mesh: Mesh) -> slice:
+    """Which of `count` things, cut evenly among the devices of the mesh, this process has."""
+    each = -(-count // mesh.size)
+    places = [n for n, device in enumerate(mesh.devices.flat) if device.process_index == jax.process_index()]
+    return slice(min(count, each * places[0]), min(count, each * (places[-1] + 1)))
+
+
+def own_columns(array: jax.Array) -> np.ndarray:
+    """What this process has of an array cut along its last axis."""
+    shards = sorted(array.addressable_shards, key=lambda shard: shard.index[-1].start or 0)
+    return np.concatenate([np.asarray(shard.data) for shard in shards], -1)
+
+
+def _last(array) -> PartitionSpec:
+    return PartitionSpec(*[None] * (array.ndim - 1), AXIS)
