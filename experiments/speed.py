@@ -3,6 +3,9 @@
 Writes speed.md, speed.json and speed.png: error against a 40-digit oracle and time a feature, the joint problem,
 the project's targets, and where the time goes. The peers come with pip install -e '.[bench]'; one that is not
 installed, fails or takes too long is reported as such. At most 20 minutes on 2 cores; nothing else should run.
+
+--device gpu: in under 5 minutes our routes and the peers that run on JAX's default accelerator, and how much of its
+bandwidth and arithmetic, as measured, each of ours reaches; speed_gpu.md and .json.
 """
 
 import json
@@ -13,7 +16,7 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -34,6 +37,8 @@ class Arguments:
     """Only where the time of the numerical route goes; writes nothing."""
     out: str = str(RESULTS)
     """Folder for the results."""
+    device: Literal["cpu", "gpu"] = "cpu"
+    """gpu: on one accelerator, in under 5 minutes; writes speed_gpu.*."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -56,6 +61,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     folder = Path(args.out)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out must be a folder, got the file {args.out}")
+    if args.device != "cpu":
+        return run_device(args, argv)
     rates, stages = profile()
     if args.profile:
         print("\n".join(lines(rates, stages)))
@@ -73,6 +80,25 @@ def run(args: Arguments, argv: list[str]) -> int:
     found = Run(command, where, features, joint, targets, rates, stages)
     paths = write(found, folder, "speed_quick" if args.quick else "speed")
     print("\n".join(["", *target_lines(targets), "", *map(str, paths)]))
+    return 0
+
+
+def run_device(args: Arguments, argv: list[str]) -> int:
+    """The same on one accelerator. Raises ValueError where JAX has none."""
+    from experiments.benchmark.device import Scale
+    from experiments.benchmark.device_report import kernel_lines, write_device
+    from experiments.benchmark.device_run import TASKS, measure_device, measure_kernels
+    from experiments.benchmark.machine import machine
+
+    scale = Scale(classes=(10,)) if args.quick else Scale()
+    if args.profile:
+        print("\n".join(kernel_lines(*measure_kernels(args.device, scale)[1:])))
+        return 0
+    found = measure_device(args.device, TASKS[:1] if args.quick else TASKS, scale, teller())
+    command = " ".join(["python -m experiments.speed", *argv])
+    stem = f"speed_{args.device}" + ("_quick" if args.quick else "")
+    paths = write_device(found, command, machine(), Path(args.out), stem)
+    print("\n".join(["", *kernel_lines(found.rates, found.kernels), "", *map(str, paths)]))
     return 0
 
 
@@ -94,15 +120,7 @@ def measure(quick: bool):
     from experiments.benchmark.processes import Terms, best_of_threads
     from experiments.benchmark.tasks import feature_tasks
 
-    tasks, began = feature_tasks(quick), time.monotonic()
-
-    def report(outcome):
-        seconds = outcome.answer.get("seconds")
-        result = outcome.status if seconds is None else f"{seconds * 1e6:.4g} µs a feature"
-        if outcome.status != "does not apply":
-            words = f"{outcome.job.variant}, {outcome.job.task.name}, {outcome.threads} threads: {result}"
-            print(f"{time.monotonic() - began:5.0f} s  {words}", flush=True)
-
+    tasks, report = feature_tasks(quick), teller()
     with tempfile.TemporaryDirectory() as scratch:
         answers = str(Path(scratch) / "answers.npz")
         save_answers(tasks, answers)
@@ -111,6 +129,20 @@ def measure(quick: bool):
         return best_of_threads(jobs(FEATURE_PEERS, tasks), terms), best_of_threads(
             jobs(JOINT_PEERS, joint_tasks(quick)), terms
         )
+
+
+def teller():
+    """Prints one line an outcome, with the seconds since the start."""
+    began = time.monotonic()
+
+    def report(outcome):
+        seconds = outcome.answer.get("seconds")
+        result = outcome.status if seconds is None else f"{seconds * 1e6:.4g} µs a feature"
+        if outcome.status != "does not apply":
+            words = f"{outcome.job.variant}, {outcome.job.task.name}, {outcome.threads} threads: {result}"
+            print(f"{time.monotonic() - began:5.0f} s  {words}", flush=True)
+
+    return report
 
 
 def jobs(peers: tuple[str, ...], tasks: list) -> list:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+DEVICE = "BENCHMARK_DEVICE"  # tells a peer that is not JAX where to run
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Terms:
-    """Seconds of measuring a job, its time limit, the oracle's file, thread counts to try, and who is told."""
+    """Seconds of measuring a job, its time limit, the oracle's file, thread counts to try, who is told, and where:
+    "cpu", or "gpu" for one accelerator.
+    """
 
     budget: float
     limit: float
     answers: str
     threads: tuple[int, ...] = (1, 2)
     report: Callable = lambda outcome: None
+    device: str = "cpu"
 
 
 def run_peer(jobs: list[Job], threads: int, terms: Terms) -> list[Outcome]:
@@ -82,7 +86,7 @@ def _start(jobs: list[Job], threads: int, terms: Terms) -> subprocess.Popen:
     command = [sys.executable, "-m", "experiments.benchmark.worker", *arguments]
     process = subprocess.Popen(
         command,
-        env=pinned(threads),
+        env=pinned(threads, terms.device),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -93,9 +97,12 @@ def _start(jobs: list[Job], threads: int, terms: Terms) -> subprocess.Popen:
     return process
 
 
-def pinned(threads: int) -> dict[str, str]:
-    """The environment of a process whose BLAS and OpenMP use so many threads."""
-    return os.environ | {name: str(threads) for name in VARIABLES} | {"JAX_PLATFORMS": "cpu"}
+def pinned(threads: int, device: str = "cpu") -> dict[str, str]:
+    """The environment of a process whose BLAS and OpenMP use so many threads; on "gpu" it sees one device."""
+    found = os.environ | {name: str(threads) for name in VARIABLES} | {DEVICE: device}
+    if device == "cpu":
+        return found | {"JAX_PLATFORMS": "cpu"}
+    return found | {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
 
 
 def _forward(stream, lines: queue.Queue) -> None:

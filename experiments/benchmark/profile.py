@@ -134,7 +134,8 @@ def _solver_stages(given, labels) -> list[Stage]:
         f"solver: one of {int(steps(200).steps)} Newton steps": (three - one) / 2 / TILE,
     }
     newton_program = newton.lower(coordinates, start, Y, TASK.lambda_h, STEPS, loss_name="cross-entropy")
-    counts = ({}, _counts(jax.jit(leap).lower(coordinates, Y, TASK.lambda_h)), _counts(newton_program))
+    leap_program = jax.jit(leap).lower(coordinates, Y, TASK.lambda_h)
+    counts = ({}, *(count_operations(each.compile(), TILE) for each in (leap_program, newton_program)))
     return [Stage(name, value * 1e9, **count) for (name, value), count in zip(seconds.items(), counts)]
 
 
@@ -148,14 +149,11 @@ def _feature_stages() -> list[Stage]:
     return [Stage("features from coordinates", seconds, bytes=moved, memory=True)]
 
 
-def _counts(lowered) -> dict[str, float]:
-    """XLA's counts a feature."""
-    found = lowered.compile().cost_analysis()
-    return {
-        "transcendentals": found.get("transcendentals", 0.0) / TILE,
-        "flops": found.get("flops", 0.0) / TILE,
-        "bytes": found.get("bytes accessed", 0.0) / TILE,
-    }
+def count_operations(compiled, features: int) -> dict[str, float]:
+    """XLA's counts a feature, of a program for so many."""
+    found = compiled.cost_analysis() or {}  # a backend need not count
+    names = {"transcendentals": "transcendentals", "flops": "flops", "bytes": "bytes accessed"}
+    return {name: found.get(key, 0.0) / features for name, key in names.items()}
 
 
 def bound(stage: Stage, rates: Rates) -> tuple[str, float]:

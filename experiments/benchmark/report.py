@@ -133,19 +133,7 @@ def record(run: Run) -> dict:
         "command": run.command,
         "machine": run.machine,
         "targets": [asdict(each) for each in run.targets],
-        "features": [
-            {
-                "method": row.variant,
-                **asdict(row.task),
-                "dim": row.task.dim,
-                "threads": row.outcome.threads,
-                "status": row.outcome.status,
-                **row.outcome.answer,
-                "ratio": row.ratio,
-                "ratio_array": row.ratio_array,
-            }
-            for row in run.features
-        ],
+        "features": [feature_record(row) for row in run.features],
         "joint": [
             {
                 "method": row.outcome.job.variant,
@@ -162,6 +150,20 @@ def record(run: Run) -> dict:
         ],
         "rates": asdict(run.rates),
         "stages": [asdict(stage) for stage in run.stages],
+    }
+
+
+def feature_record(row: FeatureRow) -> dict:
+    """One row of the features."""
+    return {
+        "method": row.variant,
+        **asdict(row.task),
+        "dim": row.task.dim,
+        "threads": row.outcome.threads,
+        "status": row.outcome.status,
+        **row.outcome.answer,
+        "ratio": row.ratio,
+        "ratio_array": row.ratio_array,
     }
 
 

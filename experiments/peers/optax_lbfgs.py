@@ -14,7 +14,7 @@ STEPS = 500
 GOAL = 1e-8  # gradient at the end against λ_H‖h‖: a certified relative distance
 
 
-def vmapped(task: FeatureTask) -> Solver:
+def vmapped(task: FeatureTask, counts: dict = COUNTS) -> Solver:
     """From h = 0 until ‖∇f‖ ≤ 1e-8 λ_H ‖h‖, or a step changes nothing, or 500 steps."""
     import jax
     import jax.numpy as jnp
@@ -48,7 +48,7 @@ def vmapped(task: FeatureTask) -> Solver:
     W, V = task.reduced()
     return Solver(
         lambda Y: np.asarray(jitted(W, Y, task.lambda_h)),
-        COUNTS.get(task.classes, CHECKED),
+        counts.get(task.classes, CHECKED),
         features=lambda found: found @ V.T,
     )
 

@@ -23,14 +23,14 @@ def problem(task: FeatureTask, as_array: bool = False):
     return Problem(task.classes, classifier=task.W(), lambda_h=task.lambda_h)
 
 
-def numeric(task: FeatureTask, as_array: bool = False) -> Solver:
-    """`solve_features`, from the labels in numpy to the features in numpy."""
+def numeric(task: FeatureTask, as_array: bool = False, count: int | None = None, **options) -> Solver:
+    """`solve_features` with these options, from the labels in numpy to the features in numpy."""
     from ufm.optimize.features import solve_features
 
     given = problem(task, as_array)
     return Solver(
-        lambda labels: solve_features(given, labels),
-        _count(task, as_array),
+        lambda labels: solve_features(given, labels, **options),
+        count or _count(task, as_array),
         features=lambda found: found.H,
         note=lambda found: f"{found.steps} steps",
     )

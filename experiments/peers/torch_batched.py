@@ -11,13 +11,13 @@ SGD_COUNTS = {10: 1000, 100: 200, 1000: 32}
 LIMIT = 9.0  # seconds for SGD: fewer steps are reported as such
 
 
-def _problem(task: FeatureTask):
-    """torch, W and V in K coordinates, and the sum of all objectives as a function of H and Y."""
+def _problem(task: FeatureTask, device: str = "cpu"):
+    """torch, W (on the device) and V in K coordinates, and the sum of all objectives as a function of H and Y."""
     import torch
 
     torch.set_default_dtype(torch.float64)
     W, V = task.reduced()
-    W = torch.from_numpy(W)
+    W = torch.from_numpy(W).to(device)
 
     def total(H, Y):
         Z = H @ W.T
@@ -26,13 +26,13 @@ def _problem(task: FeatureTask):
     return torch, W, V, total
 
 
-def lbfgs(task: FeatureTask) -> Solver:
+def lbfgs(task: FeatureTask, counts: dict = COUNTS, device: str = "cpu") -> Solver:
     """torch.optim.LBFGS with the strong Wolfe line search, history 20, tolerances at rounding level."""
-    torch, W, V, total = _problem(task)
+    torch, W, V, total = _problem(task, device)
 
     def solve(labels):
-        Y = torch.from_numpy(labels)
-        H = torch.zeros(len(Y), W.shape[1], requires_grad=True)
+        Y = torch.from_numpy(labels).to(device)
+        H = torch.zeros(len(Y), W.shape[1], device=device, requires_grad=True)
         method = torch.optim.LBFGS(
             [H],
             max_iter=1000,
@@ -50,11 +50,11 @@ def lbfgs(task: FeatureTask) -> Solver:
             return value
 
         method.step(closure)
-        return H.detach().numpy(), method.state[H]["n_iter"]
+        return H.detach().cpu().numpy(), method.state[H]["n_iter"]
 
     return Solver(
         solve,
-        COUNTS.get(task.classes, CHECKED),
+        counts.get(task.classes, CHECKED),
         features=lambda found: found[0] @ V.T,
         note=lambda found: f"{found[1]} steps",
     )
