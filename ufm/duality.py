@@ -105,7 +105,7 @@ class _Law(NamedTuple):
         """Labels in all."""
         return int(self.group.total(len(self.Y)))
 
-    def mean(self, rows) -> np.ndarray:
+    def mean(self, rows):
         """E of what is given for each label."""
         return self.group.total(self.weights @ rows)
 

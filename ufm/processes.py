@@ -39,7 +39,7 @@ class Group:
         start, stop = (units * rank // self.count * unit for rank in (self.rank, self.rank + 1))
         return range(min(start, count), min(stop, count))
 
-    def gather(self, array: np.ndarray) -> np.ndarray:
+    def gather(self, array) -> np.ndarray:
         """The arrays of all processes, of one shape and type, stacked in the order of their ranks."""
         if self.count == 1:
             return np.asarray(array)[None]
@@ -47,7 +47,7 @@ class Group:
 
         return np.asarray(process_allgather(np.asarray(array)))
 
-    def total(self, array) -> np.ndarray:
+    def total(self, array):
         """The sum of the arrays of all processes, the same to the last bit on each of them."""
         return self.gather(array).sum(0)
 
@@ -83,7 +83,9 @@ def join_group(address: str | None, count: int | None, rank: int | None) -> Grou
                 heartbeat_timeout_seconds=SILENCE,
                 shutdown_timeout_seconds=PARTING,
             )
-            sync_global_devices("start")  # connects all: a first exchange much later would not wait for the others
+            sync_global_devices(
+                "start"
+            )  # connects all: a first exchange much later would not wait for the others
     except (ValueError, RuntimeError) as error:
         raise ValueError(_no_group(address, error)) from None
     return Group(jax.process_index(), jax.process_count())

@@ -14,7 +14,7 @@ Directions of negative curvature are followed (|H| in place of H), so that stric
 the theory of this model they are the only critical points besides global minima when d ≥ K − 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -277,7 +277,10 @@ def solve_joint(
             run = descend_jointly(W, np.zeros(K), zero, atoms, loss_name=loss, bias=bias, mesh=mesh)
         runs.append(_drop_small(run, _Calls(atoms, mesh, loss, bias)))
     runs.sort(key=lambda run: float(run.point.objective))
-    return _joint_solution(runs, dim, own_rows(len(law.weights), mesh))
+    found = _joint_solution(runs, dim, own_rows(len(law.weights), mesh))
+    if lambda_b == 0 and LOSSES[loss].coupling:  # then the mean of b changes nothing: leave it out
+        return replace(found, b=found.b - found.b.mean())
+    return found
 
 
 def _cut_law(law: FiniteLaw, penalties: Penalties, mesh: Mesh) -> Atoms:

@@ -1,0 +1,424 @@
+"""Many devices and many processes: the numbers of one device, and a clear word when a process dies."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.commands import refused, strict
+from ufm import solve, sweep
+from ufm.devices import AXIS, own_rows, spread
+from ufm.processes import ALONE, Group
+from ufm.reductions import Batch, ErrorHistogram, WorstRows
+from ufm.supervisor import LOST, SUPERVISED, explain, is_lost
+
+ROOT = Path(__file__).resolve().parent.parent
+CLOSE = {"rtol": 1e-12, "atol": 1e-12}
+PAIRS = (
+    "--classes",
+    "6",
+    "--dim",
+    "7",
+    "--multiplier",
+    "1.3",
+    "--lam",
+    "0,1e-9,0.1,0.3,0.5,0.8",
+    "--lambda-h",
+    "1e-3",
+)
+FREE = (
+    "--classes",
+    "4",
+    "--classifier",
+    "free",
+    "--weights",
+    "0.4,0.3,0.2,0.1",
+    "--alpha",
+    "0.5",
+    "--bias",
+    "free",
+)
+FREE += ("--lambda-w", "1e-3", "--lambda-h", "1e-3", "--quadrature", "6")
+GRID = """
+classes = [3, 4]
+alpha = { from = 0.1, to = 10, count = 12, scale = "log" }
+lambda_h = [1e-4, 1e-3]
+lam = [0.1, 0.5]
+block = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One cache of compiled programs for all runs of this file."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, cache):
+    """start(module, *argv, devices=1, **environment): a command in a process of its own, in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+    started = []
+
+    def begin(*command, devices=1, **environment):
+        here = {"PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": str(devices), "XDG_CACHE_HOME": cache}
+        words = [sys.executable, *map(str, command)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(words, env=os.environ | here | environment, **pipes))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def together(start):
+    """together(count, *command, wait=True): the same command in several processes, and their (code, out, err)."""
+
+    def begin(count, *command, wait=True, **more):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        flags = ("--distributed", "--coordinator", address, "--processes", count, "--process")
+        found = [start(*command, *flags, rank, **more) for rank in range(count)]
+        return [ended(process) for process in found] if wait else found
+
+    return begin
+
+
+def ended(process, timeout=240):
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def numbers(record):
+    """All numbers of a JSON value by their place in it, without provenance."""
+    if isinstance(record, dict):
+        return {
+            f"{key}.{place}": value
+            for key, part in record.items()
+            if key != "provenance"
+            for place, value in numbers(part).items()
+        }
+    if isinstance(record, list):
+        return {
+            f"{n}.{place}": value for n, part in enumerate(record) for place, value in numbers(part).items()
+        }
+    return {"": record}
+
+
+def same(one: dict, other: dict, loose=()):
+    """Equal words, and numbers to 1e-12; `loose` ones are rounding errors, compared as sizes at most."""
+    one, other = numbers(one), numbers(other)
+    assert one.keys() == other.keys()
+    for place, value in one.items():
+        if isinstance(value, float) and not any(word in place for word in loose):
+            np.testing.assert_allclose(other[place], value, **CLOSE, err_msg=place)
+        elif not isinstance(value, float) and "counts" not in place and "exact" not in place:
+            assert other[place] == value, place
+
+
+def alone(start, *argv, devices=1):
+    """JSON record of `ufm.solve` in one process."""
+    code, out, err = ended(start("-m", "ufm.solve", *argv, "--json", "-", devices=devices))
+    assert code == 0, err
+    return strict(out)
+
+
+# --- the numbers of one device -------------------------------------------------------------------------------
+
+ROUNDING = ("gap", "stationarity", "imbalance", "lambda_max", "spectrum", "rounding", "bound")
+
+
+def test_eight_devices_give_the_features_of_one(start):
+    one = alone(start, *PAIRS, "--save", "one.npz")
+    eight = alone(start, *PAIRS, "--save", "eight.npz", devices=8)
+    same(one, eight)
+    off = json.loads(json.dumps(eight))
+    off["features"][3]["numeric"]["norm"] *= 1 + 1e-11
+    with pytest.raises(AssertionError, match="norm"):
+        same(one, off)
+    with np.load("one.npz") as one, np.load("eight.npz") as eight:
+        assert set(one) == set(eight) and len(one["H"]) == 216
+        for name in one:
+            np.testing.assert_allclose(eight[name], one[name], **CLOSE)
+
+
+def test_processes_give_the_rows_of_one(start, together):
+    (code, out, err), *others = together(3, "-m", "ufm.solve", *PAIRS, "--json", "-")
+    assert code == 0, err
+    assert [other[:2] for other in others] == [(0, "")] * 2, "process 0 alone speaks"
+    same(alone(start, *PAIRS), strict(out))
+
+
+SMALL_SHARDS = """
+import os, sys
+os.environ["UFM_SUPERVISED"] = "1"  # the patch would not reach a child
+import ufm.shards
+from ufm import solve
+ufm.shards.SHARD_BYTES = 7 * 8 * (7 + 3)
+sys.exit(solve.main(sys.argv[1:]))
+"""
+
+
+def test_processes_write_the_shards_of_one(start, together):
+    code, _, err = ended(start("-c", SMALL_SHARDS, *PAIRS, "--save", "one/"))
+    assert code == 0, err
+    assert {code for code, *_ in together(4, "-c", SMALL_SHARDS, *PAIRS, "--save", "four/")} == {0}
+    one, four = (json.loads(Path(folder, "index.json").read_text()) for folder in ("one", "four"))
+    assert one == four and one["complete"] and len(one["shards"]) == 31
+    for shard in one["shards"]:
+        with np.load(f"one/{shard['file']}") as mine, np.load(f"four/{shard['file']}") as other:
+            for name in mine:
+                np.testing.assert_allclose(other[name], mine[name], **CLOSE)
+
+
+@pytest.mark.slow
+def test_processes_give_the_joint_optimum_of_one(start, together):
+    (code, out, err), *_ = together(3, "-m", "ufm.solve", *FREE, "--json", "-")
+    assert code == 0, err
+    one, three = alone(start, *FREE), strict(out)
+    same(one["joint"], three["joint"], ROUNDING)
+    assert 0 < three["joint"]["gap"] <= 1e-9 * three["joint"]["objective"]
+
+
+@pytest.mark.slow
+def test_eight_devices_give_the_joint_optimum_of_one_in_few_dimensions(start):
+    """Where the Gram matrix does not decide: Newton on the classifier itself."""
+    one, eight = (alone(start, *FREE, "--dim", "2", "--starts", "2", devices=devices) for devices in (1, 8))
+    same(one["joint"], eight["joint"], ROUNDING)
+
+
+def rows(folder: str) -> dict[str, np.ndarray]:
+    tables = [pq.read_table(path) for path in sorted(Path(folder).glob("block-*.parquet"))]
+    return {name: np.concatenate([t[name].to_numpy() for t in tables]) for name in tables[0].column_names}
+
+
+def same_rows(one: str, other: str, problems: int):
+    mine, theirs = rows(one), rows(other)
+    assert mine.keys() == theirs.keys() and len(mine["problem"]) == problems * 4
+    for name, values in mine.items():
+        if values.dtype.kind == "f":
+            np.testing.assert_allclose(theirs[name], values, **CLOSE)
+        else:
+            assert (theirs[name] == values).all()
+
+
+def test_processes_share_a_sweep(start, together):
+    Path("grid.toml").write_text(GRID)
+    assert ended(start("-m", "ufm.sweep", "grid.toml", "--out", "one"))[0] == 0
+    (code, out, err), other = together(2, "-m", "ufm.sweep", "grid.toml", "--out", "two")
+    assert code == 0 and other[0] == 0 and other[1] == "", err
+    assert "48 problems, 192 rows" in out
+    same_rows("one", "two", 48)
+
+
+# --- a process that dies -------------------------------------------------------------------------------------
+
+
+def lives(process: int) -> bool:
+    """Neither gone nor waiting for someone to take note of its end (Linux)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+LONG = ("-m", "ufm.solve", "--classes", "10", "--samples", "60000", "--dim", "10")
+
+
+def worker_of(supervisor: int) -> int:
+    """The child that does the work (Linux)."""
+    found = subprocess.run(["pgrep", "-P", str(supervisor)], capture_output=True, text=True).stdout.split()
+    return int(found[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize("dead", [1, 0])
+def test_a_dead_process_is_reported_within_a_minute(together, dead):
+    running = together(3, *LONG, wait=False)
+    assert running[0].stdout.readline().startswith("unconstrained"), "all have met"
+    worker = worker_of(running[dead].pid)
+    os.kill(running[dead].pid, signal.SIGKILL)  # the supervisor: its worker goes with it
+    died = time.monotonic()
+    left = [ended(process, timeout=60) for rank, process in enumerate(running) if rank != dead]
+    assert time.monotonic() - died < 60
+    for code, _, err in left:
+        assert code == LOST, err
+        last = err.strip().splitlines()[-1]
+        assert last.startswith(f"ufm.solve: process {dead} died, or lost its connection") and "again" in last
+        assert "@ 0x" not in err and "Traceback" not in err
+    assert not lives(worker)
+
+
+def test_a_sweep_goes_on_after_a_process_died(together, start):
+    Path("grid.toml").write_text(GRID.replace("block = 5", "block = 1").replace("[3, 4]", "[3]"))
+    running = together(2, "-m", "ufm.sweep", "grid.toml", "--out", "two", wait=False)
+    until = time.monotonic() + 100
+    while not list(Path("two").glob("block*")) and time.monotonic() < until:
+        time.sleep(0.02)
+    os.kill(worker_of(running[1].pid), signal.SIGKILL)
+    code, _, err = ended(running[1])
+    assert code == 128 + signal.SIGKILL and "SIGKILL" in err
+    assert ended(running[0], timeout=60)[0] in (LOST, 0)
+    assert ended(start("-m", "ufm.sweep", "grid.toml", "--out", "two"))[0] == 0
+    assert ended(start("-m", "ufm.sweep", "grid.toml", "--out", "one"))[0] == 0
+    same_rows("one", "two", 24)
+
+
+# --- words ---------------------------------------------------------------------------------------------------
+
+SILENCE = "F1123 client.h:80] UNAVAILABLE: These tasks are unhealthy (stopped sending heartbeats):\n1, 3\nThe"
+
+
+def test_the_cause_in_words(monkeypatch):
+    assert explain(-6, SILENCE).startswith("process 1, 3 died")
+    assert explain(-6, "Either the leader task was preempted").startswith("process 0 died")
+    assert explain(-6, "").startswith("another process died") and explain(LOST, "").startswith("another")
+    assert explain(-9, "") == "ended by signal 9 (SIGKILL) (out of memory?)"
+    assert not is_lost(ValueError("Gloo AllGather failed")), (
+        "without a supervisor there are no other processes"
+    )
+    monkeypatch.setenv(SUPERVISED, "1")
+    assert not is_lost(ValueError("--alpha must be positive"))
+
+
+@pytest.mark.parametrize(
+    "argv, word",
+    [
+        (("--coordinator", "127.0.0.1:9999"), "--coordinator needs --distributed"),
+        (("--distributed", "--processes", "2"), "--coordinator, --process"),
+        (("--distributed", "--coordinator", "here", "--processes", "2", "--process", "0"), "HOST:PORT"),
+        (("--distributed", "--coordinator", "h:0", "--processes", "2", "--process", "0"), "HOST:PORT"),
+        (("--distributed", "--coordinator", "h:80", "--processes", "2", "--process", "2"), "0 … 1"),
+        (("--distributed", "--classifier", "free", "--save", "x.npz"), "--save with --classifier free"),
+    ],
+)
+def test_wrong_flags(call_main, tmp_path, monkeypatch, argv, word):
+    monkeypatch.chdir(tmp_path)
+    refused(call_main(solve.main, *argv), word)
+
+
+def test_wrong_flags_of_a_sweep(call_main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(call_main(sweep.main, "grid.toml", "--process", "1"), "--process needs --distributed")
+
+
+def test_without_a_cluster(start):
+    """Nothing tells this machine of one: said at once, with what to give instead."""
+    code, out, err = ended(start("-m", "ufm.solve", "--distributed"))
+    assert code == 2 and out == "" and "--coordinator" in err.strip().splitlines()[-1]
+
+
+# --- parts and their sum -------------------------------------------------------------------------------------
+
+
+class Fake(Group):
+    """A group whose other members' arrays are known."""
+
+    def gather(self, array):
+        self.seen.append(np.asarray(array))
+        return np.stack([other.seen[len(self.seen) - 1] for other in self.members])
+
+
+@pytest.mark.parametrize("count, unit", [(0, 1), (1, 1), (17, 1), (17, 5), (100, 7), (3, 10)])
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_parts_cover_the_whole_once(count, unit, size):
+    parts = [Group(rank, size).part(count, unit) for rank in range(size)]
+    assert [n for part in parts for n in part] == list(range(count))
+    assert all(part.start % unit == 0 for part in parts if len(part))
+
+
+def stream(count=60, rows=4):
+    rng = np.random.default_rng(3)
+    error = rng.integers(0, 9, count) / 8.0  # with ties
+    nothing = np.zeros((2, count))
+    bound = rng.random(count)
+    return Batch(np.arange(count) % rows, error, bound, bound / 2, bound, nothing, nothing, bound, 3)
+
+
+def folded(batch: Batch, part) -> tuple[WorstRows, ErrorHistogram]:
+    worst, errors = WorstRows(4), ErrorHistogram()
+    n = np.arange(part.start, part.stop)
+    cut = Batch(*(v[..., n] if isinstance(v, np.ndarray) else v for v in batch))
+    for half in np.array_split(np.arange(len(n)), 2):
+        worst.update(n[half], Batch(*(v[..., half] if isinstance(v, np.ndarray) else v for v in cut)))
+    errors.update(cut.error)
+    return worst, errors
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_reductions_of_parts_are_that_of_the_whole(size):
+    batch = stream()
+    whole, all_errors = folded(batch, range(60))
+    groups = [Fake(rank, size) for rank in range(size)]
+    parts = [folded(batch, group.part(60)) for group in groups]
+    for group in groups:
+        object.__setattr__(group, "seen", [])
+        object.__setattr__(group, "members", groups)
+    names = ("error", "bound", "theory_bound", "excess", "rank", "feature")
+    assert any((getattr(parts[0][0], name) != getattr(whole, name)).any() for name in names), (
+        "a part is not all"
+    )
+    sent = [
+        [
+            np.stack([w.error, w.bound, w.theory_bound, w.excess]),
+            w.rank,
+            w.feature,
+            np.asarray(e.exact),
+            e.counts,
+        ]
+        for w, e in parts
+    ]
+    for group, mine in zip(groups, sent):
+        group.seen.extend(mine)
+    for (worst, errors), group in zip(parts, groups):
+        known = iter(np.stack(part) for part in zip(*sent))
+        object.__setattr__(group, "gather", lambda array, known=known: next(known))
+        worst.combine(group)
+        errors.combine(group)
+        for name in names:
+            np.testing.assert_array_equal(getattr(worst, name), getattr(whole, name))
+        assert errors.exact == all_errors.exact and (errors.counts == all_errors.counts).all()
+
+
+def test_one_process_is_a_group():
+    assert ALONE.leads and (ALONE.gather([1.0, 2.0]) == [[1.0, 2.0]]).all()
+    assert ALONE.share(b"word") == b"word" and ALONE.total(3) == 3
+
+
+# --- shares --------------------------------------------------------------------------------------------------
+
+
+def double(shared, x):
+    return shared * x, jax.numpy.sum(x)[None]
+
+
+def test_every_device_has_its_share():
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), (AXIS,))
+    twice, sums = spread(double, mesh)(2.0, np.arange(6.0))
+    np.testing.assert_array_equal(twice, 2 * np.arange(6.0))
+    assert sums.shape == (1,) and len(twice.sharding.device_set) == 1
+    assert spread(double, mesh) is spread(double, mesh), "compiled once"
+    assert own_rows(5, mesh) == slice(0, 5)
+
+
+def test_no_line_of_the_runtime_reaches_the_reader():
+    from ufm.supervisor import RUNTIME
+
+    for line in [SILENCE, "    @     0x7fa1  absl::Flush()", "[Gloo] Rank 1 is connected"]:
+        assert RUNTIME.match(re.sub(r"^F1123 ", "F1123 06:37:05.276019   14578 ", line)), line
+    for line in ("72640 of 666666 features, about 3 min left", "5 steps, 3.8 s", "Warning: F1123"):
+        assert not RUNTIME.match(line)
