@@ -448,14 +448,16 @@ def test_every_route_and_peer_of_a_device_answers(on_device):
 
 def test_every_kernel_of_a_device_is_counted(on_device):
     assert {kernel.dtype for kernel in on_device.kernels} == {"float64", "float32"}
-    assert len(on_device.kernels) == len({(kernel.name, kernel.dtype) for kernel in on_device.kernels}) == 9
+    assert len(on_device.kernels) == len({(kernel.name, kernel.dtype) for kernel in on_device.kernels}) == 11
     for kernel in on_device.kernels:
         shares = kernel.shares(on_device.rates)
         assert min(kernel.seconds, kernel.flops, kernel.bytes, kernel.transcendentals) > 0, kernel
         assert all(np.isfinite(share) and share > 0 for share in shares.values())
-    leap, step, whole = (kernel for kernel in on_device.kernels[:3])
+    leap, step, whole, call = *on_device.kernels[:3], on_device.kernels[-2]
     steps = int(whole.name.split()[-2])
     assert whole.flops == pytest.approx(leap.flops + steps * step.flops)
+    newton = next(row for row in on_device.features if row.variant == rows.NEWTON)
+    assert (call.flops, call.bytes, call.seconds) == (whole.flops, whole.bytes, newton.seconds)
 
 
 def test_shares_are_counts_over_time_and_rate():
@@ -487,7 +489,7 @@ def test_the_report_of_a_device(on_device, tmp_path):
         "| ours: Newton |",
     ):
         assert word in text, word
-    assert found["device"]["platform"] == "cpu" and len(found["kernels"]) == 9
+    assert found["device"]["platform"] == "cpu" and len(found["kernels"]) == 11
     assert {each["method"] for each in found["features"]} == {row.variant for row in on_device.features}
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from experiments.benchmark.profile import clocked, count_operations
 from experiments.benchmark.tasks import FeatureTask
 
+DESCENT = "Newton: leap and all"
 DTYPES = {"float64": np.float64, "float32": np.float32}
 LAMBDA_H, NESTED = 1e-4, 32  # exponentials of an entry between its one read and its one write
 
@@ -186,7 +187,7 @@ def newton_kernels(task: FeatureTask, labels: np.ndarray, dtype: str, scale: Sca
     seconds = {
         "Newton: first step (leap)": leaping,
         "Newton: one step": max((three - one) / 2, 1e-9),
-        f"Newton: leap and all {steps} steps": leaping + whole,
+        f"{DESCENT} {steps} steps": leaping + whole,
     }
     sizes = (task.classes, dtype)
     return [

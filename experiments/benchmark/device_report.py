@@ -12,7 +12,8 @@ from experiments.reproduction.files import plain
 
 KERNELS = (
     "Nanoseconds a feature of a batch whose labels and results stay on the device, compiled; operations and bytes "
-    "as XLA counts them for the compiled program (the descent: the leap, and one step times the number of steps). "
+    "as XLA counts them for the compiled program (the descent: the leap, and one step times the number of steps; "
+    "the whole call: those of the descent, in the time that includes checks of labels, transfers and the host). "
     "of bandwidth, of flops, of exp: share of the rates above (the triad's, and those of the dtype; logarithms "
     "count as exponentials). The largest is what bounds the kernel; above 100 % of bandwidth it works in cache."
 )
@@ -42,7 +43,14 @@ def write_device(run: DeviceRun, command: str, machine: dict, folder: Path, stem
 
 def markdown(run: DeviceRun, command: str, machine: dict) -> str:
     """The tables."""
-    parts = ["# Speed on one device", "", f"`{command}`", "", "  \n".join(run.device.values()), ""]
+    parts = [
+        "# Speed on one device",
+        "",
+        f"`{command}`",
+        "",
+        *(f"- {name}: {value}" for name, value in run.device.items()),
+        "",
+    ]
     parts += [", ".join(f"{name} {value}" for name, value in machine.items()), ""]
     parts += [*kernel_lines(run.rates, run.kernels), "", "## Features", "", FEATURES, ""]
     for task in dict.fromkeys(row.task for row in run.features):
@@ -56,8 +64,11 @@ def kernel_lines(rates: DeviceRates, kernels: list[Kernel]) -> list[str]:
     found = ["## Rates", "", "| measured | rate |", "| --- | ---: |"]
     found += [f"| {name} | {value} |" for name, value in rate_cells(rates).items()]
     found += ["", "## Kernels", "", KERNELS, ""]
-    titles = ("kernel", "K", "dtype", "ns", "flops", "bytes", "exp, log")
-    found += [f"| {' | '.join(titles)} | of bandwidth | of flops | of exp |", f"| ---{' | ---:' * 9} |"]
+    titles = ("kernel", "dtype", "K", "ns", "flops", "bytes", "exp, log")
+    found += [
+        f"| {' | '.join(titles)} | of bandwidth | of flops | of exp |",
+        f"|{' --- |' * 2}{' ---: |' * 8}",
+    ]
     return found + [_line(kernel, rates) for kernel in kernels]
 
 
@@ -71,7 +82,7 @@ def rate_cells(rates: DeviceRates) -> dict[str, str]:
 def _line(kernel: Kernel, rates: DeviceRates) -> str:
     counts = [f"{value:.0f}" for value in (kernel.flops, kernel.bytes, kernel.transcendentals)]
     shares = [f"{value:.1%}" for value in kernel.shares(rates).values()]
-    cells = [kernel.name, str(kernel.classes), kernel.dtype, f"{kernel.seconds * 1e9:.4g}", *counts, *shares]
+    cells = [kernel.name, kernel.dtype, str(kernel.classes), f"{kernel.seconds * 1e9:.4g}", *counts, *shares]
     return f"| {' | '.join(cells)} |"
 
 

@@ -9,15 +9,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from experiments.benchmark.device import DeviceRates, Kernel, Scale
+from experiments.benchmark.device import DESCENT, DTYPES, DeviceRates, Kernel, Scale
 from experiments.benchmark.oracle import save_answers
 from experiments.benchmark.processes import Job, Terms, best_of_threads, pinned
 from experiments.benchmark.rows import FeatureRow, feature_rows
 from experiments.benchmark.tasks import FeatureTask
+from experiments.peers.ours_device import name_of
 
 PEERS = ("ours_device", "optax_device", "torch_device")
 TASKS = tuple(FeatureTask(K, 1e-4) for K in (10, 100, 1000))
@@ -47,7 +48,20 @@ def measure_device(
         answers = str(Path(scratch) / "answers.npz")
         save_answers(tasks, answers)
         terms = Terms(min(BUDGET, scale.seconds), LIMIT, answers, (cores(),), report, platform)
-        return DeviceRun(device, rates, kernels, feature_rows(best_of_threads(jobs, terms)))
+        features = feature_rows(best_of_threads(jobs, terms))
+    return DeviceRun(device, rates, kernels + whole_calls(kernels, features), features)
+
+
+def whole_calls(kernels: list[Kernel], features: list[FeatureRow]) -> list[Kernel]:
+    """`solve_features` as it is called, host to host: the time of its row, the operations of its descent."""
+    counted = {(each.classes, each.dtype): each for each in kernels if each.name.startswith(DESCENT)}
+    keys = {name_of(dtype): dtype for dtype in DTYPES}
+    found = [(row, counted.get((row.task.classes, keys.get(row.variant)))) for row in features]
+    return [
+        replace(kernel, name="Newton: whole call, host to host", seconds=row.seconds)
+        for row, kernel in found
+        if kernel and row.outcome.ok
+    ]
 
 
 def measure_kernels(platform: str, scale: Scale) -> tuple[dict[str, str], DeviceRates, list[Kernel]]:
