@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 from ufm.objective import LOSSES
 
 FULL_STEP = 1.5
+ROUGH_STEPS = 30  # at most, in the lower precision: it may never settle
 
 
 class Iterate(NamedTuple):
@@ -93,7 +94,8 @@ def newton_from_zero(
     def solve(Y):
         if first is None:
             return _from_zero(coordinates, Y, lambda_h, max_steps, loss_name)
-        rough = _from_zero(*_cast((coordinates, Y, lambda_h), first), max_steps, loss_name)
+        few = jnp.minimum(max_steps, ROUGH_STEPS)
+        rough = _from_zero(*_cast((coordinates, Y, lambda_h), first), few, loss_name)
         # where its range did not suffice, start again
         q = coordinates.settle(jnp.where(jnp.all(jnp.isfinite(rough.q), 0), rough.q, 0.0).astype(Y.dtype))
         return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=rough.steps)
