@@ -167,7 +167,8 @@ def test_what_failed_is_a_line_and_no_number():
     broken = Point(series.points[0].size, "failed: MemoryError (exit code 1)")
     found = Growth(series.series, [broken, *series.points[1:]])
     text = markdown([found], "command", {"processor": "p"})
-    assert "closed form against N: failed: MemoryError" in text and found.time().error is None
+    assert "closed form against N = 10: failed: MemoryError" in text and found.time().error is None
+    assert "| closed form | N 100 to 1,000 |" in text, "no range that was not measured"
     none = Growth(series.series, [broken])
     assert none.time() is None and "MemoryError" in markdown([none], "command", {})
     assert picture([none, found]).startswith(b"\x89PNG")

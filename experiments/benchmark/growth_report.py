@@ -56,7 +56,7 @@ def markdown(found: list[Growth], command: str, machine: dict) -> str:
     ]
     parts += [LEGEND, "", *table_lines(found), ""]
     missing = [
-        f"- {name_of(each)}: {point.status}"
+        f"- {name_of(each)} = {each.value(point):,}: {point.status}"
         for each in found
         for point in each.points
         if point.seconds is None
@@ -65,16 +65,15 @@ def markdown(found: list[Growth], command: str, machine: dict) -> str:
 
 
 def table_lines(found: list[Growth]) -> list[str]:
-    """One row a route and varied size."""
+    """One row a route and varied size, over the points that were measured."""
     return HEAD + [_line(each) for each in found]
 
 
 def _line(growth: Growth) -> str:
-    series, points = growth.series, growth.measured
-    values = series.values
-    cells = [series.route, f"{symbol(growth)} {values[0]:,} to {values[-1]:,}", fixed(growth)]
-    cells += [*_fit_cells(growth.time()), *_fit_cells(growth.memory())]
-    cells += _largest(series.route, points[-1]) if points else [""] * 3
+    route, points = growth.series.route, growth.measured
+    ends = " to ".join(f"{growth.value(point):,}" for point in points[:: max(1, len(points) - 1)])
+    cells = [route, f"{symbol(growth)} {ends}", fixed(growth), *_fit_cells(growth.time())]
+    cells += [*_fit_cells(growth.memory()), *(_largest(route, points[-1]) if points else [""] * 3)]
     return f"| {' | '.join(cells)} |"
 
 
