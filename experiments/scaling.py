@@ -1,0 +1,157 @@
+"""python -m experiments.scaling: one device against two, one process against two; then 256 devices, on paper.
+
+Measured with one core a device. Devices of one process share a program; processes exchange reductions by
+collectives over the loopback. The extrapolation takes what was measured for a device's share, counts what is
+exchanged, and adds it at a latency and bandwidth stated here; it is arithmetic, not a measurement.
+"""
+
+import argparse
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+WORKER = "experiments.benchmark.scaling_worker"
+SIZES = {"features": 1_000_000, "joint": 20_000, "sweep": 8192}
+UNITS = {"features": "features", "joint": "labels", "sweep": "problems"}
+CLASSES = 10
+LATENCY, BANDWIDTH = 1e-4, 1e9  # seconds a message, bytes a second: ordinary Ethernet
+FAR = {"count": 10**9, "devices": 256, "hosts": 32}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One configuration: seconds of the slowest process, bytes each process gave."""
+
+    route: str
+    size: int
+    processes: int
+    devices: int
+    seconds: float
+    given: int
+
+
+def measure(route: str, size: int, processes: int, devices: int, cache: str) -> Point:
+    """Run the worker once in each process. RuntimeError if one of them fails."""
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_COMPILATION_CACHE_DIR": cache}
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PLATFORMS": "cpu"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [sys.executable, "-m", WORKER, route, str(size)]
+    ranks = [[address, str(processes), str(rank)] for rank in range(processes)] if processes > 1 else [[]]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen([*command, *rank], env=environment, **pipes) for rank in ranks]
+    answers = []
+    for process in running:
+        out, err = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"{route} with {processes} processes failed:\n{err[-2000:]}")
+        answers.append(json.loads(out.splitlines()[-1]))
+    seconds, given = (max(answer[name] for answer in answers) for name in ("seconds", "given"))
+    return Point(route, size, processes, processes * devices, seconds, given)
+
+
+def measure_all(scale: float) -> list[Point]:
+    """Each route on one device, on two of one process, and on one of two processes each."""
+    found = []
+    with tempfile.TemporaryDirectory() as cache:
+        for route, full in SIZES.items():
+            size = max(1, round(full * scale))
+            for processes, devices in ((1, 1), (1, 2), (2, 1)):
+                found.append(measure(route, size, processes, devices, cache))
+                print(f"{route}: {processes} x {devices}: {found[-1].seconds:.3f} s", flush=True)
+    return found
+
+
+def joint_bytes(classes: int, bias: bool = False) -> int:
+    """Bytes of the sums over labels in one outer step of the joint solver: E h hᵀ, E r, E r rᵀ, D²φ and φ."""
+    k = classes - 1
+    return 8 * (k * k + k + k * k + k**4 + bias * (k**3 + k * k) + 1)
+
+
+def collective(size: float, hosts: int) -> float:
+    """Seconds of an all-reduce or all-gather of `size` bytes a host: a latency a round, and a ring's traffic."""
+    return math.ceil(math.log2(hosts)) * LATENCY + size * hosts / BANDWIDTH
+
+
+def extrapolate(points: list[Point]) -> list[tuple[str, float, float]]:
+    """(route, seconds of computing, seconds of exchange) for FAR, from the measurements on one device."""
+    one = {p.route: p for p in points if p.devices == 1}
+    two = {p.route: p for p in points if p.processes == 2}
+    share = FAR["count"] / FAR["devices"]
+    found = []
+    for route, point in one.items():
+        computing = point.seconds / point.size * share
+        if (
+            route == "joint"
+        ):  # some 10 outer steps, each with one sum for the step and one or two for the value
+            exchange = 10 * (collective(joint_bytes(CLASSES), FAR["hosts"]) + 2 * collective(8, FAR["hosts"]))
+        else:
+            exchange = 8 * collective(two[route].given / 8, FAR["hosts"])
+        found.append((route, computing, exchange))
+    return found
+
+
+def describe(points: list[Point], command: str) -> str:
+    """The report in Markdown."""
+    from experiments.benchmark.machine import machine
+
+    about = machine()
+    lines = [
+        f"`{command}`",
+        "",
+        f"{about['processor']}, {about['cores']} cores, jax {about['jax']}, float64, K = {CLASSES}.",
+    ]
+    lines += [
+        "",
+        "| route | size | processes | devices | seconds | speed-up | bytes a process gave |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    base = {p.route: p.seconds for p in points if p.devices == 1}
+    for p in points:
+        given = f"{p.given:,}" if p.processes > 1 else "-"
+        ratio = f"{base[p.route] / p.seconds:.2f}"
+        size = f"{p.size:,} {UNITS[p.route]}"
+        lines.append(
+            f"| {p.route} | {size} | {p.processes} | {p.devices} | {p.seconds:.3f} | {ratio} | {given} |"
+        )
+    lines += [
+        "",
+        f"On paper: {FAR['count']:,} of each at K = {CLASSES} on {FAR['devices']} such devices of {FAR['hosts']} "
+        "hosts. Computing is the time of one device above, for its share. Exchanged are, for features, six numbers "
+        f"a row and a histogram; for the joint problem {joint_bytes(CLASSES):,} bytes an outer step; for a sweep "
+        "the list of unfinished blocks. "
+        f"A message is taken to need {LATENCY * 1e6:g} us and {BANDWIDTH / 1e9:g} GB/s.",
+        "",
+        "| route | computing, s | exchange, s | share of exchange |",
+        "|---|--:|--:|--:|",
+    ]
+    for route, computing, exchange in extrapolate(points):
+        lines.append(
+            f"| {route} | {computing:.1f} | {exchange:.3f} | {exchange / (computing + exchange):.1e} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, extrapolate, report."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full sizes")
+    parser.add_argument("--output", type=Path, help="Markdown file for the report")
+    args = parser.parse_args(argv)
+    report = describe(measure_all(args.scale), " ".join(["python -m experiments.scaling", *argv]))
+    print(report)
+    if args.output is not None:
+        args.output.write_text(report, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
