@@ -6,9 +6,6 @@ system takes them back when it needs them. The features are noisy convex combina
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,26 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+from experiments.memory import watched
+
 ROWS = 8192
-WATCHED = """
-import json, sys, threading, time
-from ufm import compare
-
-def anonymous():
-    lines = open("/proc/self/smaps_rollup").read().splitlines()
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
-
-def watch():
-    while True:
-        seen.append(anonymous())
-        time.sleep(0.05)
-
-seen = []
-threading.Thread(target=watch, daemon=True).start()
-code = compare.main(sys.argv[1:])
-print(json.dumps({"code": code, "peak": max(seen)}), file=sys.stderr)
-"""
 
 
 def write_features(folder: Path, N: int, d: int, K: int = 10, seed: int = 0) -> None:
@@ -53,18 +33,6 @@ def write_features(folder: Path, N: int, d: int, K: int = 10, seed: int = 0) -> 
         np.save(folder / f"{key}.npy", value)
 
 
-def watched_compare(*argv: str, cwd: Path) -> tuple[int, int, str]:
-    """Exit code of `ufm.compare`, peak of its anonymous memory in bytes, and what it printed."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", WATCHED, *argv]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
-    try:
-        found = json.loads(done.stderr.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        raise RuntimeError(f"the comparison ended without a word:\n{done.stderr}") from None
-    return found["code"], found["peak"], done.stdout
-
-
 def main() -> int:
     """Write, compare, report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -77,20 +45,20 @@ def main() -> int:
         data.mkdir()
         write_features(data, args.samples, args.dim)
         began = time.perf_counter()
-        code, peak, text = watched_compare("activations", "--report", "page.html", cwd=Path(folder))
+        found = watched("ufm.compare", "activations", "--report", "page.html", cwd=Path(folder))
         seconds = time.perf_counter() - began
     size = 4 * args.samples * args.dim / 2**30
     head = f"{args.samples} features of dimension {args.dim}: {size:.2f} GiB in float32"
     lines = [
         f"`python -m experiments.compare_large --samples {args.samples} --dim {args.dim}`",
-        f"{head}; {seconds:.0f} s with the page; peak anonymous memory {peak / 2**30:.3f} GiB.",
-        f"```text\n{text.rstrip()}\n```",
+        f"{head}; {seconds:.0f} s with the page; peak anonymous memory {found['peak'] / 2**30:.3f} GiB.",
+        f"```text\n{found['text'].rstrip()}\n```",
     ]
     report = "\n\n".join(lines) + "\n"
     print(report)
-    if args.output is not None and code == 0:
+    if args.output is not None and found["code"] == 0:
         args.output.write_text(report, encoding="utf-8")
-    return code
+    return found["code"]
 
 
 if __name__ == "__main__":

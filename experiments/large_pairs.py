@@ -17,14 +17,14 @@ from experiments.memory import watched
 
 
 def solve_pairs(classes: int, nodes: int, folder: Path, *extra: str) -> dict:
-    """One run: code, seconds, peak anonymous memory in bytes, the printed text and the JSON record."""
+    """One run: code, seconds, processor seconds, peak anonymous memory in bytes, the text and the JSON record."""
     argv = ["--classes", str(classes), "--quadrature", str(nodes), "--json", "record.json", *extra]
     began = time.perf_counter()
-    code, peak, text = watched("ufm.solve", *argv, cwd=folder)
-    seconds = time.perf_counter() - began
+    found = watched("ufm.solve", *argv, cwd=folder)
+    found["seconds"] = time.perf_counter() - began
     path = folder / "record.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    return {"code": code, "seconds": seconds, "peak": peak, "text": text, "record": record}
+    return found | {"record": record}
 
 
 def describe(classes: int, nodes: int, cap: float, found: dict) -> str:
@@ -34,8 +34,8 @@ def describe(classes: int, nodes: int, cap: float, found: dict) -> str:
     lines = [
         f"`python -m experiments.large_pairs --classes {classes} --nodes {nodes} --cap {cap:g}`",
         f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {classes**2} pairs x {nodes} weights: "
-        f"features of {stored / 2**30:.3g} GiB.\n{found['seconds']:.0f} s in all; "
-        f"{1e6 * found['seconds'] / (classes**2 * nodes):.3g} us a feature; peak anonymous memory "
+        f"features of {stored / 2**30:.3g} GiB.\n"
+        f"{found['seconds']:.0f} s in all, {found['processor']:.0f} s of the processors; {1e6 * found['seconds'] / (classes**2 * nodes):.3g} us a feature; peak anonymous memory "
         f"{found['peak'] / 2**30:.3f} GiB, {held} the cap of {cap:g} GiB.",
         f"```text\n{found['text'].rstrip()}\n```",
     ]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WATCHED = """
-import importlib, json, sys, threading, time
+import importlib, json, resource, sys, threading, time
 
 def anonymous():
     lines = open("/proc/self/smaps_rollup").read().splitlines()
@@ -27,12 +27,15 @@ def watch():
 peak = [0]
 threading.Thread(target=watch, daemon=True).start()
 code = importlib.import_module(sys.argv[2]).main(sys.argv[3:])
-open(sys.argv[1], "w").write(json.dumps({"code": code, "peak": max(peak[0], anonymous())}))
+used = resource.getrusage(resource.RUSAGE_SELF)
+found = {"code": code, "peak": max(peak[0], anonymous()), "processor": used.ru_utime + used.ru_stime}
+open(sys.argv[1], "w").write(json.dumps(found))
 """
 
 
-def watched(module: str, *argv: str, cwd: Path) -> tuple[int, int, str]:
-    """Exit code of module.main(argv), peak of its anonymous memory in bytes, what it printed.
+def watched(module: str, *argv: str, cwd: Path) -> dict:
+    """code: exit code of module.main(argv); peak of its anonymous memory in bytes; its processor seconds; the
+    text it printed.
 
     Its standard error, where progress goes, is passed on. RuntimeError if it died without a word.
     """
@@ -44,4 +47,4 @@ def watched(module: str, *argv: str, cwd: Path) -> tuple[int, int, str]:
         if not report.exists():
             raise RuntimeError(f"{module} ended with {done.returncode} and without a word")
         found = json.loads(report.read_text())
-    return found["code"], found["peak"], done.stdout
+    return found | {"text": done.stdout}

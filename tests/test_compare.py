@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import ufm.session_compare
-from experiments.compare_large import watched_compare, write_features
+from experiments.compare_large import write_features
+from experiments.memory import watched
 from tests.activations import mixup
 from tests.commands import refused, strict
 from ufm import compare, solve
@@ -714,6 +715,6 @@ def test_features_larger_than_the_memory_allowed_are_streamed(tmp_path):
     (tmp_path / "big").mkdir()
     write_features(tmp_path / "big", 100_000, 2048)
     argv = ("big", "--replicates", "20", "--json", "r.json", "--report", "r.html")
-    code, peak, _ = watched_compare(*argv, cwd=tmp_path)
-    assert code == 0 and 2**27 < peak < 2**30
+    found = watched("ufm.compare", *argv, cwd=tmp_path)
+    assert found["code"] == 0 and 2**27 < found["peak"] < 2**30
     assert strict(Path("r.json").read_text())["data"]["count"] == 100_000

@@ -316,6 +316,28 @@ def test_wrong_flags_of_a_sweep(call_main, tmp_path, monkeypatch):
     refused(call_main(sweep.main, "grid.toml", "--process", "1"), "--process needs --distributed")
 
 
+@pytest.mark.slow
+def test_slurm_tells_who_takes_part(start):
+    """With its variables --distributed is enough. The job's number makes the port: one that is free."""
+    low = 2**16 - 2**12
+    port = next(port for port in np.random.default_rng().permutation(np.arange(low, 2**16)) if is_free(port))
+    told = {"SLURM_JOB_ID": str(port - low), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    each = [{"SLURM_PROCID": rank, "SLURM_LOCALID": rank} for rank in "01"]
+    running = [start("-m", "ufm.solve", *PAIRS, "--distributed", **told, **own) for own in each]
+    (code, out, err), other = [ended(process) for process in running]
+    assert (code, other[0]) == (0, 0), err + other[2]
+    assert "216 features" in out and other[1] == ""
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError:
+            return False
+    return True
+
+
 def test_without_a_cluster(start):
     """Nothing tells this machine of one: said at once, with what to give instead."""
     code, out, err = ended(start("-m", "ufm.solve", "--distributed"))

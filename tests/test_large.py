@@ -19,6 +19,7 @@ from scipy.special import softmax
 
 import ufm.agreement
 import ufm.printing
+import ufm.progress
 import ufm.session
 import ufm.shards
 from experiments import large_pairs
@@ -27,11 +28,12 @@ from ufm import outputs, solve, sources, spaces
 from ufm.activations import read_activations
 from ufm.agreement import Settings, check_features
 from ufm.cases import OrbitCases, PairCases, fold_lam
+from ufm.labels import gauss_lam, mixup
 from ufm.optimize.features import solve_features
 from ufm.printing import decades
 from ufm.problem import Problem
+from ufm.progress import duration, progress_line
 from ufm.reductions import EDGES, ErrorHistogram
-from ufm.session import duration, progress_line
 
 LAM = np.array([0.0, 1e-9, 0.25, 0.5, 0.75, 1.0])
 K4 = ("--classes", "4", "--lam", "0.3,0.9")
@@ -142,6 +144,13 @@ def test_one_representative_of_each_orbit(K, pairs):
     full, few = PairCases(K, LAM, pairs), OrbitCases(K, LAM, pairs)
     assert orbits(few) == orbits(full) and few.count == len(orbits(full))
     assert few.represented == full.count and len(few.kinds) == few.count
+
+
+@pytest.mark.parametrize("alpha", [0.3, 1.0, 7.5])
+@pytest.mark.parametrize("nodes, orbits", [(1, 1), (2, 1), (7, 4), (16, 8), (33, 17)])
+def test_gauss_nodes_are_folded_to_the_last_bit(alpha, nodes, orbits):
+    lam = gauss_lam(mixup(alpha), nodes).lam
+    assert len(np.unique(lam)) == nodes and len(fold_lam(lam)) == orbits
 
 
 @pytest.mark.parametrize(
@@ -494,7 +503,7 @@ def test_durations_read_well(seconds, words):
 
 
 def test_progress_without_a_terminal_is_lines(run, monkeypatch):
-    monkeypatch.setattr(ufm.session, "QUIET", -1.0)
+    monkeypatch.setattr(ufm.progress, "QUIET", -1.0)
     lines = [line for line in run(*K4)[2].splitlines() if "left" in line]
     assert [line.split(",")[0] for line in lines] == ["16 of 32 features", "32 of 32 features"]
     assert lines[-1].endswith("about 0 s left")
@@ -531,7 +540,7 @@ def test_the_experiment_reports(capfd, tmp_path):
 
 
 def test_the_experiment_fails_over_its_cap(capsys, monkeypatch):
-    found = {"code": 0, "seconds": 1.0, "peak": 2**30, "text": "", "record": None}
+    found = {"code": 0, "seconds": 1.0, "processor": 1.0, "peak": 2**30, "text": "", "record": None}
     monkeypatch.setattr(large_pairs, "solve_pairs", lambda *args: found)
     assert large_pairs.main(["--cap", "0.9"]) == 1 and "OVER the cap" in capsys.readouterr().out
     assert large_pairs.main(["--cap", "1"]) == 0

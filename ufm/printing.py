@@ -211,14 +211,20 @@ def compared(problem: Problem, settings: Settings) -> str:
     if violated_assumption(problem):
         return (
             f"the numerical optimum ({settings.method} on the autodiff gradient from h = 0, "
-            f"{np.dtype(settings.dtype).name}) with its certificate; no closed form applies."
+            f"{arithmetic(settings)}) with its certificate; no closed form applies."
         )
     return (
         f"the numerical optimum ({settings.method} on the autodiff gradient from h = 0, "
-        f"{np.dtype(settings.dtype).name}) against the closed form ({closed}), which share only the "
+        f"{arithmetic(settings)}) against the closed form ({closed}), which share only the "
         f"frame W and the labels; the bound is a certificate of the numerical optimum alone. Hypotheses: "
         f"W a simplex ETF, lambda_H = {problem.lambda_h:g} > 0, labels in the simplex."
     )
+
+
+def arithmetic(settings: Settings) -> str:
+    """The precision of the numerical route in words."""
+    name = np.dtype(settings.dtype).name
+    return name if settings.first is None else f"{np.dtype(settings.first).name}, refined in {name}"
 
 
 def explain(row: Row, by_symmetry: bool) -> str:

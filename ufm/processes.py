@@ -17,7 +17,7 @@ import numpy as np
 from ufm.supervisor import SUPERVISED
 
 SILENCE = 20  # seconds without a heartbeat after which a process counts as dead
-PATIENCE = 120  # seconds to wait for all to arrive
+PATIENCE = 60  # seconds to wait for all to arrive
 PARTING = 15  # seconds to wait for all at the end
 
 

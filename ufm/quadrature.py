@@ -1,5 +1,7 @@
 """Quadrature for the subject's integrands: smooth in logit λ, with layers at λ = 0 and 1."""
 
+import math
+from functools import cache
 from math import exp, log
 
 import numpy as np
@@ -14,10 +16,15 @@ DROP = 42.0  # the density is cut where it has fallen by e^−42
 
 def panels(low: float, high: float, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Composite Gauss–Legendre rule on [low, high]."""
-    x, w = np.polynomial.legendre.leggauss(NODES)
+    x, w = _legendre()
     edges = np.linspace(low, high, count + 1)
     half = np.diff(edges)[:, None] / 2
     return (edges[:-1, None] + half * (1 + x)).ravel(), (half * w).ravel()
+
+
+@cache
+def _legendre() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(NODES)
 
 
 def _count(width: float, refine: int) -> int:
@@ -33,16 +40,16 @@ def beta_rule(a: float, b: float, refine: int = 1) -> tuple[np.ndarray, np.ndarr
 
     mode = log(a / b)
 
-    def log_density(t):  # relative to the mode, in a form that does not cancel for large a, b
+    def log_density(t, of=math):  # relative to the mode, in a form that does not cancel for large a, b
         u = t - mode
-        return a * u - (a + b) * np.log1p(a / (a + b) * np.expm1(u))
+        return a * u - (a + b) * of.log1p(a / (a + b) * of.expm1(u))
 
     ends = [_cut(log_density, mode, sign) for sign in (-1, 1)]
     t, w = zip(*(panels(*sorted((mode, e)), _count(abs(e - mode), refine)) for e in ends))
     t, w = np.concatenate(t), np.concatenate(w)
     # times ab/(a+b), so that tails stay finite as a, b → 0
     scale = a * b / (a + b)
-    weight = w * scale * np.exp(log_density(t))
+    weight = w * scale * np.exp(log_density(t, np))
     hit = [abs(e - mode) == REACH for e in ends]
     tails = [h * exp(log_density(e)) * s / (a + b) for h, e, s in zip(hit, ends, (b, a))]
     lam = np.concatenate([[0.0], np.exp(log_expit(t)), [1.0]])
@@ -94,13 +101,17 @@ def gauss(x: np.ndarray, weight: np.ndarray, nodes: int) -> tuple[np.ndarray, np
 def beta_gauss(alpha: float, nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """N-point Gauss rule of Beta(α, α) on [0, 1] (Golub–Welsch): exact to degree 2N − 1, for every α > 0.
 
+    Symmetric to the last bit: above ½ a node is 1 − λ as floats have it.
     Jacobi matrix on [−1, 1]: zero diagonal, b_1² = 1/(2α+1), b_n² = n(n+2α−2)/((2n+2α−1)(2n+2α−3)).
     """
     n = np.arange(2, max(nodes, 2))
     off = n * (n + 2 * alpha - 2) / ((2 * n + 2 * alpha - 1) * (2 * n + 2 * alpha - 3))
     off = np.append(1 / (2 * alpha + 1), off)[: nodes - 1]
     node, vectors = np.linalg.eigh(np.diag(np.sqrt(off), 1) + np.diag(np.sqrt(off), -1))
-    return (1 + node) / 2, vectors[0] ** 2
+    weight = vectors[0] ** 2
+    node, weight = 0.5 * (node - node[::-1]), 0.5 * (weight + weight[::-1])
+    lam = np.clip((1 + node) / 2, 0.0, 1.0)
+    return np.where(node > 0, 1.0 - lam[::-1], lam), weight
 
 
 def edge_gauss(rule, nodes: int):

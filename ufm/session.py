@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import OrbitCases, choose_cases
@@ -18,6 +17,7 @@ from ufm.precision import choose_precision
 from ufm.printing import print_explanations, print_problem, print_rows, print_summary
 from ufm.problem import Problem
 from ufm.processes import Group
+from ufm.progress import show_progress
 from ufm.records import (
     SAVE_LIMIT,
     dump_json,
@@ -32,8 +32,6 @@ from ufm.shards import SHARD_BYTES, open_shards, plan_shards, shard_rows
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
-
-QUIET = 20.0  # seconds between lines of progress where there is no terminal for a bar
 
 
 def solve(
@@ -147,36 +145,10 @@ def _check(
 
 
 def _check_with_progress(problem, cases, settings, group, keep=None) -> Report:
-    """`check_features` with a progress bar on standard error when it takes more than one batch."""
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), *times)
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("features", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            if bar.disable and group.leads and time.perf_counter() - last[0] > QUIET:
-                last[0] = time.perf_counter()
-                print(progress_line(done, total, last[0] - began), file=sys.stderr)
-
-        began = time.perf_counter()
-        last = [began]
-        unit = 1 if keep is None else shard_rows(problem, cases)
+    """`check_features`, saying how far it is."""
+    unit = 1 if keep is None else shard_rows(problem, cases)
+    with show_progress("features", speaks=group.leads) as progress:
         return check_features(problem, cases, settings, progress, keep, group, unit)
-
-
-def progress_line(done: int, total: int, seconds: float) -> str:
-    """How far a run is after `seconds`, and what is left if it goes on at that pace."""
-    return f"{done} of {total} features, about {duration(seconds * (total - done) / done)} left"
-
-
-def duration(seconds: float) -> str:
-    """A length of time in the unit that fits it, two digits or so."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict) -> None:

@@ -12,9 +12,10 @@ from ufm.comparison import Comparison, Options, compare_activations
 from ufm.comparison_record import comparison_record
 from ufm.outputs import Outputs
 from ufm.printing_compare import print_comparison
+from ufm.progress import QUIET
 from ufm.records import dump_json, run_record
 from ufm.runtime import start_jax
-from ufm.session import QUIET, plain_console
+from ufm.session import plain_console
 
 
 def compare(args, command: list[str], lambda_b: float | str | None, outputs: Outputs) -> int:

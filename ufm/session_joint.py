@@ -29,7 +29,7 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     began = time.perf_counter()
     use_cores()
     group = start_group(args)
-    atoms = choose_atoms(args, free, choice)
+    atoms = choose_atoms(args, free, choice, group.count)
     problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
     report = check_joint(
         problem,
@@ -57,7 +57,7 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     return code
 
 
-def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
+def choose_atoms(args, free: FreeProblem, choice: dict, processes: int = 1) -> FiniteLaw:
     """The finite law: drawn labels, given or sampled λ, or a rule that resolves the edges."""
     law, K = free.law, args.classes
     if args.draws is not None:
@@ -68,7 +68,7 @@ def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
         atoms = given_lam(law, K, choose_lam(law, choice["lam"], choice["samples"], args.seed))
     else:
         atoms = finite_law(law, K, choice["quadrature"] or NODES)
-    size = 8 * len(atoms.weights) * K * K
+    size = 8 * len(atoms.weights) * K * K // processes
     if size > MAX_CURVATURE:
         raise ValueError(
             f"{len(atoms.weights)} labels of {K} classes need {size / 2**30:.1f} GiB of curvature, over "

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from ufm.block import Answer, Shape, block_width, compile_block
 from ufm.dataset import Dataset, check_folder, open_dataset
@@ -19,12 +17,11 @@ from ufm.devices import use_cores
 from ufm.grid import Block, Grid
 from ufm.points import make_point, node_count
 from ufm.processes import Group
+from ufm.progress import show_progress
 from ufm.records import run_record
 from ufm.runtime import start_group
 from ufm.table import make_table, summarise
 from ufm.verdict import exit_code, worst_verdict
-
-QUIET = 20.0  # seconds between lines of progress where there is no terminal for a bar
 
 
 def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
@@ -38,10 +35,12 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
         todo = unfinished(dataset, grid, group)
         own = [todo[n] for n in group.part(len(todo))]
         done = (grid.blocks - len(todo)) // group.count
-        for block, answer in report_progress(solve_blocks(grid, own), done, done + len(own)):
-            table = make_table(grid, block, answer)
-            footer = {"first": block.first, "problems": block.size, **summarise(table), **provenance}
-            dataset.write(block.number, table, footer)
+        with show_progress("blocks", done, group.leads) as progress:
+            for count, (block, answer) in enumerate(solve_blocks(grid, own), start=done + 1):
+                table = make_table(grid, block, answer)
+                footer = {"first": block.first, "problems": block.size, **summarise(table), **provenance}
+                dataset.write(block.number, table, footer)
+                progress(count, done + len(own))
         group.meet()
         footers = list(dataset.finished().values())
     return print_summary(grid, args.grid, folder, footers, time.perf_counter() - began, group)
@@ -67,23 +66,6 @@ def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, An
         for block in blocks:
             answer = solve(make_point(grid.values(block), group, nodes, width))
             yield block, jax.tree.map(lambda part, size=block.size: np.asarray(part)[:size], answer)
-
-
-def report_progress(work: Iterator, done: int, total: int) -> Iterator:
-    """Pass the work through, with a bar on standard error, or a line now and then where there is no terminal."""
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), *times)
-    console = Console(stderr=True)
-    began = last = time.perf_counter()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("blocks", total=total, completed=done)
-        for count, item in enumerate(work, start=1):
-            yield item
-            bar.update(task, completed=done + count)
-            now = time.perf_counter()
-            if bar.disable and now - last > QUIET:
-                last, left = now, (now - began) / count * (total - done - count)
-                print(f"{done + count} of {total} blocks, about {left:.0f} s left", file=sys.stderr)
 
 
 def print_summary(
