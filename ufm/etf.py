@@ -33,10 +33,15 @@ def etf_basis(classes: int, dim: int) -> Float[np.ndarray, "K d"]:
 
 def contrasts(q: Float[np.ndarray, "K N"], dim: int) -> Float[np.ndarray, "d N"]:
     """`etf_basis(K, dim).T @ q` by running sums, O(K) a column: row j is (Σ_{k<j} q_k − j q_j)/√(j(j+1))."""
-    order = np.arange(1, len(q), dtype=q.dtype)[:, None]
     found = np.zeros((dim, q.shape[1]), q.dtype)
-    found[: len(q) - 1] = (np.cumsum(q[:-1], 0) - order * q[1:]) / np.sqrt(order * (order + 1))
+    write_contrasts(q, found)
     return found
+
+
+def write_contrasts(q: Float[np.ndarray, "K N"], found: Float[np.ndarray, "d N"]) -> None:
+    """The rows of `contrasts` that are not zero, into an array that is."""
+    order = np.arange(1, len(q), dtype=q.dtype)[:, None]
+    found[: len(q) - 1] = (np.cumsum(q[:-1], 0) - order * q[1:]) / np.sqrt(order * (order + 1))
 
 
 def simplex_etf(classes: int, dim: int | None = None, multiplier: float = 1.0) -> Float[np.ndarray, "K d"]:

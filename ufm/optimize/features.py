@@ -1,7 +1,6 @@
 """Optimal features for a given classifier, by blind numerical optimisation from zero."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from ufm.devices import local_mesh, spread
-from ufm.etf import contrasts, etf_basis
+from ufm.etf import etf_basis, write_contrasts
 from ufm.labels import normalise
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
@@ -60,11 +59,11 @@ def etf_coordinates(problem: Problem, dtype) -> Isometric:
 
 
 def _route(problem: Problem, dtype) -> tuple:
-    """Coordinates, and the isometry q (r, B) -> features (d, B): for the built-in ETF O(K) a feature, no matrix."""
+    """Coordinates, and write(q, H): their features (d, B) into zeros; for the built-in ETF O(K) each, no matrix."""
     if problem.classifier is None:
-        return etf_coordinates(problem, dtype), partial(contrasts, dim=problem.dim)
+        return etf_coordinates(problem, dtype), write_contrasts
     coordinates, lift = frame(problem, dtype)
-    return coordinates, partial(np.matmul, lift)
+    return coordinates, lambda q, H: np.matmul(lift, q, out=H)
 
 
 def coordinate_count(problem: Problem) -> int:
@@ -74,7 +73,7 @@ def coordinate_count(problem: Problem) -> int:
 
 def minimise(
     coordinates,
-    Y: Float[Array, "K B"],
+    Y: Float[Array, "K B"] | Float[np.ndarray, "K B"],
     problem: Problem,
     method: str,
     max_steps: int,
@@ -98,7 +97,7 @@ def minimise(
     if method == "gd":
         static |= {"transform": transform or _default_transform(problem), "steps": max_steps}
     solve = spread(_minimise_share, mesh, **static)
-    return solve((coordinates, jnp.asarray(problem.lambda_h, Y.dtype), max_steps), Y)
+    return solve((coordinates, np.asarray(problem.lambda_h, Y.dtype), max_steps), Y)
 
 
 def _minimise_share(shared, Y, *, method: str, loss_name: str, **options) -> Iterate:
@@ -173,29 +172,32 @@ def solve_features(
     Y = check_labels(problem, labels).astype(dtype, copy=False)
     require_dtype(dtype)
     max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
-    coordinates, lift = _route(problem, dtype)
+    coordinates, write = _route(problem, dtype)
     if record:
-        return _recorded(problem, coordinates, lift, Y, max_steps, transform)
-    mesh = local_mesh()
-    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y), mesh.size)
-    parts = [
-        minimise(
-            coordinates, pad(Y[n : n + width].T, width), problem, method, max_steps, transform, first=first
-        )
-        for n in range(0, len(Y), width)
-    ]
-    return _solution(coordinates, lift, parts, len(Y))
+        return _recorded(problem, coordinates, write, Y, max_steps, transform)
+    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y), local_mesh().size)
+    parts = []
+    for n in range(0, len(Y), width):  # all are on their way before the first is looked at
+        chunk = pad(Y[n : n + width].T, width)
+        last = minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
+        parts.append((last, _logits(coordinates, last.q)))
+    return _solution(problem, write, parts, len(Y))
 
 
-def _solution(coordinates, lift, parts: list[Iterate], count: int, trace=None) -> FeatureSolution:
-    """The first `count` features of all parts, put together."""
-    logits = [_logits(coordinates, part.q) for part in parts]  # all are on their way by now
-    q = np.concatenate([np.asarray(part.q) for part in parts], 1)[:, :count]
+def _solution(problem, write, parts: list[tuple[Iterate, Array]], count: int, trace=None) -> FeatureSolution:
+    """The first `count` features of all parts, put together; what is done here overlaps with later parts."""
+    dtype = parts[0][0].q.dtype
+    H, logits, start = np.zeros((problem.dim, count), dtype), np.empty((count, problem.classes), dtype), 0
+    for last, z in parts:
+        q = np.asarray(last.q)[:, : count - start]
+        stop = start + q.shape[1]
+        write(q, H[:, start:stop])
+        logits[start:stop], start = np.asarray(z)[: stop - start], stop
     return FeatureSolution(
-        H=lift(q).T,
-        logits=np.concatenate(logits)[:count],
-        steps=max(int(np.max(part.steps)) for part in parts),
-        converged=all(np.asarray(part.done).all() for part in parts),
+        H=H.T,
+        logits=logits,
+        steps=max(int(np.max(last.steps)) for last, _ in parts),
+        converged=all(np.asarray(last.done).all() for last, _ in parts),
         trace=trace,
     )
 
@@ -205,7 +207,7 @@ def _logits(coordinates, q):
     return coordinates.logits(q).T
 
 
-def _recorded(problem, coordinates, lift, Y, steps, transform) -> FeatureSolution:
+def _recorded(problem, coordinates, write, Y, steps, transform) -> FeatureSolution:
     from ufm.optimize.descent import descend
 
     transform = transform or _default_transform(problem)
@@ -220,7 +222,7 @@ def _recorded(problem, coordinates, lift, Y, steps, transform) -> FeatureSolutio
         steps=steps,
         record=True,
     )
-    return _solution(coordinates, lift, [last], len(Y), trace)
+    return _solution(problem, write, [(last, _logits(coordinates, last.q))], len(Y), trace)
 
 
 def _default_transform(problem: Problem):
@@ -230,10 +232,10 @@ def _default_transform(problem: Problem):
     return nesterov(float(norm), problem.lambda_h, 0.5 if problem.loss == "cross-entropy" else 1.0)
 
 
-def pad(Y: np.ndarray, width: int) -> Array:
+def pad(Y: np.ndarray, width: int) -> np.ndarray:
     """Fill a last chunk up to `width` columns by repeating the last one: one compilation per shape."""
     missing = width - Y.shape[1]
-    return jnp.asarray(np.pad(Y, ((0, 0), (0, missing)), mode="edge") if missing else Y)
+    return np.pad(Y, ((0, 0), (0, missing)), mode="edge") if missing else np.ascontiguousarray(Y)
 
 
 def check_labels(problem: Problem, labels: np.ndarray) -> np.ndarray:
