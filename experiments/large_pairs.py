@@ -31,12 +31,13 @@ def describe(classes: int, nodes: int, cap: float, found: dict) -> str:
     """The report in Markdown."""
     stored = 8 * classes**3 * nodes
     held = "within" if found["peak"] <= cap * 2**30 else "OVER"
+    each = 1e6 * found["seconds"] / (classes**2 * nodes)
     lines = [
         f"`python -m experiments.large_pairs --classes {classes} --nodes {nodes} --cap {cap:g}`",
         f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {classes**2} pairs x {nodes} weights: "
         f"features of {stored / 2**30:.3g} GiB.\n"
-        f"{found['seconds']:.0f} s in all, {found['processor']:.0f} s of the processors; {1e6 * found['seconds'] / (classes**2 * nodes):.3g} us a feature; peak anonymous memory "
-        f"{found['peak'] / 2**30:.3f} GiB, {held} the cap of {cap:g} GiB.",
+        f"{found['seconds']:.0f} s in all, {found['processor']:.0f} s of the processors; {each:.3g} us a feature; "
+        f"peak anonymous memory {found['peak'] / 2**30:.3f} GiB, {held} the cap of {cap:g} GiB.",
         f"```text\n{found['text'].rstrip()}\n```",
     ]
     if found["record"]:

@@ -16,6 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.benchmark.scaling_worker import joint_bytes
+
 WORKER = "experiments.benchmark.scaling_worker"
 SIZES = {"features": 1_000_000, "joint": 20_000, "sweep": 8192}
 UNITS = {"features": "features", "joint": "labels", "sweep": "problems"}
@@ -48,11 +50,15 @@ def measure(route: str, size: int, processes: int, devices: int, cache: str) -> 
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     running = [subprocess.Popen([*command, *rank], env=environment, **pipes) for rank in ranks]
     answers = []
-    for process in running:
-        out, err = process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"{route} with {processes} processes failed:\n{err[-2000:]}")
-        answers.append(json.loads(out.splitlines()[-1]))
+    try:
+        for process in running:
+            out, err = process.communicate()
+            if process.returncode:
+                raise RuntimeError(f"{route} with {processes} processes failed:\n{err[-2000:]}")
+            answers.append(json.loads(out.splitlines()[-1]))
+    finally:
+        for process in running:
+            process.kill()
     seconds, given = (max(answer[name] for answer in answers) for name in ("seconds", "given"))
     return Point(route, size, processes, processes * devices, seconds, given)
 
@@ -67,12 +73,6 @@ def measure_all(scale: float) -> list[Point]:
                 found.append(measure(route, size, processes, devices, cache))
                 print(f"{route}: {processes} x {devices}: {found[-1].seconds:.3f} s", flush=True)
     return found
-
-
-def joint_bytes(classes: int, bias: bool = False) -> int:
-    """Bytes of the sums over labels in one outer step of the joint solver: E h hᵀ, E r, E r rᵀ, D²φ and φ."""
-    k = classes - 1
-    return 8 * (k * k + k + k * k + k**4 + bias * (k**3 + k * k) + 1)
 
 
 def collective(size: float, hosts: int) -> float:

@@ -1,8 +1,9 @@
 """Many devices and many processes: the numbers of one device, and a clear word when a process dies."""
 
+import hashlib
+import io
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -17,10 +18,13 @@ import pytest
 
 from tests.commands import refused, strict
 from ufm import solve, sweep
+from ufm.cases import PairCases
 from ufm.devices import AXIS, own_rows, spread
+from ufm.problem import Problem
 from ufm.processes import ALONE, Group
 from ufm.reductions import Batch, ErrorHistogram, WorstRows
-from ufm.supervisor import LOST, SUPERVISED, explain, is_lost
+from ufm.shards import Shards
+from ufm.supervisor import LOST, SUPERVISED, is_lost, pass_on, peer
 
 ROOT = Path(__file__).resolve().parent.parent
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -87,12 +91,13 @@ def start(tmp_path, monkeypatch, cache):
 def together(start):
     """together(count, *command, wait=True): the same command in several processes, and their (code, out, err)."""
 
-    def begin(count, *command, wait=True, **more):
+    def begin(count, *command, wait=True, each=None, **more):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{probe.getsockname()[1]}"
         flags = ("--distributed", "--coordinator", address, "--processes", count, "--process")
-        found = [start(*command, *flags, rank, **more) for rank in range(count)]
+        own = each or [{}] * count
+        found = [start(*command, *flags, rank, **more, **own[rank]) for rank in range(count)]
         return [ended(process) for process in found] if wait else found
 
     return begin
@@ -120,14 +125,26 @@ def numbers(record):
 
 
 def same(one: dict, other: dict, loose=()):
-    """Equal words, and numbers to 1e-12; `loose` ones are rounding errors, compared as sizes at most."""
+    """Equal words, and numbers to 1e-12; `loose` ones are all rounding, and need not be equal.
+
+    Errors are rounding too, bounds are so up to a tenth; of the histogram only the sum is compared.
+    """
     one, other = numbers(one), numbers(other)
     assert one.keys() == other.keys()
+    counted = [
+        sum(v for place, v in part.items() if "counts" in place or "exact" in place) for part in (one, other)
+    ]
+    assert counted[0] == counted[1]
     for place, value in one.items():
-        if isinstance(value, float) and not any(word in place for word in loose):
-            np.testing.assert_allclose(other[place], value, **CLOSE, err_msg=place)
-        elif not isinstance(value, float) and "counts" not in place and "exact" not in place:
+        if any(word in place for word in (*loose, "counts", "exact")):
+            continue
+        if not isinstance(value, float):
             assert other[place] == value, place
+        elif "error" in place:
+            assert max(value, other[place]) < 1e-14, place
+        else:
+            close = {"rtol": 0.1, "atol": 0} if "bound" in place else CLOSE
+            np.testing.assert_allclose(other[place], value, **close, err_msg=place)
 
 
 def alone(start, *argv, devices=1):
@@ -164,11 +181,15 @@ def test_processes_give_the_rows_of_one(start, together):
 
 
 SMALL_SHARDS = """
-import os, sys
+import os, sys, time
 os.environ["UFM_SUPERVISED"] = "1"  # the patch would not reach a child
 import ufm.shards
 from ufm import solve
 ufm.shards.SHARD_BYTES = 7 * 8 * (7 + 3)
+if "four/" in sys.argv:  # process 0 is longer at it than the others would wait at the end
+    import ufm.session
+    tell = ufm.session._tell
+    ufm.session._tell = lambda *args: (time.sleep(18), tell(*args))
 sys.exit(solve.main(sys.argv[1:]))
 """
 
@@ -186,19 +207,58 @@ def test_processes_write_the_shards_of_one(start, together):
 
 
 @pytest.mark.slow
-def test_processes_give_the_joint_optimum_of_one(start, together):
-    (code, out, err), *_ = together(3, "-m", "ufm.solve", *FREE, "--json", "-")
-    assert code == 0, err
-    one, three = alone(start, *FREE), strict(out)
-    same(one["joint"], three["joint"], ROUNDING)
-    assert 0 < three["joint"]["gap"] <= 1e-9 * three["joint"]["objective"]
+def test_processes_of_several_devices_give_the_joint_optimum_of_one(start, together):
+    """Two processes of two devices, their LAPACK made for different processors (x86): one basis for all."""
+    processors = [{"OPENBLAS_CORETYPE": name} for name in ("Haswell", "Nehalem")]
+    command = ("-m", "ufm.solve", *FREE, "--json", "-")
+    (code, out, err), other = together(2, *command, devices=2, each=processors)
+    assert code == 0 and other[:2] == (0, ""), err + other[2]
+    one, four = alone(start, *FREE), strict(out)
+    same(one["joint"], four["joint"], ROUNDING)
+    assert 0 < four["joint"]["gap"] <= 1e-9 * four["joint"]["objective"]
 
 
 @pytest.mark.slow
-def test_eight_devices_give_the_joint_optimum_of_one_in_few_dimensions(start):
-    """Where the Gram matrix does not decide: Newton on the classifier itself."""
-    one, eight = (alone(start, *FREE, "--dim", "2", "--starts", "2", devices=devices) for devices in (1, 8))
-    same(one["joint"], eight["joint"], ROUNDING)
+def test_more_processes_than_labels(start, together):
+    few = (
+        "--classes",
+        "2",
+        "--labels",
+        "onehot",
+        "--classifier",
+        "free",
+        "--lambda-w",
+        "1e-3",
+        "--lambda-h",
+        "1e-3",
+    )
+    (code, out, err), *others = together(3, "-m", "ufm.solve", *few, "--json", "-")
+    assert code == 0 and [other[0] for other in others] == [0, 0], err
+    same(alone(start, *few)["joint"], strict(out)["joint"], ROUNDING)
+
+
+EIGHT = """
+import jax, numpy as np
+jax.config.update("jax_enable_x64", True)
+from ufm.devices import local_mesh, one_device
+from ufm.finite import finite_law
+from ufm.labels import LabelLaw
+from ufm.optimize.joint import solve_joint
+law = finite_law(LabelLaw("mixup", alpha=0.5, class_weights=(0.4, 0.3, 0.2, 0.1)), 4, 6)
+assert local_mesh().size == 8 and len(law.weights) % 8
+for dim in (4, 2):  # in the Gram matrix, and on the classifier itself
+    one, eight = (solve_joint(law, 1e-3, 1e-3, dim=dim, lambda_b=0.0, mesh=m()) for m in (one_device, local_mesh))
+    assert eight.H.shape == one.H.shape == (len(law.weights), dim)
+    print(abs(eight.objective / one.objective - 1), np.abs(eight.W @ eight.W.T - one.W @ one.W.T).max())
+"""
+
+
+@pytest.mark.slow
+def test_eight_devices_give_the_joint_optimum_of_one(start):
+    code, out, err = ended(start("-c", EIGHT, devices=8))
+    assert code == 0, err
+    apart = np.array([line.split() for line in out.splitlines()], float)
+    assert apart.shape == (2, 2) and (apart[:, 0] <= 1e-14).all() and (apart[:, 1] <= 2e-12).all(), out
 
 
 def rows(folder: str) -> dict[str, np.ndarray]:
@@ -246,21 +306,21 @@ def worker_of(supervisor: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize("dead", [1, 0])
-def test_a_dead_process_is_reported_within_a_minute(together, dead):
+@pytest.mark.parametrize("dead, how", [(1, signal.SIGKILL), (0, signal.SIGTERM)])
+def test_a_dead_process_is_reported_within_a_minute(together, dead, how):
     running = together(3, *LONG, wait=False)
     assert running[0].stdout.readline().startswith("unconstrained"), "all have met"
     worker = worker_of(running[dead].pid)
-    os.kill(running[dead].pid, signal.SIGKILL)  # the supervisor: its worker goes with it
+    os.kill(running[dead].pid, how)  # the supervisor: its worker goes with it
     died = time.monotonic()
-    left = [ended(process, timeout=60) for rank, process in enumerate(running) if rank != dead]
-    assert time.monotonic() - died < 60
-    for code, _, err in left:
+    found = [ended(process, timeout=60) for process in running]
+    assert time.monotonic() - died < 60 and not lives(worker)
+    assert found[dead][0] == (-how if how == signal.SIGKILL else 128 + how)
+    for code, _, err in found[:dead] + found[dead + 1 :]:
         assert code == LOST, err
         last = err.strip().splitlines()[-1]
         assert last.startswith(f"ufm.solve: process {dead} died, or lost its connection") and "again" in last
         assert "@ 0x" not in err and "Traceback" not in err
-    assert not lives(worker)
 
 
 def test_a_sweep_goes_on_after_a_process_died(together, start):
@@ -272,7 +332,7 @@ def test_a_sweep_goes_on_after_a_process_died(together, start):
     os.kill(worker_of(running[1].pid), signal.SIGKILL)
     code, _, err = ended(running[1])
     assert code == 128 + signal.SIGKILL and "SIGKILL" in err
-    assert ended(running[0], timeout=60)[0] in (LOST, 0)
+    assert ended(running[0], timeout=60)[0] == LOST
     assert ended(start("-m", "ufm.sweep", "grid.toml", "--out", "two"))[0] == 0
     assert ended(start("-m", "ufm.sweep", "grid.toml", "--out", "one"))[0] == 0
     same_rows("one", "two", 24)
@@ -280,19 +340,68 @@ def test_a_sweep_goes_on_after_a_process_died(together, start):
 
 # --- words ---------------------------------------------------------------------------------------------------
 
-SILENCE = "F1123 client.h:80] UNAVAILABLE: These tasks are unhealthy (stopped sending heartbeats):\n1, 3\nThe"
+STAMP = "1123 06:37:05.276019   14578 "
+SILENCE = (
+    f"E{STAMP}coordination_service.cc:1] These tasks are unhealthy (stopped sending heartbeats):\n1, 3\nThe\n"
+)
+LEADER = (
+    f"F{STAMP}client.h:80] JAX distributed service: Either the leader task was preempted\n    @ 0x7fa1 absl\n"
+)
+SLOW = f"E{STAMP}slow_operation_alarm.cc:73] Very slow compile?\n"
 
 
 def test_the_cause_in_words(monkeypatch):
-    assert explain(-6, SILENCE).startswith("process 1, 3 died")
-    assert explain(-6, "Either the leader task was preempted").startswith("process 0 died")
-    assert explain(-6, "").startswith("another process died") and explain(LOST, "").startswith("another")
-    assert explain(-9, "") == "ended by signal 9 (SIGKILL) (out of memory?)"
+    assert peer([SILENCE]).startswith("process 1, 3 died")
+    assert peer([LEADER]).startswith("process 0 died")
+    assert peer(["F: Check failed: a == b"]) is None
     assert not is_lost(ValueError("Gloo AllGather failed")), (
         "without a supervisor there are no other processes"
     )
     monkeypatch.setenv(SUPERVISED, "1")
     assert not is_lost(ValueError("--alpha must be positive"))
+
+
+def passed(text: str, capsys) -> tuple[str, list[str]]:
+    held = []
+    pass_on(io.StringIO(text), held)
+    return capsys.readouterr().err, held
+
+
+def test_only_the_runtime_is_kept_back(capsys):
+    said = "72640 of 666666 features, about 3 min left\n"
+    assert passed(said + SILENCE + "    @ 0x7f\n", capsys) == (
+        said,
+        (SILENCE + "    @ 0x7f\n").splitlines(True),
+    )
+    assert passed(f"[Gloo] Rank 1 is connected\n{said}", capsys) == (said, ["[Gloo] Rank 1 is connected\n"])
+    assert passed(SLOW + said, capsys) == (SLOW + said, []), "an alarm of the compiler is no end"
+
+
+CHILD = """
+import os, signal, sys, time
+print("word", file=sys.stderr, flush=True)
+sys.stderr.buffer.write(b"\\xff\\n")
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    "does, code, words",
+    [
+        ("sys.exit(3)", 3, ["word", "\ufffd"]),
+        ("sys.exit(75)", 75, ["word", "\ufffd", "program: another process died"]),
+        ("os.kill(os.getpid(), 9)", 137, ["word", "\ufffd", "program: ended by SIGKILL (out of memory?)"]),
+        ("os.abort()", 134, ["word", "\ufffd", "program: ended by SIGABRT"]),
+    ],
+)
+def test_the_child_speaks_for_itself(tmp_path, does, code, words):
+    (tmp_path / "program.py").write_text(CHILD.format(does))
+    call = "from ufm.supervisor import supervise; raise SystemExit(supervise('program', []))"
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    done = subprocess.run([sys.executable, "-c", call], env=environment, capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    assert done.returncode == code and len(lines) == len(words), done.stderr
+    assert all(line.startswith(word) for line, word in zip(lines, words)), lines
 
 
 @pytest.mark.parametrize(
@@ -347,12 +456,17 @@ def test_without_a_cluster(start):
 # --- parts and their sum -------------------------------------------------------------------------------------
 
 
-class Fake(Group):
-    """A group whose other members' arrays are known."""
+class Known(Group):
+    """A group whose exchanges are known beforehand."""
 
     def gather(self, array):
-        self.seen.append(np.asarray(array))
-        return np.stack([other.seen[len(self.seen) - 1] for other in self.members])
+        return next(self.exchanges)
+
+
+def known(size: int, exchanges) -> Known:
+    group = Known(0, size)
+    object.__setattr__(group, "exchanges", iter(exchanges))
+    return group
 
 
 @pytest.mark.parametrize("count, unit", [(0, 1), (1, 1), (17, 1), (17, 5), (100, 7), (3, 10)])
@@ -385,11 +499,7 @@ def folded(batch: Batch, part) -> tuple[WorstRows, ErrorHistogram]:
 def test_reductions_of_parts_are_that_of_the_whole(size):
     batch = stream()
     whole, all_errors = folded(batch, range(60))
-    groups = [Fake(rank, size) for rank in range(size)]
-    parts = [folded(batch, group.part(60)) for group in groups]
-    for group in groups:
-        object.__setattr__(group, "seen", [])
-        object.__setattr__(group, "members", groups)
+    parts = [folded(batch, Group(rank, size).part(60)) for rank in range(size)]
     names = ("error", "bound", "theory_bound", "excess", "rank", "feature")
     assert any((getattr(parts[0][0], name) != getattr(whole, name)).any() for name in names), (
         "a part is not all"
@@ -404,16 +514,32 @@ def test_reductions_of_parts_are_that_of_the_whole(size):
         ]
         for w, e in parts
     ]
-    for group, mine in zip(groups, sent):
-        group.seen.extend(mine)
-    for (worst, errors), group in zip(parts, groups):
-        known = iter(np.stack(part) for part in zip(*sent))
-        object.__setattr__(group, "gather", lambda array, known=known: next(known))
+    for worst, errors in parts:
+        group = known(size, [np.stack(part) for part in zip(*sent)])
         worst.combine(group)
         errors.combine(group)
         for name in names:
             np.testing.assert_array_equal(getattr(worst, name), getattr(whole, name))
         assert errors.exact == all_errors.exact and (errors.counts == all_errors.counts).all()
+
+
+def test_other_problems_are_refused():
+    ALONE.require_same(b"one")
+    one, other = (np.frombuffer(hashlib.sha256(what).digest(), np.uint8) for what in (b"one", b"other"))
+    known(3, [np.stack([one, one, one])]).require_same(b"one")
+    with pytest.raises(ValueError, match="process 2 was given another problem"):
+        known(3, [np.stack([one, one, other])]).require_same(b"one")
+
+
+def test_a_missing_shard_is_noticed(tmp_path):
+    """Processes that see different folders: what the others wrote is not there."""
+    task, pairs = Problem(4, multiplier=1.0, lambda_h=1e-3), PairCases(4, np.array([0.3]))
+    store = Shards(tmp_path, task, pairs, {"shards": []}, ALONE)
+    with pytest.raises(ValueError, match=r"lacks shard-000000.npz: give a folder that all processes see"):
+        store.finish()
+    store.keep(np.arange(16), np.zeros((16, 4)))
+    store.finish()
+    assert json.loads((tmp_path / "index.json").read_text())["complete"]
 
 
 def test_one_process_is_a_group():
@@ -435,12 +561,3 @@ def test_every_device_has_its_share():
     assert sums.shape == (1,) and len(twice.sharding.device_set) == 1
     assert spread(double, mesh) is spread(double, mesh), "compiled once"
     assert own_rows(5, mesh) == slice(0, 5)
-
-
-def test_no_line_of_the_runtime_reaches_the_reader():
-    from ufm.supervisor import RUNTIME
-
-    for line in [SILENCE, "    @     0x7fa1  absl::Flush()", "[Gloo] Rank 1 is connected"]:
-        assert RUNTIME.match(re.sub(r"^F1123 ", "F1123 06:37:05.276019   14578 ", line)), line
-    for line in ("72640 of 666666 features, about 3 min left", "5 steps, 3.8 s", "Warning: F1123"):
-        assert not RUNTIME.match(line)

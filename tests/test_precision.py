@@ -159,6 +159,9 @@ def test_a_plain_product_would_be_seen():
 DEVICES = {
     "cpu": ("cpu", "cpu", False),
     "H100": ("gpu", "NVIDIA H100 80GB HBM3", False),
+    "A100": ("gpu", "NVIDIA A100-SXM4-80GB", False),
+    "MI300X": ("gpu", "AMD Instinct MI300X", False),
+    "RTX A1000": ("gpu", "NVIDIA RTX A1000", True),
     "RTX 4090": ("gpu", "NVIDIA GeForce RTX 4090", True),
     "TPU": ("tpu", "TPU v5e", True),
 }
@@ -184,6 +187,5 @@ def test_mixed_is_recorded(call_main, tmp_path, monkeypatch):
     assert (about["dtype"], about["begun_in"]) == ("float64", "float32")
     code, out, _ = call_main(solve.main, *flags)
     assert strict(out)["provenance"]["begun_in"] == "float64"
-    for name in ("a.npz",):
-        (tmp_path / name).unlink()
+    (tmp_path / "a.npz").unlink()
     refused(call_main(solve.main, "--classes", "3", "--method", "gd", "--precision", "mixed"), "newton")

@@ -106,9 +106,9 @@ def check_features(
     progress(done, total) is called. Memory does not grow with the number of pairs. The processes of a group
     divide the features among them, `unit` of them at a time, and have the same report in the end.
     """
-    comparison = Comparison(problem, cases, settings or Settings())
-    worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
     own = group.part(cases.count, unit)
+    comparison = Comparison(problem, cases, settings or Settings(), len(own))
+    worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
     for start in own[:: comparison.width]:
         n = np.arange(start, min(start + comparison.width, own.stop))
         batch = comparison.run(n)
@@ -136,9 +136,11 @@ def check_features(
 
 
 class Comparison:
-    """Both routes on the features of `cases`, a batch at a time."""
+    """Both routes on the features of `cases`, a batch at a time; count: how many of them, if not all."""
 
-    def __init__(self, problem: Problem, cases: PairCases | LabelCases, settings: Settings):
+    def __init__(
+        self, problem: Problem, cases: PairCases | LabelCases, settings: Settings, count: int | None = None
+    ):
         require_dtype(np.float64)
         if cases.classes != problem.classes:
             raise ValueError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
@@ -148,7 +150,7 @@ class Comparison:
         self.source = choose_source(problem, cases, settings.dtype, mesh)
         self.space = choose_space(problem, settings.dtype, mesh)
         # one compilation serves a whole stream, and a small stream is one batch
-        share = 1 << max(4, int(np.ceil(np.log2(cases.count / mesh.size))))
+        share = 1 << max(4, int(np.ceil(np.log2((count or cases.count) / mesh.size))))
         self.width = mesh.size * min(chunk_size(problem), share)
         self.reference = self._same_class_norm()
 

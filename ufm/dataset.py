@@ -9,6 +9,7 @@ whole or not at all. Names that begin with . or _ are skipped by readers of Parq
 
 import json
 import os
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALON
     """
     if not group.leads:
         group.meet()
-        if not (folder / MANIFEST).exists():
+        if not _appears(folder / MANIFEST):
             raise ValueError(
                 f"--out {folder} is not the folder that process 0 sees: give one on a shared disk"
             )
@@ -152,6 +153,14 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALON
             write_whole(folder / MANIFEST, (json.dumps(data, indent=1) + "\n").encode())
         group.meet()
         yield Dataset(folder, grid)
+
+
+def _appears(path: Path, seconds: float = 10.0) -> bool:
+    """Whether a file that another machine has written is seen here: some shared disks take a while."""
+    until = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    return path.exists()
 
 
 def _lock(file, folder: Path) -> None:

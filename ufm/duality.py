@@ -67,7 +67,7 @@ def certify_joint(
     a bias given without lambda_b, or penalties that are not positive.
     """
     W, H, Y, weights, b = _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, group)
-    Z, law = H @ W.T + b, _Law(Y, weights, group)
+    Z, law = H @ W.T + b, _Law(Y, weights, int(group.total(len(Y))), group)
     residual, size = residuals(Z, Y, loss)
     objective, objective_error = _objective(W, H, Z, law, b, (lambda_w, lambda_h, lambda_b), loss)
     dual, dual_error = _dual_value(residual, law, lambda_w * lambda_h, lambda_b, loss)
@@ -94,16 +94,12 @@ def certify_joint(
 
 
 class _Law(NamedTuple):
-    """Labels (n, K) and weights (n), or a process's own part of both: sums run over all parts."""
+    """Labels (n, K) and weights (n), or a process's own part of both: sums run over all. count: labels in all."""
 
     Y: np.ndarray
     weights: np.ndarray
+    count: int
     group: Group
-
-    @property
-    def count(self) -> int:
-        """Labels in all."""
-        return int(self.group.total(len(self.Y)))
 
     def mean(self, rows):
         """E of what is given for each label."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ufm.devices import global_mesh, own_rows
+from ufm.devices import own_rows, summing_mesh
 from ufm.duality import JointCertificate, certify_joint
 from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import JointProblem
@@ -70,7 +70,7 @@ def check_joint(
 
     All devices of the group's processes divide the labels; `solution.H` then holds a process's own ones.
     """
-    mesh = global_mesh()
+    mesh = summing_mesh()
     solution = solve_joint(
         problem.atoms,
         problem.lambda_w,
@@ -82,6 +82,8 @@ def check_joint(
         seed=seed,
         mesh=mesh,
     )
+    if group.count > 1:  # one point for all: what was done on the host may differ between processors
+        solution = replace(solution, W=group.first(solution.W), b=group.first(solution.b))
     own = _own_labels(problem, own_rows(len(problem.atoms.weights), mesh))
     certificate = certify_solution(own, solution, group)
     rigorous_gap = enclose_solution(problem, solution) if rigorous else None
@@ -203,7 +205,8 @@ def _compare(problem: JointProblem, solution: JointSolution, theory: Multiplier,
     Z = solution.H @ solution.W.T + solution.b
 
     def divergence(share):  # of the closed form with `share` of the multiplier
-        own = closed_form_divergence(problem.atoms, Z, theory.sharpness * share**2, problem.loss)
+        a = theory.sharpness * share**2
+        own = closed_form_divergence(problem.atoms, Z, a, problem.loss) if len(Z) else 0.0
         return float(group.total(own))
 
     rounding = 256 * float(np.finfo(float).eps)  # relative error of a closed-form logit, and of p through it

@@ -5,20 +5,21 @@ them run the same command; process 0 prints and writes. JAX finds the others by 
 TPUs; elsewhere the address of process 0, their number and the own number are given.
 """
 
-import ctypes
+import hashlib
 import os
-import signal
 import sys
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 
 import numpy as np
 
 from ufm.supervisor import SUPERVISED
 
 SILENCE = 20  # seconds without a heartbeat after which a process counts as dead
-PATIENCE = 60  # seconds to wait for all to arrive
+PATIENCE = 50  # seconds to wait for all to arrive
 PARTING = 15  # seconds to wait for all at the end
+AGES = 20 * 24 * 3600 * 1000  # milliseconds to wait for slower processes: heartbeats tell of dead ones
 
 
 @dataclass(frozen=True)
@@ -41,24 +42,35 @@ class Group:
 
     def gather(self, array) -> np.ndarray:
         """The arrays of all processes, of one shape and type, stacked in the order of their ranks."""
-        if self.count == 1:
-            return np.asarray(array)[None]
-        from jax.experimental.multihost_utils import process_allgather
-
-        return np.asarray(process_allgather(np.asarray(array)))
+        array = np.asarray(array)[None]
+        return array if self.count == 1 else _gather(array)
 
     def total(self, array):
         """The sum of the arrays of all processes, the same to the last bit on each of them."""
         return self.gather(array).sum(0)
 
+    def first(self, array) -> np.ndarray:
+        """The array of process 0, on every process."""
+        return self.gather(array)[0]
+
     def meet(self) -> None:
         """Wait for all."""
         self.gather(np.array(self.rank))
 
+    def require_same(self, what: bytes) -> None:
+        """Raise ValueError, on every process, unless all hold the same."""
+        digests = self.gather(np.frombuffer(hashlib.sha256(what).digest(), np.uint8))
+        others = np.flatnonzero((digests != digests[0]).any(1))
+        if len(others):
+            raise ValueError(
+                f"process {others[0]} was given another problem than process 0: "
+                "run the same command, with the same files, on all of them"
+            )
+
     def share(self, data: bytes) -> bytes:
         """What process 0 gives, on every process."""
-        size = int(self.gather(np.array(len(data)))[0])
-        return self.gather(np.frombuffer(data[:size].ljust(size), np.uint8))[0].tobytes()
+        size = int(self.first(np.array(len(data))))
+        return self.first(np.frombuffer(data[:size].ljust(size), np.uint8)).tobytes()
 
 
 ALONE = Group()
@@ -70,38 +82,59 @@ def join_group(address: str | None, count: int | None, rank: int | None) -> Grou
     ValueError where no cluster is found, or where the others do not come.
     """
     import jax
-    from jax.experimental.multihost_utils import sync_global_devices
 
-    _die_with_parent()
+    if SUPERVISED in os.environ:
+        _keep_stdout()
+    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM for itself
     try:
-        with _stdout_as_stderr():  # where the runtime tells of its connections
-            jax.distributed.initialize(
-                address,
-                count,
-                rank,
-                initialization_timeout=PATIENCE,
-                heartbeat_timeout_seconds=SILENCE,
-                shutdown_timeout_seconds=PARTING,
-            )
-            sync_global_devices(
-                "start"
-            )  # connects all: a first exchange much later would not wait for the others
+        jax.distributed.initialize(
+            address,
+            count,
+            rank,
+            initialization_timeout=PATIENCE,
+            heartbeat_timeout_seconds=SILENCE,
+            shutdown_timeout_seconds=PARTING,
+        )
+        group = Group(jax.process_index(), jax.process_count())
     except (ValueError, RuntimeError) as error:
         raise ValueError(_no_group(address, error)) from None
-    return Group(jax.process_index(), jax.process_count())
+    group.meet()
+    return group
 
 
-@contextmanager
-def _stdout_as_stderr():
-    """What C++ writes to standard output does not belong to the command's own."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+def _gather(array: np.ndarray) -> np.ndarray:
+    """By a collective over one device of each process, once all are ready for it."""
+    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    _wait_for_all()
+    mesh, rows = _first_devices(), PartitionSpec("processes")
+    cut = jax.make_array_from_process_local_data(NamedSharding(mesh, rows), array)
+    whole = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))(cut)
+    return np.asarray(whole.addressable_data(0))
+
+
+@cache
+def _first_devices():
+    import jax
+
+    found = {device.process_index: device for device in sorted(jax.devices(), key=lambda d: -d.id)}
+    return jax.sharding.Mesh(np.array([found[rank] for rank in sorted(found)]), ("processes",))
+
+
+_ROUNDS = count()
+
+
+def _wait_for_all() -> None:
+    """A collective on CPUs waits half an hour for the others at most, this as long as they live.
+
+    JAX has no public barrier that does; without this one runs longer than that need balanced shares.
+    """
+    from jax._src import distributed
+
+    client = getattr(distributed.global_state, "client", None)
+    if hasattr(client, "wait_at_barrier"):
+        client.wait_at_barrier(f"ufm-{next(_ROUNDS)}", timeout_in_ms=AGES)
 
 
 def _no_group(address: str | None, error: Exception) -> str:
@@ -111,11 +144,12 @@ def _no_group(address: str | None, error: Exception) -> str:
             f"--distributed finds no cluster ({first}): outside Slurm, Kubernetes and TPUs give --coordinator "
             "HOST:PORT, --processes and --process"
         )
-    return f"--distributed: the processes did not meet at {address} ({first})"
+    return f"--distributed: the processes did not meet at {address} within {PATIENCE} s ({first})"
 
 
-def _die_with_parent() -> None:
-    """A supervisor that is killed takes this process along (Linux)."""
-    if SUPERVISED in os.environ:
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def _keep_stdout() -> None:
+    """Standard output for Python alone: what C++ writes there, of its connections, goes to standard error."""
+    sys.stdout.flush()
+    kept = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace")
+    os.dup2(2, 1)
+    sys.stdout = kept

@@ -1,5 +1,6 @@
 """One run of the command `solve`, from checked input to table, record, features and picture."""
 
+import json
 import sys
 import time
 from dataclasses import replace
@@ -28,7 +29,7 @@ from ufm.records import (
     settings_record,
 )
 from ufm.runtime import start_group
-from ufm.shards import SHARD_BYTES, open_shards, plan_shards, shard_rows
+from ufm.shards import SHARD_BYTES, open_shards, plan_shards, shard_rows, stream_digest
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
@@ -44,6 +45,8 @@ def solve(
     use_cores()
     group = start_group(args)
     problem, source = derive_multiplier(problem, args.multiplier)
+    if problem.multiplier is not None:  # a root found on another processor may differ in its last bit
+        problem = replace(problem, multiplier=float(group.first(problem.multiplier)))
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
     if args.symmetry:
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
@@ -52,25 +55,32 @@ def solve(
     settings = choose_settings(args)
     derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
     words = {"problem": problem_record(problem, derived)} | settings_record(settings)
+    group.require_same(json.dumps([words, stream_digest(problem, cases)]).encode())
     index = None if shards is None else plan_shards(shards, problem, cases, words)
     to_stdout = args.json == "-"
     console = plain_console(sys.stderr if to_stdout else sys.stdout, quiet=not group.leads)
     print_problem(console, problem, derived)
     report = _check(problem, cases, settings, shards, index, group)
-    if not group.leads:
-        return exit_code(report.verdict)
+    if group.leads:
+        _tell(args, report, cases, settings, outputs, record(report, derived, settings, command, args.seed))
+        print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    group.meet()  # none leaves while another still works
+    return exit_code(report.verdict)
+
+
+def _tell(args, report: Report, cases, settings: Settings, outputs: Outputs, data: dict) -> None:
+    """Table, files and summary of a finished report."""
+    to_stdout = args.json == "-"
+    console = plain_console(sys.stderr if to_stdout else sys.stdout)
     if args.explain or not to_stdout:
         print_rows(console, report)
     if args.explain:
         print_explanations(console, report, settings)
-    data = record(report, derived, settings, command, args.seed)
     with outputs:
         _write(outputs, report, cases, settings, data)
     if to_stdout:
         sys.stdout.write(dump_json(data))
     print_summary(console, report)
-    print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
-    return exit_code(report.verdict)
 
 
 def choose_settings(args) -> Settings:

@@ -5,7 +5,7 @@ import time
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import PairCases, choose_lam
-from ufm.devices import use_cores
+from ufm.devices import summing_mesh, use_cores
 from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.finite_data import study_draws
 from ufm.inputs import FreeProblem
@@ -29,7 +29,9 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     began = time.perf_counter()
     use_cores()
     group = start_group(args)
-    atoms = choose_atoms(args, free, choice, group.count)
+    atoms = choose_atoms(args, free, choice, summing_mesh().size)
+    numbers = [free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss, free.starts, args.seed]
+    group.require_same(atoms.labels.tobytes() + atoms.weights.tobytes() + repr(numbers).encode())
     problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
     report = check_joint(
         problem,
@@ -42,8 +44,16 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     settings = Settings(rigorous=args.rigorous)
     features = check_given(report, args, choice, settings, group)
     code = exit_code(worst_verdict([report.verdict.word] + ([features.verdict] if features else [])))
-    if not group.leads:
-        return code
+    if group.leads:
+        _tell(args, command, report, features, settings, outputs)
+        print(f"{report.solution.steps} outer steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    group.meet()  # none leaves while another still works
+    return code
+
+
+def _tell(args, command, report: JointReport, features: Report | None, settings, outputs: Outputs) -> None:
+    """Table, files and summary of a finished report."""
+    problem = report.problem
     draws = None if args.draws is None else study_draws(problem, args.draws, args.seed)
     data = _record(report, features, draws, settings, command, args.seed)
     to_stdout = args.json == "-"
@@ -53,11 +63,9 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
         _write(outputs, report, data)
     if to_stdout:
         sys.stdout.write(dump_json(data))
-    print(f"{report.solution.steps} outer steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
-    return code
 
 
-def choose_atoms(args, free: FreeProblem, choice: dict, processes: int = 1) -> FiniteLaw:
+def choose_atoms(args, free: FreeProblem, choice: dict, devices: int = 1) -> FiniteLaw:
     """The finite law: drawn labels, given or sampled λ, or a rule that resolves the edges."""
     law, K = free.law, args.classes
     if args.draws is not None:
@@ -68,7 +76,7 @@ def choose_atoms(args, free: FreeProblem, choice: dict, processes: int = 1) -> F
         atoms = given_lam(law, K, choose_lam(law, choice["lam"], choice["samples"], args.seed))
     else:
         atoms = finite_law(law, K, choice["quadrature"] or NODES)
-    size = 8 * len(atoms.weights) * K * K // processes
+    size = 8 * len(atoms.weights) * K * K // devices
     if size > MAX_CURVATURE:
         raise ValueError(
             f"{len(atoms.weights)} labels of {K} classes need {size / 2**30:.1f} GiB of curvature, over "

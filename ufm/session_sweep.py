@@ -30,6 +30,7 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
     check_folder(folder, grid)
     use_cores()
     group = start_group(args)
+    group.require_same(grid.digest.encode())
     provenance = run_record(command)
     with open_dataset(folder, grid, provenance, group) as dataset:
         todo = unfinished(dataset, grid, group)
@@ -43,7 +44,12 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
                 progress(count, done + len(own))
         group.meet()
         footers = list(dataset.finished().values())
-    return print_summary(grid, args.grid, folder, footers, time.perf_counter() - began, group)
+        if len(footers) < grid.blocks:
+            left = grid.blocks - len(footers)
+            raise ValueError(f"{left} blocks are not in {folder}: give a folder that all processes see")
+        code = print_summary(grid, args.grid, folder, footers, time.perf_counter() - began, group)
+        group.meet()
+    return code
 
 
 def unfinished(dataset: Dataset, grid: Grid, group: Group) -> list[int]:

@@ -67,6 +67,11 @@ class Shards:
                 {"file": shard_name(n), "start": start, "stop": min(start + self.rows, count)}
                 for n, start in enumerate(starts)
             ]
+            missing = [shard["file"] for shard in found if not (self.folder / shard["file"]).exists()]
+            if missing:
+                raise ValueError(
+                    f"--save {self.folder}/ lacks {missing[0]}: give a folder that all processes see"
+                )
             write_index(self.folder, self.index | {"complete": True, "shards": found})
 
 

@@ -120,7 +120,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     choice = inputs.read_choice(args, law)
     if args.classifier == "free":
         free = inputs.read_free(args, law)
-        outputs = Outputs(inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES))
+        files = inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES)
+        outputs = Outputs({} if args.process else files)
         if needs_supervisor(args):
             return supervise("ufm.solve", argv)
         from ufm.session_joint import solve_free  # from here on JAX is needed
@@ -130,7 +131,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     problem = inputs.read_problem(args, law)
     shards = inputs.read_folder(args)
     files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})
-    outputs = Outputs(inputs.read_outputs(args, **files))
+    outputs = Outputs({} if args.process else inputs.read_outputs(args, **files))  # process 0 writes
     if needs_supervisor(args):
         return supervise("ufm.solve", argv)
     from ufm.session import solve  # from here on JAX is needed

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ufm.certificate import certify_etf, certify_features
-from ufm.devices import spread
+from ufm.devices import exact_mesh, spread
 from ufm.etf import contrasts
 from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.problem import Problem
@@ -32,8 +32,7 @@ class EtfSpace:
 
     def certify(self, q, Y):
         """Certified distances to the true optima."""
-        shared = (self.scale, jnp.asarray(self.problem.lambda_h, self.dtype))
-        return spread(_certify_etf, self.mesh, loss_name=self.problem.loss)(shared, q, Y)
+        return _certify(_certify_etf, self.mesh, self.problem, self.scale, q, Y)
 
     def from_logits(self, x):
         """Candidates with logits x up to a constant."""
@@ -78,8 +77,7 @@ class ExplicitSpace:
 
     def certify(self, H, Y):
         """Certified distances to the true optima."""
-        shared = (self.W, jnp.asarray(self.problem.lambda_h, self.dtype))
-        return spread(_certify_any, self.mesh, loss_name=self.problem.loss)(shared, H, Y)
+        return _certify(_certify_any, self.mesh, self.problem, self.W, H, Y)
 
     def from_logits(self, x):
         """Candidates Wᵀ x/g: the feature with logits x when W is a simplex ETF."""
@@ -110,6 +108,13 @@ class ExplicitSpace:
 def choose_space(problem: Problem, dtype, mesh: Mesh) -> EtfSpace | ExplicitSpace:
     """The O(K) space for the built-in ETF, the general one for an explicit classifier."""
     return (EtfSpace if problem.classifier is None else ExplicitSpace)(problem, dtype, mesh)
+
+
+def _certify(function, mesh: Mesh, problem: Problem, classifier, candidates, Y):
+    shared, exact = (classifier, np.asarray(problem.lambda_h, Y.dtype)), exact_mesh(mesh)
+    if exact is not mesh:
+        shared, candidates, Y = jax.tree.map(np.asarray, (shared, candidates, Y))
+    return spread(function, exact, loss_name=problem.loss)(shared, candidates, Y)
 
 
 def _certify_etf(shared, q, Y, *, loss_name: str):

@@ -1,10 +1,11 @@
 """A distributed command runs under a supervisor that says in one line why it ended. Standard library only.
 
 When a process dies, JAX's runtime aborts all others from within C++, where Python has no say: a page of stack
-trace and signal 6. So the work is done by a child process; its parent passes its output on, without the
-runtime's own lines, and puts the cause into words.
+trace and signal 6. So the work is done by a child process; its parent passes its messages on, keeps back what the
+runtime says of its own exchange, and puts the cause into words.
 """
 
+import ctypes
 import os
 import re
 import signal
@@ -12,54 +13,80 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
-SUPERVISED = "UFM_SUPERVISED"
-LOST = 75  # exit code: try again (EX_TEMPFAIL)
-RUNTIME = re.compile(
-    r"[IWEF]\d{4} \d\d:\d\d:\d\d\.|\[Gloo\]|\*\*\* Check failure|    @ +0x|RPC: |Additional GRPC|:UNKNOWN:"
+SUPERVISED = (
+    "UFM_SUPERVISED"  # in the child's environment: the supervisor's process, or 1 where there is none
 )
+LOST = 75  # exit code: another process is gone, try again (EX_TEMPFAIL)
+GRACE = 10  # seconds a child has to end when asked to
+WAKE = 30  # seconds in which the runtime notices that a process is gone, and says which
+EXCHANGE = re.compile(r"\[Gloo\]|[IWEF]\d{4} .*(coordination|preemption|distributed|client\.h)")
 SILENT = re.compile(r"stopped sending heartbeats\):\s*([\d, \n]*\d)")
-BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "coordination service")
-LEADER = "Either the leader task"
+LEADER = ("Either the leader task", "Socket closed")
+BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "oordination service", "Barrier")
+AGAIN = "; what was finished is kept, run the same command on all of them again"
 
 
 def needs_supervisor(args) -> bool:
-    """A distributed run was asked for, and this process is not yet the child."""
-    return args.distributed and SUPERVISED not in os.environ
+    """A distributed run was asked for, and this process is not yet the child, which dies with its parent."""
+    if SUPERVISED in os.environ:
+        _die_with_parent(int(os.environ[SUPERVISED]))
+        return False
+    return args.distributed
+
+
+def _die_with_parent(parent: int) -> None:
+    """A supervisor that is killed takes this process along (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if parent > 1 and os.getppid() != parent:  # it was faster
+        os._exit(LOST)
 
 
 def supervise(program: str, argv: list[str]) -> int:
     """Run `python -m program argv` as a child; its exit code, or LOST where another process died."""
     child = subprocess.Popen(
         [sys.executable, "-m", program, *argv],
-        env=os.environ | {SUPERVISED: "1"},
+        env=os.environ | {SUPERVISED: str(os.getpid())},
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
+        start_new_session=True,  # signals of the terminal come by way of the supervisor
     )
-    log: list[str] = []
-    reader = threading.Thread(target=_pass_on, args=(child.stderr, log), daemon=True)
+    held: list[str] = []
+    reader = threading.Thread(target=pass_on, args=(child.stderr, held), daemon=True)
     reader.start()
-    code = _wait(child)
+    code, asked = _wait(child)
     reader.join(5)
-    if code >= 0 and not (code == LOST or _is_fatal(log)):
+    if asked:
+        if code < 0:  # without a word of its own
+            print(f"{program}: ended by {signal.Signals(asked).name}", file=sys.stderr)
+        return code if code > 0 else 128 + asked
+    if code >= 0 and code != LOST:
         return code
-    print(f"{program}: {explain(code, ''.join(log))}", file=sys.stderr)
-    return LOST if code == -signal.SIGABRT or code >= 0 else 128 - code
+    cause = peer(held)
+    if cause is None and code != LOST:
+        sys.stderr.writelines(held[-40:])  # its own trouble: nothing of it is to be lost
+    print(f"{program}: {cause or _own(code)}", file=sys.stderr)
+    return LOST if cause or code == LOST else 128 - code
 
 
-def explain(code: int, log: str) -> str:
-    """Why the child ended, from its exit code and what the runtime said."""
-    again = "; what was finished is kept, run the same command on all of them again"
+def peer(held: list[str]) -> str | None:
+    """Which other process ended the run, from what the runtime said; None if it did not."""
+    log = "".join(held)
     if found := SILENT.search(log):
         dead = ", ".join(re.findall(r"\d+", found[1]))
-        return f"process {dead} died, or lost its connection: its heartbeat is gone{again}"
-    if LEADER in log or "Socket closed" in log:
-        return f"process 0 died, or lost its connection{again}"
-    if code in (-signal.SIGABRT, LOST):
-        return f"another process died, or lost its connection{again}"
-    return (
-        f"ended by signal {-code} ({signal.Signals(-code).name}){' (out of memory?)' if code == -9 else ''}"
-    )
+        return f"process {dead} died, or lost its connection: its heartbeat is gone{AGAIN}"
+    if any(word in log for word in LEADER):
+        return f"process 0 died, or lost its connection{AGAIN}"
+    return None
+
+
+def _own(code: int) -> str:
+    if code == LOST:
+        return f"another process died, or lost its connection{AGAIN}"
+    return f"ended by {signal.Signals(-code).name}{' (out of memory?)' if code == -signal.SIGKILL else ''}"
 
 
 def leave(code: int) -> int:
@@ -75,36 +102,37 @@ def is_lost(error: Exception) -> bool:
     """The error of an exchange with a process that is gone; waits for the runtime to abort and say which."""
     if SUPERVISED not in os.environ or not any(word in str(error) for word in BROKEN):
         return False
-    time.sleep(30)
+    time.sleep(WAKE)
     return True
 
 
-def _is_fatal(log: list[str]) -> bool:
-    return any(line.startswith("F") and RUNTIME.match(line) for line in log)
-
-
-def _pass_on(stream, log: list[str]) -> None:
-    """Lines of the child to standard error; those of the runtime, and what follows a fatal one, are kept back."""
-    fatal = False
+def pass_on(stream, held: list[str]) -> None:
+    """Lines to standard error; those of the runtime's exchange, and all after an error of it, are kept back."""
+    ending = False
     for line in stream:
-        held = bool(RUNTIME.match(line))
-        fatal = fatal or (held and line.startswith(("E", "F")))
-        if held or fatal:
-            log.append(line)
+        own = bool(EXCHANGE.match(line))
+        ending = ending or (own and line.startswith(("E", "F")))
+        if own or ending:
+            held.append(line)
         else:
             sys.stderr.write(line)
             sys.stderr.flush()
 
 
-def _wait(child: subprocess.Popen) -> int:
-    """Its exit code; a request to end reaches the child, which ends in its own way."""
-    handlers = {
-        signal.SIGINT: signal.SIG_IGN,  # the terminal sends it to the child as well
-        signal.SIGTERM: lambda *_: child.terminate(),
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+def _wait(child: subprocess.Popen) -> tuple[int, int | None]:
+    """Its exit code, and the signal that asked for its end: passed on, and enforced after a while."""
+    asked: list[int] = []
+
+    def ask(number, _):
+        asked.append(number)
+        child.send_signal(number)
+        killer = threading.Timer(GRACE, child.kill)
+        killer.daemon = True
+        killer.start()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return child.wait()
+        return child.wait(), asked[0] if asked else None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

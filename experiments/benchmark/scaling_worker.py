@@ -44,7 +44,8 @@ def joint(size: int, group: Group) -> None:
 
     law = LabelLaw("mixup", alpha=1.0, class_weights=tuple(np.arange(1, 11) / 55))
     atoms = drawn_law(law, 10, size, 0)
-    check_joint(JointProblem(law, atoms, 10, 5e-4, 5e-4), group=group)
+    found = check_joint(JointProblem(law, atoms, 10, 5e-4, 5e-4), group=group)
+    Counted.given += found.solution.steps * joint_bytes(10)
 
 
 def sweep(size: int, group: Group) -> None:
@@ -71,6 +72,12 @@ def sweep_program(size: int):
     group = grid.groups[0]
     shape = Shape(group.classes, group.loss, group.pairs, grid.joint)
     return grid, compile_block(shape, np.array(grid.lam), devices), block_width(grid.block, devices)
+
+
+def joint_bytes(classes: int, bias: bool = False) -> int:
+    """Bytes of the sums over labels in one outer step of the joint solver: E h hᵀ, E r, E r rᵀ, D²φ and φ."""
+    k = classes - 1
+    return 8 * (k * k + k + k * k + k**4 + bias * (k**3 + k * k) + 1)
 
 
 ROUTES = {"features": features, "joint": joint, "sweep": sweep}

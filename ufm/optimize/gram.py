@@ -26,7 +26,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from ufm.devices import ALL, CUT, CUT_LAST, cut, one_device, share, total
+from ufm.devices import ALL, CUT, CUT_LAST, agree, cut, one_device, share, total
 from ufm.etf import etf_basis
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
@@ -91,7 +91,7 @@ def logit_basis(classes: int, loss_name: str) -> np.ndarray:
 @partial(jax.jit, static_argnames=("loss_name", "axis"))
 def gram_project(G, b, z, B, Y, weight, penalties, inner_steps, *, loss_name: str, axis=None) -> GramPoint:
     """Factor G, move the features from the logits z̃ towards their optimum, evaluate φ. axis: see `total`."""
-    value, vector = jnp.linalg.eigh(G)
+    value, vector = agree(jnp.linalg.eigh(G), axis)
     root = jnp.sqrt(jnp.maximum(value, jnp.finfo(G.dtype).eps * value[-1]))
     V = vector * root
     start, shift = (vector.T @ z) / root[:, None], (B @ b)[:, None]

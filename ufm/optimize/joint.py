@@ -74,7 +74,7 @@ def reduced_slope(
 def reduced_newton(
     point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str, bias: bool, axis=None
 ):
-    """Gradient and step of φ at a projected point, as flat vectors over (W, b)."""
+    """Step of φ at a projected point as a flat vector over (W, b), its slope and ‖∇φ‖."""
     gradient, hessian = reduced_derivatives(point, Y, weight, penalties, LOSSES[loss_name], axis)
     size = gradient.shape[0] if bias else point.W.size
     gradient, hessian = gradient[:size], hessian[:size, :size]
@@ -83,7 +83,7 @@ def reduced_newton(
     curvature = jnp.maximum(curvature, FLAT * jnp.max(curvature))
     step = -vector @ ((vector.T @ gradient) / curvature)
     pad = (0, point.W.size + point.b.size - size)
-    return jnp.pad(gradient, pad), jnp.pad(step, pad)
+    return jnp.pad(step, pad), gradient @ step, jnp.linalg.norm(gradient)
 
 
 def reduced_derivatives(point: JointPoint, Y, weight, penalties: Penalties, loss, axis=None):
@@ -156,8 +156,7 @@ def descend_jointly(
     point = call.project(W, b, H)
     best, least = point, np.inf
     for count in range(max_steps):
-        gradient, step = map(np.asarray, call.newton(point))
-        slope, norm = float(gradient @ step), float(np.linalg.norm(gradient))
+        step, slope, norm = map(np.asarray, call.newton(point))
         settled = -slope <= ROUNDING * abs(float(point.objective))
         if settled and norm >= least:
             return JointRun(best, least, count, True)
@@ -190,7 +189,7 @@ class _Calls:
         law = (CUT_LAST, CUT, ALL)
         self.atoms, static = atoms, {"loss_name": loss_name, "bias": bias}
         self._project = share(project, mesh, (ALL, ALL, CUT_LAST, *law), POINT, loss_name=loss_name)
-        self._newton = share(reduced_newton, mesh, (POINT, *law), (ALL, ALL), **static)
+        self._newton = share(reduced_newton, mesh, (POINT, *law), (ALL, ALL, ALL), **static)
         self._slope = share(reduced_slope, mesh, (POINT, *law), ALL, **static)
 
     def project(self, W, b, H) -> JointPoint:
@@ -198,7 +197,7 @@ class _Calls:
         return self._project(W, b, H, *self.atoms)
 
     def newton(self, point: JointPoint):
-        """Gradient and step."""
+        """Step, slope and ‖∇φ‖."""
         return self._newton(point, *self.atoms)
 
     def slope(self, point: JointPoint):
@@ -305,7 +304,7 @@ def _drop_small(run: JointRun, call: _Calls) -> JointRun:
     """Set singular values of W that are zero up to convergence to exactly zero, where L does not rise."""
     left, size, right = np.linalg.svd(np.asarray(run.point.W), full_matrices=False)
     kept = np.where(size > SMALL * max(1.0, size[0]), size, 0.0)
-    if (kept == size).all() and size.any():
+    if kept.all():
         return run
     point = call.project(left * kept @ right, run.point.b, run.point.H)
     if float(point.objective) > float(run.point.objective) * (1 + 1e-13):
