@@ -176,7 +176,7 @@ def test_the_free_bias_removes_the_mean(without_bias):
         Z = found.H @ found.W.T + size * rng.standard_normal((N, K))
         p = np.exp(Z - Z.max(1, keepdims=True))
         r = Y - p / p.sum(1, keepdims=True)
-        centred = _centred_residual(r, _Law(Y, weights, ALONE), CE)
+        centred = _centred_residual(r, _Law(Y, weights, len(Y), ALONE), CE)
         assert np.abs(weights @ centred).max() <= 16 * EPS
         p = Y - centred
         assert p.min() >= -4 * EPS and np.abs(p.sum(1) - 1).max() <= 16 * EPS
@@ -212,7 +212,9 @@ def test_the_dual_value_is_the_formula(loss):
         r = law.labels - rng.dirichlet(np.ones(K), len(law.weights))
         M = (r * law.weights[:, None]).T @ r
         theta = min(1.0, np.sqrt(product / np.linalg.eigvalsh(M)[-1]))
-        value, rounding = _dual_value(r, _Law(law.labels, law.weights, ALONE), product, None, loss)
+        value, rounding = _dual_value(
+            r, _Law(law.labels, law.weights, len(law.labels), ALONE), product, None, loss
+        )
         if loss == CE:
             p = law.labels - theta * r
             expected = -law.weights @ np.sum(xlogy(p, np.clip(p, 1e-300, None)), 1)

@@ -49,7 +49,7 @@ class Group:
         """The sum of the arrays of all processes, the same to the last bit on each of them."""
         return self.gather(array).sum(0)
 
-    def first(self, array) -> np.ndarray:
+    def first(self, array):
         """The array of process 0, on every process."""
         return self.gather(array)[0]
 

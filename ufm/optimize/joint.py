@@ -156,7 +156,8 @@ def descend_jointly(
     point = call.project(W, b, H)
     best, least = point, np.inf
     for count in range(max_steps):
-        step, slope, norm = map(np.asarray, call.newton(point))
+        step, *sizes = map(np.asarray, call.newton(point))
+        slope, norm = map(float, sizes)
         settled = -slope <= ROUNDING * abs(float(point.objective))
         if settled and norm >= least:
             return JointRun(best, least, count, True)
