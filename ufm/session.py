@@ -1,6 +1,5 @@
 """One run of the command `solve`, from checked input to table, record, features and picture."""
 
-import json
 import sys
 import time
 from dataclasses import replace
@@ -10,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from ufm.agreement import Report, Settings, check_features
-from ufm.cases import OrbitCases, choose_cases
+from ufm.cases import OrbitCases, PairCases, choose_cases
 from ufm.devices import use_cores
 from ufm.labels import label_variance
 from ufm.outputs import Outputs
@@ -29,7 +28,7 @@ from ufm.records import (
     settings_record,
 )
 from ufm.runtime import start_group
-from ufm.shards import SHARD_BYTES, open_shards, plan_shards, shard_rows, stream_digest
+from ufm.shards import SHARD_BYTES, open_shards, plan_shards, shard_rows
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
@@ -45,17 +44,15 @@ def solve(
     use_cores()
     group = start_group(args)
     problem, source = derive_multiplier(problem, args.multiplier)
-    if problem.multiplier is not None:  # a root found on another processor may differ in its last bit
-        problem = replace(problem, multiplier=float(group.first(problem.multiplier)))
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
     if args.symmetry:
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
+    problem, cases = _agree(problem, cases, group, args.seed)
     if "save" in outputs.paths:
         _check_size(saved_bytes(problem, cases))
     settings = choose_settings(args)
     derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
     words = {"problem": problem_record(problem, derived)} | settings_record(settings)
-    group.require_same(json.dumps([words, stream_digest(problem, cases)]).encode())
     index = None if shards is None else plan_shards(shards, problem, cases, words)
     to_stdout = args.json == "-"
     console = plain_console(sys.stderr if to_stdout else sys.stdout, quiet=not group.leads)
@@ -66,6 +63,21 @@ def solve(
         print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     group.meet()  # none leaves while another still works
     return exit_code(report.verdict)
+
+
+def _agree(problem: Problem, cases, group: Group, seed: int):
+    """The problem and the labels as process 0 has them: roots and draws found on another processor may differ in
+    their last bit. ValueError where they differ by more than that.
+    """
+    if group.count == 1:
+        return problem, cases
+    p = problem
+    words = [p.classes, p.dim, p.lambda_w, p.lambda_h, p.loss, p.law, p.multiplier is None, cases.count, seed]
+    group.require_same(repr(words).encode() + (b"" if p.classifier is None else p.classifier.tobytes()))
+    if p.multiplier is not None:
+        problem = replace(p, multiplier=float(group.first(p.multiplier)))
+    name = "lam" if isinstance(cases, PairCases) else "labels"
+    return problem, replace(cases, **{name: group.first(getattr(cases, name))})
 
 
 def _tell(args, report: Report, cases, settings: Settings, outputs: Outputs, data: dict) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import PairCases, choose_lam
@@ -30,8 +31,7 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     use_cores()
     group = start_group(args)
     atoms = choose_atoms(args, free, choice, summing_mesh().size)
-    numbers = [free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss, free.starts, args.seed]
-    group.require_same(atoms.labels.tobytes() + atoms.weights.tobytes() + repr(numbers).encode())
+    atoms = _agree(atoms, free, args, group)
     problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
     report = check_joint(
         problem,
@@ -49,6 +49,17 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
         print(f"{report.solution.steps} outer steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     group.meet()  # none leaves while another still works
     return code
+
+
+def _agree(atoms: FiniteLaw, free: FreeProblem, args, group: Group) -> FiniteLaw:
+    """The labels as process 0 has them: rules found on another processor may differ in their last bit.
+    ValueError where more than that differs.
+    """
+    if group.count == 1:
+        return atoms
+    words = [free, args.lambda_w, args.lambda_h, args.loss, args.seed, atoms.labels.shape]
+    group.require_same(repr(words).encode())
+    return replace(atoms, labels=group.first(atoms.labels), weights=group.first(atoms.weights))
 
 
 def _tell(args, command, report: JointReport, features: Report | None, settings, outputs: Outputs) -> None:
