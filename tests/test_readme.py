@@ -84,3 +84,18 @@ def test_table_of_claims_is_that_of_the_committed_runs():
     text = README.read_text(encoding="utf-8")
     table = text[text.index("<!-- claims -->") : text.index("<!-- end of claims -->")]
     assert table.splitlines()[3:] == lines
+
+
+def test_table_of_speeds_is_that_of_the_committed_run():
+    """Every figure of the README's table stands in the targets of docs/speed.md."""
+    readme = README.read_text(encoding="utf-8").split("<!-- speed table -->")[1].split("\n\n")[1]
+    found = [line.split("|")[2].strip() for line in readme.splitlines()[2:]]
+    targets = (
+        (README.parent / "docs" / "speed.md")
+        .read_text(encoding="utf-8")
+        .split("## Targets")[1]
+        .split("##")[0]
+    )
+    assert len(found) == 9
+    for figure in found:
+        assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", targets), figure

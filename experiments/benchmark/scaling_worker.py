@@ -1,7 +1,8 @@
 """One process of a scaling measurement: ROUTE SIZE [ADDRESS COUNT RANK].
 
-Answers with one line of JSON: seconds of the better of two runs after one that compiles, bytes this process gave
-to the others in it, devices. The clock starts when all processes are ready and stops when all are done.
+Answers with one line of JSON: seconds and processor seconds of the better of two runs after one that compiles,
+bytes this process gave to the others in it, devices. The clock starts when all processes are ready and stops when
+all are done.
 """
 
 import json
@@ -95,12 +96,13 @@ def main(argv: list[str]) -> int:
     times = []
     for _ in range(3):
         group.meet()
-        Counted.given, began = 0, time.perf_counter()
+        Counted.given, began, used = 0, time.perf_counter(), time.process_time()
         work(int(size), group)
         given = Counted.given
         group.meet()
-        times.append(time.perf_counter() - began)
-    answer = {"seconds": min(times[1:]), "given": given, "devices": jax.local_device_count()}
+        times.append((time.perf_counter() - began, time.process_time() - used))
+    seconds, processor = min(times[1:])
+    answer = {"seconds": seconds, "processor": processor, "given": given, "devices": jax.local_device_count()}
     print(json.dumps(answer), flush=True)
     return 0
 
