@@ -1,4 +1,4 @@
-"""float64 for every claim; slow tests only with --slow; shapes checked by jaxtyping and beartype."""
+"""float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked by jaxtyping and beartype."""
 
 import os
 
@@ -12,14 +12,14 @@ jax.config.update("jax_enable_x64", True)
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+    parser.addoption("--long", action="store_true", help="run the tests marked long as well")
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--slow"):
-        return
     for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="slow: give --slow"))
+        for word in ("slow", "long"):
+            if word in item.keywords and not config.getoption(f"--{word}"):
+                item.add_marker(pytest.mark.skip(reason=f"{word}: give --{word}"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -345,7 +345,7 @@ def test_five_kills(nursery, run):
     survive(nursery, run, 5, 400)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fifty_kills(nursery, run):
     survive(nursery, run, 50, 1500)
 

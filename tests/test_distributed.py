@@ -218,7 +218,7 @@ def test_processes_of_several_devices_give_the_joint_optimum_of_one(start, toget
     assert 0 < four["joint"]["gap"] <= 1e-9 * four["joint"]["objective"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_more_processes_than_labels(start, together):
     few = (
         "--classes",

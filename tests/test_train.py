@@ -308,7 +308,7 @@ def test_bfloat16_trains():
     assert trained.log[-1]["loss"] < trained.log[0]["loss"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "network, dtype", [("resnet18", "bfloat16"), ("wrn40-10", "float32"), ("vit4", "float32")]
 )
@@ -343,7 +343,7 @@ print(run.mesh.size, draws.order.addressable_shards[0].data.shape, "all-reduce" 
 """
 
 
-@pytest.mark.parametrize("network", ["mlp", pytest.param("resnet8", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("network", ["mlp", pytest.param("resnet8", marks=pytest.mark.long)])
 def test_four_devices_give_the_numbers_of_one(network, tmp_path):
     """Each takes a quarter of every batch, gradients are added up; batch norm sees the whole batch."""
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
