@@ -1,4 +1,4 @@
-"""float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked by jaxtyping and beartype."""
+"""float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked by beartype."""
 
 import os
 
