@@ -1,5 +1,6 @@
 """float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked by beartype."""
 
+import gc
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -27,6 +28,14 @@ def _own_cache(tmp_path_factory):
     """Tests neither read nor fill the user's cache of compiled programs."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """A process may hold some 65 000 mappings (Linux's default), and every compiled program takes several."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture
