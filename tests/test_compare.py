@@ -711,10 +711,10 @@ def test_a_defect_is_no_verdict(run, saved, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's smaps_rollup")
 def test_features_larger_than_the_memory_allowed_are_streamed(tmp_path):
-    """N = 10⁵, d = 2048: 1.6 GB in float64, compared in less than 1 GiB of anonymous memory, page and all."""
+    """40 000 rows, d = 2048: 0.61 GiB in float64, compared within 0.5 GiB of anonymous memory, page and all."""
     (tmp_path / "big").mkdir()
-    write_features(tmp_path / "big", 100_000, 2048)
+    write_features(tmp_path / "big", 40_000, 2048)
     argv = ("big", "--replicates", "20", "--json", "r.json", "--report", "r.html")
     found = watched("ufm.compare", *argv, cwd=tmp_path)
-    assert found["code"] == 0 and 2**27 < found["peak"] < 2**30
-    assert strict(Path("r.json").read_text())["data"]["count"] == 100_000
+    assert found["code"] == 0 and 2**27 < found["peak"] < 2**29
+    assert strict(Path("r.json").read_text())["data"]["count"] == 40_000

@@ -197,11 +197,11 @@ sys.exit(solve.main(sys.argv[1:]))
 def test_processes_write_the_shards_of_one(start, together):
     code, _, err = ended(start("-c", SMALL_SHARDS, *PAIRS, "--save", "one/"))
     assert code == 0, err
-    assert {code for code, *_ in together(4, "-c", SMALL_SHARDS, *PAIRS, "--save", "four/")} == {0}
-    one, four = (json.loads(Path(folder, "index.json").read_text()) for folder in ("one", "four"))
-    assert one == four and one["complete"] and len(one["shards"]) == 31
+    assert {code for code, *_ in together(2, "-c", SMALL_SHARDS, *PAIRS, "--save", "two/")} == {0}
+    one, two = (json.loads(Path(folder, "index.json").read_text()) for folder in ("one", "two"))
+    assert one == two and one["complete"] and len(one["shards"]) == 31
     for shard in one["shards"]:
-        with np.load(f"one/{shard['file']}") as mine, np.load(f"four/{shard['file']}") as other:
+        with np.load(f"one/{shard['file']}") as mine, np.load(f"two/{shard['file']}") as other:
             for name in mine:
                 np.testing.assert_allclose(other[name], mine[name], **CLOSE)
 
@@ -306,7 +306,9 @@ def worker_of(supervisor: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-@pytest.mark.parametrize("dead, how", [(1, signal.SIGKILL), (0, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    "dead, how", [pytest.param(1, signal.SIGKILL, marks=pytest.mark.slow), (0, signal.SIGTERM)]
+)
 def test_a_dead_process_is_reported_within_a_minute(together, dead, how):
     running = together(3, *LONG, wait=False)
     assert running[0].stdout.readline().startswith("unconstrained"), "all have met"
@@ -323,6 +325,7 @@ def test_a_dead_process_is_reported_within_a_minute(together, dead, how):
         assert "@ 0x" not in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_after_a_process_died(together, start):
     Path("grid.toml").write_text(GRID.replace("block = 5", "block = 1").replace("[3, 4]", "[3]"))
     running = together(2, "-m", "ufm.sweep", "grid.toml", "--out", "two", wait=False)

@@ -28,6 +28,13 @@ CLASSIFIERS = {"etf": None, "conditioned": WIDE, "any": RANK_TWO}
 LOSSES = ("cross-entropy", "squared-error")
 
 
+@pytest.fixture(autouse=True)
+def _no_help():
+    """A command run in this process asks JAX for full products everywhere; here each must ask for itself."""
+    with jax.default_matmul_precision("default"):
+        yield
+
+
 def problem(kind: str, loss: str = "cross-entropy", lambda_h: float = 1e-4) -> Problem:
     given = {"multiplier": 1.7} if CLASSIFIERS[kind] is None else {"classifier": CLASSIFIERS[kind]}
     return Problem(5, lambda_h=lambda_h, loss=loss, **given, **({"dim": 7} if kind == "etf" else {}))

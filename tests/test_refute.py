@@ -100,9 +100,10 @@ def test_true_theorems_are_not_refuted_by_a_few_settings(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", THEOREMS)
 def test_no_true_theorem_is_refuted(name):
-    search, outcome = search_of(THEOREMS[name], settings=60, seed=1)
+    count = 60 if isinstance(find_claim(name).claim, FeatureClaim) else 25  # joint optima take longer
+    search, outcome = search_of(THEOREMS[name], settings=count, seed=1)
     assert outcome.refuted is None, outcome.refuted
-    assert search.tried == 60
+    assert search.tried == count
 
 
 def test_a_threshold_is_not_refuted_closer_to_it_than_the_rule_for_the_mixing_weight_resolves():

@@ -15,13 +15,13 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = "parts"
-ALL, CUT = (
-    PartitionSpec(),
+ALL = PartitionSpec()  # the same on all devices
+CUT, CUT_LAST = (
     PartitionSpec(AXIS),
-)  # the same on all devices; cut along the one axis, or the last
+    PartitionSpec(None, AXIS),
+)  # the one axis, or the last of two, cut among them
 # GPUs whose float64 runs at a half of float32, or nearly
 FAST64 = re.compile(r"\b(P100|V100|A30|A[18]00|H[128]00|GH200|G?B200|MI\d{3}[AX]?)\b")
-CUT_LAST = PartitionSpec(None, AXIS)
 
 
 def use_cores() -> None:
@@ -39,6 +39,12 @@ def local_mesh() -> Mesh:
     return Mesh(np.array(jax.local_devices()), (AXIS,))
 
 
+def first_devices() -> list:
+    """One device of each process, in the order of the processes."""
+    found = {device.process_index: device for device in sorted(jax.devices(), key=lambda d: -d.id)}
+    return [found[rank] for rank in sorted(found)]
+
+
 @lru_cache(1)
 def summing_mesh() -> Mesh:
     """For programs with sums between devices: those of all processes, side by side; of CPUs one a process.
@@ -47,13 +53,7 @@ def summing_mesh() -> Mesh:
     sum, can hold the threads that their matrix products need: seen with jax 0.10.2, 2 devices and 20 000 labels.
     """
     found = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-    if found[0].platform == "cpu":
-        found = [
-            d
-            for d, before in zip(found, [None, *found])
-            if before is None or before.process_index != d.process_index
-        ]
-    return Mesh(np.array(found), (AXIS,))
+    return Mesh(np.array(first_devices() if found[0].platform == "cpu" else found), (AXIS,))
 
 
 @lru_cache(1)

@@ -9,7 +9,6 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
-from functools import cache
 from itertools import count
 
 import numpy as np
@@ -105,21 +104,15 @@ def join_group(address: str | None, count: int | None, rank: int | None) -> Grou
 def _gather(array: np.ndarray) -> np.ndarray:
     """By a collective over one device of each process, once all are ready for it."""
     import jax
-    from jax.sharding import NamedSharding, PartitionSpec
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    from ufm.devices import first_devices
 
     _wait_for_all()
-    mesh, rows = _first_devices(), PartitionSpec("processes")
+    mesh, rows = Mesh(np.array(first_devices()), ("processes",)), PartitionSpec("processes")
     cut = jax.make_array_from_process_local_data(NamedSharding(mesh, rows), array)
     whole = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))(cut)
     return np.asarray(whole.addressable_data(0))
-
-
-@cache
-def _first_devices():
-    import jax
-
-    found = {device.process_index: device for device in sorted(jax.devices(), key=lambda d: -d.id)}
-    return jax.sharding.Mesh(np.array([found[rank] for rank in sorted(found)]), ("processes",))
 
 
 _ROUNDS = count()

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import OrbitCases, PairCases, choose_cases
-from ufm.devices import use_cores
 from ufm.labels import label_variance
 from ufm.outputs import Outputs
 from ufm.precision import choose_precision
@@ -41,7 +40,6 @@ def solve(
     but, where the disk gave way, whole files in the folder `shards`.
     """
     began = time.perf_counter()
-    use_cores()
     group = start_group(args)
     problem, source = derive_multiplier(problem, args.multiplier)
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
@@ -54,12 +52,12 @@ def solve(
     derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
     words = {"problem": problem_record(problem, derived)} | settings_record(settings)
     index = None if shards is None else plan_shards(shards, problem, cases, words)
-    to_stdout = args.json == "-"
-    console = plain_console(sys.stderr if to_stdout else sys.stdout, quiet=not group.leads)
+    console = plain_console(sys.stderr if args.json == "-" else sys.stdout, quiet=not group.leads)
     print_problem(console, problem, derived)
     report = _check(problem, cases, settings, shards, index, group)
     if group.leads:
-        _tell(args, report, cases, settings, outputs, record(report, derived, settings, command, args.seed))
+        data = record(report, derived, settings, command, args.seed)
+        _tell(console, args, report, cases, settings, outputs, data)
         print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     group.meet()  # none leaves while another still works
     return exit_code(report.verdict)
@@ -80,10 +78,9 @@ def _agree(problem: Problem, cases, group: Group, seed: int):
     return problem, replace(cases, **{name: group.first(getattr(cases, name))})
 
 
-def _tell(args, report: Report, cases, settings: Settings, outputs: Outputs, data: dict) -> None:
+def _tell(console, args, report: Report, cases, settings: Settings, outputs: Outputs, data: dict) -> None:
     """Table, files and summary of a finished report."""
     to_stdout = args.json == "-"
-    console = plain_console(sys.stderr if to_stdout else sys.stdout)
     if args.explain or not to_stdout:
         print_rows(console, report)
     if args.explain:

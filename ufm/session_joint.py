@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import PairCases, choose_lam
-from ufm.devices import summing_mesh, use_cores
+from ufm.devices import summing_mesh
 from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.finite_data import study_draws
 from ufm.inputs import FreeProblem
@@ -28,7 +28,6 @@ MAX_CURVATURE = 2**31  # bytes of the per-label curvature matrices
 def solve_free(args, command: list[str], free: FreeProblem, choice: dict, outputs: Outputs) -> int:
     """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written."""
     began = time.perf_counter()
-    use_cores()
     group = start_group(args)
     atoms = choose_atoms(args, free, choice, summing_mesh().size)
     atoms = _agree(atoms, free, args, group)

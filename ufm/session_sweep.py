@@ -13,7 +13,6 @@ import numpy as np
 
 from ufm.block import Answer, Shape, block_width, compile_block
 from ufm.dataset import Dataset, check_folder, open_dataset
-from ufm.devices import use_cores
 from ufm.grid import Block, Grid
 from ufm.points import make_point, node_count
 from ufm.processes import Group
@@ -28,7 +27,6 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
     """Solve what is left of the grid, each process of a group a part of it; returns the exit code."""
     began = time.perf_counter()
     check_folder(folder, grid)
-    use_cores()
     group = start_group(args)
     group.require_same(grid.digest.encode())
     provenance = run_record(command)
