@@ -4,9 +4,11 @@ python -m tests.sweeps        reads one command line of `ufm.sweep` a line, runs
                               costless kernel, prints the fork's id, then its exit status
 """
 
+import io
 import os
 import sys
 import time
+from contextlib import contextmanager
 
 import jax
 import numpy as np
@@ -32,8 +34,12 @@ def free_kernel(shape, lam, devices):
     return answers
 
 
-def careless(path, data):
-    """What `write_whole` must not be: the file has its name before it has its bytes."""
+@contextmanager
+def careless(path):
+    """What `whole_file` must not be: the file has its name before it has its bytes."""
+    held = io.BytesIO()
+    yield held
+    data = held.getvalue()
     with open(path, "wb") as file:
         file.write(data[: len(data) // 2])
         file.flush()
@@ -53,7 +59,7 @@ def main() -> None:
     for line in sys.stdin:
         argv = line.split()
         if argv[0] == "careless":
-            ufm.dataset.write_whole, argv = careless, argv[1:]
+            ufm.dataset.whole_file, argv = careless, argv[1:]
         child = os.fork()
         if child == 0:
             os._exit(sweep.main(argv))

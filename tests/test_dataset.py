@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import ufm.dataset
+import ufm.outputs
 import ufm.session_sweep
 from tests.sweeps import free_kernel, rows
 from ufm import sweep
@@ -208,9 +209,9 @@ def test_full_disk(run, monkeypatch, call, after):
     with monkeypatch.context() as patch:
         if call in ("open", "write"):
             refuse = full if call == "open" else _FullFile
-            patch.setattr(ufm.dataset, "open", partial(fill, open, refuse), raising=False)
+            patch.setattr(ufm.outputs, "open", partial(fill, open, refuse), raising=False)
         else:
-            patch.setattr(ufm.dataset.os, call, partial(fill, getattr(os, call), full))
+            patch.setattr(ufm.outputs.os, call, partial(fill, getattr(os, call), full))
         refused(
             run("grid.toml"), f"block-00000{after - 1}.parquet cannot be written: No space left on device"
         )

@@ -261,6 +261,31 @@ def test_eight_devices_give_the_joint_optimum_of_one(start):
     assert apart.shape == (2, 2) and (apart[:, 0] <= 1e-14).all() and (apart[:, 1] <= 2e-12).all(), out
 
 
+APART = """
+import sys, jax
+jax.config.update("jax_enable_x64", True)
+jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
+from ufm.finite import JointProblem, finite_law
+from ufm.joint_agreement import check_joint
+from ufm.labels import mixup
+if jax.process_index() == 1:
+    law = mixup(1.0)
+    found = check_joint(JointProblem(law, finite_law(law, 3, 4), 3, 1e-3, 1e-3))
+    print(jax.process_count(), len(found.solution.H) == len(found.problem.atoms.weights), found.verdict.word)
+"""
+
+
+def test_one_process_of_several_can_solve_by_itself(start):
+    """A library call without a group asks nothing of the other processes of the program."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    both = [start("-c", APART, address, rank) for rank in range(2)]
+    (idle, *_), (code, out, err) = (ended(process, timeout=100) for process in both)
+    assert (idle, code) == (0, 0), err
+    assert out.split() == ["2", "True", "agrees"]
+
+
 def rows(folder: str) -> dict[str, np.ndarray]:
     tables = [pq.read_table(path) for path in sorted(Path(folder).glob("block-*.parquet"))]
     return {name: np.concatenate([t[name].to_numpy() for t in tables]) for name in tables[0].column_names}

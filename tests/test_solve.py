@@ -640,6 +640,8 @@ READABLE = {
     "extreme alpha": "--classes 3 --alpha 1e-12 --samples 6",
     "small penalty": "--classes 3 --lambda-h 1e-8 --multiplier 1 --lam 0.3",
     "quadrature": "--classes 3 --quadrature 30",
+    "long features": "--classes 1000 --multiplier 0.66 --lam 0.0053001,0.02771 --symmetry",
+    "long everything": "--classes 3 --lambda-h 1e-12 --multiplier 0.01 --lam 1.234e-9,0.25",
 }
 
 

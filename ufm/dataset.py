@@ -8,15 +8,15 @@ whole or not at all. Names that begin with . or _ are skipped by readers of Parq
 """
 
 import json
-import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ufm.grid import Grid
+from ufm.outputs import whole_file
 from ufm.processes import ALONE, Group
 
 MANIFEST, LOCK, KEY = "_sweep.json", "_lock", b"ufm"
@@ -49,7 +49,8 @@ class Dataset:
         pq.write_table(
             table.replace_schema_metadata(meta), buffer, use_dictionary=columns, compression="zstd"
         )
-        write_whole(self.folder / f"block-{number:06d}.parquet", buffer.getvalue().to_pybytes())
+        with whole_file(self.folder / f"block-{number:06d}.parquet") as file:
+            file.write(buffer.getvalue().to_pybytes())
 
 
 def _is_measured(name: str) -> bool:
@@ -69,32 +70,6 @@ def read_footer(path: Path) -> dict | None:
 def guess_bytes(features: int, problems: int, blocks: int) -> int:
     """Size of a finished dataset, by what features, problems and footers of other datasets took, compressed."""
     return 65 * features + 20 * problems + 16_000 * blocks
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it has all its bytes on the disk before it has its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Names reach the disk with the folder, not with the file."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def check_folder(folder: Path, grid: Grid) -> None:
@@ -150,7 +125,8 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALON
             path.unlink()
         if not (folder / MANIFEST).exists():
             data = {"hash": grid.digest, "grid": grid.record(), **provenance}
-            write_whole(folder / MANIFEST, (json.dumps(data, indent=1) + "\n").encode())
+            with whole_file(folder / MANIFEST) as file:
+                file.write((json.dumps(data, indent=1) + "\n").encode())
         group.meet()
         yield Dataset(folder, grid)
 

@@ -16,10 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = "parts"
 ALL = PartitionSpec()  # the same on all devices
-CUT, CUT_LAST = (
-    PartitionSpec(AXIS),
-    PartitionSpec(None, AXIS),
-)  # the one axis, or the last of two, cut among them
+CUT, CUT_LAST = PartitionSpec(AXIS), PartitionSpec(None, AXIS)  # the one axis, or the last of two, cut
 # GPUs whose float64 runs at a half of float32, or nearly
 FAST64 = re.compile(r"\b(P100|V100|A30|A[18]00|H[128]00|GH200|G?B200|MI\d{3}[AX]?)\b")
 
@@ -45,15 +42,17 @@ def first_devices() -> list:
     return [found[rank] for rank in sorted(found)]
 
 
-@lru_cache(1)
-def summing_mesh() -> Mesh:
-    """For programs with sums between devices: those of all processes, side by side; of CPUs one a process.
+@lru_cache
+def summing_mesh(alone: bool = False) -> Mesh:
+    """For programs with sums between devices: those of all processes, or of this one alone; of CPUs one a process.
 
     XLA's threads serve one CPU device as well as many, and the devices of one process, waiting for each other in a
     sum, can hold the threads that their matrix products need: seen with jax 0.10.2, 2 devices and 20 000 labels.
     """
     found = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-    return Mesh(np.array(first_devices() if found[0].platform == "cpu" else found), (AXIS,))
+    found = first_devices() if found[0].platform == "cpu" else found
+    own = [device for device in found if device.process_index == jax.process_index()]
+    return Mesh(np.array(own if alone else found), (AXIS,))
 
 
 @lru_cache(1)

@@ -70,7 +70,7 @@ def check_joint(
 
     All devices of the group's processes divide the labels; `solution.H` then holds a process's own ones.
     """
-    mesh = summing_mesh()
+    mesh = summing_mesh(alone=group.count == 1)
     solution = solve_joint(
         problem.atoms,
         problem.lambda_w,

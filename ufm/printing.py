@@ -15,6 +15,7 @@ from ufm.theory.predict import violated_assumption
 from ufm.verdict import ORDER
 
 MAX_ROWS = 11
+DIGITS = ((4, 1), (3, 1), (3, 0), (2, 0))  # decimals of a number: fixed, scientific
 LARGE = 10_000  # features, from which on their errors are also shown by decade
 ASSUMED = "symmetry of the classes is assumed"
 SHORT = {"out of hypothesis": "outside"}  # so that a row fits 80 columns; the summary spells it out
@@ -26,18 +27,19 @@ def small(value) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:.1e}"
 
 
-def coefficient(value) -> str:
-    """Four decimals; rounding noise shows as zero."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return "0.0000" if abs(value) < 5e-5 else f"{value:.4f}" if abs(value) < 1e3 else f"{value:.1e}"
+def coefficient(value, digits=DIGITS[0]) -> str:
+    """Fixed decimals; rounding noise shows as zero."""
+    if value is not None and abs(value) < 5e-5:
+        value = 0.0
+    return fixed(value, digits, 0.0)
 
 
-def fixed(value) -> str:
-    """Four decimals where that shows something, scientific where it does not."""
+def fixed(value, digits=DIGITS[0], least: float = 1e-3) -> str:
+    """Fixed decimals from `least` to 1000, and for 0; scientific beyond."""
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else f"{value:.1e}"
+    plain = value == 0 or least <= abs(value) < 1e3
+    return f"{value:.{digits[0]}f}" if plain else f"{value:.{digits[1]}e}"
 
 
 def print_problem(console: Console, problem: Problem, derived: dict) -> None:
@@ -113,8 +115,22 @@ def _spread(indices: list[int], count: int) -> list[int]:
 
 
 def print_rows(console: Console, report: Report) -> None:
-    """Two lines a row, numerical optimum over closed form, with error, bound and verdict."""
+    """Two lines a row, numerical optimum over closed form, with error, bound and verdict.
+
+    A number has the first of DIGITS with which the rows fit the console: none is cut.
+    """
     shown = shown_rows(report.rows)
+    for digits in DIGITS:
+        table = _table(shown, digits)
+        if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+            break
+    console.print()
+    console.print(table)
+    if len(shown) < len(report.rows):
+        console.print(f"{len(shown)} of {len(report.rows)} rows; all are in --json", highlight=False)
+
+
+def _table(shown: list[tuple[int, Row]], digits) -> Table:
     two_hot = shown[0][1].classes is not None
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     names = ("coef_i", "coef_j", "p_i", "p_j") if two_hot else ("max coef", "max p", "min p")
@@ -122,29 +138,26 @@ def print_rows(console: Console, report: Report) -> None:
         left = name in ("kind λ", "label", "route", "verdict")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for index, row in shown:
-        _add_row(table, row, two_hot, index)
-    console.print()
-    console.print(table)
-    if len(shown) < len(report.rows):
-        console.print(f"{len(shown)} of {len(report.rows)} rows; all are in --json", highlight=False)
+        _add_row(table, row, two_hot, index, digits)
+    return table
 
 
-def _add_row(table: Table, row: Row, two_hot: bool, index: int) -> None:
+def _add_row(table: Table, row: Row, two_hot: bool, index: int, digits) -> None:
     label = f"{row.kind[:4]} {row.lam:.4g}" if two_hot else f"{row.kind} {index}"
     style = STYLES.get(row.verdict.word, "")
     word = SHORT.get(row.verdict.word, row.verdict.word)
     word = f"[{style}]{word}[/]" if style else word
     judged = (small(row.error), small(row.bound), word)
     first = judged if row.theory is None else ("", "", "")
-    table.add_row(label, "num", *_cells(row.numeric, two_hot), *first)
+    table.add_row(label, "num", *_cells(row.numeric, two_hot, digits), *first)
     if row.theory is not None:
-        table.add_row("", "thy", *_cells(row.theory, two_hot), *judged)
+        table.add_row("", "thy", *_cells(row.theory, two_hot, digits), *judged)
 
 
-def _cells(side, two_hot: bool) -> list[str]:
-    if two_hot:
-        return [*map(coefficient, side.coef), *map(fixed, (*side.p[:2], side.norm))]
-    return [coefficient(side.coef.max()), *map(fixed, (side.p.max(), side.p.min(), side.norm))]
+def _cells(side, two_hot: bool, digits) -> list[str]:
+    coefs = side.coef if two_hot else [side.coef.max()]
+    others = (*side.p[:2], side.norm) if two_hot else (side.p.max(), side.p.min(), side.norm)
+    return [*(coefficient(value, digits) for value in coefs), *(fixed(value, digits) for value in others)]
 
 
 def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
