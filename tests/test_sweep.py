@@ -302,6 +302,11 @@ def test_dry_run_counts_compilations(run):
     assert "compilations  4" in run("grid.toml", "--dry-run")[1]
 
 
+def test_the_readme_s_large_grid_is_what_it_says(run):
+    out = run(ROOT / "experiments" / "hundred_thousand.toml", "--dry-run")[1]
+    assert "100,000 problems, 2,200,000 rows" in out and "compilations  1\n" in out
+
+
 def test_dry_run_and_usage_errors_answer_without_jax():
     Path("grid.toml").write_text("classes = [3, 4]")
     Path("wrong.toml").write_text("clases = 3")
