@@ -14,6 +14,8 @@ from ufm.problem import Problem
 from ufm.resample import BLOCK, Curve, poisson_weights
 from ufm.theory.predict import predict_features
 
+pytestmark = pytest.mark.slow  # networks and optima of many shapes
+
 BINS = 5
 
 

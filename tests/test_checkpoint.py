@@ -18,6 +18,8 @@ from experiments.settings import default_settings
 from experiments.training import train
 from tests.test_train import SMALL, made_up, same
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = default_settings("mlp", "manifold", lam_per="sample", **SMALL | {"epochs": 6})
 
@@ -67,7 +69,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, epochs):
     assert sorted(os.listdir(parts)) == [NAME, LOG]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_batch_statistics_are_part_of_a_checkpoint(tmp_path):
     settings = replace(SETTINGS, network="resnet8", epochs=3)
     wanted = train(settings, made_up())

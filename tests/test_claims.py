@@ -31,6 +31,8 @@ from ufm.problem import Problem
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.predict import predict_pairs
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 K, A, M = 10, 100.0, 1.7
 KNOWN = M**2 * K / (K - 1) / A  # the λ_H of sharpness A
 

@@ -34,6 +34,8 @@ from ufm.resemblance import (
 )
 from ufm.theory.predict import predict_features
 
+pytestmark = pytest.mark.slow  # whole runs of the command
+
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = ("--replicates", "20")
 KEYS = {"schema", "data", "metrics", "fit", "channel", "excess", "gap", "calibration", "verdicts", "verdict"}

@@ -194,6 +194,7 @@ sys.exit(solve.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_processes_write_the_shards_of_one(start, together):
     code, _, err = ended(start("-c", SMALL_SHARDS, *PAIRS, "--save", "one/"))
     assert code == 0, err
@@ -301,6 +302,7 @@ def same_rows(one: str, other: str, problems: int):
             assert (theirs[name] == values).all()
 
 
+@pytest.mark.slow
 def test_processes_share_a_sweep(start, together):
     Path("grid.toml").write_text(GRID)
     assert ended(start("-m", "ufm.sweep", "grid.toml", "--out", "one"))[0] == 0

@@ -18,6 +18,8 @@ from ufm.problem import Problem
 from ufm.resample import BLOCK, Reservoir
 from ufm.theory.predict import predict_features
 
+pytestmark = pytest.mark.slow  # many fits
+
 
 def etf_problem(K, a, m=1.7, d=None, loss="cross-entropy"):
     return Problem(K, m, lambda_h=m * m * K / (K - 1) / a, dim=d, loss=loss)

@@ -486,7 +486,15 @@ def test_two_classes_with_one_dimension():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss, lambda_b", [(CE, None), (CE, 0.0), (SE, None), (SE, 0.5)])
+@pytest.mark.parametrize(
+    "loss, lambda_b",
+    [
+        pytest.param(CE, None, marks=pytest.mark.long),
+        (CE, 0.0),
+        (SE, None),
+        pytest.param(SE, 0.5, marks=pytest.mark.long),
+    ],
+)
 def test_twelve_classes(loss, lambda_b):
     """Systems of K(K−1)/2 unknowns: 66 and more."""
     weights = tuple(np.arange(1, 13) / 78)

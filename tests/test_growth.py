@@ -12,6 +12,8 @@ from experiments.benchmark.growth_points import RESOLVED, ROLLUP, Growth, Point,
 from experiments.benchmark.growth_report import markdown, picture, table_lines
 from experiments.benchmark.growth_routes import CHECK, CLOSED, FULL, ROUTES, Series, Size, choose_series
 
+pytestmark = pytest.mark.slow  # measurements of measurements
+
 MIB = 2**20
 linux = pytest.mark.skipif(not ROLLUP.exists(), reason="memory is read from smaps_rollup")
 N = np.array([10.0, 30.0, 100.0, 1000.0])

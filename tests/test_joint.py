@@ -117,7 +117,7 @@ def test_exchangeable_laws_of_other_sizes(discrete_only, law, K, dim, lambda_b):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "K", [pytest.param(K, marks=[pytest.mark.long] * (K in (4, 6, 7, 8))) for K in range(2, 11)]
+    "K", [pytest.param(K, marks=[pytest.mark.long] * (K in (4, 6, 7, 8, 9))) for K in range(2, 11)]
 )
 def test_exchangeable_laws_of_all_sizes(K):
     """Blind: relative gap ≤ 1e-9, deviation ≤ 1e-8, multiplier of the same discrete law to 1e-9; d = K − 1."""

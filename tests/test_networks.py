@@ -16,6 +16,8 @@ from experiments.networks.wide_resnet import WideBlock
 from experiments.settings import NETWORKS, default_settings
 from ufm.etf import simplex_etf
 
+pytestmark = pytest.mark.slow  # networks are compiled
+
 DTYPE = jnp.dtype("float32")
 
 

@@ -237,7 +237,7 @@ def test_which_classifiers_are_well_conditioned(W, conditioned):
 
 
 @given(seed=st.integers(0, 10**6), log_lambda=st.floats(-8, 2))
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_conjugate_gradients_and_factorisation_take_the_same_step(seed, log_lambda):
     """Far from the optimum to the tenth that is promised; the full solve agrees within certified distances."""
     rng = np.random.default_rng(seed)

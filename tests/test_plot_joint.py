@@ -27,6 +27,8 @@ from ufm.plot_joint import (
     spectrum_kinds,
 )
 
+pytestmark = pytest.mark.slow  # joint optima behind each picture
+
 UNEVEN = replace(mixup(1.0), class_weights=(0.6, 0.2, 0.1, 0.1))
 USER = soft(np.random.default_rng(0).dirichlet(np.ones(4), 40))
 CASES = {  # name: (law, K, d, λ_W = λ_H, λ_b, loss); most have 40 atoms, so that they share compiled programs

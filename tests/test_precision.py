@@ -20,6 +20,8 @@ from ufm.optimize.newton import newton_from_zero
 from ufm.precision import choose_precision
 from ufm.problem import Problem
 
+pytestmark = pytest.mark.slow  # every program is compiled in several arithmetics
+
 RNG = np.random.default_rng(11)
 LABELS = normalise(RNG.dirichlet(np.full(5, 0.5), 40))
 WIDE = RNG.standard_normal((5, 7))

@@ -27,6 +27,8 @@ from ufm.etf import simplex_etf
 from ufm.problem import Problem
 from ufm.theory.predict import predict_features
 
+pytestmark = pytest.mark.slow  # run by `proofs --check` as well
+
 THEOREMS = {
     "same-class": same_class,
     "soft-label": soft_label,

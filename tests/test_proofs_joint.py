@@ -8,6 +8,8 @@ import pytest
 
 from proofs.step import ARGUED, SYMBOLIC, ProofError
 
+pytestmark = pytest.mark.slow  # run by `proofs --check` as well
+
 NAMES = (
     "duality",
     "equalised_residuals",

@@ -23,6 +23,8 @@ from ufm.theory.catalogue import THEOREMS
 from ufm.theory.theorem import FeatureClaim
 from ufm.verdict import FAILS, UNDECIDED, Verdict
 
+pytestmark = pytest.mark.slow  # hunts through many problems
+
 SMALLEST = {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3}  # K below which it holds
 DIGITS = {"planted-threshold": 2}  # significant digits that the case cannot do without; else 1
 
@@ -35,10 +37,15 @@ def search_of(theorem, settings, seed=0):
 # --- planted claims -------------------------------------------------------------------------------
 
 
-SLOW = {"planted-minority", "planted-cyclic-etf", "planted-threshold"}  # joint optima of several sizes
+# joint optima of several sizes
+SLOW = {
+    "planted-minority": pytest.mark.long,
+    "planted-cyclic-etf": pytest.mark.long,
+    "planted-threshold": pytest.mark.slow,
+}
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in PLANTED])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[SLOW[n]] if n in SLOW else []) for n in PLANTED])
 def test_each_planted_claim_is_refuted_and_shrunk_to_a_small_case_that_still_fails(name):
     theorem = PLANTED[name]
     _, outcome = search_of(theorem, settings=60)
@@ -97,13 +104,18 @@ def test_true_theorems_are_not_refuted_by_a_few_settings(name):
     assert search.tried == QUICK[name] and search.best is not None
 
 
+def of_features(name):
+    return isinstance(find_claim(name).claim, FeatureClaim)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", THEOREMS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.long] * (not of_features(n))) for n in THEOREMS]
+)
 def test_no_true_theorem_is_refuted(name):
-    count = 60 if isinstance(find_claim(name).claim, FeatureClaim) else 25  # joint optima take longer
-    search, outcome = search_of(THEOREMS[name], settings=count, seed=1)
+    search, outcome = search_of(THEOREMS[name], settings=60, seed=1)
     assert outcome.refuted is None, outcome.refuted
-    assert search.tried == count
+    assert search.tried == 60
 
 
 def test_a_threshold_is_not_refuted_closer_to_it_than_the_rule_for_the_mixing_weight_resolves():

@@ -20,6 +20,8 @@ from experiments.peers.joint_variables import Variables
 from tests import oracle
 from ufm.duality import certify_joint
 
+pytestmark = pytest.mark.slow  # every peer is run
+
 ETF, ANY = FeatureTask(4, 1e-2), FeatureTask(4, 1e-2, "any")
 EPS = np.finfo(float).eps
 

@@ -30,6 +30,8 @@ from experiments.training import (
 from ufm.activations import read_activations
 from ufm.etf import simplex_etf
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"width": 16, "depth": 2, "batch": 8, "epochs": 2}
 

@@ -15,6 +15,8 @@ from ufm.labels import mixup, onehot
 from ufm.optimize.joint import solve_joint
 from ufm.optimize.training import MOMENTUM, Training, random_start, repeated, safe_step, train_joint
 
+pytestmark = pytest.mark.slow  # long trajectories
+
 NODES, LAM = 6, 0.01
 CASES = {  # name: (law, K, what train_joint gets)
     "mixup": (mixup(1.0), 3, {"copies": 2}),
