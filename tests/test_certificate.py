@@ -133,6 +133,7 @@ def test_truncated_solves_against_an_etf(K, d, lambda_h, dtype, loss):
         assert (bounds <= ceiling * np.maximum(norms(problem, Y), 1)).all()
 
 
+@pytest.mark.slow
 @cases
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_truncated_solves_against_an_explicit_classifier(name, dtype, loss):

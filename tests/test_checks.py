@@ -27,6 +27,8 @@ from ufm.theory.theorem import FeatureClaim, JointOptimum, Setting
 from ufm.theory.thresholds import triviality
 from ufm.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
 
+pytestmark = pytest.mark.slow  # run by `proofs --check` as well
+
 LAM = (0.0, 1e-6, 0.3, 0.5, 1.0)
 NODES = 8
 SE = "squared-error"

@@ -110,6 +110,7 @@ def gradient_steps(task, dim, rng, records):
             yield tuple(np.asarray(part) for part in point)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 4])
 def test_half_trained_points(case, dim):
     """70 points a case and dimension, d < K−1 among them, judged against the optimum over all d."""

@@ -336,6 +336,7 @@ def both_routes(law, lambda_w, lambda_h, lambda_b, loss, seed):
         yield float(run.point.objective), W @ W.T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("lambda_b", BIASES)
 def test_same_optimum_as_descent_in_W(loss, lambda_b):
@@ -387,6 +388,7 @@ def threshold(law, loss=CE):
 SPREAD = [(share, ratio) for share in (1e-10, 1e-5, 0.3, 0.999999) for ratio in (1e-6, 1.0, 1e6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss, lambda_b", [(CE, None), (CE, 0.0), (SE, None), (SE, 0.5)])
 def test_extreme_penalties_certify(loss, lambda_b):
     """λ_H/λ_W from 1e-6 to 1e6, c² from 1e-10 to just below the threshold."""

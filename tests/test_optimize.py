@@ -61,6 +61,7 @@ CLASSIFIERS = {
 # --- the methods ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @losses
 @pytest.mark.parametrize("classifier", [None, "random 4x3"])
 def test_methods_agree(classifier, loss):

@@ -28,6 +28,8 @@ from ufm.plot import (
 from ufm.problem import Problem
 from ufm.theory.predict import predict_pairs
 
+pytestmark = pytest.mark.slow  # pictures of many problems
+
 LAM = np.array([0.0, 0.1, 0.3, 0.5, 0.8, 1.0])
 SETTINGS = Settings()
 
