@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
-    """What one worker or command compiles the others load; the user's cache is neither read nor filled."""
+    """What one worker or command compiles the others load; the user's cache only where JAX's variable names it."""
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     own = tmp_path_factory.getbasetemp()

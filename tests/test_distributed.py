@@ -186,7 +186,7 @@ os.environ["UFM_SUPERVISED"] = "1"  # the patch would not reach a child
 import ufm.shards
 from ufm import solve
 ufm.shards.SHARD_BYTES = 7 * 8 * (7 + 3)
-if "four/" in sys.argv:  # process 0 is longer at it than the others would wait at the end
+if "two/" in sys.argv:  # process 0 is longer at it than the others would wait at the end
     import ufm.session
     tell = ufm.session._tell
     ufm.session._tell = lambda *args: (time.sleep(18), tell(*args))
@@ -250,7 +250,8 @@ assert local_mesh().size == 8 and len(law.weights) % 8
 for dim in (4, 2):  # in the Gram matrix, and on the classifier itself
     one, eight = (solve_joint(law, 1e-3, 1e-3, dim=dim, lambda_b=0.0, mesh=m()) for m in (one_device, local_mesh))
     assert eight.H.shape == one.H.shape == (len(law.weights), dim)
-    print(abs(eight.objective / one.objective - 1), np.abs(eight.W @ eight.W.T - one.W @ one.W.T).max())
+    grams = one.W @ one.W.T, eight.W @ eight.W.T
+    print(abs(eight.objective / one.objective - 1), np.abs(grams[1] - grams[0]).max() / np.abs(grams[0]).max())
 """
 
 
@@ -259,7 +260,7 @@ def test_eight_devices_give_the_joint_optimum_of_one(start):
     code, out, err = ended(start("-c", EIGHT, devices=8))
     assert code == 0, err
     apart = np.array([line.split() for line in out.splitlines()], float)
-    assert apart.shape == (2, 2) and (apart[:, 0] <= 1e-14).all() and (apart[:, 1] <= 2e-12).all(), out
+    assert apart.shape == (2, 2) and (apart[:, 0] <= 1e-14).all() and (apart[:, 1] <= 1e-12).all(), out
 
 
 APART = """
@@ -377,18 +378,47 @@ SILENCE = (
 LEADER = (
     f"F{STAMP}client.h:80] JAX distributed service: Either the leader task was preempted\n    @ 0x7fa1 absl\n"
 )
+ABSENT = (
+    f"F{STAMP}client.h:80] DEADLINE_EXCEEDED\nRPC: /xla.coordination.CoordinationService/RegisterTask\n@\n"
+)
 SLOW = f"E{STAMP}slow_operation_alarm.cc:73] Very slow compile?\n"
 
 
 def test_the_cause_in_words(monkeypatch):
     assert peer([SILENCE]).startswith("process 1, 3 died")
     assert peer([LEADER]).startswith("process 0 died")
+    assert peer([ABSENT]).startswith("the processes did not meet within a minute")
     assert peer(["F: Check failed: a == b"]) is None
     assert not is_lost(ValueError("Gloo AllGather failed")), (
         "without a supervisor there are no other processes"
     )
     monkeypatch.setenv(SUPERVISED, "1")
     assert not is_lost(ValueError("--alpha must be positive"))
+
+
+@pytest.mark.long
+def test_a_process_that_never_comes(start):
+    """JAX aborts after a minute, with a page of stack trace."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    group = ("--distributed", "--coordinator", address, "--processes", 3, "--process")
+    for code, _, err in [
+        ended(process) for process in [start("-m", "ufm.solve", *group, rank) for rank in (0, 2)]
+    ]:
+        assert code == LOST and err.startswith("ufm.solve: the processes did not meet within a minute"), err
+        assert len(err.splitlines()) == 1
+
+
+def test_a_port_in_use_is_named(start):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        group = ("--distributed", "--coordinator", address, "--processes", "2", "--process", "0")
+        refused(
+            ended(start("-m", "ufm.solve", *group)), "process 0 cannot listen there (Address already in use)"
+        )
 
 
 def passed(text: str, capsys) -> tuple[str, list[str]]:
@@ -407,6 +437,9 @@ def test_only_the_runtime_is_kept_back(capsys):
     assert passed(SLOW + said, capsys) == (SLOW + said, []), "an alarm of the compiler is no end"
 
 
+LAST = f"""print({f"E{STAMP}coordination: gone"!r}, file=sys.stderr)
+print("last", file=sys.stderr)
+sys.exit(2)"""
 CHILD = """
 import os, signal, sys, time
 print("word", file=sys.stderr, flush=True)
@@ -419,6 +452,7 @@ sys.stderr.buffer.write(b"\\xff\\n")
     "does, code, words",
     [
         ("sys.exit(3)", 3, ["word", "\ufffd"]),
+        (LAST, 2, ["word", "\ufffd", "last"]),
         ("sys.exit(75)", 75, ["word", "\ufffd", "program: another process died"]),
         ("os.kill(os.getpid(), 9)", 137, ["word", "\ufffd", "program: ended by SIGKILL (out of memory?)"]),
         ("os.abort()", 134, ["word", "\ufffd", "program: ended by SIGABRT"]),

@@ -8,7 +8,6 @@ whole or not at all. Names that begin with . or _ are skipped by readers of Parq
 """
 
 import json
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ufm.grid import Grid
-from ufm.outputs import whole_file
+from ufm.outputs import appears, whole_file
 from ufm.processes import ALONE, Group
 
 MANIFEST, LOCK, KEY = "_sweep.json", "_lock", b"ufm"
@@ -107,7 +106,7 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALON
     """
     if not group.leads:
         group.meet()
-        if not _appears(folder / MANIFEST):
+        if not appears(folder / MANIFEST):
             raise ValueError(
                 f"--out {folder} is not the folder that process 0 sees: give one on a shared disk"
             )
@@ -129,14 +128,6 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALON
                 file.write((json.dumps(data, indent=1) + "\n").encode())
         group.meet()
         yield Dataset(folder, grid)
-
-
-def _appears(path: Path, seconds: float = 10.0) -> bool:
-    """Whether a file that another machine has written is seen here: some shared disks take a while."""
-    until = time.monotonic() + seconds
-    while not path.exists() and time.monotonic() < until:
-        time.sleep(0.2)
-    return path.exists()
 
 
 def _lock(file, folder: Path) -> None:

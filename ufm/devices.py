@@ -6,7 +6,7 @@ share in loops of its own, so none waits for the slowest. Features need no commu
 
 import os
 import re
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache, wraps
 
 import jax
@@ -119,6 +119,13 @@ def exact_mesh(mesh: Mesh) -> Mesh:
     if mesh.devices.flat[0].platform != "tpu":
         return mesh
     return Mesh(np.array(jax.local_devices(backend="cpu")[:1]), (AXIS,))
+
+
+def exactly():
+    """A context in which programs run where float64 is IEEE's: on TPUs on the host's CPU."""
+    if jax.local_devices()[0].platform != "tpu":
+        return nullcontext()
+    return jax.default_device(jax.local_devices(backend="cpu")[0])
 
 
 def float64_is_slow() -> bool:

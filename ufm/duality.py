@@ -21,6 +21,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from ufm.devices import exactly
 from ufm.objective import LOSSES
 from ufm.processes import ALONE, Group
 
@@ -138,13 +139,15 @@ def residuals(
     Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str
 ) -> tuple[Float[np.ndarray, "n K"], Float[np.ndarray, " n"]]:
     """r = −∂ℓ/∂z, each largest-label entry minus the others; and the scale of each row of logits."""
-    residual = -np.asarray(_vmapped(loss)[0](Z, Y))
+    with exactly():
+        residual = -np.asarray(_vmapped(loss)[0](Z, Y))
     return residual, 1.0 + np.abs(Z).max(1)
 
 
 def losses(Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str) -> Float[np.ndarray, " n"]:
     """ℓ of each row."""
-    return np.asarray(_vmapped(loss)[1](Z, Y))
+    with exactly():
+        return np.asarray(_vmapped(loss)[1](Z, Y))
 
 
 def _vmapped(loss: str):

@@ -198,6 +198,8 @@ def check_group(args) -> None:
     host, _, port = args.coordinator.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise ValueError(f"--coordinator must be HOST:PORT, got {args.coordinator!r}")
+    if args.processes < 1:
+        raise ValueError(f"--processes must be at least 1, got {args.processes}")
     if not 0 <= args.process < args.processes:
         raise ValueError(f"--process must lie in 0 … {args.processes - 1}, got {args.process}")
 

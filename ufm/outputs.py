@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def whole_file(path: Path):
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def appears(path: Path, seconds: float = 10.0) -> bool:
+    """Whether a file that another machine has written is seen here: some shared disks take a while."""
+    until = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    return path.exists()
 
 
 def sync_folder(folder: Path) -> None:

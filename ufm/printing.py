@@ -16,6 +16,7 @@ from ufm.verdict import ORDER
 
 MAX_ROWS = 11
 DIGITS = ((4, 1), (3, 1), (3, 0), (2, 0))  # decimals of a number: fixed, scientific
+NOISE = 1e-12  # of the largest coefficient
 LARGE = 10_000  # features, from which on their errors are also shown by decade
 ASSUMED = "symmetry of the classes is assumed"
 SHORT = {"out of hypothesis": "outside"}  # so that a row fits 80 columns; the summary spells it out
@@ -27,19 +28,18 @@ def small(value) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:.1e}"
 
 
-def coefficient(value, digits=DIGITS[0]) -> str:
-    """Fixed decimals; rounding noise shows as zero."""
-    if value is not None and abs(value) < 5e-5:
-        value = 0.0
-    return fixed(value, digits, 0.0)
-
-
-def fixed(value, digits=DIGITS[0], least: float = 1e-3) -> str:
-    """Fixed decimals from `least` to 1000, and for 0; scientific beyond."""
+def fixed(value, digits=DIGITS[0]) -> str:
+    """Fixed decimals from 1e-3 to 1000, and for 0; scientific beyond."""
     if value is None or not math.isfinite(value):
         return "-"
-    plain = value == 0 or least <= abs(value) < 1e3
+    plain = value == 0 or 1e-3 <= abs(value) < 1e3
     return f"{value:.{digits[0]}f}" if plain else f"{value:.{digits[1]}e}"
+
+
+def coefficients(values, digits) -> list[str]:
+    """Rounding noise beside the largest of them shows as zero."""
+    noise = NOISE * max((abs(value) for value in values if value is not None), default=0.0)
+    return [fixed(0.0 if value is not None and abs(value) <= noise else value, digits) for value in values]
 
 
 def print_problem(console: Console, problem: Problem, derived: dict) -> None:
@@ -137,13 +137,23 @@ def _table(shown: list[tuple[int, Row]], digits) -> Table:
     for name in (("kind λ" if two_hot else "label"), "route", *names, "|h|", "error", "bound", "verdict"):
         left = name in ("kind λ", "label", "route", "verdict")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    for index, row in shown:
-        _add_row(table, row, two_hot, index, digits)
+    for label, (_, row) in zip(_labels(shown), shown):
+        _add_row(table, row, two_hot, label, digits)
     return table
 
 
-def _add_row(table: Table, row: Row, two_hot: bool, index: int, digits) -> None:
-    label = f"{row.kind[:4]} {row.lam:.4g}" if two_hot else f"{row.kind} {index}"
+def _labels(shown: list[tuple[int, Row]]) -> list[str]:
+    """Kind and λ, with as many digits as tell the rows apart; or the number of a given label."""
+    if shown[0][1].classes is None:
+        return [f"{row.kind} {index}" for index, row in shown]
+    for digits in (4, 6, 9, 12, 17):
+        labels = [f"{row.kind[:4]} {row.lam:.{digits}g}" for _, row in shown]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+def _add_row(table: Table, row: Row, two_hot: bool, label: str, digits) -> None:
     style = STYLES.get(row.verdict.word, "")
     word = SHORT.get(row.verdict.word, row.verdict.word)
     word = f"[{style}]{word}[/]" if style else word
@@ -157,7 +167,7 @@ def _add_row(table: Table, row: Row, two_hot: bool, index: int, digits) -> None:
 def _cells(side, two_hot: bool, digits) -> list[str]:
     coefs = side.coef if two_hot else [side.coef.max()]
     others = (*side.p[:2], side.norm) if two_hot else (side.p.max(), side.p.min(), side.norm)
-    return [*(coefficient(value, digits) for value in coefs), *(fixed(value, digits) for value in others)]
+    return [*coefficients(coefs, digits), *(fixed(value, digits) for value in others)]
 
 
 def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -7,6 +7,7 @@ TPUs; elsewhere the address of process 0, their number and the own number are gi
 
 import hashlib
 import os
+import socket
 import sys
 from dataclasses import dataclass
 from itertools import count
@@ -49,7 +50,10 @@ class Group:
         return self.gather(array).sum(0)
 
     def first(self, array):
-        """The array of process 0, on every process."""
+        """The array of process 0, on every process; sent only where another holds a different one."""
+        array = np.asarray(array)
+        if self.count == 1 or self._same(array.tobytes()) is None:
+            return array
         return self.gather(array)[0]
 
     def meet(self) -> None:
@@ -58,13 +62,18 @@ class Group:
 
     def require_same(self, what: bytes) -> None:
         """Raise ValueError, on every process, unless all hold the same."""
-        digests = self.gather(np.frombuffer(hashlib.sha256(what).digest(), np.uint8))
-        others = np.flatnonzero((digests != digests[0]).any(1))
-        if len(others):
+        other = self._same(what)
+        if other is not None:
             raise ValueError(
-                f"process {others[0]} was given another problem than process 0: "
+                f"process {other} was given another problem than process 0: "
                 "run the same command, with the same files, on all of them"
             )
+
+    def _same(self, what: bytes) -> int | None:
+        """None if all hold the same, else the first process that holds something else than process 0."""
+        digests = self.gather(np.frombuffer(hashlib.sha256(what).digest(), np.uint8))
+        others = np.flatnonzero((digests != digests[0]).any(1))
+        return int(others[0]) if len(others) else None
 
     def share(self, data: bytes) -> bytes:
         """What process 0 gives, on every process."""
@@ -78,12 +87,15 @@ ALONE = Group()
 def join_group(address: str | None, count: int | None, rank: int | None) -> Group:
     """Take part in a distributed run; before JAX starts its devices. Returns when all are there.
 
-    ValueError where no cluster is found, or where the others do not come.
+    ValueError where no cluster is found, or process 0 cannot listen. Where others do not come JAX aborts, and the
+    supervisor says so.
     """
     import jax
 
     if SUPERVISED in os.environ:
         _keep_stdout()
+    if rank == 0 and address is not None:
+        _check_port(address)
     jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM for itself
     try:
         jax.distributed.initialize(
@@ -102,7 +114,7 @@ def join_group(address: str | None, count: int | None, rank: int | None) -> Grou
 
 
 def _gather(array: np.ndarray) -> np.ndarray:
-    """By a collective over one device of each process, once all are ready for it."""
+    """By a collective over one device of each process, once all are ready for it; as bytes, which none rounds."""
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -110,9 +122,10 @@ def _gather(array: np.ndarray) -> np.ndarray:
 
     _wait_for_all()
     mesh, rows = Mesh(np.array(first_devices()), ("processes",)), PartitionSpec("processes")
-    cut = jax.make_array_from_process_local_data(NamedSharding(mesh, rows), array)
+    own = np.ascontiguousarray(array).reshape(-1).view(np.uint8)[None]
+    cut = jax.make_array_from_process_local_data(NamedSharding(mesh, rows), own)
     whole = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))(cut)
-    return np.asarray(whole.addressable_data(0))
+    return np.array(whole.addressable_data(0)).view(array.dtype).reshape(mesh.size, *array.shape[1:])
 
 
 _ROUNDS = count()
@@ -128,6 +141,17 @@ def _wait_for_all() -> None:
     client = getattr(distributed.global_state, "client", None)
     if hasattr(client, "wait_at_barrier"):
         client.wait_at_barrier(f"ufm-{next(_ROUNDS)}", timeout_in_ms=AGES)
+
+
+def _check_port(address: str) -> None:
+    """ValueError at once where process 0 cannot listen: JAX would try for a minute."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", int(address.rpartition(":")[2])))
+        except OSError as error:
+            reason = error.strerror
+            raise ValueError(f"--coordinator {address}: process 0 cannot listen there ({reason})") from None
 
 
 def _no_group(address: str | None, error: Exception) -> str:

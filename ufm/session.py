@@ -45,7 +45,7 @@ def solve(
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
     if args.symmetry:
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
-    problem, cases = _agree(problem, cases, group, args.seed)
+    problem, cases = _agree(problem, cases, group, args.seed, args.save)
     if "save" in outputs.paths:
         _check_size(saved_bytes(problem, cases))
     settings = choose_settings(args)
@@ -63,14 +63,24 @@ def solve(
     return exit_code(report.verdict)
 
 
-def _agree(problem: Problem, cases, group: Group, seed: int):
+def _agree(problem: Problem, cases, group: Group, *given):
     """The problem and the labels as process 0 has them: roots and draws found on another processor may differ in
-    their last bit. ValueError where they differ by more than that.
+    their last bit. ValueError where they differ by more than that, or in what else was given.
     """
     if group.count == 1:
         return problem, cases
     p = problem
-    words = [p.classes, p.dim, p.lambda_w, p.lambda_h, p.loss, p.law, p.multiplier is None, cases.count, seed]
+    words = [
+        p.classes,
+        p.dim,
+        p.lambda_w,
+        p.lambda_h,
+        p.loss,
+        p.law,
+        p.multiplier is None,
+        cases.count,
+        *given,
+    ]
     group.require_same(repr(words).encode() + (b"" if p.classifier is None else p.classifier.tobytes()))
     if p.multiplier is not None:
         problem = replace(p, multiplier=float(group.first(p.multiplier)))

@@ -13,6 +13,7 @@ import numpy as np
 
 from ufm.block import Answer, Shape, block_width, compile_block
 from ufm.dataset import Dataset, check_folder, open_dataset
+from ufm.devices import exact_mesh, local_mesh
 from ufm.grid import Block, Grid
 from ufm.points import make_point, node_count
 from ufm.processes import Group
@@ -28,7 +29,7 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
     began = time.perf_counter()
     check_folder(folder, grid)
     group = start_group(args)
-    group.require_same(grid.digest.encode())
+    group.require_same(f"{grid.digest} {folder}".encode())
     provenance = run_record(command)
     with open_dataset(folder, grid, provenance, group) as dataset:
         todo = unfinished(dataset, grid, group)
@@ -41,13 +42,32 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
                 dataset.write(block.number, table, footer)
                 progress(count, done + len(own))
         group.meet()
-        footers = list(dataset.finished().values())
-        if len(footers) < grid.blocks:
-            left = grid.blocks - len(footers)
+        footers = _all_footers(dataset, grid, group)
+        if left := _told(grid.blocks - len(footers), group):
             raise ValueError(f"{left} blocks are not in {folder}: give a folder that all processes see")
-        code = print_summary(grid, args.grid, folder, footers, time.perf_counter() - began, group)
-        group.meet()
-    return code
+        if group.leads:
+            print_summary(grid, args.grid, folder, footers, time.perf_counter() - began)
+        return _told(exit_code(worst_verdict(_verdicts(footers))) if group.leads else 0, group)
+
+
+def _all_footers(dataset: Dataset, grid: Grid, group: Group) -> list[dict]:
+    """Process 0: the footers of all blocks; some shared disks show those of other machines after a while."""
+    until = time.monotonic() + (60 if group.count > 1 else 0)
+    while group.leads:
+        found = list(dataset.finished().values())
+        if len(found) == grid.blocks or time.monotonic() >= until:
+            return found
+        time.sleep(1)
+    return []
+
+
+def _told(number: int, group: Group) -> int:
+    """The number of process 0, on every process."""
+    return int(group.first(np.array(number)))
+
+
+def _verdicts(footers: list[dict]) -> Counter:
+    return sum((Counter(footer["verdicts"]) for footer in footers), Counter())
 
 
 def unfinished(dataset: Dataset, grid: Grid, group: Group) -> list[int]:
@@ -62,7 +82,7 @@ def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, An
 
     Any share of a grid's blocks can be given: their files never meet, so several processes may divide them.
     """
-    devices = jax.local_devices()
+    devices = list(exact_mesh(local_mesh()).devices.flat)  # the certificate is among the work
     width = block_width(min(grid.block, grid.group_size), devices)
     for group, blocks in groupby(map(grid.get_block, numbers), lambda block: block.group):
         shape = Shape(group.classes, group.loss, group.pairs, grid.joint)
@@ -72,16 +92,11 @@ def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, An
             yield block, jax.tree.map(lambda part, size=block.size: np.asarray(part)[:size], answer)
 
 
-def print_summary(
-    grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float, group: Group
-) -> int:
-    """Verdicts of the whole dataset; returns the exit code they make."""
-    counts = sum((Counter(footer["verdicts"]) for footer in footers), Counter())
-    if not group.leads:
-        return exit_code(worst_verdict(counts))
+def print_summary(grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float) -> None:
+    """Verdicts of the whole dataset."""
+    counts = _verdicts(footers)
     worst = {key: max(footer[key] for footer in footers) for key in ("worst_error", "worst_bound")}
     print(f"sweep of {name}: {grid.problems:,} problems, {counts.total():,} rows in {folder}")
     print(f"  verdicts  {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
     print(f"  worst     error {worst['worst_error']:.1e}, bound {worst['worst_bound']:.1e}")
     print(f"{seconds:.1f} s", file=sys.stderr)
-    return exit_code(worst_verdict(counts))

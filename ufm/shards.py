@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ufm.cases import LabelCases, PairCases
-from ufm.outputs import whole_file
+from ufm.outputs import appears, whole_file
 from ufm.problem import Problem
 from ufm.processes import ALONE, Group
 
@@ -67,11 +67,12 @@ class Shards:
                 {"file": shard_name(n), "start": start, "stop": min(start + self.rows, count)}
                 for n, start in enumerate(starts)
             ]
-            missing = [shard["file"] for shard in found if not (self.folder / shard["file"]).exists()]
-            if missing:
-                raise ValueError(
-                    f"--save {self.folder}/ lacks {missing[0]}: give a folder that all processes see"
-                )
+            patience = 60.0 if self.group.count > 1 else 0.0
+            for file in (shard["file"] for shard in found):
+                if not appears(self.folder / file, patience):
+                    raise ValueError(
+                        f"--save {self.folder}/ lacks {file}: give a folder that all processes see"
+                    )
             write_index(self.folder, self.index | {"complete": True, "shards": found})
 
 

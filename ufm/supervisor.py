@@ -21,7 +21,9 @@ SUPERVISED = (
 LOST = 75  # exit code: another process is gone, try again (EX_TEMPFAIL)
 GRACE = 10  # seconds a child has to end when asked to
 WAKE = 30  # seconds in which the runtime notices that a process is gone, and says which
-EXCHANGE = re.compile(r"\[Gloo\]|[IWEF]\d{4} .*(coordination|preemption|distributed|client\.h)")
+EXCHANGE = re.compile(
+    r"\[Gloo\]|.*is connected to \d+ peer ranks|[IWEF]\d{4} .*(coordination|preemption|distributed|client\.h)"
+)
 SILENT = re.compile(r"stopped sending heartbeats\):\s*([\d, \n]*\d)")
 LEADER = ("Either the leader task", "Socket closed")
 BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "oordination service", "Barrier")
@@ -64,6 +66,8 @@ def supervise(program: str, argv: list[str]) -> int:
             print(f"{program}: ended by {signal.Signals(asked).name}", file=sys.stderr)
         return code if code > 0 else 128 + asked
     if code >= 0 and code != LOST:
+        if code not in (0, 1, 3):  # it failed: its last words may stand among those of the runtime
+            sys.stderr.writelines(line for line in held if not EXCHANGE.match(line))
         return code
     cause = peer(held)
     if cause is None and code != LOST:
@@ -75,6 +79,11 @@ def supervise(program: str, argv: list[str]) -> int:
 def peer(held: list[str]) -> str | None:
     """Which other process ended the run, from what the runtime said; None if it did not."""
     log = "".join(held)
+    if "RegisterTask" in log:
+        return (
+            "the processes did not meet within a minute: one is missing, was refused, has another "
+            "--coordinator, or the --process of another"
+        )
     if found := SILENT.search(log):
         dead = ", ".join(re.findall(r"\d+", found[1]))
         return f"process {dead} died, or lost its connection: its heartbeat is gone{AGAIN}"
