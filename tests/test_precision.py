@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 import ufm.devices
+import ufm.duality
 from tests.commands import refused, strict
 from ufm import solve
 from ufm.agreement import Settings, check_features
 from ufm.cases import PairCases
 from ufm.certificate import certify, certify_etf, certify_features
+from ufm.devices import exactly
+from ufm.duality import losses, residuals
 from ufm.labels import normalise
 from ufm.optimize.features import _minimise_share, etf_coordinates, frame, solve_features
 from ufm.optimize.newton import newton_from_zero
@@ -185,6 +188,22 @@ def test_auto_is_what_suits_the_device(name, monkeypatch):
     assert choose_precision("auto", "lbfgs") == (np.float64, None, 1e-6)
     assert choose_precision("float64", "newton") == (np.float64, None, 1e-6)
     assert choose_precision("float32", "newton") == (np.float32, None, 1e-2)
+
+
+def test_bounds_of_a_tpu_are_found_on_the_host(monkeypatch):
+    """Its float64 is made of pairs of float32, which no bound here allows for."""
+    host = jax.local_devices(backend="cpu")
+    with exactly():
+        assert jax.config.jax_default_device is None
+    tpu = [SimpleNamespace(platform="tpu")]
+    monkeypatch.setattr(ufm.devices.jax, "local_devices", lambda backend=None: host if backend else tpu)
+    seen = []
+    monkeypatch.setattr(
+        ufm.duality, "_vmapped", lambda _: [lambda *_: seen.append(jax.config.jax_default_device) or 0.0] * 2
+    )
+    residuals(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
+    losses(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
+    assert seen == [host[0]] * 2
 
 
 def test_mixed_is_recorded(call_main, tmp_path, monkeypatch):

@@ -659,6 +659,14 @@ def test_readable_at_80_columns(run, line):
     assert rows and all(" num " in text or " thy " in text for text in rows), "\n".join(table)
 
 
+def test_small_coefficients_and_close_weights_keep_their_digits(run):
+    line = "--classes 4 --lam 0.3,0.30001,1 --multiplier 1e6 --lambda-h 1e-9"
+    rows = [text.split() for text in run(*line.split())[1].splitlines() if " num " in text]
+    assert [row[1] for row in rows] == ["0.3", "0.30001", "1"] * 2
+    assert [row[3:5] for row in rows[3:5]] == [["3.3e-11", "3.4e-11"]] * 2
+    assert [row[3:5] for row in rows[:3]] == [["3.5e-11", "0.000"]] * 3, "rounding noise is zero"
+
+
 def test_table_shows_at_most_11_rows_and_says_how_many(run):
     _, out, _ = run(*K3, "--samples", 30)
     assert 2 <= out.count(" num ") <= 11 and "of 60 rows" in out
