@@ -197,10 +197,13 @@ def test_bounds_of_a_tpu_are_found_on_the_host(monkeypatch):
         assert jax.config.jax_default_device is None
     tpu = [SimpleNamespace(platform="tpu")]
     monkeypatch.setattr(ufm.devices.jax, "local_devices", lambda backend=None: host if backend else tpu)
-    seen = []
-    monkeypatch.setattr(
-        ufm.duality, "_vmapped", lambda _: [lambda *_: seen.append(jax.config.jax_default_device) or 0.0] * 2
-    )
+    seen, compiled = [], ufm.duality._vmapped
+
+    def watched(loss):
+        seen.append(jax.config.jax_default_device)
+        return compiled(loss)
+
+    monkeypatch.setattr(ufm.duality, "_vmapped", watched)
     residuals(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
     losses(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
     assert seen == [host[0]] * 2
