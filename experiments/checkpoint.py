@@ -15,6 +15,8 @@ from typing import BinaryIO
 import jax
 import numpy as np
 
+from ufm.errors import InputError
+
 NAME, LOG = "checkpoint.npz", "log.csv"
 META = "meta"
 PART = ".part-"
@@ -54,7 +56,7 @@ class Keeper:
     def load(self, state) -> tuple:
         """(state, log) from the folder in the form of `state`; as given, with an empty log, without one.
 
-        Raises ValueError for a damaged file and for a checkpoint of another run.
+        Raises InputError for a damaged file and for a checkpoint of another run.
         """
         if self.folder is None or not (self.folder / NAME).exists():
             return state, []
@@ -97,7 +99,7 @@ def _writing(folder: Path):
     try:
         yield
     except OSError as error:
-        raise ValueError(f"nothing can be written to {folder}: {error.strerror}") from None
+        raise InputError(f"nothing can be written to {folder}: {error.strerror}") from None
 
 
 def _fill(path: Path, state, arrays: dict[str, np.ndarray]):
@@ -105,7 +107,7 @@ def _fill(path: Path, state, arrays: dict[str, np.ndarray]):
     wanted = named_leaves(state)
     for name, leaf in wanted.items():
         if name not in arrays or (arrays[name].shape, arrays[name].dtype) != (leaf.shape, leaf.dtype):
-            raise ValueError(f"{path} does not hold {name} of shape {leaf.shape}: remove it to start anew")
+            raise InputError(f"{path} does not hold {name} of shape {leaf.shape}: remove it to start anew")
     return jax.tree.unflatten(jax.tree.structure(state), [arrays[name] for name in wanted])
 
 
@@ -116,7 +118,7 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         meta = json.loads(str(arrays.pop(META)))
         return {"run": meta["run"], "log": meta["log"]}, arrays
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        raise ValueError(f"{path} is not a readable checkpoint: remove it to start anew") from None
+        raise InputError(f"{path} is not a readable checkpoint: remove it to start anew") from None
 
 
 def _check_run(path: Path, found: dict, run: dict) -> None:
@@ -125,6 +127,6 @@ def _check_run(path: Path, found: dict, run: dict) -> None:
     names = sorted({*found, *run})
     other = [f"{n} {found.get(n)}, asked {run.get(n)}" for n in names if found.get(n) != run.get(n)]
     if other:
-        raise ValueError(
+        raise InputError(
             f"{path} belongs to another run ({'; '.join(other)}): give another folder or remove it"
         )

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ufm.command import guarded, refuse_repeated
+from ufm.errors import InputError
 
 PROGRAM = "experiments.claims"
 RESULTS = Path(__file__).parent / "results" / "claims"
@@ -57,14 +58,14 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def run(args: Arguments, argv: list[str]) -> int:
-    """Everything after parsing. Raises ValueError for bad values before any work."""
+    """Everything after parsing. Raises InputError for bad values before any work."""
     from experiments.extras import require_extras
     from experiments.reproduction.presets import PRESETS, plan, quick
 
     preset = quick(PRESETS[args.preset]) if args.quick else PRESETS[args.preset]
     seeds = preset.seeds if args.seeds is None else args.seeds
     if seeds < 1:
-        raise ValueError(f"--seeds must be at least 1, got {seeds}")
+        raise InputError(f"--seeds must be at least 1, got {seeds}")
     if args.dry_run:
         print(plan(preset, seeds))
         return 0
@@ -86,13 +87,13 @@ def run(args: Arguments, argv: list[str]) -> int:
 
 
 def check_folder(name: str, folder: Path) -> None:
-    """Make the folder; ValueError where that cannot be done, or nothing can be written in it."""
+    """Make the folder; InputError where that cannot be done, or nothing can be written in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"{name} {folder} is no folder to write in: {error.strerror}") from None
+        raise InputError(f"{name} {folder} is no folder to write in: {error.strerror}") from None
 
 
 def without_paths(argv: list[str]) -> list[str]:

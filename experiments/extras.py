@@ -2,11 +2,13 @@
 
 from importlib.util import find_spec
 
+from ufm.errors import InputError
+
 PACKAGES = {"flax": "flax", "sklearn": "scikit-learn"}
 
 
 def require_extras() -> None:
-    """ValueError that says what to install."""
+    """InputError that says what to install."""
     missing = [name for module, name in PACKAGES.items() if find_spec(module) is None]
     if missing:
-        raise ValueError(f"{' and '.join(missing)} not installed: pip install --editable '.[experiments]'")
+        raise InputError(f"{' and '.join(missing)} not installed: pip install --editable '.[experiments]'")

@@ -14,6 +14,7 @@ from typing import Annotated
 import tyro
 
 from ufm.command import guarded, refuse_repeated
+from ufm.errors import InputError
 
 RESULTS = Path(__file__).parent / "results"
 TIME_LIMIT = 120.0  # seconds of one point, the wait for its turn among them
@@ -43,7 +44,7 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def run(args: Arguments, argv: list[str]) -> int:
-    """All points, then the table. Raises ValueError for an unusable folder or system."""
+    """All points, then the table. Raises InputError for an unusable folder or system."""
     from experiments.benchmark.growth_points import measure_growth
     from experiments.benchmark.growth_report import table_lines, write
     from experiments.benchmark.growth_routes import choose_series
@@ -51,7 +52,7 @@ def run(args: Arguments, argv: list[str]) -> int:
 
     folder = Path(args.out)
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out must be a folder, got the file {args.out}")
+        raise InputError(f"--out must be a folder, got the file {args.out}")
     budget, where = 0.1 if args.quick else 0.3, machine() | {"load before": str(load())}
     found = measure_growth(choose_series(args.quick), budget, TIME_LIMIT, teller())
     command = " ".join(["python -m experiments.growth", *argv])

@@ -37,6 +37,7 @@ from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from ufm.errors import InputError
 from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import FiniteLaw, finite_law
 from ufm.geometry import collapsed_groups
@@ -207,7 +208,7 @@ FIELDS = (*Setting._fields, *Solved._fields)
 def read_points(path: Path) -> dict[Setting, Solved]:
     """The points of a CSV; a half-written last line is cut off the file first.
 
-    Raises ValueError for a file with other columns.
+    Raises InputError for a file with other columns.
     """
     if not path.exists():
         return {}
@@ -218,7 +219,7 @@ def read_points(path: Path) -> dict[Setting, Solved]:
             file.truncate(len(whole))
     rows = list(csv.reader(whole.decode().splitlines()))
     if rows and tuple(rows[0]) != FIELDS:
-        raise ValueError(f"{path} holds other columns than this program writes; move it away or give --out")
+        raise InputError(f"{path} holds other columns than this program writes; move it away or give --out")
     return dict(map(_parse, rows[1:]))
 
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
+from ufm.errors import InputError
+
 ARMS = ("erm", "mixup", "mixup-squared", "manifold")
 NETWORKS = ("mlp", "resnet8", "resnet18", "wrn40-10", "vit4")
 CHOICES = {
@@ -17,7 +19,7 @@ COUNTS = {"epochs": 1, "batch": 2, "width": 1, "depth": 1, "seed": 0}
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """One run of stochastic gradient descent. Raises ValueError for a value that makes no sense.
+    """One run of stochastic gradient descent. Raises InputError for a value that makes no sense.
 
     The objective of a batch is mean ℓ(W h + b, y) + (λ_H/2) mean ‖h‖², and weight decay adds
     (weight_decay/2) ‖θ‖² over all trained parameters θ, as published code does.
@@ -56,18 +58,18 @@ class TrainSettings:
     def __post_init__(self):
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         for name, least in COUNTS.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
+                raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
         for name in ("multiplier", "alpha", "learning_rate"):
             _check(name, getattr(self, name), getattr(self, name) > 0, "> 0")
         for name in ("lambda_h", "weight_decay"):
             _check(name, getattr(self, name), getattr(self, name) >= 0, ">= 0")
         _check("momentum", self.momentum, 0 <= self.momentum < 1, ">= 0 and < 1")
         if list(self.decay_at) != sorted(self.decay_at) or not all(0 < at < 1 for at in self.decay_at):
-            raise ValueError(f"decay_at must be rising shares of the run in (0, 1), got {self.decay_at}")
+            raise InputError(f"decay_at must be rising shares of the run in (0, 1), got {self.decay_at}")
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -76,7 +78,7 @@ class TrainSettings:
 
 def _check(name: str, value: float, holds: bool, allowed: str) -> None:
     if not holds or not math.isfinite(value):
-        raise ValueError(f"{name} must be finite and {allowed}, got {value}")
+        raise InputError(f"{name} must be finite and {allowed}, got {value}")
 
 
 def default_settings(network: str = "mlp", arm: str = "mixup", **changes) -> TrainSettings:

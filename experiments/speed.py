@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ufm.command import guarded, refuse_repeated
+from ufm.errors import InputError
 
 FEATURE_PEERS = ("ours", "scipy_lbfgs", "cvxpy_clarabel", "optax_lbfgs", "torch_batched")
 JOINT_PEERS = ("joint_ours", "joint_scipy", "joint_sgd", "joint_cvxpy")
@@ -55,12 +56,12 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def run(args: Arguments, argv: list[str]) -> int:
-    """All peers, one process at a time, then the tables. Raises ValueError for an unusable folder."""
+    """All peers, one process at a time, then the tables. Raises InputError for an unusable folder."""
     from experiments.benchmark.profile import lines
 
     folder = Path(args.out)
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out must be a folder, got the file {args.out}")
+        raise InputError(f"--out must be a folder, got the file {args.out}")
     if args.device != "cpu":
         return run_device(args, argv)
     rates, stages = profile()
@@ -84,7 +85,7 @@ def run(args: Arguments, argv: list[str]) -> int:
 
 
 def run_device(args: Arguments, argv: list[str]) -> int:
-    """The same on one accelerator. Raises ValueError where JAX has none."""
+    """The same on one accelerator. Raises InputError where JAX has none."""
     from experiments.benchmark.device import Scale
     from experiments.benchmark.device_report import kernel_lines, write_device
     from experiments.benchmark.device_run import TASKS, measure_device, measure_kernels

@@ -8,6 +8,7 @@ import tyro
 
 from experiments.settings import TrainSettings, default_settings
 from ufm.command import guarded, refuse_repeated
+from ufm.errors import InputError
 
 Number = float | None
 
@@ -95,15 +96,15 @@ def read_settings(args: Arguments) -> TrainSettings:
 
 
 def run(args: Arguments) -> int:
-    """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     from experiments.extras import require_extras
     from ufm.outputs import Outputs
 
     settings = read_settings(args)
     if args.seeds < 1:
-        raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+        raise InputError(f"--seeds must be at least 1, got {args.seeds}")
     if args.save is not None and not args.save.endswith(".npz"):
-        raise ValueError(f"--save must end in .npz, got {args.save!r}")
+        raise InputError(f"--save must end in .npz, got {args.save!r}")
     outputs = Outputs({} if args.save is None else {"save": args.save})
     require_extras()
     from experiments.session import run_session  # from here on JAX is needed

@@ -15,6 +15,7 @@ from experiments.epochs import Progress, Run, accuracy, replicate, run_epoch, st
 from experiments.mixing import mix_inputs, save_activations
 from experiments.networks import Network
 from experiments.settings import TrainSettings, default_settings
+from ufm.errors import InputError
 
 __all__ = [
     "Diverged",
@@ -35,7 +36,7 @@ LARGEST = 1e3  # a mean loss beyond this is no longer training; chance is log K
 EVALUATIONS = 20  # of a run; on 5000 training and 10 000 test images each costs about as much as an epoch
 
 
-class Diverged(ValueError):
+class Diverged(InputError):
     """The loss of a run is beyond LARGEST, or its logits are no longer finite."""
 
 
@@ -63,11 +64,11 @@ def train(
     """Train on a `Dataset`. With a folder: checkpoints at most each `every` seconds, and log.csv.
 
     A run that was stopped goes on from its checkpoint, on a CPU to the same bits; a finished one is only read.
-    Raises ValueError for fewer examples than a batch and for the checkpoint of another run, Diverged
-    (a ValueError too) where loss or logits stop being finite.
+    Raises InputError for fewer examples than a batch and for the checkpoint of another run, Diverged
+    (an InputError too) where loss or logits stop being finite.
     """
     if len(data.train_x) < settings.batch:
-        raise ValueError(f"batch {settings.batch} is larger than the {len(data.train_x)} training examples")
+        raise InputError(f"batch {settings.batch} is larger than the {len(data.train_x)} training examples")
     run, state = start_run(settings, data)
     keeper = Keeper(folder, {} if folder is None else identify(settings, data), every)
     state, log = keeper.load(state)

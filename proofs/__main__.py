@@ -13,6 +13,7 @@ import difflib
 import sys
 
 from ufm.command import guarded
+from ufm.errors import InputError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(names: list[str], check: bool) -> int:
-    """Everything after parsing; ValueError for an unknown name."""
+    """Everything after parsing; InputError for an unknown name."""
     from ufm.runtime import start_jax
 
     start_jax()
@@ -41,7 +42,7 @@ def run(names: list[str], check: bool) -> int:
         if name not in THEOREMS:
             close = difflib.get_close_matches(name, THEOREMS, 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            raise ValueError(f"no theorem is called {name!r}{hint}; known: {', '.join(THEOREMS)}")
+            raise InputError(f"no theorem is called {name!r}{hint}; known: {', '.join(THEOREMS)}")
     from proofs.session import check_tables, write_tables
 
     return (check_tables if check else write_tables)(names or list(THEOREMS))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ufm.errors import InputError
 from ufm.labels import LabelLaw
 from ufm.problem import Problem
 from ufm.theory.theorem import FeatureClaim, Setting, Theorem
@@ -52,12 +53,12 @@ class Case:
         light += [] if self.groups == "one" else [self.light / 2]
         heavy = self.classes - len(light)
         if heavy < 1 or sum(light) >= 1:
-            raise ValueError(f"no such class weights for K = {self.classes}, light = {self.light:g}")
+            raise InputError(f"no such class weights for K = {self.classes}, light = {self.light:g}")
         return (*([(1 - sum(light)) / heavy] * heavy), *light)
 
     @property
     def law(self) -> LabelLaw:
-        """The label law. Raises ValueError where it does not exist."""
+        """The label law. Raises InputError where it does not exist."""
         mixed = self.labels in ("mixup", "cutmix", "kway")
         return LabelLaw(
             self.labels,
@@ -140,7 +141,7 @@ def _applies(theorem: Theorem, family: Family) -> bool:
         try:
             case = replace(family.case, light=0.9 / family.case.classes, multiplier=multiplier)
             setting = replace(case.setting(), nodes=3)  # no hypothesis depends on the rule for λ
-        except ValueError:
+        except InputError:
             continue
         if theorem.violated(setting) is None:
             return True

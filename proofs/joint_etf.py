@@ -21,6 +21,7 @@ from proofs.frame import softmax
 from proofs.matrices import basis_vector, centring, covariance, real, simplex
 from proofs.roots import increasing_root
 from proofs.step import Comparison, Derivation, argued, identity, sign
+from ufm.errors import InputError
 
 K = sp.Symbol("K", positive=True)
 a, g, lambda_w, lambda_h = sp.symbols("a g lambda_W lambda_H", positive=True)
@@ -320,4 +321,4 @@ def _newton(system, point, mix, classes, sharpness):
         point = [point[0] - move[0], point[1] - move[1]]
         if abs(move[0]) + abs(move[1]) < mp.mpf(10) ** -22 * (1 + abs(point[0])):
             return point
-    raise ValueError("Newton did not converge")
+    raise InputError("Newton did not converge")

@@ -11,6 +11,7 @@ from proofs.candidates import Case, depends_on_lam, parameters
 from proofs.planted import PLANTED
 from proofs.search import Outcome, Search, Trial, hunt
 from proofs.shrink import shrink
+from ufm.errors import InputError
 from ufm.printing import law_words
 from ufm.runtime import start_jax
 from ufm.theory.catalogue import THEOREMS
@@ -21,12 +22,12 @@ SHRINK_SETTINGS = 400
 
 
 def find_claim(name: str) -> Theorem:
-    """A theorem or a planted claim by its name; ValueError with the nearest names."""
+    """A theorem or a planted claim by its name; InputError with the nearest names."""
     known, name = THEOREMS | PLANTED, name.replace("_", "-")
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"no claim is called {name!r}{hint}; --list shows all names")
+        raise InputError(f"no claim is called {name!r}{hint}; --list shows all names")
     return known[name]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from ufm.command import guarded
+from ufm.errors import InputError
 
 
 @dataclass
@@ -42,7 +43,7 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def run(args: Arguments) -> int:
-    """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     check(args)
     from proofs.refutation import list_claims, refute  # from here on JAX is needed
 
@@ -52,13 +53,13 @@ def run(args: Arguments) -> int:
 def check(args: Arguments) -> None:
     """Limits of the plain numbers, and that there is something to do."""
     if not args.list and args.name is None:
-        raise ValueError("name a claim, or ask for --list")
+        raise InputError("name a claim, or ask for --list")
     if not (math.isfinite(args.budget) and args.budget > 0):
-        raise ValueError(f"--budget must be a positive number of seconds, got {args.budget}")
+        raise InputError(f"--budget must be a positive number of seconds, got {args.budget}")
     if args.settings is not None and args.settings < 1:
-        raise ValueError(f"--settings must be at least 1, got {args.settings}")
+        raise InputError(f"--settings must be at least 1, got {args.settings}")
     if not 0 <= args.seed < 2**63:
-        raise ValueError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
+        raise InputError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
 
 
 if __name__ == "__main__":

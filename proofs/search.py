@@ -109,7 +109,7 @@ def check_case(theorem: Theorem, case: Case) -> Trial | None:
     """The kernel on one case; None where there is no such problem, no label or a broken hypothesis."""
     try:
         setting = case.setting()
-    except ValueError:
+    except InputError:
         return None
     if isinstance(theorem.claim, FeatureClaim) and len(theorem.claim.labels(setting)) == 0:
         return None

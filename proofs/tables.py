@@ -5,6 +5,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from proofs import render
+from ufm.errors import InputError
 from ufm.outputs import Outputs
 
 TABLES = Path(__file__).parent / "tables"
@@ -34,11 +35,11 @@ def rendered(records: list[dict], folder: Path = TABLES, readme: Path = README) 
 
 
 def spliced(text: str, table: str) -> str:
-    """The README with the table between its marks; ValueError without marks."""
+    """The README with the table between its marks; InputError without marks."""
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"README.md lacks the marks {BEGIN.strip()} and {END}")
+        raise InputError(f"README.md lacks the marks {BEGIN.strip()} and {END}")
     return f"{head}{BEGIN}{table}\n{END}{tail}"
 
 

@@ -180,6 +180,18 @@ def test_processes_give_the_rows_of_one(start, together):
     same(alone(start, *PAIRS), strict(out))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command, more", [(PAIRS, ("--max-steps", "9")), (FREE, ("--tol", "1e-8"))])
+def test_processes_with_other_settings_are_refused(start, command, more):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    group = ("--distributed", "--coordinator", address, "--processes", 2, "--process")
+    both = [start("-m", "ufm.solve", *command, *own, *group, rank) for rank, own in enumerate(((), more))]
+    for result in map(ended, both):
+        refused(result, "process 1 was given another problem than process 0")
+
+
 SMALL_SHARDS = """
 import os, sys, time
 os.environ["UFM_SUPERVISED"] = "1"  # the patch would not reach a child

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ufm.errors import InputError
 from ufm.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
 from ufm.mapped import Stored, finite, held_names, open_arrays
 
@@ -71,7 +72,7 @@ class Activations:
         return max(1, BLOCK // (8 * max(self.W.shape)))
 
     def chunks(self, rows: int | None = None) -> Iterator[Chunk]:
-        """All rows in order, `rows` at a time; ValueError naming the row for NaN or infinity."""
+        """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
         for start, part in self._stream(("H", *self._row_keys), rows):
             H = finite("H", np.array(part["H"], np.float64), start)
             yield Chunk(start, H, self._labels(part, start), weight_rows(part, start, len(H)))
@@ -103,7 +104,7 @@ class Activations:
     def _stream(self, keys: tuple[str, ...], rows: int | None) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         rows = self.rows if rows is None else rows
         if rows < 1:
-            raise ValueError(f"rows must be at least 1, got {rows}")
+            raise InputError(f"rows must be at least 1, got {rows}")
         streams = [self.stored[key].blocks(rows) for key in keys]
         for number, blocks in enumerate(zip(*streams, strict=True)):
             yield number * rows, dict(zip(keys, blocks))
@@ -122,14 +123,14 @@ class Activations:
 def read_activations(path: str) -> Activations:
     """Open an .npz or a folder of .npy files and check everything but the numbers in H.
 
-    Raises ValueError: missing arrays, wrong shapes or dtypes, labels out of range or not normalised,
+    Raises InputError: missing arrays, wrong shapes or dtypes, labels out of range or not normalised,
     NaN or infinity, damaged files (see `ufm.mapped`).
     """
     stored = open_arrays(path, KEYS)
     for key in ("H", "W"):
         if key not in stored:
             found = ", ".join(held_names(path)[:20]) or "nothing"
-            raise ValueError(f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}")
+            raise InputError(f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}")
     return check_activations(stored)
 
 
@@ -138,11 +139,11 @@ def from_arrays(**arrays: np.ndarray) -> Activations:
     unknown = sorted(set(arrays) - set(KEYS))
     missing = [key for key in ("H", "W") if key not in arrays]
     if unknown or missing:
-        raise ValueError(f"arrays are named {', '.join(KEYS)} (H and W needed), got {', '.join(arrays)}")
+        raise InputError(f"arrays are named {', '.join(KEYS)} (H and W needed), got {', '.join(arrays)}")
     stored = {key: Stored(key, np.asarray(value)) for key, value in arrays.items()}
     for key, value in stored.items():
         if value.array.dtype.kind not in "fiu":
-            raise ValueError(
+            raise InputError(
                 f"{key} must hold real numbers (floats or integers), got dtype {value.array.dtype}"
             )
     return check_activations(stored)
@@ -154,7 +155,7 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     _check_matrix(stored["W"], "K x d", 2)
     (N, d), (K, width) = stored["H"].shape, stored["W"].shape
     if width != d:
-        raise ValueError(f"H is {N} x {d} and W is {K} x {width}: both need the same number of columns, d")
+        raise InputError(f"H is {N} x {d} and W is {K} x {width}: both need the same number of columns, d")
     labels = _label_keys(stored)
     _check_shapes(stored, labels, N, K)
     b = stored["b"].whole() if "b" in stored else None
@@ -167,14 +168,14 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
 def _check_values(found: Activations) -> None:
     """Read all labels, weights and logits once: what is wrong with them is said before any work."""
     if sum(float(weights.sum()) for _, weights in found.label_chunks()) <= 0:
-        raise ValueError("weights must not all be zero")
+        raise InputError("weights must not all be zero")
     for _ in found.held_out_chunks():
         pass
 
 
 def _check_matrix(stored: Stored, shape: str, least: int) -> None:
     if len(stored.shape) != 2 or stored.shape[0] < least or stored.shape[1] < 1:
-        raise ValueError(
+        raise InputError(
             f"{stored.name} must be a matrix {shape}, {shape[0]} >= {least} and d >= 1, got shape {stored.shape}"
         )
 
@@ -183,18 +184,18 @@ def _label_keys(stored: dict[str, Stored]) -> tuple[str, ...]:
     """Which arrays hold the labels of H; y beside other labels belongs to the held-out logits."""
     pairs = tuple(key for key in ("i", "j", "lam") if key in stored)
     if pairs and len(pairs) < 3:
-        raise ValueError(f"labels i, j, lam come together, got only {', '.join(pairs)}")
+        raise InputError(f"labels i, j, lam come together, got only {', '.join(pairs)}")
     keys = (*pairs, *(("Y",) if "Y" in stored else ()))
     if not keys and "y" not in stored:
-        raise ValueError(f"no labels: save {LABELS}")
+        raise InputError(f"no labels: save {LABELS}")
     if keys and "y" in stored and ("logits" not in stored or "y_logits" in stored):
-        raise ValueError(f"labels both as y and as {', '.join(keys)}: keep one of {LABELS}")
+        raise InputError(f"labels both as y and as {', '.join(keys)}: keep one of {LABELS}")
     return keys or ("y",)
 
 
 def _held_out_key(stored: dict[str, Stored], labels: tuple[str, ...]) -> str:
     if "y_logits" not in stored and "y" not in stored:
-        raise ValueError("logits need the classes of their rows: save them as y_logits (N2 integers)")
+        raise InputError("logits need the classes of their rows: save them as y_logits (N2 integers)")
     return "y_logits" if "y_logits" in stored else "y"
 
 
@@ -205,10 +206,10 @@ def _check_shapes(stored: dict[str, Stored], labels: tuple[str, ...], N: int, K:
         held = _held_out_key(stored, labels)
         wanted[held] = stored["logits"].shape[:1]
     elif "y_logits" in stored:
-        raise ValueError("y_logits without logits: save the held-out logits (N2 x K) too")
+        raise InputError("y_logits without logits: save the held-out logits (N2 x K) too")
     for key, shape in wanted.items():
         if key in stored and stored[key].shape != shape:
-            raise ValueError(
+            raise InputError(
                 f"{key} must have shape {shape}, got {stored[key].shape}: N = {N} rows of H, K = {K} of W"
             )
 
@@ -216,9 +217,9 @@ def _check_shapes(stored: dict[str, Stored], labels: tuple[str, ...], N: int, K:
 def _check_logits(stored: dict[str, Stored], labels: tuple[str, ...], K: int) -> None:
     shape = stored["logits"].shape
     if len(shape) != 2 or shape[0] < 1 or shape[1] != K:
-        raise ValueError(f"logits must be a matrix N2 x {K} (K columns) with N2 >= 1, got shape {shape}")
+        raise InputError(f"logits must be a matrix N2 x {K} (K columns) with N2 >= 1, got shape {shape}")
     if labels == ("y",) and "y_logits" not in stored and shape[0] != stored["y"].shape[0]:
-        raise ValueError(f"logits have {shape[0]} rows and y does not: save their own classes as y_logits")
+        raise InputError(f"logits have {shape[0]} rows and y does not: save their own classes as y_logits")
 
 
 def _scalar(stored: dict[str, Stored], key: str) -> float | None:
@@ -226,5 +227,5 @@ def _scalar(stored: dict[str, Stored], key: str) -> float | None:
         return None
     value = stored[key].whole()
     if value.size != 1 or value.item() < 0:
-        raise ValueError(f"{key} must be one number >= 0, got {value.ravel()[:3]} of shape {value.shape}")
+        raise InputError(f"{key} must be one number >= 0, got {value.ravel()[:3]} of shape {value.shape}")
     return value.item()

@@ -14,6 +14,7 @@ import numpy as np
 
 from ufm.cases import LabelCases, OrbitCases, PairCases
 from ufm.devices import local_mesh
+from ufm.errors import InputError
 from ufm.optimize.features import METHODS, chunk_size, require_dtype
 from ufm.problem import Problem
 from ufm.processes import ALONE, Group
@@ -42,11 +43,11 @@ class Settings:
 
     def __post_init__(self):
         if self.method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+            raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
         if self.max_steps is not None and not 0 <= self.max_steps < 2**31:
-            raise ValueError(f"max_steps must lie in 0 … 2^31 − 1, got {self.max_steps}")
+            raise InputError(f"max_steps must lie in 0 … 2^31 − 1, got {self.max_steps}")
         if self.first is not None and self.method != "newton":
-            raise ValueError(f"mixed precision belongs to newton, not to {self.method}")
+            raise InputError(f"mixed precision belongs to newton, not to {self.method}")
 
     @property
     def steps(self) -> int:
@@ -143,7 +144,7 @@ class Comparison:
     ):
         require_dtype(np.float64)
         if cases.classes != problem.classes:
-            raise ValueError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
+            raise InputError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
         self.problem, self.cases, self.settings = problem, cases, settings
         self.violated, self.kinds = violated_assumption(problem), cases.kinds
         mesh = local_mesh()

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from scipy.special import logsumexp, softmax
 
 from ufm.activations import Chunk
+from ufm.errors import InputError
 from ufm.mixed import lambda_bin, lambda_edges, pair_optimum, two_hot
 from ufm.resample import Curve, curve, pieces, poisson_weights
 from ufm.roots import bracketed_root
@@ -77,7 +78,7 @@ class MixedCalibration:
 def calibrate(held: Held, bins: int = 15) -> Calibration:
     """Calibration of a stream of held-out (logits, class), e.g. `activations.held_out_chunks`.
 
-    Read once for each step of the temperature's root finder, about 20 times. Raises ValueError if empty.
+    Read once for each step of the temperature's root finder, about 20 times. Raises InputError if empty.
     """
     observed = reliability(held, 1.0, bins)
     T = fit_temperature(held)
@@ -87,7 +88,7 @@ def calibrate(held: Held, bins: int = 15) -> Calibration:
 def reliability(held: Held, temperature: float = 1.0, bins: int = 15) -> Reliability:
     """Reliability bins, accuracy, ECE and NLL of softmax(z/T)."""
     if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
+        raise InputError(f"bins must be at least 1, got {bins}")
     edges = np.arange(bins + 1) / bins
     sums, loss = np.zeros((3, bins)), 0.0
     for z, label in held():
@@ -101,7 +102,7 @@ def reliability(held: Held, temperature: float = 1.0, bins: int = 15) -> Reliabi
             part += np.bincount(where, value, bins)
     N = sums[0].sum()
     if N == 0:
-        raise ValueError("no held-out logits")
+        raise InputError("no held-out logits")
     means = _means(sums[1:], sums[0])
     ece = float(np.abs(sums[1] - sums[2]).sum() / N)
     return Reliability(edges, sums[0], *means, float(sums[2].sum() / N), ece, loss / N)

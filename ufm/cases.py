@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betaincinv
 
+from ufm.errors import InputError
 from ufm.labels import LabelLaw, gauss_lam, normalise
 
 MAX_LAM, MAX_NODES = 10**7, 2048
@@ -173,34 +174,34 @@ def choose_lam(law: LabelLaw, lam, samples, seed: int, quadrature: int | None = 
 
 
 def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
-    """Raise ValueError for choices of λ that are impossible, exclude each other, or do not fit the law."""
+    """Raise InputError for choices of λ that are impossible, exclude each other, or do not fit the law."""
     given = [
         name for name, v in (("lam", lam), ("samples", samples), ("quadrature", quadrature)) if v is not None
     ]
     if len(given) > 1:
-        raise ValueError(f"{given[0]} and {given[1]} exclude each other: give one of them")
+        raise InputError(f"{given[0]} and {given[1]} exclude each other: give one of them")
     if given and law.name in ("onehot", "smoothing", "labels"):
-        raise ValueError(f"{law.name} labels have no mixing weight, so {given[0]} does not apply")
+        raise InputError(f"{law.name} labels have no mixing weight, so {given[0]} does not apply")
     if given and given != ["samples"] and not law.two_hot:
-        raise ValueError(
+        raise InputError(
             f"{law.name} labels{' with smoothing' if law.smoothing else ''} are drawn: "
             f"give samples instead of {given[0]}"
         )
     for name, value in (("samples", samples), ("quadrature", quadrature)):
         most = MAX_LAM if name == "samples" else MAX_NODES
         if value is not None and not 1 <= value <= most:
-            raise ValueError(f"{name} must be at least 1 and at most {most}, got {value}")
+            raise InputError(f"{name} must be at least 1 and at most {most}, got {value}")
     if lam is not None:
         lam = np.asarray(lam, float)
         if lam.ndim != 1 or len(lam) == 0 or not ((lam >= 0) & (lam <= 1)).all():
-            raise ValueError(f"lam must be numbers in [0, 1], got {lam}")
+            raise InputError(f"lam must be numbers in [0, 1], got {lam}")
 
 
 def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
     if law.smoothing == 0:
         return PairCases(classes, np.ones(1), "same")
     if classes > MAX_DENSE:
-        raise ValueError(f"smoothed labels are stored densely: at most {MAX_DENSE} classes, got {classes}")
+        raise InputError(f"smoothed labels are stored densely: at most {MAX_DENSE} classes, got {classes}")
     labels = (1 - law.smoothing) * np.eye(classes) + law.smoothing / classes
     return LabelCases("smoothing", normalise(labels), np.zeros(classes, int))
 

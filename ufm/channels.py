@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.activations import Chunk
+from ufm.errors import InputError
 from ufm.etf import etf_multiplier
 from ufm.mixed import channel_prediction, lambda_bin, lambda_edges, two_hot
 from ufm.resample import Curve, curve, pieces, poisson_weights
@@ -104,7 +105,7 @@ def channel_geometry(
     the mean of the class means ("class", or that of all features without means), of all features ("mean",
     which moves with the frequencies of the classes) or 0 ("none"). a: sharpness of the predictions.
     Intervals hold the central `level` of Poisson bootstrap replicates, which depend on the seed and on each
-    sample's place in the stream, not on the chunks. Raises ValueError.
+    sample's place in the stream, not on the chunks. Raises InputError.
     """
     _check(centre, window, level, a)
     centre = "mean" if centre == "class" and means is None else centre
@@ -132,7 +133,7 @@ def weighted_mean(chunks: Iterable[Chunk]) -> Float[np.ndarray, " d"]:
     for chunk in chunks:
         total, mass = total + chunk.weights @ chunk.H, mass + float(chunk.weights.sum())
     if mass == 0:
-        raise ValueError("the stream has no samples of positive weight")
+        raise InputError("the stream has no samples of positive weight")
     return np.asarray(total / mass)
 
 
@@ -350,8 +351,8 @@ def _dot(A, B) -> np.ndarray:
 
 def _check(centre: str, window: float, level: float, a: float | None) -> None:
     if centre not in CENTRES:
-        raise ValueError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
+        raise InputError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
     if not 0 <= window < 0.5 or not 0 < level < 1:
-        raise ValueError(f"window must lie in [0, 0.5) and level in (0, 1), got {window} and {level}")
+        raise InputError(f"window must lie in [0, 0.5) and level in (0, 1), got {window} and {level}")
     if a is not None and not (a > 0 and np.isfinite(a)):
-        raise ValueError(f"a must be positive and finite, got {a}")
+        raise InputError(f"a must be positive and finite, got {a}")

@@ -45,7 +45,7 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
     compare = check_feature_claim if isinstance(theorem.claim, FeatureClaim) else check_joint_claim
     try:
         finding, enclosed = compare(theorem, setting, rigorous)
-    except ValueError as error:  # parameters beyond a formula's reach leave the other theorems alone
+    except InputError as error:  # parameters beyond a formula's reach leave the other theorems alone
         return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, str(error)))
     found = judge(
         finding.error,

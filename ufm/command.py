@@ -5,13 +5,18 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from ufm.errors import InputError
 from ufm.supervisor import LOST, is_lost, leave
+
+DEFECT = (
+    "this is a defect of the program, not of what you gave it: please report the command and the lines above"
+)
 
 
 def guarded(
     program: str, work: Callable[[], int], interrupted: str = "interrupted, nothing was written"
 ) -> int:
-    """The exit code of `work`; 2 for a ValueError (wrong usage), 130, 141, or 70 for a defect.
+    """The exit code of `work`; 2 for an InputError (wrong usage), 130, 141, or 70 for a defect.
 
     A defect must look neither like the verdict "fails" (1) nor like a refutation. LOST where another process
     of a distributed run is gone.
@@ -31,16 +36,17 @@ def _caught(program: str, work: Callable[[], int], interrupted: str) -> int:
     except Exception as error:
         if is_lost(error):
             return LOST
-        if isinstance(error, ValueError):
+        if isinstance(error, InputError):
             print(f"{program}: {error}", file=sys.stderr)
             return 2
         traceback.print_exc()
+        print(f"{program}: {DEFECT}", file=sys.stderr)
         return 70
 
 
 def refuse_repeated(argv: list[str]) -> None:
-    """A flag given twice would silently keep its last value: ValueError."""
+    """A flag given twice would silently keep its last value: InputError."""
     flags = [word.split("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
     for flag in flags:
         if flags.count(flag) > 1:
-            raise ValueError(f"{flag} is given more than once")
+            raise InputError(f"{flag} is given more than once")

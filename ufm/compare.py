@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ufm.command import guarded, refuse_repeated
+from ufm.errors import InputError
 
 
 @dataclass
@@ -60,7 +61,7 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def run(args: Arguments, argv: list[str]) -> int:
-    """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     from ufm.inputs import PICTURES, read_bias, read_outputs
     from ufm.outputs import Outputs
 
@@ -70,7 +71,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     source = Path(args.file).resolve()
     for name, path in outputs.paths.items():
         if source in (path, path.parent):
-            raise ValueError(f"--{name} {path} would lie in the place of what is read, {args.file}")
+            raise InputError(f"--{name} {path} would lie in the place of what is read, {args.file}")
     from ufm.session_compare import compare  # from here on JAX is needed
 
     return compare(args, ["python", "-m", "ufm.compare", *argv], lambda_b, outputs)
@@ -82,11 +83,11 @@ LIMITS = {"bins": (1, 1000), "replicates": (0, 10_000), "seed": (0, 2**63 - 1)}
 def _check(args: Arguments) -> None:
     for name, (least, most) in LIMITS.items():
         if not least <= getattr(args, name) <= most:
-            raise ValueError(f"--{name} must lie in {least} to {most}, got {getattr(args, name)}")
+            raise InputError(f"--{name} must lie in {least} to {most}, got {getattr(args, name)}")
     for name in ("lambda_w", "lambda_h"):
         value = getattr(args, name)
         if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"--{name.replace('_', '-')} must be a positive finite number, got {value}")
+            raise InputError(f"--{name.replace('_', '-')} must be a positive finite number, got {value}")
 
 
 if __name__ == "__main__":

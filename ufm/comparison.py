@@ -14,6 +14,7 @@ import numpy as np
 from ufm.activations import Activations, Chunk, read_activations
 from ufm.calibration import Calibration, MixedCalibration, calibrate, mixed_calibration
 from ufm.channels import Channel, channel_geometry
+from ufm.errors import InputError
 from ufm.etf import etf_deviation, etf_multiplier
 from ufm.excess import Excess, feature_excess
 from ufm.fitting import Fit, fit_sharpness
@@ -85,7 +86,7 @@ def compare_activations(
 ) -> Comparison:
     """Hold a network's activations (`read_activations`, or the path of a file) against the theory.
 
-    Raises ValueError for bad files and values, RuntimeError without float64.
+    Raises InputError for bad files and values, RuntimeError without float64.
     """
     given = read_activations(activations) if isinstance(activations, str) else activations
     options = _completed(given, options or Options())
@@ -125,13 +126,13 @@ def _completed(given: Activations, options: Options) -> Options:
     for name in ("lambda_w", "lambda_h"):
         value, stored = getattr(options, name), getattr(given, name)
         if value is not None and not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive finite number, got {value}")
+            raise InputError(f"{name} must be a positive finite number, got {value}")
         found[name] = value or stored or None
     has_bias = given.b is not None and given.b.any()
     if options.lambda_b == "file":
         found["lambda_b"] = 0.0 if has_bias else None
     elif options.lambda_b is None and has_bias:
-        raise ValueError("the file holds a bias b: give --bias free or --bias PENALTY, not none")
+        raise InputError("the file holds a bias b: give --bias free or --bias PENALTY, not none")
     return options._replace(**found)
 
 

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import NamedTuple
 
+from ufm.errors import InputError
+
 LOSS_REDUCTIONS = ("mean", "sum")
 FEATURE_PENALTIES = ("all", "per-sample")
 
@@ -55,13 +57,13 @@ class Convention:
 
     def __post_init__(self):
         if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, got {self.samples}")
+            raise InputError(f"samples must be at least 1, got {self.samples}")
         if self.loss not in LOSS_REDUCTIONS:
-            raise ValueError(f"loss must be one of {', '.join(LOSS_REDUCTIONS)}, got {self.loss!r}")
+            raise InputError(f"loss must be one of {', '.join(LOSS_REDUCTIONS)}, got {self.loss!r}")
         if self.features not in FEATURE_PENALTIES:
-            raise ValueError(f"features must be one of {', '.join(FEATURE_PENALTIES)}, got {self.features!r}")
+            raise InputError(f"features must be one of {', '.join(FEATURE_PENALTIES)}, got {self.features!r}")
         if not (isfinite(self.loss_factor) and self.loss_factor > 0):
-            raise ValueError(f"loss_factor must be a positive finite number, got {self.loss_factor}")
+            raise InputError(f"loss_factor must be a positive finite number, got {self.loss_factor}")
 
     @property
     def factor(self) -> float:
@@ -93,7 +95,7 @@ class Convention:
         """
         _check_penalty("nuclear", nuclear)
         if not (isfinite(ratio) and ratio > 0):
-            raise ValueError(f"ratio must be a positive finite number, got {ratio}")
+            raise InputError(f"ratio must be a positive finite number, got {ratio}")
         root = nuclear * sqrt(self.samples) / self.factor
         return Penalties(root * sqrt(ratio), root / sqrt(ratio))
 
@@ -108,4 +110,4 @@ def per_batch(batch: int, *, loss: str = "mean", half: bool = True, loss_factor:
 
 def _check_penalty(name: str, value: float) -> None:
     if not (isfinite(value) and value >= 0):
-        raise ValueError(f"the {name} penalty must be a finite number >= 0, got {value}")
+        raise InputError(f"the {name} penalty must be a finite number >= 0, got {value}")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ufm.errors import InputError
 from ufm.grid import Grid
 from ufm.outputs import appears, whole_file
 from ufm.processes import ALONE, Group
@@ -36,12 +37,12 @@ class Dataset:
             if footer is None and number is not None:
                 continue  # damaged from outside: it will be written anew
             if footer is None or (footer.get("hash"), footer.get("block")) != (self.digest, number):
-                raise ValueError(f"{path} is not a block of this grid: move it away, or give another --out")
+                raise InputError(f"{path} is not a block of this grid: move it away, or give another --out")
             found[number] = footer
         return found
 
     def write(self, number: int, table: pa.Table, footer: dict) -> None:
-        """Write a block; ValueError if the disk refuses it, and then nothing of it is left."""
+        """Write a block; InputError if the disk refuses it, and then nothing of it is left."""
         meta = {KEY: json.dumps({"hash": self.digest, "block": number, **footer})}
         buffer = pa.BufferOutputStream()
         columns = [name for name in table.column_names if not _is_measured(name)]
@@ -72,20 +73,20 @@ def guess_bytes(features: int, problems: int, blocks: int) -> int:
 
 
 def check_folder(folder: Path, grid: Grid) -> None:
-    """Raise ValueError unless the folder is absent, empty, or holds a sweep of this grid."""
+    """Raise InputError unless the folder is absent, empty, or holds a sweep of this grid."""
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(f"--out {folder} exists and is not a folder")
+        raise InputError(f"--out {folder} exists and is not a folder")
     if not (folder / MANIFEST).exists():
         others = [path.name for path in folder.iterdir() if not path.name.startswith((".", LOCK))]
         if others:
-            raise ValueError(f"--out {folder} holds {others[0]} and no sweep: give a new folder")
+            raise InputError(f"--out {folder} holds {others[0]} and no sweep: give a new folder")
         return
     written, record = _read_manifest(folder), json.loads(json.dumps(grid.record()))
     changed = [name for name in record if written.get(name) != record[name]]
     if changed:
-        raise ValueError(
+        raise InputError(
             f"--out {folder} holds a sweep of another grid ({', '.join(changed)} changed): "
             "restore the grid, or give another --out"
         )
@@ -95,7 +96,7 @@ def _read_manifest(folder: Path) -> dict:
     try:
         return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["grid"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"{folder / MANIFEST} cannot be read: restore it, or give another --out") from None
+        raise InputError(f"{folder / MANIFEST} cannot be read: restore it, or give another --out") from None
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALON
     if not group.leads:
         group.meet()
         if not appears(folder / MANIFEST):
-            raise ValueError(
+            raise InputError(
                 f"--out {folder} is not the folder that process 0 sees: give one on a shared disk"
             )
         yield Dataset(folder, grid)
@@ -117,7 +118,7 @@ def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALON
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / LOCK, "w")  # noqa: SIM115 (held until the end)
     except OSError as error:
-        raise ValueError(f"--out {folder} cannot be written: {error.strerror}") from None
+        raise InputError(f"--out {folder} cannot be written: {error.strerror}") from None
     with lock:
         _lock(lock, folder)
         for path in folder.glob(".*.tmp"):
@@ -137,6 +138,6 @@ def _lock(file, folder: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ValueError(f"--out {folder}: another run is writing there") from None
+        raise InputError(f"--out {folder}: another run is writing there") from None
     except OSError as error:
-        raise ValueError(f"--out {folder} cannot be locked: {error.strerror}") from None
+        raise InputError(f"--out {folder} cannot be locked: {error.strerror}") from None

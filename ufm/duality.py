@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.devices import exactly
+from ufm.errors import InputError
 from ufm.objective import LOSSES
 from ufm.processes import ALONE, Group
 
@@ -64,7 +65,7 @@ def certify_joint(
     """Bound the suboptimality of any point. lambda_b: None no bias, 0 free, > 0 penalised.
 
     The processes of a group may divide the n labels among them, weights as in the whole; sums cross, no label does.
-    Raises ValueError for shapes that do not match, weights that are not a probability vector,
+    Raises InputError for shapes that do not match, weights that are not a probability vector,
     a bias given without lambda_b, or penalties that are not positive.
     """
     W, H, Y, weights, b = _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, group)
@@ -120,18 +121,18 @@ def _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, group):
     K = len(W)
     b = np.zeros(K) if b is None else np.asarray(b, np.float64)
     if W.ndim != 2 or Y.shape != (len(H), K) or H.shape[1:] != W.shape[1:] or b.shape != (K,):
-        raise ValueError(
+        raise InputError(
             f"shapes do not match: W {W.shape}, H {H.shape}, labels {Y.shape}, bias {b.shape}; "
             "want (K, d), (n, d), (n, K), (K,)"
         )
     if weights.shape != (len(H),) or not (weights >= 0).all() or abs(group.total(weights.sum()) - 1) > 1e-9:
-        raise ValueError("weights must be n numbers >= 0 that sum to 1")
+        raise InputError("weights must be n numbers >= 0 that sum to 1")
     if not (lambda_w > 0 and lambda_h > 0):
-        raise ValueError(f"lambda_w and lambda_h must be positive, got {lambda_w} and {lambda_h}")
+        raise InputError(f"lambda_w and lambda_h must be positive, got {lambda_w} and {lambda_h}")
     if lambda_b is None and b.any():
-        raise ValueError("a bias is given: say lambda_b = 0 (free) or its penalty")
+        raise InputError("a bias is given: say lambda_b = 0 (free) or its penalty")
     if not all(np.isfinite(part).all() for part in (W, H, b)):
-        raise ValueError("W, H or bias hold NaN or infinity: there is nothing to certify")
+        raise InputError("W, H or bias hold NaN or infinity: there is nothing to certify")
     return W, H, Y, weights, b
 
 

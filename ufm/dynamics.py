@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.duality import certify_joint
+from ufm.errors import InputError
 from ufm.etf import etf_deviation
 from ufm.finite import FiniteLaw
 from ufm.geometry import self_duality
@@ -19,11 +20,11 @@ def trace_training(training: Training, law: FiniteLaw) -> dict[str, np.ndarray]:
     step; objective L; gap ≥ L − min L (rounding included; inf where the run holds no numbers);
     etf_deviation ‖G − (tr G/(K−1)) Π‖_F/‖G‖_F, G = W Wᵀ; within_variability Tr Σ_within/Tr Σ_between
     (`label_variability`); self_duality ‖W_c/‖W_c‖ − M/‖M‖‖_F, M of the mean pure-label features. NaN where
-    a metric has no meaning. Raises ValueError when the law does not fit the training.
+    a metric has no meaning. Raises InputError when the law does not fit the training.
     """
     atoms = repeated(law, training.copies)
     if training.H.shape[1] != len(atoms.weights) or training.W.shape[1] != law.classes:
-        raise ValueError(
+        raise InputError(
             f"the training has {training.H.shape[1]} features of {training.W.shape[1]} classes, the law "
             f"asks for {len(atoms.weights)} of {law.classes}: give the law that was trained on"
         )

@@ -27,6 +27,8 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import ArrayLike
 
+from ufm.errors import InputError
+
 LOSSES = ("cross-entropy", "squared-error")
 MAX_BITS = 1 << 15
 # Sums of products of two doubles are exact in this many bits: binary places span 2 · 2098, plus carries.
@@ -77,7 +79,7 @@ class Enclosure:
     def coefficients(self) -> tuple[arb, ...]:
         """ETF only: c = z*/g = (y − p)/λ_H, K balls with h* = Σ c_k w_k (at m = 0: their limit as m → 0)."""
         if self.group_coefficients is None:
-            raise ValueError("coefficients: given one of an explicit W; allowed: an enclosure by enclose_etf")
+            raise InputError("coefficients: given one of an explicit W; allowed: an enclosure by enclose_etf")
         return self._per_class(self.group_coefficients)
 
     def norm(self) -> tuple[float, float]:
@@ -116,7 +118,7 @@ def enclose_etf(
     """Enclose the optimum for a simplex ETF, W Wᵀ = (m²K/(K−1)) Π, to a relative radius of 10^−digits.
 
     y: (K,) label; multiplier: m = ‖w_k‖ ≥ 0; lambda_h > 0. The cost grows with the number of distinct entries
-    of y, not with K. Raises ValueError for bad input, ArithmeticError if MAX_BITS bits do not suffice.
+    of y, not with K. Raises InputError for bad input, ArithmeticError if MAX_BITS bits do not suffice.
     """
     m = _scalar(multiplier, "multiplier", positive=False)
     lam = _scalar(lambda_h, "lambda_h", positive=True)
@@ -141,7 +143,7 @@ def enclose_features(
     """Enclose the optimum for any float64 classifier W (K×d), to a relative radius of 10^−digits.
 
     y: (K,) label; lambda_h > 0. No rank or size condition on W. A Newton step solves min(K, d) equations.
-    Raises ValueError for bad input, ArithmeticError if MAX_BITS bits do not suffice.
+    Raises InputError for bad input, ArithmeticError if MAX_BITS bits do not suffice.
     """
     lam = _scalar(lambda_h, "lambda_h", positive=True)
     _check_choices(loss, digits)
@@ -446,41 +448,41 @@ def _scalar(value: SupportsFloat, name: str, *, positive: bool) -> float:
     number = float(value)
     allowed = "> 0" if positive else "≥ 0"
     if not (math.isfinite(number) and (number > 0 if positive else number >= 0)):
-        raise ValueError(f"{name}: given {number}; allowed: a finite number {allowed}")
+        raise InputError(f"{name}: given {number}; allowed: a finite number {allowed}")
     return number
 
 
 def _check_choices(loss: str, digits: int) -> None:
     if loss not in LOSSES:
-        raise ValueError(f"loss: given {loss!r}; allowed: {' or '.join(map(repr, LOSSES))}")
+        raise InputError(f"loss: given {loss!r}; allowed: {' or '.join(map(repr, LOSSES))}")
     if not 1 <= digits <= 1000:
-        raise ValueError(f"digits: given {digits}; allowed: 1 to 1000 (30 is far below any float64 error)")
+        raise InputError(f"digits: given {digits}; allowed: 1 to 1000 (30 is far below any float64 error)")
 
 
 def _vector(values: ArrayLike, name: str, size: int | None) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.shape[0] != (size or array.shape[0]):
-        raise ValueError(f"{name}: given shape {array.shape}; allowed: ({size or 'n'},)")
+        raise InputError(f"{name}: given shape {array.shape}; allowed: ({size or 'n'},)")
     return array
 
 
 def _matrix(W: ArrayLike, classes: int) -> np.ndarray:
     rows = np.asarray(W, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[0] != classes or rows.shape[1] == 0:
-        raise ValueError(f"W: given shape {rows.shape}; allowed: ({classes}, d), d ≥ 1, a row an entry of y")
+        raise InputError(f"W: given shape {rows.shape}; allowed: ({classes}, d), d ≥ 1, a row an entry of y")
     if not np.isfinite(rows).all():
-        raise ValueError("W: given entries that are not finite; allowed: finite doubles")
+        raise InputError("W: given entries that are not finite; allowed: finite doubles")
     return rows
 
 
 def _label(y: ArrayLike) -> np.ndarray:
     labels = _vector(y, "y", None)
     if len(labels) < 2:
-        raise ValueError(f"y: given {len(labels)} entries; allowed: K ≥ 2")
+        raise InputError(f"y: given {len(labels)} entries; allowed: K ≥ 2")
     if not (np.isfinite(labels).all() and (labels >= 0).all()):
-        raise ValueError(f"y: given a least entry of {labels.min()}; allowed: finite entries ≥ 0")
+        raise InputError(f"y: given a least entry of {labels.min()}; allowed: finite entries ≥ 0")
     excess = math.fsum(labels) - 1
     # The second test keeps the largest entry, defined as 1 − Σ others, at 0 or above.
     if abs(excess) > 1e-12 * len(labels) or labels.max() < excess:
-        raise ValueError(f"y: given a sum of 1 {excess:+.3g}; allowed: 1, up to 1e-12 K; divide y by its sum")
+        raise InputError(f"y: given a sum of 1 {excess:+.3g}; allowed: 1, up to 1e-12 K; divide y by its sum")
     return labels

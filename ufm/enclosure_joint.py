@@ -23,6 +23,7 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import ArrayLike
 
 from ufm.enclosure import LOSSES, _above, _complete, _label, _matrix, _scalar, _softmax, _subtract
+from ufm.errors import InputError
 
 FIRST_BITS, LAST_BITS = 128, 1 << 12
 _WIDTH = 2.0**-64  # wanted width of L and D, relative to 1 + L: far below a double's rounding
@@ -64,13 +65,13 @@ def enclose_gap(
     """Enclose L, a dual value and their difference; gap[1] provably bounds L(W, H, b) − min L.
 
     W: (K, d); H: (n, d); labels: (n, K); weights: (n,) ≥ 0; b: (K,). lambda_b: None no bias, 0 free, > 0
-    penalised. Raises ValueError for bad input.
+    penalised. Raises InputError for bad input.
     """
     arrays = _arrays(W, H, labels, weights, b, lambda_b)
     penalties = (_scalar(lambda_w, "lambda_w", positive=True), _scalar(lambda_h, "lambda_h", positive=True))
     bias_penalty = None if lambda_b is None else _scalar(lambda_b, "lambda_b", positive=False)
     if loss not in LOSSES:
-        raise ValueError(f"loss: given {loss!r}; allowed: {' or '.join(map(repr, LOSSES))}")
+        raise InputError(f"loss: given {loss!r}; allowed: {' or '.join(map(repr, LOSSES))}")
     bits = FIRST_BITS
     while True:
         with ctx.workprec(bits):
@@ -268,16 +269,16 @@ def _arrays(W, H, labels, weights, b, lambda_b):
     """The input as checked float64 arrays; labels as lists."""
     Y = [_label(y).tolist() for y in np.asarray(labels, np.float64)]
     if not Y:
-        raise ValueError("labels: given none; allowed: (n, K) with n ≥ 1")
+        raise InputError("labels: given none; allowed: (n, K) with n ≥ 1")
     n, K = len(Y), len(Y[0])
     W = _matrix(W, K)
     H, weights = np.asarray(H, np.float64), np.asarray(weights, np.float64)
     b = np.zeros(K) if b is None else np.asarray(b, np.float64)
     for name, array, shape in (("H", H, (n, W.shape[1])), ("weights", weights, (n,)), ("b", b, (K,))):
         if array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f"{name}: given shape {array.shape}; allowed: {shape}, finite doubles")
+            raise InputError(f"{name}: given shape {array.shape}; allowed: {shape}, finite doubles")
     if (weights < 0).any() or not weights.any():
-        raise ValueError("weights: given a negative entry, or only zeros; allowed: ≥ 0, some > 0")
+        raise InputError("weights: given a negative entry, or only zeros; allowed: ≥ 0, some > 0")
     if lambda_b is None and b.any():
-        raise ValueError("b: given a bias without lambda_b; allowed: lambda_b = 0 (free) or its penalty")
+        raise InputError("b: given a bias without lambda_b; allowed: lambda_b = 0 (free) or its penalty")
     return W, H, Y, weights.tolist(), b.tolist()

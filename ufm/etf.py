@@ -9,6 +9,8 @@ identities are tested on their own.
 import numpy as np
 from jaxtyping import Float
 
+from ufm.errors import InputError
+
 
 def gain(classes: int, multiplier: float) -> float:
     """Gain g = m² K/(K−1): the nonzero eigenvalue of W Wᵀ for row norm m."""
@@ -19,10 +21,10 @@ def etf_basis(classes: int, dim: int) -> Float[np.ndarray, "K d"]:
     """Rows of an isometry from 1⊥ ⊂ R^K into R^d: B Bᵀ = Π (Helmert contrasts, zero-padded).
 
     Column j = 1 … K−1 is (1, …, 1, −j, 0, …, 0)/√(j(j+1)) with j leading ones.
-    Raises ValueError when dim < classes − 1: no simplex ETF fits.
+    Raises InputError when dim < classes − 1: no simplex ETF fits.
     """
     if dim < classes - 1:
-        raise ValueError(f"a simplex ETF of {classes} classes needs dim >= {classes - 1}, got dim = {dim}")
+        raise InputError(f"a simplex ETF of {classes} classes needs dim >= {classes - 1}, got dim = {dim}")
     order = np.arange(1, classes)
     basis = np.zeros((classes, dim))
     basis[:, : classes - 1] = np.triu(np.ones((classes, classes - 1)))

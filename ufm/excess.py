@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from ufm.activations import Chunk
 from ufm.certificate import certify
+from ufm.errors import InputError
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import reduce_classifier
 from ufm.optimize.features import require_dtype, solve_features
@@ -62,7 +63,7 @@ def feature_excess(
 ) -> Excess:
     """Excess of the UFM objective on a seeded random subsample of `size` samples; reads the stream once.
 
-    Raises ValueError for λ_H <= 0 or a stream without positive weights, RuntimeError without float64.
+    Raises InputError for λ_H <= 0 or a stream without positive weights, RuntimeError without float64.
     """
     problem = Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss)
     b = np.zeros(len(W)) if b is None else b
@@ -111,7 +112,7 @@ def _subsample(chunks: Iterable[Chunk], size: int, seed: int) -> tuple[np.ndarra
         for piece in pieces(chunk):
             reservoir.add(piece.start, piece.weights > 0, piece.H, piece.labels.dense(), piece.weights)
     if len(reservoir.keys) == 0:
-        raise ValueError("the stream has no samples of positive weight")
+        raise InputError("the stream has no samples of positive weight")
     return tuple(reservoir.rows)
 
 

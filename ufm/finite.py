@@ -6,6 +6,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from ufm.cases import draw_labels, draw_lam, streams
+from ufm.errors import InputError
 from ufm.labels import LabelLaw, Patterns, mixing_rule, normalise
 from ufm.quadrature import beta_rule, edge_gauss, product_rule
 
@@ -64,7 +65,7 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
     Exchangeability survives: every rule is applied to all class assignments alike.
     """
     if law.class_weights is not None and len(law.class_weights) != classes:
-        raise ValueError(f"{len(law.class_weights)} class weights for {classes} classes")
+        raise InputError(f"{len(law.class_weights)} class weights for {classes} classes")
     if law.labels is not None:
         labels, weights = law.labels, np.full(len(law.labels), 1 / len(law.labels))
     elif law.name == "kway":
@@ -84,7 +85,7 @@ def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:
 def drawn_law(law: LabelLaw, classes: int, draws: int, seed: int) -> FiniteLaw:
     """N independent draws of whole labels, equally likely: what a network sees; never exchangeable."""
     if law.labels is not None:
-        raise ValueError("given labels cannot be drawn from: they are a finite law already")
+        raise InputError("given labels cannot be drawn from: they are a finite law already")
     drawn = draw_labels if law.name == "kway" else _drawn_pairs
     labels = drawn(law, classes, draws, seed)
     return FiniteLaw(labels, np.full(draws, 1 / draws), False)

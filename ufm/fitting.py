@@ -17,6 +17,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 
 from ufm.activations import Chunk
+from ufm.errors import InputError
 from ufm.etf import etf_multiplier, gain
 from ufm.label_rows import LabelBlock
 from ufm.mixed import two_hot
@@ -71,12 +72,12 @@ def fit_sharpness(
 ) -> Fit:
     """Fit a to a seeded random subsample of `size` samples, then take every R² from all of them.
 
-    Reads the stream twice. Any soft labels; weights are respected. Raises ValueError without samples or for
+    Reads the stream twice. Any soft labels; weights are respected. Raises InputError without samples or for
     λ_H <= 0, RuntimeError without float64.
     """
     require_float64()
     if lambda_h is not None and not lambda_h > 0:
-        raise ValueError(f"lambda_h must be positive, got {lambda_h}")
+        raise InputError(f"lambda_h must be positive, got {lambda_h}")
     V, shift = W - W.mean(0), 0.0 if b is None else b - b.mean()
     first = _First(Reservoir(size, seed))
     for block in _logits(chunks, V, shift):
@@ -196,7 +197,7 @@ class _First:
     def subsample(self) -> tuple[np.ndarray, LabelBlock, np.ndarray]:
         """z, labels and weights of the subsample."""
         if self.mass == 0:
-            raise ValueError("the stream has no samples of positive weight")
+            raise InputError("the stream has no samples of positive weight")
         z, i, j, lam, Y, weights = self.reservoir.rows
         return z, LabelBlock(i, j, lam, Y, z.shape[1]), weights
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ufm.errors import InputError
 from ufm.grid import AXES, UNMIXED, Grid, Group, make_law
 from ufm.labels import PAIRS
 from ufm.problem import LOSS_NAMES, Problem
@@ -29,13 +30,13 @@ MAX_PROBLEMS, MAX_BLOCKS, MAX_BLOCK, MAX_VALUES, MAX_LAM = 10**9, 10**6, 10**6, 
 
 
 def read_grid(path: str) -> Grid:
-    """The grid of a TOML file. Raises ValueError saying what was given and what is allowed."""
+    """The grid of a TOML file. Raises InputError saying what was given and what is allowed."""
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{path}: {error.strerror}") from None
     except ValueError as error:  # TOML or UTF-8
-        raise ValueError(f"{path} is not TOML: {error}") from None
+        raise InputError(f"{path} is not TOML: {error}") from None
     return make_grid(data)
 
 
@@ -45,7 +46,7 @@ def make_grid(data: dict) -> Grid:
         if key not in KEYS:
             close = difflib.get_close_matches(key, KEYS, 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            raise ValueError(f"unknown key {key!r}{hint}; a grid has {', '.join(KEYS)}")
+            raise InputError(f"unknown key {key!r}{hint}; a grid has {', '.join(KEYS)}")
     axes = {name: _read_axis(name, data[name]) if name in data else (DEFAULTS.get(name),) for name in AXES}
     grid = Grid(
         axes,
@@ -66,9 +67,9 @@ def _read_axis(name: str, given) -> tuple:
     values = values if isinstance(values, list) else [values]
     values = tuple(_read_value(name, value) for value in values)
     if not values:
-        raise ValueError(f"{name} is empty: give at least one value, or leave it out")
+        raise InputError(f"{name} is empty: give at least one value, or leave it out")
     if len(set(values)) < len(values):
-        raise ValueError(f"{name} has a value twice: every row would be doubled")
+        raise InputError(f"{name} has a value twice: every row would be doubled")
     return values
 
 
@@ -76,13 +77,13 @@ def _read_range(name: str, given: dict) -> list[float]:
     """Both ends included; scale: linear (default) or log. Rounded to 15 digits, so that 0.3 is 0.3."""
     usage = '{ from = A, to = B, count = N } with scale = "linear" or "log"'
     if name in WORDS or not {"from", "to", "count"} <= set(given) <= {"from", "to", "count", "scale"}:
-        raise ValueError(f"{name} = {given}: a range of numbers is {usage}")
+        raise InputError(f"{name} = {given}: a range of numbers is {usage}")
     low, high, count = _read_number(name, given["from"]), _read_number(name, given["to"]), given["count"]
     scale = given.get("scale", "linear")
     if scale not in ("linear", "log") or type(count) is not int or not 2 <= count <= MAX_VALUES:
-        raise ValueError(f"{name} = {given}: a range is {usage}, N from 2 to {MAX_VALUES:,}")
+        raise InputError(f"{name} = {given}: a range is {usage}, N from 2 to {MAX_VALUES:,}")
     if scale == "log" and not (low > 0 and high > 0):
-        raise ValueError(
+        raise InputError(
             f"{name}: both ends of a logarithmic range must be positive, got {low:g} and {high:g}"
         )
     values = (np.geomspace if scale == "log" else np.linspace)(low, high, count)
@@ -92,25 +93,25 @@ def _read_range(name: str, given: dict) -> list[float]:
 def _read_value(name: str, value):
     if name in WORDS:
         if value not in WORDS[name]:
-            raise ValueError(f"{name} must be among {', '.join(WORDS[name])}, got {value!r}")
+            raise InputError(f"{name} must be among {', '.join(WORDS[name])}, got {value!r}")
         return value
     number = _read_number(name, value)
     if name in INTEGERS:
         if number != round(number):
-            raise ValueError(f"{name} must be whole numbers, got {value!r}")
+            raise InputError(f"{name} must be whole numbers, got {value!r}")
         return round(number)
     return number
 
 
 def _read_number(name: str, value) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e300:
-        raise ValueError(f"{name} must be finite numbers, got {value!r}")
+        raise InputError(f"{name} must be finite numbers, got {value!r}")
     return float(value) + 0.0  # no negative zero
 
 
 def _read_block(value) -> int:
     if type(value) is not int or not 1 <= value <= MAX_BLOCK:
-        raise ValueError(f"block must be a whole number from 1 to {MAX_BLOCK:,}, got {value!r}")
+        raise InputError(f"block must be a whole number from 1 to {MAX_BLOCK:,}, got {value!r}")
     return value
 
 
@@ -120,24 +121,24 @@ def _check_scope(grid: Grid, data: dict) -> None:
     for name, laws in unused.items():
         for law in grid.axes["labels"]:
             if name in data and law in laws:
-                raise ValueError(f'{name} does not apply to labels "{law}": sweep it in a grid of its own')
+                raise InputError(f'{name} does not apply to labels "{law}": sweep it in a grid of its own')
     if "lam" in data and not set(grid.axes["labels"]) - set(UNMIXED):
-        raise ValueError(
+        raise InputError(
             f"lam does not apply: {' and '.join(grid.axes['labels'])} labels have no mixing weight"
         )
 
 
 def _check_sizes(grid: Grid) -> None:
     if grid.problems > MAX_PROBLEMS:
-        raise ValueError(f"the grid has {grid.problems:,} problems, more than {MAX_PROBLEMS:,}: split it")
+        raise InputError(f"the grid has {grid.problems:,} problems, more than {MAX_PROBLEMS:,}: split it")
     if grid.blocks > MAX_BLOCKS:
-        raise ValueError(
+        raise InputError(
             f"the dataset would have {grid.blocks:,} files, more than {MAX_BLOCKS:,}: raise block"
         )
     if not grid.tol > 0:
-        raise ValueError(f"tol must be positive, got {grid.tol}")
+        raise InputError(f"tol must be positive, got {grid.tol}")
     if len(grid.lam) > MAX_LAM or not all(0 <= value <= 1 for value in grid.lam):
-        raise ValueError(f"lam must be at most {MAX_LAM} numbers in [0, 1], got {grid.lam[:5]} …")
+        raise InputError(f"lam must be at most {MAX_LAM} numbers in [0, 1], got {grid.lam[:5]} …")
 
 
 def _check_corners(grid: Grid, group: Group) -> None:
@@ -154,7 +155,7 @@ def _check_corners(grid: Grid, group: Group) -> None:
             law=make_law(group, alpha, smoothing),
         )
         if grid.joint and lambda_w * lambda_h < 1e-60:
-            raise ValueError(
+            raise InputError(
                 f"lambda_w lambda_h = {lambda_w * lambda_h:g} leaves no jointly optimal multiplier within reach: "
                 "give multiplier"
             )

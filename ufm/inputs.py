@@ -9,6 +9,7 @@ import numpy as np
 
 import ufm.labels as laws
 from ufm.cases import check_choice
+from ufm.errors import InputError
 from ufm.problem import Problem
 
 LAWS = ("mixup", "cutmix", "kway", "smoothing", "onehot")
@@ -20,7 +21,7 @@ def read_law(args) -> laws.LabelLaw:
     if name not in LAWS and not name.endswith(".npy"):
         close = difflib.get_close_matches(name, LAWS, 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"--labels must be one of {', '.join(LAWS)} or a PATH.npy, got {name!r}{hint}")
+        raise InputError(f"--labels must be one of {', '.join(LAWS)} or a PATH.npy, got {name!r}{hint}")
     unused = {
         "alpha": name in ("smoothing", "onehot") or name.endswith(".npy"),
         "pairs": name not in ("mixup", "cutmix"),
@@ -29,7 +30,7 @@ def read_law(args) -> laws.LabelLaw:
     }
     for flag, forbidden in unused.items():
         if forbidden and getattr(args, flag) is not None:
-            raise ValueError(f"--{flag} does not apply to --labels {name}")
+            raise InputError(f"--{flag} does not apply to --labels {name}")
     return _build_law(args, name)
 
 
@@ -39,7 +40,7 @@ def _build_law(args, name: str) -> laws.LabelLaw:
         return law
     weights = read_numbers("weights", args.weights)
     if len(weights) != args.classes:
-        raise ValueError(f"--weights has {len(weights)} numbers for {args.classes} classes")
+        raise InputError(f"--weights has {len(weights)} numbers for {args.classes} classes")
     return replace(law, class_weights=tuple(weights))
 
 
@@ -61,7 +62,7 @@ def load_array(flag: str, path: str) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or "not a plain .npy array"
-        raise ValueError(f"--{flag} {path}: {reason}") from None
+        raise InputError(f"--{flag} {path}: {reason}") from None
 
 
 def read_lam(text: str | None) -> np.ndarray | None:
@@ -74,16 +75,16 @@ def read_numbers(flag: str, text: str) -> np.ndarray:
     try:
         return np.array([float(part) for part in text.split(",")])
     except ValueError:
-        raise ValueError(f"--{flag} must be comma-separated numbers like 0.1,0.5, got {text!r}") from None
+        raise InputError(f"--{flag} must be comma-separated numbers like 0.1,0.5, got {text!r}") from None
 
 
 def read_problem(args, law: laws.LabelLaw) -> Problem:
     """The problem; an ETF whose multiplier is still to be derived gets 1 in its place."""
     W = None if args.classifier == "etf" else _load_classifier(args)
     if W is not None and args.multiplier is not None:
-        raise ValueError("--multiplier and --classifier PATH exclude each other: W fixes the multiplier")
+        raise InputError("--multiplier and --classifier PATH exclude each other: W fixes the multiplier")
     if W is None and args.multiplier is None and args.lambda_w == 0:
-        raise ValueError("--lambda-w 0 leaves no finite optimal multiplier: give --multiplier")
+        raise InputError("--lambda-w 0 leaves no finite optimal multiplier: give --multiplier")
     return Problem(
         classes=args.classes,
         multiplier=(1.0 if args.multiplier is None else args.multiplier) if W is None else None,
@@ -111,27 +112,27 @@ def read_free(args, law: laws.LabelLaw) -> FreeProblem:
     fixed = {"multiplier": args.multiplier, "max-steps": args.max_steps}
     for flag, value in fixed.items():
         if value is not None:
-            raise ValueError(f"--{flag} does not apply to --classifier free")
+            raise InputError(f"--{flag} does not apply to --classifier free")
     if args.method != "newton" or args.precision not in ("auto", "float64"):
-        raise ValueError("--classifier free is solved by newton in float64: leave --method and --precision")
+        raise InputError("--classifier free is solved by newton in float64: leave --method and --precision")
     for name, value in (("lambda-w", args.lambda_w), ("lambda-h", args.lambda_h)):
         if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"--{name} must be positive and finite for a free classifier, got {value}")
+            raise InputError(f"--{name} must be positive and finite for a free classifier, got {value}")
     # validates classes and the number of columns of given labels
     Problem(classes=args.classes, multiplier=1.0, law=law)
     dim = args.classes if args.dim is None else args.dim
     starts = (1 if dim >= args.classes - 1 else 8) if args.starts is None else args.starts
     for name, value in (("dim", dim), ("starts", starts), ("draws", args.draws)):
         if value is not None and value < 1:
-            raise ValueError(f"--{name} must be at least 1, got {value}")
+            raise InputError(f"--{name} must be at least 1, got {value}")
     whole = {"save": args.save, "plot": args.plot, "rigorous": args.rigorous}
     for name, value in whole.items():
         if args.distributed and value:
-            raise ValueError(
+            raise InputError(
                 f"--{name} with --classifier free needs all features in one process: leave --distributed"
             )
     if args.draws is not None and (law.labels is not None or any((args.lam, args.samples, args.quadrature))):
-        raise ValueError(
+        raise InputError(
             "--draws draws whole labels: it excludes --lam, --samples, --quadrature and given labels"
         )
     return FreeProblem(law, dim, read_bias(args.bias), starts)
@@ -148,7 +149,7 @@ def read_bias(text: str | None) -> float | None:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"--bias must be none, free or a positive penalty, got {text!r}")
+        raise InputError(f"--bias must be none, free or a positive penalty, got {text!r}")
     return value
 
 
@@ -156,14 +157,14 @@ def check_fixed(args) -> None:
     """Flags that only a free classifier knows."""
     for flag in ("bias", "weights", "starts", "draws"):
         if getattr(args, flag) is not None:
-            raise ValueError(f"--{flag} needs --classifier free")
+            raise InputError(f"--{flag} needs --classifier free")
     if args.pairs == "cyclic" and args.classifier == "etf" and args.multiplier is None:
-        raise ValueError("--pairs cyclic is not exchangeable: give --multiplier, or --classifier free")
+        raise InputError("--pairs cyclic is not exchangeable: give --multiplier, or --classifier free")
 
 
 def _load_classifier(args) -> np.ndarray:
     if not args.classifier.endswith(".npy"):
-        raise ValueError(f"--classifier must be etf, free or a PATH.npy, got {args.classifier!r}")
+        raise InputError(f"--classifier must be etf, free or a PATH.npy, got {args.classifier!r}")
     return load_array("classifier", args.classifier)
 
 
@@ -177,11 +178,11 @@ def read_choice(args, law: laws.LabelLaw) -> dict:
 def check_numbers(args) -> None:
     """Limits of the plain numbers."""
     if args.max_steps is not None and not 0 <= args.max_steps < 2**31:
-        raise ValueError(f"--max-steps must be at least 0 and below 2^31, got {args.max_steps}")
+        raise InputError(f"--max-steps must be at least 0 and below 2^31, got {args.max_steps}")
     if args.tol is not None and not (math.isfinite(args.tol) and args.tol > 0):
-        raise ValueError(f"--tol must be a positive finite number, got {args.tol}")
+        raise InputError(f"--tol must be a positive finite number, got {args.tol}")
     if not 0 <= args.seed < 2**63:
-        raise ValueError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
+        raise InputError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
 
 
 def check_group(args) -> None:
@@ -189,19 +190,19 @@ def check_group(args) -> None:
     given = {name: getattr(args, name) for name in ("coordinator", "processes", "process")}
     some = [name for name, value in given.items() if value is not None]
     if some and not args.distributed:
-        raise ValueError(f"--{some[0]} needs --distributed")
+        raise InputError(f"--{some[0]} needs --distributed")
     if not some:
         return
     if len(some) < 3:
         missing = ", ".join(f"--{name}" for name in given if name not in some)
-        raise ValueError(f"--{some[0]} needs {missing} as well")
+        raise InputError(f"--{some[0]} needs {missing} as well")
     host, _, port = args.coordinator.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise ValueError(f"--coordinator must be HOST:PORT, got {args.coordinator!r}")
+        raise InputError(f"--coordinator must be HOST:PORT, got {args.coordinator!r}")
     if args.processes < 1:
-        raise ValueError(f"--processes must be at least 1, got {args.processes}")
+        raise InputError(f"--processes must be at least 1, got {args.processes}")
     if not 0 <= args.process < args.processes:
-        raise ValueError(f"--process must lie in 0 … {args.processes - 1}, got {args.process}")
+        raise InputError(f"--process must lie in 0 … {args.processes - 1}, got {args.process}")
 
 
 def check_symmetry(args, law: laws.LabelLaw) -> None:
@@ -209,11 +210,11 @@ def check_symmetry(args, law: laws.LabelLaw) -> None:
     if not args.symmetry:
         return
     if args.classifier != "etf":
-        raise ValueError(
+        raise InputError(
             f"--symmetry needs the built-in ETF (--classifier etf), got {args.classifier}: leave --symmetry"
         )
     if not law.two_hot:
-        raise ValueError(
+        raise InputError(
             f"--symmetry needs two-hot labels (mixup, cutmix, onehot; no smoothing), got {args.labels}"
             f"{' with smoothing' if law.smoothing else ''}: leave --symmetry"
         )
@@ -223,14 +224,14 @@ def read_mixing(args) -> np.ndarray | None:
     """--lam of `verify`: weights in [0, 1]."""
     lam = read_lam(args.lam)
     if lam is not None and not ((lam >= 0) & (lam <= 1)).all():
-        raise ValueError(f"--lam must lie in [0, 1], got {args.lam}")
+        raise InputError(f"--lam must lie in [0, 1], got {args.lam}")
     return lam
 
 
 def read_checked(args, law: laws.LabelLaw) -> Problem:
     """The problem of `verify`, its multiplier still to be chosen (1 in its place); d at least K − 1 there."""
     if args.dim is not None and args.dim < 1:
-        raise ValueError(f"--dim must be at least 1, got {args.dim}")
+        raise InputError(f"--dim must be at least 1, got {args.dim}")
     return Problem(
         classes=args.classes,
         multiplier=1.0 if args.multiplier is None else args.multiplier,
@@ -258,5 +259,5 @@ def read_outputs(args, **suffixes: tuple[str, ...]) -> dict[str, str]:
     paths = {name: getattr(args, name) for name in ("json", *suffixes) if getattr(args, name) is not None}
     for name, allowed in suffixes.items():
         if paths.get(name) and Path(paths[name]).suffix not in allowed:
-            raise ValueError(f"--{name} must end in {' or '.join(allowed)}, got {paths[name]!r}")
+            raise InputError(f"--{name} must end in {' or '.join(allowed)}, got {paths[name]!r}")
     return {name: path for name, path in paths.items() if path != "-"}

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from ufm.errors import InputError
 from ufm.mapped import finite
 
 AGREE = 1e-6  # how far Y and i, j, lam may differ: a float32 mixing weight
@@ -39,23 +40,23 @@ class LabelBlock(NamedTuple):
 def class_numbers(key: str, block: np.ndarray, classes: int, start: int, least: int = 0) -> np.ndarray:
     """Integers from `least` to K−1 as int64."""
     if block.dtype.kind not in "iu":
-        raise ValueError(f"{key} must hold integers (class numbers from 0), got dtype {block.dtype}")
+        raise InputError(f"{key} must hold integers (class numbers from 0), got dtype {block.dtype}")
     bad = (block < least) | (block >= classes)
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(
+        raise InputError(
             f"{key} must lie in 0 … {classes - 1} (K = {classes} rows of W), row {start + row}: {block[row]}"
         )
     return np.array(block, np.int64)
 
 
 def weight_rows(part: dict[str, np.ndarray], start: int, n: int) -> np.ndarray:
-    """Weights of n rows, ones if the file has none; ValueError unless finite and >= 0."""
+    """Weights of n rows, ones if the file has none; InputError unless finite and >= 0."""
     if "weights" not in part:
         return np.ones(n)
     weights = finite("weights", np.array(part["weights"], np.float64), start)
     if (weights < 0).any():
-        raise ValueError(f"weights must be >= 0, row {start + int(np.argmax(weights < 0))}: {weights.min()}")
+        raise InputError(f"weights must be >= 0, row {start + int(np.argmax(weights < 0))}: {weights.min()}")
     return weights
 
 
@@ -68,7 +69,7 @@ def soft_rows(block: np.ndarray, start: int) -> Float[np.ndarray, "n K"]:
     if bad.any():
         row = int(np.argmax(bad))
         total, least = Y[row].sum(), Y[row].min()
-        raise ValueError(
+        raise InputError(
             f"rows of Y must be >= 0 and sum to 1, row {start + row} sums to {total:.9g}, least {least:.3g}"
         )
     rows, top = np.arange(len(Y)), Y.argmax(1)
@@ -86,7 +87,7 @@ def pair_rows(part: dict[str, np.ndarray], soft: np.ndarray | None, classes: int
     if bad.any():
         row = int(np.argmax(bad))
         got = f"row {start + row}: i = {i[row]}, j = {j[row]}, lam = {lam[row]}"
-        raise ValueError(f"lam must lie in [0, 1] (or i = j = -1 and lam NaN where Y says the label), {got}")
+        raise InputError(f"lam must lie in [0, 1] (or i = j = -1 and lam NaN where Y says the label), {got}")
     block = LabelBlock(i, j, lam, soft, classes)
     if soft is not None:
         _check_agreement(block, start)
@@ -98,7 +99,7 @@ def _check_agreement(block: LabelBlock, start: int) -> None:
     off = np.abs(block.dense() - block.soft).max(1)
     if off.max() > AGREE:
         row = start + int(np.argmax(off > AGREE))
-        raise ValueError(f"Y and i, j, lam disagree in row {row}: keep one of them")
+        raise InputError(f"Y and i, j, lam disagree in row {row}: keep one of them")
 
 
 def _two_hot(block: LabelBlock) -> Float[np.ndarray, "n K"]:

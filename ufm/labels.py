@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ufm.errors import InputError
 from ufm.quadrature import beta_gauss, beta_rule, compress, edge_gauss, gauss, graded_rule, product_rule
 
 MAX_ALPHA, MAX_WAYS = 1e9, 6
@@ -44,23 +45,23 @@ class LabelLaw:
 
     def __post_init__(self):
         if self.name not in (*TWO_HOT, "kway", "smoothing", "labels"):
-            raise ValueError(f"unknown label law {self.name!r}")
+            raise InputError(f"unknown label law {self.name!r}")
         if self.alpha is None and self.name in ("mixup", "cutmix", "kway"):
-            raise ValueError(f"{self.name} labels need alpha")
+            raise InputError(f"{self.name} labels need alpha")
         if self.alpha is not None and not (isfinite(self.alpha) and self.alpha > 0):
-            raise ValueError(f"alpha must be a positive finite number, got {self.alpha}")
+            raise InputError(f"alpha must be a positive finite number, got {self.alpha}")
         if self.alpha is not None and self.alpha > MAX_ALPHA:
-            raise ValueError(f"alpha must be at most {MAX_ALPHA:g} (beyond it λ is ½), got {self.alpha}")
+            raise InputError(f"alpha must be at most {MAX_ALPHA:g} (beyond it λ is ½), got {self.alpha}")
         if self.pairs not in PAIRS:
-            raise ValueError(f"pairs must be one of {', '.join(PAIRS)}, got {self.pairs!r}")
+            raise InputError(f"pairs must be one of {', '.join(PAIRS)}, got {self.pairs!r}")
         if not 0 <= self.smoothing < 1:
-            raise ValueError(f"smoothing must lie in [0, 1), got {self.smoothing}")
+            raise InputError(f"smoothing must lie in [0, 1), got {self.smoothing}")
         if not 2 <= self.ways <= MAX_WAYS:
-            raise ValueError(f"k-way mixing needs ways >= 2 and <= {MAX_WAYS}, got {self.ways}")
+            raise InputError(f"k-way mixing needs ways >= 2 and <= {MAX_WAYS}, got {self.ways}")
         if self.class_weights is not None:
             object.__setattr__(self, "class_weights", _check_weights(self.class_weights))
             if self.name not in TWO_HOT:
-                raise ValueError(f"class weights do not apply to {self.name} labels")
+                raise InputError(f"class weights do not apply to {self.name} labels")
 
     @property
     def exchangeable(self) -> bool:
@@ -77,7 +78,7 @@ class LabelLaw:
 def _check_weights(weights) -> tuple[float, ...]:
     q = np.asarray(weights, float)
     if q.ndim != 1 or len(q) < 2 or not (q > 0).all() or abs(q.sum() - 1) > 1e-9:
-        raise ValueError(f"class weights must be positive and sum to 1 (within 1e-9), got {q.tolist()}")
+        raise InputError(f"class weights must be positive and sum to 1 (within 1e-9), got {q.tolist()}")
     return tuple((q / q.sum()).tolist())
 
 
@@ -119,14 +120,14 @@ def normalise(labels: np.ndarray) -> Float[np.ndarray, "N K"]:
     """
     Y = np.asarray(labels)
     if Y.dtype.kind not in "fiu" or Y.ndim != 2 or Y.shape[0] < 1 or Y.shape[1] < 2:
-        raise ValueError(f"soft labels must be a numeric N x K array, K >= 2, got {Y.dtype} {Y.shape}")
+        raise InputError(f"soft labels must be a numeric N x K array, K >= 2, got {Y.dtype} {Y.shape}")
     Y = Y.astype(np.float64)
     if not np.isfinite(Y).all():
-        raise ValueError(f"soft labels hold NaN or infinity in row {np.argwhere(~np.isfinite(Y))[0, 0]}")
+        raise InputError(f"soft labels hold NaN or infinity in row {np.argwhere(~np.isfinite(Y))[0, 0]}")
     off = np.abs(Y.sum(1) - 1)
     if (Y < 0).any() or off.max() > 1e-9:
         worst = int(np.argmax(np.where((Y < 0).any(1), np.inf, off)))
-        raise ValueError(
+        raise InputError(
             f"each row of soft labels must be >= 0 and sum to 1 (within 1e-9); row {worst} "
             f"sums to {Y[worst].sum():.12g} with least entry {Y[worst].min():.3g}"
         )

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from ufm.errors import InputError
+
 COMPRESSED_LIMIT = 2**28  # bytes of all deflated members together
 WHOLE_LIMIT = 2**28  # bytes of one array that is loaded whole
 HEAD = 2**16 + 16  # an .npy header of version 1 is never longer
@@ -42,7 +44,7 @@ class Stored:
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         """Consecutive blocks of rows, as they are stored.
 
-        Raises ValueError after the last one if the bytes do not have the checksum of the zip
+        Raises InputError after the last one if the bytes do not have the checksum of the zip
         (column-major arrays go unchecked: their rows are not in the order of the bytes).
         """
         checked, crc = self.checksum is not None and self.array.flags.c_contiguous, self.head
@@ -51,33 +53,33 @@ class Stored:
             crc = zlib.crc32(block, crc) if checked else crc
             yield block
         if checked and crc != self.checksum:
-            raise ValueError(_damaged(self.name))
+            raise InputError(_damaged(self.name))
 
     def whole(self) -> np.ndarray:
-        """A float64 copy of a small array; ValueError if it is too large, damaged or not finite."""
+        """A float64 copy of a small array; InputError if it is too large, damaged or not finite."""
         if self.array.nbytes > WHOLE_LIMIT:
-            raise ValueError(
+            raise InputError(
                 f"{self.name} has {_size(self.array.nbytes)}, at most {_size(WHOLE_LIMIT)} fit here"
             )
         if self.checksum not in (None, zlib.crc32(self.array.tobytes("A"), self.head)):
-            raise ValueError(_damaged(self.name))
+            raise InputError(_damaged(self.name))
         return finite(self.name, np.array(self.array, np.float64))
 
 
 def finite(name: str, block: np.ndarray, start: int = 0) -> np.ndarray:
-    """The block itself; ValueError naming the first row with NaN or infinity, counted from `start`."""
+    """The block itself; InputError naming the first row with NaN or infinity, counted from `start`."""
     good = np.isfinite(block)
     if not good.all():
         place = f" in row {start + np.argwhere(~good)[0, 0]}" if block.ndim else ""
         advice = " (rows count from 0): leave such samples out" if block.ndim and name != "W" else ""
-        raise ValueError(f"{name} holds NaN or infinity{place}{advice}")
+        raise InputError(f"{name} holds NaN or infinity{place}{advice}")
     return block
 
 
 def open_arrays(path: str, names: Iterable[str]) -> dict[str, Stored]:
     """Those of the named arrays that an .npz or a folder of NAME.npy files holds; all else is not looked at.
 
-    Raises ValueError for what is neither, for damaged, truncated, encrypted or oversized members,
+    Raises InputError for what is neither, for damaged, truncated, encrypted or oversized members,
     and for arrays that are not plain numbers.
     """
     place = Path(path)
@@ -86,13 +88,13 @@ def open_arrays(path: str, names: Iterable[str]) -> dict[str, Stored]:
             files = {name: place / f"{name}.npy" for name in names}
             return {name: _open_file(name, file) for name, file in files.items() if file.exists()}
         if not place.is_file():
-            raise ValueError(f"{path} is neither an .npz file nor a folder of .npy files")
+            raise InputError(f"{path} is neither an .npz file nor a folder of .npy files")
         return _open_zip(place, set(names))
     except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:  # what zipfile raises for damage
         advice = "write it with numpy.savez, or give a folder of .npy files"
-        raise ValueError(f"{path} is not a whole .npz file ({error}): {advice}") from None
+        raise InputError(f"{path} is not a whole .npz file ({error}): {advice}") from None
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def held_names(path: str) -> list[str]:
@@ -106,7 +108,7 @@ def held_names(path: str) -> list[str]:
 
 def _open_file(name: str, file: Path) -> Stored:
     if not file.is_file():  # a pipe would wait, a device never ends
-        raise ValueError(f"{file} is not a regular file")
+        raise InputError(f"{file} is not a regular file")
     return _map(name, file, 0, file.stat().st_size, None)
 
 
@@ -115,7 +117,7 @@ def _open_zip(place: Path, names: set[str]) -> dict[str, Stored]:
         entries = [e for e in archive.infolist() if e.filename.removesuffix(".npy") in names]
         keys = [entry.filename.removesuffix(".npy") for entry in entries]
         if len(set(keys)) < len(keys):
-            raise ValueError(f"{place} holds two arrays of the same name among {', '.join(sorted(keys))}")
+            raise InputError(f"{place} holds two arrays of the same name among {', '.join(sorted(keys))}")
         _check_members(entries)
         return {key: _open_member(key, place, archive, entry) for key, entry in zip(keys, entries)}
 
@@ -123,12 +125,12 @@ def _open_zip(place: Path, names: set[str]) -> dict[str, Stored]:
 def _check_members(entries: list[zipfile.ZipInfo]) -> None:
     for entry in entries:
         if entry.flag_bits & 1:
-            raise ValueError(f"{entry.filename} is encrypted: write the file with numpy.savez")
+            raise InputError(f"{entry.filename} is encrypted: write the file with numpy.savez")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{entry.filename} is compressed in a way numpy does not write: use numpy.savez")
+            raise InputError(f"{entry.filename} is compressed in a way numpy does not write: use numpy.savez")
     inflated = sum(e.file_size for e in entries if e.compress_type != zipfile.ZIP_STORED)
     if inflated > COMPRESSED_LIMIT:
-        raise ValueError(
+        raise InputError(
             f"compressed arrays of {_size(inflated)}: at most {_size(COMPRESSED_LIMIT)} are inflated in memory; "
             "write the file with numpy.savez, which is mapped at any size, instead of numpy.savez_compressed"
         )
@@ -140,7 +142,7 @@ def _open_member(name: str, place: Path, archive: zipfile.ZipFile, entry: zipfil
     try:
         data = archive.read(entry)  # never more than entry.file_size bytes; checks the CRC
     except (zlib.error, EOFError):
-        raise ValueError(_damaged(name)) from None
+        raise InputError(_damaged(name)) from None
     shape, order, dtype, start = _layout(name, data[:HEAD], len(data))
     values = np.frombuffer(data, dtype, offset=start) if len(data) > start else np.empty(0, dtype)
     return Stored(name, values.reshape(shape, order=order))
@@ -152,12 +154,12 @@ def _data_offset(place: Path, entry: zipfile.ZipInfo) -> int:
         file.seek(max(entry.header_offset, 0))
         header = file.read(LOCAL.size)
     if len(header) < LOCAL.size:
-        raise ValueError(_damaged(entry.filename))
+        raise InputError(_damaged(entry.filename))
     signature, name, extra = LOCAL.unpack(header)
     offset = entry.header_offset + LOCAL.size + name + extra
     inside = offset + entry.file_size <= place.stat().st_size and entry.file_size == entry.compress_size
     if signature != b"PK\x03\x04" or not inside:
-        raise ValueError(_damaged(entry.filename))
+        raise InputError(_damaged(entry.filename))
     return offset
 
 
@@ -180,18 +182,18 @@ def _layout(name: str, head: bytes, length: int) -> tuple[tuple[int, ...], str, 
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
         shape, fortran, dtype = read(file)
     except Exception:  # a hostile header fails in many ways inside numpy and ast; all mean the same
-        raise ValueError(
+        raise InputError(
             f"{name} is not a plain .npy array: write it with numpy.save or numpy.savez"
         ) from None
     if dtype.str == "|V2":
-        raise ValueError(f"{name} is no plain float: save bfloat16 as float32")
+        raise InputError(f"{name} is no plain float: save bfloat16 as float32")
     if dtype.hasobject or dtype.kind not in "fiu":
-        raise ValueError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}")
+        raise InputError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}")
     if (
         not all(0 <= size < 2**48 for size in shape)
         or math.prod(shape) * dtype.itemsize != length - file.tell()
     ):
-        raise ValueError(f"{_damaged(name)}; its header says {shape} {dtype}")
+        raise InputError(f"{_damaged(name)}; its header says {shape} {dtype}")
     return shape, "F" if fortran else "C", dtype, file.tell()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
+from ufm.errors import InputError
 from ufm.geometry import duality_distance
 from ufm.statistics import CENTRES, TINY, ClassStats, check_size
 
@@ -40,7 +41,7 @@ class Convention:
 
     def __post_init__(self):
         if self.centre not in CENTRES or self.ddof not in (0, 1) or self.bias_sign not in (-1, 1):
-            raise ValueError(
+            raise InputError(
                 f"centre is one of {', '.join(CENTRES)}, ddof 0 or 1, bias_sign 1 or -1: got {self}"
             )
 
@@ -139,7 +140,7 @@ def all_metrics(
 ) -> dict[str, float | None]:
     """Every metric in one convention, by name; 0 is collapse everywhere.
 
-    nc4_disagreement is None unless the statistics were taken with W. Raises ValueError if W does not fit.
+    nc4_disagreement is None unless the statistics were taken with W. Raises InputError if W does not fit.
     """
     _check_classifier(stats, W)
     M = stats.centred(convention.centre)
@@ -165,7 +166,7 @@ def all_metrics(
 def _check_classifier(stats: ClassStats, W: np.ndarray) -> None:
     if W.shape != stats.means.shape:
         K, d = stats.means.shape
-        raise ValueError(f"W must be {K} x {d} like the class means, got shape {W.shape}")
+        raise InputError(f"W must be {K} x {d} like the class means, got shape {W.shape}")
     check_size("W", W)
 
 

@@ -6,11 +6,13 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ufm.errors import InputError
+
 
 class Outputs:
     """Every file is written beside its target under a temporary name; all replace their targets at the end.
 
-    Raises ValueError at once for a path that cannot be written. If the run fails, no target is touched.
+    Raises InputError at once for a path that cannot be written. If the run fails, no target is touched.
     """
 
     def __init__(self, paths: dict[str, str]):
@@ -20,7 +22,7 @@ class Outputs:
             resolved = _check(name, path)
             for other, taken in self.paths.items():
                 if taken == resolved:
-                    raise ValueError(f"--{other} and --{name} name the same file {path}")
+                    raise InputError(f"--{other} and --{name} name the same file {path}")
             self.paths[name] = resolved
 
     @contextmanager
@@ -36,7 +38,7 @@ class Outputs:
         return self
 
     def __exit__(self, kind, error, _) -> None:
-        """Move all files into place, or remove them all if anything went wrong; ValueError for a full disk."""
+        """Move all files into place, or remove them all if anything went wrong; InputError for a full disk."""
         name = next(reversed(self.staged), None)  # what was being written
         try:
             if isinstance(error, OSError) and name is not None:
@@ -45,7 +47,7 @@ class Outputs:
                 for name, temporary in self.staged.items():
                     _move(temporary, self.paths[name])
         except OSError as error:
-            raise ValueError(f"--{name} {self.paths[name]} cannot be written: {error.strerror}") from None
+            raise InputError(f"--{name} {self.paths[name]} cannot be written: {error.strerror}") from None
         finally:
             for temporary in self.staged.values():
                 temporary.unlink(missing_ok=True)
@@ -53,7 +55,7 @@ class Outputs:
 
 @contextmanager
 def whole_file(path: Path):
-    """A binary file that has all its bytes on the disk before it has its name; ValueError if the disk refuses.
+    """A binary file that has all its bytes on the disk before it has its name; InputError if the disk refuses.
 
     Killed on the way, the process leaves a hidden .NAME.tmp, which the next file of that name replaces.
     """
@@ -66,7 +68,7 @@ def whole_file(path: Path):
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}") from None
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -100,19 +102,19 @@ def _move(temporary: Path, target: Path) -> None:
 def _check(name: str, path: str) -> Path:
     """The real path behind the name; devices, pipes and folders are never replaced."""
     if not path:
-        raise ValueError(f"--{name} needs a file name")
+        raise InputError(f"--{name} needs a file name")
     try:
         target = Path(path).resolve()
         if target.is_symlink():  # a loop: since Python 3.13 resolve() leaves it as it is
-            raise ValueError(f"--{name} {path} cannot be written: its symbolic links form a loop")
+            raise InputError(f"--{name} {path} cannot be written: its symbolic links form a loop")
         if target.is_dir():
-            raise ValueError(f"--{name} {path} is a directory; give a file")
+            raise InputError(f"--{name} {path} is a directory; give a file")
         if target.exists() and not target.is_file():
-            raise ValueError(f"--{name} {path} exists and is not a regular file; give a file")
+            raise InputError(f"--{name} {path} exists and is not a regular file; give a file")
         if target.exists() and not os.access(target, os.W_OK):
-            raise ValueError(f"--{name} {path} exists and cannot be overwritten")
+            raise InputError(f"--{name} {path} exists and cannot be overwritten")
         with tempfile.TemporaryFile(dir=target.parent):
             return target
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"--{name} {path} cannot be written: {reason}") from None
+        raise InputError(f"--{name} {path} cannot be written: {reason}") from None

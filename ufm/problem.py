@@ -15,6 +15,7 @@ from numbers import Integral, Real
 import numpy as np
 
 import ufm.etf as etf
+from ufm.errors import InputError
 from ufm.labels import LabelLaw, mixup
 
 LOSS_NAMES = ("cross-entropy", "squared-error")
@@ -32,7 +33,7 @@ class Problem:
 
     Exactly one of `multiplier` (a simplex ETF with ‖w_k‖ = m ≥ 0) and `classifier` (any K x d
     array) is given. `lambda_w` enters only the joint problem and the derived multiplier.
-    Raises ValueError, saying what was given and what is allowed.
+    Raises InputError, saying what was given and what is allowed.
     """
 
     classes: int
@@ -48,19 +49,19 @@ class Problem:
         for name in ("classes", "dim"):
             _check_size(name, getattr(self, name), least=2 if name == "classes" else 1)
         if (self.multiplier is None) == (self.classifier is None):
-            raise ValueError("give exactly one of multiplier (a simplex ETF) and classifier (a K x d array)")
+            raise InputError("give exactly one of multiplier (a simplex ETF) and classifier (a K x d array)")
         if self.loss not in LOSS_NAMES:
-            raise ValueError(f"loss must be one of {', '.join(LOSS_NAMES)}, got {self.loss!r}")
+            raise InputError(f"loss must be one of {', '.join(LOSS_NAMES)}, got {self.loss!r}")
         for name in ("lambda_w", "lambda_h", "multiplier"):
             _check_penalty(name, getattr(self, name))
         if self.lambda_h == 0:
-            raise ValueError(
+            raise InputError(
                 "lambda_h = 0 leaves the features without a finite or without a unique optimum "
                 "(cross-entropy on one-hot labels drives them to infinity); give lambda_h > 0"
             )
         columns = self.classes if self.law.labels is None else self.law.labels.shape[1]
         if columns != self.classes:
-            raise ValueError(f"soft labels have {columns} columns for {self.classes} classes")
+            raise InputError(f"soft labels have {columns} columns for {self.classes} classes")
         if self.classifier is not None:
             object.__setattr__(self, "classifier", _check_classifier(self.classifier, self.classes))
         object.__setattr__(self, "dim", self._check_dim())
@@ -69,7 +70,7 @@ class Problem:
     def _check_range(self) -> None:
         low, high = RANGE
         if self.row_norm != 0 and not all(low <= v <= high for v in (self.gain, self.sharpness)):
-            raise ValueError(
+            raise InputError(
                 f"row norm {self.row_norm:g} with lambda_h {self.lambda_h:g} gives gain {self.gain:g} and "
                 f"sharpness {self.sharpness:g}; both must lie in {low:g} … {high:g}, or W be 0"
             )
@@ -78,11 +79,11 @@ class Problem:
         if self.classifier is not None:
             given = self.classifier.shape[1]
             if self.dim not in (None, given):
-                raise ValueError(f"dim = {self.dim} does not match the classifier's {given} columns")
+                raise InputError(f"dim = {self.dim} does not match the classifier's {given} columns")
             return given
         dim = self.classes if self.dim is None else self.dim
         if dim < self.classes - 1:
-            raise ValueError(
+            raise InputError(
                 f"a simplex ETF of {self.classes} classes needs dim >= {self.classes - 1}, got {dim}"
             )
         return dim
@@ -124,22 +125,22 @@ def _check_size(name: str, value, least: int) -> None:
     if value is None and name == "dim":
         return
     if not isinstance(value, Integral) or not least <= value <= MAX_SIZE:
-        raise ValueError(f"{name} must be an integer, at least {least} and at most {MAX_SIZE}, got {value!r}")
+        raise InputError(f"{name} must be an integer, at least {least} and at most {MAX_SIZE}, got {value!r}")
 
 
 def _check_penalty(name: str, value) -> None:
     if value is None and name == "multiplier":
         return
     if not isinstance(value, Real) or not (isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+        raise InputError(f"{name} must be a finite number >= 0, got {value!r}")
     if value != 0 and not RANGE[0] <= value <= RANGE[1]:
-        raise ValueError(f"{name} must be 0 or lie in {RANGE[0]:g} … {RANGE[1]:g}, got {value!r}")
+        raise InputError(f"{name} must be 0 or lie in {RANGE[0]:g} … {RANGE[1]:g}, got {value!r}")
 
 
 def _check_classifier(W: np.ndarray, classes: int) -> np.ndarray:
     W = np.asarray(W)
     if W.dtype.kind not in "fiu" or W.ndim != 2 or W.shape[0] != classes or W.shape[1] < 1:
-        raise ValueError(f"classifier must be a real {classes} x d array, got {W.dtype} of shape {W.shape}")
+        raise InputError(f"classifier must be a real {classes} x d array, got {W.dtype} of shape {W.shape}")
     if not np.isfinite(W).all():
-        raise ValueError("classifier holds NaN or infinity")
+        raise InputError("classifier holds NaN or infinity")
     return W.astype(np.float64)

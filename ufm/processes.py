@@ -10,10 +10,12 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 
 import numpy as np
 
+from ufm.errors import InputError
 from ufm.supervisor import SUPERVISED
 
 SILENCE = 20  # seconds without a heartbeat after which a process counts as dead
@@ -61,10 +63,10 @@ class Group:
         self.gather(np.array(self.rank))
 
     def require_same(self, what: bytes) -> None:
-        """Raise ValueError, on every process, unless all hold the same."""
+        """Raise InputError, on every process, unless all hold the same."""
         other = self._same(what)
         if other is not None:
-            raise ValueError(
+            raise InputError(
                 f"process {other} was given another problem than process 0: "
                 "run the same command, with the same files, on all of them"
             )
@@ -87,7 +89,7 @@ ALONE = Group()
 def join_group(address: str | None, count: int | None, rank: int | None) -> Group:
     """Take part in a distributed run; before JAX starts its devices. Returns when all are there.
 
-    ValueError where no cluster is found, or process 0 cannot listen. Where others do not come JAX aborts, and the
+    InputError where no cluster is found, or process 0 cannot listen. Where others do not come JAX aborts, and the
     supervisor says so.
     """
     import jax
@@ -108,7 +110,7 @@ def join_group(address: str | None, count: int | None, rank: int | None) -> Grou
         )
         group = Group(jax.process_index(), jax.process_count())
     except (ValueError, RuntimeError) as error:
-        raise ValueError(_no_group(address, error)) from None
+        raise InputError(_no_group(address, error)) from None
     group.meet()
     return group
 
@@ -116,16 +118,25 @@ def join_group(address: str | None, count: int | None, rank: int | None) -> Grou
 def _gather(array: np.ndarray) -> np.ndarray:
     """By a collective over one device of each process, once all are ready for it; as bytes, which none rounds."""
     import jax
+
+    _wait_for_all()
+    cut, collect = _collective()
+    own = np.ascontiguousarray(array).reshape(-1).view(np.uint8)[None]
+    whole = collect(jax.make_array_from_process_local_data(cut, own))
+    return np.array(whole.addressable_data(0)).view(array.dtype).reshape(len(whole), *array.shape[1:])
+
+
+@cache
+def _collective():
+    """How rows lie on the processes, and a function that gives all of them to each: compiled once a shape."""
+    import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     from ufm.devices import first_devices
 
-    _wait_for_all()
-    mesh, rows = Mesh(np.array(first_devices()), ("processes",)), PartitionSpec("processes")
-    own = np.ascontiguousarray(array).reshape(-1).view(np.uint8)[None]
-    cut = jax.make_array_from_process_local_data(NamedSharding(mesh, rows), own)
-    whole = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, PartitionSpec()))(cut)
-    return np.array(whole.addressable_data(0)).view(array.dtype).reshape(mesh.size, *array.shape[1:])
+    mesh = Mesh(np.array(first_devices()), ("processes",))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return NamedSharding(mesh, PartitionSpec("processes")), jax.jit(lambda x: x, out_shardings=everywhere)
 
 
 _ROUNDS = count()
@@ -144,14 +155,14 @@ def _wait_for_all() -> None:
 
 
 def _check_port(address: str) -> None:
-    """ValueError at once where process 0 cannot listen: JAX would try for a minute."""
+    """InputError at once where process 0 cannot listen: JAX would try for a minute."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", int(address.rpartition(":")[2])))
         except OSError as error:
             reason = error.strerror
-            raise ValueError(f"--coordinator {address}: process 0 cannot listen there ({reason})") from None
+            raise InputError(f"--coordinator {address}: process 0 cannot listen there ({reason})") from None
 
 
 def _no_group(address: str | None, error: Exception) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.activations import Chunk
+from ufm.errors import InputError
 from ufm.label_rows import LabelBlock
 
 BLOCK = 1024  # samples that share a generator; also the rows that `pieces` yields at most
@@ -98,7 +99,7 @@ class Reservoir:
 
     def __init__(self, size: int, seed: int):
         if size < 1:
-            raise ValueError(f"a subsample needs size >= 1, got {size}")
+            raise InputError(f"a subsample needs size >= 1, got {size}")
         self.size, self.seed = size, seed
         self.keys, self.index, self.rows = np.empty(0), np.empty(0, np.int64), None
 

@@ -10,7 +10,7 @@ from ufm.processes import ALONE, Group, join_group
 def start_group(args) -> Group:
     """`start_jax` with a device a core, and with --distributed the processes of the run.
 
-    ValueError where these do not meet.
+    InputError where these do not meet.
     """
     from ufm.devices import use_cores
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import OrbitCases, PairCases, choose_cases
+from ufm.errors import InputError
 from ufm.labels import label_variance
 from ufm.outputs import Outputs
 from ufm.precision import choose_precision
@@ -36,7 +37,7 @@ from ufm.verdict import exit_code
 def solve(
     args, command: list[str], problem: Problem, choice: dict, outputs: Outputs, shards: Path | None = None
 ) -> int:
-    """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written
+    """Run and report; returns the exit code. InputError: the request cannot be met, nothing was written
     but, where the disk gave way, whole files in the folder `shards`.
     """
     began = time.perf_counter()
@@ -45,10 +46,10 @@ def solve(
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
     if args.symmetry:
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
-    problem, cases = _agree(problem, cases, group, args.seed, args.save)
+    settings = choose_settings(args)
+    problem, cases = _agree(problem, cases, group, settings, args.seed, args.save)
     if "save" in outputs.paths:
         _check_size(saved_bytes(problem, cases))
-    settings = choose_settings(args)
     derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
     words = {"problem": problem_record(problem, derived)} | settings_record(settings)
     index = None if shards is None else plan_shards(shards, problem, cases, words)
@@ -65,23 +66,15 @@ def solve(
 
 def _agree(problem: Problem, cases, group: Group, *given):
     """The problem and the labels as process 0 has them: roots and draws found on another processor may differ in
-    their last bit. ValueError where they differ by more than that, or in what else was given.
+    their last bit. InputError where they differ by more than that, or in what else was given.
     """
     if group.count == 1:
         return problem, cases
     p = problem
-    words = [
-        p.classes,
-        p.dim,
-        p.lambda_w,
-        p.lambda_h,
-        p.loss,
-        p.law,
-        p.multiplier is None,
-        cases.count,
-        *given,
-    ]
-    group.require_same(repr(words).encode() + (b"" if p.classifier is None else p.classifier.tobytes()))
+    words = [p.classes, p.dim, p.lambda_w, p.lambda_h, p.loss, p.law, p.multiplier is None, cases.count]
+    group.require_same(
+        repr([*words, *given]).encode() + (b"" if p.classifier is None else p.classifier.tobytes())
+    )
     if p.multiplier is not None:
         problem = replace(p, multiplier=float(group.first(p.multiplier)))
     name = "lam" if isinstance(cases, PairCases) else "labels"
@@ -111,7 +104,7 @@ def choose_settings(args) -> Settings:
 def _check_size(size: int) -> None:
     """--save PATH.npz is put together in memory: refuse what is too large for that."""
     if size > SAVE_LIMIT:
-        raise ValueError(
+        raise InputError(
             f"--save would write {size / 2**30:.1f} GiB, over its limit of {SAVE_LIMIT / 2**30:g} GiB for one "
             f"file: give --save FOLDER/ for shards of {SHARD_BYTES // 2**20} MiB"
         )
@@ -125,7 +118,7 @@ def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, s
         return problem, "given multiplier"
     best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
     if best.value == 0 and problem.lambda_w * problem.lambda_h < trivial_threshold(problem):
-        raise ValueError(
+        raise InputError(
             "these labels are not exchangeable: their symmetrised law has multiplier 0, but their own joint "
             "optimum is not 0; give --multiplier, or --classifier free"
         )

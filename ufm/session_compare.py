@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ufm.activations import Activations, read_activations
 from ufm.comparison import Comparison, Options, compare_activations
 from ufm.comparison_record import comparison_record
+from ufm.errors import InputError
 from ufm.outputs import Outputs
 from ufm.printing_compare import print_comparison
 from ufm.progress import QUIET
@@ -19,7 +20,7 @@ from ufm.session import plain_console
 
 
 def compare(args, command: list[str], lambda_b: float | str | None, outputs: Outputs) -> int:
-    """Compare and report; returns 0. ValueError: nothing was written."""
+    """Compare and report; returns 0. InputError: nothing was written."""
     began = time.perf_counter()
     start_jax()
     options = Options(
@@ -54,8 +55,8 @@ def named(file: str):
     """Errors of the file's contents say which file."""
     try:
         yield
-    except ValueError as error:
-        raise ValueError(str(error) if file in str(error) else f"{file}: {error}") from None
+    except InputError as error:
+        raise InputError(str(error) if file in str(error) else f"{file}: {error}") from None
 
 
 def _with_progress(given: Activations, options: Options) -> Comparison:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import PairCases, choose_lam
 from ufm.devices import summing_mesh
+from ufm.errors import InputError
 from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.finite_data import study_draws
 from ufm.inputs import FreeProblem
@@ -26,7 +27,7 @@ MAX_CURVATURE = 2**31  # bytes of the per-label curvature matrices
 
 
 def solve_free(args, command: list[str], free: FreeProblem, choice: dict, outputs: Outputs) -> int:
-    """Run and report; returns the exit code. ValueError: the request cannot be met, nothing was written."""
+    """Run and report; returns the exit code. InputError: the request cannot be met, nothing was written."""
     began = time.perf_counter()
     group = start_group(args)
     atoms = choose_atoms(args, free, choice, summing_mesh().size)
@@ -52,12 +53,12 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
 
 def _agree(atoms: FiniteLaw, free: FreeProblem, args, group: Group) -> FiniteLaw:
     """The labels as process 0 has them: rules found on another processor may differ in their last bit.
-    ValueError where more than that differs.
+    InputError where more than that differs.
     """
     if group.count == 1:
         return atoms
-    words = [free, args.lambda_w, args.lambda_h, args.loss, args.seed, atoms.labels.shape]
-    group.require_same(repr(words).encode())
+    given = [args.lambda_w, args.lambda_h, args.loss, args.seed, args.tol, args.rigorous]
+    group.require_same(repr([free, atoms.labels.shape, *given]).encode())
     return replace(atoms, labels=group.first(atoms.labels), weights=group.first(atoms.weights))
 
 
@@ -82,13 +83,13 @@ def choose_atoms(args, free: FreeProblem, choice: dict, devices: int = 1) -> Fin
         atoms = drawn_law(law, K, args.draws, args.seed)
     elif choice["lam"] is not None or choice["samples"] is not None:
         if not law.two_hot or law.name == "onehot":
-            raise ValueError(f"{law.name} labels with a free classifier: use --draws or --quadrature")
+            raise InputError(f"{law.name} labels with a free classifier: use --draws or --quadrature")
         atoms = given_lam(law, K, choose_lam(law, choice["lam"], choice["samples"], args.seed))
     else:
         atoms = finite_law(law, K, choice["quadrature"] or NODES)
     size = 8 * len(atoms.weights) * K * K // devices
     if size > MAX_CURVATURE:
-        raise ValueError(
+        raise InputError(
             f"{len(atoms.weights)} labels of {K} classes need {size / 2**30:.1f} GiB of curvature, over "
             f"the limit of {MAX_CURVATURE / 2**30:g} GiB: fewer --quadrature nodes, or --draws"
         )

@@ -14,6 +14,7 @@ import numpy as np
 from ufm.block import Answer, Shape, block_width, compile_block
 from ufm.dataset import Dataset, check_folder, open_dataset
 from ufm.devices import exact_mesh, local_mesh
+from ufm.errors import InputError
 from ufm.grid import Block, Grid
 from ufm.points import make_point, node_count
 from ufm.processes import Group
@@ -42,23 +43,20 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
                 dataset.write(block.number, table, footer)
                 progress(count, done + len(own))
         group.meet()
-        footers = _all_footers(dataset, grid, group)
+        footers = _all_footers(dataset, grid, 60.0 if group.count > 1 else 0.0) if group.leads else []
         if left := _told(grid.blocks - len(footers), group):
-            raise ValueError(f"{left} blocks are not in {folder}: give a folder that all processes see")
+            raise InputError(f"{left} blocks are not in {folder}: give a folder that all processes see")
         if group.leads:
             print_summary(grid, args.grid, folder, footers, time.perf_counter() - began)
         return _told(exit_code(worst_verdict(_verdicts(footers))) if group.leads else 0, group)
 
 
-def _all_footers(dataset: Dataset, grid: Grid, group: Group) -> list[dict]:
-    """Process 0: the footers of all blocks; some shared disks show those of other machines after a while."""
-    until = time.monotonic() + (60 if group.count > 1 else 0)
-    while group.leads:
-        found = list(dataset.finished().values())
-        if len(found) == grid.blocks or time.monotonic() >= until:
-            return found
+def _all_footers(dataset: Dataset, grid: Grid, patience: float) -> list[dict]:
+    """The footers of all blocks; some shared disks show those of other machines after a while."""
+    until = time.monotonic() + patience
+    while len(found := dataset.finished()) < grid.blocks and time.monotonic() < until:
         time.sleep(1)
-    return []
+    return list(found.values())
 
 
 def _told(number: int, group: Group) -> int:

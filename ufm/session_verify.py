@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ufm.checks import Check, check_theorem
+from ufm.errors import InputError
 from ufm.outputs import Outputs
 from ufm.printing import law_words, print_facts, print_verdicts, small
 from ufm.problem import Problem
@@ -133,7 +134,7 @@ def explain(name: str) -> int:
     if name not in THEOREMS:
         close = difflib.get_close_matches(name, THEOREMS, 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"no theorem is called {name!r}{hint}; --list shows all names")
+        raise InputError(f"no theorem is called {name!r}{hint}; --list shows all names")
     theorem = THEOREMS[name]
     print(textwrap.fill(theorem.title, 79))
     facts = [

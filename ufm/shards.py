@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ufm.cases import LabelCases, PairCases
+from ufm.errors import InputError
 from ufm.outputs import appears, whole_file
 from ufm.problem import Problem
 from ufm.processes import ALONE, Group
@@ -70,7 +71,7 @@ class Shards:
             patience = 60.0 if self.group.count > 1 else 0.0
             for file in (shard["file"] for shard in found):
                 if not appears(self.folder / file, patience):
-                    raise ValueError(
+                    raise InputError(
                         f"--save {self.folder}/ lacks {file}: give a folder that all processes see"
                     )
             write_index(self.folder, self.index | {"complete": True, "shards": found})
@@ -110,7 +111,7 @@ def shard_name(number: int) -> str:
 def plan_shards(folder: Path, problem: Problem, cases: PairCases | LabelCases, words: dict) -> dict:
     """The index of a stream before the first shard; `words`: what else its numbers depend on.
 
-    Makes the folder. Raises ValueError if it holds anything but shards of this stream, or has no room.
+    Makes the folder. Raises InputError if it holds anything but shards of this stream, or has no room.
     """
     index = {
         "schema": SCHEMA,
@@ -124,7 +125,7 @@ def plan_shards(folder: Path, problem: Problem, cases: PairCases | LabelCases, w
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"--save {folder}/ cannot be written: {error.strerror}") from None
+        raise InputError(f"--save {folder}/ cannot be written: {error.strerror}") from None
     return index
 
 
@@ -159,32 +160,32 @@ def stream_digest(problem: Problem, cases: PairCases | LabelCases) -> str:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Raise ValueError where the disk has less than `needed` bytes beside what the folder holds already."""
+    """Raise InputError where the disk has less than `needed` bytes beside what the folder holds already."""
     place = next(part for part in (folder, *folder.parents) if part.is_dir())
     held = sum(path.stat().st_size for path in folder.glob("shard-*.npz"))
     room = shutil.disk_usage(place).free + held
     if needed > room:
-        raise ValueError(
+        raise InputError(
             f"--save {folder}/ would write {needed / 2**30:.1f} GiB where {room / 2**30:.1f} GiB are free: "
             "give fewer --samples, or a folder on a larger disk"
         )
 
 
 def check_folder(folder: Path, index: dict) -> None:
-    """Raise ValueError unless the folder is absent, empty, or holds shards of the same stream."""
+    """Raise InputError unless the folder is absent, empty, or holds shards of the same stream."""
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(f"--save {folder}/ exists and is not a folder")
+        raise InputError(f"--save {folder}/ exists and is not a folder")
     others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     if not others:
         return
     if INDEX not in others:
-        raise ValueError(f"--save {folder}/ holds {others[0]} and no {INDEX} of shards: give a new folder")
+        raise InputError(f"--save {folder}/ holds {others[0]} and no {INDEX} of shards: give a new folder")
     written = _read_index(folder)
     changed = [name for name in index if written.get(name) != json.loads(json.dumps(index[name]))]
     if changed:
-        raise ValueError(
+        raise InputError(
             f"--save {folder}/ holds shards of another run ({', '.join(changed)} differ): give a new folder"
         )
 
@@ -194,7 +195,7 @@ def _read_index(folder: Path) -> dict:
         found = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else {}
     except (OSError, ValueError) as error:
-        raise ValueError(f"{folder / INDEX} cannot be read ({error}): give a new folder") from None
+        raise InputError(f"{folder / INDEX} cannot be read ({error}): give a new folder") from None
 
 
 def _lock(handle: int, folder: Path) -> None:
@@ -204,4 +205,4 @@ def _lock(handle: int, folder: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise ValueError(f"--save {folder}/: another run is writing there") from None
+        raise InputError(f"--save {folder}/: another run is writing there") from None

@@ -108,7 +108,7 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def run(args: Arguments, argv: list[str]) -> int:
-    """Everything after parsing. Bad values raise ValueError before JAX is loaded or work is done."""
+    """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     import ufm.inputs as inputs
     from ufm.outputs import Outputs
 

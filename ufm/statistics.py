@@ -15,12 +15,14 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+from ufm.errors import InputError
+
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # H (n, d) float64, class (n; −1: mixed), weight (n)
 CENTRES = ("class", "sample")
 OVERFLOW, TINY = 1e140, 1e-140  # beyond them squares, summed, may overflow or underflow
 
 
-class MissingClass(ValueError):
+class MissingClass(InputError):
     """A class without a sample of a pure label: its mean is not defined."""
 
 
@@ -73,7 +75,7 @@ def class_statistics(
     """Statistics of a stream that can be read twice, e.g. `activations.pure_chunks`.
 
     `stream()` yields blocks (H, class or −1, weight). With W (and b) the decision argmax(W h + b) is
-    compared with the nearest class mean. Raises ValueError for a class without samples and for
+    compared with the nearest class mean. Raises InputError for a class without samples and for
     features whose squares overflow.
     """
     sums = _Means(classes)
@@ -171,7 +173,7 @@ class _Spread:
 
 def _share(mass: np.ndarray, centre: str) -> Float[np.ndarray, " K"]:
     if centre not in CENTRES:
-        raise ValueError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
+        raise InputError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
     return np.full(len(mass), 1 / len(mass)) if centre == "class" else mass / mass.sum()
 
 
@@ -199,7 +201,7 @@ def _by_class(label: np.ndarray, weight: np.ndarray, classes: int) -> csr_array:
 
 
 def check_size(name: str, A: np.ndarray) -> None:
-    """Raise ValueError unless all entries are finite and small enough to be squared and summed."""
+    """Raise InputError unless all entries are finite and small enough to be squared and summed."""
     size = max(abs(float(A.max())), abs(float(A.min())))
     if not size < OVERFLOW:
-        raise ValueError(f"{name} must be finite and below {OVERFLOW:g}, got {size:.3g}: rescale H and W")
+        raise InputError(f"{name} must be finite and below {OVERFLOW:g}, got {size:.3g}: rescale H and W")

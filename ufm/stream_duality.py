@@ -23,6 +23,7 @@ from ufm.duality import (
     shrinkage,
     squared_value,
 )
+from ufm.errors import InputError
 
 
 class StreamCertificate(NamedTuple):
@@ -83,13 +84,13 @@ def certify_stream(
 ) -> StreamCertificate:
     """Bound the suboptimality of W, b and the features of a stream; read two to five times.
 
-    lambda_b: None no bias, 0 free, > 0 penalised. Raises ValueError as `ufm.duality.certify_joint` does.
+    lambda_b: None no bias, 0 free, > 0 penalised. Raises InputError as `ufm.duality.certify_joint` does.
     """
     if not (lambda_w > 0 and lambda_h > 0):
-        raise ValueError(f"lambda_w and lambda_h must be positive, got {lambda_w} and {lambda_h}")
+        raise InputError(f"lambda_w and lambda_h must be positive, got {lambda_w} and {lambda_h}")
     b = np.zeros(len(W)) if b is None else b
     if lambda_b is None and b.any():
-        raise ValueError("a bias is given: say lambda_b = 0 (free) or its penalty")
+        raise InputError("a bias is given: say lambda_b = 0 (free) or its penalty")
     point = _Point(chunks, W, b, loss)
     means = _means(point)
     penalty = 0.5 * lambda_w * float(np.sum(W * W)) + 0.5 * (lambda_b or 0.0) * float(b @ b)
@@ -122,7 +123,7 @@ def _means(point: _Point) -> _Means:
         sums = [total + weights @ part for total, part in zip(sums, rows)]
         mass, count = mass + float(weights.sum()), count + len(H)
     if count == 0:
-        raise ValueError("the stream has no samples of positive weight")
+        raise InputError("the stream has no samples of positive weight")
     return _Means(*(part / mass for part in sums), count)
 
 

@@ -55,7 +55,7 @@ def parse(argv: list[str]) -> Arguments:
 
 
 def run(args: Arguments, argv: list[str]) -> int:
-    """Everything after parsing. A bad grid raises ValueError before JAX is loaded or work is done."""
+    """Everything after parsing. A bad grid raises InputError before JAX is loaded or work is done."""
     from ufm.grid_file import read_grid
     from ufm.inputs import check_group
 

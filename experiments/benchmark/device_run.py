@@ -19,6 +19,7 @@ from experiments.benchmark.processes import Job, Terms, best_of_threads, pinned
 from experiments.benchmark.rows import FeatureRow, feature_rows
 from experiments.benchmark.tasks import FeatureTask
 from experiments.peers.ours_device import name_of
+from ufm.errors import InputError
 
 PEERS = ("ours_device", "optax_device", "torch_device")
 TASKS = tuple(FeatureTask(K, 1e-4) for K in (10, 100, 1000))
@@ -40,7 +41,7 @@ class DeviceRun:
 def measure_device(
     platform: str, tasks: tuple[FeatureTask, ...], scale: Scale, report: Callable = lambda outcome: None
 ) -> DeviceRun:
-    """The kernels, then every peer on every task. ValueError where JAX has no such device."""
+    """The kernels, then every peer on every task. InputError where JAX has no such device."""
     device, rates, kernels = measure_kernels(platform, scale)
     modules = [import_module(f"experiments.peers.{peer}") for peer in PEERS]
     jobs = [Job(each.__name__, way, task) for each in modules for task in tasks for way in each.VARIANTS]
@@ -65,7 +66,7 @@ def whole_calls(kernels: list[Kernel], features: list[FeatureRow]) -> list[Kerne
 
 
 def measure_kernels(platform: str, scale: Scale) -> tuple[dict[str, str], DeviceRates, list[Kernel]]:
-    """Device, rates and kernels, in a process of their own. ValueError where JAX has no such device."""
+    """Device, rates and kernels, in a process of their own. InputError where JAX has no such device."""
     asked = json.dumps({"platform": platform, "scale": asdict(scale)})
     command = [sys.executable, "-m", "experiments.benchmark.device", asked]
     environment = pinned(cores(), platform)
@@ -74,7 +75,7 @@ def measure_kernels(platform: str, scale: Scale) -> tuple[dict[str, str], Device
         raise RuntimeError(f"the kernels of {platform} could not be measured:\n{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
     if "absent" in found:
-        raise ValueError(refusal(platform, found["absent"], os.environ.get("JAX_PLATFORMS")))
+        raise InputError(refusal(platform, found["absent"], os.environ.get("JAX_PLATFORMS")))
     return found["device"], DeviceRates(**found["rates"]), [Kernel(**each) for each in found["kernels"]]
 
 

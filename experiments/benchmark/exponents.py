@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ufm.errors import InputError
+
 
 class Fit(NamedTuple):
     """b, its standard error (None for two points, which fit any line), and the slope between neighbours."""
@@ -25,16 +27,16 @@ def fit_exponent(x, y) -> Fit | None:
     """The exponent over all points; None for fewer than two.
 
     b = Sxy/Sxx and σ_b² = (Σ r²/(n−2))/Sxx with residuals r in log y: the error says how far the points are from
-    one power law, by noise or because they bend. Raises ValueError for x or y that are not positive and finite,
+    one power law, by noise or because they bend. Raises InputError for x or y that are not positive and finite,
     unequal lengths, or an x that is given twice.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(f"x and y must be two lists of equal length, got shapes {x.shape} and {y.shape}")
+        raise InputError(f"x and y must be two lists of equal length, got shapes {x.shape} and {y.shape}")
     if not all(np.all(np.isfinite(part) & (part > 0)) for part in (x, y)):
-        raise ValueError("x and y must be positive and finite: a power law says nothing else")
+        raise InputError("x and y must be positive and finite: a power law says nothing else")
     if len(np.unique(x)) < len(x):
-        raise ValueError(f"every x once, got {x.tolist()}")
+        raise InputError(f"every x once, got {x.tolist()}")
     if len(x) < 2:
         return None
     order = np.argsort(x)

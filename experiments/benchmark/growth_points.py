@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from experiments.benchmark.exponents import Fit, fit_exponent
 from experiments.benchmark.growth_routes import ROUTES, Series, Size
 from experiments.benchmark.processes import pinned
+from ufm.errors import InputError
 
 ROLLUP = Path("/proc/self/smaps_rollup")
 AT_ONCE = 2
@@ -72,9 +73,9 @@ def seconds_each(route: str, point: Point) -> float:
 
 
 def measure_growth(series: list[Series], budget: float, limit: float, told: Callable) -> list[Growth]:
-    """All points, each size of a route once; told(route, point) after each. ValueError without smaps_rollup."""
+    """All points, each size of a route once; told(route, point) after each. InputError without smaps_rollup."""
     if not ROLLUP.exists():
-        raise ValueError(f"memory is read from {ROLLUP}, which this system does not have: Linux does")
+        raise InputError(f"memory is read from {ROLLUP}, which this system does not have: Linux does")
     asked = list(dict.fromkeys((each.route, size) for each in series for size in each.sizes))
     cores: SimpleQueue = SimpleQueue()
     for core in range(AT_ONCE):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.benchmark.tasks import MULTIPLIER, FeatureTask
+from ufm.errors import InputError
 
 LAMBDA_H, PENALTY = 1e-4, 5e-3
 
@@ -125,7 +126,7 @@ def whole_check(size: Size):
     from ufm.cases import PairCases
 
     if size.count % size.classes**2:
-        raise ValueError(f"{size.count} features are no multiple of {size.classes}² pairs")
+        raise InputError(f"{size.count} features are no multiple of {size.classes}² pairs")
     given, cases = _etf(size), PairCases(size.classes, _weights(size.count // size.classes**2))
     return lambda: check_features(given, cases)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ufm.errors import InputError
+
 ARRAY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")  # numpy 1 and 2
 # Python 3 writes bytes as a call of _codecs.encode in protocols below 3
 NAMES = (*ARRAY, "numpy.ndarray", "numpy.dtype", "_codecs.encode")
@@ -52,7 +54,7 @@ class Machine:
     def pop(self, count: int) -> list:
         """The last `count` values, taken off the stack."""
         if count > len(self.stack):
-            raise ValueError("its stack runs empty")
+            raise InputError("its stack runs empty")
         start = len(self.stack) - count
         values = self.stack[start:]
         del self.stack[start:]
@@ -65,18 +67,18 @@ class Machine:
     def top(self, kind: type):
         """The last value, left where it is."""
         if not self.stack or not isinstance(self.stack[-1], kind):
-            raise ValueError(f"it fills something that is no {kind.__name__}")
+            raise InputError(f"it fills something that is no {kind.__name__}")
         return self.stack[-1]
 
 
 def run(data: bytes) -> object:
-    """What a pickle builds, with records in place of calls; ValueError for all that is not known here."""
+    """What a pickle builds, with records in place of calls; InputError for all that is not known here."""
     machine = Machine()
     try:
         for opcode, argument, _ in pickletools.genops(data):
             step(machine, opcode.name, argument)
     except (IndexError, KeyError):
-        raise ValueError("it uses a mark or a memo that it never set") from None
+        raise InputError("it uses a mark or a memo that it never set") from None
     return machine.pop(1)[0]
 
 
@@ -135,19 +137,19 @@ def _value(machine: Machine, name: str, argument: object) -> object:
             return machine.memo[argument]
         case name if name in OLD_STRINGS:
             return argument.encode("latin-1")
-    raise ValueError(f"it uses the instruction {name}")
+    raise InputError(f"it uses the instruction {name}")
 
 
 def _name(dotted: str) -> Name:
     if dotted not in NAMES:
-        raise ValueError(f"it asks for {dotted[:SHORT]}, which is refused and was not called")
+        raise InputError(f"it asks for {dotted[:SHORT]}, which is refused and was not called")
     return Name(dotted)
 
 
 def _items(flat: list) -> dict[str, object]:
     """Keys and values in turn, keys as text."""
     if len(flat) % 2:
-        raise ValueError("a key has no value")
+        raise InputError("a key has no value")
     return dict(zip(map(_text, flat[::2]), flat[1::2]))
 
 
@@ -161,26 +163,26 @@ def _text(value: object) -> str:
         case str():
             text = value
         case _:
-            raise ValueError("a key is no string")
+            raise InputError("a key is no string")
     if len(text) > SHORT:
-        raise ValueError("a key is too long")
+        raise InputError("a key is too long")
     return text
 
 
 def unsigned_bytes(value: object) -> np.ndarray:
-    """The matrix of numpy's record of it; ValueError for every dtype but unsigned bytes, object arrays included."""
+    """The matrix of numpy's record of it; InputError for every dtype but unsigned bytes, object arrays included."""
     match value:
         case Call(
             Name(made), _, (1, (int(rows), int(columns)), Call(Name(type_), (kind, *_)), bool(fortran), raw)
         ) if made in ARRAY and type_ == "numpy.dtype":
             pass
         case _:
-            raise ValueError("its data are no matrix as numpy pickles it")
+            raise InputError("its data are no matrix as numpy pickles it")
     if _text(kind) != "u1":
-        raise ValueError(f"its array holds {_text(kind)}, allowed are unsigned bytes (u1)")
+        raise InputError(f"its array holds {_text(kind)}, allowed are unsigned bytes (u1)")
     data = _raw(raw)
     if min(rows, columns) < 1 or rows * columns != len(data):
-        raise ValueError(f"its array of {rows} x {columns} has {len(data)} bytes")
+        raise InputError(f"its array of {rows} x {columns} has {len(data)} bytes")
     return np.frombuffer(data, np.uint8).reshape((rows, columns), order="F" if fortran else "C")
 
 
@@ -191,4 +193,4 @@ def _raw(value: object) -> bytes:
             return value
         case Call(Name("_codecs.encode"), (str(text), "latin1")):
             return text.encode("latin-1")
-    raise ValueError("its array has no bytes")
+    raise InputError("its array has no bytes")

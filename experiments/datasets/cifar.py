@@ -14,6 +14,7 @@ import numpy as np
 from experiments.datasets.batches import run, unsigned_bytes
 from experiments.datasets.dataset import Dataset, unit_pixels
 from experiments.datasets.files import read_members
+from ufm.errors import InputError
 
 PIXELS = 3 * 32 * 32
 
@@ -64,7 +65,7 @@ def present(place: Path, layout: Layout) -> bool:
 
 
 def read(place: Path, layout: Layout) -> Dataset:
-    """The data set in a folder that `present` found. ValueError for files that are missing or damaged."""
+    """The data set in a folder that `present` found. InputError for files that are missing or damaged."""
     where, suffix = _locate(place, layout)
     names = [f"{part}{suffix}" for part in (*layout.train, layout.test)]
     files, checksums = read_members(where, names)
@@ -88,10 +89,10 @@ def _locate(place: Path, layout: Layout) -> tuple[Path, str] | None:
 
 
 def parse_binary(data: bytes, layout: Layout, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 32, 32, 3) and classes (N,) of a binary file; ValueError if it ends inside an image."""
+    """Images (N, 32, 32, 3) and classes (N,) of a binary file; InputError if it ends inside an image."""
     row = layout.label_bytes + PIXELS
     if not data or len(data) % row:
-        raise ValueError(
+        raise InputError(
             f"{where} has {len(data)} bytes: {layout.name} needs a multiple of {row}, {row} an image"
         )
     rows = np.frombuffer(data, np.uint8).reshape(-1, row)
@@ -99,17 +100,17 @@ def parse_binary(data: bytes, layout: Layout, where: str) -> tuple[np.ndarray, n
 
 
 def parse_python(data: bytes, layout: Layout, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 32, 32, 3) and classes (N,) of a Python batch; ValueError if it holds anything else."""
+    """Images (N, 32, 32, 3) and classes (N,) of a Python batch; InputError if it holds anything else."""
     try:
         batch = run(data)
         if not isinstance(batch, dict) or not {"data", layout.label_key} <= batch.keys():
-            raise ValueError(f"it is no dictionary with data and {layout.label_key}")
+            raise InputError(f"it is no dictionary with data and {layout.label_key}")
         pixels = unsigned_bytes(batch["data"])
         labels = _labels(batch[layout.label_key], layout.classes)
     except ValueError as error:
-        raise ValueError(f"{where} is no Python batch of {layout.name}: {error}") from None
+        raise InputError(f"{where} is no Python batch of {layout.name}: {error}") from None
     if pixels.shape != (len(labels), PIXELS):
-        raise ValueError(
+        raise InputError(
             f"{where} has {len(labels)} labels and data of shape {pixels.shape}, needed N x {PIXELS}"
         )
     return _images(pixels), labels
@@ -117,7 +118,7 @@ def parse_python(data: bytes, layout: Layout, where: str) -> tuple[np.ndarray, n
 
 def _labels(values: object, classes: int) -> np.ndarray:
     if not isinstance(values, list) or not all(type(v) is int and 0 <= v < classes for v in values):
-        raise ValueError(f"its labels are no list of integers from 0 to {classes - 1}")
+        raise InputError(f"its labels are no list of integers from 0 to {classes - 1}")
     return np.array(values, np.int32)
 
 

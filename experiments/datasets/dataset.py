@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ufm.errors import InputError
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images (N, height, width, channels), float32 in [0, 1], and their classes (N,), int32 in 0 … K − 1.
 
     classes: K. source: where it came from, in words. checksums: SHA-256 of each file by its name (of each
-    array where there is no file). Raises ValueError if images and labels do not belong together, a label
+    array where there is no file). Raises InputError if images and labels do not belong together, a label
     is out of range or a class has no training image.
     """
 
@@ -29,27 +31,27 @@ class Dataset:
             _check_labels(f"{self.name}, {part} part", x, y, self.classes)
         seen = len(np.unique(self.train_y))
         if seen < self.classes:
-            raise ValueError(f"{self.name}: only {seen} of {self.classes} classes have a training image")
+            raise InputError(f"{self.name}: only {seen} of {self.classes} classes have a training image")
 
 
 def _check_images(name: str, train_x: np.ndarray, test_x: np.ndarray) -> None:
     for x in (train_x, test_x):
         if x.ndim != 4 or 0 in x.shape or x.dtype != np.float32:
-            raise ValueError(f"{name}: images must be N x height x width x channels, got shape {x.shape}")
+            raise InputError(f"{name}: images must be N x height x width x channels, got shape {x.shape}")
     if train_x.shape[1] in (1, 3) and min(train_x.shape[2:]) > 4:
-        raise ValueError(f"{name}: images of shape {train_x.shape[1:]} have channels first; put them last")
+        raise InputError(f"{name}: images of shape {train_x.shape[1:]} have channels first; put them last")
     if train_x.shape[1:] != test_x.shape[1:]:
-        raise ValueError(
+        raise InputError(
             f"{name}: training images are {train_x.shape[1:]}, test images {test_x.shape[1:]}: sizes must agree"
         )
 
 
 def _check_labels(where: str, x: np.ndarray, y: np.ndarray, classes: int) -> None:
     if y.shape != x.shape[:1]:
-        raise ValueError(f"{where}: {len(x)} images but labels of shape {y.shape}; every image needs one")
+        raise InputError(f"{where}: {len(x)} images but labels of shape {y.shape}; every image needs one")
     if y.min() < 0 or y.max() >= classes:
         wrong = y.min() if y.min() < 0 else y.max()
-        raise ValueError(f"{where}: labels must be 0 to {classes - 1}, found {wrong}")
+        raise InputError(f"{where}: labels must be 0 to {classes - 1}, found {wrong}")
 
 
 def unit_pixels(pixels: np.ndarray) -> np.ndarray:
@@ -74,7 +76,7 @@ def balanced_indices(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 def subset(data: Dataset, train: int | None, test: int | None, seed: int = 0) -> Dataset:
     """`train` and `test` images drawn as in `balanced_indices`, in their old order; None keeps a part whole.
 
-    Raises ValueError for more images than there are, and for fewer training images than classes.
+    Raises InputError for more images than there are, and for fewer training images than classes.
     """
     _check_count("training", train, data.classes, len(data.train_y))
     _check_count("test", test, 1, len(data.test_y))
@@ -90,4 +92,4 @@ def subset(data: Dataset, train: int | None, test: int | None, seed: int = 0) ->
 
 def _check_count(what: str, count: int | None, least: int, most: int) -> None:
     if count is not None and not least <= count <= most:
-        raise ValueError(f"{count} {what} images asked for: allowed are {least} to {most}")
+        raise InputError(f"{count} {what} images asked for: allowed are {least} to {most}")

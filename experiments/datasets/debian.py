@@ -11,6 +11,7 @@ import numpy as np
 from experiments.datasets import idx
 from experiments.datasets.dataset import Dataset
 from experiments.datasets.files import sha256
+from ufm.errors import InputError
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 PACKAGE = "dataset-fashion-mnist"
@@ -32,7 +33,7 @@ def present() -> bool:
 
 
 def read() -> Dataset:
-    """Fashion-MNIST from the package; ValueError if a file is missing or not the published one."""
+    """Fashion-MNIST from the package; InputError if a file is missing or not the published one."""
     arrays, checksums = idx.read_parts(FOLDER)
     for part, array in zip(idx.PARTS, arrays):
         _check_contents(part, array)
@@ -45,7 +46,7 @@ def read() -> Dataset:
 def _check_contents(part: str, array: np.ndarray) -> None:
     found = sha256(idx.header(array.shape) + array.tobytes())
     if found != CONTENTS[part]:
-        raise ValueError(
+        raise InputError(
             f"{FOLDER / part}.gz does not hold the published Fashion-MNIST (SHA-256 of the contents {found[:12]}…, "
             f"published {CONTENTS[part][:12]}…): reinstall {PACKAGE}, "
             "or give the folder as --data-dir to use it as it is"

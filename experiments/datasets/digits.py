@@ -8,12 +8,13 @@ import numpy as np
 
 from experiments.datasets.dataset import Dataset, balanced_indices
 from experiments.datasets.files import sha256
+from ufm.errors import InputError
 
 TEST, SEED = 360, 0  # one fixed split: 36 test images of each class, 1437 training images
 
 
 def read() -> Dataset:
-    """The digits, split once and for all; ValueError if scikit-learn is not installed."""
+    """The digits, split once and for all; InputError if scikit-learn is not installed."""
     images, labels = _images()
     test = balanced_indices(labels, TEST, SEED)
     train = np.setdiff1d(np.arange(len(labels)), test)
@@ -29,6 +30,6 @@ def _images() -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ValueError("digits come with scikit-learn: install it, or give images by --data-dir") from None
+        raise InputError("digits come with scikit-learn: install it, or give images by --data-dir") from None
     bunch = load_digits()
     return bunch.images.astype(np.uint8), bunch.target.astype(np.uint8)

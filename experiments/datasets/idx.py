@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.datasets.dataset import Dataset, unit_pixels
 from experiments.datasets.files import LIMIT, inflate, read_file, sha256
+from ufm.errors import InputError
 
 PARTS = (
     "train-images-idx3-ubyte",
@@ -31,7 +32,7 @@ def present(place: Path) -> bool:
 def read(place: Path, name: str) -> Dataset:
     """The data set of the four files in a folder; names that are not "idx" have ten classes.
 
-    Raises ValueError for files that are missing, damaged or do not belong together.
+    Raises InputError for files that are missing, damaged or do not belong together.
     """
     arrays, checksums = read_parts(place)
     classes = int(arrays[1].max()) + 1 if name == "idx" else 10
@@ -60,7 +61,7 @@ def dataset(
 
 
 def parse(data: bytes, dimensions: int, where: str) -> np.ndarray:
-    """The array of an IDX file. ValueError: wrong magic number, type or dimensions, too few or too many bytes.
+    """The array of an IDX file. InputError: wrong magic number, type or dimensions, too few or too many bytes.
 
     Gzipped data are told by the end of `where`, their file name, and never inflated beyond what their header says.
     """
@@ -68,11 +69,11 @@ def parse(data: bytes, dimensions: int, where: str) -> np.ndarray:
     shape = _shape(_first(data, length, where), dimensions, where)
     size = math.prod(shape)
     if size > LIMIT:
-        raise ValueError(f"{where} claims {shape} numbers: at most {LIMIT >> 20} MiB are read here")
+        raise InputError(f"{where} claims {shape} numbers: at most {LIMIT >> 20} MiB are read here")
     body = _first(data, length + size + 1, where)[length:]
     if len(body) != size:
         found = "fewer" if len(body) < size else "more"
-        raise ValueError(f"{where} is damaged: its header says {shape}, and {found} bytes than that follow")
+        raise InputError(f"{where} is damaged: its header says {shape}, and {found} bytes than that follow")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
@@ -88,15 +89,15 @@ def _first(data: bytes, most: int, where: str) -> bytes:
 def _shape(head: bytes, dimensions: int, where: str) -> tuple[int, ...]:
     magic, wanted = head[:4], bytes((0, 0, UNSIGNED_BYTE, dimensions))
     if magic != wanted:
-        raise ValueError(
+        raise InputError(
             f"{where} is not the IDX file it should be: it begins with {magic.hex(' ') or 'nothing'}, "
             f"needed is {wanted.hex(' ')} (unsigned bytes in {dimensions} dimensions)"
         )
     if len(head) < 4 + 4 * dimensions:
-        raise ValueError(f"{where} is cut off inside its header")
+        raise InputError(f"{where} is cut off inside its header")
     shape = struct.unpack(f">{dimensions}I", head[4:])
     if 0 in shape:
-        raise ValueError(f"{where} is empty: its header says {shape}")
+        raise InputError(f"{where} is empty: its header says {shape}")
     return shape
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.datasets import arrays, cifar, debian, digits, idx
 from experiments.datasets.dataset import Dataset
+from ufm.errors import InputError
 
 NAMES = ("mnist", "fashion", "cifar10", "cifar100", "npz", "digits")
 NEEDED = {
@@ -23,10 +24,10 @@ def load_dataset(name: str | None = None, data_dir: str | None = None) -> Datase
     an .npz. Checksums of these are recorded, not judged. Without: Fashion-MNIST of Debian's package, whose
     contents must be the published ones, or scikit-learn's digits if that package is not installed.
 
-    Raises ValueError: unknown name, nothing or several data sets found, files that are damaged.
+    Raises InputError: unknown name, nothing or several data sets found, files that are damaged.
     """
     if name is not None and name not in NAMES:
-        raise ValueError(f"unknown data set {name}: allowed are {', '.join(NAMES)}")
+        raise InputError(f"unknown data set {name}: allowed are {', '.join(NAMES)}")
     return _here(name) if data_dir is None else _given(name, Path(data_dir))
 
 
@@ -34,11 +35,11 @@ def _here(name: str | None) -> Dataset:
     if name == "digits" or (name is None and not debian.present()):
         return digits.read()
     if name in NEEDED:
-        raise ValueError(
+        raise InputError(
             f"{name} is not on this machine by itself: give its folder as --data-dir, {NEEDED[name]}"
         )
     if not debian.present():
-        raise ValueError(
+        raise InputError(
             f"Fashion-MNIST is not installed: apt-get install {debian.PACKAGE}, "
             f"or give its folder as --data-dir, {NEEDED['mnist']}"
         )
@@ -47,17 +48,17 @@ def _here(name: str | None) -> Dataset:
 
 def _given(name: str | None, place: Path) -> Dataset:
     if name == "digits":
-        raise ValueError("digits come with scikit-learn: leave --data-dir out, or name what is in it")
+        raise InputError("digits come with scikit-learn: leave --data-dir out, or name what is in it")
     try:
         found = _readers(name, place)
     except OSError as error:
-        raise ValueError(f"{place} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{place} cannot be read: {error.strerror or error}") from None
     if len(found) == 1:
         return next(iter(found.values()))()
     if found:
-        raise ValueError(f"{place} holds several data sets ({', '.join(found)}): say which by its name")
+        raise InputError(f"{place} holds several data sets ({', '.join(found)}): say which by its name")
     wanted = NEEDED["mnist" if name == "fashion" else name] if name else "; or ".join(NEEDED.values())
-    raise ValueError(f"{place} holds no {name or 'data set'}: needed is {wanted}")
+    raise InputError(f"{place} holds no {name or 'data set'}: needed is {wanted}")
 
 
 def _readers(name: str | None, place: Path) -> dict[str, Callable[[], Dataset]]:

@@ -17,7 +17,7 @@ from experiments.settings import TrainSettings
 def build_network(settings: TrainSettings, classes: int, train_x: np.ndarray, rngs: nnx.Rngs) -> Network:
     """A network for images like train_x (N, h, w, c), standardised by its mean and deviation per channel.
 
-    Raises ValueError for a fixed ETF that does not fit into the features (d < K − 1), and for images
+    Raises InputError for a fixed ETF that does not fit into the features (d < K − 1), and for images
     that vit4 cannot cut into patches.
     """
     dtype, fixed = jnp.dtype(settings.dtype), settings.classifier == "etf"

@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 from flax import nnx
 
+from ufm.errors import InputError
+
 
 class Patches(nnx.Module):
     """One token for each square patch, plus a learned position."""
@@ -10,7 +12,7 @@ class Patches(nnx.Module):
     def __init__(self, shape: tuple[int, ...], patch: int, width: int, dtype, rngs: nnx.Rngs):
         height, breadth, channels = shape
         if height % patch or breadth % patch:
-            raise ValueError(f"images of {height} x {breadth} cannot be cut into {patch} x {patch} patches")
+            raise InputError(f"images of {height} x {breadth} cannot be cut into {patch} x {patch} patches")
         size = (patch, patch)
         self.embed = nnx.Conv(channels, width, size, patch, padding="VALID", dtype=dtype, rngs=rngs)
         start = nnx.initializers.normal(0.02)

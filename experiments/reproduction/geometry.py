@@ -65,7 +65,7 @@ def measure_geometry(found: Features, lambda_h: float | None = None) -> tuple[di
     """Numbers and curves (lists by λ-bin) of one network.
 
     Curves and what compares with them are those of the fitted a, or with λ_H of a = m² K/((K−1) λ_H), no fit.
-    Fails with ValueError where features are not finite.
+    Fails with InputError where features are not finite.
     """
     mixed = from_arrays(H=found.H, W=found.V, i=found.i, j=found.j, lam=found.lam)
     shift = found.b - found.b.mean()

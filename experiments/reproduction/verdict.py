@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ufm.errors import InputError
 from ufm.finite_data import interval
 
 LEAST_SEEDS = 3
@@ -35,7 +36,7 @@ def judge(values: Sequence[float | None], side: str, threshold: float) -> Findin
     so it holds the spread of training, not of the data.
     """
     if side not in SIDES:
-        raise ValueError(f"side must be one of {', '.join(SIDES)}, got {side!r}")
+        raise InputError(f"side must be one of {', '.join(SIDES)}, got {side!r}")
     kept = [float(value) if value is not None and np.isfinite(value) else None for value in values]
     if not kept or None in kept:
         return Finding(kept, None, None, INCONCLUSIVE)
@@ -54,7 +55,7 @@ def _decide(low: float, high: float, sign: float, threshold: float) -> str:
 def combine(verdicts: Sequence[str]) -> str:
     """The verdict on a claim from those on its parts."""
     if not verdicts:
-        raise ValueError("a claim needs at least one part")
+        raise InputError("a claim needs at least one part")
     if NOT_REPRODUCED in verdicts:
         return NOT_REPRODUCED
     return INCONCLUSIVE if INCONCLUSIVE in verdicts else REPRODUCED

@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from ufm.devices import local_mesh, spread
+from ufm.errors import InputError
 from ufm.etf import etf_basis, write_contrasts
 from ufm.labels import normalise
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
@@ -88,7 +89,7 @@ def minimise(
     Newton begins, before it ends in that of Y. steps: one number a device.
     """
     if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     mesh = mesh or local_mesh()
     static = {"method": method, "loss_name": problem.loss}
     if method == "newton":
@@ -164,11 +165,11 @@ def solve_features(
     first=np.float32 begins Newton in float32, for devices where float64 is slow.
     """
     if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if method != "gd" and (record or transform is not None):
-        raise ValueError(f'record and transform belong to method="gd", not to {method!r}')
+        raise InputError(f'record and transform belong to method="gd", not to {method!r}')
     if first is not None and method != "newton":
-        raise ValueError(f'first belongs to method="newton", not to {method!r}')
+        raise InputError(f'first belongs to method="newton", not to {method!r}')
     Y = check_labels(problem, labels).astype(dtype, copy=False)
     require_dtype(dtype)
     max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
@@ -242,7 +243,7 @@ def check_labels(problem: Problem, labels: np.ndarray) -> np.ndarray:
     """Validated soft labels with the right number of classes."""
     Y = normalise(labels)
     if Y.shape[1] != problem.classes:
-        raise ValueError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
+        raise InputError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
     return Y
 
 

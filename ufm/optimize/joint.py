@@ -25,6 +25,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from ufm.devices import ALL, CUT, CUT_LAST, cut, one_device, own_columns, own_rows, share, total
+from ufm.errors import InputError
 from ufm.finite import FiniteLaw
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
@@ -260,7 +261,7 @@ def solve_joint(
     below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
     The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
     gets the H of its own labels (`ufm.devices.own_rows`).
-    Raises ValueError for penalties that are not positive or dim < 1.
+    Raises InputError for penalties that are not positive or dim < 1.
     """
     K = law.classes
     dim = K if dim is None else dim
@@ -294,11 +295,11 @@ def _check_joint(lambda_w, lambda_h, lambda_b, dim, starts) -> None:
     require_dtype(np.float64)
     for name, value in (("lambda_w", lambda_w), ("lambda_h", lambda_h)):
         if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"the joint problem needs {name} > 0 (else it has no minimum), got {value}")
+            raise InputError(f"the joint problem needs {name} > 0 (else it has no minimum), got {value}")
     if lambda_b is not None and not (np.isfinite(lambda_b) and lambda_b >= 0):
-        raise ValueError(f"lambda_b must be a finite number >= 0, got {lambda_b}")
+        raise InputError(f"lambda_b must be a finite number >= 0, got {lambda_b}")
     if dim < 1 or starts < 1:
-        raise ValueError(f"dim and starts must be at least 1, got {dim} and {starts}")
+        raise InputError(f"dim and starts must be at least 1, got {dim} and {starts}")
 
 
 def _drop_small(run: JointRun, call: _Calls) -> JointRun:

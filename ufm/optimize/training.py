@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from ufm.errors import InputError
 from ufm.finite import FiniteLaw
 from ufm.objective import LOSSES
 from ufm.optimize.features import require_dtype
@@ -68,7 +69,7 @@ def train_joint(
 
     Every entry of W and H starts as N(0, init_scale²), b at 0. transform: default SGD with momentum 0.9
     and a step that is safe from such starts (`safe_step`). Records steps 0, record_every, …, steps.
-    lambda_b: None no bias, 0 a free one, > 0 a penalised one. Raises ValueError for unusable settings.
+    lambda_b: None no bias, 0 a free one, > 0 a penalised one. Raises InputError for unusable settings.
     """
     dim = law.classes if dim is None else dim
     _check(lambda_w, lambda_h, lambda_b, dim, loss, steps, record_every, init_scale, copies, metric)
@@ -108,18 +109,18 @@ def _check(lambda_w, lambda_h, lambda_b, dim, loss, steps, record_every, init_sc
     require_dtype(np.float64)
     for name, value in (("lambda_w", lambda_w), ("lambda_h", lambda_h), ("init_scale", init_scale)):
         if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive finite number, got {value}")
+            raise InputError(f"{name} must be a positive finite number, got {value}")
     if lambda_b is not None and not (np.isfinite(lambda_b) and lambda_b >= 0):
-        raise ValueError(f"lambda_b must be a finite number >= 0, got {lambda_b}")
+        raise InputError(f"lambda_b must be a finite number >= 0, got {lambda_b}")
     if loss not in LOSSES or metric not in METRICS:
-        raise ValueError(
+        raise InputError(
             f"loss must be one of {', '.join(LOSSES)} and metric one of {', '.join(METRICS)}, "
             f"got {loss!r} and {metric!r}"
         )
     if min(dim, copies, steps, record_every) < 1:
-        raise ValueError("dim, copies, steps and record_every must be at least 1")
+        raise InputError("dim, copies, steps and record_every must be at least 1")
     if steps % record_every:
-        raise ValueError(f"steps must be a multiple of record_every, got {steps} and {record_every}")
+        raise InputError(f"steps must be a multiple of record_every, got {steps} and {record_every}")
 
 
 def repeated(law: FiniteLaw, copies: int) -> FiniteLaw:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ufm.errors import InputError
 from ufm.labels import LabelLaw, Patterns, label_variance, mixup, pattern_rule
 from ufm.quadrature import REACH
 from ufm.roots import bracketed_root
@@ -45,7 +46,7 @@ def joint_multiplier(
     loss: str = "cross-entropy",
     refine: int = 1,
 ) -> Multiplier:
-    """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: ValueError."""
+    """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: InputError."""
     threshold = label_variance(law, classes)
     if lambda_w * lambda_h >= threshold:  # decided without a quadrature
         return Multiplier(0.0, 0.0, threshold)
@@ -60,7 +61,7 @@ def pattern_multiplier(
     require_float64()
     classes, product = round(float(patterns.counts[0].sum())), lambda_w * lambda_h
     if product < 1e-60:
-        raise ValueError(
+        raise InputError(
             f"lambda_w lambda_h = {product:g} leaves no jointly optimal multiplier within reach: "
             "give the multiplier yourself"
         )
@@ -118,12 +119,12 @@ def multiplier_slopes(
 
     F(a, α) = E_α‖y − p_a(y)‖² = (K−1) λ_W λ_H and m² = a (K−1) λ_H/K. The score of Beta(α, α) is
     log λ(1−λ) less its mean, so ∂F/∂α is its covariance with the integrand over λ; ∂F/∂a by autodiff
-    of the closed form. Raises ValueError where m = 0 or the law has no α to move.
+    of the closed form. Raises InputError where m = 0 or the law has no α to move.
     """
     law = mixup(alpha, pairs)
     found = joint_multiplier(law, classes, lambda_w, lambda_h)
     if found.value == 0 or pairs == "same":
-        raise ValueError("the multiplier is zero or does not depend on alpha here: it has no such derivative")
+        raise InputError("the multiplier is zero or does not depend on alpha here: it has no such derivative")
     patterns = pattern_rule(law, classes)
     a, values = found.sharpness, jnp.asarray(patterns.values)
 

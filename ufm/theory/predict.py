@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from ufm.errors import InputError
 from ufm.labels import normalise
 from ufm.problem import Problem
 from ufm.theory.features import label_optimum, rounding, two_hot_optimum
@@ -72,12 +73,12 @@ def rounding_bound(problem: Problem, coefficient_mass, terms: int):
 def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Prediction:
     """Closed-form optimal features for any soft labels against a simplex ETF.
 
-    Raises ValueError when the classifier is not a simplex ETF. Needs float64.
+    Raises InputError when the classifier is not a simplex ETF. Needs float64.
     """
     _require_hypotheses(problem)
     Y = normalise(labels)
     if Y.shape[1] != problem.classes:
-        raise ValueError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
+        raise InputError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
     if problem.gain == 0:
         return _trivial(problem, len(Y))
     z, p, dz, x = _solve_dense(Y, problem.sharpness, loss=problem.loss)
@@ -89,9 +90,9 @@ def predict_pairs(problem: Problem, i, j, lam) -> Prediction:
     _require_hypotheses(problem)
     i, j, lam = np.broadcast_arrays(np.atleast_1d(i), j, np.asarray(lam, float))
     if ((lam < 0) | (lam > 1)).any() or not np.isfinite(lam).all():
-        raise ValueError("lam must lie in [0, 1]")
+        raise InputError("lam must lie in [0, 1]")
     if min(i.min(), j.min()) < 0 or max(i.max(), j.max()) >= problem.classes:
-        raise ValueError(f"classes i, j must lie in 0 … {problem.classes - 1}")
+        raise InputError(f"classes i, j must lie in 0 … {problem.classes - 1}")
     if problem.gain == 0:
         return _trivial(problem, len(lam), two_hot=True)
     same = (i == j)[:, None]
@@ -110,7 +111,7 @@ def pair_features(problem: Problem, lam: Float[np.ndarray, " n"]) -> Float[np.nd
     _require_hypotheses(problem)
     lam = np.asarray(lam, float)
     if not ((lam >= 0) & (lam <= 1)).all():
-        raise ValueError("lam must lie in [0, 1]")
+        raise InputError("lam must lie in [0, 1]")
     if problem.gain == 0:
         return np.zeros((len(lam), problem.classes, problem.classes, problem.dim))
     W = problem.W / problem.gain
@@ -132,7 +133,7 @@ def _require_hypotheses(problem):
     require_float64()
     broken = violated_assumption(problem)
     if broken:
-        raise ValueError(f"no closed form: {broken}")
+        raise InputError(f"no closed form: {broken}")
 
 
 def _prediction(problem, z, p, dz_da, mass, terms) -> Prediction:
