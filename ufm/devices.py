@@ -4,9 +4,8 @@ Arrays of features run along their last axis. A program is compiled once for all
 share in loops of its own, so none waits for the slowest. Features need no communication, sums over a law do.
 """
 
-import os
 import re
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from functools import lru_cache, wraps
 
 import jax
@@ -19,15 +18,6 @@ ALL = PartitionSpec()  # the same on all devices
 CUT, CUT_LAST = PartitionSpec(AXIS), PartitionSpec(None, AXIS)  # the one axis, or the last of two, cut
 # GPUs whose float64 runs at a half of float32, or nearly
 FAST64 = re.compile(r"\b(P100|V100|A30|A[18]00|H[128]00|GH200|G?B200|MI\d{3}[AX]?)\b")
-
-
-def use_cores() -> None:
-    """One device a CPU core, unless the environment says how many; too late once JAX has started."""
-    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
-        return
-    usable = getattr(os, "sched_getaffinity", None)  # Linux
-    with suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", len(usable(0)) if usable else os.cpu_count() or 1)
 
 
 @lru_cache(1)

@@ -8,13 +8,10 @@ from ufm.processes import ALONE, Group, join_group
 
 
 def start_group(args) -> Group:
-    """`start_jax` with a device a core, and with --distributed the processes of the run.
+    """`start_jax`, and with --distributed the processes of the run.
 
     InputError where these do not meet.
     """
-    from ufm.devices import use_cores
-
-    use_cores()
     start_jax()
     if not args.distributed:
         return ALONE
