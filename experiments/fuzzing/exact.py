@@ -61,7 +61,9 @@ def _log_masses(counts: Counter, a) -> dict:
 
 def _log_omega(x, start=None):
     """The root v of e^v + v = x, by Newton from the right."""
-    v = min(x, mp.log(x) if x > 1 else x) if start is None else start  # t only falls: the last root is to the right
+    v = (
+        min(x, mp.log(x) if x > 1 else x) if start is None else start
+    )  # t only falls: the last root is to the right
     for _ in range(PATIENCE):
         mass = mp.exp(v)
         step = (mass + v - x) / (1 + mass)
@@ -72,7 +74,7 @@ def _log_omega(x, start=None):
 
 
 def etf_feature(z: Sequence, gain) -> list:
-    """h = Eᵀ z/√g, the K − 1 entries that are not zero; the columns of E are e_1 + … + e_j − j e_{j+1}, of length 1."""
+    """The K − 1 entries of h = Eᵀ z/√g that are not zero; columns of E: e_1 + … + e_j − j e_{j+1}, of length 1."""
     found, total = [], mpf(0)
     for j in range(1, len(z)):
         total += z[j - 1]

@@ -72,7 +72,10 @@ def descend(W, y, lambda_h, loss) -> np.ndarray:
         fall, length = -(slope @ step), LONG(1)
         if not fall > 1e-38 * abs(value):
             break
-        while _value(W, h + length * step, y, lambda_h, loss) > _value(W, h, y, lambda_h, loss) - length * fall / 4:
+        while (
+            _value(W, h + length * step, y, lambda_h, loss)
+            > _value(W, h, y, lambda_h, loss) - length * fall / 4
+        ):
             length /= 2
             if length < 1e-6:  # below the rounding of f: full steps are Newton's last ones
                 return h + step if fall < 1e-15 * abs(value) else h

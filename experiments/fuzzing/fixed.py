@@ -20,7 +20,9 @@ def check(record: Record) -> None:
     method, steps = choose_method(rng, problem)
     record.about = f"{about} {method} steps={steps}"
     truth = optima(problem, Y)
-    found = record.attempt("solve", ufm.solve_features, problem, Y, method=method, max_steps=steps, dtype=dtype)
+    found = record.attempt(
+        "solve", ufm.solve_features, problem, Y, method=method, max_steps=steps, dtype=dtype
+    )
     if found is not None:
         check_solution(record, problem, Y, found, truth, steps is None and method == "newton")
         for name, H in candidates(rng, found.H, dtype):
@@ -173,7 +175,9 @@ def check_enclosure(record, problem, y, best) -> None:
     if len(set(y.tolist())) > BALLS or problem.classes > 100:
         return
     if problem.classifier is None:
-        ball = record.attempt("enclose", ufm.enclose_etf, y, problem.multiplier, problem.lambda_h, problem.loss)
+        ball = record.attempt(
+            "enclose", ufm.enclose_etf, y, problem.multiplier, problem.lambda_h, problem.loss
+        )
         with mp.workdps(digits(problem)):
             a = exact.sharpness(problem.multiplier, problem.classes, problem.lambda_h)
             truth = exact.etf_logits(exact.complete(y), a, problem.loss)
