@@ -95,7 +95,7 @@ def test_draws_cover_every_kind_they_name():
     about = [draws.problem(Record("fixed", 0, n).rng)[3] for n in range(200)]
     for word in ("spread", "uneven", "deficient", "tiny", "K=1000", "float32", "squared-error", "m=0.0"):
         assert any(word in text for text in about), word
-    lines = [grammar.line(Record("commands", 0, n).rng) for n in range(300)]
+    lines = [grammar.line(Record("commands", 0, n).rng) for n in range(600)]
     assert {name for name, _ in lines} == set(grammar.COMMANDS)
     for word in ("free", "W.npy", "--rigorous", "--dry-run", "nan", "10000000", "--symmetry", "1e-100"):
         assert any(word in words for _, words in lines), word

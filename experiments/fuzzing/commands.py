@@ -16,7 +16,7 @@ from experiments.fuzzing import grammar
 from experiments.fuzzing.record import Record
 
 PATIENCE = 300  # seconds; a line of small sizes takes a few, half a minute to verify, compilation included
-MEMORY = 8 << 30  # bytes of address space that a line may add
+MEMORY = 3 << 30  # bytes of address space that a line may add
 USED = ("out", "rows", "grid.parquet", "Y.npy.json")  # beginnings of names that lines write
 
 

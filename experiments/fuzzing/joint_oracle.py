@@ -100,7 +100,7 @@ def residual_square(lam, colam, a, K):
     """‖y − p‖² = ‖z‖²/a² of y = λ e_i + (1−λ) e_j, elementwise: s = log(a p) with Σ a p = a, by bisection."""
     a, others = LONG(a), K - 2
     low, high = np.full(lam.shape, -a - 60 - np.log(K) - 1), np.full(lam.shape, a + np.log(a + 1) + 60)
-    for _ in range(200):
+    for _ in range(110):  # halvings, of a width below 2^30 to the rounding of t
         t = (low + high) / 2
         total = (
             np.exp(omega_log(a * lam + t)) + np.exp(omega_log(a * colam + t)) + others * np.exp(omega_log(t))
