@@ -28,6 +28,7 @@ from jaxtyping import Array, Float
 
 from ufm.devices import ALL, CUT, CUT_LAST, agree, cut, one_device, share, total
 from ufm.etf import etf_basis
+from ufm.factor import half_solve_each
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.newton import newton
@@ -113,7 +114,7 @@ def gram_newton(
     Z = B @ (V @ h + b[:, None])
     r = -B.T @ jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y)
     c = jax.vmap(loss.curvature, 1, 0)(Z)
-    T = jax.vmap(partial(_half_curvature, V, B, penalties.h, loss.coupling))(c)
+    T = _half_curvature(V, B, penalties.h, loss.coupling, c)
     square, mean, M, curvature = total(
         ((h * weight) @ h.T, r @ weight, (r * weight) @ r.T, _curvature(T @ V, T, h, weight, bias)), axis
     )
@@ -135,11 +136,11 @@ def gram_newton(
 
 
 def _half_curvature(V, B, lambda_h, coupling, c):
-    """T (K, k) with Tᵀ T = S for one label: no difference of large numbers, whatever G/λ_H."""
-    F = jnp.sqrt(c)[:, None] * (B - coupling * (c @ B))
+    """T (n, K, k) with Tᵀ T = S for each label: no difference of large numbers, whatever G/λ_H. c: (n, K)."""
+    F = jnp.sqrt(c)[:, :, None] * (B - coupling * (c @ B)[:, None])
     FV = F @ V
-    L = jnp.linalg.cholesky(jnp.eye(len(c)) + FV @ FV.T / lambda_h)
-    return jax.scipy.linalg.solve_triangular(L, F, lower=True)
+    inner = jnp.eye(c.shape[1]) + FV @ jnp.swapaxes(FV, 1, 2) / lambda_h
+    return jnp.moveaxis(half_solve_each(jnp.moveaxis(inner, 0, -1), jnp.moveaxis(F, 0, -1)), -1, 0)
 
 
 class _Curvature(NamedTuple):

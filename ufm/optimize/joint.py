@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 
 from ufm.devices import ALL, CUT, CUT_LAST, cut, one_device, own_columns, own_rows, share, total
 from ufm.errors import InputError
+from ufm.factor import half_solve_each
 from ufm.finite import FiniteLaw
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
@@ -114,15 +115,8 @@ def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
     W, b, H, _ = point
     Z = W @ H + b[:, None]
     R = -jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y)
-    c = jax.vmap(loss.curvature, 1, 1)(Z)
-
-    def effective(c):  # P − P W Q⁻¹ Wᵀ P: curvature of one label's fit after its feature adapted
-        PW = c[:, None] * W - loss.coupling * jnp.outer(c, c @ W)
-        Q = W.T @ PW + lam * jnp.eye(W.shape[1])
-        P = jnp.diag(c) - loss.coupling * jnp.outer(c, c)
-        return P - PW @ jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(Q), PW.T)
-
-    S = jax.vmap(effective, 1)(c)
+    c = jax.vmap(loss.curvature, 1, 0)(Z)
+    S = _effective_curvature(W, c, loss.coupling, lam)
     h, res = H.T, R.T / lam
     SW, weighted = S @ W, weight[:, None, None] * S
     moment = partial(jnp.einsum, optimize="optimal")
@@ -135,6 +129,15 @@ def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
     )
     mixed = moment("nlk,ns->lsk", weighted, h) + moment("n,nl,nks->lsk", weight, res, SW)
     return _Sums((R * weight) @ R.T, R @ weight, inner, mixed, jnp.sum(weighted, 0))
+
+
+def _effective_curvature(W, c, coupling, lam):
+    """P − P W Q⁻¹ Wᵀ P (n, K, K): curvature of each label's fit after its feature adapted. c: (n, K)."""
+    P = jax.vmap(jnp.diag)(c) - coupling * c[:, :, None] * c[:, None]
+    PW = P @ W
+    Q = W.T @ PW + lam * jnp.eye(W.shape[1])
+    T = half_solve_each(jnp.moveaxis(Q, 0, -1), jnp.transpose(PW, (2, 1, 0)))
+    return P - jnp.einsum("skn,sln->nkl", T, T)
 
 
 POINT = JointPoint(W=ALL, b=ALL, H=CUT_LAST, objective=ALL)  # how it is cut among devices

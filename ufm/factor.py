@@ -1,0 +1,73 @@
+"""Many small positive-definite systems at once, without a library call that waits for threads of its own pool.
+
+jaxlib (seen with 0.10.2) cuts a *batched* LAPACK call on a CPU into tasks for XLA's thread pool and blocks until
+they are done, on a thread of that same pool. As many such calls at a time as there are threads (several devices of
+a process, or independent calls of one program) wait for ever. A call for a *single* matrix is done where it
+stands, and plain array operations never wait. So here, on CPUs: small systems by array operations over the whole
+batch, large ones one after the other. No program of `ufm` holds another batched factorisation (a test reads them).
+
+Shapes: the batch is the last axis, as everywhere; A (r, r, B) is symmetric and positive definite. Where it is not,
+in floats, the result is not finite.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float
+
+SMALL = 16  # rows up to which array operations keep up with LAPACK
+
+
+def solve_each(A: Float[Array, "r r B"], g: Float[Array, "r B"]) -> Float[Array, "r B"]:
+    """x with A x = g, by Cholesky's factorisation."""
+    if len(A) <= SMALL:
+        reduced = _eliminate(A, g[:, None])
+        return _substitute(reduced[:, :-1], reduced[:, -1])
+    return _each(lambda A, g: jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(A), g), A, g)
+
+
+def half_solve_each(A: Float[Array, "r r B"], F: Float[Array, "r m B"]) -> Float[Array, "r m B"]:
+    """T = L⁻¹F for A = L Lᵀ, so that Tᵀ T = Fᵀ A⁻¹ F."""
+    if len(A) <= SMALL:
+        return _eliminate(A, F)[:, len(A) :]
+    return _each(lambda A, F: solve_triangular(jnp.linalg.cholesky(A), F, lower=True), A, F)
+
+
+def _eliminate(A, F):
+    """(r, r + m, B): Lᵀ, with what stands below its diagonal undefined, and L⁻¹F."""
+    below = jnp.arange(len(A))[:, None]
+
+    def step(k, rest):
+        row = rest[k] / jnp.sqrt(rest[k, k])
+        column = jnp.where(below > k, rest[:, k] / jnp.sqrt(rest[k, k]), 0.0)
+        return (rest - column[:, None] * row).at[k].set(row)
+
+    return jax.lax.fori_loop(0, len(A), step, jnp.concatenate([A, F], 1))
+
+
+def _substitute(upper, y):
+    """x with U x = y, U the upper triangle."""
+    above = jnp.arange(len(y))[:, None]
+
+    def step(n, x):
+        k = len(y) - 1 - n
+        last = x[k] / upper[k, k]
+        return jnp.where(above < k, x - upper[:, k] * last, x).at[k].set(last)
+
+    return jax.lax.fori_loop(0, len(y), step, y)
+
+
+def _each(solve, A, right):
+    """solve(A, right) of every system: one after the other on a CPU, together elsewhere."""
+
+    def alone(A, right):
+        return jnp.moveaxis(jax.lax.map(lambda pair: solve(*pair), _batch_first(A, right)), 0, -1)
+
+    def together(A, right):
+        return jax.vmap(solve, -1, -1)(A, right)
+
+    return jax.lax.platform_dependent(A, right, cpu=alone, default=together)
+
+
+def _batch_first(*parts):
+    return tuple(jnp.moveaxis(part, -1, 0) for part in parts)
