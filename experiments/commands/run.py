@@ -106,8 +106,7 @@ def _watch(commands, folder: Path, scratch: Path, environment, place: Place, sec
                 subprocess.Popen(command, cwd=folder, env=environment, preexec_fn=bind, **pipes)
                 for command in commands
             ]
-            codes, stacks = _wait(running, began + seconds, scratch)
-            took = time.monotonic() - began
+            codes, took, stacks = _wait(running, began, seconds, scratch)
         finally:
             for process in running:
                 if process.poll() is None:
@@ -118,12 +117,12 @@ def _watch(commands, folder: Path, scratch: Path, environment, place: Place, sec
     return Ending(None if stacks else max(codes, key=abs), took, text, stacks)
 
 
-def _wait(running: list[subprocess.Popen], until: float, scratch: Path) -> tuple[list[int], str | None]:
-    """Exit codes; where one is missing at the deadline, the stacks of all that have not ended."""
+def _wait(running: list[subprocess.Popen], began: float, seconds: float, scratch: Path):
+    """Exit codes and seconds; where a code is missing at the deadline, the stacks of all that have not ended."""
     for process in running:
         try:
-            process.wait(max(0.0, until - time.monotonic()))
+            process.wait(max(0.0, began + seconds - time.monotonic()))
         except subprocess.TimeoutExpired:
             late = [each.pid for each in running if each.poll() is None]
-            return [], "\n".join(dump(pid, scratch) for pid in late)
-    return [process.returncode for process in running], None
+            return [], seconds, "\n".join(dump(pid, scratch) for pid in late)
+    return [process.returncode for process in running], time.monotonic() - began, None
