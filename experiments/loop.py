@@ -2,15 +2,13 @@
 
 On one core, on more, with more CPU devices than cores, alone and beside other work. What does not end in time is
 killed after all its stacks, of Python and of native threads, were written to --out. --kind long and --kind hosts
-run the cut forms of the others. Linux only.
-
-    python -m experiments.loop [--times 10] [--only WORDS] [--cores 1,2] [--quick]
+run the cut forms of the others once. Linux only.
 """
 
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,18 +28,18 @@ class Arguments:
     Exit code: 0 all ended as they should, 1 some did not, 2 wrong usage.
     """
 
-    times: int = 10
-    """Runs of each command in each place."""
+    times: int | None = None
+    """Runs of each command in each place; default 10, for other kinds than short 1."""
     kind: Literal["short", "long", "hosts"] = "short"
     """Class of the commands; long and hosts: their cut forms."""
     only: str | None = None
     """Only commands that hold these words."""
     cores: str | None = None
-    """Numbers of cores, comma-separated; default: 1, 2 and all there are."""
+    """Numbers of cores, comma-separated; default: 1, 2 and all there are, for other kinds than short all."""
     devices: str | None = None
-    """CPU devices asked for, comma-separated, 0 for the default; default: 0 and, on all cores, two a core."""
-    load: Literal["both", "with", "without"] = "both"
-    """With other work on the same cores, or without."""
+    """CPU devices asked for, comma-separated, 0 for none; default: 0, and of short ones on all cores two a core."""
+    load: Literal["both", "with", "without"] | None = None
+    """With other work on the same cores, or without; default: both, for other kinds than short without."""
     quick: bool = False
     """Three places only: one core loaded, all cores quiet, two devices a core loaded."""
     seconds: float = 120.0
@@ -70,6 +68,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     from experiments.commands.loop import Loop, bad, run_all, write
     from experiments.commands.table import ROWS
 
+    args = completed(args)
     rows = [row for row in ROWS if row.kind == args.kind and (args.only or "") in row.words]
     if not rows:
         raise InputError(f"no {args.kind} command holds {args.only!r}")
@@ -79,11 +78,21 @@ def run(args: Arguments, argv: list[str]) -> int:
         raise InputError(f"--checkout {args.checkout} holds no folder ufm")
     where = places(args)
     args.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as cache:
-        loop = Loop(args.times, args.seconds, args.out, Path(cache), args.checkout.resolve())
+    with tempfile.TemporaryDirectory() as own:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or own)  # one for all: what one run compiles the next loads
+        loop = Loop(args.times, args.seconds, args.out, cache, args.checkout.resolve())
         found = run_all(rows, where, loop, lambda line: print(line, flush=True))
     print("\n".join(["", *map(str, write(found, " ".join(["python -m experiments.loop", *argv]), args.out))]))
     return int(any(map(bad, found)))
+
+
+def completed(args: Arguments) -> Arguments:
+    """What was not said: short commands often and everywhere, the others once."""
+    there = str(len(os.sched_getaffinity(0)))
+    default = {"times": 10, "load": "both"}
+    if args.kind != "short":
+        default = {"times": 1, "load": "without", "cores": there, "devices": "0"}
+    return replace(args, **{name: value for name, value in default.items() if getattr(args, name) is None})
 
 
 def places(args: Arguments) -> list:

@@ -3,16 +3,14 @@
 import json
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
 from experiments import loop
 from experiments.commands import table
 from experiments.commands.run import Place, load, own_cores, run
-from experiments.commands.shown import ROOT
 from experiments.commands.stacks import family
-from experiments.commands.table import HOSTS, ROWS, SHORT, Row
+from experiments.commands.table import HOSTS, SHORT, Row
 
 # Waiting as Python does, and as native code does: a mutex that this thread holds, which no signal interrupts.
 PLANTED = """
@@ -154,18 +152,10 @@ def test_wrong_usage(call_main, tmp_path, words):
 
 
 def test_places():
-    everything = loop.places(loop.parse([]))
+    everything = loop.places(loop.completed(loop.parse([])))
     there = len(os.sched_getaffinity(0))
     assert {place.load for place in everything} == {True, False}
     assert {place.cores for place in everything} == {1, min(2, there), there}
     assert any(place.devices == 2 * there for place in everything)
-    assert len(loop.places(loop.parse(["--quick"]))) == 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("row", [row for row in ROWS if row.kind == HOSTS], ids=lambda row: row.runs[:60])
-def test_what_needs_other_hosts_ends_on_this_one(row, tmp_path):
-    """Two processes on loopback, data made of noise, no accelerator."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or tmp_path)
-    found = run(row, Place(len(os.sched_getaffinity(0)), None, False), 240, cache, ROOT)
-    assert found.code in row.codes, found
+    assert len(loop.places(loop.completed(loop.parse(["--quick"])))) == 3
+    assert loop.places(loop.completed(loop.parse(["--kind", "long"]))) == [Place(there, None, False)]
