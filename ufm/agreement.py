@@ -23,6 +23,7 @@ from ufm.sources import Side, choose_source
 from ufm.spaces import choose_space
 from ufm.theory.predict import rounding_bound, violated_assumption
 from ufm.verdict import Verdict, judge, worst_verdict
+from ufm.watchdog import handed
 
 BY_SYMMETRY = "; one pair of classes stands for all others (symmetry of the classes is assumed)"
 
@@ -112,7 +113,8 @@ def check_features(
     worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
     for start in own[:: comparison.width]:
         n = np.arange(start, min(start + comparison.width, own.stop))
-        batch = comparison.run(n)
+        with handed(f"features {n[0]} to {n[-1]} of {cases.count}"):
+            batch = comparison.run(n)
         worst.update(n, batch)
         errors.update(batch.error)
         if keep:
@@ -122,7 +124,8 @@ def check_features(
             progress(int(n[-1]) + 1 - own.start, len(own))
     worst.combine(group)
     errors.combine(group)
-    rows = comparison.rows(worst)
+    with handed("the worst features of all rows"):
+        rows = comparison.rows(worst)
     return Report(
         problem=problem,
         rows=rows,

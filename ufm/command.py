@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ufm.errors import InputError
 from ufm.supervisor import LOST, is_lost, leave
+from ufm.watchdog import watch
 
 DEFECT = (
     "this is a defect of the program, not of what you gave it: please report the command and the lines above"
@@ -21,6 +22,7 @@ def guarded(
     A defect must look neither like the verdict "fails" (1) nor like a refutation. LOST where another process
     of a distributed run is gone.
     """
+    watch(program)
     return leave(_caught(program, work, interrupted))
 
 

@@ -30,6 +30,7 @@ from ufm.resemblance import (
 )
 from ufm.statistics import ClassStats, MissingClass, check_size, class_statistics
 from ufm.stream_duality import StreamCertificate, certify_stream
+from ufm.watchdog import handed
 
 TIE = 1e-3  # differences of R² below this are none
 STRAIGHT = 0.01  # a predicted amplification this close to 1 tells nothing about bending
@@ -148,7 +149,8 @@ class _Run:
 
         def chunks():
             for chunk in self.given.chunks():
-                yield chunk
+                with handed(stage):
+                    yield chunk
                 self.progress(stage, len(chunk.H))
 
         return chunks

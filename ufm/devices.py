@@ -5,6 +5,7 @@ share in loops of its own, so none waits for the slowest. Features need no commu
 """
 
 import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import lru_cache, wraps
 
@@ -12,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ufm.watchdog import handed
 
 AXIS = "parts"
 ALL = PartitionSpec()  # the same on all devices
@@ -84,6 +87,14 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
         return agree(part, AXIS) if spec == ALL else part
 
     return jax.jit(jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False))
+
+
+def each_step(limit: int, mesh: Mesh) -> Iterator[int]:
+    """0 … limit − 1; the watchdog looks after each step, unless it waits for other processes too."""
+    alone = all(device.process_index == jax.process_index() for device in mesh.devices.flat)
+    for count in range(limit):
+        with handed(f"step {count + 1} of the joint problem") if alone else nullcontext():
+            yield count
 
 
 def total(parts, axis: str | None):

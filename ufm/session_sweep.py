@@ -23,6 +23,7 @@ from ufm.records import run_record
 from ufm.runtime import start_group
 from ufm.table import make_table, summarise
 from ufm.verdict import exit_code, worst_verdict
+from ufm.watchdog import handed
 
 
 def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
@@ -86,8 +87,10 @@ def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, An
         shape = Shape(group.classes, group.loss, group.pairs, grid.joint)
         solve, nodes = compile_block(shape, np.array(grid.lam), devices), node_count(grid, group)
         for block in blocks:
-            answer = solve(make_point(grid.values(block), group, nodes, width))
-            yield block, jax.tree.map(lambda part, size=block.size: np.asarray(part)[:size], answer)
+            with handed(f"block {block.number + 1} of {grid.blocks}"):
+                answer = solve(make_point(grid.values(block), group, nodes, width))
+                answer = jax.tree.map(lambda part, size=block.size: np.asarray(part)[:size], answer)
+            yield block, answer
 
 
 def print_summary(grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float) -> None:

@@ -16,6 +16,7 @@ from ufm.labels import normalise
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
 from ufm.problem import Problem
+from ufm.watchdog import handed
 
 METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
 CHUNK_ENTRIES = 2**16  # logits in one call
@@ -190,7 +191,8 @@ def _solution(problem, write, parts: list[tuple[Iterate, Array]], count: int, tr
     dtype = parts[0][0].q.dtype
     H, logits, start = np.zeros((problem.dim, count), dtype), np.empty((count, problem.classes), dtype), 0
     for last, z in parts:
-        q = np.asarray(last.q)[:, : count - start]
+        with handed(f"features from {start} on, of {count}"):
+            q = np.asarray(last.q)[:, : count - start]
         stop = start + q.shape[1]
         write(q, H[:, start:stop])
         logits[start:stop], start = np.asarray(z)[: stop - start], stop

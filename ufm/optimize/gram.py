@@ -26,7 +26,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from ufm.devices import ALL, CUT, CUT_LAST, agree, cut, one_device, share, total
+from ufm.devices import ALL, CUT, CUT_LAST, agree, cut, each_step, one_device, share, total
 from ufm.etf import etf_basis
 from ufm.factor import half_solve_each
 from ufm.objective import LOSSES
@@ -252,7 +252,7 @@ def descend_gram(
 
     start = _start(k, atoms, mesh)
     point = move(*start, 0.0)
-    for count in range(max_steps):
+    for count in each_step(max_steps, mesh):
         step = newton_step(point, B, *atoms)
         if -float(step.slope) <= SETTLED * abs(float(point.objective)):
             last = move(point, step, 1.0, FULLY)

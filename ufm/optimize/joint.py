@@ -24,7 +24,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from ufm.devices import ALL, CUT, CUT_LAST, cut, one_device, own_columns, own_rows, share, total
+from ufm.devices import ALL, CUT, CUT_LAST, cut, each_step, one_device, own_columns, own_rows, share, total
 from ufm.errors import InputError
 from ufm.factor import half_solve_each
 from ufm.finite import FiniteLaw
@@ -156,10 +156,11 @@ def descend_jointly(
     W, b, H, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 200, mesh: Mesh | None = None
 ) -> JointRun:
     """Newton on φ from W and b, with backtracking; L falls until its rounding, then ‖∇φ‖ does."""
-    call = _Calls(atoms, mesh or one_device(), loss_name, bias)
+    mesh = mesh or one_device()
+    call = _Calls(atoms, mesh, loss_name, bias)
     point = call.project(W, b, H)
     best, least = point, np.inf
-    for count in range(max_steps):
+    for count in each_step(max_steps, mesh):
         step, *sizes = map(np.asarray, call.newton(point))
         slope, norm = map(float, sizes)
         settled = -slope <= ROUNDING * abs(float(point.objective))
