@@ -79,7 +79,9 @@ def run(args: Arguments, argv: list[str]) -> int:
     where = places(args)
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as own:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or own)  # one for all: what one run compiles the next loads
+        cache = Path(
+            os.environ.get("XDG_CACHE_HOME") or own
+        )  # one for all: what one run compiles the next loads
         loop = Loop(args.times, args.seconds, args.out, cache, args.checkout.resolve())
         found = run_all(rows, where, loop, lambda line: print(line, flush=True))
     print("\n".join(["", *map(str, write(found, " ".join(["python -m experiments.loop", *argv]), args.out))]))

@@ -9,6 +9,7 @@ import pytest
 from experiments import loop
 from experiments.commands import table
 from experiments.commands.run import Place, load, own_cores, run
+from experiments.commands.shown import ROOT
 from experiments.commands.stacks import family
 from experiments.commands.table import HOSTS, SHORT, Row
 
@@ -30,6 +31,9 @@ def wait_for_a_child():
 print("it began, on cores", *sorted(os.sched_getaffinity(0)), os.environ.get("JAX_NUM_CPU_DEVICES"), flush=True)
 if sys.argv[1] == "exit":
     sys.exit(int(sys.argv[2]))
+if sys.argv[1] == "patience":
+    import ufm.watchdog
+    sys.exit(ufm.watchdog.PATIENCE < float("inf") or not ufm.__file__.startswith(sys.argv[2]))
 globals()[f"wait_for_{sys.argv[1]}"]()
 """
 QUIET = Place(1, None, False)
@@ -106,6 +110,11 @@ def test_a_command_has_the_cores_and_devices_of_its_place(planted, tmp_path):
     assert quiet.text.split() == f"it began, on cores {own_cores(1)[0]} None".split()
     many = run(row, Place(len(os.sched_getaffinity(0)), 5, False), 60, tmp_path)
     assert many.text.split()[4:] == [*map(str, sorted(os.sched_getaffinity(0))), "5"]
+
+
+def test_no_watchdog_ends_what_is_to_be_looked_at(planted, tmp_path):
+    assert run(Row(f"planted patience {ROOT}", SHORT), QUIET, 60, tmp_path).code == 0
+    assert run(Row(f"planted patience {tmp_path}", SHORT), QUIET, 60, tmp_path).code == 1
 
 
 def test_load_is_bounded_and_ends():

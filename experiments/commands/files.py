@@ -3,12 +3,13 @@
 import re
 import shutil
 import struct
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
 from experiments.commands.shown import ROOT
+
+TREE = ("README.md", "pyproject.toml", "docs", "experiments", "proofs", "tests", "ufm")
 
 
 def make(names: tuple[str, ...], folder: Path) -> None:
@@ -18,11 +19,13 @@ def make(names: tuple[str, ...], folder: Path) -> None:
 
 
 def copy_tree(folder: Path, root: Path = ROOT) -> None:
-    """The checkout as it is on disk, without what git ignores: long commands write into their own tree."""
-    listed = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0"):
-        if name and (root / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    """The checkout, without what runs leave in it: long commands write into a tree of their own."""
+    for name in TREE:
+        if (root / name).is_dir():
+            shutil.copytree(
+                root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results")
+            )
+        else:
             shutil.copy2(root / name, folder / name)
 
 

@@ -74,8 +74,9 @@ def run(row: Row, place: Place, seconds: float, cache: Path, root: Path = ROOT) 
     with tempfile.TemporaryDirectory(prefix="loop") as name:
         folder, scratch = Path(name) / "work", Path(name) / "watch"
         folder.mkdir()
-        if row.kind == LONG:
+        if row.kind == LONG:  # it may write into its checkout
             copy_tree(folder, root)
+            root = folder
         make(row.files, folder)
         environment = os.environ | watchable(scratch) | {"XDG_CACHE_HOME": str(cache)}
         environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(root)])
