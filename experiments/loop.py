@@ -41,7 +41,7 @@ class Arguments:
     load: Literal["both", "with", "without"] | None = None
     """With other work on the same cores, or without; default: both, for other kinds than short without."""
     quick: bool = False
-    """Three places only: one core loaded, all cores quiet, two devices a core loaded."""
+    """Every short command twice, within 3 minutes: on all cores, alone and beside other work."""
     seconds: float = 120.0
     """What takes longer does not end."""
     out: Path = RESULTS
@@ -92,6 +92,8 @@ def completed(args: Arguments) -> Arguments:
     """What was not said: short commands often and everywhere, the others once."""
     there = str(len(os.sched_getaffinity(0)))
     default = {"times": 10, "load": "both"}
+    if args.quick:
+        default |= {"times": 1, "cores": there, "devices": "0"}
     if args.kind != "short":
         default = {"times": 1, "load": "without", "cores": there, "devices": "0"}
     return replace(args, **{name: value for name, value in default.items() if getattr(args, name) is None})
@@ -102,8 +104,6 @@ def places(args: Arguments) -> list:
     from experiments.commands.run import Place
 
     there = len(os.sched_getaffinity(0))
-    if args.quick:
-        return [Place(1, None, True), Place(there, None, False), Place(there, 2 * there, True)]
     cores = numbers("cores", args.cores, 1, there) or sorted({1, min(2, there), there})
     loads = {"both": (False, True), "with": (True,), "without": (False,)}[args.load]
     devices = numbers("devices", args.devices, 0, 1024)

@@ -166,5 +166,7 @@ def test_places():
     assert {place.load for place in everything} == {True, False}
     assert {place.cores for place in everything} == {1, min(2, there), there}
     assert any(place.devices == 2 * there for place in everything)
-    assert len(loop.places(loop.completed(loop.parse(["--quick"])))) == 3
+    assert loop.places(loop.completed(loop.parse(["--quick"]))) == [
+        Place(there, None, n) for n in (False, True)
+    ]
     assert loop.places(loop.completed(loop.parse(["--kind", "long"]))) == [Place(there, None, False)]
