@@ -7,13 +7,14 @@ judges the numerical one. Features are streamed in batches and reduced to one ro
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from ufm.cases import LabelCases, OrbitCases, PairCases
-from ufm.devices import local_mesh
+from ufm.devices import local_mesh, threads_for
 from ufm.errors import InputError
 from ufm.optimize.features import METHODS, chunk_size, require_dtype
 from ufm.problem import Problem
@@ -22,6 +23,7 @@ from ufm.reductions import Batch, ErrorHistogram, WorstRows
 from ufm.sources import Side, choose_source
 from ufm.spaces import choose_space
 from ufm.theory.predict import rounding_bound, violated_assumption
+from ufm.threads import in_threads
 from ufm.verdict import Verdict, judge, worst_verdict
 from ufm.watchdog import handed
 
@@ -111,10 +113,8 @@ def check_features(
     own = group.part(cases.count, unit)
     comparison = Comparison(problem, cases, settings or Settings(), len(own))
     worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
-    for start in own[:: comparison.width]:
-        n = np.arange(start, min(start + comparison.width, own.stop))
-        with handed(f"features {n[0]} to {n[-1]} of {cases.count}"):
-            batch = comparison.run(n)
+    starts = own[:: comparison.width]
+    for n, batch in in_threads(partial(comparison.part, own.stop), starts, comparison.threads):
         worst.update(n, batch)
         errors.update(batch.error)
         if keep:
@@ -151,6 +151,7 @@ class Comparison:
         self.problem, self.cases, self.settings = problem, cases, settings
         self.violated, self.kinds = violated_assumption(problem), cases.kinds
         mesh = local_mesh()
+        self.threads = threads_for(mesh)
         self.source = choose_source(problem, cases, settings.dtype, mesh)
         self.space = choose_space(problem, settings.dtype, mesh)
         # one compilation serves a whole stream, and a small stream is one batch
@@ -175,6 +176,12 @@ class Comparison:
         s = self.settings
         numeric, steps = self.space.solve(Y, s.method, s.steps, s.first)
         return numeric, int(np.max(steps))
+
+    def part(self, stop: int, start: int) -> tuple[np.ndarray, Batch]:
+        """The features of one batch from `start` on, before `stop`: their numbers, and what `run` finds."""
+        n = np.arange(start, min(start + self.width, stop))
+        with handed(f"features {n[0]} to {n[-1]} of {self.cases.count}"):
+            return n, self.run(n)
 
     def run(self, n) -> Batch:
         """Solve, certify, predict and compare the features numbered n (at most `width` of them)."""

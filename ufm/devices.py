@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ufm.threads import usable_cores
 from ufm.watchdog import handed
 
 AXIS = "parts"
@@ -113,6 +114,11 @@ def agree(part, axis: str | None):
 def cut(array: np.ndarray, mesh: Mesh, spec: PartitionSpec) -> jax.Array:
     """An array that every process holds whole, as one of which every device holds its share."""
     return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda where: array[where])
+
+
+def threads_for(mesh: Mesh) -> int:
+    """Threads that hand out work for the mesh: one a core where it is one CPU device, else one."""
+    return usable_cores() if mesh.size == 1 and mesh.devices.flat[0].platform == "cpu" else 1
 
 
 def exact_mesh(mesh: Mesh) -> Mesh:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ufm.block import Answer, Shape, block_width, compile_block
 from ufm.dataset import Dataset, check_folder, open_dataset
-from ufm.devices import exact_mesh, local_mesh
+from ufm.devices import exact_mesh, local_mesh, threads_for
 from ufm.errors import InputError
 from ufm.grid import Block, Grid
 from ufm.points import make_point, node_count
@@ -22,6 +22,7 @@ from ufm.progress import show_progress
 from ufm.records import run_record
 from ufm.runtime import start_group
 from ufm.table import make_table, summarise
+from ufm.threads import in_threads
 from ufm.verdict import exit_code, worst_verdict
 from ufm.watchdog import handed
 
@@ -81,16 +82,19 @@ def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, An
 
     Any share of a grid's blocks can be given: their files never meet, so several processes may divide them.
     """
-    devices = list(exact_mesh(local_mesh()).devices.flat)  # the certificate is among the work
+    mesh = exact_mesh(local_mesh())  # the certificate is among the work
+    devices = list(mesh.devices.flat)
     width = block_width(min(grid.block, grid.group_size), devices)
     for group, blocks in groupby(map(grid.get_block, numbers), lambda block: block.group):
         shape = Shape(group.classes, group.loss, group.pairs, grid.joint)
         solve, nodes = compile_block(shape, np.array(grid.lam), devices), node_count(grid, group)
-        for block in blocks:
+
+        def answer(block: Block, group=group, solve=solve, nodes=nodes) -> tuple[Block, Answer]:
             with handed(f"block {block.number + 1} of {grid.blocks}"):
-                answer = solve(make_point(grid.values(block), group, nodes, width))
-                answer = jax.tree.map(lambda part, size=block.size: np.asarray(part)[:size], answer)
-            yield block, answer
+                found = solve(make_point(grid.values(block), group, nodes, width))
+                return block, jax.tree.map(lambda part: np.asarray(part)[: block.size], found)
+
+        yield from in_threads(answer, blocks, threads_for(mesh))
 
 
 def print_summary(grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float) -> None:

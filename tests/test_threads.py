@@ -1,0 +1,66 @@
+"""A stream solved by several threads is that of a plain loop: order, results, errors, and how far it runs ahead."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import ufm.agreement as agreement
+from ufm.agreement import check_features
+from ufm.cases import PairCases
+from ufm.problem import Problem
+from ufm.threads import in_threads
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 2, 9])
+def test_order_is_kept(threads, count):
+    assert list(in_threads(lambda n: n * n, range(count), threads)) == [n * n for n in range(count)]
+
+
+def test_several_work_at_a_time_and_the_first_alone():
+    together, alone = threading.Barrier(2, timeout=20), []
+
+    def work(n):
+        if n:
+            together.wait()  # breaks unless two are at it
+        else:
+            alone.append(threading.current_thread() is threading.main_thread())
+        return n
+
+    assert list(in_threads(work, range(5), 2)) == list(range(5)) and alone == [True]
+
+
+def test_no_more_is_begun_than_is_wanted():
+    begun = []
+    found = in_threads(lambda n: begun.append(n) or n, range(1000), 2)
+    assert [next(found), next(found)] == [0, 1]
+    found.close()
+    assert len(begun) <= 5
+
+
+def test_an_error_comes_out_where_it_belongs():
+    def work(n):
+        if n == 3:
+            raise ArithmeticError("three")
+        return n
+
+    found, seen = in_threads(work, range(9), 2), []
+    with pytest.raises(ArithmeticError, match="three"):
+        seen += found
+    assert seen == [0, 1, 2]
+
+
+def test_features_are_those_of_one_thread(monkeypatch):
+    problem, cases = Problem(classes=3, multiplier=1.0, lambda_h=1e-3), PairCases(3, np.linspace(0, 1, 40))
+    monkeypatch.setattr(agreement, "chunk_size", lambda problem: 16)  # many batches
+    reports, kept = [], []
+    for threads in (1, 3):
+        monkeypatch.setattr(agreement, "threads_for", lambda mesh, threads=threads: threads)
+        features = []
+        reports.append(check_features(problem, cases, keep=lambda n, H, into=features: into.append((n, H))))
+        kept.append([np.concatenate(part) for part in zip(*features)])
+    rows = [[(row.lam, row.classes, row.error, row.bound) for row in report.rows] for report in reports]
+    assert rows[0] == rows[1] and len(rows[0]) > 40 and reports[0].errors.exact == reports[1].errors.exact
+    for one, three in zip(*kept):
+        np.testing.assert_array_equal(one, three)
