@@ -97,6 +97,7 @@ def test_what_never_ends_is_found_with_all_its_stacks(planted, monkeypatch, caps
     (name,) = found["stacks"]
     text = (planted / name).read_text()
     assert "it began" in text and f"in {python}" in text and f"-m planted {what}" in text
+    assert "0.00 s of these in the last 1 s" in text
     if shutil.which("gdb") and "ptrace" not in text:  # a container may forbid it
         assert native in text
     out = capsys.readouterr().out

@@ -60,7 +60,21 @@ def _command(pid: int) -> str:
 
 
 def _one(pid: int, folder: Path) -> str:
-    return f"--- Python\n{_python(pid, folder / str(pid))}\n--- native\n{_native(pid)}"
+    python = _python(pid, folder / str(pid))
+    return f"--- {_busy(pid)}\n--- Python\n{python}\n--- native\n{_native(pid)}"
+
+
+def _busy(pid: int, seconds: float = 1.0) -> str:
+    """What tells waiting from working, on however slow a machine."""
+    used = []
+    for pause in (seconds, 0.0):
+        with suppress(OSError):
+            ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            used.append(sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))
+        time.sleep(pause)
+    if len(used) < 2:
+        return "it has ended"
+    return f"{used[1]:.2f} s of the processors, {used[1] - used[0]:.2f} s of these in the last {seconds:g} s"
 
 
 def _python(pid: int, path: Path, seconds: float = 5.0) -> str:
