@@ -13,7 +13,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 60.0  # seconds
+PATIENCE = float(
+    os.environ.get("UFM_PATIENCE", 60)
+)  # seconds; inf for a debugger, which wants to see it stand
 SHARE = 0.05  # of one core
 TICK = 1.0  # seconds between looks
 STUCK = 75  # exit code: try again (EX_TEMPFAIL)

@@ -80,6 +80,7 @@ def run(row: Row, place: Place, seconds: float, cache: Path, root: Path = ROOT) 
         make(row.files, folder)
         environment = os.environ | watchable(scratch) | {"XDG_CACHE_HOME": str(cache)}
         environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(root)])
+        environment["UFM_PATIENCE"] = "inf"  # the watchdog would end what is to be looked at
         environment.pop("JAX_NUM_CPU_DEVICES", None)
         if place.devices is not None:
             environment["JAX_NUM_CPU_DEVICES"] = str(place.devices)

@@ -19,11 +19,6 @@ try:
     ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1), 0, 0, 0)  # gdb may attach, as it could as root
 except AttributeError:
     pass
-try:
-    import ufm.watchdog
-    ufm.watchdog.PATIENCE = float("inf")  # it would end what is to be looked at
-except ImportError:
-    pass
 """
 GDB = ["gdb", "-batch", "-nx", "-ex", "set pagination off", "-ex", "thread apply all backtrace", "-p"]
 
