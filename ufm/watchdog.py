@@ -15,3 +15,68 @@ from pathlib import Path
 
 # seconds; inf for who wants to look at it as it stands
 PATIENCE = float(os.environ.get("UFM_PATIENCE", 60))
+SHARE = 0.05  # of one core
+TICK = 1.0  # seconds between looks
+STUCK = 75  # exit code: try again (EX_TEMPFAIL)
+
+_work: dict[object, str] = {}  # what is handed over now, the first first
+_ended = 0  # pieces of work that came to an end
+
+
+@contextmanager
+def handed(what: str):
+    """Work on a device, from handing it over until its result is there; `what` completes "nothing moves in …"."""
+    global _ended
+    key = object()
+    _work[key] = what
+    try:
+        yield
+    finally:
+        del _work[key]
+        _ended += 1
+
+
+def watch(program: str) -> None:
+    """Look after the work of this process from now on, in the name of `program`."""
+    _Watch.program = program
+    if not _Watch.running:
+        _Watch.running = True
+        threading.Thread(target=_look, daemon=True).start()
+
+
+class _Watch:
+    program, running = "", False
+
+
+def _look() -> None:
+    ended, spent, still = _ended, activity(), 0.0
+    while True:
+        time.sleep(TICK)
+        still += (
+            TICK  # not the clock's time: a process that was stopped, or slept with its machine, loses nothing
+        )
+        what = next(iter(list(_work.values())), None)
+        if what is None or _ended != ended or activity() - spent > SHARE * PATIENCE:
+            ended, spent, still = _ended, activity(), 0.0
+        elif still >= PATIENCE:
+            _leave(
+                f"nothing moves in {what}: for {still:.0f} s this process used less than {SHARE:.0%} of a core"
+            )
+
+
+def _leave(message: str) -> None:
+    """Say it and end the process, whatever its threads wait for."""
+    advice = "what was finished is kept; run it again, and please report it"
+    print(f"{_Watch.program}: {message}; {advice}", file=sys.stderr, flush=True)
+    os._exit(STUCK)
+
+
+def activity() -> float:
+    """Seconds of processor time that this process used, and that its threads stood in line for (Linux)."""
+    waited = 0.0
+    for entry in Path("/proc/self/task").glob("*/schedstat"):
+        try:
+            waited += int(entry.read_text().split()[1]) * 1e-9
+        except (OSError, IndexError, ValueError):  # a thread that has just ended
+            continue
+    return time.process_time() + waited
