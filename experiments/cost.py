@@ -1,10 +1,11 @@
 """What the command costs: its start against importing JAX, and the time of one feature.
 
-    python -m experiments.cost
+    python -m experiments.cost [--quick]
 
 Prints ratios measured in one run on this machine; nothing here is a test.
 """
 
+import argparse
 import os
 import platform
 import statistics
@@ -25,7 +26,7 @@ def seconds(arguments: list[str], cache: str) -> float:
     return time.perf_counter() - began
 
 
-def start_up(repeats: int = 5) -> None:
+def start_up(repeats: int) -> None:
     """The main command, cold and warm, in units of importing JAX and jitting one addition."""
     cold, warm, base = [], [], []
     for _ in range(repeats):
@@ -39,7 +40,10 @@ def start_up(repeats: int = 5) -> None:
     print(f"main command, warm compilation cache  {warm:5.2f} s  {warm / base:4.1f} x")
 
 
-def feature_rate(repeats: int = 5) -> None:
+SIZES = ((10, 64, 100_000), (30, 64, 50_000), (100, 100, 20_000), (300, 300, 5_000), (1000, 1000, 2_000))
+
+
+def feature_rate(repeats: int, sizes=SIZES) -> None:
     """Microseconds a feature of the Newton route against an ETF, features materialised in d = 64 or K."""
     import jax
     import numpy as np
@@ -49,13 +53,7 @@ def feature_rate(repeats: int = 5) -> None:
     from ufm.problem import Problem
 
     print("\n     K     d  features  us/feature  ns/feature/K")
-    for K, d, count in (
-        (10, 64, 100_000),
-        (30, 64, 50_000),
-        (100, 100, 20_000),
-        (300, 300, 5_000),
-        (1000, 1000, 2_000),
-    ):
+    for K, d, count in sizes:
         problem = Problem(K, 1.67, dim=d)
         lam = np.random.default_rng(0).random(count)
         labels = np.zeros((count, K))
@@ -70,7 +68,16 @@ def feature_rate(repeats: int = 5) -> None:
         print(f"{K:6d}{d:6d}{count:10d}{per * 1e6:12.2f}{per / K * 1e9:14.1f}")
 
 
-if __name__ == "__main__":
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="once each, one size: to see that it works")
+    quick = parser.parse_args(argv).quick
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    start_up()
-    feature_rate()
+    start_up(1 if quick else 5)
+    feature_rate(*(1, SIZES[:1]) if quick else (5,))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

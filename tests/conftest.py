@@ -9,6 +9,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import pytest
 
+from tests.limits import *  # noqa: F403 (hooks are found by their names here)
+
 jax.config.update("jax_enable_x64", True)
 
 
