@@ -353,7 +353,7 @@ def test_bad_input_is_named():
         statistics(1e200 * H, y, 4)
     with pytest.raises(ValueError, match="rescale H and W"):
         statistics(np.where(np.arange(len(y))[:, None] == 3, np.nan, H), y, 4)
-    with pytest.raises(ValueError, match="W must be 4 x 3"):
+    with pytest.raises(ValueError, match=r"W must be an array of real numbers of shape \(4, 3\)"):
         all_metrics(statistics(H, y, 4), W[:, :2], b, PLAIN)
     with pytest.raises(ValueError, match="W must be finite"):
         all_metrics(statistics(H, y, 4), 1e200 * W, b, PLAIN)

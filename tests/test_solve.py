@@ -316,7 +316,18 @@ def test_a_truncated_solve_outside_the_hypotheses_is_undecided_and_says_both(run
     np.save("W.npy", np.array([[0.0], [1.0], [-300.0]]))
     np.save("Y.npy", np.eye(3)[[1]])
     lam = () if labels == "Y.npy" else ("--lam", "0.3")
-    flags = (*K3, "--classifier", "W.npy", "--labels", labels, *lam, "--lambda-h", "1e-3", "--max-steps", steps)
+    flags = (
+        *K3,
+        "--classifier",
+        "W.npy",
+        "--labels",
+        labels,
+        *lam,
+        "--lambda-h",
+        "1e-3",
+        "--max-steps",
+        steps,
+    )
     code, out, _ = run(*flags, "--explain")
     said = " ".join(out.split())
     assert code == 3 and ": undecided" in said

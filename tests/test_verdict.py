@@ -82,7 +82,9 @@ def test_a_wrong_formula_does_not_hide_behind_a_stalled_solve_or_a_loose_bound()
     assert word(error=0.05, bound=0.1) == UNDECIDED
 
 
-@pytest.mark.parametrize("change", [{}, {"error": 1.0}, {"error": None}, {"exceeds": True}, {"theory_bound": 1.0}])
+@pytest.mark.parametrize(
+    "change", [{}, {"error": 1.0}, {"error": None}, {"exceeds": True}, {"theory_bound": 1.0}]
+)
 def test_a_violated_assumption_is_named_and_no_claim_is_judged(change):
     found = judge(**(GOOD | change), violated="not a simplex ETF")
     assert found == (OUT_OF_HYPOTHESIS, "not a simplex ETF")

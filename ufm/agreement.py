@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+import ufm.checked as checked
 from ufm.cases import LabelCases, OrbitCases, PairCases
 from ufm.devices import local_mesh
 from ufm.errors import InputError
@@ -42,10 +43,14 @@ class Settings:
     first: type | None = None
 
     def __post_init__(self):
-        if self.method not in METHODS:
-            raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        if self.max_steps is not None and not 0 <= self.max_steps < 2**31:
-            raise InputError(f"max_steps must lie in 0 … 2^31 − 1, got {self.max_steps}")
+        checked.choice("method", self.method, METHODS)
+        if self.max_steps is not None:
+            checked.integer("max_steps", self.max_steps, 0, checked.MAX_STEPS)
+        checked.positive("tol", self.tol)
+        checked.precision("dtype", self.dtype)
+        checked.flag("rigorous", self.rigorous)
+        if self.first is not None:
+            checked.precision("first", self.first)
         if self.first is not None and self.method != "newton":
             raise InputError(f"mixed precision belongs to newton, not to {self.method}")
 
@@ -143,6 +148,9 @@ class Comparison:
         self, problem: Problem, cases: PairCases | LabelCases, settings: Settings, count: int | None = None
     ):
         require_dtype(np.float64)
+        checked.instance("problem", problem, Problem)
+        checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
+        checked.instance("settings", settings, Settings)
         if cases.classes != problem.classes:
             raise InputError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
         self.problem, self.cases, self.settings = problem, cases, settings

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ufm.errors import InputError
+import ufm.checked as checked
 from ufm.etf import etf_basis
 from ufm.labels import normalise
 from ufm.objective import LOSSES, relative_logits
@@ -257,14 +257,12 @@ def certify(problem: Problem, H: Float[np.ndarray, "N d"], Y: Float[np.ndarray, 
     Against the built-in ETF the truth is the optimum for the exact simplex ETF, otherwise for
     the given classifier as it stands in floats. Raises InputError when shapes do not match.
     """
-    H, Y = np.asarray(H), normalise(Y)
-    if H.shape != (len(Y), problem.dim) or Y.shape[1] != problem.classes:
-        raise InputError(
-            f"features must be {(len(Y), problem.dim)} and labels N x {problem.classes}, "
-            f"got {H.shape} and {Y.shape}"
-        )
-    if H.dtype not in (np.float32, np.float64):
-        raise InputError(f"features must be float32 or float64, got {H.dtype}")
+    checked.instance("problem", problem, Problem)
+    Y = normalise(Y, "labels Y", ("N", problem.classes))
+    H = checked.numbers(
+        "features H", H, (len(Y), problem.dim)
+    )  # where they are not finite the bound is infinite
+    checked.precision("the type of features H", H.dtype)
     if H.dtype == np.float64 and jnp.result_type(float) != jnp.float64:
         raise RuntimeError("certifying float64 features needs jax.config.update('jax_enable_x64', True)")
     dtype, lambda_h = H.dtype, jnp.asarray(problem.lambda_h, H.dtype)

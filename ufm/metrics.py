@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
+import ufm.checked as checked
 from ufm.errors import InputError
 from ufm.geometry import duality_distance
 from ufm.statistics import CENTRES, TINY, ClassStats, check_size
@@ -142,7 +143,10 @@ def all_metrics(
 
     nc4_disagreement is None unless the statistics were taken with W. Raises InputError if W does not fit.
     """
+    checked.instance("stats", stats, ClassStats, "ufm.statistics.class_statistics")
+    checked.instance("convention", convention, Convention)
     _check_classifier(stats, W)
+    b = None if b is None else checked.array("b", b, (len(W),))
     M = stats.centred(convention.centre)
     V = W - W.mean(0) if convention.centre_rows else W
     c = b - b.mean() if convention.centre_rows and b is not None else b
@@ -164,9 +168,8 @@ def all_metrics(
 
 
 def _check_classifier(stats: ClassStats, W: np.ndarray) -> None:
-    if W.shape != stats.means.shape:
-        K, d = stats.means.shape
-        raise InputError(f"W must be {K} x {d} like the class means, got shape {W.shape}")
+    K, d = stats.means.shape
+    W = checked.numbers("W", W, (K, d))
     check_size("W", W)
 
 

@@ -43,7 +43,9 @@ def judge(
         return Verdict(FAILS, f"error {error:.2e} exceeds both bounds together, {bound + theory_bound:.2e}")
     open_ = stalled or _unmet(bound, tol)
     if open_:
-        return Verdict(UNDECIDED, open_ if violated is None else f"{open_}; and no closed form applies: {violated}")
+        return Verdict(
+            UNDECIDED, open_ if violated is None else f"{open_}; and no closed form applies: {violated}"
+        )
     if violated is not None:
         return Verdict(OUT_OF_HYPOTHESIS, violated)
     if not theory_bound <= tol:
