@@ -496,11 +496,11 @@ def test_a_stream_visits_every_ordered_pair_at_every_weight_once(pairs, K):
         (smooth(0.1), {"lam": [0.5]}, "smoothing labels have no mixing weight"),
         (kway(1.0), {"quadrature": 4}, "kway labels are drawn: give samples instead of quadrature"),
         (mixup(1.0, smoothing=0.1), {"lam": [0.5]}, "mixup labels with smoothing are drawn"),
-        (mixup(1.0), {"samples": 0}, "samples must be at least 1"),
-        (mixup(1.0), {"quadrature": 0}, "quadrature must be at least 1"),
-        (mixup(1.0), {"lam": [1.5]}, r"lam must be numbers in \[0, 1\]"),
-        (mixup(1.0), {"lam": [np.nan]}, r"lam must be numbers in \[0, 1\]"),
-        (mixup(1.0), {"lam": []}, r"lam must be numbers in \[0, 1\]"),
+        (mixup(1.0), {"samples": 0}, "samples must be an integer, at least 1"),
+        (mixup(1.0), {"quadrature": 0}, "quadrature must be an integer, at least 1"),
+        (mixup(1.0), {"lam": [1.5]}, r"lam must lie in \[0, 1\]"),
+        (mixup(1.0), {"lam": [np.nan]}, r"lam must lie in \[0, 1\]"),
+        (mixup(1.0), {"lam": []}, "lam must be an array"),
     ],
 )
 def test_impossible_choices_are_refused(law, choice, message):

@@ -112,8 +112,11 @@ def check_features(
     progress(done, total) is called. Memory does not grow with the number of pairs. The processes of a group
     divide the features among them, `unit` of them at a time, and have the same report in the end.
     """
+    checked.instance("problem", problem, Problem)
+    checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
+    settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
     own = group.part(cases.count, unit)
-    comparison = Comparison(problem, cases, settings or Settings(), len(own))
+    comparison = Comparison(problem, cases, settings, len(own))
     worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
     for start in own[:: comparison.width]:
         n = np.arange(start, min(start + comparison.width, own.stop))
@@ -148,9 +151,6 @@ class Comparison:
         self, problem: Problem, cases: PairCases | LabelCases, settings: Settings, count: int | None = None
     ):
         require_dtype(np.float64)
-        checked.instance("problem", problem, Problem)
-        checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
-        checked.instance("settings", settings, Settings)
         if cases.classes != problem.classes:
             raise InputError(f"cases have {cases.classes} classes, the problem has {problem.classes}")
         self.problem, self.cases, self.settings = problem, cases, settings

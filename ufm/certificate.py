@@ -102,6 +102,7 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     The candidate is the exact real vector V (q − mean q), V the isometry of 1⊥ into feature
     space, so ‖h‖ = ‖q − mean q‖ and z = scale (q − mean q). O(K) a feature.
     """
+    checked.choice("loss_name", loss_name, LOSSES)
     one = partial(_certify_etf, loss=LOSSES[loss_name], scale=scale, lambda_h=lambda_h)
     return jax.vmap(one, (1, 1), 0)(q, Y)
 
@@ -175,6 +176,7 @@ def _sum_zero(v, largest):
 @partial(jax.jit, static_argnames=("loss_name",))
 def certify_features(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
     """Candidates H (N, d) with labels Y (N, K) against any explicit classifier W (K, d)."""
+    checked.choice("loss_name", loss_name, LOSSES)
     _, _, Vt = jnp.linalg.svd(W, full_matrices=False)
     one = partial(_certify_any, W=W, basis=Vt.T, lambda_h=lambda_h, loss=LOSSES[loss_name])
     return jax.vmap(one)(H, Y)

@@ -108,7 +108,7 @@ def channel_geometry(
     Intervals hold the central `level` of Poisson bootstrap replicates, which depend on the seed and on each
     sample's place in the stream, not on the chunks. Raises InputError.
     """
-    _check(centre, window, a)
+    _check(centre, bins, window, a)
     check_bootstrap(replicates, level, seed)
     W = checked.array("W", W, ("K", "d"))
     means = None if means is None else checked.array("means", means, W.shape)
@@ -353,8 +353,9 @@ def _dot(A, B) -> np.ndarray:
     return np.einsum("nd,nd->n", A, B)
 
 
-def _check(centre: str, window: float, a: float | None) -> None:
+def _check(centre: str, bins: int, window: float, a: float | None) -> None:
     checked.choice("centre", centre, CENTRES)
+    checked.integer("bins", bins, 1)
     checked.real("window", window, "lie in [0, 0.5)", lambda share: 0 <= share < 0.5)
     if a is not None:
         checked.positive("a", a)

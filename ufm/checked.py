@@ -108,8 +108,8 @@ Shape = tuple[int | str, ...] | None
 
 
 def numbers(name: str, value, shape: Shape) -> np.ndarray:
-    """An array of real numbers, finite or not, in its own type; a letter of the shape is any size from 1 on,
-    None any shape with something in it."""
+    """An array of real numbers, finite or not, in its own type; a letter of the shape is any size from 1 on, and
+    the same wherever it stands, None any shape with something in it."""
     try:
         found = np.asarray(value)
     except (ValueError, TypeError):  # rows of different lengths, or no array at all
@@ -126,8 +126,8 @@ def numbers(name: str, value, shape: Shape) -> np.ndarray:
 def _fits(found: tuple[int, ...], shape: Shape) -> bool:
     if shape is None:
         return 0 not in found
-    sizes = zip(found, shape)
-    return len(found) == len(shape) and all(n == k or (isinstance(k, str) and n > 0) for n, k in sizes)
+    letters = {k: n for n, k in zip(found, shape) if isinstance(k, str)}
+    return 0 not in letters.values() and found == tuple(letters.get(k, k) for k in shape)
 
 
 def _words(shape: Shape) -> str:

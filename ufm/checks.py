@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
+import ufm.checked as checked
 from ufm.certificate import certify
 from ufm.duality import certify_joint
 from ufm.errors import InputError
@@ -38,6 +39,9 @@ class Check(NamedTuple):
 
 def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False) -> Check:
     """Evaluate the assumptions; where they hold, solve, certify, compare and judge. Needs float64."""
+    checked.instance("theorem", theorem, Theorem, "ufm.theory.catalogue")
+    checked.instance("setting", setting, Setting)
+    checked.flag("rigorous", rigorous)
     violated = theorem.violated(setting)
     if violated:
         return Check(theorem.name, None, None, None, None, None, Verdict(OUT_OF_HYPOTHESIS, violated))

@@ -91,7 +91,7 @@ def compare_activations(
 
     Raises InputError for bad files and values, RuntimeError without float64.
     """
-    options = _check(options or Options())
+    options = _check(Options() if options is None else options)
     named = isinstance(activations, (str, PathLike))
     given = read_activations(str(activations)) if named else activations
     checked.instance("activations", given, Activations, "ufm.activations.from_arrays, or a path")

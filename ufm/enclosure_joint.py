@@ -268,9 +268,9 @@ def _is_narrow(objective: arb, dual: arb) -> bool:
 
 def _arrays(W, H, labels, weights, b, lambda_b):
     """The input as checked float64 arrays; labels, weights and bias as lists."""
-    Y = accept(labels, "labels")
+    W = checked.array("W", W, ("K", "d"))
+    Y = accept(labels, "labels", ("n", len(W)))
     n, K = Y.shape
-    W = checked.array("W", W, (K, "d"))
     H = checked.array("H", H, (n, W.shape[1]))
     weights = checked.array("weights", weights, (n,))
     b = np.zeros(K) if b is None else checked.array("b", b, (K,))

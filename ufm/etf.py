@@ -59,12 +59,18 @@ def simplex_etf(classes: int, dim: int | None = None, multiplier: float = 1.0) -
 def etf_deviation(W: Float[np.ndarray, "K d"]) -> float:
     """Distance from being a simplex ETF: ‖G − (tr G/(K−1)) Π‖_F / ‖G‖_F, G = W Wᵀ; 0 when W = 0."""
     W = checked.array("W", W, ("K", "d"))
+    W = W / _scale(W)
     gram = W @ W.T
     size = np.linalg.norm(gram)
     if size == 0:
         return 0.0
     K = len(gram)
     return float(np.linalg.norm(gram - np.trace(gram) / (K - 1) * (np.eye(K) - 1 / K)) / size)
+
+
+def _scale(W: Float[np.ndarray, "K d"]) -> float:
+    """The power of two at the largest entry: divided by it, exactly, products of entries stay in range."""
+    return float(np.ldexp(0.5, np.frexp(np.abs(W).max())[1]))
 
 
 def etf_distance(W: Float[np.ndarray, "K d"]) -> float:
@@ -98,5 +104,6 @@ def frame_distance(A: Float[np.ndarray, "K d"], B: Float[np.ndarray, "K d"]) -> 
     B = checked.array("B", B, A.shape)
     if not B.any():
         raise InputError("B is zero: there is no distance relative to it")
+    A, B = A / _scale(B), B / _scale(B)
     left, _, right = np.linalg.svd(A.T @ B)
     return float(np.linalg.norm(A @ (left @ right) - B) / np.linalg.norm(B))

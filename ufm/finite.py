@@ -96,7 +96,7 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
 def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:
     """The two-hot law with λ uniform over the given values."""
     _check(law, classes)
-    lam = checked.mixing("lam", np.atleast_1d(lam))
+    lam = np.atleast_1d(checked.mixing("lam", lam))
     rule = lam, 1 - lam, np.full(len(lam), 1 / len(lam))
     return _finish(law, classes, *_pair_atoms(law, classes, rule))
 

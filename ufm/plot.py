@@ -59,7 +59,7 @@ def draw_features(
     """
     checked.instance("problem", problem, Problem)
     checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
-    settings = checked.instance("settings", settings or Settings(), Settings)
+    settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
     figure = Figure(figsize=(10.5, 6.4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)

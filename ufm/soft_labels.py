@@ -109,7 +109,7 @@ def _array(labels, name: str) -> np.ndarray:
 
 def _check(Y, sums, dtype, name: str, start: int) -> None:
     if not np.isfinite(sums).all() and not np.isfinite(Y).all():
-        raise InputError(f"{name} hold NaN or infinity in row {start + np.argwhere(~np.isfinite(Y))[0, 0]}")
+        raise InputError(f"{name} holds NaN or infinity in row {start + np.argwhere(~np.isfinite(Y))[0, 0]}")
     K, least = Y.shape[1], Y.min(1)
     most, below = allowed(dtype, K), max(rounding(dtype, K), rounding(np.float32, K))
     bad = (least < -below) | ~(np.abs(sums - 1) <= most)

@@ -176,8 +176,7 @@ class _Spread:
 
 
 def _share(mass: np.ndarray, centre: str) -> Float[np.ndarray, " K"]:
-    if centre not in CENTRES:
-        raise InputError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
+    checked.choice("centre", centre, CENTRES)
     return np.full(len(mass), 1 / len(mass)) if centre == "class" else mass / mass.sum()
 
 
