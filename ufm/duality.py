@@ -140,7 +140,7 @@ def check_bias(b, lambda_b, classes: int) -> tuple[Float[np.ndarray, " K"], floa
     b = np.zeros(classes) if b is None else checked.array("b", b, (classes,))
     lambda_b = checked.bias_penalty("lambda_b", lambda_b)
     if lambda_b is None and b.any():
-        raise InputError("a bias b is given: say lambda_b = 0 (free) or its penalty")
+        raise InputError("a bias is given: say lambda_b = 0 (free) or its penalty")
     return b, lambda_b
 
 
