@@ -106,8 +106,7 @@ def channel_geometry(
     the mean of the class means ("class", or that of all features without means), of all features ("mean",
     which moves with the frequencies of the classes) or 0 ("none"). a: sharpness of the predictions.
     Intervals hold the central `level` of Poisson bootstrap replicates, which depend on the seed and on each
-    sample's place in the stream, not on the chunks. Raises InputError.
-    """
+    sample's place in the stream, not on the chunks."""
     _check(centre, bins, window, a)
     check_bootstrap(replicates, level, seed)
     W = checked.array("W", W, ("K", "d"))
