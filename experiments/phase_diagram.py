@@ -418,7 +418,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
         read_points(out / f"{name}.csv")
-    except (OSError, ValueError) as error:
+    except (OSError, InputError) as error:
         print(f"phase_diagram: {error}", file=sys.stderr)
         return 2
     return run(out / name, settings)

@@ -105,7 +105,9 @@ def test_the_number_of_nodes_is_limited():
     """A Gauss rule of n nodes is an n x n eigenproblem; draws are not."""
     check_choice(mixup(1.0), None, None, 2048)
     check_choice(mixup(1.0), None, 2049, None)
-    with pytest.raises(ValueError, match="quadrature must be at least 1 and at most 2048, got 2049"):
+    with pytest.raises(
+        ValueError, match="quadrature must be an integer, at least 1 and at most 2048, got 2049"
+    ):
         check_choice(mixup(1.0), None, None, 2049)
 
 

@@ -387,7 +387,7 @@ def test_bad_input():
     Y = labels(4)
     for H, y in ((np.zeros((5, 4)), Y), (np.zeros((4, 5)), Y), (np.zeros((5, 5)), np.full((5, 3), 1 / 3))):
         # in the test run shapes that disagree with each other are caught by jaxtyping already, a TypeError
-        with pytest.raises((ValueError, TypeError), match=r"features must be|Y"):
+        with pytest.raises((ValueError, TypeError), match=r"features H must be|Y"):
             certify(problem, H, y)
     with pytest.raises(ValueError, match="float32 or float64"):
         certify(problem, np.zeros((5, 5), np.float16), Y)

@@ -267,7 +267,7 @@ def test_entropy_of_a_ball_that_reaches_zero(radius):
     "changes, word",
     [
         ({"labels": [[0.5, 0.4, 0.0]] * 4}, "sum"),
-        ({"labels": [[1.5, -0.5, 0.0]] * 4}, "y: given"),
+        ({"labels": [[1.5, -0.5, 0.0]] * 4}, "labels must"),
         ({"weights": [1.0, 1.0, 1.0]}, "weights"),
         ({"weights": [1.0, 1.0, 1.0, -1.0]}, "weights"),
         ({"weights": [0.0] * 4}, "weights"),
@@ -275,7 +275,7 @@ def test_entropy_of_a_ball_that_reaches_zero(radius):
         ({"lambda_h": float("inf")}, "lambda_h"),
         ({"lambda_b": -1.0}, "lambda_b"),
         ({"b": [1.0, 0.0, 0.0], "lambda_b": None}, "without lambda_b"),
-        ({"b": [1.0, 0.0], "lambda_b": 0.0}, "b: given shape"),
+        ({"b": [1.0, 0.0], "lambda_b": 0.0}, "b must be"),
         ({"loss": "hinge"}, "loss"),
     ],
 )
@@ -286,7 +286,7 @@ def test_bad_input_is_refused(changes, word):
 
 def test_features_that_are_not_finite_are_refused():
     W, H, b = point(0)
-    with pytest.raises(ValueError, match="H: given"):
+    with pytest.raises(ValueError, match="H holds"):
         enclose(W, np.where(H > 0, np.nan, H), b, CE, 0.0)
-    with pytest.raises(ValueError, match="W: given"):
+    with pytest.raises(ValueError, match="W holds"):
         enclose(np.full_like(W, np.inf), H, b, CE, 0.0)

@@ -5,8 +5,11 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ufm import compare, solve, verify
+from ufm.errors import InputError
 from ufm.outputs import Outputs
 from ufm.records import dump_json
 
@@ -95,3 +98,59 @@ def test_json_is_strict(value):
 def test_json_keeps_every_bit():
     values = [0.1, 5e-324, 1.7976931348623157e308, 1 / 3]
     assert json.loads(dump_json({"values": values}))["values"] == values
+
+
+# --- what is read is not written -----------------------------------------------------------------------
+
+
+def relative(read: Path) -> str:
+    return f"folder/.././{os.path.relpath(read)}"
+
+
+def symbolic(read: Path) -> str:
+    Path("other" + read.suffix).symlink_to(read)
+    return "other" + read.suffix
+
+
+def hard(read: Path) -> str:
+    os.link(read, "other" + read.suffix)
+    return "other" + read.suffix
+
+
+READERS = {
+    "solve, labels": (solve.main, ("--classes", "3", "--labels", "L.npy", "--multiplier", "1"), "L.npy"),
+    "solve free, labels": (
+        solve.main,
+        ("--classes", "3", "--labels", "L.npy", "--classifier", "free"),
+        "L.npy",
+    ),
+    "solve, classifier": (solve.main, ("--classes", "3", "--classifier", "L.npy", "--lam", "0.3"), "L.npy"),
+    "verify, labels": (verify.main, ("--classes", "3", "--labels", "L.npy"), "L.npy"),
+    "compare, file": (compare.main, ("a.npz",), "a.npz"),
+    "compare, folder": (compare.main, ("folder",), "folder/H.npy"),
+}
+
+
+@pytest.mark.parametrize("spelling", [str, relative, symbolic, hard], ids=lambda spelling: spelling.__name__)
+@pytest.mark.parametrize("name", READERS)
+def test_no_command_replaces_what_it_reads(name, spelling, tmp_path, monkeypatch, call_main):
+    monkeypatch.chdir(tmp_path)
+    np.save("L.npy", np.eye(3))
+    parts = {"H": np.eye(3), "W": np.eye(3), "y": np.arange(3)}
+    np.savez("a.npz", **parts)
+    Path("folder").mkdir()
+    for key, part in parts.items():
+        np.save(f"folder/{key}.npy", part)
+    main, argv, read = READERS[name]
+    before = Path(read).read_bytes()
+    code, out, err = call_main(main, *argv, "--json", spelling(tmp_path / read))
+    assert code == 2 and "would lie in the place of what is read" in err and out == ""
+    assert Path(read).read_bytes() == before
+
+
+def test_two_outputs_that_are_one_file_by_a_hard_link_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.json").touch()
+    os.link("a.json", "a.png")
+    with pytest.raises(InputError, match="name the same file"):
+        Outputs({"json": "a.json", "plot": "a.png"})

@@ -309,6 +309,34 @@ def test_other_classifiers_are_out_of_hypothesis(record, perturbed):
     assert data["summary"]["worst_error"] is None
 
 
+@pytest.mark.parametrize("steps", [0, 3])
+@pytest.mark.parametrize("labels", ["mixup", "Y.npy"])
+def test_a_truncated_solve_outside_the_hypotheses_is_undecided_and_says_both(run, steps, labels):
+    """The optimum is far away: exit 0 would call it solved."""
+    np.save("W.npy", np.array([[0.0], [1.0], [-300.0]]))
+    np.save("Y.npy", np.eye(3)[[1]])
+    lam = () if labels == "Y.npy" else ("--lam", "0.3")
+    flags = (
+        *K3,
+        "--classifier",
+        "W.npy",
+        "--labels",
+        labels,
+        *lam,
+        "--lambda-h",
+        "1e-3",
+        "--max-steps",
+        steps,
+    )
+    code, out, _ = run(*flags, "--explain")
+    said = " ".join(out.split())
+    assert code == 3 and ": undecided" in said
+    assert ("no step was taken" if steps == 0 else "exceeds --tol 1e-06") in said
+    assert "not a simplex ETF" in said or "no simplex ETF of 3 classes fits" in said
+    data = strict(run(*flags, "--json", "-")[1])
+    assert data["summary"]["verdict"] == "undecided" and data["summary"]["worst_error"] is None
+
+
 def test_too_few_dimensions_are_out_of_hypothesis(record):
     np.save("W.npy", np.random.default_rng(1).normal(size=(4, 2)))
     data = record("--classes", 4, "--lam", "0.3,1", "--classifier", "W.npy")

@@ -76,7 +76,7 @@ def test_rows_without_weight_count_for_nothing():
 
 def test_bad_input_is_refused():
     W, H, Y, weights, b = point()
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="must be a positive"):
         streamed(W, H, Y, weights, (0.0, 0.1))
     with pytest.raises(ValueError, match="a bias is given"):
         streamed(W, H, Y, weights, (0.1, 0.1), b=b)

@@ -82,10 +82,27 @@ def test_a_wrong_formula_does_not_hide_behind_a_stalled_solve_or_a_loose_bound()
     assert word(error=0.05, bound=0.1) == UNDECIDED
 
 
-@pytest.mark.parametrize("change", [{}, {"error": 1.0}, {"bound": 1.0}, {"error": None}])
-def test_a_violated_assumption_is_named_before_errors_and_bounds(change):
+@pytest.mark.parametrize(
+    "change", [{}, {"error": 1.0}, {"error": None}, {"exceeds": True}, {"theory_bound": 1.0}]
+)
+def test_a_violated_assumption_is_named_and_no_claim_is_judged(change):
     found = judge(**(GOOD | change), violated="not a simplex ETF")
     assert found == (OUT_OF_HYPOTHESIS, "not a simplex ETF")
+
+
+@pytest.mark.parametrize("bound", [1.1e-6, 4.5, math.inf, math.nan])
+@pytest.mark.parametrize("change", [{}, {"error": None}, {"enclosed": True}])
+def test_an_unmet_bound_is_undecided_outside_the_hypotheses_too_and_both_are_said(bound, change):
+    """Where something was solved, `out of hypothesis` (exit 0) must not hide that it is no optimum."""
+    found = judge(**(GOOD | change | {"bound": bound}), violated="not a simplex ETF")
+    assert found.word == UNDECIDED and exit_code(found.word) == 3
+    assert "exceeds --tol 1e-06" in found.reason and "not a simplex ETF" in found.reason
+
+
+def test_a_solve_that_took_no_step_is_undecided_outside_the_hypotheses_too():
+    found = judge(**GOOD, violated="not a simplex ETF", stalled="no step was taken")
+    assert found.word == UNDECIDED
+    assert "no step was taken" in found.reason and "not a simplex ETF" in found.reason
 
 
 def test_a_bound_that_balls_contradict_fails_even_outside_the_hypotheses():

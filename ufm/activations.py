@@ -8,7 +8,7 @@ H, labels and logits are mapped and read in blocks: memory is bounded whatever N
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from ufm.errors import InputError
 from ufm.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
 from ufm.mapped import Stored, finite, held_names, open_arrays
+from ufm.soft_labels import PROBABILITIES, are_probabilities, said
 
 KEYS = ("H", "W", "b", "y", "i", "j", "lam", "Y", "weights", "logits", "y_logits", "lambda_w", "lambda_h")
 BLOCK = 2**25  # bytes of one block in float64
@@ -37,6 +38,7 @@ class Activations:
     """Checked activations. W (K, d) and b (K) are in memory; the stored arrays are read by `chunks`.
 
     `labels` names the arrays that hold the labels of H: ("y",), ("i", "j", "lam"), ("Y",) or the last two.
+    notes: what was put right on the way, a line each.
     """
 
     W: Float[np.ndarray, "K d"]
@@ -45,6 +47,7 @@ class Activations:
     stored: dict[str, Stored]
     lambda_w: float | None = None
     lambda_h: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -75,13 +78,18 @@ class Activations:
         """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
         for start, part in self._stream(("H", *self._row_keys), rows):
             H = finite("H", np.array(part["H"], np.float64), start)
-            yield Chunk(start, H, self._labels(part, start), weight_rows(part, start, len(H)))
+            yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)))
 
     def label_chunks(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, Float[np.ndarray, " n"]]]:
         """Labels and weights alone, in the same blocks as `chunks`; H is not read."""
+        for labels, _, weights in self._measured_labels(rows):
+            yield labels, weights
+
+    def _measured_labels(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, float, np.ndarray]]:
+        """Labels, how far soft ones were from sums of one, weights."""
         for start, part in self._stream(self._row_keys, rows):
-            labels = self._labels(part, start)
-            yield labels, weight_rows(part, start, len(labels.i))
+            labels, off = self._labels(part, start)
+            yield labels, off, weight_rows(part, start, len(labels.i))
 
     def pure_chunks(self, rows: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(H, class or −1, weight) of each block: what `ufm.statistics.class_statistics` reads."""
@@ -109,15 +117,15 @@ class Activations:
         for number, blocks in enumerate(zip(*streams, strict=True)):
             yield number * rows, dict(zip(keys, blocks))
 
-    def _labels(self, part: dict[str, np.ndarray], start: int) -> LabelBlock:
-        soft = soft_rows(part["Y"], start) if "Y" in part else None
+    def _labels(self, part: dict[str, np.ndarray], start: int) -> tuple[LabelBlock, float]:
+        soft, off = soft_rows(part["Y"], start) if "Y" in part else (None, 0.0)
         if "y" in self.labels:
             y = class_numbers("y", part["y"], self.classes, start)
-            return LabelBlock(y, y, np.ones(len(y)), None, self.classes)
+            return LabelBlock(y, y, np.ones(len(y)), None, self.classes), off
         if "i" not in part:
             none = np.full(len(soft), -1)
-            return LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes)
-        return pair_rows(part, soft, self.classes, start)
+            return LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes), off
+        return pair_rows(part, soft, self.classes, start), off
 
 
 def read_activations(path: str) -> Activations:
@@ -161,16 +169,23 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     b = stored["b"].whole() if "b" in stored else None
     scalars = {key: _scalar(stored, key) for key in ("lambda_w", "lambda_h")}
     found = Activations(stored["W"].whole(), b, labels, stored, **scalars)
-    _check_values(found)
-    return found
+    note = said(_check_values(found))
+    return replace(found, notes=(note,)) if note else found
 
 
-def _check_values(found: Activations) -> None:
-    """Read all labels, weights and logits once: what is wrong with them is said before any work."""
-    if sum(float(weights.sum()) for _, weights in found.label_chunks()) <= 0:
+def _check_values(found: Activations) -> float:
+    """Read all labels, weights and logits once: what is wrong with them is said before any work.
+
+    How far soft labels were from sums of one.
+    """
+    parts = [(off, float(weights.sum())) for _, off, weights in found._measured_labels()]
+    if sum(mass for _, mass in parts) <= 0:
         raise InputError("weights must not all be zero")
-    for _ in found.held_out_chunks():
-        pass
+    dtype = found.stored["logits"].array.dtype if found.held_out else None
+    # every block is read to its end: that is where its checksum is held against the file's
+    if found.held_out and all([are_probabilities(z, dtype) for z, _ in found.held_out_chunks()]):
+        raise InputError(PROBABILITIES)
+    return max(off for off, _ in parts)
 
 
 def _check_matrix(stored: Stored, shape: str, least: int) -> None:

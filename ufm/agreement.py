@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+import ufm.checked as checked
 from ufm.cases import LabelCases, OrbitCases, PairCases
 from ufm.devices import local_mesh, threads_for
 from ufm.errors import InputError
@@ -45,10 +46,14 @@ class Settings:
     first: type | None = None
 
     def __post_init__(self):
-        if self.method not in METHODS:
-            raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
-        if self.max_steps is not None and not 0 <= self.max_steps < 2**31:
-            raise InputError(f"max_steps must lie in 0 … 2^31 − 1, got {self.max_steps}")
+        checked.choice("method", self.method, METHODS)
+        if self.max_steps is not None:
+            checked.integer("max_steps", self.max_steps, 0, checked.MAX_STEPS)
+        checked.positive("tol", self.tol)
+        checked.precision("dtype", self.dtype)
+        checked.flag("rigorous", self.rigorous)
+        if self.first is not None:
+            checked.precision("first", self.first)
         if self.first is not None and self.method != "newton":
             raise InputError(f"mixed precision belongs to newton, not to {self.method}")
 
@@ -110,8 +115,11 @@ def check_features(
     progress(done, total) is called. Memory does not grow with the number of pairs. The processes of a group
     divide the features among them, `unit` of them at a time, and have the same report in the end.
     """
+    checked.instance("problem", problem, Problem)
+    checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
+    settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
     own = group.part(cases.count, unit)
-    comparison = Comparison(problem, cases, settings or Settings(), len(own))
+    comparison = Comparison(problem, cases, settings, len(own))
     worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
     starts = own[:: comparison.width]
     for n, batch in in_threads(partial(comparison.part, own.stop), starts, comparison.threads):

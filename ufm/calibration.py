@@ -16,11 +16,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp, softmax
 
+import ufm.checked as checked
 from ufm.activations import Chunk
 from ufm.errors import InputError
 from ufm.mixed import lambda_bin, lambda_edges, pair_optimum, two_hot
-from ufm.resample import Curve, curve, pieces, poisson_weights
+from ufm.resample import Curve, check_bootstrap, curve, pieces, poisson_weights
 from ufm.roots import bracketed_root
+from ufm.soft_labels import PROBABILITIES, are_probabilities
 
 Held = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]  # blocks of (logits (n, K), class (n))
 TEMPERATURES = (1e-3, 1e3)  # where a fitted temperature is looked for
@@ -86,12 +88,13 @@ def calibrate(held: Held, bins: int = 15) -> Calibration:
 
 
 def reliability(held: Held, temperature: float = 1.0, bins: int = 15) -> Reliability:
-    """Reliability bins, accuracy, ECE and NLL of softmax(z/T)."""
-    if bins < 1:
-        raise InputError(f"bins must be at least 1, got {bins}")
+    """Reliability bins, accuracy, ECE and NLL of softmax(z/T). InputError for probabilities in place of z."""
+    checked.integer("bins", bins, 1)
+    checked.positive("temperature", temperature)
     edges = np.arange(bins + 1) / bins
-    sums, loss = np.zeros((3, bins)), 0.0
+    sums, loss, logits = np.zeros((3, bins)), 0.0, False
     for z, label in held():
+        logits = logits or not are_probabilities(z, z.dtype)
         z = z / temperature
         top, rows = z.argmax(1), np.arange(len(z))
         total = logsumexp(z, axis=1)
@@ -103,6 +106,8 @@ def reliability(held: Held, temperature: float = 1.0, bins: int = 15) -> Reliabi
     N = sums[0].sum()
     if N == 0:
         raise InputError("no held-out logits")
+    if not logits:
+        raise InputError(PROBABILITIES)
     means = _means(sums[1:], sums[0])
     ece = float(np.abs(sums[1] - sums[2]).sum() / N)
     return Reliability(edges, sums[0], *means, float(sums[2].sum() / N), ece, loss / N)
@@ -140,6 +145,11 @@ def mixed_calibration(
 ) -> MixedCalibration:
     """Probabilities softmax(W h + b) of the mixed samples (i ≠ j, 0 < λ < 1) of a stream against λ; read once."""
     edges = lambda_edges(bins)
+    W = checked.array("W", W, ("K", "d"))
+    b = None if b is None else checked.array("b", b, (len(W),))
+    if a is not None:
+        checked.positive("a", a)
+    check_bootstrap(replicates, level, seed)
     sums = np.zeros((5 if a is None else 8, bins, replicates + 1))
     for chunk in chunks():
         for piece in pieces(chunk):

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betaincinv
 
+import ufm.checked as checked
 from ufm.errors import InputError
-from ufm.labels import LabelLaw, gauss_lam, normalise
+from ufm.labels import PAIRS, LabelLaw, gauss_lam, normalise
 
 MAX_LAM, MAX_NODES = 10**7, 2048
 MAX_DENSE = 8192  # classes of a K x K array of labels
@@ -36,6 +37,11 @@ class PairCases:
     classes: int
     lam: np.ndarray
     pairs: str = "all"
+
+    def __post_init__(self):
+        checked.integer("classes", self.classes, 2)
+        object.__setattr__(self, "lam", checked.mixing("lam", checked.numbers("lam", self.lam, ("n",))))
+        checked.choice("pairs", self.pairs, PAIRS)
 
     @property
     def kinds(self) -> list[tuple[str, float]]:
@@ -153,6 +159,9 @@ def choose_cases(
     For two-hot laws each λ serves all ordered pairs. k-way and smoothed mixtures give one row
     for each of N drawn labels; label smoothing gives K labels in one row; user labels are all used.
     """
+    checked.instance("law", law, LabelLaw, "ufm.mixup")
+    checked.integer("classes", classes, 2)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
     check_choice(law, lam, samples, quadrature)
     if law.labels is not None:
         return LabelCases("labels", law.labels, np.arange(len(law.labels)))
@@ -187,14 +196,11 @@ def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
             f"{law.name} labels{' with smoothing' if law.smoothing else ''} are drawn: "
             f"give samples instead of {given[0]}"
         )
-    for name, value in (("samples", samples), ("quadrature", quadrature)):
-        most = MAX_LAM if name == "samples" else MAX_NODES
-        if value is not None and not 1 <= value <= most:
-            raise InputError(f"{name} must be at least 1 and at most {most}, got {value}")
+    for name, value, most in (("samples", samples, MAX_LAM), ("quadrature", quadrature, MAX_NODES)):
+        if value is not None:
+            checked.integer(name, value, 1, most)
     if lam is not None:
-        lam = np.asarray(lam, float)
-        if lam.ndim != 1 or len(lam) == 0 or not ((lam >= 0) & (lam <= 1)).all():
-            raise InputError(f"lam must be numbers in [0, 1], got {lam}")
+        checked.mixing("lam", checked.numbers("lam", lam, ("n",)))
 
 
 def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:

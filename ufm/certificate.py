@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ufm.errors import InputError
+import ufm.checked as checked
 from ufm.etf import etf_basis
 from ufm.labels import normalise
 from ufm.objective import LOSSES, relative_logits
@@ -102,6 +102,7 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     The candidate is the exact real vector V (q − mean q), V the isometry of 1⊥ into feature
     space, so ‖h‖ = ‖q − mean q‖ and z = scale (q − mean q). O(K) a feature.
     """
+    checked.choice("loss_name", loss_name, LOSSES)
     one = partial(_certify_etf, loss=LOSSES[loss_name], scale=scale, lambda_h=lambda_h)
     return jax.vmap(one, (1, 1), 0)(q, Y)
 
@@ -175,6 +176,7 @@ def _sum_zero(v, largest):
 @partial(jax.jit, static_argnames=("loss_name",))
 def certify_features(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
     """Candidates H (N, d) with labels Y (N, K) against any explicit classifier W (K, d)."""
+    checked.choice("loss_name", loss_name, LOSSES)
     _, _, Vt = jnp.linalg.svd(W, full_matrices=False)
     one = partial(_certify_any, W=W, basis=Vt.T, lambda_h=lambda_h, loss=LOSSES[loss_name])
     return jax.vmap(one)(H, Y)
@@ -257,14 +259,12 @@ def certify(problem: Problem, H: Float[np.ndarray, "N d"], Y: Float[np.ndarray, 
     Against the built-in ETF the truth is the optimum for the exact simplex ETF, otherwise for
     the given classifier as it stands in floats. Raises InputError when shapes do not match.
     """
-    H, Y = np.asarray(H), normalise(Y)
-    if H.shape != (len(Y), problem.dim) or Y.shape[1] != problem.classes:
-        raise InputError(
-            f"features must be {(len(Y), problem.dim)} and labels N x {problem.classes}, "
-            f"got {H.shape} and {Y.shape}"
-        )
-    if H.dtype not in (np.float32, np.float64):
-        raise InputError(f"features must be float32 or float64, got {H.dtype}")
+    checked.instance("problem", problem, Problem)
+    Y = normalise(Y, "labels Y", ("N", problem.classes))
+    H = checked.numbers(
+        "features H", H, (len(Y), problem.dim)
+    )  # where they are not finite the bound is infinite
+    checked.precision("the type of features H", H.dtype)
     if H.dtype == np.float64 and jnp.result_type(float) != jnp.float64:
         raise RuntimeError("certifying float64 features needs jax.config.update('jax_enable_x64', True)")
     dtype, lambda_h = H.dtype, jnp.asarray(problem.lambda_h, H.dtype)

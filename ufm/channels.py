@@ -24,11 +24,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.activations import Chunk
 from ufm.errors import InputError
 from ufm.etf import etf_multiplier
 from ufm.mixed import channel_prediction, lambda_bin, lambda_edges, two_hot
-from ufm.resample import Curve, curve, pieces, poisson_weights
+from ufm.resample import Curve, check_bootstrap, curve, pieces, poisson_weights
 
 CENTRES = ("class", "mean", "none")
 RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
@@ -105,9 +106,11 @@ def channel_geometry(
     the mean of the class means ("class", or that of all features without means), of all features ("mean",
     which moves with the frequencies of the classes) or 0 ("none"). a: sharpness of the predictions.
     Intervals hold the central `level` of Poisson bootstrap replicates, which depend on the seed and on each
-    sample's place in the stream, not on the chunks. Raises InputError.
-    """
-    _check(centre, window, level, a)
+    sample's place in the stream, not on the chunks."""
+    _check(centre, bins, window, a)
+    check_bootstrap(replicates, level, seed)
+    W = checked.array("W", W, ("K", "d"))
+    means = None if means is None else checked.array("means", means, W.shape)
     centre = "mean" if centre == "class" and means is None else centre
     frame = _Frame(W, W - W.mean(0), means, _origin(centre, chunks, W, means), a, window)
     found = _Sums.empty(frame, bins, replicates)
@@ -349,10 +352,9 @@ def _dot(A, B) -> np.ndarray:
     return np.einsum("nd,nd->n", A, B)
 
 
-def _check(centre: str, window: float, level: float, a: float | None) -> None:
-    if centre not in CENTRES:
-        raise InputError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
-    if not 0 <= window < 0.5 or not 0 < level < 1:
-        raise InputError(f"window must lie in [0, 0.5) and level in (0, 1), got {window} and {level}")
-    if a is not None and not (a > 0 and np.isfinite(a)):
-        raise InputError(f"a must be positive and finite, got {a}")
+def _check(centre: str, bins: int, window: float, a: float | None) -> None:
+    checked.choice("centre", centre, CENTRES)
+    checked.integer("bins", bins, 1)
+    checked.real("window", window, "lie in [0, 0.5)", lambda share: 0 <= share < 0.5)
+    if a is not None:
+        checked.positive("a", a)

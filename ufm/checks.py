@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
+import ufm.checked as checked
 from ufm.certificate import certify
 from ufm.duality import certify_joint
+from ufm.errors import InputError
 from ufm.joint_agreement import certify_solution, enclose_solution
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
@@ -37,6 +39,9 @@ class Check(NamedTuple):
 
 def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False) -> Check:
     """Evaluate the assumptions; where they hold, solve, certify, compare and judge. Needs float64."""
+    checked.instance("theorem", theorem, Theorem, "ufm.theory.catalogue")
+    checked.instance("setting", setting, Setting)
+    checked.flag("rigorous", rigorous)
     violated = theorem.violated(setting)
     if violated:
         return Check(theorem.name, None, None, None, None, None, Verdict(OUT_OF_HYPOTHESIS, violated))

@@ -67,10 +67,11 @@ def run(args: Arguments, argv: list[str]) -> int:
 
     _check(args)
     lambda_b = "file" if args.bias is None else read_bias(args.bias)
-    outputs = Outputs(read_outputs(args, plot=PICTURES, report=(".html",)))
     source = Path(args.file).resolve()
+    reads = [args.file, *(str(part) for part in source.glob("*.npy"))]
+    outputs = Outputs(read_outputs(args, plot=PICTURES, report=(".html",)), reads)
     for name, path in outputs.paths.items():
-        if source in (path, path.parent):
+        if source == path.parent:
             raise InputError(f"--{name} {path} would lie in the place of what is read, {args.file}")
     from ufm.session_compare import compare  # from here on JAX is needed
 

@@ -44,6 +44,7 @@ def data_record(found: Comparison, given: Activations) -> dict:
         "lambda_h": options.lambda_h,
         "lambda_b": options.lambda_b,
         "loss": options.loss,
+        "notes": list(given.notes),
     }
 
 

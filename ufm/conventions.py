@@ -22,10 +22,10 @@ Nuclear-norm form: min over W H = Z of the penalties is λ_Z‖Z‖_* in F, Z = 
 """
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 from typing import NamedTuple
 
-from ufm.errors import InputError
+import ufm.checked as checked
 
 LOSS_REDUCTIONS = ("mean", "sum")
 FEATURE_PENALTIES = ("all", "per-sample")
@@ -56,14 +56,11 @@ class Convention:
     loss_factor: float = 1.0
 
     def __post_init__(self):
-        if self.samples < 1:
-            raise InputError(f"samples must be at least 1, got {self.samples}")
-        if self.loss not in LOSS_REDUCTIONS:
-            raise InputError(f"loss must be one of {', '.join(LOSS_REDUCTIONS)}, got {self.loss!r}")
-        if self.features not in FEATURE_PENALTIES:
-            raise InputError(f"features must be one of {', '.join(FEATURE_PENALTIES)}, got {self.features!r}")
-        if not (isfinite(self.loss_factor) and self.loss_factor > 0):
-            raise InputError(f"loss_factor must be a positive finite number, got {self.loss_factor}")
+        checked.integer("samples", self.samples, 1, 2**63)
+        checked.choice("loss", self.loss, LOSS_REDUCTIONS)
+        checked.flag("half", self.half)
+        checked.choice("features", self.features, FEATURE_PENALTIES)
+        checked.positive("loss_factor", self.loss_factor)
 
     @property
     def factor(self) -> float:
@@ -75,8 +72,12 @@ class Convention:
 
         bias: None no bias, 0 a free one, > 0 a penalised one, as everywhere here.
         """
-        for name, value in (("weight", weight), ("feature", feature), ("bias", bias or 0.0)):
-            _check_penalty(name, value)
+        for name, value in (
+            ("weight", weight),
+            ("feature", feature),
+            ("bias", 0.0 if bias is None else bias),
+        ):
+            checked.nonnegative(f"the {name} penalty", value)
         scale = (1 if self.half else 2) / self.factor
         shared = scale * (self.samples if self.features == "all" else 1)
         return Penalties(scale * weight, shared * feature, None if bias is None else scale * bias)
@@ -84,7 +85,7 @@ class Convention:
     def nuclear(self, weight: float, feature: float) -> float:
         """λ_Z of this objective from its own penalties: √(μ_W μ_H φ), or 2√(μ_W μ_H φ) without the ½."""
         for name, value in (("weight", weight), ("feature", feature)):
-            _check_penalty(name, value)
+            checked.nonnegative(f"the {name} penalty", value)
         share = 1 / self.samples if self.features == "per-sample" else 1
         return (1 if self.half else 2) * sqrt(weight * share * feature)
 
@@ -93,9 +94,8 @@ class Convention:
 
         The ratio changes only the scale of W against h (‖W‖² : E‖h‖² = λ_H : λ_W), never the logits.
         """
-        _check_penalty("nuclear", nuclear)
-        if not (isfinite(ratio) and ratio > 0):
-            raise InputError(f"ratio must be a positive finite number, got {ratio}")
+        checked.nonnegative("the nuclear penalty", nuclear)
+        checked.positive("ratio", ratio)
         root = nuclear * sqrt(self.samples) / self.factor
         return Penalties(root * sqrt(ratio), root / sqrt(ratio))
 
@@ -106,8 +106,3 @@ def per_batch(batch: int, *, loss: str = "mean", half: bool = True, loss_factor:
     Averaged over batches: λ_H = k B μ_H/s, B the batch size, whatever the size of the data set.
     """
     return Convention(batch, loss, half, "all", loss_factor)
-
-
-def _check_penalty(name: str, value: float) -> None:
-    if not (isfinite(value) and value >= 0):
-        raise InputError(f"the {name} penalty must be a finite number >= 0, got {value}")

@@ -21,10 +21,12 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.devices import exactly
 from ufm.errors import InputError
 from ufm.objective import LOSSES
 from ufm.processes import ALONE, Group
+from ufm.soft_labels import accept
 
 EPS = float(np.finfo(np.float64).eps)
 FREE = 0.0  # λ_b of a free bias; no bias is None
@@ -65,13 +67,16 @@ def certify_joint(
     """Bound the suboptimality of any point. lambda_b: None no bias, 0 free, > 0 penalised.
 
     The processes of a group may divide the n labels among them, weights as in the whole; sums cross, no label does.
-    Raises InputError for shapes that do not match, weights that are not a probability vector,
-    a bias given without lambda_b, or penalties that are not positive.
+    Raises InputError for shapes that do not match, labels that are no probabilities (`ufm.soft_labels`), weights
+    that do not sum to one, a bias given without lambda_b, or penalties that are not positive and finite.
     """
-    W, H, Y, weights, b = _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, group)
+    W, H, Y, weights, b, penalties = _check(
+        W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, loss, group
+    )
+    lambda_w, lambda_h, lambda_b = penalties
     Z, law = H @ W.T + b, _Law(Y, weights, int(group.total(len(Y))), group)
     residual, size = residuals(Z, Y, loss)
-    objective, objective_error = _objective(W, H, Z, law, b, (lambda_w, lambda_h, lambda_b), loss)
+    objective, objective_error = _objective(W, H, Z, law, b, penalties, loss)
     dual, dual_error = _dual_value(residual, law, lambda_w * lambda_h, lambda_b, loss)
     # the logits' own rounding moves L by at most 2|dz| a label and D by as much again
     rounding = objective_error + dual_error + 8 * EPS * (H.shape[1] + 4) * float(law.mean(size))
@@ -116,24 +121,27 @@ class _Law(NamedTuple):
         return self.group.total(np.array([fsum(column) for column in (self.weights[:, None] * rows).T]))
 
 
-def _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, group):
-    W, H, Y, weights = (np.asarray(part, np.float64) for part in (W, H, labels, weights))
-    K = len(W)
-    b = np.zeros(K) if b is None else np.asarray(b, np.float64)
-    if W.ndim != 2 or Y.shape != (len(H), K) or H.shape[1:] != W.shape[1:] or b.shape != (K,):
-        raise InputError(
-            f"shapes do not match: W {W.shape}, H {H.shape}, labels {Y.shape}, bias {b.shape}; "
-            "want (K, d), (n, d), (n, K), (K,)"
-        )
-    if weights.shape != (len(H),) or not (weights >= 0).all() or abs(group.total(weights.sum()) - 1) > 1e-9:
-        raise InputError("weights must be n numbers >= 0 that sum to 1")
-    if not (lambda_w > 0 and lambda_h > 0):
-        raise InputError(f"lambda_w and lambda_h must be positive, got {lambda_w} and {lambda_h}")
+def _check(W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, loss, group):
+    """All of it as float64 arrays and numbers; a process of a group may have no label of its own."""
+    W = checked.array("W", W, ("K", "d"))
+    K, d = W.shape
+    n = 0 if group.count > 1 and np.size(weights) == 0 else "n"
+    H = checked.array("H", H, (n, d))
+    b, lambda_b = check_bias(b, lambda_b, K)
+    penalties = checked.penalty("lambda_w", lambda_w), checked.penalty("lambda_h", lambda_h), lambda_b
+    checked.choice("loss", loss, checked.LOSS_NAMES)
+    weights = checked.weights("weights", weights, len(H), group.total)
+    Y = np.zeros((0, K)) if n == 0 else accept(labels, "labels", (len(H), K))
+    return W, H, Y, weights, b, penalties
+
+
+def check_bias(b, lambda_b, classes: int) -> tuple[Float[np.ndarray, " K"], float | None]:
+    """The bias, zeros without one, and its penalty; InputError for a bias that has none."""
+    b = np.zeros(classes) if b is None else checked.array("b", b, (classes,))
+    lambda_b = checked.bias_penalty("lambda_b", lambda_b)
     if lambda_b is None and b.any():
         raise InputError("a bias is given: say lambda_b = 0 (free) or its penalty")
-    if not all(np.isfinite(part).all() for part in (W, H, b)):
-        raise InputError("W, H or bias hold NaN or infinity: there is nothing to certify")
-    return W, H, Y, weights, b
+    return b, lambda_b
 
 
 def residuals(

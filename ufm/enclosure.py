@@ -7,7 +7,8 @@ For a fixed classifier W (K×d) and one soft label y the optimal feature minimis
 f is λ_H-strongly convex, so its minimiser h* is unique and, for ANY h,  ‖h − h*‖ ≤ ‖∇f(h)‖/λ_H.
 A candidate is refined by Newton steps on midpoints (no rigour needed, and none claimed); then the gradient is
 evaluated once in balls, and the bound above is the radius. Nothing else is trusted: no float candidate, no
-closed form, and no other file of this package; the loss is written here a second time on purpose.
+closed form, and no other file of this package but the checks of what
+is given; the loss is written here a second time on purpose.
 
 Every float stands for the double it is: 0.1 means fl(0.1). A label is K doubles, all exact but the first
 largest entry, which is *defined* as 1 − Σ others: (0.1, 0.9) means (fl(0.1), 1 − fl(0.1)). Lengths are
@@ -27,7 +28,9 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import ArrayLike
 
+import ufm.checked as checked
 from ufm.errors import InputError
+from ufm.soft_labels import accept
 
 LOSSES = ("cross-entropy", "squared-error")
 MAX_BITS = 1 << 15
@@ -445,44 +448,32 @@ def _distinct(groups: np.ndarray, values: np.ndarray) -> tuple[list[int], Balls,
 
 
 def _scalar(value: SupportsFloat, name: str, *, positive: bool) -> float:
-    number = float(value)
+    """The double of a number: of a Python or NumPy one, or of any other type that converts itself."""
+    plain = isinstance(value, (bool, np.bool_, str, bytes, complex)) or np.ndim(value) > 0
+    try:
+        number = math.nan if plain else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
     allowed = "> 0" if positive else "≥ 0"
     if not (math.isfinite(number) and (number > 0 if positive else number >= 0)):
-        raise InputError(f"{name}: given {number}; allowed: a finite number {allowed}")
+        raise InputError(f"{name}: given {value!r}; allowed: a finite number {allowed}")
     return number
 
 
 def _check_choices(loss: str, digits: int) -> None:
-    if loss not in LOSSES:
-        raise InputError(f"loss: given {loss!r}; allowed: {' or '.join(map(repr, LOSSES))}")
-    if not 1 <= digits <= 1000:
-        raise InputError(f"digits: given {digits}; allowed: 1 to 1000 (30 is far below any float64 error)")
+    checked.choice("loss", loss, LOSSES)
+    checked.integer("digits", digits, 1, 1000)  # 30 is far below any float64 error
 
 
 def _vector(values: ArrayLike, name: str, size: int | None) -> np.ndarray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or array.shape[0] != (size or array.shape[0]):
-        raise InputError(f"{name}: given shape {array.shape}; allowed: ({size or 'n'},)")
-    return array
+    return checked.numbers(name, values, (size or "n",)).astype(np.float64)
 
 
 def _matrix(W: ArrayLike, classes: int) -> np.ndarray:
-    rows = np.asarray(W, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[0] != classes or rows.shape[1] == 0:
-        raise InputError(f"W: given shape {rows.shape}; allowed: ({classes}, d), d ≥ 1, a row an entry of y")
-    if not np.isfinite(rows).all():
-        raise InputError("W: given entries that are not finite; allowed: finite doubles")
-    return rows
+    return checked.array("W", W, (classes, "d"))
 
 
 def _label(y: ArrayLike) -> np.ndarray:
-    labels = _vector(y, "y", None)
-    if len(labels) < 2:
-        raise InputError(f"y: given {len(labels)} entries; allowed: K ≥ 2")
-    if not (np.isfinite(labels).all() and (labels >= 0).all()):
-        raise InputError(f"y: given a least entry of {labels.min()}; allowed: finite entries ≥ 0")
-    excess = math.fsum(labels) - 1
-    # The second test keeps the largest entry, defined as 1 − Σ others, at 0 or above.
-    if abs(excess) > 1e-12 * len(labels) or labels.max() < excess:
-        raise InputError(f"y: given a sum of 1 {excess:+.3g}; allowed: 1, up to 1e-12 K; divide y by its sum")
-    return labels
+    """A soft label by the rule of `ufm.soft_labels`; its largest entry is completed in balls, not here."""
+    labels = checked.numbers("y", y, ("K",))
+    return accept(labels[None], "y")[0]

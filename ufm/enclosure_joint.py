@@ -22,8 +22,10 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import ArrayLike
 
-from ufm.enclosure import LOSSES, _above, _complete, _label, _matrix, _scalar, _softmax, _subtract
+import ufm.checked as checked
+from ufm.enclosure import LOSSES, _above, _complete, _scalar, _softmax, _subtract
 from ufm.errors import InputError
+from ufm.soft_labels import accept
 
 FIRST_BITS, LAST_BITS = 128, 1 << 12
 _WIDTH = 2.0**-64  # wanted width of L and D, relative to 1 + L: far below a double's rounding
@@ -70,8 +72,7 @@ def enclose_gap(
     arrays = _arrays(W, H, labels, weights, b, lambda_b)
     penalties = (_scalar(lambda_w, "lambda_w", positive=True), _scalar(lambda_h, "lambda_h", positive=True))
     bias_penalty = None if lambda_b is None else _scalar(lambda_b, "lambda_b", positive=False)
-    if loss not in LOSSES:
-        raise InputError(f"loss: given {loss!r}; allowed: {' or '.join(map(repr, LOSSES))}")
+    checked.choice("loss", loss, LOSSES)
     bits = FIRST_BITS
     while True:
         with ctx.workprec(bits):
@@ -266,19 +267,15 @@ def _is_narrow(objective: arb, dual: arb) -> bool:
 
 
 def _arrays(W, H, labels, weights, b, lambda_b):
-    """The input as checked float64 arrays; labels as lists."""
-    Y = [_label(y).tolist() for y in np.asarray(labels, np.float64)]
-    if not Y:
-        raise InputError("labels: given none; allowed: (n, K) with n ≥ 1")
-    n, K = len(Y), len(Y[0])
-    W = _matrix(W, K)
-    H, weights = np.asarray(H, np.float64), np.asarray(weights, np.float64)
-    b = np.zeros(K) if b is None else np.asarray(b, np.float64)
-    for name, array, shape in (("H", H, (n, W.shape[1])), ("weights", weights, (n,)), ("b", b, (K,))):
-        if array.shape != shape or not np.isfinite(array).all():
-            raise InputError(f"{name}: given shape {array.shape}; allowed: {shape}, finite doubles")
+    """The input as checked float64 arrays; labels, weights and bias as lists."""
+    W = checked.array("W", W, ("K", "d"))
+    Y = accept(labels, "labels", ("n", len(W)))
+    n, K = Y.shape
+    H = checked.array("H", H, (n, W.shape[1]))
+    weights = checked.array("weights", weights, (n,))
+    b = np.zeros(K) if b is None else checked.array("b", b, (K,))
     if (weights < 0).any() or not weights.any():
         raise InputError("weights: given a negative entry, or only zeros; allowed: ≥ 0, some > 0")
     if lambda_b is None and b.any():
         raise InputError("b: given a bias without lambda_b; allowed: lambda_b = 0 (free) or its penalty")
-    return W, H, Y, weights.tolist(), b.tolist()
+    return W, H, Y.tolist(), weights.tolist(), b.tolist()

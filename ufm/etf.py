@@ -9,6 +9,7 @@ identities are tested on their own.
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.errors import InputError
 
 
@@ -48,17 +49,28 @@ def write_contrasts(q: Float[np.ndarray, "K N"], found: Float[np.ndarray, "d N"]
 
 def simplex_etf(classes: int, dim: int | None = None, multiplier: float = 1.0) -> Float[np.ndarray, "K d"]:
     """Simplex ETF W (K x d, float64) with W Wᵀ = (m² K/(K−1)) Π; d defaults to K."""
-    return np.sqrt(gain(classes, multiplier)) * etf_basis(classes, classes if dim is None else dim)
+    checked.integer("classes", classes, 2)
+    dim = classes if dim is None else checked.integer("dim", dim, 1)
+    return np.sqrt(gain(classes, checked.penalty("multiplier", multiplier, zero=True))) * etf_basis(
+        classes, dim
+    )
 
 
 def etf_deviation(W: Float[np.ndarray, "K d"]) -> float:
     """Distance from being a simplex ETF: ‖G − (tr G/(K−1)) Π‖_F / ‖G‖_F, G = W Wᵀ; 0 when W = 0."""
+    W = checked.array("W", W, ("K", "d"))
+    W = W / _scale(W)
     gram = W @ W.T
     size = np.linalg.norm(gram)
     if size == 0:
         return 0.0
     K = len(gram)
     return float(np.linalg.norm(gram - np.trace(gram) / (K - 1) * (np.eye(K) - 1 / K)) / size)
+
+
+def _scale(W: Float[np.ndarray, "K d"]) -> float:
+    """The power of two at the largest entry: divided by it, exactly, products of entries stay in range."""
+    return float(np.ldexp(0.5, np.frexp(np.abs(W).max())[1]))
 
 
 def etf_distance(W: Float[np.ndarray, "K d"]) -> float:
@@ -88,5 +100,10 @@ def frame_distance(A: Float[np.ndarray, "K d"], B: Float[np.ndarray, "K d"]) -> 
     The minimiser is the polar factor of Aᵀ B, so frames that differ by a rotation or
     reflection of feature space are at distance zero up to rounding.
     """
+    A = checked.array("A", A, ("K", "d"))
+    B = checked.array("B", B, A.shape)
+    if not B.any():
+        raise InputError("B is zero: there is no distance relative to it")
+    A, B = A / _scale(B), B / _scale(B)
     left, _, right = np.linalg.svd(A.T @ B)
     return float(np.linalg.norm(A @ (left @ right) - B) / np.linalg.norm(B))

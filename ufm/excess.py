@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.activations import Chunk
 from ufm.certificate import certify
 from ufm.errors import InputError
@@ -65,8 +66,11 @@ def feature_excess(
 
     Raises InputError for λ_H <= 0 or a stream without positive weights, RuntimeError without float64.
     """
+    W = checked.array("W", W, ("K", "d"))
     problem = Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss)
-    b = np.zeros(len(W)) if b is None else b
+    b = np.zeros(len(W)) if b is None else checked.array("b", b, (len(W),))
+    checked.integer("size", size, 1)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
     H, Y, weights = _subsample(chunks(), size, seed)
     weights = weights / weights.sum()
     closed = problem.is_etf and not b.any()

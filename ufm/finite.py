@@ -1,14 +1,16 @@
 """Finite label laws: the atoms (labels, weights) that the joint problem is solved on; that problem."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 
 import numpy as np
 
-from ufm.cases import draw_labels, draw_lam, streams
+import ufm.checked as checked
+from ufm.cases import MAX_LAM, MAX_NODES, draw_labels, draw_lam, streams
 from ufm.errors import InputError
 from ufm.labels import LabelLaw, Patterns, mixing_rule, normalise
 from ufm.quadrature import beta_rule, edge_gauss, product_rule
+from ufm.soft_labels import accept
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,13 @@ class FiniteLaw:
         return (centred * self.weights[:, None]).T @ centred
 
 
+def check_law(law: FiniteLaw) -> FiniteLaw:
+    """The law with its labels as `ufm.soft_labels` has them; InputError unless all are probabilities."""
+    checked.instance("law", law, FiniteLaw, "ufm.finite_law")
+    labels = accept(law.labels, "labels")
+    return replace(law, labels=labels, weights=checked.weights("weights", law.weights, len(labels)))
+
+
 @dataclass(frozen=True, eq=False)
 class JointProblem:
     """The joint problem on a finite law; lambda_b: None no bias, 0 free, > 0 penalised."""
@@ -47,6 +56,15 @@ class JointProblem:
     lambda_h: float
     lambda_b: float | None = None
     loss: str = "cross-entropy"
+
+    def __post_init__(self):
+        checked.instance("law", self.law, LabelLaw, "ufm.mixup")
+        checked.instance("atoms", self.atoms, FiniteLaw, "ufm.finite_law")
+        checked.integer("dim", self.dim, 1)
+        checked.penalty("lambda_w", self.lambda_w)
+        checked.penalty("lambda_h", self.lambda_h)
+        checked.bias_penalty("lambda_b", self.lambda_b)
+        checked.choice("loss", self.loss, checked.LOSS_NAMES)
 
     @property
     def classes(self) -> int:
@@ -64,8 +82,8 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
 
     Exchangeability survives: every rule is applied to all class assignments alike.
     """
-    if law.class_weights is not None and len(law.class_weights) != classes:
-        raise InputError(f"{len(law.class_weights)} class weights for {classes} classes")
+    _check(law, classes)
+    checked.integer("nodes", nodes, 1, MAX_NODES)
     if law.labels is not None:
         labels, weights = law.labels, np.full(len(law.labels), 1 / len(law.labels))
     elif law.name == "kway":
@@ -77,18 +95,31 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
 
 def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:
     """The two-hot law with λ uniform over the given values."""
-    lam = np.asarray(lam, float)
+    _check(law, classes)
+    lam = np.atleast_1d(checked.mixing("lam", lam))
     rule = lam, 1 - lam, np.full(len(lam), 1 / len(lam))
     return _finish(law, classes, *_pair_atoms(law, classes, rule))
 
 
 def drawn_law(law: LabelLaw, classes: int, draws: int, seed: int) -> FiniteLaw:
     """N independent draws of whole labels, equally likely: what a network sees; never exchangeable."""
+    _check(law, classes)
+    checked.integer("draws", draws, 1, MAX_LAM)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
     if law.labels is not None:
         raise InputError("given labels cannot be drawn from: they are a finite law already")
     drawn = draw_labels if law.name == "kway" else _drawn_pairs
     labels = drawn(law, classes, draws, seed)
     return FiniteLaw(labels, np.full(draws, 1 / draws), False)
+
+
+def _check(law: LabelLaw, classes: int) -> None:
+    checked.instance("law", law, LabelLaw, "ufm.mixup")
+    checked.integer("classes", classes, 2)
+    if law.class_weights is not None and len(law.class_weights) != classes:
+        raise InputError(f"{len(law.class_weights)} class weights for {classes} classes")
+    if law.labels is not None and law.labels.shape[1] != classes:
+        raise InputError(f"soft labels have {law.labels.shape[1]} columns for {classes} classes")
 
 
 def _finish(law, classes, labels, weights) -> FiniteLaw:

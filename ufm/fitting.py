@@ -16,12 +16,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 
+import ufm.checked as checked
 from ufm.activations import Chunk
 from ufm.errors import InputError
 from ufm.etf import etf_multiplier, gain
 from ufm.label_rows import LabelBlock
 from ufm.mixed import two_hot
-from ufm.resample import BLOCK, Curve, Reservoir, curve, cut, pieces, poisson_weights
+from ufm.resample import BLOCK, Curve, Reservoir, check_bootstrap, curve, cut, pieces, poisson_weights
 from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
 from ufm.theory.predict import spread_pairs, two_hot_or_same
@@ -76,8 +77,12 @@ def fit_sharpness(
     λ_H <= 0, RuntimeError without float64.
     """
     require_float64()
-    if lambda_h is not None and not lambda_h > 0:
-        raise InputError(f"lambda_h must be positive, got {lambda_h}")
+    if lambda_h is not None:
+        checked.penalty("lambda_h", lambda_h)
+    W = checked.array("W", W, ("K", "d"))
+    b = None if b is None else checked.array("b", b, (len(W),))
+    checked.integer("size", size, 1)
+    check_bootstrap(replicates, level, seed)
     V, shift = W - W.mean(0), 0.0 if b is None else b - b.mean()
     first = _First(Reservoir(size, seed))
     for block in _logits(chunks, V, shift):

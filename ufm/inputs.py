@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import ufm.labels as laws
 from ufm.cases import check_choice
 from ufm.errors import InputError
 from ufm.problem import Problem
+from ufm.soft_labels import said
 
 LAWS = ("mixup", "cutmix", "kway", "smoothing", "onehot")
 
@@ -53,7 +55,15 @@ def _plain_law(args, name: str) -> laws.LabelLaw:
         return laws.kway(alpha, 3 if args.ways is None else args.ways, delta)
     if name == "smoothing":
         return laws.smooth(0.1 if args.smoothing is None else args.smoothing)
-    return laws.onehot() if name == "onehot" else laws.soft(load_array("labels", name))
+    return laws.onehot() if name == "onehot" else _given_law(name)
+
+
+def _given_law(path: str) -> laws.LabelLaw:
+    """The labels of a file; what had to be normalised is said on stderr."""
+    law = laws.LabelLaw("labels", labels=load_array("labels", path))
+    if law.off:
+        print(f"--labels {path}: {said(law.off)}", file=sys.stderr)
+    return law
 
 
 def load_array(flag: str, path: str) -> np.ndarray:
@@ -246,6 +256,12 @@ def read_checked(args, law: laws.LabelLaw) -> Problem:
 def read_folder(args) -> Path | None:
     """The folder of --save FOLDER/, which the slash at its end tells from a file."""
     return Path(args.save) if args.save and args.save.endswith("/") else None
+
+
+def read_sources(args) -> list[str]:
+    """The files that are read: none of them may be written."""
+    given = [getattr(args, name, None) or "" for name in ("labels", "classifier", "weights")]
+    return [path for path in given if path.endswith(".npy")]
 
 
 PICTURES = (".png", ".pdf", ".svg")

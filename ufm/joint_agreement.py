@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+import ufm.checked as checked
 from ufm.devices import own_rows, summing_mesh
 from ufm.duality import JointCertificate, certify_joint
 from ufm.etf import etf_deviation, etf_multiplier
@@ -70,6 +71,9 @@ def check_joint(
 
     All devices of the group's processes divide the labels; `solution.H` then holds a process's own ones.
     """
+    checked.instance("problem", problem, JointProblem, "ufm.finite_law")
+    checked.positive("tol", tol)
+    checked.flag("rigorous", rigorous)
     mesh = summing_mesh(alone=group.count == 1)
     solution = solve_joint(
         problem.atoms,

@@ -7,8 +7,11 @@ from jaxtyping import Float, Int
 
 from ufm.errors import InputError
 from ufm.mapped import finite
+from ufm.soft_labels import repair, rounding
 
-AGREE = 1e-6  # how far Y and i, j, lam may differ: a float32 mixing weight
+AGREE = (
+    1e-6  # how far Y and i, j, lam may differ: a float32 mixing weight, or the rounding of their own types
+)
 
 
 class LabelBlock(NamedTuple):
@@ -60,22 +63,10 @@ def weight_rows(part: dict[str, np.ndarray], start: int, n: int) -> np.ndarray:
     return weights
 
 
-def soft_rows(block: np.ndarray, start: int) -> Float[np.ndarray, "n K"]:
-    """Soft labels in float64; each largest entry is one minus the others, as in `ufm.labels.normalise`."""
-    exact = block.dtype.kind == "f" and block.dtype.itemsize < 8
-    tolerance = max(1e-9, 8 * float(np.finfo(block.dtype).eps)) if exact else 1e-9
-    Y = finite("Y", np.array(block, np.float64), start)
-    bad = (Y < 0).any(1) | (np.abs(Y.sum(1) - 1) > tolerance)
-    if bad.any():
-        row = int(np.argmax(bad))
-        total, least = Y[row].sum(), Y[row].min()
-        raise InputError(
-            f"rows of Y must be >= 0 and sum to 1, row {start + row} sums to {total:.9g}, least {least:.3g}"
-        )
-    rows, top = np.arange(len(Y)), Y.argmax(1)
-    Y[rows, top] = 0.0
-    Y[rows, top] = np.maximum(1.0 - Y.sum(1), 0.0)
-    return Y
+def soft_rows(block: np.ndarray, start: int) -> tuple[Float[np.ndarray, "n K"], float]:
+    """Soft labels in float64 by the rule of `ufm.soft_labels`, and how far rows were from it."""
+    finite("Y", block, start)
+    return repair(block, "Y", start)
 
 
 def pair_rows(part: dict[str, np.ndarray], soft: np.ndarray | None, classes: int, start: int) -> LabelBlock:
@@ -90,15 +81,17 @@ def pair_rows(part: dict[str, np.ndarray], soft: np.ndarray | None, classes: int
         raise InputError(f"lam must lie in [0, 1] (or i = j = -1 and lam NaN where Y says the label), {got}")
     block = LabelBlock(i, j, lam, soft, classes)
     if soft is not None:
-        _check_agreement(block, start)
+        _check_agreement(
+            block, start, max(AGREE, *(rounding(part[key].dtype, classes) for key in ("Y", "lam")))
+        )
         return block if (i < 0).any() else block._replace(soft=None)
     return block
 
 
-def _check_agreement(block: LabelBlock, start: int) -> None:
+def _check_agreement(block: LabelBlock, start: int, most: float) -> None:
     off = np.abs(block.dense() - block.soft).max(1)
-    if off.max() > AGREE:
-        row = start + int(np.argmax(off > AGREE))
+    if off.max() > most:
+        row = start + int(np.argmax(off > most))
         raise InputError(f"Y and i, j, lam disagree in row {row}: keep one of them")
 
 

@@ -17,14 +17,15 @@ label to (1−δ) y + δ/K. Cyclic pairs and unequal weights are not exchangeabl
 """
 
 from dataclasses import dataclass
-from math import factorial, isfinite, perm
+from math import factorial, perm
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.errors import InputError
 from ufm.quadrature import beta_gauss, beta_rule, compress, edge_gauss, gauss, graded_rule, product_rule
+from ufm.soft_labels import normalise, repair
 
 MAX_ALPHA, MAX_WAYS = 1e9, 6
 TWO_HOT = ("mixup", "cutmix", "onehot")
@@ -33,7 +34,10 @@ PAIRS = ("all", "different", "same", "cyclic")
 
 @dataclass(frozen=True, eq=False)
 class LabelLaw:
-    """A law of soft labels; build it with `mixup`, `cutmix`, `kway`, `onehot`, `smooth` or `soft`."""
+    """A law of soft labels; build it with `mixup`, `cutmix`, `kway`, `onehot`, `smooth` or `soft`.
+
+    off: how far given labels were from sums of one where they had to be normalised (see `ufm.soft_labels`).
+    """
 
     name: str
     alpha: float | None = None
@@ -42,26 +46,31 @@ class LabelLaw:
     ways: int = 2
     labels: np.ndarray | None = None
     class_weights: tuple[float, ...] | None = None
+    off: float = 0.0
 
     def __post_init__(self):
-        if self.name not in (*TWO_HOT, "kway", "smoothing", "labels"):
+        if not isinstance(self.name, str) or self.name not in (*TWO_HOT, "kway", "smoothing", "labels"):
             raise InputError(f"unknown label law {self.name!r}")
+        self._check_labels()
         if self.alpha is None and self.name in ("mixup", "cutmix", "kway"):
             raise InputError(f"{self.name} labels need alpha")
-        if self.alpha is not None and not (isfinite(self.alpha) and self.alpha > 0):
-            raise InputError(f"alpha must be a positive finite number, got {self.alpha}")
-        if self.alpha is not None and self.alpha > MAX_ALPHA:
+        if self.alpha is not None and checked.positive("alpha", self.alpha) > MAX_ALPHA:
             raise InputError(f"alpha must be at most {MAX_ALPHA:g} (beyond it λ is ½), got {self.alpha}")
-        if self.pairs not in PAIRS:
-            raise InputError(f"pairs must be one of {', '.join(PAIRS)}, got {self.pairs!r}")
-        if not 0 <= self.smoothing < 1:
-            raise InputError(f"smoothing must lie in [0, 1), got {self.smoothing}")
-        if not 2 <= self.ways <= MAX_WAYS:
-            raise InputError(f"k-way mixing needs ways >= 2 and <= {MAX_WAYS}, got {self.ways}")
+        checked.choice("pairs", self.pairs, PAIRS)
+        checked.real("smoothing", self.smoothing, "lie in [0, 1)", lambda share: 0 <= share < 1)
+        checked.integer("ways", self.ways, 2, MAX_WAYS)
         if self.class_weights is not None:
             object.__setattr__(self, "class_weights", _check_weights(self.class_weights))
             if self.name not in TWO_HOT:
                 raise InputError(f"class weights do not apply to {self.name} labels")
+
+    def _check_labels(self) -> None:
+        if (self.labels is None) == (self.name == "labels"):
+            raise InputError(f"labels are given to the law of that name alone, by soft(Y), got {self.name!r}")
+        if self.labels is not None:
+            Y, off = repair(self.labels)
+            object.__setattr__(self, "labels", Y)
+            object.__setattr__(self, "off", max(off, self.off))
 
     @property
     def exchangeable(self) -> bool:
@@ -76,8 +85,8 @@ class LabelLaw:
 
 
 def _check_weights(weights) -> tuple[float, ...]:
-    q = np.asarray(weights, float)
-    if q.ndim != 1 or len(q) < 2 or not (q > 0).all() or abs(q.sum() - 1) > 1e-9:
+    q = checked.numbers("class weights", weights, ("K",)).astype(float)
+    if len(q) < 2 or not (q > 0).all() or not abs(q.sum() - 1) <= checked.SUM:
         raise InputError(f"class weights must be positive and sum to 1 (within 1e-9), got {q.tolist()}")
     return tuple((q / q.sum()).tolist())
 
@@ -108,33 +117,8 @@ def smooth(delta: float) -> LabelLaw:
 
 
 def soft(labels: np.ndarray) -> LabelLaw:
-    """A user's soft labels, one a row, equally likely; validated by `normalise`."""
+    """A user's soft labels, one a row, equally likely; checked by `normalise`."""
     return LabelLaw("labels", labels=normalise(labels))
-
-
-def normalise(labels: np.ndarray) -> Float[np.ndarray, "N K"]:
-    """Check soft labels (N x K): finite, in [0, 1], rows summing to one within 1e-9.
-
-    The largest entry of each row is then *defined* as one minus the others (the
-    convention of `ufm.objective`), so no mass is rescaled.
-    """
-    Y = np.asarray(labels)
-    if Y.dtype.kind not in "fiu" or Y.ndim != 2 or Y.shape[0] < 1 or Y.shape[1] < 2:
-        raise InputError(f"soft labels must be a numeric N x K array, K >= 2, got {Y.dtype} {Y.shape}")
-    Y = Y.astype(np.float64)
-    if not np.isfinite(Y).all():
-        raise InputError(f"soft labels hold NaN or infinity in row {np.argwhere(~np.isfinite(Y))[0, 0]}")
-    off = np.abs(Y.sum(1) - 1)
-    if (Y < 0).any() or off.max() > 1e-9:
-        worst = int(np.argmax(np.where((Y < 0).any(1), np.inf, off)))
-        raise InputError(
-            f"each row of soft labels must be >= 0 and sum to 1 (within 1e-9); row {worst} "
-            f"sums to {Y[worst].sum():.12g} with least entry {Y[worst].min():.3g}"
-        )
-    rows, top = np.arange(len(Y)), Y.argmax(1)
-    Y[rows, top] = 0.0
-    Y[rows, top] = np.maximum(1.0 - Y.sum(1), 0.0)
-    return Y
 
 
 class MixingRule(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
-from ufm.errors import InputError
+import ufm.checked as checked
 from ufm.geometry import duality_distance
 from ufm.statistics import CENTRES, TINY, ClassStats, check_size
 
@@ -40,10 +40,11 @@ class Convention:
     source: str = "re-derived from the definitions"
 
     def __post_init__(self):
-        if self.centre not in CENTRES or self.ddof not in (0, 1) or self.bias_sign not in (-1, 1):
-            raise InputError(
-                f"centre is one of {', '.join(CENTRES)}, ddof 0 or 1, bias_sign 1 or -1: got {self}"
-            )
+        checked.choice("centre", self.centre, CENTRES)
+        checked.integer("ddof", self.ddof, 0, 1)
+        checked.real("bias_sign", self.bias_sign, "be 1 or -1", lambda sign: sign in (-1, 1))
+        for name in ("per_class", "squared", "centre_rows"):
+            checked.flag(name, getattr(self, name))
 
 
 CONVENTIONS = {
@@ -103,12 +104,14 @@ def cdnv(stats: ClassStats) -> float | None:
 
 def norm_variation(V: Float[np.ndarray, "K d"], ddof: int = 0) -> float | None:
     """NC2, equal norms: coefficient of variation std(‖v_k‖)/mean(‖v_k‖), std with K − ddof; None if V = 0."""
-    norms = np.linalg.norm(V, axis=1)
+    norms = np.linalg.norm(checked.array("V", V, ("K", "d")), axis=1)
+    checked.integer("ddof", ddof, 0, 1)
     return _ratio(float(np.std(norms, ddof=ddof)), float(norms.mean()))
 
 
 def angle_deviation(V: Float[np.ndarray, "K d"]) -> float | None:
     """NC2, equal angles: mean over k ≠ l of |cos(v_k, v_l) + 1/(K−1)|; None if a row vanishes."""
+    V = checked.array("V", V, ("K", "d"))
     norms = np.linalg.norm(V, axis=1)
     if not norms.all():
         return None
@@ -119,6 +122,7 @@ def angle_deviation(V: Float[np.ndarray, "K d"]) -> float | None:
 
 def simplex_deviation(G: Float[np.ndarray, "K K"]) -> float | None:
     """‖G/‖G‖_F − S‖_F, S = Π/√(K−1): NC2 for G = W Wᵀ or M̊ᵀM̊, NC3 for G = W M̊; between 0 and 2; None if G = 0."""
+    G = checked.array("G", G, ("K", "K"))
     largest, K = float(np.abs(G).max()), len(G)
     if largest == 0:
         return None
@@ -128,6 +132,7 @@ def simplex_deviation(G: Float[np.ndarray, "K K"]) -> float | None:
 
 def bias_norm(stats: ClassStats, W: Float[np.ndarray, "K d"], b, convention: Convention) -> float:
     """‖W μ_G + sign · b‖, which some call NC4; b = None counts as zero."""
+    W, b = _check(stats, W, b, convention)
     centre = stats.share(convention.centre) @ stats.means
     return float(np.linalg.norm(W @ centre + (0.0 if b is None else convention.bias_sign * b)))
 
@@ -142,7 +147,7 @@ def all_metrics(
 
     nc4_disagreement is None unless the statistics were taken with W. Raises InputError if W does not fit.
     """
-    _check_classifier(stats, W)
+    W, b = _check(stats, W, b, convention)
     M = stats.centred(convention.centre)
     V = W - W.mean(0) if convention.centre_rows else W
     c = b - b.mean() if convention.centre_rows and b is not None else b
@@ -163,11 +168,13 @@ def all_metrics(
     }
 
 
-def _check_classifier(stats: ClassStats, W: np.ndarray) -> None:
-    if W.shape != stats.means.shape:
-        K, d = stats.means.shape
-        raise InputError(f"W must be {K} x {d} like the class means, got shape {W.shape}")
+def _check(stats: ClassStats, W, b, convention: Convention):
+    """The classifier and the bias, of the size of the class means."""
+    checked.instance("stats", stats, ClassStats, "ufm.statistics.class_statistics")
+    checked.instance("convention", convention, Convention)
+    W = checked.numbers("W", W, stats.means.shape)
     check_size("W", W)
+    return W, None if b is None else checked.array("b", b, (len(W),))
 
 
 def _ratio(value: float, size: float) -> float | None:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from ufm.errors import InputError
+import ufm.checked as checked
 from ufm.label_rows import LabelBlock
 from ufm.theory.features import TwoHotOptimum, two_hot_optimum
 from ufm.theory.multiplier import require_float64
@@ -32,8 +32,7 @@ def two_hot(labels: LabelBlock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def lambda_edges(bins: int) -> Float[np.ndarray, " E"]:
     """Edges of `bins` equal bins of λ ∈ [0, 1]; a bin holds its lower edge, the last one both."""
-    if bins < 1:
-        raise InputError(f"bins must be at least 1, got {bins}")
+    checked.integer("bins", bins, 1)
     return np.arange(bins + 1) / bins
 
 

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,14 +16,17 @@ class Outputs:
     Raises InputError at once for a path that cannot be written. If the run fails, no target is touched.
     """
 
-    def __init__(self, paths: dict[str, str]):
+    def __init__(self, paths: dict[str, str], reads: Iterable[str] = ()):
         self.paths: dict[str, Path] = {}
         self.staged: dict[str, Path] = {}
         for name, path in paths.items():
             resolved = _check(name, path)
             for other, taken in self.paths.items():
-                if taken == resolved:
+                if _same(taken, resolved):
                     raise InputError(f"--{other} and --{name} name the same file {path}")
+            for read in reads:
+                if _same(Path(read).resolve(), resolved):
+                    raise InputError(f"--{name} {path} would lie in the place of what is read, {read}")
             self.paths[name] = resolved
 
     @contextmanager
@@ -89,6 +93,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """One file, whatever it is called: by symbolic or hard links, or by letters of either case."""
+    return one == other or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _move(temporary: Path, target: Path) -> None:

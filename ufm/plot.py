@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.special import expit, logit
 
+import ufm.checked as checked
 from ufm.agreement import Settings
 from ufm.cases import LabelCases, PairCases
 from ufm.labels import LabelLaw, label_variance
@@ -56,6 +57,9 @@ def draw_features(
 
     At most 41 well spread λ, on the ordered pairs of classes 0, 1, 2; or at most 200 labels.
     """
+    checked.instance("problem", problem, Problem)
+    checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
+    settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
     figure = Figure(figsize=(10.5, 6.4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
@@ -63,9 +67,9 @@ def draw_features(
     if problem.gain == 0:
         _draw_trivial(figure, problem)
     elif isinstance(cases, PairCases) and cases.pairs != "same":
-        _draw_pairs(figure, problem, solve_pairs(problem, cases, settings or Settings()))
+        _draw_pairs(figure, problem, solve_pairs(problem, cases, settings))
     else:
-        _draw_labels(figure, problem, solve_labels(problem, cases, settings or Settings()))
+        _draw_labels(figure, problem, solve_labels(problem, cases, settings))
     return figure
 
 

@@ -20,7 +20,6 @@ from ufm.geometry import collapsed_groups
 from ufm.joint_agreement import JointProblem, JointReport
 from ufm.labels import LabelLaw
 from ufm.plot import DIFFERENT, RED, _label, _law, class_plane
-from ufm.verdict import OUT_OF_HYPOTHESIS
 
 ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
 LEAST_AREA = 8.0  # points²
@@ -70,7 +69,7 @@ def describe_joint(report: JointReport) -> str:
 
 def _reason(report: JointReport) -> str:
     """The broken hypothesis, which changes how the picture is read; other reasons are for the table."""
-    if report.verdict.word != OUT_OF_HYPOTHESIS:
+    if report.error is not None:
         return ""
     return f" – {report.verdict.reason.replace('$', '')}"
 
@@ -193,7 +192,7 @@ def _draw_singular_values(axes: Axes, report: JointReport) -> None:
 
 def predicted_singular_values(report: JointReport) -> Float[np.ndarray, "K"] | None:
     """√(m²K/(K−1)) K−1 times, and 0, of the theorem's ETF; None where a hypothesis does not hold."""
-    if report.verdict.word == OUT_OF_HYPOTHESIS:
+    if report.error is None:
         return None
     K = report.problem.classes
     return np.append(np.full(K - 1, np.sqrt(gain(K, report.theory.value))), 0.0)

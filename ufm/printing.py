@@ -255,7 +255,7 @@ def explain(row: Row, by_symmetry: bool) -> str:
     over = "for the one pair that was solved" if by_symmetry else "over all pairs"
     bound = f"the numerical optimum is certified within {row.bound:.1e} of the true one"
     if row.theory is None:
-        return f"no closed form is claimed, because {row.verdict.reason}; {bound}."
+        return f"no closed form is claimed: {row.verdict.reason}; {bound}."
     found = f"the two differ by at most {row.error:.1e} {over}, and {bound}"
     return {
         "proved": f"{found}; ball arithmetic at 30 digits confirmed both and the closed form.",

@@ -9,19 +9,14 @@ optimal feature, so λ_H multiplies the feature of one label ("average" conventi
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
-from numbers import Integral, Real
 
 import numpy as np
 
+import ufm.checked as checked
 import ufm.etf as etf
+from ufm.checked import LOSS_NAMES, RANGE
 from ufm.errors import InputError
 from ufm.labels import LabelLaw, mixup
-
-LOSS_NAMES = ("cross-entropy", "squared-error")
-
-RANGE = (1e-100, 1e100)  # of every positive number of a problem, far inside float64's own
-MAX_SIZE = 10**7
 
 # An explicit W counts as a simplex ETF when it is one up to float64 rounding.
 ETF_TOLERANCE = 1e-12
@@ -46,14 +41,15 @@ class Problem:
     classifier: np.ndarray | None = None
 
     def __post_init__(self):
-        for name in ("classes", "dim"):
-            _check_size(name, getattr(self, name), least=2 if name == "classes" else 1)
+        self._set("classes", checked.integer("classes", self.classes, 2))
+        if self.dim is not None:
+            self._set("dim", checked.integer("dim", self.dim, 1))
         if (self.multiplier is None) == (self.classifier is None):
             raise InputError("give exactly one of multiplier (a simplex ETF) and classifier (a K x d array)")
-        if self.loss not in LOSS_NAMES:
-            raise InputError(f"loss must be one of {', '.join(LOSS_NAMES)}, got {self.loss!r}")
-        for name in ("lambda_w", "lambda_h", "multiplier"):
-            _check_penalty(name, getattr(self, name))
+        checked.choice("loss", self.loss, LOSS_NAMES)
+        checked.instance("law", self.law, LabelLaw, "ufm.mixup")
+        for name in ("lambda_w", "lambda_h", *(("multiplier",) if self.classifier is None else ())):
+            self._set(name, checked.penalty(name, getattr(self, name), zero=True))
         if self.lambda_h == 0:
             raise InputError(
                 "lambda_h = 0 leaves the features without a finite or without a unique optimum "
@@ -63,9 +59,13 @@ class Problem:
         if columns != self.classes:
             raise InputError(f"soft labels have {columns} columns for {self.classes} classes")
         if self.classifier is not None:
-            object.__setattr__(self, "classifier", _check_classifier(self.classifier, self.classes))
-        object.__setattr__(self, "dim", self._check_dim())
+            W = checked.array("classifier", self.classifier, (self.classes, "d"))
+            self._set("classifier", W.copy())  # the caller's own may change
+        self._set("dim", self._check_dim())
         self._check_range()
+
+    def _set(self, name: str, value) -> None:
+        object.__setattr__(self, name, value)
 
     def _check_range(self) -> None:
         low, high = RANGE
@@ -119,28 +119,3 @@ class Problem:
         if self.classifier is not None:
             return self.classifier
         return etf.simplex_etf(self.classes, self.dim, self.multiplier)
-
-
-def _check_size(name: str, value, least: int) -> None:
-    if value is None and name == "dim":
-        return
-    if not isinstance(value, Integral) or not least <= value <= MAX_SIZE:
-        raise InputError(f"{name} must be an integer, at least {least} and at most {MAX_SIZE}, got {value!r}")
-
-
-def _check_penalty(name: str, value) -> None:
-    if value is None and name == "multiplier":
-        return
-    if not isinstance(value, Real) or not (isfinite(value) and value >= 0):
-        raise InputError(f"{name} must be a finite number >= 0, got {value!r}")
-    if value != 0 and not RANGE[0] <= value <= RANGE[1]:
-        raise InputError(f"{name} must be 0 or lie in {RANGE[0]:g} … {RANGE[1]:g}, got {value!r}")
-
-
-def _check_classifier(W: np.ndarray, classes: int) -> np.ndarray:
-    W = np.asarray(W)
-    if W.dtype.kind not in "fiu" or W.ndim != 2 or W.shape[0] != classes or W.shape[1] < 1:
-        raise InputError(f"classifier must be a real {classes} x d array, got {W.dtype} of shape {W.shape}")
-    if not np.isfinite(W).all():
-        raise InputError("classifier holds NaN or infinity")
-    return W.astype(np.float64)

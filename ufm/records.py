@@ -14,6 +14,7 @@ from ufm.joint_agreement import JointReport
 from ufm.optimize.features import solve_features
 from ufm.problem import Problem
 from ufm.reductions import EDGES, ErrorHistogram
+from ufm.soft_labels import said
 from ufm.sources import Side
 
 SCHEMA = 1
@@ -98,6 +99,7 @@ def problem_record(problem: Problem, derived: dict) -> dict:
         "smoothing": law.smoothing,
         "ways": law.ways if law.name == "kway" else None,
         "class_weights": law.class_weights,
+        **({"labels_note": said(law.off)} if law.off else {}),
         "classifier": "etf" if problem.classifier is None else "explicit",
         "etf_distance": number(problem.etf_distance),
         **derived,

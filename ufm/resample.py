@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.activations import Chunk
 from ufm.errors import InputError
 from ufm.label_rows import LabelBlock
@@ -26,6 +27,13 @@ class Curve(NamedTuple):
     value: Float[np.ndarray, "*bins"]
     low: Float[np.ndarray, "*bins"]
     high: Float[np.ndarray, "*bins"]
+
+
+def check_bootstrap(replicates: int, level: float, seed: int) -> None:
+    """InputError for numbers that no bootstrap has."""
+    checked.integer("replicates", replicates, 0)
+    checked.real("level", level, "lie in (0, 1)", lambda share: 0 < share < 1)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
 
 
 def pieces(chunk: Chunk) -> Iterator[Chunk]:

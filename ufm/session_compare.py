@@ -35,6 +35,8 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
     )
     with named(args.file):
         given = read_activations(args.file)
+        for note in given.notes:
+            print(f"{args.file}: {note}", file=sys.stderr)
         found = _with_progress(given, options)
     data = comparison_record(found, given, run_record(command) | {"seed": args.seed, "file": args.file})
     try:  # what took minutes is said before any file can fail, and written though nobody listens

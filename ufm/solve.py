@@ -121,7 +121,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.classifier == "free":
         free = inputs.read_free(args, law)
         files = inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES)
-        outputs = Outputs({} if args.process else files)
+        outputs = Outputs({} if args.process else files, inputs.read_sources(args))
         if needs_supervisor(args):
             return supervise("ufm.solve", argv)
         from ufm.session_joint import solve_free  # from here on JAX is needed
@@ -131,7 +131,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     problem = inputs.read_problem(args, law)
     shards = inputs.read_folder(args)
     files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})
-    outputs = Outputs({} if args.process else inputs.read_outputs(args, **files))  # process 0 writes
+    paths = {} if args.process else inputs.read_outputs(args, **files)  # process 0 writes
+    outputs = Outputs(paths, inputs.read_sources(args))
     if needs_supervisor(args):
         return supervise("ufm.solve", argv)
     from ufm.session import solve  # from here on JAX is needed

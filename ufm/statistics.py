@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+import ufm.checked as checked
 from ufm.errors import InputError
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # H (n, d) float64, class (n; −1: mixed), weight (n)
@@ -78,6 +79,9 @@ def class_statistics(
     compared with the nearest class mean. Raises InputError for a class without samples and for
     features whose squares overflow.
     """
+    checked.integer("classes", classes, 2)
+    W = None if W is None else checked.array("W", W, (classes, "d"))
+    b = None if b is None else checked.array("b", b, (classes,))
     sums = _Means(classes)
     for rows in stream():
         sums.add(*rows)
@@ -172,8 +176,7 @@ class _Spread:
 
 
 def _share(mass: np.ndarray, centre: str) -> Float[np.ndarray, " K"]:
-    if centre not in CENTRES:
-        raise InputError(f"centre must be one of {', '.join(CENTRES)}, got {centre!r}")
+    checked.choice("centre", centre, CENTRES)
     return np.full(len(mass), 1 / len(mass)) if centre == "class" else mass / mass.sum()
 
 

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.activations import Chunk
 from ufm.duality import (
     EPS,
     FREE,
     centring,
+    check_bias,
     entropies,
     losses,
     mean_penalty,
@@ -86,11 +88,10 @@ def certify_stream(
 
     lambda_b: None no bias, 0 free, > 0 penalised. Raises InputError as `ufm.duality.certify_joint` does.
     """
-    if not (lambda_w > 0 and lambda_h > 0):
-        raise InputError(f"lambda_w and lambda_h must be positive, got {lambda_w} and {lambda_h}")
-    b = np.zeros(len(W)) if b is None else b
-    if lambda_b is None and b.any():
-        raise InputError("a bias is given: say lambda_b = 0 (free) or its penalty")
+    W = checked.array("W", W, ("K", "d"))
+    lambda_w, lambda_h = checked.penalty("lambda_w", lambda_w), checked.penalty("lambda_h", lambda_h)
+    b, lambda_b = check_bias(b, lambda_b, len(W))
+    checked.choice("loss", loss, checked.LOSS_NAMES)
     point = _Point(chunks, W, b, loss)
     means = _means(point)
     penalty = 0.5 * lambda_w * float(np.sum(W * W)) + 0.5 * (lambda_b or 0.0) * float(b @ b)

@@ -33,24 +33,31 @@ def judge(
     error: distance between the routes; bound: certified distance of the numerical optimum to
     the truth; theory_bound: rounding bound of the closed form; all in the same unit as tol, each the
     worst over the features of a row. exceeds: some feature's error exceeds its two bounds.
-    violated: an assumption that does not hold. enclosed: ball arithmetic confirmed optimum,
+    violated: an assumption that does not hold; then nothing is claimed, so error and theory_bound do not count,
+    but the numerical optimum still has to be one. enclosed: ball arithmetic confirmed optimum,
     bounds and error (True), contradicted them (False) or was not asked for (None).
     """
     if enclosed is False:
         return Verdict(FAILS, "ball arithmetic contradicts a stated bound")
+    if violated is None and (exceeds or not error <= bound + theory_bound):
+        return Verdict(FAILS, f"error {error:.2e} exceeds both bounds together, {bound + theory_bound:.2e}")
+    open_ = stalled or _unmet(bound, tol)
+    if open_:
+        return Verdict(
+            UNDECIDED, open_ if violated is None else f"{open_}; and no closed form applies: {violated}"
+        )
     if violated is not None:
         return Verdict(OUT_OF_HYPOTHESIS, violated)
-    if exceeds or not error <= bound + theory_bound:
-        return Verdict(FAILS, f"error {error:.2e} exceeds both bounds together, {bound + theory_bound:.2e}")
-    if stalled is not None:
-        return Verdict(UNDECIDED, stalled)
-    if not bound <= tol:
-        return Verdict(UNDECIDED, f"certified bound {bound:.2e} exceeds --tol {tol:.0e}")
     if not theory_bound <= tol:
         return Verdict(UNDECIDED, f"the closed form's rounding {theory_bound:.2e} exceeds --tol {tol:.0e}")
     if enclosed:
         return Verdict(PROVED, "ball arithmetic encloses the optimum and confirms error and bounds")
     return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= --tol {tol:.0e}")
+
+
+def _unmet(bound: float, tol: float) -> str | None:
+    """Why the numerical optimum does not count as solved, if it does not."""
+    return None if bound <= tol else f"certified bound {bound:.2e} exceeds --tol {tol:.0e}"
 
 
 def worst_verdict(words) -> str:

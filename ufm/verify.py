@@ -83,7 +83,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     bias = inputs.read_bias(args.bias)
     problem = inputs.read_checked(args, law)
     paths = {} if args.json in (None, "-") else {"json": args.json}
-    outputs = Outputs(paths)
+    outputs = Outputs(paths, inputs.read_sources(args))
     from ufm.session_verify import verify  # from here on JAX is needed
 
     return verify(args, ["python", "-m", "ufm.verify", *argv], problem, lam, bias, outputs)

@@ -75,7 +75,11 @@ def run(data: bytes) -> object:
     """What a pickle builds, with records in place of calls; InputError for all that is not known here."""
     machine = Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(data):
+        steps = list(pickletools.genops(data))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        for opcode, argument, _ in steps:
             step(machine, opcode.name, argument)
     except (IndexError, KeyError):
         raise InputError("it uses a mark or a memo that it never set") from None

@@ -107,7 +107,7 @@ def parse_python(data: bytes, layout: Layout, where: str) -> tuple[np.ndarray, n
             raise InputError(f"it is no dictionary with data and {layout.label_key}")
         pixels = unsigned_bytes(batch["data"])
         labels = _labels(batch[layout.label_key], layout.classes)
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{where} is no Python batch of {layout.name}: {error}") from None
     if pixels.shape != (len(labels), PIXELS):
         raise InputError(

@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+import ufm.checked as checked
 from ufm.devices import local_mesh, spread
 from ufm.errors import InputError
 from ufm.etf import etf_basis, write_contrasts
@@ -165,9 +166,13 @@ def solve_features(
     transformation; record=True keeps the path). Needs float64 unless dtype says otherwise;
     first=np.float32 begins Newton in float32, for devices where float64 is slow.
     """
-    if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    if method != "gd" and (record or transform is not None):
+    checked.choice("method", method, METHODS)
+    checked.precision("dtype", dtype)
+    if first is not None:
+        checked.precision("first", first)
+    if max_steps is not None:
+        checked.integer("max_steps", max_steps, 0, checked.MAX_STEPS)
+    if method != "gd" and (checked.flag("record", record) or transform is not None):
         raise InputError(f'record and transform belong to method="gd", not to {method!r}')
     if first is not None and method != "newton":
         raise InputError(f'first belongs to method="newton", not to {method!r}')
@@ -242,11 +247,9 @@ def pad(Y: np.ndarray, width: int) -> np.ndarray:
 
 
 def check_labels(problem: Problem, labels: np.ndarray) -> np.ndarray:
-    """Validated soft labels with the right number of classes."""
-    Y = normalise(labels)
-    if Y.shape[1] != problem.classes:
-        raise InputError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
-    return Y
+    """Checked soft labels with the right number of classes."""
+    checked.instance("problem", problem, Problem)
+    return normalise(labels, "labels", ("N", problem.classes))
 
 
 def require_dtype(dtype) -> None:

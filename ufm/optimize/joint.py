@@ -24,10 +24,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+import ufm.checked as checked
 from ufm.devices import ALL, CUT, CUT_LAST, cut, each_step, one_device, own_columns, own_rows, share, total
-from ufm.errors import InputError
 from ufm.factor import half_solve_each
-from ufm.finite import FiniteLaw
+from ufm.finite import FiniteLaw, check_law
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
@@ -265,11 +265,18 @@ def solve_joint(
     below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
     The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
     gets the H of its own labels (`ufm.devices.own_rows`).
-    Raises InputError for penalties that are not positive or dim < 1.
+    Raises InputError for penalties that are not positive and finite (the problem has no minimum else), labels or
+    weights that are no probabilities, and dim < 1.
     """
+    law = check_law(law)
     K = law.classes
-    dim = K if dim is None else dim
-    _check_joint(lambda_w, lambda_h, lambda_b, dim, starts)
+    dim = K if dim is None else checked.integer("dim", dim, 1)
+    lambda_w, lambda_h = checked.penalty("lambda_w", lambda_w), checked.penalty("lambda_h", lambda_h)
+    lambda_b = checked.bias_penalty("lambda_b", lambda_b)
+    checked.choice("loss", loss, LOSSES)
+    checked.integer("starts", starts, 1)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
+    require_dtype(np.float64)
     mesh = mesh or one_device()
     atoms = _cut_law(law, Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0))), mesh)
     rng, bias, runs = np.random.default_rng(seed), lambda_b is not None, []
@@ -293,17 +300,6 @@ def _cut_law(law: FiniteLaw, penalties: Penalties, mesh: Mesh) -> Atoms:
     missing = -len(law.weights) % mesh.size
     Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
     return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)
-
-
-def _check_joint(lambda_w, lambda_h, lambda_b, dim, starts) -> None:
-    require_dtype(np.float64)
-    for name, value in (("lambda_w", lambda_w), ("lambda_h", lambda_h)):
-        if not (np.isfinite(value) and value > 0):
-            raise InputError(f"the joint problem needs {name} > 0 (else it has no minimum), got {value}")
-    if lambda_b is not None and not (np.isfinite(lambda_b) and lambda_b >= 0):
-        raise InputError(f"lambda_b must be a finite number >= 0, got {lambda_b}")
-    if dim < 1 or starts < 1:
-        raise InputError(f"dim and starts must be at least 1, got {dim} and {starts}")
 
 
 def _drop_small(run: JointRun, call: _Calls) -> JointRun:

@@ -22,6 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+import ufm.checked as checked
+from ufm.errors import InputError
+
 # Relative rounding error of each coefficient, in units of machine epsilon (see `rounding`).
 ROUNDING_ULPS = 64.0
 
@@ -139,7 +142,9 @@ def two_hot_optimum(lam, a, classes, loss: str = "cross-entropy") -> TwoHotOptim
     """Optimum at mixing weight λ; the cost does not depend on K = classes.
 
     λ = 1 is the same-class optimum, the r-Lambert root x_i (e^{x_i} + K − 1) = a K, with x_j = 0.
+    Raises InputError for values that are known (not traced): λ outside [0, 1], a <= 0, K < 2, another loss.
     """
+    _check_two_hot(lam, a, classes, loss)
     lam, classes = jnp.asarray(lam), jnp.asarray(classes, jnp.result_type(lam))
     values = jnp.stack([lam, 1.0 - lam, jnp.zeros_like(lam)], -1)
     counts = jnp.stack(jnp.broadcast_arrays(jnp.ones_like(lam), 1.0, classes - 2.0), -1)
@@ -149,6 +154,15 @@ def two_hot_optimum(lam, a, classes, loss: str = "cross-entropy") -> TwoHotOptim
     if loss == "cross-entropy":
         gap = logit_gap(x_i, x_j, best.reference, lam, a, classes)
     return TwoHotOptimum(x_i, x_j, gap, best.p[..., 0], best.p[..., 1], best.p[..., 2])
+
+
+def _check_two_hot(lam, a, classes, loss) -> None:
+    checked.choice("loss", loss, checked.LOSS_NAMES)
+    if not isinstance(lam, jax.core.Tracer):
+        checked.mixing("lam", lam)
+    for name, value, least in (("a", a, np.nextafter(0.0, 1.0)), ("classes", classes, 2)):
+        if not isinstance(value, jax.core.Tracer) and not (checked.array(name, value, None) >= least).all():
+            raise InputError(f"{name} must be at least {least:.3g}, got {value!r}")
 
 
 def logit_gap(x_i, x_j, o, lam, a, classes):

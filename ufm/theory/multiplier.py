@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import ufm.checked as checked
 from ufm.errors import InputError
 from ufm.labels import LabelLaw, Patterns, label_variance, mixup, pattern_rule
 from ufm.quadrature import REACH
@@ -47,6 +48,14 @@ def joint_multiplier(
     refine: int = 1,
 ) -> Multiplier:
     """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: InputError."""
+    checked.instance("law", law, LabelLaw, "ufm.mixup")
+    checked.integer("classes", classes, 2)
+    if law.labels is not None and law.labels.shape[1] != classes:
+        raise InputError(f"soft labels have {law.labels.shape[1]} columns for {classes} classes")
+    checked.choice("loss", loss, checked.LOSS_NAMES)
+    checked.integer("refine", refine, 1, 64)
+    lambda_w = checked.penalty("lambda_w", lambda_w, zero=True)
+    lambda_h = checked.penalty("lambda_h", lambda_h)
     threshold = label_variance(law, classes)
     if lambda_w * lambda_h >= threshold:  # decided without a quadrature
         return Multiplier(0.0, 0.0, threshold)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.errors import InputError
 from ufm.labels import normalise
 from ufm.problem import Problem
@@ -76,9 +77,7 @@ def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Pred
     Raises InputError when the classifier is not a simplex ETF. Needs float64.
     """
     _require_hypotheses(problem)
-    Y = normalise(labels)
-    if Y.shape[1] != problem.classes:
-        raise InputError(f"labels have {Y.shape[1]} columns for {problem.classes} classes")
+    Y = normalise(labels, "labels", ("N", problem.classes))
     if problem.gain == 0:
         return _trivial(problem, len(Y))
     z, p, dz, x = _solve_dense(Y, problem.sharpness, loss=problem.loss)
@@ -88,11 +87,7 @@ def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Pred
 def predict_pairs(problem: Problem, i, j, lam) -> Prediction:
     """Closed-form features of y = λ e_i + (1−λ) e_j for N triples (i, j, λ), with ∂h/∂λ."""
     _require_hypotheses(problem)
-    i, j, lam = np.broadcast_arrays(np.atleast_1d(i), j, np.asarray(lam, float))
-    if ((lam < 0) | (lam > 1)).any() or not np.isfinite(lam).all():
-        raise InputError("lam must lie in [0, 1]")
-    if min(i.min(), j.min()) < 0 or max(i.max(), j.max()) >= problem.classes:
-        raise InputError(f"classes i, j must lie in 0 … {problem.classes - 1}")
+    i, j, lam = _pairs(i, j, lam, problem.classes)
     if problem.gain == 0:
         return _trivial(problem, len(lam), two_hot=True)
     same = (i == j)[:, None]
@@ -109,13 +104,23 @@ def pair_features(problem: Problem, lam: Float[np.ndarray, " n"]) -> Float[np.nd
     One root for each λ and one for all same-class labels; then H is written once, at the speed of memory.
     """
     _require_hypotheses(problem)
-    lam = np.asarray(lam, float)
-    if not ((lam >= 0) & (lam <= 1)).all():
-        raise InputError("lam must lie in [0, 1]")
+    lam = checked.mixing("lam", lam)
     if problem.gain == 0:
         return np.zeros((len(lam), problem.classes, problem.classes, problem.dim))
     W = problem.W / problem.gain
     return np.asarray(_spread_features(lam, problem.sharpness, W, loss=problem.loss))
+
+
+def _pairs(i, j, lam, classes: int):
+    """Classes and mixing weights (N), each checked, then broadcast."""
+    i, j = checked.class_numbers("i", i, classes), checked.class_numbers("j", j, classes)
+    lam = checked.mixing("lam", lam)
+    sizes = {len(part) for part in (i, j, lam) if part.ndim} - {1}
+    if max(part.ndim for part in (i, j, lam)) > 1 or len(sizes) > 1:
+        raise InputError(
+            f"i, j and lam must be numbers or arrays of N, got shapes {i.shape}, {j.shape}, {lam.shape}"
+        )
+    return np.broadcast_arrays(np.atleast_1d(i), j, lam)
 
 
 @partial(jax.jit, static_argnames="loss")
@@ -131,6 +136,7 @@ def _spread_features(lam, a, W, *, loss):
 
 def _require_hypotheses(problem):
     require_float64()
+    checked.instance("problem", problem, Problem)
     broken = violated_assumption(problem)
     if broken:
         raise InputError(f"no closed form: {broken}")

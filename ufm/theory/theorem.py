@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+import ufm.checked as checked
 from ufm.finite import JointProblem, finite_law
 from ufm.problem import Problem
 
@@ -33,6 +34,14 @@ class Setting:
     lambda_b: float | None = None
     free_dim: int | None = None
     nodes: int = 24
+
+    def __post_init__(self):
+        checked.instance("problem", self.problem, Problem)
+        checked.mixing("lam", checked.numbers("lam", self.lam, ("n",)))
+        checked.bias_penalty("lambda_b", self.lambda_b)
+        if self.free_dim is not None:
+            checked.integer("free_dim", self.free_dim, 1)
+        checked.integer("nodes", self.nodes, 1)
 
     @property
     def dim(self) -> int:
