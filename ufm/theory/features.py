@@ -158,7 +158,7 @@ def _two_hot_values(lam):
 def two_hot_counts(lam, classes):
     """How many classes each of the three values of a two-hot label stands for."""
     one = jnp.ones_like(lam)
-    return jnp.stack([one, one, classes - 2.0], -1)
+    return jnp.stack([one, one, (classes - 2.0) * one], -1)
 
 
 def two_hot_optimum(lam, a, classes, loss: str = "cross-entropy") -> TwoHotOptimum:
@@ -197,7 +197,12 @@ def _two_hot_jvp(primals, tangents):
     d_log_p = along_a * d_a + along_lam * d_lam + along_K * d_classes
     p = s / a * d_log_p
     i, j, other = (d_log_p[..., k] for k in range(3))
-    return best, TwoHotOptimum(i - other, j - other, i - j, p[..., 0], p[..., 1], p[..., 2])
+    # x' = d log p − d log p_other, without cancellation where x is small too
+    x_i, x_j, o = best.x_i, best.x_j, s[..., 2]
+    along = d_a[..., 0] / a[..., 0]
+    x_i = (along * x_i + (a * d_lam)[..., 0] - o * jnp.expm1(x_i) * other) / (1.0 + s[..., 0])
+    x_j = (along * x_j - (a * d_lam)[..., 0] - o * jnp.expm1(x_j) * other) / (1.0 + s[..., 1])
+    return best, TwoHotOptimum(x_i, x_j, i - j, p[..., 0], p[..., 1], p[..., 2])
 
 
 def logit_gap(x_i, x_j, o, lam, a, classes):

@@ -47,13 +47,13 @@ def _sums(b, s, counts):
     return jnp.sum(counts * (s / (1.0 + s)) * b, -1), jnp.sum(counts * b / (1.0 + s), -1)
 
 
-def response_error(b, s, counts, found: Response, b_error, s_error):
-    """Bound on |dz_k| errors (..., r) where b is known within b_error and s within the relative s_error.
+def response_error(b, s, counts, found: Response, b_error, s_error) -> Response:
+    """Bounds on the errors of all three where b is known within b_error and s within the relative s_error.
 
     ∂dz_k/∂b_k = 1/(1+s_k) beside t, ∂dz_k/∂log q = q_k (t − b_k), |δq| ≤ q (1−q) s_error; t is an average.
     """
     q, rest = s / (1.0 + s), 1.0 / (1.0 + s)
     moved = q * s_error * jnp.abs(found.apart)  # |(b − t)(1−q)| q s_error
-    total = jnp.sum(counts * q, -1)
-    t_error = (jnp.minimum(*_sums(b_error, s, counts)) + jnp.sum(counts * moved, -1)) / total
-    return rest * b_error + moved + q * t_error[..., None]
+    t = (jnp.minimum(*_sums(b_error, s, counts)) + jnp.sum(counts * moved, -1)) / jnp.sum(counts * q, -1)
+    own = rest * b_error + moved
+    return Response(own + q * t[..., None], t, own + rest * t[..., None])

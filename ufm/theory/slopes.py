@@ -24,8 +24,8 @@ class Slope(NamedTuple):
     error: Float[Array, "N"]
 
 
-class _Logits(NamedTuple):
-    """An optimum: z, s = a p, the size x + o of the terms of z, and the relative error of s."""
+class Logits(NamedTuple):
+    """An optimum: z, s = a p, counts, the error of z, and the relative error of s."""
 
     z: Array
     s: Array
@@ -36,9 +36,13 @@ class _Logits(NamedTuple):
 
 def dense_slope(best: LabelOptimum, a, distance) -> Slope:
     """∂z/∂a of dense labels under cross-entropy."""
+    return _along_a(label_logits(best, a, jnp.ones_like(best.x), distance), a, distance)
+
+
+def label_logits(best: LabelOptimum, a, counts, distance) -> Logits:
+    """The logits of an optimum under cross-entropy with what is known of them."""
     o = best.reference[:, None]
-    at = _logits(best.x - o, best.x, o, a * best.p, jnp.ones_like(best.x), a, distance)
-    return _along_a(at, a, distance)
+    return _logits(best.x - o, best.x, o, a * best.p, counts, a, distance)
 
 
 def pair_slopes(best: TwoHotOptimum, a, classes, distance) -> tuple[Slope, Slope]:
@@ -59,10 +63,10 @@ def _of_a(distance):
     return 6 * EPS + 6 * distance
 
 
-def _logits(z, x, o, s, counts, a, distance) -> _Logits:
+def _logits(z, x, o, s, counts, a, distance) -> Logits:
     unit = _unit(z, o)
     s_error = unit + 4 * EPS * x + 6 * distance * _length(z, counts)[:, None]
-    return _Logits(z, s, counts, unit * (x + o), s_error)
+    return Logits(z, s, counts, unit * (x + o), s_error)
 
 
 def _unit(z, o):
@@ -70,20 +74,20 @@ def _unit(z, o):
     return rounding(z.shape[1], EPS) + EPS * jnp.abs(jnp.log(o))
 
 
-def _along_a(at: _Logits, a, distance) -> Slope:
+def _along_a(at: Logits, a, distance) -> Slope:
     r = at.z / a
     found = response(r, at.s, at.counts)
     moved = _of_a(distance) * (jnp.abs(r) + jnp.abs(found.z)) + 6 * distance * _length(r, at.counts)[:, None]
     return _slope(at, r, found, at.size / a + moved, a, distance)
 
 
-def _slope(at: _Logits, b, found: Response, b_error, a, distance) -> Slope:
+def _slope(at: Logits, b, found: Response, b_error, a, distance) -> Slope:
     along_a = response(
         at.z / a, at.s, at.counts
     )  # d log p = dz − t, so that d log s/d log a = 1 + a (dz − t)
     s_error = at.s_error + _of_a(distance) * (1 + a * jnp.abs(along_a.apart))
     error = response_error(b, at.s, at.counts, found, b_error, s_error)
-    return Slope(found.z, _length(error, at.counts))
+    return Slope(found.z, _length(error.z, at.counts))
 
 
 def affine_slopes(Y, mixed, a, distance) -> tuple[Slope, Slope]:
