@@ -9,8 +9,10 @@ import pytest
 from mpmath import mp, mpf
 
 from tests import oracle
+from ufm.labels import Patterns
 from ufm.problem import Problem
 from ufm.theory.features import two_hot_optimum
+from ufm.theory.multiplier import pattern_multiplier, pattern_slopes, residual_moment
 from ufm.theory.predict import predict_features, predict_pairs
 
 SHARPNESS = (1e-6, 1.0, 1e3, 1e6, 1e16, 1e30)
@@ -167,3 +169,64 @@ def exact_two_hot(K, lam, a):
             found["x_j"].append(dz[1] - dz[2])
             found["p_other"].append(p[2] * (dz[2] - t))
     return found
+
+
+def few_patterns(K):
+    """One class, and mixtures close to the edges and to ½, with the scores of mixup at α = 0.7."""
+    lam = np.array([1.0, 1e-12, 1e-4, 0.1, 0.37, 0.5])
+    values = np.stack([lam, 1 - lam, 0 * lam], 1)
+    counts = np.tile([1.0, 1.0, K - 2.0], (len(lam), 1))
+    counts[0] = [1.0, 0.0, K - 1.0]
+    weights = np.array([1 / K, *np.full(5, (1 - 1 / K) / 5)])
+    scores = np.array([0.0, *np.log(lam * (1 - lam))[1:]])
+    scores[1:] -= scores[1:].mean()
+    return Patterns(values, counts, weights), scores
+
+
+def exact_moments(patterns, scores, K, a):
+    """F = E‖r‖², ∂F/∂a and ∂F/∂α in mpf."""
+    found = [mpf(0)] * 3
+    for (lam, *_), weight, score in zip(patterns.values, patterns.weights, scores):
+        y = [lam, 1 - lam, *[0.0] * (K - 2)]
+        r = [v / a for v in oracle.optimal_logits(y, a)]
+        dz, _ = exact_response(y, a, "cross-entropy")
+        square, slope = mp.fdot(r, r), 2 * mp.fdot(r, [(u - v) / a for u, v in zip(dz, r)])
+        found = [
+            f + mpf(float(weight)) * g for f, g in zip(found, (square, slope, mpf(float(score)) * square))
+        ]
+    return found
+
+
+@pytest.mark.parametrize("K", [2, 3, 10])
+@pytest.mark.parametrize("a", [1e-3, 1.0, 1e4, 1e10, 1e16])
+def test_the_slopes_of_the_multiplier(K, a):
+    patterns, scores = few_patterns(K)
+    lambda_h = 0.37
+    lambda_w = residual_moment(patterns, a) / (K - 1) / lambda_h
+    found = pattern_slopes(
+        patterns, scores, pattern_multiplier(patterns, lambda_w, lambda_h), lambda_w, lambda_h
+    )
+    with mp.workdps(90):
+        w, h = mpf(lambda_w), mpf(lambda_h)
+        root = mpf(a)
+        for _ in range(3):  # Newton on log F; the start is off by rounding over the slope
+            F, slope, _ = exact_moments(patterns, scores, K, root)
+            root *= mp.exp(mp.log((K - 1) * w * h / F) * F / (root * slope))
+        F, slope, d_alpha = exact_moments(patterns, scores, K, root)
+        m = mp.sqrt(root * (K - 1) * h / K)
+        per_a = m / (2 * root)
+        exact = (
+            -d_alpha / slope * per_a,
+            (K - 1) * h / slope * per_a,
+            (K - 1) * w / slope * per_a + m / (2 * h),
+        )
+        for got, bound, value in zip(found, found.rounding, exact):
+            assert abs(mpf(got) - value) <= bound
+        assert bound_is_small(found, a, K)
+
+
+def bound_is_small(found, a, K):
+    """Close to the threshold 1/a of the rounding of λ_W λ_H; beyond, some 1e3 ε and, along α, what cancels in E."""
+    sizes = [abs(v) for v in found[:3]]
+    limit = 2e4 * EPS * (1 + K / a)
+    return all(bound <= limit * size for bound, size in zip(found.rounding, sizes))
