@@ -4,6 +4,7 @@ The numerical optimum is found blindly, certified by bounds that know no theorem
 the claim. On request ball arithmetic supplies the bounds, which turns `agrees` into `proved`.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.special import softmax
 
 from ufm.certificate import certify
 from ufm.duality import certify_joint
+from ufm.flatness import excess_moment
 from ufm.joint_agreement import certify_solution, enclose_solution
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
@@ -171,4 +173,5 @@ def _optimum(joint, found, gap) -> JointOptimum:
         objective=found.objective,
         gap=gap,
         suboptimality=suboptimality,
+        excess=partial(excess_moment, joint.atoms.labels, joint.atoms.weights, joint.product),
     )

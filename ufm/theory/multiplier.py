@@ -70,8 +70,7 @@ def pattern_multiplier(
             f"lambda_w lambda_h = {product:g} leaves no jointly optimal multiplier within reach: "
             "give the multiplier yourself"
         )
-    spread = np.sum(patterns.counts * (patterns.values - 1 / classes) ** 2, 1)
-    threshold = float(patterns.weights @ spread) / (classes - 1)
+    threshold = patterns.variance
     if product >= threshold:
         return Multiplier(0.0, 0.0, threshold)
     if loss == "squared-error":
