@@ -1,5 +1,6 @@
 """A verdict: what a claim, an error and a bound add up to. One rule for every command and table."""
 
+from math import isfinite
 from typing import NamedTuple
 
 AGREES, PROVED, FAILS = "agrees", "proved", "fails"
@@ -41,16 +42,23 @@ def judge(
     if violated is not None:
         return Verdict(OUT_OF_HYPOTHESIS, violated)
     if exceeds or not error <= bound + theory_bound:
-        return Verdict(FAILS, f"error {error:.2e} exceeds both bounds together, {bound + theory_bound:.2e}")
+        return Verdict(
+            FAILS, f"error {_size(error)} exceeds both bounds together, {_size(bound + theory_bound)}"
+        )
     if stalled is not None:
         return Verdict(UNDECIDED, stalled)
     if not bound <= tol:
-        return Verdict(UNDECIDED, f"certified bound {bound:.2e} exceeds --tol {tol:.0e}")
+        return Verdict(UNDECIDED, f"certified bound {_size(bound)} exceeds --tol {tol:.0e}")
     if not theory_bound <= tol:
-        return Verdict(UNDECIDED, f"the closed form's rounding {theory_bound:.2e} exceeds --tol {tol:.0e}")
+        return Verdict(UNDECIDED, f"the closed form's rounding {_size(theory_bound)} exceeds --tol {tol:.0e}")
     if enclosed:
         return Verdict(PROVED, "ball arithmetic encloses the optimum and confirms error and bounds")
     return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= --tol {tol:.0e}")
+
+
+def _size(value: float) -> str:
+    """Where nothing finite is known, in a word: a NaN is as good as no bound."""
+    return f"{value:.2e}" if isfinite(value) else "infinite"
 
 
 def worst_verdict(words) -> str:

@@ -88,7 +88,7 @@ def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=s
     if abs(ratio - 1) < unclear:
         words = f"within {unclear:.0e} of the threshold the finite rule for λ cannot tell"
         return found._replace(error=0.0, open=words)
-    return _held_against_moment(found, ratio >= 1, optimum, group)
+    return _held_against_moment(found, bool(ratio >= 1), optimum, group)
 
 
 def _held_against_moment(found: Finding, flat: bool, optimum: JointOptimum, group=slice(None)) -> Finding:
