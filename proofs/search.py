@@ -16,6 +16,7 @@ import numpy as np
 
 from proofs.candidates import Case, Family, draw, families, from_scale, to_scale
 from ufm.checks import Check, check_theorem
+from ufm.errors import InputError
 from ufm.theory.theorem import FeatureClaim, Theorem
 from ufm.verdict import FAILS, OUT_OF_HYPOTHESIS
 

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from ufm.certificate import certify
 from ufm.duality import certify_joint
+from ufm.errors import InputError
 from ufm.flatness import excess_moment
 from ufm.joint_agreement import certify_solution, enclose_solution
 from ufm.optimize.features import solve_features

@@ -22,7 +22,7 @@ from ufm.theory.thresholds import concentration_error, minority_collapse
 EPS = float(np.finfo(float).eps)
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
 RESOLUTION = 1e-2  # relative difference of multipliers that the gap must tell for a verdict on m
-RULE = 1e-4  # λ_W λ_H this close to a threshold is left open, and twice as far as the rule for λ moves it
+RULE = 1e-4  # λ_W λ_H this close to a threshold is left open, and as far as the rule for λ moves it
 
 
 def predictions(labels: np.ndarray, sharpness: float) -> np.ndarray:
@@ -84,7 +84,7 @@ def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=s
         found = _root_finding(0.0, float(np.sqrt(divergence)), divergence, optimum)
     else:
         found = _apart(divergence, optimum)
-    unclear = RULE + 2 * moved
+    unclear = RULE + 1.1 * moved
     if abs(ratio - 1) < unclear:
         words = f"within {unclear:.0e} of the threshold the finite rule for λ cannot tell"
         return found._replace(error=0.0, open=words)
@@ -120,7 +120,7 @@ def _multiplier_finding(setting: Setting, optimum: JointOptimum) -> Finding:
     row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(joint.classes))
     found = _root_finding(best.value, row_norm, divergence(best.value), optimum)
     open_ = blurred(divergence, best.value, (found.bound + found.rounding) ** 2)
-    return _held_against_moment(found, best.value == 0, optimum)._replace(open=open_)
+    return _held_against_moment(found, bool(best.value == 0), optimum)._replace(open=open_)
 
 
 JOINT_ETF = Theorem(
