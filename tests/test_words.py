@@ -83,7 +83,9 @@ def test_a_comparison_shows_numbers(name, call_main, drawn):
     assert not without_numbers(out) and not without_numbers(err)
     if code == 0:
         with open("p.html", encoding="utf-8") as page:
-            assert not without_numbers(re.sub(r"<(script|style|img)\b.*?>", "", page.read(), flags=re.DOTALL))
+            # the record that the page carries is JSON, where null is right
+            visible = re.sub(r"<(script|style)\b.*?</\1>", "", page.read(), flags=re.DOTALL)
+        assert not without_numbers(visible)
         assert drawn and not without_numbers("\n".join(drawn))
 
 
@@ -93,7 +95,7 @@ SOLVED = {
     "no room": ("--classes", "4", *FREE, "--dim", "2"),
     "squared error without a bias": (*FREE, "--loss", "squared-error"),
     "trivial": (*FREE, "--lambda-w", "1", "--lambda-h", "1"),
-    "trivial, draws": (*FREE, "--lambda-w", "1", "--lambda-h", "1", "--draws", "20"),
+    "trivial, draws": (*FREE[:2], "--lambda-w", "1", "--lambda-h", "1", "--draws", "20"),
     "even labels": ("--labels", "even.npy", *FREE),
     "no multiplier": ("--multiplier", "0"),
     "no multiplier, explained": ("--multiplier", "0", "--explain"),
