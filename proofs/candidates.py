@@ -8,6 +8,7 @@ cases share the compiled programs.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -166,7 +167,7 @@ def depends_on_lam(theorem: Theorem) -> bool:
 
 
 def _free_kinds() -> Iterator[Family]:
-    """The free classifier: laws, class weights, biases and dimensions, each at every K in turn."""
+    """The free classifier: laws, class weights, biases and dimensions; every kind at a K before the next K."""
     ridge = ("lambda_w", "lambda_h")
     mixed = (*ridge, "alpha")
     kinds = (
@@ -191,14 +192,13 @@ def _free_kinds() -> Iterator[Family]:
         ({"labels": "cutmix"}, mixed),
         ({"loss": "squared-error", "bias": 0.1}, (*mixed, "bias")),
     )
-    for changes, free in kinds:
-        for K in CLASSES:
-            dim = changes.get("dim")
-            dim = K - 1 if dim == -1 else dim
-            if changes.get("labels") == "cutmix" and K != 3:
-                continue  # this law takes a second to discretise
-            if dim is None or dim < K:
-                yield Family(replace(Case(classes=K), **(changes | {"dim": dim})), free)
+    for K, (changes, free) in product(CLASSES, kinds):
+        dim = changes.get("dim")
+        dim = K - 1 if dim == -1 else dim
+        if changes.get("labels") == "cutmix" and K != 3:
+            continue  # this law takes a second to discretise
+        if dim is None or dim < K:
+            yield Family(replace(Case(classes=K), **(changes | {"dim": dim})), free)
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
-from ufm.labels import LabelLaw, cutmix, kway, mixup, onehot
+from ufm.labels import LabelLaw, cutmix, kway, label_variance, mixup, onehot
 from ufm.problem import Problem
 from ufm.theory.theorem import Setting
 
@@ -86,6 +86,9 @@ def _thresholds() -> Iterator[Setting]:
     for K, alpha, share in product((2, 3, 4), (0.2, 1.0, 5.0), (0.99, 1.01)):
         c = (share * (alpha + 1) / ((2 * alpha + 1) * K)) ** 0.5
         yield _joint(K, mixup(alpha), c, c)
+    for law, share in product((mixup(1.0, smoothing=0.2), cutmix(1.0), onehot()), (0.99, 1.01)):
+        c = (share * label_variance(law, 3)) ** 0.5
+        yield _joint(3, law, c, c)
 
 
 def _minorities() -> Iterator[Setting]:

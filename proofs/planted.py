@@ -16,8 +16,11 @@ from ufm.theory.joint import (
     GAP_TOLERANCE,
     JOINT_ETF,
     MINORITY_COLLAPSE,
+    SQUARED_ERROR_JOINT,
     TRIVIAL_THRESHOLD,
+    closed_form_divergence,
     mean_divergence,
+    one_side,
     predictions,
 )
 from ufm.theory.multiplier import pattern_multiplier
@@ -139,6 +142,9 @@ MULTIPLIER = replace(
 )
 
 
+# --- thresholds, too low and too high -------------------------------------------------------------
+
+
 def _moved_threshold(theorem: Theorem, share: float) -> JointClaim:
     """The claim with its threshold of λ_W λ_H multiplied by `share`: the same judge, told λ_W/share."""
 
@@ -149,13 +155,49 @@ def _moved_threshold(theorem: Theorem, share: float) -> JointClaim:
     return JointClaim(judge)
 
 
+def _moved_triviality(theorem: Theorem, share: float) -> JointClaim:
+    """The claim as it is, but zero from `share` σ² on: between that and σ² only this is claimed."""
+
+    def judge(setting: Setting, optimum: JointOptimum) -> Finding:
+        joint = setting.joint
+        ratio = joint.product / joint.atoms.patterns.variance
+        if (ratio >= 1) == (ratio >= share):
+            return theorem.claim.judge(setting, optimum)
+        divergence = closed_form_divergence(joint.atoms, optimum.Z, 0.0, joint.loss)
+        return one_side(ratio / share, divergence, optimum)
+
+    return JointClaim(judge)
+
+
+def _planted(theorem: Theorem, name: str, share: float, source: str, moved=_moved_threshold) -> Theorem:
+    side = "below" if share < 1 else "beyond"
+    words = f"{theorem.title}; the threshold {side} the true one, by a factor of {share:g}"
+    return replace(
+        theorem, name=f"planted-{name}", title=words, claim=moved(theorem, share), source=f"planted: {source}"
+    )
+
+
+def _smoothed_once(setting: Setting, optimum: JointOptimum) -> Finding:
+    share = 1 / (1 - setting.problem.law.smoothing)
+    return _moved_threshold(TRIVIAL_THRESHOLD, share).judge(setting, optimum)
+
+
 THRESHOLD = replace(
     TRIVIAL_THRESHOLD,
     name="planted-threshold",
     title="The optimum is zero from 98 % of the true threshold on",
-    statement=r"W = 0 \iff \lambda_W\lambda_H \ge 0.98\,\frac{\alpha + 1}{(2\alpha + 1) K}",
+    statement=r"W = 0 \iff \lambda_W\lambda_H \ge 0.98\,\sigma^2",
     claim=_moved_threshold(TRIVIAL_THRESHOLD, 0.98),
     source="planted: the threshold is off by 2 %",
+)
+
+SMOOTHING = replace(
+    TRIVIAL_THRESHOLD,
+    name="planted-smoothing",
+    title="Smoothing lowers the threshold by 1 - delta",
+    statement=r"W = 0 \iff \lambda_W\lambda_H \ge \frac{(1-\delta)(\alpha + 1)}{(2\alpha + 1) K}",
+    claim=JointClaim(_smoothed_once),
+    source="planted: the scale of labels taken for that of their moment",
 )
 
 MINORITY = replace(
@@ -168,7 +210,21 @@ MINORITY = replace(
     source="planted: one of the two classes of a mixture is forgotten",
 )
 
+LATE = (
+    _planted(TRIVIAL_THRESHOLD, "threshold-late", 1.02, "the threshold is off by 2 %"),
+    _planted(MINORITY_COLLAPSE, "minority-late", 2.0, "both classes of a mixture are counted twice"),
+    _planted(JOINT_ETF, "etf-late", 1.02, "non-trivial beyond the true threshold", _moved_triviality),
+    _planted(SQUARED_ERROR_JOINT, "squared-late", 1.02, "non-trivial beyond σ²", _moved_triviality),
+)
+EARLY = (
+    _planted(JOINT_ETF, "etf-early", 0.98, "trivial below the true threshold", _moved_triviality),
+    _planted(SQUARED_ERROR_JOINT, "squared-early", 0.98, "trivial below σ²", _moved_triviality),
+)
+
 PLANTED: dict[str, Theorem] = {
     theorem.name: theorem
-    for theorem in (CONSTANT, AFFINE, LOGIT, CYCLIC_ETF, MULTIPLIER, THRESHOLD, MINORITY)
+    for theorem in (
+        *(CONSTANT, AFFINE, LOGIT, CYCLIC_ETF, MULTIPLIER),
+        *(THRESHOLD, SMOOTHING, MINORITY, *EARLY, *LATE),
+    )
 }

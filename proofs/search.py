@@ -2,7 +2,8 @@
 
 The objective is log10(error/(bound + theory_bound)) of `ufm.checks.check_theorem`: above zero the
 claim is refuted, whatever the tolerance. Families of cases take turns. A visit draws a few cases at random,
-follows claims that change their branch (zero or not zero) to the seam by bisection, and climbs from the
+follows claims that change their branch (zero or not zero) to the seam by bisection, between two of these
+if they are of both kinds, and climbs from the
 best case by moves of one coordinate. Cases outside the hypotheses are skipped and do not count.
 """
 
@@ -152,7 +153,12 @@ def visit(search: Search, family: Family, rng: np.random.Generator) -> None:
     trials = [trial for trial in trials if trial is not None]
     if not trials:
         return
-    trials += list(follow_seam(search.explore, trials[-1], family.free))
+    last = trials[-1]
+    other = next((trial for trial in trials if trial.branch != last.branch), None)
+    if other is None:
+        trials += follow_seam(search.explore, last, family.free)
+    else:
+        trials += _bisect(search.explore, family.free, last, other)
     climb(search, max(trials, key=lambda trial: trial.score), family.free)
 
 
@@ -165,17 +171,18 @@ def follow_seam(attempt, trial: Trial, free: tuple[str, ...]) -> Iterator[Trial]
                 continue
             yield far
             if far.branch != trial.branch:
-                yield from _bisect(attempt, name, trial, far)
+                yield from _bisect(attempt, (name,), trial, far)
                 return
         if trial.branch == "value" and name != free[0]:
             return  # a claim that is a number on both sides of two coordinates has no seam worth more cases
 
 
-def _bisect(attempt, name: str, one: Trial, other: Trial) -> Iterator[Trial]:
-    """Halve the interval between two cases of different branches; both sides of the seam are met."""
+def _bisect(attempt, names: tuple[str, ...], one: Trial, other: Trial) -> Iterator[Trial]:
+    """Halve the way between two cases of different branches; both sides of the seam are met."""
     for _ in range(HALVINGS):
-        ends = (to_scale(name, getattr(trial.case, name)) for trial in (one, other))
-        middle = attempt(replace(one.case, **{name: from_scale(name, sum(ends) / 2)}))
+        ends = ((to_scale(name, getattr(trial.case, name)) for trial in (one, other)) for name in names)
+        places = {name: from_scale(name, sum(pair) / 2) for name, pair in zip(names, ends)}
+        middle = attempt(replace(one.case, **places))
         if middle is None:
             return
         yield middle

@@ -1,8 +1,8 @@
 r"""The weight decay at which everything collapses to zero, and how the multiplier leaves zero.
 
 For an exchangeable law the joint optimum is zero iff λ_W λ_H ≥ σ² = (E‖y‖² − 1/K)/(K−1), and for any law
-iff λ_W λ_H ≥ λ_max(E(y − 1/K)(y − 1/K)ᵀ). With k classes drawn uniformly, with replacement, and Dirichlet(α)
-weights (k = 2 is mixup, λ ~ Beta(α, α))
+iff λ_W λ_H ≥ λ_max(E(y − 1/K)(y − 1/K)ᵀ), which is how a claimed σ² is judged. Smoothing by δ: times (1−δ)².
+With k classes drawn uniformly, with replacement, and Dirichlet(α) weights (k = 2 is mixup, λ ~ Beta(α, α))
 
     E‖y‖² = 1/K + ((K−1)/K) (α+1)/(kα+1),      σ² = (α+1)/((kα+1) K).
 
@@ -90,9 +90,9 @@ def derive() -> Derivation:
             identity(
                 "label smoothing",
                 r"$y \mapsto (1-\delta)y + \delta\mathbf{1}/K$ scales $y - \mathbf{1}/K$ by $1 - \delta$: "
-                r"$\sigma^2$ becomes $(1-\delta)^2\sigma^2$.",
-                (1 - delta) * entry + delta / K - 1 / K,
-                (1 - delta) * (entry - 1 / K),
+                r"$\sigma^2$ becomes $(1-\delta)^2\sigma^2$; for mixup $(1-\delta)^2(\alpha+1)/((2\alpha+1)K)$.",
+                [(1 - delta) * entry + delta / K - 1 / K, (1 - delta) ** 2 * THRESHOLD.subs(k, 2)],
+                [(1 - delta) * (entry - 1 / K), (1 - delta) ** 2 * (alpha + 1) / ((2 * alpha + 1) * K)],
             ),
             limit(
                 "one-hot limit",
@@ -180,6 +180,7 @@ def compare(rng) -> list[Comparison]:
         for _ in range(5):
             sharp, classes = float(10 ** rng.uniform(-1, 1)), int(rng.integers(2, 200))
             ways, decay = int(rng.integers(2, 7)), float(10 ** rng.uniform(-3, 0))
+            smoothing = float(rng.uniform(0, 0.9))
             where = f"K={classes}, alpha={sharp:.3g}"
             value = threshold(mp.mpf(sharp), 2, mp.mpf(classes))
             rows += [
@@ -193,6 +194,11 @@ def compare(rng) -> list[Comparison]:
                     f"E|y|^2, {where}",
                     1 / mp.mpf(classes) + (classes - 1) * value,
                     second_moment(mixup(sharp), classes),
+                ),
+                Comparison(
+                    f"smoothed, {where}",
+                    (1 - mp.mpf(smoothing)) ** 2 * value,
+                    label_variance(mixup(sharp, smoothing=smoothing), classes),
                 ),
                 Comparison(
                     f"different, {where}",

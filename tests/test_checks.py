@@ -18,13 +18,13 @@ import ufm.theory.joint as joint
 from ufm.checks import check_theorem
 from ufm.duality import certify_joint
 from ufm.finite import JointProblem, finite_law
-from ufm.labels import LabelLaw, cutmix, kway, mixup, onehot, smooth
+from ufm.labels import LabelLaw, cutmix, kway, label_variance, mixup, onehot, smooth
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
 from ufm.problem import Problem
 from ufm.theory.catalogue import THEOREMS
-from ufm.theory.theorem import FeatureClaim, JointOptimum, Setting
-from ufm.theory.thresholds import triviality
+from ufm.theory.theorem import FeatureClaim, JointClaim, JointOptimum, Setting
+from ufm.theory.thresholds import minority_collapse, triviality
 from ufm.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
 
 pytestmark = pytest.mark.slow  # run by `proofs --check` as well
@@ -186,7 +186,7 @@ def test_merged_divergence_is_the_least_one():
         least = minimize(divergence, np.zeros(3), args=(row,), tol=1e-12).fun
         nothing = np.zeros((4, 4))
         optimum = JointOptimum(
-            nothing, nothing, nothing[0], np.log(row)[None], row[None], nothing, 0.0, 0.0, None
+            nothing, nothing, nothing[0], np.log(row)[None], row[None], nothing, 0.0, 0.0, None, None
         )
         formula = joint._merged_divergence(np.ones(1), optimum, np.array([2, 3]))
         assert formula == pytest.approx(least, abs=1e-9)
@@ -239,10 +239,7 @@ def broken_settings(name):
     yield given.NO_BIAS, "has a bias", fit(bias=0.5)
     yield given.FREE_BIAS, "not free", fit(bias=None)
     yield given.FREE_BIAS, "not free", fit(bias=0.5)
-    for law in (cutmix(1.0), mixup(1.0, "different"), mixup(1.0, smoothing=0.1), WEIGHTED, onehot()):
-        yield given.PLAIN_MIXUP, "not mixup over all pairs", fit(law=law)
     yield given.WEIGHTED, "with class weights", fit(law=mixup(1.0))
-    yield given.WEIGHTED, "with class weights", fit(law=replace(cutmix(1.0), class_weights=(0.6, 0.2, 0.2)))
     yield given.WEIGHTED, "with class weights", fit(law=replace(WEIGHTED, pairs="different"))
     yield given.WEIGHTED, "not drawn independently", fit(law=replace(WEIGHTED, pairs="same"))
     yield given.WEIGHTED, "no two classes", fit(law=replace(WEIGHTED, class_weights=(0.5, 0.3, 0.2)))
@@ -483,11 +480,35 @@ def test_a_triviality_threshold_too_low_fails():
     assert verdict("trivial-threshold", believing(where, alpha=2.0)) == FAILS
 
 
-def test_a_triviality_threshold_too_high_is_never_confirmed():
-    """α = 0.5: threshold 1/4. That p differs from 1/K cannot be refuted by a gap, only left open."""
+def test_a_triviality_threshold_too_high_fails():
+    """α = 0.5: threshold 1/4. No gap tells p = 1/K from its neighbours; the moment of the labels does."""
     where = setting(c2=0.235)
     assert verdict("trivial-threshold", where) == AGREES
-    assert verdict("trivial-threshold", believing(where, alpha=0.5)) == UNDECIDED
+    assert verdict("trivial-threshold", believing(where, alpha=0.5)) == FAILS
+
+
+LAWS = (mixup(1.0, smoothing=0.2), mixup(1.0, "different"), cutmix(1.0), kway(1.0), onehot(), smooth(0.3))
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_the_triviality_threshold_holds_for_every_exchangeable_law(law):
+    """On both sides of σ² = (E‖y‖² − 1/K)/(K−1), and no further from it than 8 nodes for λ resolve."""
+    threshold = label_variance(law, 3)
+    words = {
+        share: verdict("trivial-threshold", setting(c2=share * threshold, law=law)) for share in (0.8, 1.25)
+    }
+    assert set(words.values()) == {AGREES}, words
+
+
+@pytest.mark.parametrize("power", [1, 3])
+def test_smoothing_that_enters_a_threshold_to_another_power_fails(power, monkeypatch):
+    """(1−δ) and (1−δ)³ in place of (1−δ)²: the first was 1.125 times the truth, and was left open."""
+    law = mixup(1.0, smoothing=1 / 9)
+    truth = label_variance(law, 3)
+    where = setting(c2=truth * (1.05 if power == 1 else 0.95), law=law)
+    assert verdict("trivial-threshold", where) == AGREES
+    monkeypatch.setattr(joint, "label_variance", lambda *_: truth * (8 / 9) ** (power - 2))
+    assert verdict("trivial-threshold", where) == FAILS
 
 
 @pytest.mark.parametrize("change", [{"alpha": 2.0}, {"smoothing": 0.05}])
@@ -498,10 +519,35 @@ def test_a_collapse_threshold_too_low_fails(change):
     assert verdict("minority-collapse", believing(where, **change)) == FAILS
 
 
-def test_a_collapse_threshold_too_high_is_never_confirmed():
+def test_a_collapse_threshold_too_high_fails():
     where = setting(c2=0.14, law=WEIGHTED)
     assert verdict("minority-collapse", where) == AGREES
-    assert verdict("minority-collapse", believing(where, alpha=0.5)) == UNDECIDED
+    assert verdict("minority-collapse", believing(where, alpha=0.5)) == FAILS
+
+
+def test_the_minority_of_cutmix_collapses_at_its_own_threshold():
+    law = replace(cutmix(1.0), class_weights=(0.6, 0.2, 0.2))
+    threshold = minority_collapse(law, 3, 1.0)[0].value
+    for share in (0.9, 1.1):
+        assert verdict("minority-collapse", setting(c2=share * threshold, law=law)) == AGREES
+
+
+def finding_at(c2, name, **change):
+    """A theorem's own finding at an optimum, and at the same with another moment of the labels."""
+    where, kept = setting(c2=c2), []
+    theorem = THEOREMS[name]
+    keep = JointClaim(lambda *args: kept.append(args) or theorem.claim.judge(*args))
+    check_theorem(replace(theorem, claim=keep), where)
+    return theorem.claim.judge(kept[0][0], kept[0][1]._replace(**change))
+
+
+@pytest.mark.parametrize("name", ["trivial-threshold", "joint-etf"])
+@pytest.mark.parametrize("c2, excess", [(0.1, -0.3), (0.4, 0.3)])
+def test_the_moment_decides_both_sides_and_only_beyond_its_rounding(name, c2, excess):
+    """Threshold 2/9: zero claimed with λ_max above c², and "not zero" claimed with λ_max below."""
+    assert not finding_at(c2, name).exceeds
+    assert finding_at(c2, name, excess=lambda *_: (excess, 0.1)).exceeds
+    assert not finding_at(c2, name, excess=lambda *_: (excess, 0.4)).exceeds
 
 
 @pytest.mark.parametrize("name, what", [("trivial-threshold", "variance"), ("minority-collapse", "moment")])

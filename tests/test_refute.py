@@ -12,7 +12,7 @@ import tyro
 import ufm.theory.assumptions as given
 import ufm.verify
 from proofs.candidates import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
-from proofs.planted import PLANTED, THRESHOLD, _moved_threshold
+from proofs.planted import PLANTED, THRESHOLD
 from proofs.refutation import find_claim
 from proofs.refute import main
 from proofs.search import Limit, Search, Trial, check_case, follow_seam, hunt
@@ -25,8 +25,11 @@ from ufm.verdict import FAILS, UNDECIDED, Verdict
 
 pytestmark = pytest.mark.slow  # hunts through many problems
 
-SMALLEST = {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3}  # K below which it holds
-DIGITS = {"planted-threshold": 2}  # significant digits that the case cannot do without; else 1
+SMALLEST = {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
+CLOSE = ("threshold", "threshold-late", "smoothing", "etf-late", "etf-early", "squared-late", "squared-early")
+DIGITS = {
+    f"planted-{name}": 2 for name in CLOSE
+}  # significant digits that the case cannot do without; else 1
 
 
 def search_of(theorem, settings, seed=0):
@@ -38,11 +41,8 @@ def search_of(theorem, settings, seed=0):
 
 
 # joint optima of several sizes
-SLOW = {
-    "planted-minority": pytest.mark.long,
-    "planted-cyclic-etf": pytest.mark.long,
-    "planted-threshold": pytest.mark.slow,
-}
+SLOW = {f"planted-{name}": pytest.mark.slow for name in CLOSE}
+SLOW |= {f"planted-{name}": pytest.mark.long for name in ("minority", "minority-late", "cyclic-etf")}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[SLOW[n]] if n in SLOW else []) for n in PLANTED])
@@ -142,12 +142,32 @@ def test_families_of_the_free_classifier_keep_the_hypotheses():
     assert [(family.case.classes, family.case.pairs) for family in known] == [(4, "cyclic"), (5, "cyclic")]
 
 
+def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone():
+    """The gap is never zero: what tells "not zero" from the truth is the moment of the labels."""
+    late = PLANTED["planted-threshold-late"]
+    case = Case(classes=2, lambda_h=1.0)
+    assert check_case(late, replace(case, lambda_w=1.01 / 3)).refutes
+    for share in (0.99, 1.03):
+        assert not check_case(late, replace(case, lambda_w=share / 3)).refutes
+
+
+@pytest.mark.parametrize(
+    "name", ["trivial-threshold", "minority-collapse", "joint-etf", "squared-error-joint"]
+)
+def test_every_theorem_with_a_threshold_has_slips_of_both_signs(name):
+    """Planted claims that differ from it in their claim alone; below and beyond the threshold."""
+    theorem = THEOREMS[name]
+    slips = [
+        c for c in PLANTED.values() if c.assumptions == theorem.assumptions and c.quantity == theorem.quantity
+    ]
+    assert {"late" in claim.name for claim in slips} == {True, False}
+
+
 def test_undecided_refutes_nothing():
-    """Above a true threshold nothing tells a claim "not zero" from the truth: the gap is never zero."""
-    late = replace(THRESHOLD, claim=_moved_threshold(THEOREMS["trivial-threshold"], 1.02))
-    between = check_case(late, Case(classes=2, lambda_w=1.01 / 3, lambda_h=1.0))
-    assert between.check.verdict.word == UNDECIDED
-    assert not between.refutes
+    """As close to its threshold as the rule for λ moves it, a claim is left open."""
+    found = check_case(THEOREMS["trivial-threshold"], Case(classes=2, lambda_w=(1 + 1e-5) / 3, lambda_h=1.0))
+    assert found.check.verdict.word == UNDECIDED
+    assert not found.refutes
 
 
 # --- the search -----------------------------------------------------------------------------------

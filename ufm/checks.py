@@ -4,6 +4,7 @@ The numerical optimum is found blindly, certified by bounds that know no theorem
 the claim. On request ball arithmetic supplies the bounds, which turns `agrees` into `proved`.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import ufm.checked as checked
 from ufm.certificate import certify
 from ufm.duality import certify_joint
 from ufm.errors import InputError
+from ufm.flatness import excess_moment
 from ufm.joint_agreement import certify_solution, enclose_solution
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
@@ -176,4 +178,5 @@ def _optimum(joint, found, gap) -> JointOptimum:
         objective=found.objective,
         gap=gap,
         suboptimality=suboptimality,
+        excess=partial(excess_moment, joint.atoms.labels, joint.atoms.weights, joint.product),
     )

@@ -31,16 +31,16 @@ from ufm.verdict import Verdict, judge
 class JointReport:
     """Everything the command prints about one joint problem.
 
-    theory: multiplier of the same finite law; continuous: that of the law before discretisation (None
-    where there is none). error: √(E KL(p_theory ‖ p)) and bound: √gap, both in √nats; error is None
-    outside the hypotheses. rigorous_gap: upper end of the ball of the gap, if asked for.
-    polygon: the K-gon, for one-hot labels at d = 2.
+    theory: multiplier of the same finite law; continuous: that of the law before discretisation; None where
+    no theorem gives one. thresholds: those that are theorems here. error: √(E KL(p_theory ‖ p)) and bound:
+    √gap, both in √nats; error is None outside the hypotheses. rigorous_gap: upper end of the gap's ball, if
+    asked for. polygon: the K-gon, for one-hot labels at d = 2.
     """
 
     problem: JointProblem
     solution: JointSolution
     certificate: JointCertificate
-    theory: Multiplier
+    theory: Multiplier | None
     continuous: Multiplier | None
     thresholds: list[Threshold]
     etf_deviation: float
@@ -92,10 +92,12 @@ def check_joint(
     certificate = certify_solution(own, solution, group)
     rigorous_gap = enclose_solution(problem, solution) if rigorous else None
     gap = certificate.gap if rigorous_gap is None else rigorous_gap
-    theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
     violated = violated_hypothesis(problem)
-    bound = float(np.sqrt(gap))
-    error, rounding, open_ = (None, 0.0, None) if violated else _compare(own, solution, theory, bound, group)
+    bound, theory = float(np.sqrt(gap)), None
+    error, rounding, open_ = None, 0.0, None
+    if not violated:
+        theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
+        error, rounding, open_ = _compare(own, solution, theory, bound, group)
     found = judge(
         error,
         bound,
@@ -111,11 +113,8 @@ def check_joint(
         solution=solution,
         certificate=certificate,
         theory=theory,
-        continuous=_continuous(problem),
-        thresholds=[
-            triviality(problem.atoms, problem.product),
-            *_collapse(problem),
-        ],
+        continuous=None if violated else _continuous(problem),
+        thresholds=[*_trivial(problem), *_collapse(problem)],
         etf_deviation=etf_deviation(solution.W),
         multiplier=etf_multiplier(solution.W),
         error=error,
@@ -132,9 +131,17 @@ def _own_labels(problem: JointProblem, rows: slice) -> JointProblem:
     return replace(problem, atoms=replace(atoms, labels=atoms.labels[rows], weights=atoms.weights[rows]))
 
 
+def _trivial(problem: JointProblem) -> list[Threshold]:
+    """The threshold of triviality: E r = 0 at zero where there is a bias; one along 1 without it breaks it."""
+    even = problem.atoms.exchangeable
+    squared = problem.loss == "squared-error"
+    known = even and problem.lambda_b == 0 if squared else even or problem.lambda_b is None
+    return [triviality(problem.atoms, problem.product)] if known else []
+
+
 def _collapse(problem: JointProblem) -> list[Threshold]:
-    """Thresholds of minority collapse: a theorem without a bias."""
-    if problem.lambda_b is not None:
+    """Thresholds of minority collapse: a theorem of cross-entropy without a bias."""
+    if problem.lambda_b is not None or problem.loss != "cross-entropy":
         return []
     return minority_collapse(problem.law, problem.classes, problem.product, problem.atoms)
 

@@ -189,6 +189,13 @@ class Patterns(NamedTuple):
     counts: np.ndarray
     weights: np.ndarray
 
+    @property
+    def variance(self) -> float:
+        """(E‖y‖² − 1/K)/(K−1), by the sum that does not cancel."""
+        K = float(self.counts[0].sum())
+        spread = np.sum(self.counts * (self.values - 1 / K) ** 2, 1)
+        return float(self.weights @ spread) / (K - 1)
+
 
 def pattern_rule(law: LabelLaw, classes: int, refine: int = 1) -> Patterns:
     """The law as weighted patterns, by converged quadrature.
@@ -280,6 +287,4 @@ def label_variance(law: LabelLaw, classes: int) -> float:
     if law.name in ("mixup", "kway"):  # E‖y‖² = s + (1−s)/K with s = E Σ u_l², for all pairs
         s = (law.alpha + 1) / (law.ways * law.alpha + 1)
         return spread * (s / classes if law.pairs == "all" else (s - 1 / classes) / (classes - 1))
-    p = pattern_rule(law, classes)
-    spread = np.sum(p.counts * (p.values - 1 / classes) ** 2, 1)
-    return float(np.sum(p.weights * spread) / (classes - 1))
+    return pattern_rule(law, classes).variance

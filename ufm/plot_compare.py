@@ -22,6 +22,7 @@ from ufm.fitting import closed_logits
 from ufm.label_rows import LabelBlock
 from ufm.mixed import channel_prediction, pair_optimum, two_hot
 from ufm.plot import BLUE, CURVE, DIFFERENT, LIGHT_BLUE, RED, SAME, class_plane
+from ufm.printing import shown
 from ufm.resample import Reservoir, pieces
 
 SHOWN = 1500  # samples in panels (a) and (e)
@@ -196,7 +197,7 @@ def _draw_logits(axes: Axes, found: Comparison, sample: Sample) -> None:
     ends = np.array([expected.min(), expected.max()])
     axes.plot(ends, ends, color=RED, lw=1.1, label="equal", zorder=3)
     r2 = found.fit.r2_known if found.a_known else found.fit.r2
-    text = "" if r2 is None else f", $R^2$ = {r2:.3f} (linear {found.fit.r2_linear:.3f})"
+    text = "" if r2 is None else f", $R^2$ = {shown(r2, '.3f')} (linear {shown(found.fit.r2_linear, '.3f')})"
     _finish(axes, f"(e) logits{text}", "closed form", "network, centred")
 
 
@@ -205,17 +206,27 @@ def _draw_reliability(axes: Axes, found: Comparison) -> None:
     axes.plot([0, 1], [0, 1], color="0.8", lw=1)
     rows = [(held.observed, BLUE, "o", "as trained")]
     if held.fitted is not None:
-        rows.append((held.fitted, ORANGE, "s", f"temperature {held.temperature:.3g}"))
+        rows.append((held.fitted, ORANGE, "s", f"temperature {shown(held.temperature, '.3g')}"))
     for part, colour, marker, name in rows:
         some = part.counts > 0
         x, y, share = (values[some] for values in (part.confidence, part.accuracies, part.counts))
         axes.plot(x, y, lw=0.8, color=colour, alpha=0.5)
         size = 6 + 120 * share / share.max()  # area: how many samples the bin holds
         axes.scatter(
-            x, y, s=size, marker=marker, color=colour, lw=0, label=f"{name}: ECE {part.ece:.3f}", zorder=3
+            x,
+            y,
+            s=size,
+            marker=marker,
+            color=colour,
+            lw=0,
+            label=f"{name}: ECE {shown(part.ece, '.3f')}",
+            zorder=3,
         )
     _finish(
-        axes, f"(f) held out, accuracy {held.observed.accuracy:.3f} (size: samples)", "confidence", "accuracy"
+        axes,
+        f"(f) held out, accuracy {shown(held.observed.accuracy, '.3f')} (size: samples)",
+        "confidence",
+        "accuracy",
     )
 
 

@@ -20,6 +20,7 @@ from ufm.geometry import collapsed_groups
 from ufm.joint_agreement import JointProblem, JointReport
 from ufm.labels import LabelLaw
 from ufm.plot import DIFFERENT, RED, _label, _law, class_plane
+from ufm.printing import shown, small
 
 ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
 LEAST_AREA = 8.0  # points²
@@ -60,7 +61,7 @@ def describe_joint(report: JointReport) -> str:
             describe_bias(problem.lambda_b),
             rf"$\lambda_W$ = {problem.lambda_w:.3g}",
             rf"$\lambda_H$ = {problem.lambda_h:.3g}",
-            f"relative gap {report.relative_gap:.1e}",
+            f"relative gap {small(report.relative_gap)}",
         ],
     ]
     text = "\n".join("   ·   ".join(line) for line in lines)
@@ -69,7 +70,7 @@ def describe_joint(report: JointReport) -> str:
 
 def _reason(report: JointReport) -> str:
     """The broken hypothesis, which changes how the picture is read; other reasons are for the table."""
-    if report.error is not None:
+    if report.theory is not None:
         return ""
     return f" – {report.verdict.reason.replace('$', '')}"
 
@@ -138,7 +139,7 @@ def _draw_gram(figure: Figure, axes: Axes, report: JointReport) -> None:
     gram = report.solution.W @ report.solution.W.T
     top = np.abs(gram).max()
     image = axes.imshow(gram, cmap="RdBu_r", vmin=-top, vmax=top, interpolation="nearest")
-    _label(axes, f"(a) Gram matrix $W W^T$, ETF deviation {report.etf_deviation:.2g}", "class")
+    _label(axes, f"(a) Gram matrix $W W^T$, ETF deviation {shown(report.etf_deviation, '.2g')}", "class")
     K, names = len(gram), class_names(report.problem)
     if K <= MAX_TICKS:
         axes.set_xticks(range(K), range(K), fontsize=8)
@@ -192,7 +193,7 @@ def _draw_singular_values(axes: Axes, report: JointReport) -> None:
 
 def predicted_singular_values(report: JointReport) -> Float[np.ndarray, "K"] | None:
     """√(m²K/(K−1)) K−1 times, and 0, of the theorem's ETF; None where a hypothesis does not hold."""
-    if report.error is None:
+    if report.theory is None:
         return None
     K = report.problem.classes
     return np.append(np.full(K - 1, np.sqrt(gain(K, report.theory.value))), 0.0)

@@ -23,17 +23,20 @@ SHORT = {"out of hypothesis": "outside"}  # so that a row fits 80 columns; the s
 STYLES = {"fails": "bold red", "undecided": "yellow", "agrees": "green", "proved": "bold green"}
 
 
+def shown(value, form: str, none: str = "-") -> str:
+    """A number by its format; `none` where there is none: no person reads NaN, None or infinity."""
+    return none if value is None or not math.isfinite(value) else format(value, form)
+
+
 def small(value) -> str:
-    """Two digits in scientific notation."""
-    return "-" if value is None or not math.isfinite(value) else f"{value:.1e}"
+    """Two digits in scientific notation; an infinite bound is none, and shows as such."""
+    return shown(value, ".1e")
 
 
 def fixed(value, digits=DIGITS[0]) -> str:
     """Fixed decimals from 1e-3 to 1000, and for 0; scientific beyond."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    plain = value == 0 or 1e-3 <= abs(value) < 1e3
-    return f"{value:.{digits[0]}f}" if plain else f"{value:.{digits[1]}e}"
+    plain = value == 0 or (value is not None and 1e-3 <= abs(value) < 1e3)
+    return shown(value, f".{digits[0]}f" if plain else f".{digits[1]}e")
 
 
 def coefficients(values, digits) -> list[str]:
@@ -253,10 +256,11 @@ def arithmetic(settings: Settings) -> str:
 def explain(row: Row, by_symmetry: bool) -> str:
     """The sentence behind one verdict."""
     over = "for the one pair that was solved" if by_symmetry else "over all pairs"
-    bound = f"the numerical optimum is certified within {row.bound:.1e} of the true one"
+    within = shown(row.bound, ".1e", "no finite distance")
+    bound = f"the numerical optimum is certified within {within} of the true one"
     if row.theory is None:
         return f"no closed form is claimed: {row.verdict.reason}; {bound}."
-    found = f"the two differ by at most {row.error:.1e} {over}, and {bound}"
+    found = f"the two differ by at most {shown(row.error, '.1e', 'an unknown length')} {over}, and {bound}"
     return {
         "proved": f"{found}; ball arithmetic at 30 digits confirmed both and the closed form.",
         "agrees": f"{found}.",

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ufm.activations import Activations
 from ufm.comparison import Comparison
-from ufm.printing import fixed, print_facts, small
+from ufm.printing import fixed, print_facts, shown, small
 from ufm.resample import Curve
 from ufm.resemblance import (
     CRITERIA,
@@ -70,7 +70,7 @@ def facts(given: Activations, found: Comparison) -> list[tuple[str, str]]:
             "samples",
             f"{given.count} features in {given.dim} dimensions, labels {', '.join(given.labels)}{held}",
         ),
-        ("classifier", f"{given.classes} classes, {bias}, m = {found.multiplier:.6g}, {etf}"),
+        ("classifier", f"{given.classes} classes, {bias}, m = {shown(found.multiplier, '.6g')}, {etf}"),
         ("penalties", penalties),
         ("sharpness", sharpness(found)),
     ]
@@ -113,21 +113,21 @@ def _geometry(found: Comparison) -> Table:
         cells = [measured[0]]
         for value, theory in zip(measured[1:], predicted):
             cells += [value, _short(theory)]
-        table.add_row(f"{c.lam[b]:.3f}", _count(c.different[b]), *cells)
+        table.add_row(shown(c.lam[b], ".3f"), _count(c.different[b]), *cells)
     return table
 
 
 def channel_facts(found: Comparison) -> list[tuple[str, str]]:
     """Same-class alignment and the slope of the channel."""
     c = found.channel
-    predicted = "-" if c.slope_predicted is None else f"{c.slope_predicted:.6g}"
+    predicted, limit = shown(c.slope_predicted, ".6g"), shown(c.slope_limit, ".6g")
     aligned = c.overall["alignment"]
     return [
         ("same class", f"alignment with w_c {_spread(aligned)}, {c.rows[0]} samples"),
         (
             "slope",
             f"of displacement on logit λ: {_spread(c.slope)}, predicted at this a {predicted}, "
-            f"as λ_H -> 0 {c.slope_limit:.6g}",
+            f"as λ_H -> 0 {limit}",
         ),
         ("intervals", _intervals(found)),
     ]
@@ -153,18 +153,21 @@ def fit_facts(found: Comparison) -> list[tuple[str, str]]:
     known, lines = f.a_known is not None, []
     if known:
         lines.append(("R^2 known a", f"{_r2(f.r2_known)}{ends} at a = {f.a_known:.6g}, nothing fitted"))
-    fitted = f"{_r2(f.r2)}{'' if known else ends} at a = {f.a:.6g}"
+    fitted = f"{_r2(f.r2)}{'' if known else ends} at a = {shown(f.a, '.6g')}"
     lines.append(("R^2 fitted", f"{fitted}; linear baseline s(y - 1/K) {_r2(f.r2_linear)}"))
     if e is None:
         lines.append(("excess", found.missing["excess"]))
     else:
-        text = f"{e.excess:.3g} (bound {small(e.bound)}) over the optimum {e.optimum:.6g} of these W and b"
-        scale = f"h = 0 has {e.at_zero:.3g}; {e.sample} samples, standard error {small(e.error)}, {e.solver}"
+        text = f"{shown(e.excess, '.3g')} (bound {small(e.bound)}) over the optimum {shown(e.optimum, '.6g')}"
+        text += " of these W and b"
+        scale = f"h = 0 has {shown(e.at_zero, '.3g')}; {e.sample} samples, standard error {small(e.error)}"
+        scale += f", {e.solver}"
         lines.append(("excess", f"{text}; {scale}"))
     if g is None:
         lines.append(("global gap", found.missing["gap"]))
     else:
-        text = f"at most {g.gap:.3g} of L = {g.objective:.6g}, relative {g.relative_gap:.3g}"
+        relative = shown(g.relative_gap, ".3g")
+        text = f"at most {shown(g.gap, '.3g')} of L = {shown(g.objective, '.6g')}, relative {relative}"
         lines.append(("global gap", f"{text}, {_bias(found.options.lambda_b)}"))
     return lines
 
@@ -187,11 +190,14 @@ def calibration_facts(found: Comparison) -> list[tuple[str, str]]:
     if held is None:
         return [*lines, ("held out", found.missing["calibration"])]
     o = held.observed
-    lines.append(("held out", f"accuracy {o.accuracy:.4f}, ECE {o.ece:.4f}, NLL {o.nll:.4f}"))
+    lines.append(("held out", f"accuracy {o.accuracy:.4f}, {_reliability(o)}"))
     if held.fitted is None:
         return [*lines, ("temperature", "none in 1e-3 to 1e3 has the least NLL")]
-    f = held.fitted
-    return [*lines, ("temperature", f"{held.temperature:.4g}, with it ECE {f.ece:.4f}, NLL {f.nll:.4f}")]
+    return [*lines, ("temperature", f"{shown(held.temperature, '.4g')}, with it {_reliability(held.fitted)}")]
+
+
+def _reliability(part) -> str:
+    return f"ECE {shown(part.ece, '.4f')}, NLL {shown(part.nll, '.4f', 'infinite')}"
 
 
 def _verdicts(found: Comparison) -> Table:
@@ -220,7 +226,7 @@ def _interval(part: Curve, b: int) -> str:
     if np.isnan(value):
         return "-"
     half = (high - low) / 2
-    return f"{_short(value)}±{half:.1g}" if half >= 1e-3 else _short(value)
+    return f"{_short(value)}±{half:.1g}" if 1e-3 <= half < np.inf else _short(value)
 
 
 def _count(weight: float) -> str:
@@ -231,13 +237,13 @@ def _spread(part: Curve) -> str:
     value, low, high = (float(end) for end in part)
     if np.isnan(value):
         return "-"
-    return f"{value:.5g}" if np.isnan(low) else f"{value:.5g} ({low:.5g} to {high:.5g})"
+    ends = f" ({low:.5g} to {high:.5g})" if np.isfinite([low, high]).all() else ""
+    return f"{shown(value, '.5g')}{ends}"
 
 
 def _short(value) -> str:
-    if value is None or np.isnan(value):
-        return "-"
-    return f"{value:.3f}" if value == 0 or 1e-2 <= abs(value) < 1e3 else f"{value:.0e}"
+    plain = value == 0 or (value is not None and 1e-2 <= abs(value) < 1e3)
+    return shown(value, ".3f" if plain else ".0e")
 
 
 def _number(value) -> str:
@@ -245,7 +251,7 @@ def _number(value) -> str:
 
 
 def _r2(value) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return shown(value, ".4f")
 
 
 def _heading(console: Console, text: str) -> None:

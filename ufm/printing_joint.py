@@ -9,7 +9,7 @@ from rich.table import Table
 from ufm.finite_data import DrawStudy
 from ufm.geometry import collapsed_groups, mixed_variability, self_duality
 from ufm.joint_agreement import JointProblem, JointReport
-from ufm.printing import STYLES, law_words, print_facts, small
+from ufm.printing import STYLES, law_words, print_facts, shown, small
 
 
 def print_joint(console: Console, report: JointReport) -> None:
@@ -55,11 +55,8 @@ def threshold_lines(report: JointReport):
     """One line a threshold of λ_W λ_H: which side, and how far."""
     for t in report.thresholds:
         side = "beyond" if t.ratio >= 1 else "below"
-        yield (
-            "threshold",
-            f"{t.name}: lambda_W lambda_H = {report.problem.product:.3g} is {t.ratio:.3g} of "
-            f"{t.value:.6g}, {side} it",
-        )
+        share = f" is {t.ratio:.3g} of {t.value:.6g}," if t.value > 0 else f" against {t.value:g},"
+        yield "threshold", f"{t.name}: lambda_W lambda_H = {report.problem.product:.3g}{share} {side} it"
 
 
 def shape_words(report: JointReport) -> str:
@@ -73,7 +70,9 @@ def shape_words(report: JointReport) -> str:
 
 def multiplier_words(report: JointReport) -> str:
     """Numerical multiplier, that of the same finite law, and that of the law before discretisation."""
-    words = f"numeric {report.multiplier:.12g}, theory {report.theory.value:.12g}"
+    words = f"numeric {report.multiplier:.12g}"
+    if report.theory is not None:
+        words += f", theory {report.theory.value:.12g}"
     if report.continuous is not None:
         off = abs(report.theory.value - report.continuous.value)
         words += f", continuous law {report.continuous.value:.12g} (discretisation {off:.1e})"
@@ -88,7 +87,10 @@ def _feature_lines(report: JointReport):
     duality = self_duality(W, H, atoms)
     if duality is not None:
         yield "self-dual", f"|W/|W| - M/|M|| = {small(duality)} (class features against rows)"
-    yield "variability", f"share of the features not linear in the label: {mixed_variability(H, atoms):.3g}"
+    yield (
+        "variability",
+        f"share of the features not linear in the label: {shown(mixed_variability(H, atoms), '.3g')}",
+    )
 
 
 def geometry_lines(report: JointReport):
@@ -114,12 +116,15 @@ def print_draws(console: Console, studies: list[DrawStudy]) -> None:
     for name in ("draws", "ETF deviation", "95 % interval", "m / m(law)", "95 % interval", "worst gap"):
         table.add_column(name, justify="right")
     for s in studies:
-        ratio = "-" if s.multiplier_ratio is None else f"{s.multiplier_ratio:.4f}"
-        span = "-" if s.multiplier_interval is None else "{:.4f} … {:.4f}".format(*s.multiplier_interval)
-        deviation = "{:.4f} … {:.4f}".format(*s.deviation_interval)
-        table.add_row(str(s.draws), f"{s.deviation:.4f}", deviation, ratio, span, small(s.worst_gap))
+        ratio = shown(s.multiplier_ratio, ".4f")
+        span, deviation = _ends(s.multiplier_interval), _ends(s.deviation_interval)
+        table.add_row(str(s.draws), shown(s.deviation, ".4f"), deviation, ratio, span, small(s.worst_gap))
     console.print()
     console.print(table)
+
+
+def _ends(interval) -> str:
+    return "-" if interval is None else " … ".join(shown(end, ".4f") for end in interval)
 
 
 def print_joint_verdict(console: Console, report: JointReport) -> None:
@@ -132,8 +137,8 @@ def print_joint_verdict(console: Console, report: JointReport) -> None:
     else:
         distance = "sqrt(KL)" if report.problem.loss == "cross-entropy" else "sqrt(E|dz|^2/2)"
         text = (
-            f"the predictions differ from the closed form's by {distance} = {report.error:.1e}, where the "
-            f"certified gap allows {report.bound:.1e}"
+            f"the predictions differ from the closed form's by {distance} = {small(report.error)}, where the "
+            f"certified gap allows {small(report.bound)}"
         )
         text += f"; {report.verdict.reason}" if word in ("fails", "undecided") else ""
     console.print(

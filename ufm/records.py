@@ -199,7 +199,7 @@ def joint_record(report: JointReport) -> dict:
         "gram": (found.W @ found.W.T).tolist(),
         "etf_deviation": report.etf_deviation,
         "multiplier": {
-            "theory": report.theory.value,
+            "theory": None if report.theory is None else report.theory.value,
             "numeric": report.multiplier,
             "continuous": None if report.continuous is None else report.continuous.value,
         },

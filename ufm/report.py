@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ufm.activations import Activations
 from ufm.comparison import Comparison
 from ufm.metrics import CONVENTIONS
-from ufm.printing import fixed
+from ufm.printing import fixed, shown
 from ufm.printing_compare import LEGEND, calibration_facts, channel_facts, facts, fit_facts
 from ufm.records import dump_json
 from ufm.resemblance import CRITERIA, OVERALL, REPRODUCED
@@ -97,8 +97,8 @@ def _verdicts(found: Comparison) -> str:
     for f in found.findings:
         criterion = CRITERIA[f.name]
         claim = criterion.claim + ("" if criterion.decisive else " (not needed for the overall verdict)")
-        ends = "" if f.low is None or f.low == f.high else f"{f.low:.4g} to {f.high:.4g}"
-        value = "-" if f.value is None else f"{f.value:.4g}"
+        ends = "" if f.low is None or f.low == f.high else f"{shown(f.low, '.4g')} to {shown(f.high, '.4g')}"
+        value = shown(f.value, ".4g")
         cells = [escape(text) for text in (claim, value, ends, criterion.words)]
         reason = "" if f.word == REPRODUCED else f"<br><small>{escape(f.reason)}</small>"
         cells.append(_word(f.word) + reason)
@@ -112,7 +112,7 @@ def _geometry(found: Comparison) -> str:
     rows = [_line([*heads, "non-linearity", "closed form"], "th")]
     for b in range(len(c.lam)):
         if c.different[b] > 0:
-            cells = [f"{c.lam[b]:.4f}", f"{c.different[b]:.6g}", _cell(c.outside, b)]
+            cells = [shown(c.lam[b], ".4f"), f"{c.different[b]:.6g}", _cell(c.outside, b)]
             for name in ("displacement", "amplification", "nonlinearity"):
                 predicted = "-" if c.predicted is None else fixed(c.predicted[name][b])
                 cells += [_cell(getattr(c, name), b), predicted]

@@ -122,7 +122,8 @@ def fixed_problem(report: JointReport) -> Problem:
 
 
 def _record(report, features, draws, settings, command, seed) -> dict:
-    derived = {"threshold": report.thresholds[0].value, "multiplier_source": "free classifier"}
+    trivial = next((t.value for t in report.thresholds if t.name == "trivial"), None)
+    derived = {"threshold": trivial, "multiplier_source": "free classifier"}
     rows, summary = row_records(features) if features else ([], None)
     data = {
         "schema": 1,

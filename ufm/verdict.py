@@ -1,5 +1,6 @@
 """A verdict: what a claim, an error and a bound add up to. One rule for every command and table."""
 
+from math import isfinite
 from typing import NamedTuple
 
 AGREES, PROVED, FAILS = "agrees", "proved", "fails"
@@ -40,7 +41,9 @@ def judge(
     if enclosed is False:
         return Verdict(FAILS, "ball arithmetic contradicts a stated bound")
     if violated is None and (exceeds or not error <= bound + theory_bound):
-        return Verdict(FAILS, f"error {error:.2e} exceeds both bounds together, {bound + theory_bound:.2e}")
+        return Verdict(
+            FAILS, f"error {_size(error)} exceeds both bounds together, {_size(bound + theory_bound)}"
+        )
     open_ = stalled or _unmet(bound, tol)
     if open_:
         return Verdict(
@@ -49,7 +52,7 @@ def judge(
     if violated is not None:
         return Verdict(OUT_OF_HYPOTHESIS, violated)
     if not theory_bound <= tol:
-        return Verdict(UNDECIDED, f"the closed form's rounding {theory_bound:.2e} exceeds --tol {tol:.0e}")
+        return Verdict(UNDECIDED, f"the closed form's rounding {_size(theory_bound)} exceeds --tol {tol:.0e}")
     if enclosed:
         return Verdict(PROVED, "ball arithmetic encloses the optimum and confirms error and bounds")
     return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= --tol {tol:.0e}")
@@ -57,7 +60,12 @@ def judge(
 
 def _unmet(bound: float, tol: float) -> str | None:
     """Why the numerical optimum does not count as solved, if it does not."""
-    return None if bound <= tol else f"certified bound {bound:.2e} exceeds --tol {tol:.0e}"
+    return None if bound <= tol else f"certified bound {_size(bound)} exceeds --tol {tol:.0e}"
+
+
+def _size(value: float) -> str:
+    """Where nothing finite is known, in a word: a NaN is as good as no bound."""
+    return f"{value:.2e}" if isfinite(value) else "infinite"
 
 
 def worst_verdict(words) -> str:

@@ -63,19 +63,12 @@ def _penalised(setting: Setting) -> str | None:
     return None if setting.problem.lambda_w > 0 else "lambda_W = 0: no joint optimum"
 
 
-def _plain_mixup(setting: Setting) -> str | None:
-    law = setting.problem.law
-    if law.name != "mixup" or law.pairs != "all" or law.smoothing != 0 or not law.exchangeable:
-        return "the label law is not mixup over all pairs of equally likely classes"
-    return None
-
-
 def _weighted(setting: Setting) -> str | None:
     law = setting.problem.law
     weights = law.class_weights
-    if weights is None or law.name not in ("mixup", "onehot") or law.pairs not in ("all", "same"):
-        return "the label law is not mixup (or one-hot) with class weights"
-    if law.name == "mixup" and law.pairs != "all":
+    if weights is None or law.pairs not in ("all", "same"):
+        return "the label law is not mixup, CutMix or one-hot with class weights"
+    if law.name != "onehot" and law.pairs != "all":
         return "pairs of classes are not drawn independently"
     if len(set(weights)) == len(weights):
         return "no two classes have the same weight"
@@ -124,6 +117,7 @@ ROOM = Assumption(r"$d \ge K-1$", _room)
 NO_BIAS = Assumption("no bias", _no_bias)
 FREE_BIAS = Assumption("free bias", _free_bias)
 PENALISED = Assumption(r"$\lambda_W, \lambda_H > 0$", _penalised)
-PLAIN_MIXUP = Assumption("mixup over all pairs, equal class weights", _plain_mixup)
-WEIGHTED = Assumption("mixup of classes drawn independently, or one-hot; some of equal weight", _weighted)
+WEIGHTED = Assumption(
+    "mixup or CutMix of classes drawn independently, or one-hot; some of equal weight", _weighted
+)
 CYCLIC = Assumption(r"mixup of cyclic pairs $(i, i+1)$, $K \ge 4$", _cyclic)

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 import ufm.checked as checked
 from ufm.errors import InputError
+from ufm.theory.response import response
 
 # Relative rounding error of each coefficient, in units of machine epsilon (see `rounding`).
 ROUNDING_ULPS = 64.0
@@ -104,7 +105,7 @@ def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimu
     values, counts = jnp.broadcast_arrays(values, counts)
     K = jnp.sum(counts, -1, keepdims=True)
     if loss == "squared-error":
-        x = a / (1.0 + a) * values
+        x = values / (1.0 + 1.0 / a)  # whose derivatives in a do not cancel, as those of a/(1+a) do
         return LabelOptimum(x, x + 1.0 / (1.0 + a) / K, jnp.sum(counts * x, -1) / K[..., 0])
     b = a * values
     o = reference_mass(b, counts)
@@ -138,22 +139,74 @@ class TwoHotOptimum(NamedTuple):
     p_other: Float[Array, "*batch"]
 
 
+@jax.custom_jvp
+def _two_hot_optimum(lam, a, classes):
+    best = label_optimum(_two_hot_values(lam), two_hot_counts(lam, classes), a[..., None])
+    x_i, x_j = best.x[..., 0], best.x[..., 1]
+    gap = logit_gap(x_i, x_j, best.reference, lam, a, classes)
+    return TwoHotOptimum(x_i, x_j, gap, best.p[..., 0], best.p[..., 1], best.p[..., 2])
+
+
+def _two_hot_affine(lam, a, classes):
+    best = label_optimum(_two_hot_values(lam), two_hot_counts(lam, classes), a[..., None], "squared-error")
+    gap = (2.0 * lam - 1.0) / (1.0 + 1.0 / a)
+    return TwoHotOptimum(best.x[..., 0], best.x[..., 1], gap, best.p[..., 0], best.p[..., 1], best.p[..., 2])
+
+
+def _two_hot_values(lam):
+    return jnp.stack([lam, 1.0 - lam, jnp.zeros_like(lam)], -1)
+
+
+def two_hot_counts(lam, classes):
+    """How many classes each of the three values of a two-hot label stands for."""
+    one = jnp.ones_like(lam)
+    return jnp.stack([one, one, (classes - 2.0) * one], -1)
+
+
 def two_hot_optimum(lam, a, classes, loss: str = "cross-entropy") -> TwoHotOptimum:
     """Optimum at mixing weight λ; the cost does not depend on K = classes.
 
     λ = 1 is the same-class optimum, the r-Lambert root x_i (e^{x_i} + K − 1) = a K, with x_j = 0.
+    Derivatives (jvp, grad, any order) in λ, a and K come from `ufm.theory.response`, so that none cancels:
+    ∂gap/∂a ~ a⁻² and ∂p/∂a ~ a⁻² keep their digits at any a.
     Raises InputError for values that are known (not traced): λ outside [0, 1], a <= 0, K < 2, another loss.
     """
     _check_two_hot(lam, a, classes, loss)
-    lam, classes = jnp.asarray(lam), jnp.asarray(classes, jnp.result_type(lam))
-    values = jnp.stack([lam, 1.0 - lam, jnp.zeros_like(lam)], -1)
-    counts = jnp.stack(jnp.broadcast_arrays(jnp.ones_like(lam), 1.0, classes - 2.0), -1)
-    best = label_optimum(values, counts, a, loss)
-    x_i, x_j = best.x[..., 0], best.x[..., 1]
-    gap = a / (1.0 + a) * (2.0 * lam - 1.0)
-    if loss == "cross-entropy":
-        gap = logit_gap(x_i, x_j, best.reference, lam, a, classes)
-    return TwoHotOptimum(x_i, x_j, gap, best.p[..., 0], best.p[..., 1], best.p[..., 2])
+    dtype = jnp.result_type(lam, a, float)
+    lam, a, classes = jnp.broadcast_arrays(*(jnp.asarray(part, dtype) for part in (lam, a, classes)))
+    return (_two_hot_affine if loss == "squared-error" else _two_hot_optimum)(lam, a, classes)
+
+
+def two_hot_logits(best: TwoHotOptimum, a, classes):
+    """z and s = a p (..., 3) of classes i, j and any other, at a cross-entropy optimum."""
+    a = jnp.broadcast_to(a, best.x_i.shape)[..., None]
+    s = a * jnp.stack([best.p_i, best.p_j, best.p_other], -1)
+    half, o = best.gap / 2, s[..., 2]  # for K = 2 (gap/2, −gap/2) is accurate where the x are close
+    z_i, z_j = (jnp.where(classes == 2, *pair) for pair in ((half, best.x_i - o), (-half, best.x_j - o)))
+    return jnp.stack([z_i, z_j, -o], -1), s
+
+
+@_two_hot_optimum.defjvp
+def _two_hot_jvp(primals, tangents):
+    """The derivative of gap, x and p without cancellation, itself differentiable."""
+    _, a, classes = primals
+    d_lam, d_a, d_classes = (part[..., None] for part in tangents)
+    best, a = _two_hot_optimum(*primals), a[..., None]
+    z, s = two_hot_logits(best, a[..., 0], classes)
+    counts = two_hot_counts(best.x_i, classes)
+    along_a = response(z / a, s, counts).apart
+    along_lam = response(a * jnp.array([1.0, -1.0, 0.0], a.dtype), s, counts).apart
+    # one more class of probability p_o: dz = q t, Σ (1−q) p t = p_o dK
+    along_K = -s[..., 2:] / jnp.sum(counts * (s / (1.0 + s)), -1, keepdims=True) / (1.0 + s)
+    d_log_p = along_a * d_a + along_lam * d_lam + along_K * d_classes
+    p = s / a * d_log_p
+    i, j, other = (d_log_p[..., k] for k in range(3))
+    # x' = d log p − d log p_other, without cancellation where x is small too
+    x_i, x_j, o = best.x_i, best.x_j, s[..., 2]
+    along = d_a[..., 0] / a[..., 0]
+    x_i = (along * x_i + (a * d_lam)[..., 0] - o * jnp.expm1(x_i) * other) / (1.0 + s[..., 0])
+    x_j = (along * x_j - (a * d_lam)[..., 0] - o * jnp.expm1(x_j) * other) / (1.0 + s[..., 1])
+    return best, TwoHotOptimum(x_i, x_j, i - j, p[..., 0], p[..., 1], p[..., 2])
 
 
 def _check_two_hot(lam, a, classes, loss) -> None:

@@ -13,16 +13,16 @@ from scipy.special import log_softmax, softmax
 import ufm.etf as etf
 import ufm.theory.assumptions as given
 from ufm.finite import FiniteLaw
-from ufm.labels import label_variance
+from ufm.labels import label_variance, pattern_rule
 from ufm.theory.features import bregman, solve_patterns
 from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
-from ufm.theory.thresholds import minority_collapse
+from ufm.theory.thresholds import concentration_error, minority_collapse
 
 EPS = float(np.finfo(float).eps)
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
 RESOLUTION = 1e-2  # relative difference of multipliers that the gap must tell for a verdict on m
-RULE = 1e-4  # how far a finite rule for λ may move a threshold of the continuous law (seen: 1.5e-5)
+RULE = 1e-4  # λ_W λ_H this close to a threshold is left open, and as far as the rule for λ moves it
 
 
 def predictions(labels: np.ndarray, sharpness: float) -> np.ndarray:
@@ -75,16 +75,34 @@ def _apart(divergence: float, optimum: JointOptimum) -> Finding:
     return Finding(None, float(np.sqrt(divergence)), 0.0, bound, rounding, _tolerance(optimum), open_)
 
 
-def _one_side(ratio: float, divergence: float, optimum: JointOptimum) -> Finding:
-    """Zero divergence where λ_W λ_H is `ratio` ≥ 1 of a threshold, more than the gap below it."""
+def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=slice(None)) -> Finding:
+    """Zero divergence where λ_W λ_H is `ratio` ≥ 1 of a threshold, more than the gap below it.
+
+    moved: how far, relatively, the finite rule for λ moves the threshold of the continuous law.
+    """
     if ratio >= 1:
         found = _root_finding(0.0, float(np.sqrt(divergence)), divergence, optimum)
     else:
         found = _apart(divergence, optimum)
-    if abs(ratio - 1) < RULE:
-        words = f"within {RULE:g} of the threshold the finite rule for λ cannot tell"
+    unclear = RULE + 1.1 * moved
+    if abs(ratio - 1) < unclear:
+        words = f"within {unclear:.0e} of the threshold the finite rule for λ cannot tell"
         return found._replace(error=0.0, open=words)
-    return found
+    return _held_against_moment(found, bool(ratio >= 1), optimum, group)
+
+
+def _held_against_moment(found: Finding, flat: bool, optimum: JointOptimum, group=slice(None)) -> Finding:
+    """A claim that classes of the group are together (`flat`) or apart, against the moment of their labels.
+
+    It decides both sides, and how small the divergence is does not matter: refuted, the error is the
+    distance of λ_max from c² in units of c².
+    """
+    excess, rounding = optimum.excess(group)
+    if abs(excess) <= rounding:
+        return found
+    if flat == (excess > 0):
+        return found._replace(error=abs(excess), bound=rounding, rounding=0.0, open=None, exceeds=True)
+    return found if flat else found._replace(open=None)
 
 
 # --- the ETF ------------------------------------------------------------------------------------
@@ -101,7 +119,8 @@ def _multiplier_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 
     row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(joint.classes))
     found = _root_finding(best.value, row_norm, divergence(best.value), optimum)
-    return found._replace(open=blurred(divergence, best.value, (found.bound + found.rounding) ** 2))
+    open_ = blurred(divergence, best.value, (found.bound + found.rounding) ** 2)
+    return _held_against_moment(found, bool(best.value == 0), optimum)._replace(open=open_)
 
 
 JOINT_ETF = Theorem(
@@ -134,20 +153,23 @@ SQUARED_ERROR_JOINT = Theorem(
 
 
 def _trivial(setting: Setting, optimum: JointOptimum) -> Finding:
-    """λ_W λ_H at or above the label variance, for mixup (α+1)/((2α+1)K): p = 1/K; below: p is not."""
+    """λ_W λ_H at or above the label variance: p = 1/K; below: p is not."""
     joint, K = setting.joint, setting.problem.classes
     uniform = np.full_like(optimum.P, 1 / K)
     divergence = mean_divergence(joint.atoms.weights, uniform, optimum.Z)
-    return _one_side(joint.product / label_variance(setting.problem.law, K), divergence, optimum)
+    ratio = joint.product / label_variance(setting.problem.law, K)
+    moved = abs(joint.atoms.patterns.variance / pattern_rule(joint.law, K).variance - 1)
+    return one_side(ratio, divergence, optimum, moved)
 
 
 TRIVIAL_THRESHOLD = Theorem(
     name="trivial-threshold",
     title="Beyond this product of penalties the optimum is zero",
-    statement=r"W = 0 \iff \lambda_W\lambda_H \ge \frac{\alpha + 1}{(2\alpha + 1) K}",
-    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.PLAIN_MIXUP, given.ROOM),
+    statement=r"W = 0 \iff \lambda_W\lambda_H \ge \sigma^2 = \tfrac{\mathbb{E}\|y\|^2 - 1/K}{K-1}, \quad"
+    r" \sigma^2 = \frac{(1-\delta)^2 (\alpha + 1)}{(2\alpha + 1) K} \text{ (mixup, smoothing } \delta)",
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.EXCHANGEABLE, given.ROOM),
     claim=JointClaim(_trivial),
-    quantity="√E KL(1/K ‖ p): zero beyond the threshold, more than the gap below it",
+    quantity="√E KL(1/K ‖ p): zero beyond the threshold, not below, as λ_max of the label moment decides",
     source="re-derived here",
 )
 
@@ -172,7 +194,7 @@ def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
     group = np.flatnonzero(np.asarray(law.class_weights) == weight)
     least = min(minority_collapse(law, joint.classes, joint.product), key=lambda threshold: threshold.value)
     divergence = _merged_divergence(joint.atoms.weights, optimum, group)
-    return _one_side(least.ratio, divergence, optimum)
+    return one_side(least.ratio, divergence, optimum, concentration_error(joint.law, setting.nodes), group)
 
 
 MINORITY_COLLAPSE = Theorem(
@@ -183,7 +205,8 @@ MINORITY_COLLAPSE = Theorem(
     r" (one-hot)}",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, given.ROOM, given.NO_BIAS),
     claim=JointClaim(_minority),
-    quantity="√ of the mean divergence from predictions equal on B: zero beyond the threshold, not below",
+    quantity="√ of the mean divergence from predictions equal on B: zero beyond the threshold, not below, as"
+    " λ_max of the label moment on B decides",
     source="re-derived here; one-hot: Fang et al. 2021, Dang et al. 2023",
 )
 

@@ -22,6 +22,11 @@ from ufm.labels import LabelLaw, Patterns, label_variance, mixup, pattern_rule
 from ufm.quadrature import REACH
 from ufm.roots import bracketed_root
 from ufm.theory.features import label_optimum, solve_patterns
+from ufm.theory.response import response, response_error
+from ufm.theory.slopes import label_logits
+
+EPS = float(np.finfo(np.float64).eps)
+STEP = 1e-3  # in log a, of the differences that say how much a rounded root moves a slope
 
 
 class Multiplier(NamedTuple):
@@ -74,8 +79,7 @@ def pattern_multiplier(
             f"lambda_w lambda_h = {product:g} leaves no jointly optimal multiplier within reach: "
             "give the multiplier yourself"
         )
-    spread = np.sum(patterns.counts * (patterns.values - 1 / classes) ** 2, 1)
-    threshold = float(patterns.weights @ spread) / (classes - 1)
+    threshold = patterns.variance
     if product >= threshold:
         return Multiplier(0.0, 0.0, threshold)
     if loss == "squared-error":
@@ -114,11 +118,15 @@ def require_float64() -> None:
 
 
 class MultiplierSlopes(NamedTuple):
-    """Derivatives of the jointly optimal multiplier m."""
+    """Derivatives of the jointly optimal multiplier m, and bounds on the rounding of each (same order).
+
+    The bounds hold for the law made of the rule's nodes; the rule's own error is not among them.
+    """
 
     alpha: float
     lambda_w: float
     lambda_h: float
+    rounding: tuple[float, float, float]
 
 
 def multiplier_slopes(
@@ -127,35 +135,88 @@ def multiplier_slopes(
     """∂m/∂α, ∂m/∂λ_W, ∂m/∂λ_H for mixup with cross-entropy, by implicit differentiation.
 
     F(a, α) = E_α‖y − p_a(y)‖² = (K−1) λ_W λ_H and m² = a (K−1) λ_H/K. The score of Beta(α, α) is
-    log λ(1−λ) less its mean, so ∂F/∂α is its covariance with the integrand over λ; ∂F/∂a by autodiff
-    of the closed form. Raises InputError where m = 0 or the law has no α to move.
+    log λ(1−λ) less its mean, so ∂F/∂α is its covariance with the integrand over λ; ∂F/∂a in closed form.
+    Raises InputError where m = 0 or the law has no α to move.
     """
     law = mixup(alpha, pairs)
     found = joint_multiplier(law, classes, lambda_w, lambda_h)
     if found.value == 0 or pairs == "same":
         raise InputError("the multiplier is zero or does not depend on alpha here: it has no such derivative")
     patterns = pattern_rule(law, classes)
-    a, values = found.sharpness, jnp.asarray(patterns.values)
+    return pattern_slopes(patterns, _scores(patterns, alpha), found, lambda_w, lambda_h)
 
-    def moments(a):
-        best = label_optimum(values, jnp.asarray(patterns.counts), a)
-        return jnp.sum(patterns.counts * ((best.x - best.reference[:, None]) / a) ** 2, -1)
 
-    moment, slope = (np.asarray(part) for part in jax.jvp(moments, (a,), (1.0,)))
+def _scores(patterns: Patterns, alpha: float) -> np.ndarray:
+    """∂ log weight/∂α of each pattern: zero for one class, whose share is fixed."""
     mixed = patterns.counts[:, 1] > 0  # different classes: the only ones that depend on λ
     inside = mixed & (patterns.values[:, :2].min(1) > 0)
     score = np.log(np.prod(np.where(inside[:, None], patterns.values[:, :2], 1.0), 1))
     # a tail ∝ e^{−α|t|} beyond REACH is lumped at λ = 0 or 1: there log λ(1−λ) = −|t| on average
     score = np.where(inside, score, -(REACH + 1 / alpha))
     weight = patterns.weights * mixed
-    score = score - weight @ score / weight.sum()
-    d_alpha = float(weight @ (score * moment))
-    d_a = float(patterns.weights @ slope)
-    # d log a = (dF_target − ∂F/∂α dα)/(a ∂F/∂a);  m ∝ √(a λ_H)
+    return np.where(mixed, score - weight @ score / weight.sum(), 0.0)
+
+
+def pattern_slopes(
+    patterns: Patterns, scores: np.ndarray, found: Multiplier, lambda_w: float, lambda_h: float
+) -> MultiplierSlopes:
+    """The same for weighted patterns whose weights move by `scores` · weight · dα.
+
+    d log a = (dF_target − ∂F/∂α dα)/(a ∂F/∂a);  m ∝ √(a λ_H).
+    """
+    a, K = found.sharpness, float(patterns.counts[0].sum())
+    here, low, high = (_moments(patterns, scores, a * t) for t in (1.0, np.exp(-STEP), np.exp(STEP)))
     per_a = found.value / (2 * a)
-    target = (classes - 1) / d_a * per_a
-    return MultiplierSlopes(
-        alpha=-d_alpha / d_a * per_a,
-        lambda_w=target * lambda_h,
-        lambda_h=target * lambda_w + found.value / (2 * lambda_h),
+    target = (K - 1) / here.d_a * per_a
+    slopes = -here.d_alpha / here.d_a * per_a, target * lambda_h, target * lambda_w
+    # the root a is as far off as its equation allows, and moves the rest by their own slopes in log a
+    off = (here.error / here.value + 16 * EPS) / (-a * here.d_a / here.value) + 8 * EPS
+    falls = np.log(high.d_a / low.d_a) / (2 * STEP)
+    turns = (high.d_alpha - low.d_alpha) / (2 * STEP)
+    common = 2 * off * (0.5 + abs(falls)) + here.d_a_error / -here.d_a + 16 * EPS
+    first = (here.d_alpha_error + 2 * off * abs(turns)) * abs(per_a / here.d_a)
+    own = found.value / (2 * lambda_h)
+    rounding = (
+        common * abs(slopes[0]) + first,
+        common * abs(slopes[1]),
+        common * abs(slopes[2]) + (off + 16 * EPS) * own,
     )
+    return MultiplierSlopes(slopes[0], slopes[1], slopes[2] + own, tuple(map(float, rounding)))
+
+
+class _Moments(NamedTuple):
+    """F = E‖r‖², ∂F/∂a, ∂F/∂α, and bounds on their rounding."""
+
+    value: float
+    d_a: float
+    d_alpha: float
+    error: float
+    d_a_error: float
+    d_alpha_error: float
+
+
+def _moments(patterns: Patterns, scores, a) -> _Moments:
+    """∂‖r‖²/∂a = −2 Σ p_k (r_k − t)²/(1 + a p_k): a sum of positive terms (`ufm.theory.response`)."""
+    parts = _moment_parts(patterns.values, patterns.counts, a)
+    moment, slope, moment_error, slope_error = (np.asarray(part) for part in parts)
+    w, size = patterns.weights, np.abs(scores) + 1.0  # a score is known to a few ε of itself and of one
+    return _Moments(
+        float(w @ moment),
+        float(w @ slope),
+        float((w * scores) @ moment),
+        *(float(w @ error) for error in (moment_error, slope_error, size * moment_error)),
+    )
+
+
+@jax.jit
+def _moment_parts(values, counts, a):
+    """‖r‖² and ∂‖r‖²/∂a of each pattern, each with a bound on its rounding."""
+    at = label_logits(label_optimum(values, counts, a), a, counts, 0.0)
+    r, r_error = at.z / a, at.size / a
+    found = response(r, at.s, counts)
+    apart_error = response_error(r, at.s, counts, found, r_error, at.s_error).apart
+    moment, terms = jnp.sum(counts * r**2, -1), counts * at.s / a * (1.0 + at.s)
+    slope = -2.0 * jnp.sum(terms * found.apart**2, -1)
+    loss = 4.0 * jnp.sum(terms * jnp.abs(found.apart) * apart_error, -1)
+    moment_error = 2.0 * jnp.sum(counts * jnp.abs(r) * r_error, -1) + 64 * EPS * moment
+    return moment, slope, moment_error, loss + 2.0 * jnp.max(at.s_error, -1) * jnp.abs(slope)

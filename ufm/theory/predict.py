@@ -14,6 +14,7 @@ from ufm.labels import normalise
 from ufm.problem import Problem
 from ufm.theory.features import label_optimum, rounding, two_hot_optimum
 from ufm.theory.multiplier import require_float64
+from ufm.theory.slopes import Slope, affine_slopes, dense_slope, pair_slopes
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -25,7 +26,8 @@ class Prediction:
     H (N, d); coef (N, K), z/g, so that each row sums to zero; p (N, K) probabilities (squared
     error: fitted values z + 1/K); rounding (N,): bound on ‖H − exact‖, from floating point and, for
     a classifier given in floats, from its distance to an exact ETF.
-    d_a (N, d) = ∂h/∂a at fixed W; d_lam (N, d) = ∂h/∂λ for two-hot labels, else None.
+    d_a (N, d) = ∂h/∂a at fixed W; d_lam (N, d) = ∂h/∂λ for two-hot labels, else None; rounding_d_a and
+    rounding_d_lam (N,): bounds of the same kind on theirs, some hundred ε of the derivative's own terms, any a.
     """
 
     H: Float[np.ndarray, "N d"]
@@ -33,7 +35,9 @@ class Prediction:
     p: Float[np.ndarray, "N K"]
     rounding: Float[np.ndarray, "N"]
     d_a: Float[np.ndarray, "N d"]
+    rounding_d_a: Float[np.ndarray, "N"]
     d_lam: Float[np.ndarray, "N d"] | None = None
+    rounding_d_lam: Float[np.ndarray, "N"] | None = None
 
 
 def violated_assumption(problem: Problem) -> str | None:
@@ -65,10 +69,13 @@ def rounding_bound(problem: Problem, coefficient_mass, terms: int):
     Squared error adds what an explicit W lets through along 1, where the residual y − W h does not
     vanish and only λ_H resists: at most ‖W − W₀‖ ‖y‖/λ_H.
     """
-    leak = 0.0
-    if problem.loss == "squared-error":
-        leak = problem.etf_distance * np.sqrt(problem.gain) / problem.lambda_h
-    return (rounding(terms, EPS) * 2.0 + classifier_error(problem)) * coefficient_mass + leak
+    return (rounding(terms, EPS) * 2.0 + classifier_error(problem)) * coefficient_mass + _leak(problem)
+
+
+def _leak(problem: Problem) -> float:
+    if problem.loss != "squared-error":
+        return 0.0
+    return problem.etf_distance * np.sqrt(problem.gain) / problem.lambda_h
 
 
 def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Prediction:
@@ -80,8 +87,8 @@ def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Pred
     Y = normalise(labels, "labels", ("N", problem.classes))
     if problem.gain == 0:
         return _trivial(problem, len(Y))
-    z, p, dz, x = _solve_dense(Y, problem.sharpness, loss=problem.loss)
-    return _prediction(problem, z, p, dz, np.asarray(x).sum(1), problem.classes)
+    z, p, x, d_a = _solve_dense(Y, problem.sharpness, problem.etf_distance, loss=problem.loss)
+    return _prediction(problem, z, p, np.asarray(x).sum(1), problem.classes, d_a)
 
 
 def predict_pairs(problem: Problem, i, j, lam) -> Prediction:
@@ -90,12 +97,10 @@ def predict_pairs(problem: Problem, i, j, lam) -> Prediction:
     i, j, lam = _pairs(i, j, lam, problem.classes)
     if problem.gain == 0:
         return _trivial(problem, len(lam), two_hot=True)
-    same = (i == j)[:, None]
-    z, p, dz_da, dz_dlam = _solve_pairs(i, j, lam, problem.sharpness, problem.classes, problem.loss)
+    K, loss, distance = problem.classes, problem.loss, problem.etf_distance
+    z, p, d_a, d_lam = _solve_pairs(i, j, lam, problem.sharpness, distance, classes=K, loss=loss)
     mass = 2 * np.abs(np.asarray(z)).max(1) + 2 * np.abs(np.asarray(z).min(1))
-    found = _prediction(problem, z, p, dz_da, mass, 3)
-    d_lam = np.where(same, 0.0, np.asarray(dz_dlam)) / problem.gain @ problem.W
-    return Prediction(found.H, found.coef, found.p, found.rounding, found.d_a, d_lam)
+    return _prediction(problem, z, p, mass, 3, d_a, d_lam)
 
 
 def pair_features(problem: Problem, lam: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n K K d"]:
@@ -142,37 +147,54 @@ def _require_hypotheses(problem):
         raise InputError(f"no closed form: {broken}")
 
 
-def _prediction(problem, z, p, dz_da, mass, terms) -> Prediction:
+def _prediction(problem, z, p, mass, terms, d_a, d_lam=None) -> Prediction:
     z, g = np.asarray(z), problem.gain
     bound = rounding_bound(problem, mass / np.sqrt(g), terms)
-    # at fixed W, ∂/∂a of h = Wᵀ z/g moves z alone
-    return Prediction(z / g @ problem.W, z / g, np.asarray(p), bound, np.asarray(dz_da) / g @ problem.W)
+    # at fixed W, derivatives of h = Wᵀ z/g move z alone
+    slopes = [
+        *_pulled(problem, d_a, 1 / problem.sharpness),
+        *([] if d_lam is None else _pulled(problem, d_lam)),
+    ]
+    return Prediction(z / g @ problem.W, z / g, np.asarray(p), bound, *slopes)
+
+
+def _pulled(problem, slope, share=1.0):
+    """Wᵀ dz/g with its bound: an error of dz ⊥ 1 shrinks by √g; K products, their sum and W add (K + 18) ε."""
+    dz, error = (np.asarray(part) for part in slope)
+    error = error + EPS * (problem.classes + 18) * np.abs(dz).sum(1)
+    error += classifier_error(problem) * np.linalg.norm(dz, axis=1)
+    return dz / problem.gain @ problem.W, error / np.sqrt(problem.gain) + share * _leak(problem)
 
 
 def _trivial(problem, n, two_hot=False) -> Prediction:
     """W = 0: the optimum is h = 0 whatever the label."""
     zeros, uniform = np.zeros((n, problem.dim)), np.full((n, problem.classes), 1 / problem.classes)
-    return Prediction(zeros, 0 * uniform, uniform, np.zeros(n), zeros, zeros if two_hot else None)
+    exact = zeros, np.zeros(n)
+    return Prediction(zeros, 0 * uniform, uniform, exact[1], *exact, *(exact if two_hot else ()))
 
 
 @partial(jax.jit, static_argnames="loss")
-def _solve_dense(Y, a, *, loss):
-    def logits(a):
-        best = label_optimum(Y, jnp.ones_like(Y), a, loss)
-        return best.x - jnp.mean(best.x, -1, keepdims=True), best.p, best.x
-
-    (z, p, x), (dz, _, _) = jax.jvp(logits, (a,), (1.0,))
-    return z, p, dz, x
+def _solve_dense(Y, a, distance, *, loss):
+    best = label_optimum(Y, jnp.ones_like(Y), a, loss)
+    affine = loss == "squared-error"
+    slope = affine_slopes(Y, Y, a, distance)[0] if affine else dense_slope(best, a, distance)
+    return best.x - jnp.mean(best.x, -1, keepdims=True), best.p, best.x, slope
 
 
 @partial(jax.jit, static_argnames=("classes", "loss"))
-def _solve_pairs(i, j, lam, a, classes, loss):
-    def logits(a, lam):
-        return spread_pairs(two_hot_or_same(i == j, lam, a, classes, loss), i, j, classes)
-
-    (z, p), (dz_da, _) = jax.jvp(lambda a: logits(a, lam), (a,), (1.0,))
-    dz_dlam = jax.jvp(lambda lam: logits(a, lam)[0], (lam,), (jnp.ones_like(lam),))[1]
-    return z, p, dz_da, dz_dlam
+def _solve_pairs(i, j, lam, a, distance, *, classes, loss):
+    same = i == j
+    z, p = spread_pairs(two_hot_or_same(same, lam, a, classes, loss), i, j, classes)
+    lam = jnp.where(same, 1.0, lam)
+    if loss == "squared-error":
+        values = jnp.stack([lam, 1.0 - lam, 0.0 * lam], 1)
+        mixed = jnp.stack([1.0 + 0.0 * lam, -1.0 + 0.0 * lam, 0.0 * lam], 1)
+        slopes = affine_slopes(spread(values, i, j, classes), spread(mixed, i, j, classes), a, distance)
+    else:
+        slopes = pair_slopes(two_hot_optimum(lam, a, classes), a, classes, distance)
+        slopes = [Slope(spread(slope.z, i, j, classes), slope.error) for slope in slopes]
+    d_a, d_lam = slopes
+    return z, p, d_a, Slope(*(jnp.where(same, 0.0, part.T).T for part in d_lam))
 
 
 def two_hot_or_same(same, lam, a, classes, loss):
@@ -189,8 +211,13 @@ def two_hot_or_same(same, lam, a, classes, loss):
 
 def spread_pairs(optimum, i, j, classes):
     """Logits z (N, K), summing to zero, and probabilities of two-hot labels from their five numbers."""
-    x_i, x_j, p_i, p_j, p_other = (part[:, None] for part in optimum)
+    x_i, x_j, p_i, p_j, p_other = optimum
+    x = spread(jnp.stack([x_i, x_j, jnp.zeros_like(x_i)], 1), i, j, classes)
+    return x - jnp.mean(x, 1, keepdims=True), spread(jnp.stack([p_i, p_j, p_other], 1), i, j, classes)
+
+
+def spread(values, i, j, classes):
+    """Rows (N, K) of what is at i, at j and elsewhere (N, 3); i wins where i = j."""
+    at_i, at_j, other = (part[:, None] for part in values.T)
     k = jnp.arange(classes)
-    at_i, at_j = k == i[:, None], (k == j[:, None]) & (i != j)[:, None]
-    x = jnp.where(at_i, x_i, jnp.where(at_j, x_j, 0.0))
-    return x - jnp.mean(x, 1, keepdims=True), jnp.where(at_i, p_i, jnp.where(at_j, p_j, p_other))
+    return jnp.where(k == i[:, None], at_i, jnp.where(k == j[:, None], at_j, other))

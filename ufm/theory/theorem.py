@@ -101,7 +101,8 @@ class FeatureClaim:
 class JointOptimum(NamedTuple):
     """A certified numerical optimum on the atoms: W (K, d), H (n, d), b (K), logits Z and predictions P
     (n, K), M = E (y−p)(y−p)ᵀ, L, the certified gap ≥ L − min L, and `suboptimality(W, H)`, the
-    objective of any other point with its certified gap."""
+    objective of any other point with its certified gap. excess(group): λ_max/c² − 1 of the labels' moment on
+    a group of classes and its rounding; ≤ 0 iff the optimum does not tell them apart (all: iff it is zero)."""
 
     W: np.ndarray
     H: np.ndarray
@@ -112,6 +113,7 @@ class JointOptimum(NamedTuple):
     objective: float
     gap: float
     suboptimality: Callable[[np.ndarray, np.ndarray], tuple[float, float]]
+    excess: Callable[..., tuple[float, float]]
 
 
 class Finding(NamedTuple):

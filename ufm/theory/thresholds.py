@@ -13,6 +13,7 @@ import numpy as np
 
 from ufm.finite import FiniteLaw
 from ufm.labels import LabelLaw, mixing_rule
+from ufm.quadrature import edge_gauss
 
 
 class Threshold(NamedTuple):
@@ -72,3 +73,9 @@ def mixing_concentration(law: LabelLaw) -> float:
     """ρ = E[λ² + (1−λ)²]; mixup: (α+1)/(2α+1); one-hot: 1."""
     rule = mixing_rule(law)
     return float(rule.weight @ (rule.lam**2 + rule.colam**2))
+
+
+def concentration_error(law: LabelLaw, nodes: int) -> float:
+    """How far a rule of so many nodes moves ρ, relatively."""
+    lam, colam, weight = edge_gauss(mixing_rule(law), nodes)
+    return abs(float(weight @ (lam**2 + colam**2)) / mixing_concentration(law) - 1)
