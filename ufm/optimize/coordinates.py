@@ -174,9 +174,9 @@ _solve_triangular = jax.scipy.linalg.solve_triangular
 def triangle(F: Float[Array, "B K r"], lambda_h) -> Float[Array, "B r r"]:
     """Upper R with RᵀR = FᵀF + λ: Cholesky's, or that of QR of [F; √λ] if λ is near the rounding of FᵀF.
 
-    A step from R has a relative error of about r ε trace(FᵀF)/λ in the norm of RᵀR with Cholesky, of its root with QR.
+    A step's relative error, in the norm of RᵀR, is about r ε c with Cholesky, r ε √c with QR, c = trace(FᵀF)/λ.
     """
-    K, r = F.shape[1:]
+    r = F.shape[-1]
     one, eps = jnp.eye(r, dtype=F.dtype), jnp.finfo(F.dtype).eps
 
     def factor():
@@ -187,7 +187,7 @@ def triangle(F: Float[Array, "B K r"], lambda_h) -> Float[Array, "B r r"]:
         ridge = jnp.broadcast_to(jnp.sqrt(lambda_h) * one, (len(F), r, r))
         return jnp.linalg.qr(jnp.concatenate([F, ridge], 1), mode="r")
 
-    lost = CHOLESKY * r * eps * jnp.max(jnp.sum(F**2, (1, 2))) > lambda_h
+    lost = CHOLESKY * r * eps * jnp.max(jnp.sum(F**2, (1, 2)), initial=0.0) > lambda_h
     return jax.lax.cond(lost, reduce, factor)
 
 

@@ -11,14 +11,17 @@ search then lengthens it to a t ≥ t₀ with φ'(0)/10 ≤ φ'(t) ≤ 0. φ is 
 
     f − f⁺ ≥ φ(0) − φ(t₀) ≥ ν² ((1+β) log(1+β) − β)/β² > 0.
 
-Convergence: on the sublevel set of the start β is bounded and λ_H ≤ ∇²f ≤ L, so every step falls by at least a fixed
-share of ν² ≥ (2 λ_H/L)(f − f*): f → f* linearly, hence h → h*, hence β → 0, full steps, quadratic convergence.
-(Boyd & Vandenberghe 2004, 9.5.3, with this search in the place of backtracking.) How many steps are needed
-has no such bound that is of use; the tests have at most 60 for a ≤ 1e12 and cond W ≤ 1e8, from W of any shape.
+Convergence: on the sublevel set of the start β is bounded and λ_H ≤ ∇²f ≤ L, so that every step falls by at least a
+fixed share of ν² ≥ (2 λ_H/L)(f − f*): f → f* linearly, hence h → h* and β → 0, full steps, quadratic convergence
+(Boyd & Vandenberghe 2004, 9.5.3, with this search in the place of backtracking). Of the number of steps this bounds
+nothing of use; it is measured in the tests.
 
-The end: one more step would leave an error of about β²/2 in the logits. Or rounding: after a full step with β ≤ 1/4
-the decrement must fall fourfold at least (ν⁺ ≤ ν e^{β/2} (e^β − 1 − β)/β), and where it does not even halve,
-what is left of the gradient is rounding.
+The end: one more step would leave an error of about β²/2 in the logits. Or rounding: after a step with β ≤ 1/32
+
+    ν⁺ ≤ ν (e^{β/2} (e^β − 1 − β)/β + ρ) ≤ ν/2,
+
+ρ ≤ 10 β the relative residual of an inexact step in the norm of ν; where the computed ν⁺ is larger, what is left of
+the gradient is rounding.
 """
 
 from functools import partial
@@ -32,7 +35,7 @@ from ufm.objective import LOSSES, relative_logits
 from ufm.optimize.line_search import lengthen
 
 FULL_STEP = 1.5
-NEAR = 0.25  # ranges from which Newton converges quadratically
+NEAR = 1 / 32  # ranges below which the next decrement is less than half, inexact steps included
 ROUGH_STEPS = 30  # at most, in the lower precision: it may never settle
 
 
@@ -108,11 +111,8 @@ def newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str,
             lambda: step_length(loss, coordinates, q, step, z, Y, lambda_h, -decrement, far),
             lambda: jnp.ones_like(beta),
         )
-        done = (
-            done
-            | (beta**2 <= eps * jnp.max(jnp.abs(z), 0))
-            | (walk.near & (decrement > 0.25 * walk.decrement))
-        )
+        small = beta**2 <= eps * jnp.max(jnp.abs(z), 0)
+        done = done | small | (walk.near & (decrement > 0.25 * walk.decrement))
         q = jnp.where(walk.at.done, q, q + length * step)
         return _Walk(Iterate(q, done, steps + 1), decrement, beta <= NEAR)
 
