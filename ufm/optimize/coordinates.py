@@ -49,6 +49,10 @@ class Isometric(NamedTuple):
         """max z − min z, which needs no mean."""
         return self.scale * jnp.ptp(q, 0)
 
+    def size(self, step, gradient):
+        """Of a Newton step: its range, which against an ETF shrinks as fast as its decrement."""
+        return self.range(step)
+
     def fit(self, z, lambda_h):
         """argmin ‖z(q) − z‖² + λ_H‖q‖² for logits that sum to zero."""
         return self.scale / (self.scale**2 + lambda_h) * z
@@ -100,6 +104,10 @@ class Conditioned(NamedTuple):
         """max z − min z."""
         return jnp.ptp(self.logits(q), 0)
 
+    def size(self, step, gradient):
+        """The decrement of a Newton step."""
+        return decrement(step, gradient)
+
     def fit(self, z, lambda_h):
         """The coordinates that have these logits, up to a constant."""
         return _dot(self.inverse, z)
@@ -148,6 +156,10 @@ class Reduced(NamedTuple):
         """max z − min z."""
         return jnp.ptp(self.logits(q), 0)
 
+    def size(self, step, gradient):
+        """The decrement of a Newton step."""
+        return decrement(step, gradient)
+
     def fit(self, z, lambda_h):
         """argmin ‖z(q) − z‖² + λ_H‖q‖², where the columns of the matrix are orthogonal."""
         return _dot(self.matrix.T, z) / (jnp.sum(self.matrix**2, 0) + lambda_h)[:, None]
@@ -169,6 +181,11 @@ class Reduced(NamedTuple):
 
 _dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 _solve_triangular = jax.scipy.linalg.solve_triangular
+
+
+def decrement(step, gradient):
+    """ν = √−⟨gradient, step⟩."""
+    return jnp.sqrt(jnp.maximum(-jnp.sum(gradient * step, 0), 0.0))
 
 
 def triangle(F: Float[Array, "B K r"], lambda_h) -> Float[Array, "B r r"]:

@@ -20,8 +20,8 @@ The end: one more step would leave an error of about β²/2 in the logits. Or ro
 
     ν⁺ ≤ ν (e^{β/2} (e^β − 1 − β)/β + ρ) ≤ ν/2,
 
-ρ ≤ 10 β the relative residual of an inexact step in the norm of ν; where the computed ν⁺ is larger, what is left of
-the gradient is rounding.
+ρ ≤ 10 β the relative residual of an inexact step in the norm of ν (and β⁺ ≤ 8 β² ≤ β/4 against an ETF, where
+|Δz| ≤ 2 max |r_k/p_k|); where the computed one is larger, what is left of the gradient is rounding.
 """
 
 from functools import partial
@@ -58,8 +58,9 @@ def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
     return jax.grad(total, has_aux=True)(q)
 
 
-def step_length(loss, coordinates, q, step, z, Y, lambda_h, slope, far):
+def step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far):
     """Shares of the steps as the module's docstring says: 1, and where `far` as long as the objective falls."""
+    z = coordinates.logits(q) + shift  # again: what is rarely needed is not kept
     dz = relative_logits(coordinates.logits(step), Y)  # without the part that cancels in the derivative
     across, along = jnp.sum(q * step, 0), jnp.sum(step * step, 0)
     fit = jax.grad(lambda z: jnp.sum(loss.value(z, Y)))
@@ -67,7 +68,7 @@ def step_length(loss, coordinates, q, step, z, Y, lambda_h, slope, far):
     def derivative(t):
         return jnp.sum(fit(z + t * dz) * dz, 0) + lambda_h * (across + t * along)
 
-    beta = jnp.where(far, loss.concordance * jnp.ptp(dz, 0), 1.0)
+    beta, slope = jnp.where(far, loss.concordance * jnp.ptp(dz, 0), 1.0), jnp.sum(gradient * step, 0)
     return jnp.where(far, lengthen(derivative, slope, jnp.log1p(beta) / beta, far), 1.0)
 
 
@@ -84,10 +85,10 @@ def leap(coordinates, Y, lambda_h):
 
 
 class _Walk(NamedTuple):
-    """An iterate, the square of its last decrement, and whether that belongs to a full step with β <= NEAR."""
+    """An iterate, the size of the last step, and whether that was a full one with β <= NEAR."""
 
     at: Iterate
-    decrement: Float[Array, "B"]
+    size: Float[Array, "B"]
     near: Bool[Array, "B"]
 
 
@@ -104,17 +105,17 @@ def newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str,
         q, done, steps = walk.at
         gradient, (z, curvature) = local_model(loss, coordinates, q, Y, lambda_h, shift)
         step = coordinates.newton_step(gradient, curvature, loss.coupling, lambda_h)
-        beta, decrement = coordinates.range(step), -jnp.sum(gradient * step, 0)
+        beta, size = coordinates.range(step), coordinates.size(step, gradient)
         far = (loss.concordance * beta > FULL_STEP) & ~done
         length = jax.lax.cond(
             jnp.any(far),
-            lambda: step_length(loss, coordinates, q, step, z, Y, lambda_h, -decrement, far),
+            lambda: step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far),
             lambda: jnp.ones_like(beta),
         )
         small = beta**2 <= eps * jnp.max(jnp.abs(z), 0)
-        done = done | small | (walk.near & (decrement > 0.25 * walk.decrement))
+        done = done | small | (walk.near & (size > 0.5 * walk.size))
         q = jnp.where(walk.at.done, q, q + length * step)
-        return _Walk(Iterate(q, done, steps + 1), decrement, beta <= NEAR)
+        return _Walk(Iterate(q, done, steps + 1), size, beta <= NEAR)
 
     def unfinished(walk: _Walk):
         return (walk.at.steps < max_steps) & ~jnp.all(walk.at.done)
