@@ -151,7 +151,7 @@ def test_float32_stays_finite_and_near():
 
 LINES = {
     "exponential": lambda t: jnp.expm1(40 * t - 30.0),
-    "long": lambda t: 1e-9 * t - 1.0,
+    "far": lambda t: 1e-9 * t - 1.0,
     "kink": lambda t: jnp.where(t < 1e-7, -1.0, 1e6) + 1e-3 * t,
     "undefined beyond": lambda t: jnp.where(t < 1e-3, 1e3 * t - 1.0, jnp.nan),
 }
