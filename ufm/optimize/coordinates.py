@@ -16,12 +16,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 CONDITION = 10.0  # of W: about as many rounds of conjugate gradients a step, at worst
+CHOLESKY = 100.0  # times rounding is the least λ that it is left to
 
 
 class Isometric(NamedTuple):
     """A simplex ETF, W Wᵀ = scale² Π: z = scale · (q − mean q), h = Bᵀ q, B = `etf_basis`."""
 
     scale: Float[Array, ""]
+
+    @property
+    def reaches_all(self) -> bool:
+        """Whether any logits, up to a constant, are those of some q."""
+        return True
 
     def zero(self, Y):
         """q = 0 for labels Y (K, B)."""
@@ -42,6 +48,10 @@ class Isometric(NamedTuple):
     def range(self, q):
         """max z − min z, which needs no mean."""
         return self.scale * jnp.ptp(q, 0)
+
+    def size(self, step, gradient):
+        """Of a Newton step: its range, which against an ETF shrinks as fast as its decrement."""
+        return self.range(step)
 
     def fit(self, z, lambda_h):
         """argmin ‖z(q) − z‖² + λ_H‖q‖² for logits that sum to zero."""
@@ -68,6 +78,11 @@ class Conditioned(NamedTuple):
     matrix: Float[Array, "K r"]
     inverse: Float[Array, "r K"]
 
+    @property
+    def reaches_all(self) -> bool:
+        """Whether any logits, up to a constant, are those of some q."""
+        return True
+
     def zero(self, Y):
         """q = 0 for labels Y (K, B)."""
         return jnp.zeros((self.matrix.shape[1], Y.shape[1]), Y.dtype)
@@ -88,6 +103,10 @@ class Conditioned(NamedTuple):
     def range(self, q):
         """max z − min z."""
         return jnp.ptp(self.logits(q), 0)
+
+    def size(self, step, gradient):
+        """The decrement of a Newton step."""
+        return decrement(step, gradient)
 
     def fit(self, z, lambda_h):
         """The coordinates that have these logits, up to a constant."""
@@ -112,6 +131,11 @@ class Reduced(NamedTuple):
 
     matrix: Float[Array, "K r"]
 
+    @property
+    def reaches_all(self) -> bool:
+        """Whether any logits, up to a constant, are those of some q."""
+        return False
+
     def zero(self, Y):
         """q = 0 for labels Y (K, B)."""
         return jnp.zeros((self.matrix.shape[1], Y.shape[1]), Y.dtype)
@@ -132,27 +156,56 @@ class Reduced(NamedTuple):
         """max z − min z."""
         return jnp.ptp(self.logits(q), 0)
 
+    def size(self, step, gradient):
+        """The decrement of a Newton step."""
+        return decrement(step, gradient)
+
     def fit(self, z, lambda_h):
         """argmin ‖z(q) − z‖² + λ_H‖q‖², where the columns of the matrix are orthogonal."""
         return _dot(self.matrix.T, z) / (jnp.sum(self.matrix**2, 0) + lambda_h)[:, None]
 
     def newton_step(self, gradient, curvature, coupling, lambda_h):
-        return jax.vmap(self._solve, (1, 1, None, None), 1)(gradient, curvature, coupling, lambda_h)
-
-    def _solve(self, gradient, c, coupling, lambda_h):
+        """−(FᵀF + λ)⁻¹ gradient, F = √c ∘ (B − cᵀB), whose squares hold nothing that cancels."""
         B = self.matrix
-        weighted = c[:, None] * B
-        mean = jnp.sum(weighted, 0)
-        hessian = _dot(B.T, weighted) - coupling * jnp.outer(mean, mean)
-        # a ridge at rounding level keeps the factorisation defined when λ_H is below it
-        size = jnp.trace(hessian)
-        floor = 4 * B.shape[1] * jnp.finfo(B.dtype).eps * size
-        hessian = hessian + (lambda_h + floor) * jnp.eye(B.shape[1], dtype=B.dtype)
-        step = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(hessian), gradient)
-        return jnp.where(jnp.all(jnp.isfinite(step)), step, -gradient / (lambda_h + size))
+
+        def root(c):
+            return jnp.sqrt(c)[:, None] * (B - coupling * _dot(c, B))
+
+        F = jax.vmap(root, 1)(curvature)
+        R = triangle(F, lambda_h)
+        g = gradient.T[..., None]
+        step = -_solve_triangular(R, _solve_triangular(R, g, trans=1))[..., 0].T
+        size = lambda_h + jnp.sum(F**2, (1, 2))
+        return jnp.where(jnp.all(jnp.isfinite(step), 0), step, -gradient / size)
 
 
 _dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+_solve_triangular = jax.scipy.linalg.solve_triangular
+
+
+def decrement(step, gradient):
+    """ν = √−⟨gradient, step⟩."""
+    return jnp.sqrt(jnp.maximum(-jnp.sum(gradient * step, 0), 0.0))
+
+
+def triangle(F: Float[Array, "B K r"], lambda_h) -> Float[Array, "B r r"]:
+    """Upper R with RᵀR = FᵀF + λ: Cholesky's, or that of QR of [F; √λ] if λ is near the rounding of FᵀF.
+
+    A step's relative error, in the norm of RᵀR, is about r ε c with Cholesky, r ε √c with QR, c = trace(FᵀF)/λ.
+    """
+    r = F.shape[-1]
+    one, eps = jnp.eye(r, dtype=F.dtype), jnp.finfo(F.dtype).eps
+
+    def factor():
+        product = _dot(jnp.swapaxes(F, 1, 2), F) + lambda_h * one
+        return jnp.swapaxes(jnp.linalg.cholesky(product), 1, 2)
+
+    def reduce():
+        ridge = jnp.broadcast_to(jnp.sqrt(lambda_h) * one, (len(F), r, r))
+        return jnp.linalg.qr(jnp.concatenate([F, ridge], 1), mode="r")
+
+    lost = CHOLESKY * r * eps * jnp.max(jnp.sum(F**2, (1, 2)), initial=0.0) > lambda_h
+    return jax.lax.cond(lost, reduce, factor)
 
 
 def conjugate_gradients(hessian, approximate, gradient):

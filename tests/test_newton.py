@@ -1,0 +1,177 @@
+"""Newton's method where it once stalled: classes without mass, sharp problems, ill-conditioned classifiers.
+
+Truth is the 40-digit oracle. Allowed is what the rounding of one gradient is worth: logits are rounded by
+e = (K + d) ε max‖w_k‖‖h‖, which Q⁻¹ ⪯ 1/λ_H turns into e/√λ_H at most, and the classifier by ε‖W‖, which
+moves h by ε‖W‖‖y − p‖/λ_H.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+import ufm.optimize.newton as module
+from tests import oracle
+from ufm.labels import normalise
+from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier, reduce_classifier, triangle
+from ufm.optimize.features import solve_features
+from ufm.optimize.line_search import ENOUGH, lengthen
+from ufm.optimize.newton import newton
+from ufm.problem import Problem
+
+EPS = np.finfo(float).eps
+CE = "cross-entropy"
+MOST = 60  # steps
+
+
+def graded(K, d, condition, seed):
+    """Singular values from 1 down to 1/condition, singular vectors at random."""
+    rng = np.random.default_rng(seed)
+    left, right = (np.linalg.qr(rng.normal(size=(n, min(K, d))))[0] for n in (K, d))
+    return left * np.geomspace(1, 1 / condition, min(K, d)) @ right.T
+
+
+def scaled_rows(K, d, condition, seed):
+    """Rows of norms from 1 down to 1/condition: the small ones are hidden behind the large."""
+    return np.random.default_rng(seed).normal(size=(K, d)) * np.geomspace(1, 1 / condition, K)[:, None]
+
+
+def soft(K, seed=0):
+    """One-hot, two-hot, two-hot near an edge, soft: four rows for every K, so that shapes are few."""
+    Y = np.zeros((4, K))
+    Y[0, 1] = 1
+    Y[1, :2] = 0.7, 0.3
+    Y[2, [0, -1]] = 1e-9, 1 - 1e-9
+    Y[3] = np.random.default_rng(seed).dirichlet(np.full(K, 0.3))
+    return normalise(Y)
+
+
+def penalty(W, sharpness):
+    """λ_H with this mean eigenvalue of W Wᵀ over λ_H."""
+    return float(np.sum(W**2) / (len(W) - 1) / sharpness)
+
+
+LINE = {s: (np.array([[0.0], [1.0], [-s]]), 1e-3) for s in (300.0, 3000.0, 3e6)}
+PLANE = {
+    "condition 11, a = 1e7": (graded(4, 2, 11.0, 4), 1e7),
+    "condition 1e8, a = 1e12": (graded(4, 2, 1e8, 5), 1e12),
+    "rows to 1e-8, a = 1e12": (scaled_rows(4, 2, 1e8, 6), 1e12),
+    "condition 1e4, a = 1e-6": (graded(4, 2, 1e4, 7), 1e-6),
+}
+SPACE = {
+    "condition 1e8, a = 1e12": (graded(4, 4, 1e8, 8), 1e12),
+    "condition 1e8, a = 1e17": (graded(4, 4, 1e8, 9), 1e17),
+    "rows to 1e-4, a = 1e8": (scaled_rows(4, 4, 1e4, 10), 1e8),
+}
+TABLE = {f"line {name:g}": given for name, given in LINE.items()} | {
+    f"{word} {name}": (W, penalty(W, a))
+    for word, rows in (("plane", PLANE), ("space", SPACE))
+    for name, (W, a) in rows.items()
+}
+
+
+def descend(run, W, lambda_h):
+    """Features (4, d) of `soft` labels from zero without the leap, and how the descent ended."""
+    coordinates, lift = reduce_classifier(W, np.float64)
+    Y = jnp.asarray(soft(len(W)).T)
+    end = run(coordinates, coordinates.zero(Y), Y, lambda_h, 200, loss_name=CE)
+    return (lift @ np.asarray(end.q)).T, end
+
+
+def excess(W, lambda_h, H):
+    """The largest error of the features in units of what is allowed."""
+    truth = [oracle.optimal_feature(W, y, lambda_h) for y in soft(len(W))]
+    return max(_excess(W, lambda_h, *row) for row in zip(soft(len(W)), H, truth))
+
+
+def _excess(W, lambda_h, y, h, exact):
+    best = np.array(exact, float)
+    p = np.exp(W @ best - np.max(W @ best))
+    logits = sum(W.shape) * EPS * np.linalg.norm(W, axis=1).max() * np.linalg.norm(best)
+    matrix = EPS * np.linalg.norm(W, 2) * np.linalg.norm(y - p / p.sum()) / lambda_h
+    allowed = 8 * (logits + EPS) / np.sqrt(lambda_h) + 8 * matrix + 8 * EPS * np.linalg.norm(best)
+    return float(mp.norm([mpf(float(u)) - v for u, v in zip(h, exact)]) / allowed)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_newton_ends_at_the_optimum_from_zero(name):
+    H, end = descend(newton, *TABLE[name])
+    assert excess(*TABLE[name], H) <= 1
+    assert np.asarray(end.done).all() and int(end.steps) <= MOST
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_newton_ends_at_the_optimum_from_the_leap(name):
+    W, lambda_h = TABLE[name]
+    found = solve_features(Problem(len(W), classifier=W, lambda_h=lambda_h), soft(len(W)))
+    assert excess(W, lambda_h, found.H) <= 1
+    assert found.converged and found.steps <= MOST
+
+
+@pytest.mark.parametrize("name", ["line 3000", "plane rows to 1e-8, a = 1e12"])
+def test_the_damping_alone_stalls(name, monkeypatch):
+    """Negative control: without the search the steps of the module's first bound, which are as short as before."""
+    monkeypatch.setattr(module, "lengthen", lambda derivative, slope, shortest, wanted: shortest)
+    H, end = descend(newton.__wrapped__, *TABLE[name])
+    assert excess(*TABLE[name], H) > 1e3 and not np.asarray(end.done).all()
+
+
+@pytest.mark.parametrize("sharpness", [1e-6, 1e6, 1e12])
+@pytest.mark.parametrize("kind", [Conditioned, Reduced])
+def test_any_number_of_classes_against_the_closed_form(kind, sharpness):
+    """A simplex ETF as a matrix, by conjugate gradients and by factorisation; its optimum is a scalar equation."""
+    K, lambda_h = 10, 1e-3
+    W = Problem(K, multiplier=float(np.sqrt(sharpness * lambda_h * (K - 1) / K)), lambda_h=lambda_h).W
+    coordinates, _ = condition_classifier(W, np.float64)
+    coordinates = coordinates if kind is Conditioned else Reduced(coordinates.matrix)
+    Y = soft(K)
+    q = coordinates.zero(jnp.asarray(Y.T))
+    end = newton(coordinates, q, Y.T, lambda_h, 200, loss_name=CE)
+    logits = np.asarray(coordinates.logits(end.q)).T
+    assert np.asarray(end.done).all() and int(end.steps) <= MOST
+    for z, y in zip(logits, Y):
+        exact = np.array(oracle.optimal_logits(y, sharpness), float)
+        # W is an ETF up to ε, which is worth ε √a of the logits at most: see the module's docstring
+        assert np.linalg.norm(z - exact) <= 8 * 2 * K * EPS * (1 + np.sqrt(sharpness)) * np.linalg.norm(exact)
+
+
+def test_float32_stays_finite_and_near():
+    """ε is 2^29 times larger, and so is what it is worth, for every problem of the table that float32 can hold."""
+    for W, lambda_h in TABLE.values():
+        Y = soft(len(W))
+        problem = Problem(len(W), classifier=W, lambda_h=lambda_h)
+        single, double = solve_features(problem, Y, dtype=np.float32), solve_features(problem, Y)
+        size = np.linalg.norm(double.H, axis=1)
+        a = np.linalg.norm(W, 2) ** 2 / lambda_h
+        assert np.isfinite(single.H).all()
+        assert (np.linalg.norm(single.H - double.H, axis=1) <= 64 * 2.0**-23 * (1 + a) * size).all()
+
+
+# --- its parts --------------------------------------------------------------------------------------------
+
+LINES = {
+    "exponential": lambda t: jnp.expm1(40 * t - 30.0),
+    "far": lambda t: 1e-9 * t - 1.0,
+    "kink": lambda t: jnp.where(t < 1e-7, -1.0, 1e6) + 1e-3 * t,
+    "undefined beyond": lambda t: jnp.where(t < 1e-3, 1e3 * t - 1.0, jnp.nan),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_search_ends_before_the_minimum(name):
+    """Where φ' jumps no t has a tenth of the slope; the end is then within a share 2^-20 of the jump."""
+    derivative = LINES[name]
+    start = jnp.array([1e-10, 1e-10])
+    t, closed = map(float, lengthen(derivative, derivative(0 * start), start, jnp.array([True, False])))
+    assert closed == 1e-10 and t >= 1e-10 and derivative(t) <= 0
+    assert derivative(t) >= ENOUGH * derivative(0.0) or derivative(t * (1 + 2.0**-20)) > 0
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-12, 1e-20, 1e-26])
+def test_a_triangle_keeps_a_ridge_below_rounding(share):
+    """‖R x‖ = √λ for the x that F maps to zero, at λ = share · trace: lost in FᵀF + λ below ε, kept in [F; √λ]."""
+    F = graded(5, 3, 2.0, 0) @ (np.eye(3) - 1 / 3)
+    lam = share * np.sum(F**2)
+    R, x = np.asarray(triangle(jnp.asarray(F[None]), lam))[0], np.full(3, 3**-0.5)
+    error = abs(np.linalg.norm(R @ x) / np.sqrt(lam) - 1)
+    assert error <= 8 * 3 * EPS * (1 / share if share > 1e-13 else share**-0.5)
