@@ -12,8 +12,9 @@ from mpmath import mp, mpf
 
 import ufm.optimize.newton as module
 from tests import oracle
+from ufm.factor import solve_ridge_each
 from ufm.labels import normalise
-from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier, reduce_classifier, triangle
+from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.features import solve_features
 from ufm.optimize.line_search import ENOUGH, lengthen
 from ufm.optimize.newton import newton
@@ -168,10 +169,11 @@ def test_the_search_ends_before_the_minimum(name):
 
 
 @pytest.mark.parametrize("share", [1e-3, 1e-12, 1e-20, 1e-26])
-def test_a_triangle_keeps_a_ridge_below_rounding(share):
-    """‖R x‖ = √λ for the x that F maps to zero, at λ = share · trace: lost in FᵀF + λ below ε, kept in [F; √λ]."""
+def test_a_solve_keeps_a_ridge_below_rounding(share):
+    """y = x/λ for the x that F maps to zero, at λ = share · trace: lost in FᵀF + λ below ε, kept in [F; √λ]."""
     F = graded(5, 3, 2.0, 0) @ (np.eye(3) - 1 / 3)
     lam = share * np.sum(F**2)
-    R, x = np.asarray(triangle(jnp.asarray(F[None]), lam))[0], np.full(3, 3**-0.5)
-    error = abs(np.linalg.norm(R @ x) / np.sqrt(lam) - 1)
+    x = np.full(3, 3**-0.5)
+    y = np.asarray(solve_ridge_each(jnp.asarray(F[None]), lam, jnp.asarray(x[:, None])))[:, 0]
+    error = abs(np.sqrt(lam * (x @ y)) - 1)
     assert error <= 8 * 3 * EPS * (1 / share if share > 1e-13 else share**-0.5)

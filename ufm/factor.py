@@ -16,6 +16,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 SMALL = 16  # rows up to which array operations keep up with LAPACK
+CHOLESKY = 100.0  # times the rounding of FᵀF is the least ridge for which squares are formed
 
 
 def solve_each(A: Float[Array, "r r B"], g: Float[Array, "r B"]) -> Float[Array, "r B"]:
@@ -31,6 +32,26 @@ def half_solve_each(A: Float[Array, "r r B"], F: Float[Array, "r m B"]) -> Float
     if len(A) <= SMALL:
         return _eliminate(A, F)[:, len(A) :]
     return _each(lambda A, F: solve_triangular(jnp.linalg.cholesky(A), F, lower=True), A, F)
+
+
+def solve_ridge_each(F: Float[Array, "B K r"], ridge, g: Float[Array, "r B"]) -> Float[Array, "r B"]:
+    """x with (FᵀF + ridge) x = g: by Cholesky's factorisation, or QR of [F; √ridge] where squares would lose the ridge.
+
+    The relative error, in the norm of the system, is about r ε c with Cholesky, r ε √c with QR, c = tr(FᵀF)/ridge.
+    """
+    r, eps = F.shape[-1], jnp.finfo(F.dtype).eps
+    one = jnp.eye(r, dtype=F.dtype)
+
+    def square():
+        product = jnp.matmul(jnp.swapaxes(F, 1, 2), F, precision=jax.lax.Precision.HIGHEST) + ridge * one
+        return solve_each(jnp.moveaxis(product, 0, -1), g)
+
+    def by_qr(F, g):
+        R = jnp.linalg.qr(jnp.concatenate([F, jnp.sqrt(ridge) * one]), mode="r")
+        return solve_triangular(R, solve_triangular(R, g, trans=1))
+
+    lost = CHOLESKY * r * eps * jnp.max(jnp.sum(F**2, (1, 2)), initial=0.0) > ridge
+    return jax.lax.cond(lost, lambda: _each(by_qr, jnp.moveaxis(F, 0, -1), g), square)
 
 
 def _eliminate(A, F):

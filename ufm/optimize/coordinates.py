@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ufm.factor import solve_ridge_each
+
 CONDITION = 10.0  # of W: about as many rounds of conjugate gradients a step, at worst
-CHOLESKY = 100.0  # times rounding is the least λ that it is left to
 
 
 class Isometric(NamedTuple):
@@ -172,40 +173,17 @@ class Reduced(NamedTuple):
             return jnp.sqrt(c)[:, None] * (B - coupling * _dot(c, B))
 
         F = jax.vmap(root, 1)(curvature)
-        R = triangle(F, lambda_h)
-        g = gradient.T[..., None]
-        step = -_solve_triangular(R, _solve_triangular(R, g, trans=1))[..., 0].T
+        step = -solve_ridge_each(F, lambda_h, gradient)
         size = lambda_h + jnp.sum(F**2, (1, 2))
         return jnp.where(jnp.all(jnp.isfinite(step), 0), step, -gradient / size)
 
 
 _dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-_solve_triangular = jax.scipy.linalg.solve_triangular
 
 
 def decrement(step, gradient):
     """ν = √−⟨gradient, step⟩."""
     return jnp.sqrt(jnp.maximum(-jnp.sum(gradient * step, 0), 0.0))
-
-
-def triangle(F: Float[Array, "B K r"], lambda_h) -> Float[Array, "B r r"]:
-    """Upper R with RᵀR = FᵀF + λ: Cholesky's, or that of QR of [F; √λ] if λ is near the rounding of FᵀF.
-
-    A step's relative error, in the norm of RᵀR, is about r ε c with Cholesky, r ε √c with QR, c = trace(FᵀF)/λ.
-    """
-    r = F.shape[-1]
-    one, eps = jnp.eye(r, dtype=F.dtype), jnp.finfo(F.dtype).eps
-
-    def factor():
-        product = _dot(jnp.swapaxes(F, 1, 2), F) + lambda_h * one
-        return jnp.swapaxes(jnp.linalg.cholesky(product), 1, 2)
-
-    def reduce():
-        ridge = jnp.broadcast_to(jnp.sqrt(lambda_h) * one, (len(F), r, r))
-        return jnp.linalg.qr(jnp.concatenate([F, ridge], 1), mode="r")
-
-    lost = CHOLESKY * r * eps * jnp.max(jnp.sum(F**2, (1, 2)), initial=0.0) > lambda_h
-    return jax.lax.cond(lost, reduce, factor)
 
 
 def conjugate_gradients(hessian, approximate, gradient):
