@@ -110,7 +110,7 @@ def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) 
         defect=defect,
         defect_q=jnp.sum(wrong * energy),
         eta=eta,
-        ratio=jnp.sqrt(2.0 * a * u_big + widest**2 / mass),
+        ratio=jnp.sqrt(a * (2.0 * a * u_big + widest**2 / mass)),
         least=1.0 + a * jnp.min(c),
         everywhere=everywhere(loss, norm + norm_error, size, K, a),
         underflow=underflow(2 * K, c.dtype),

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ufm.curvature import Hessians, apply, hessians, multiply, norm, solve
+from ufm.curvature import Hessians, apply, hessians, norm, solve
 from ufm.local_bound import (
     Certificate,
     Local,
@@ -41,11 +41,10 @@ TILE = 64
 
 
 class _Curved(NamedTuple):
-    """Directions d (r, K, B), the Hessians, M D d (r, K, B)."""
+    """Directions d (r, K, B) and the Hessians."""
 
     directions: Array
     hessians: Hessians
-    columns: Array
 
 
 @partial(jax.jit, static_argnames=("loss_name",))
@@ -90,8 +89,7 @@ def _curve(space: RowSpace, loss: Loss, c, largest) -> _Curved:
     if loss.coupling:
         d = d - jnp.sum(jnp.where(largest, d, 0.0), 1, keepdims=True)
         w, error = jnp.where(largest, 0.0, c), 2.0 * (error + EPS)
-    found = hessians(d, w, space.sharpness, space.size, error, loss.coupling)
-    return _Curved(d, found, multiply(found.inverse, found.scale[:, None] * d))
+    return _Curved(d, hessians(d, w, space.sharpness, space.size, error, loss.coupling))
 
 
 def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
@@ -161,7 +159,7 @@ def _sizes(step, curved: _Curved, s):
 
 def _defects(rho, e, worth, curved: _Curved, s, a):
     """Q⁻¹(F + Qñ) in three measures: its length, its length in Q, the range of its logits."""
-    h, columns = curved.hessians, curved.columns
+    h, columns = curved.hessians, curved.hessians.columns
     scaled = h.scale * rho
     image = apply(jnp.abs(h.inverse), scaled)
     loose = h.excess * (norm(image) + jnp.sum(e * norm_of_columns(columns), 0))

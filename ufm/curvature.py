@@ -1,6 +1,6 @@
 """Verified inverses of many small positive definite matrices Q = 1 + a (Σ_k w_k d_k d_kᵀ − m mᵀ), m = Σ_k w_k d_k.
 
-Gauss–Jordan elimination gives M ≈ Q̂⁻¹ for Q̂ = D Q D of unit diagonal. It is only a hint: with ‖1 − M Q̂‖ ≤ ξ < 1
+Gauss–Jordan elimination gives M ≈ Q̂⁻¹ for Q̂ = D Q D of unit diagonal, D ≤ 1. It is only a hint: with ‖1 − M Q̂‖ ≤ ξ < 1
 
     |Q⁻¹ρ| ≤ D |M D ρ| + D ξ/(1 − ξ) ‖M D ρ‖,   ‖ρ‖²_{Q⁻¹} ≤ ‖Dρ‖ ‖M D ρ‖/(1 − ξ),
 
@@ -16,12 +16,13 @@ from jaxtyping import Array, Float
 
 
 class Hessians(NamedTuple):
-    """Computed Q, |Q_exact − Q|_jl ≤ error s_j s_l + 2ε δ_jl; D; M; ξ as ξ/(1 − ξ), and whether M is of use."""
+    """Computed Q, |Q_exact − Q|_jl ≤ error s_j s_l + 2ε δ_jl; D; M; M D d; ξ/(1 − ξ), and whether ξ < ½."""
 
     matrix: Float[Array, "r r B"]
     error: Float[Array, " B"]
     scale: Float[Array, "r B"]
     inverse: Float[Array, "r r B"]
+    columns: Float[Array, "r K B"]
     excess: Float[Array, " B"]
     valid: Float[Array, " B"]
 
@@ -43,13 +44,15 @@ def hessians(directions, weights, sharpness, size, error, coupling) -> Hessians:
     Q = sharpness * _second_moment(directions, weights, coupling) + jnp.eye(r)[:, :, None]
     # nine times the error of d, and 4K + 32 roundings of each of two sums
     wrong = sharpness * jnp.sum(weights, 0) * (9.0 * error + (8.0 * K + 64.0) * unit)
-    D = 1.0 / jnp.sqrt(jnp.einsum("jjb->jb", Q))
+    D = 1.0 / jnp.sqrt(jnp.maximum(jnp.einsum("jjb->jb", Q), 1.0))
     scaled = D[:, None] * Q * D[None]
     M = invert(scaled)
-    weak = wrong * norm(size[:, None] * D) ** 2 + (r + 6.0) * unit * (r + jnp.sqrt(r))
-    xi = norm(_defect(M, scaled)) + norm(M) * weak + r * unit
+    weak = wrong * norm(size[:, None] * D) ** 2 + (r + 6.0) * unit * (norm(scaled) + jnp.sqrt(r))
+    product = multiply(M, jnp.concatenate([scaled, D[:, None] * directions], 1))  # one loop for both
+    xi = norm(product[:, :r] - jnp.eye(r)[:, :, None]) + norm(M) * weak + r * unit
     valid = xi < 0.5
-    return Hessians(Q, wrong, D, jnp.where(valid, M, 0.0), jnp.where(valid, xi / (1.0 - xi), 1.0), valid)
+    M, columns = jnp.where(valid, M, 0.0), jnp.where(valid, product[:, r:], 0.0)
+    return Hessians(Q, wrong, D, M, columns, jnp.where(valid, xi / (1.0 - xi), 1.0), valid)
 
 
 def solve(h: Hessians, v):
@@ -73,18 +76,10 @@ def invert(A: Float[Array, "r r B"]) -> Float[Array, "r r B"]:
 
 def multiply(left, right):
     """(r, n, B) times (n, p, B)."""
-    start = jnp.zeros((left.shape[0], *right.shape[1:]), left.dtype)
-    return jax.lax.fori_loop(0, left.shape[1], lambda k, S: S + left[:, k, None] * right[k][None], start)
-
-
-def _defect(M, scaled):
-    return jnp.eye(len(M))[:, :, None] - multiply(M, scaled)
+    return jnp.einsum("jkb,klb->jlb", left, right, precision=jax.lax.Precision.HIGHEST)
 
 
 def _second_moment(d, w, coupling):
-    def add(k, S):
-        return S + (w[k] * d[:, k])[:, None] * d[:, k][None]
-
-    mean = jnp.sum(w * d, 1)
-    start = -coupling * mean[:, None] * mean[None]
-    return jax.lax.fori_loop(0, d.shape[1], add, start)
+    heavy = w * d
+    mean = jnp.sum(heavy, 1)
+    return multiply(heavy, d.swapaxes(0, 1)) - coupling * mean[:, None] * mean[None]

@@ -47,7 +47,7 @@ def row_space(W: Float[np.ndarray, "K d"], lambda_h: float) -> RowSpace:
     gram, gram_rounding = exact_product(V.T, V)
     skew = np.linalg.norm(gram - np.eye(V.shape[1])) + np.linalg.norm(gram_rounding)
     size = np.sqrt(np.cumsum(B[:, ::-1] ** 2, 1)[:, ::-1]).max(0) * (1 + 1e-6) + rounding.max(0) + 1e-150
-    error = 4 * skew + np.max(rounding / size) if skew <= 0.25 else np.inf
+    error = 4 * skew + np.max(rounding / size) if skew <= 1e-6 else np.inf
     length = root / lambda_h if root > 0 else 1.0
     parts = (B, V, size, length, length * root, length * lambda_h, error, 4 * skew, _leak(unit, B, V))
     return RowSpace(*(np.asarray(part, np.float64) for part in parts))
