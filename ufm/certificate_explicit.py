@@ -56,7 +56,9 @@ def certify_rows(space: RowSpace, H, Y, *, loss_name: str) -> Certificate:
     shared = None if loss.coupling else _curve(space, loss, jnp.ones((K, 1)), None)
     one = partial(_certify_tile, space=space, loss=loss, rounding=label_error(Y, jnp.float64), shared=shared)
     tile = min(TILE, count, max(1, TILE_ENTRIES // (K * r)))
-    padded = [jnp.pad(jnp.asarray(part, jnp.float64), ((0, 0), (0, -count % tile)), mode="edge") for part in (H, Y)]
+    padded = [
+        jnp.pad(jnp.asarray(part, jnp.float64), ((0, 0), (0, -count % tile)), mode="edge") for part in (H, Y)
+    ]
     tiles = [part.reshape(len(part), -1, tile).swapaxes(0, 1) for part in padded]
     found = jax.lax.map(lambda parts: one(*parts), tuple(tiles))
     return jax.tree.map(lambda part: part.reshape(-1)[:count], found)
@@ -184,7 +186,9 @@ def _worth(d, c, largest, a, loss):
 def _range_ratio(space: RowSpace, c):
     """R² ≤ min(a² max ‖b_k − b_l‖², 2a/min c): range(z(u))² against ‖u‖²_Q."""
     a, B = space.sharpness, space.matrix
-    diameter = 2.0 * (jnp.max(jnp.linalg.norm(B - jnp.mean(B, 0), axis=1)) + space.error * jnp.linalg.norm(space.size))
+    diameter = 2.0 * (
+        jnp.max(jnp.linalg.norm(B - jnp.mean(B, 0), axis=1)) + space.error * jnp.linalg.norm(space.size)
+    )
     return jnp.minimum(a * diameter, jnp.sqrt(2.0 * a / jnp.min(c, 0)))
 
 
