@@ -431,8 +431,8 @@ def singular_bound(problem, y):
     """How far rounding can leave any judge of the rounded optimum, for squared error, from the SVD of W.
 
     In singular coordinates h = V q, curvature is σ² + λ, and N roundings of Wᵀr, of λ h and of W h are worth
-    N ε (σ (‖r‖₁ + K √r Σ σ|q|) + λ|q|)/(σ² + λ) in q. N: sums of K and of r terms, and four times the departure of a
-    computed V from orthogonality (how B moves), each counted once for the gradient and once for the logits.
+    N ε (σ (‖r‖₁ + K √r Σ σ|q|) + λ|q|)/(σ² + λ) in q. N: sums of K and of r terms, and four times the departure
+    of a computed V from orthogonality (how B moves), each counted once for the gradient and once for the logits.
     """
     W, lam = problem.classifier, problem.lambda_h
     (K, d), sv, V = W.shape, *np.linalg.svd(W, full_matrices=False)[1:]
@@ -480,8 +480,8 @@ def test_the_bound_closes_for_a_gaussian_classifier_and_cross_entropy(lambda_h):
 def test_the_bound_closes_at_any_sharpness(a, loss):
     """A stiff error of a few ulp has a small range, however soft other directions are.
 
-    Rounding, in logits: each of K − 1 classes moves by η ≤ (64 + 8K) ε max|z| + (16 + 2K) ε, by 16 ε for p and y, and
-    by 8 (1 + K) ε max|z| for the ridge, whatever its curvature; the top class and the others as much again.
+    Rounding, in logits: each of K − 1 classes moves by η ≤ (64 + 8K) ε max|z| + (16 + 2K) ε, by 16 ε for p and
+    y, and by 8 (1 + K) ε max|z| for the ridge, whatever its curvature; the top class and the others as much again.
     """
     K = 4
     problem, Y = Problem(K, multiplier=np.sqrt(a * 0.75), lambda_h=1.0, dim=K, loss=loss), labels(K)[1:4]

@@ -4,11 +4,11 @@ The truth is the problem in doubles: m, λ_H and W as given, labels that sum to 
 minus the others). A candidate of either precision is judged in float64, where no scale, W or λ_H that
 `ufm.problem` lets pass can be flushed to zero; what can (squares, probabilities) has its own term in the bound.
 
-The bound is that of `ufm.local_bound`. Rounding enters in three places, each bounded: the probabilities (relative η),
-the gradient (entrywise e), and the linear solve (residual ρ of the computed n, so the solver need not be trusted).
-Each is divided by curvature: against the ETF Q⁻¹ is known in closed form (here), against any other W it is verified
-(`ufm.certificate_explicit`). Assumed of the arithmetic: IEEE rounding of + − × ÷ √, and exp accurate to 8 units in the
-last place; results below the smallest normal number may be flushed to zero.
+The bound is that of `ufm.local_bound`. Rounding enters in three places, each bounded: the probabilities
+(relative η), the gradient (entrywise e), and the linear solve (residual ρ of the computed n, so the solver need
+not be trusted). Each is divided by curvature: against the ETF Q⁻¹ is known in closed form (here), against any
+other W it is verified (`ufm.certificate_explicit`). Assumed of the arithmetic: IEEE rounding of + − × ÷ √, and
+exp accurate to 8 units in the last place; results below the smallest normal number may be flushed to zero.
 
 Imports neither theory nor optimize: it judges a candidate wherever it came from.
 """

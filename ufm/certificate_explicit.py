@@ -4,14 +4,16 @@ Three exact steps lead from the candidate v to the optimum v* (V' orthonormal, P
 
     v → V'q, q computed from v;   V'q → ṽ*, the optimum for Ŵ P, which lies in the span of V';   ṽ* → v*.
 
-The first is seen. The last is at most leak · ‖r(ṽ*)‖, since ∇f(ṽ*) = (Ŵ (1 − P))ᵀ r(ṽ*). The one between is the theorem
-of `ufm.local_bound` in R^r, for z = a B q with B = Ŵ V', known to within error · s_j in column j. For cross-entropy
+The first is seen. The last is at most leak · ‖r(ṽ*)‖, since ∇f(ṽ*) = (Ŵ (1 − P))ᵀ r(ṽ*). The one between is the
+theorem of `ufm.local_bound` in R^r, for z = a B q with B = Ŵ V', known to within error · s_j in column j. For
+cross-entropy
 
     F = Σ_k r_k d_k + q,   Q = 1 + a (Σ_k c_k d_k d_kᵀ − m mᵀ),   m = Σ_k c_k d_k,   d_k = b_k − b_top,
 
-which sees no common shift of the rows, and no cancellation where a class has all the mass; for squared error d_k = b_k
-and m is absent. Rounding: r is off by e_k at class k, which Q resists in the direction d_k (‖Q⁻¹d_k‖, computed); sums,
-the product Qñ, B and Q are off by ρ̄_j, in proportion to s_j, which |Q⁻¹| ρ̄ bounds (`ufm.curvature`).
+which sees no common shift of the rows, and no cancellation where a class has all the mass; for squared error d_k
+= b_k and m is absent. Rounding: r is off by e_k at class k, which Q resists in the direction d_k (‖Q⁻¹d_k‖,
+computed); sums, the product Qñ, B and Q are off by ρ̄_j, in proportion to s_j, which |Q⁻¹| ρ̄ bounds
+(`ufm.curvature`).
 """
 
 from functools import partial

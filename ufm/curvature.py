@@ -1,11 +1,12 @@
 """Verified inverses of many small positive definite matrices Q = 1 + a (Σ_k w_k d_k d_kᵀ − m mᵀ), m = Σ_k w_k d_k.
 
-Gauss–Jordan elimination gives M ≈ Q̂⁻¹ for Q̂ = D Q D of unit diagonal, D ≤ 1. It is only a hint: with ‖1 − M Q̂‖ ≤ ξ < 1
+Gauss–Jordan elimination gives M ≈ Q̂⁻¹ for Q̂ = D Q D of unit diagonal, D ≤ 1. It is only a hint:
+with ‖1 − M Q̂‖ ≤ ξ < 1
 
     |Q⁻¹ρ| ≤ D |M D ρ| + D ξ/(1 − ξ) ‖M D ρ‖,   ‖ρ‖²_{Q⁻¹} ≤ ‖Dρ‖ ‖M D ρ‖/(1 − ξ),
 
 where ξ holds the rounding of Q, of its scaling and of the product that verifies M. Q ⪰ 1 serves where ξ ≥ ½.
-Batches run along the last axis, which elimination is vectorised over; a library's factorisation would go one by one.
+Batches run along the last axis, which elimination is vectorised over: no library factorises here.
 """
 
 from typing import NamedTuple

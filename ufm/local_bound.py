@@ -1,9 +1,9 @@
-"""The distance from any candidate to the optimum, from what is known at the candidate: the theorem of the certificate.
+"""The theorem of the certificate: distance to the optimum from what is known at the candidate.
 
 In units in which f is 1-strongly convex (`ufm.row_space`), ‖v − v*‖ ≤ ‖∇f(v)‖ always; where λ_H is small that is
 loose by orders of magnitude. Sharpened by local curvature: let Q be the Hessian at v, F = ∇f(v), ν = ‖F‖_{Q⁻¹}, and
-R = sup range(z(u))/‖u‖_Q over directions u. The third derivative of log-sum-exp obeys |D³[u,u,u']| ≤ range(u') D²[u,u],
-hence along δ = v* − v with s = range(z(δ))
+R = sup range(z(u))/‖u‖_Q over directions u. The third derivative of log-sum-exp obeys |D³[u,u,u']| ≤ range(u')
+D²[u,u], hence along δ = v* − v with s = range(z(δ))
 
     Q e^{−ts} ⪯ ∇²f(v + tδ) ⪯ Q e^{ts},   ‖δ‖_Q (1 − e^{−s})/s ≤ ν.
 
@@ -12,13 +12,13 @@ So if R ν < 1 then ‖δ‖_Q ≤ x := −log(1 − Rν)/R, and with the Newton
     ‖δ − n‖_Q ≤ φ(s) x,   φ(s) = (e^s − 1 − s)/s,   ‖δ‖ ≤ ‖n‖ + φ(s) x/√λ_min(Q),   s ≤ R x,
 
 which tends to the true distance as v → v*. (Re-derived; self-concordant-like calculus of Bach 2010 and Sun &
-Tran-Dinh 2019.) R is attained in soft directions. A stiff step has a much smaller range than R x, and what is known is
-range(z(n)):
+Tran-Dinh 2019.) R is attained in soft directions. A stiff step has a much smaller range than R x, and what is
+known is range(z(n)):
 
     s ≤ range(z(n)) + R ‖δ − n‖_Q ≤ range(z(n)) + R ν φ(s) s/(1 − e^{−s}).
 
-That holds for the root of ∇f = (1 − τ) F too, with τ n and τ ν, and its s moves from 0 continuously as τ grows to 1:
-so s stays below any number for which the right side is less than that number. For numbers up to 1,
+That holds for the root of ∇f = (1 − τ) F too, with τ n and τ ν, and its s moves from 0 continuously as τ grows
+to 1: so s stays below any number for which the right side is less than that number. For numbers up to 1,
 φ(s) ≤ (e − 2) s and s/(1 − e^{−s}) ≤ 1.582.
 
 Where Q is known up to Q e^{±w} alone, φ becomes e^w φ + e^w − 1, and ν e^w ν.
@@ -88,7 +88,7 @@ def everywhere(loss, gradient_norm, norm, K, sharpness):
 
 
 def underflow(count: int, dtype):
-    """√(2 n tiny), added whatever the candidate: where a square or a number itself is flushed to zero, so is the test.
+    """√(2 n tiny), added to every bound: a test whether a number is zero may be flushed like the number.
 
     No smaller quantity matters: in these units an optimum that is not zero is as long as 1/a ≥ 1e-100, or ε.
     """
@@ -107,6 +107,6 @@ def largest_entry(Y):
 
 
 def label_error(Y, loosest):
-    """Relative and absolute rounding of labels that come in their own dtype: doubles are the truth as they stand."""
+    """Relative and absolute rounding of labels by their dtype; doubles are the truth as they stand."""
     given, unit = jnp.finfo(Y.dtype), jnp.finfo(loosest).eps
     return (given.eps if given.eps > unit else 0.0), given.tiny

@@ -6,10 +6,10 @@ Units: h = L v with L = √g/λ_H, g ≈ ‖W‖²_F/(K − 1) (a power of four)
 
 Everything is of order one or a, and no scale underflows where `ufm.problem` lets it pass.
 
-Coordinates: Ŵ = U S Vᵀ by LAPACK, of which only V is used, and that as a hint. B = Ŵ V is formed exactly and rounded
-once, so a weak column has its own small error. VᵀV = I + E; with E = LᵀL − I, L lower triangular, V' = V L⁻¹ is exactly
-orthonormal, and column j of Ŵ V' differs from that of B by columns l ≥ j alone, which are no stronger.
-(‖L − I‖ ≤ 2‖E‖_F for ‖E‖_F ≤ ¼, so that ‖L⁻¹ − I‖ ≤ 4‖E‖_F.)
+Coordinates: Ŵ = U S Vᵀ by LAPACK, of which only V is used, and that as a hint. B = Ŵ V is formed exactly and
+rounded once, so a weak column has its own small error. VᵀV = I + E; with E = LᵀL − I, L lower triangular, V' = V
+L⁻¹ is exactly orthonormal, and column j of Ŵ V' differs from that of B by columns l ≥ j alone, which are no
+stronger. (‖L − I‖ ≤ 2‖E‖_F for ‖E‖_F ≤ ¼, so that ‖L⁻¹ − I‖ ≤ 4‖E‖_F.)
 """
 
 from typing import NamedTuple
@@ -24,7 +24,8 @@ SLICES = 8  # 20 bits each, or more
 class RowSpace(NamedTuple):
     """Ŵ V' = matrix ± error · size_j in column j, V' exactly orthonormal and within `turn` of `basis` V (d x r).
 
-    length L, sharpness a, force λ_H L. size: ≥ the largest entry of columns j … r together. leak ≥ ‖Ŵ (I − V'V'ᵀ)‖₂. Arrays, all.
+    length L, sharpness a, force λ_H L. size: ≥ the largest entry of columns j … r together. leak ≥ ‖Ŵ (I −
+    V'V'ᵀ)‖₂. Arrays, all.
     """
 
     matrix: Float[np.ndarray, "K r"]
