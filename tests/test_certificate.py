@@ -262,6 +262,73 @@ def test_common_offset_of_isometric_coordinates_is_ignored(loss):
         assert true <= float(found.distance[0])
 
 
+# --- what is flushed to zero is not zero ------------------------------------------------------------------
+
+TINY_W = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
+
+
+@losses
+@dtypes
+@pytest.mark.parametrize(
+    "given, lambda_h",
+    [
+        ({"multiplier": 1e-40, "dim": 2}, 1e-10),  # the scale is 0 in float32
+        ({"multiplier": 1e-45, "dim": 2}, 1e-12),
+        ({"multiplier": 1.5, "dim": 2}, 1e-50),  # λ_H is
+        ({"multiplier": 1e20, "dim": 2}, 1e3),
+        ({"multiplier": 1e45, "dim": 2}, 1.0),  # the scale is infinite there
+        ({"classifier": 1e-46 * TINY_W}, 1e-10),
+        ({"classifier": 1e-45 * TINY_W}, 1e-60),
+        ({"classifier": TINY_W}, 1e-50),
+        ({"classifier": 1e45 * TINY_W}, 1e60),
+        ({"classifier": np.diag([1.0, 1e-46])[[0, 1, 1]]}, 1e-3),  # a part of W is
+    ],
+    ids=str,
+)
+def test_problems_that_float32_cannot_hold(given, lambda_h, dtype, loss):
+    """The bound of zero is the optimum's own length; that of the optimum rounded is its rounding."""
+    problem, Y = Problem(3, lambda_h=lambda_h, loss=loss, **given), labels(3)[2:4]
+    errors, bounds = assert_honest(problem, np.zeros((2, 2), dtype), Y)
+    assert (errors > 0).all() and (bounds >= errors).all() and np.isfinite(bounds).all()
+    for radius in (0.0, 1e-9, 1.0):
+        with np.errstate(all="ignore"):
+            exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
+            assert_honest(problem, ((1 + radius) * exact).astype(dtype), Y)
+
+
+@losses
+@pytest.mark.parametrize(
+    "given",
+    [{"multiplier": 0.0, "dim": 3}, {"classifier": np.zeros((3, 3))}, {"multiplier": 1.5, "dim": 3}],
+    ids=["zero", "any zero", "etf"],
+)
+def test_a_part_outside_the_row_space_whose_square_underflows(given, loss):
+    problem, Y = Problem(3, lambda_h=1e-3, loss=loss, **given), labels(3)[:2]
+    for size in (5e-324, 1e-310, 1e-170, 1e-160, 1e-100):
+        assert_honest(problem, np.array([[0, 0, size]] * 2), Y)
+
+
+def test_labels_in_float32_are_not_the_labels():
+    """certify_etf knows by their type that labels are rounded: by float32 at 1e-46, to zero."""
+    K, scale, lambda_h = 3, 2.0, 1e-3
+    for label in ([0.3, 0.7, 0.0], [1e-46, 1.0, 0.0], [1 / 3, 0.1, 1 - 0.1 - 1 / 3]):
+        for loss in LOSSES:
+            y = np.array(label)
+            with mp.workdps(DIGITS):
+                z = oracle.optimal_logits(y, mpf(scale) ** 2 / mpf(lambda_h), loss)
+            rounded = jnp.asarray(y[:, None], jnp.float32)
+            inner = oracle.optimal_logits(
+                np.asarray(rounded, float)[:, 0], mpf(scale) ** 2 / mpf(lambda_h), loss
+            )
+            q = np.array([[float(v / scale)] for v in inner])
+            found = certify_etf(jnp.asarray(q), rounded, scale, lambda_h, loss_name=loss)
+            with mp.workdps(DIGITS):
+                values = [mpf(float(v)) for v in q[:, 0]]
+                mean = mp.fsum(values) / K
+                true = mp.norm([u - mean - v / scale for u, v in zip(values, z)])
+            assert true <= float(found.distance[0])
+
+
 # --- candidates that are not numbers, zero problems -------------------------------------------------------
 
 
@@ -360,6 +427,73 @@ def test_median_ratio_over_truncated_solves(loss):
     assert len(ratios) > 3 and np.median(ratios) <= 1e3
 
 
+def singular_bound(problem, y):
+    """How far rounding can leave any judge of the rounded optimum, for squared error, from the SVD of W.
+
+    In singular coordinates h = V q, curvature is σ² + λ, and N roundings of Wᵀr, of λ h and of W h are worth
+    N ε (σ (‖r‖₁ + K √r Σ σ|q|) + λ|q|)/(σ² + λ) in q. N: sums of K and of r terms, and four times the departure
+    of a computed V from orthogonality (how B moves), each counted once for the gradient and once for the logits.
+    """
+    W, lam = problem.classifier, problem.lambda_h
+    (K, d), sv, V = W.shape, *np.linalg.svd(W, full_matrices=False)[1:]
+    r, eps = len(sv), np.finfo(float).eps
+    h = np.array([float(v) for v in truth(problem, y)])
+    residual, q = W @ h - y, np.abs(V @ h)
+    sv = np.maximum(sv, eps * sv[0])
+    roundings = (2 * K + 8) + (r + 8) + 2 * (4 * np.linalg.norm(V @ V.T - np.eye(r)) / eps + 2 * d + r)
+    moved = np.sqrt(r) * sv * (np.abs(residual).sum() + K * np.sqrt(r) * (sv @ q)) + lam * q
+    return roundings * eps * (np.sum(moved / (sv**2 + lam)) + np.sqrt(r) * np.linalg.norm(h))
+
+
+@pytest.mark.parametrize("lambda_h", [2e-10, 1e-3])
+@pytest.mark.parametrize("least", [1e-1, 1e-4, 1e-8, 1e-12])
+def test_the_bound_closes_for_ill_conditioned_classifiers(least, lambda_h):
+    """Squared error, K = 4, d = 2, ‖W‖ = 26: what rounding can do is divided by curvature, not by λ_H."""
+    W = 26 * singular(4, 2, least)
+    problem, Y = Problem(4, classifier=W, lambda_h=lambda_h, loss="squared-error"), labels(4)
+    exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
+    for H in (exact, solve_features(problem, Y).H):
+        errors, bounds = assert_honest(problem, H, Y)
+        allowed = 1.01 * errors + [singular_bound(problem, y) for y in Y]
+        assert (bounds <= allowed).all(), bounds / allowed
+
+
+@pytest.mark.parametrize("lambda_h", [1e-10, 1e-5])
+def test_the_bound_closes_for_a_gaussian_classifier_and_cross_entropy(lambda_h):
+    """Moved by 1e-9 of its length in any direction: bound/error is 1.001 and what bends, (s/2) ‖δ‖_Q/‖δ‖ at most.
+
+    s = range(Wδ), ‖δ‖_Q ≤ √(1 + ‖W‖²/(2λ)) ‖δ‖ in units of λ; rounding is below 1e-3 of such a move.
+    """
+    W = np.random.default_rng(3).normal(size=(4, 3))
+    problem, Y = Problem(4, classifier=W, lambda_h=lambda_h), labels(4)[2:4]
+    exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
+    stiffest = np.sqrt(1 + np.linalg.norm(W, 2) ** 2 / (2 * lambda_h))
+    for way in np.eye(3):
+        move = 1e-9 * norms(problem, Y)[:, None] * way
+        errors, bounds = assert_honest(problem, exact + move, Y)
+        bend = np.ptp(move @ W.T, 1) / 2 * stiffest
+        assert (bounds <= (1.002 + bend) * errors).all() and bend.max() < 0.1, bounds / errors
+
+
+@losses
+@pytest.mark.parametrize("a", [1e12, 1e18, 1e24])
+def test_the_bound_closes_at_any_sharpness(a, loss):
+    """A stiff error of a few ulp has a small range, however soft other directions are.
+
+    Rounding, in logits: each of K − 1 classes moves by η ≤ (64 + 8K) ε max|z| + (16 + 2K) ε, by 16 ε for p and
+    y, and by 8 (1 + K) ε max|z| for the ridge, whatever its curvature; the top class and the others as much again.
+    """
+    K = 4
+    problem, Y = Problem(K, multiplier=np.sqrt(a * 0.75), lambda_h=1.0, dim=K, loss=loss), labels(K)[1:4]
+    exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
+    size = np.maximum(norms(problem, Y), 1 / np.sqrt(problem.gain))
+    rounding = 2 * (K - 1) * (104 + 18 * K) * np.finfo(float).eps * size
+    for H in (exact, solve_features(problem, Y).H):
+        errors, bounds = assert_honest(problem, H, Y)
+        allowed = 1.01 * errors + rounding
+        assert (bounds <= allowed).all(), bounds / allowed
+
+
 def test_sharper_than_strong_convexity_by_orders_of_magnitude():
     """At λ_H = 1e-8, ‖∇‖/λ_H overstates a move along the stiff directions by about a/4."""
     problem, Y = Problem(10, multiplier=1.67, lambda_h=1e-8, dim=10), labels(10)[2:3]
@@ -404,13 +538,11 @@ def test_float64_needs_x64_mode():
         assert np.isfinite(np.asarray(certify(problem, np.zeros((5, 5), np.float32), Y).distance)).all()
 
 
-def test_precision_of_the_bound_is_that_of_the_candidate():
-    problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)
-    for dtype in (np.float32, np.float64):
-        H = solve_features(problem, Y, dtype=dtype).H
-        bound = np.asarray(certify(problem, H, Y).distance)
-        assert (bound < (1e-2 if dtype == np.float32 else 1e-10)).all()
-        assert (bound > np.finfo(dtype).eps).all()
+def test_a_float32_candidate_has_the_bound_of_its_own_error():
+    """It is judged in float64: the bound is its distance, and no rounding of float32 is added."""
+    problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)[2:4]
+    errors, bounds = assert_honest(problem, solve_features(problem, Y, dtype=np.float32).H, Y)
+    assert (errors > 1e-9).all() and (bounds <= 1.01 * errors).all()
 
 
 def test_batches_do_not_mix_features():

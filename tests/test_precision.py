@@ -147,11 +147,10 @@ def test_every_product_in_float32_is_full_float32(kind, method):
     assert products(traced.jaxpr) and exact(traced.jaxpr)
 
 
-def test_the_certificate_in_float32_is_full_float32():
+def test_the_certificate_of_float32_candidates_has_no_rounded_products():
+    """W and λ_H are not traced: their units are made on the host, in float64."""
     H, W, Y = (jnp.asarray(part, jnp.float32) for part in (RNG.standard_normal((40, 7)), WIDE, LABELS))
-    any_w = jax.make_jaxpr(lambda H: certify_features(H, Y, W, jnp.float32(1e-3), loss_name="cross-entropy"))(
-        H
-    )
+    any_w = jax.make_jaxpr(lambda H: certify_features(H, Y, W, 1e-3, loss_name="cross-entropy"))(H)
     assert products(any_w.jaxpr) and exact(any_w.jaxpr)
     etf = jax.make_jaxpr(
         lambda q: certify_etf(q, Y.T, jnp.float32(1), jnp.float32(1e-3), loss_name="cross-entropy")

@@ -65,7 +65,7 @@ class Settings:
 
 class Row(NamedTuple):
     """One (kind, λ): the worst error and bounds over its features, each divided by
-    max(‖h‖, norm of the same-class optimum), or absolute when both vanish.
+    max(‖h‖, norm of the same-class optimum), or where both vanish by √g/(λ_H + g), W = 0 apart.
 
     The sides are those of the worst feature, with its pair of classes (None where the label is
     not two-hot). error and theory are None where there is no closed form.
@@ -179,6 +179,11 @@ class Comparison:
             largest = max(largest, float(np.max(self.space.norms(np.asarray(H)))))
         return largest
 
+    def _natural_length(self) -> float:
+        """√g/(λ_H + g): where the numerical optima vanish that does not say that the true ones do, unless W = 0."""
+        gain = self.problem.gain
+        return float(np.sqrt(gain) / (self.problem.lambda_h + gain)) if gain > 0 else 1.0
+
     def _solve(self, Y):
         """Numerical candidates and the steps of the slowest."""
         s = self.settings
@@ -201,7 +206,7 @@ class Comparison:
         error, norm = (np.asarray(part, float)[keep] for part in self.space.compare(numeric, theory))
         mass = labels.mass[keep] / np.sqrt(self.problem.gain or 1.0)
         unit = np.maximum(norm, self.reference)
-        unit = np.where(unit > 0, unit, 1.0)
+        unit = np.where(unit > 0, unit, self._natural_length())
         error = np.nan_to_num(error / unit, nan=np.inf) if self.violated is None else np.full(len(n), -1.0)
         theory_bound = rounding_bound(self.problem, mass, self.source.terms) / unit
         candidates = (np.asarray(part)[:, keep] for part in (numeric, theory))

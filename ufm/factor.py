@@ -35,7 +35,7 @@ def half_solve_each(A: Float[Array, "r r B"], F: Float[Array, "r m B"]) -> Float
 
 
 def solve_ridge_each(F: Float[Array, "B K r"], ridge, g: Float[Array, "r B"]) -> Float[Array, "r B"]:
-    """x with (FᵀF + ridge) x = g: by Cholesky's factorisation, or QR of [F; √ridge] where squares would lose the ridge.
+    """x with (FᵀF + ridge) x = g: by Cholesky, or QR of [F; √ridge] where squares would lose the ridge.
 
     The relative error, in the norm of the system, is about r ε c with Cholesky, r ε √c with QR, c = tr(FᵀF)/ridge.
     """

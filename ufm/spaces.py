@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ufm.certificate import certify_etf, certify_features
+from ufm.certificate import certify_etf
+from ufm.certificate_explicit import certify_rows
 from ufm.devices import exact_mesh, spread
 from ufm.etf import contrasts
 from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.problem import Problem
+from ufm.row_space import row_space
 
 
 class EtfSpace:
@@ -22,7 +24,7 @@ class EtfSpace:
 
     def __init__(self, problem: Problem, dtype, mesh: Mesh):
         self.problem, self.dtype, self.mesh = problem, dtype, mesh
-        self.scale = jnp.asarray(np.sqrt(problem.gain), dtype)
+        self.judged = np.asarray(np.sqrt(problem.gain)), np.asarray(problem.lambda_h, np.float64)
         self.coordinates = etf_coordinates(problem, dtype)
 
     def solve(self, Y, method: str, max_steps: int, first=None):
@@ -32,7 +34,7 @@ class EtfSpace:
 
     def certify(self, q, Y):
         """Certified distances to the true optima."""
-        return _certify(_certify_etf, self.mesh, self.problem, self.scale, q, Y)
+        return _certify(_certify_etf, self.mesh, self.problem, self.judged, q, Y)
 
     def from_logits(self, x):
         """Candidates with logits x up to a constant."""
@@ -45,6 +47,7 @@ class EtfSpace:
 
     def norms(self, q):
         """Norms ‖h‖."""
+        q = np.asarray(q, np.float64)
         return np.linalg.norm(q - np.mean(q, 0), axis=0)
 
     def coefficients(self, q):
@@ -68,7 +71,7 @@ class ExplicitSpace:
     def __init__(self, problem: Problem, dtype, mesh: Mesh):
         self.problem, self.dtype, self.mesh = problem, dtype, mesh
         self.coordinates, self.lift = frame(problem, dtype)
-        self.W = jnp.asarray(problem.classifier, dtype)
+        self.judged = row_space(problem.classifier, problem.lambda_h)
 
     def solve(self, Y, method: str, max_steps: int, first=None):
         """Numerical optima and the number of steps, one a device."""
@@ -77,7 +80,7 @@ class ExplicitSpace:
 
     def certify(self, H, Y):
         """Certified distances to the true optima."""
-        return _certify(_certify_any, self.mesh, self.problem, self.W, H, Y)
+        return _certify(_certify_any, self.mesh, self.problem, self.judged, H, Y)
 
     def from_logits(self, x):
         """Candidates Wᵀ x/g: the feature with logits x when W is a simplex ETF."""
@@ -90,7 +93,7 @@ class ExplicitSpace:
 
     def norms(self, H):
         """Norms ‖h‖."""
-        return np.linalg.norm(H, axis=0)
+        return np.linalg.norm(np.asarray(H, np.float64), axis=0)
 
     def coefficients(self, H):
         """(B, K) least-norm coefficients on the rows of W."""
@@ -110,8 +113,9 @@ def choose_space(problem: Problem, dtype, mesh: Mesh) -> EtfSpace | ExplicitSpac
     return (EtfSpace if problem.classifier is None else ExplicitSpace)(problem, dtype, mesh)
 
 
-def _certify(function, mesh: Mesh, problem: Problem, classifier, candidates, Y):
-    shared, exact = (classifier, np.asarray(problem.lambda_h, Y.dtype)), exact_mesh(mesh)
+def _certify(function, mesh: Mesh, problem: Problem, shared, candidates, Y):
+    """In float64 whatever the candidates are in: a scale that float32 flushes to zero is judged as it is."""
+    exact = exact_mesh(mesh)
     if exact is not mesh:
         shared, candidates, Y = jax.tree.map(np.asarray, (shared, candidates, Y))
     return spread(function, exact, loss_name=problem.loss)(shared, candidates, Y)
@@ -122,7 +126,7 @@ def _certify_etf(shared, q, Y, *, loss_name: str):
 
 
 def _certify_any(shared, H, Y, *, loss_name: str):
-    return certify_features(H.T, Y.T, *shared, loss_name=loss_name).distance
+    return certify_rows(shared, H, Y, loss_name=loss_name).distance
 
 
 def _centre(root, x):
