@@ -95,12 +95,6 @@ def test_every_factorisation_is_listed():
     assert listed() == found_in_source()
 
 
-PENDING = pytest.mark.xfail(
-    strict=True, reason="Reduced._solve and certificate._dense_step still hold batches"
-)
-
-
-@PENDING
 def test_every_row_is_of_one_matrix_at_a_time():
     assert {row[4] for row in table()} == {"one"}
 
@@ -201,7 +195,6 @@ def programs(folder: Path, devices: int, code: str) -> list[tuple[int, list[str]
     return found
 
 
-@PENDING
 @pytest.mark.slow
 def test_no_program_of_a_command_factorises_many_matrices_at_once(tmp_path):
     """Whatever the source says: read from the programs themselves."""

@@ -169,4 +169,5 @@ def _certify_in_space(problem, H, Y) -> Certificate:
 def _norms(rows) -> np.ndarray:
     """Euclidean norms of rows whose squares may underflow."""
     top = np.max(np.abs(rows), 1)
-    return top * np.linalg.norm(rows / np.where(top > 0, top, 1.0)[:, None], axis=1)
+    with np.errstate(invalid="ignore"):  # infinite ones come out as NaN, and are judged as such
+        return top * np.linalg.norm(rows / np.where(top > 0, top, 1.0)[:, None], axis=1)
