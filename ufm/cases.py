@@ -117,11 +117,12 @@ def fold_lam(lam: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LabelCases:
-    """An explicit list of soft labels (N, K), each in a row of the table."""
+    """An explicit list of soft labels (N, K), each in a row of the table; their weights, if not equal."""
 
     kind: str
     labels: np.ndarray
     row: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def kinds(self) -> list[tuple[str, None]]:
@@ -155,7 +156,7 @@ def choose_cases(
     """
     check_choice(law, lam, samples, quadrature)
     if law.labels is not None:
-        return LabelCases("labels", law.labels, np.arange(len(law.labels)))
+        return LabelCases("labels", law.labels, np.arange(len(law.labels)), law.label_weights)
     if law.name in ("onehot", "smoothing"):
         return _one_class(law, classes)
     samples = 64 if samples is None else samples

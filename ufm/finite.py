@@ -67,7 +67,7 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
     if law.class_weights is not None and len(law.class_weights) != classes:
         raise InputError(f"{len(law.class_weights)} class weights for {classes} classes")
     if law.labels is not None:
-        labels, weights = law.labels, np.full(len(law.labels), 1 / len(law.labels))
+        labels, weights = law.labels, law.probabilities
     elif law.name == "kway":
         labels, weights = _kway_atoms(law, classes, nodes)
     else:

@@ -38,10 +38,12 @@ def _build_law(args, name: str) -> laws.LabelLaw:
     law = _plain_law(args, name)
     if args.weights is None:
         return law
-    weights = read_numbers("weights", args.weights)
-    if len(weights) != args.classes:
-        raise InputError(f"--weights has {len(weights)} numbers for {args.classes} classes")
-    return replace(law, class_weights=tuple(weights))
+    weights = read_weights(args.weights)
+    if law.labels is not None:
+        return replace(law, label_weights=weights)
+    if weights.shape != (args.classes,):
+        raise InputError(f"--weights has {weights.size} numbers for {args.classes} classes")
+    return replace(law, class_weights=tuple(weights.tolist()))
 
 
 def _plain_law(args, name: str) -> laws.LabelLaw:
@@ -63,6 +65,11 @@ def load_array(flag: str, path: str) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or "not a plain .npy array"
         raise InputError(f"--{flag} {path}: {reason}") from None
+
+
+def read_weights(text: str) -> np.ndarray:
+    """--weights: comma-separated numbers, or a PATH.npy."""
+    return load_array("weights", text) if text.endswith(".npy") else read_numbers("weights", text)
 
 
 def read_lam(text: str | None) -> np.ndarray | None:
@@ -153,9 +160,9 @@ def read_bias(text: str | None) -> float | None:
     return value
 
 
-def check_fixed(args) -> None:
-    """Flags that only a free classifier knows."""
-    for flag in ("bias", "weights", "starts", "draws"):
+def check_fixed(args, law: laws.LabelLaw) -> None:
+    """Flags that only a free classifier knows; weights of given labels enter the derived multiplier."""
+    for flag in ("bias", *(("weights",) if law.labels is None else ()), "starts", "draws"):
         if getattr(args, flag) is not None:
             raise InputError(f"--{flag} needs --classifier free")
     if args.pairs == "cyclic" and args.classifier == "etf" and args.multiplier is None:

@@ -134,7 +134,7 @@ def trivial_threshold(problem: Problem) -> float:
     """λ_W λ_H at and above which the joint optimum is zero: λ_max of the label covariance."""
     law, K = problem.law, problem.classes
     if law.labels is not None:
-        return float(np.linalg.norm(law.labels - 1 / K, 2) ** 2 / len(law.labels))
+        return float(np.linalg.norm(np.sqrt(law.probabilities)[:, None] * (law.labels - 1 / K), 2) ** 2)
     if law.pairs == "cyclic" and not law.exchangeable:
         return cyclic_variance(law, K)
     return label_variance(law, K)

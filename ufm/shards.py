@@ -78,12 +78,13 @@ class Shards:
 
 
 def label_arrays(cases: PairCases | LabelCases, n: np.ndarray) -> dict[str, np.ndarray]:
-    """i, j, lam of features n; where labels are not two-hot −1, −1, NaN and the labels Y."""
+    """i, j, lam of features n; where labels are not two-hot −1, −1, NaN and the labels Y, with their weights."""
     if isinstance(cases, PairCases):
         c = cases.take(n)
         return {"i": c.i, "j": c.j, "lam": c.lam}
     none = np.full(len(n), -1)
-    return {"i": none, "j": none, "lam": np.full(len(n), np.nan), "Y": cases.labels[n]}
+    weights = {} if cases.weights is None else {"weights": cases.weights[n]}
+    return {"i": none, "j": none, "lam": np.full(len(n), np.nan), "Y": cases.labels[n], **weights}
 
 
 def shard_rows(problem: Problem, cases: PairCases | LabelCases) -> int:

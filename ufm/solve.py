@@ -49,7 +49,7 @@ class Arguments:
     bias: str | None = None
     """Bias of a free classifier: none, free, or its penalty lambda_b; default none."""
     weights: str | None = None
-    """Class weights, comma-separated, for a free classifier: 0.6,0.2,0.1,0.1."""
+    """Weights 0.6,0.2,… or PATH.npy: of the classes, for a free classifier; of given labels, one a row."""
     starts: int | None = None
     """Random starts of a free classifier; default 1, or 8 when dim < K-1."""
     draws: int | None = None
@@ -127,7 +127,7 @@ def run(args: Arguments, argv: list[str]) -> int:
         from ufm.session_joint import solve_free  # from here on JAX is needed
 
         return solve_free(args, command, free, choice, outputs)
-    inputs.check_fixed(args)
+    inputs.check_fixed(args, law)
     problem = inputs.read_problem(args, law)
     shards = inputs.read_folder(args)
     files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})

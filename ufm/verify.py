@@ -41,7 +41,7 @@ class Arguments:
     pairs: Literal["all", "different", "same", "cyclic"] | None = None
     """Which ordered class pairs to mix; cyclic: (i, i+1) only; default all."""
     weights: str | None = None
-    """Class weights, comma-separated: 0.6,0.2,0.1,0.1."""
+    """Weights 0.6,0.2,… or PATH.npy: of the classes; of given labels, one a row."""
     bias: str | None = None
     """Bias of the free classifier: none, free, or its penalty lambda_b; default none."""
     lam: str | None = None
