@@ -1,4 +1,4 @@
-"""What the world around a command can do to it: streams, encodings, devices, homes, signals. One line, the right code.
+"""What the world around a command can do to it, from streams to signals: one line, and the right exit code.
 
 Most child processes here never load JAX: a listing, help, a usage error.
 """
@@ -58,7 +58,7 @@ def test_a_lost_standard_error_changes_no_exit_code(words, expected, redirect):
 def test_closed_streams_are_as_good_as_dev_null():
     assert shell(LIST, ">&-") == (0, "", "")
     assert shell(LIST, "<&- >&- 2>&-")[0] == 0
-    code, out, err = shell(WRONG, "<&- >&-")
+    code, _, err = shell(WRONG, "<&- >&-")
     assert code == 2 and len(err.splitlines()) == 1
 
 
@@ -188,7 +188,11 @@ def raising(error: BaseException):
         (OSError(5, "Input/output error"), 74, "Input/output"),
         (MemoryError("Unable to allocate 3 GiB"), 71, "Unable to allocate"),
         (MemoryError(), 71, "out of memory"),
-        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 7 bytes.\nmore"), 71, "allocating 7 bytes"),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 7 bytes.\nmore"),
+            71,
+            "allocating 7 bytes",
+        ),
         (InputError("wrong"), 2, "wrong"),
     ],
 )

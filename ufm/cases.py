@@ -14,9 +14,9 @@ from scipy.special import betaincinv
 
 from ufm.errors import InputError
 from ufm.labels import LabelLaw, gauss_lam, normalise
+from ufm.memory import require
 
 MAX_LAM, MAX_NODES = 10**7, 2048
-MAX_DENSE = 8192  # classes of a K x K array of labels
 
 
 class PairChunk(NamedTuple):
@@ -201,8 +201,7 @@ def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
 def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
     if law.smoothing == 0:
         return PairCases(classes, np.ones(1), "same")
-    if classes > MAX_DENSE:
-        raise InputError(f"smoothed labels are stored densely: at most {MAX_DENSE} classes, got {classes}")
+    require(64 * classes**2, "the labels")  # eight arrays of K x K
     labels = (1 - law.smoothing) * np.eye(classes) + law.smoothing / classes
     return LabelCases("smoothing", normalise(labels), np.zeros(classes, int))
 

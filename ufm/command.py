@@ -61,7 +61,7 @@ def _caught(program: str, work: Callable[[], int], interrupted: str) -> int:
 
 
 def _flushed(work: Callable[[], int]) -> int:
-    """A disk that is full says so here, not at the interpreter's exit; also where the parser printed help and left."""
+    """A disk that is full says so here, not at the interpreter's exit; also where the parser prints its help."""
     try:
         return work()
     finally:

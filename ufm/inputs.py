@@ -10,6 +10,7 @@ import numpy as np
 import ufm.labels as laws
 from ufm.cases import check_choice
 from ufm.errors import InputError
+from ufm.mapped import read_array
 from ufm.problem import Problem
 
 LAWS = ("mixup", "cutmix", "kway", "smoothing", "onehot")
@@ -59,12 +60,8 @@ def _plain_law(args, name: str) -> laws.LabelLaw:
 
 
 def load_array(flag: str, path: str) -> np.ndarray:
-    """A npy file; pickles are never executed."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "not a plain .npy array"
-        raise InputError(f"--{flag} {path}: {reason}") from None
+    """An npy file that is what its header says; pickles are never executed."""
+    return read_array(f"--{flag} {path}", Path(path))
 
 
 def read_weights(text: str) -> np.ndarray:

@@ -46,7 +46,7 @@ def allowed() -> int:
     return free_bytes() // SHARE if given is None else given
 
 
-def require(needed: float, what: str, advice: str = "") -> None:
+def require(needed: float | int, what: str, advice: str = "") -> None:
     """TooLarge if `what` (a noun) would need more bytes than are allowed. To be called before they are taken."""
     limit = allowed()
     if needed > limit:
@@ -56,11 +56,12 @@ def require(needed: float, what: str, advice: str = "") -> None:
         )
 
 
-def say_size(count: float) -> str:
-    """1.5 GiB, 20 MiB, 3 KiB or 17 bytes."""
+def say_size(count: float | int) -> str:
+    """1.5 GiB, 20.0 MiB or 17 bytes; beyond ten thousand PiB 1e+06 PiB."""
     for power, unit in ((5, "PiB"), (4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if count >= 1024**power:
-            return f"{count / 1024**power:.3g} {unit}" if count < 1e3 * 1024**5 else f"{count / 1024**5:.2g} PiB"
+        value = count / 1024**power
+        if value >= 1:
+            return f"{value:.1f} {unit}" if value < 1e4 else f"{value:.0e} {unit}"
     return f"{count:.0f} bytes"
 
 

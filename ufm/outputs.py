@@ -32,7 +32,9 @@ def ended_softly():
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
         numbers = []
-    numbers = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores SIGHUP
+    numbers = [
+        number for number in numbers if signal.getsignal(number) == signal.SIG_DFL
+    ]  # nohup ignores SIGHUP
     try:
         _handle(numbers, _end)
         yield lambda: _handle(numbers, signal.SIG_IGN)

@@ -17,7 +17,6 @@ from ufm.reductions import EDGES, ErrorHistogram
 from ufm.sources import Side
 
 SCHEMA = 1
-SAVE_LIMIT = 4 * 2**30  # bytes
 
 
 def feature_row(row: Row) -> dict:
@@ -140,11 +139,6 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def saved_bytes(problem: Problem, cases) -> int:
-    """Size of the file that `save_features` would write."""
-    return 8 * (cases.count * (problem.dim + problem.classes + 3) + problem.classes * problem.dim)
 
 
 def save_features(target, problem: Problem, cases, settings: Settings) -> None:

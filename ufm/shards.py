@@ -19,6 +19,7 @@ import numpy as np
 
 from ufm.cases import LabelCases, PairCases
 from ufm.errors import InputError
+from ufm.files import read_json
 from ufm.outputs import appears, whole_file
 from ufm.problem import Problem
 from ufm.processes import ALONE, Group
@@ -193,7 +194,7 @@ def check_folder(folder: Path, index: dict) -> None:
 
 def _read_index(folder: Path) -> dict:
     try:
-        found = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        found = read_json(folder / INDEX)
         return found if isinstance(found, dict) else {}
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / INDEX} cannot be read ({error}): give a new folder") from None

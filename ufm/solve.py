@@ -82,6 +82,8 @@ class Arguments:
     """Enclose the optimum of every row in ball arithmetic (verdict: proved)."""
     symmetry: bool = False
     """Solve one pair of classes for each kind and weight and let it stand for all."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     explain: bool = False
     """Add one sentence to each verdict: what was compared, by which means."""
     distributed: bool = False
@@ -109,9 +111,12 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
+    import ufm.footprint as footprint
     import ufm.inputs as inputs
+    from ufm.memory import allow
     from ufm.outputs import Outputs
 
+    allow(args.memory)
     law = inputs.read_law(args)
     inputs.check_numbers(args)
     inputs.check_symmetry(args, law)
@@ -120,6 +125,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     choice = inputs.read_choice(args, law)
     if args.classifier == "free":
         free = inputs.read_free(args, law)
+        footprint.refuse(footprint.free_classifier(args, free, choice))
         files = inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES)
         outputs = Outputs({} if args.process else files)
         if needs_supervisor(args):
@@ -129,6 +135,7 @@ def run(args: Arguments, argv: list[str]) -> int:
         return solve_free(args, command, free, choice, outputs)
     inputs.check_fixed(args, law)
     problem = inputs.read_problem(args, law)
+    footprint.refuse(footprint.fixed_classifier(args, problem, choice))
     shards = inputs.read_folder(args)
     files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})
     outputs = Outputs({} if args.process else inputs.read_outputs(args, **files))  # process 0 writes

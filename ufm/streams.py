@@ -1,4 +1,4 @@
-"""The standard streams of a command, made safe: closed, full, or in an encoding without λ. Standard library only."""
+"""The standard streams of a command: closed, full, or in an encoding without λ. Standard library only."""
 
 import io
 import os

@@ -46,6 +46,8 @@ class Arguments:
     """Bias of the free classifier: none, free, or its penalty lambda_b; default none."""
     lam: str | None = None
     """Mixing weights to look at; default 0,1e-6,0.1,0.3,0.5,0.9,1."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     rigorous: bool = False
     """Take all bounds from ball arithmetic (verdict: proved)."""
     json: str | None = None
@@ -71,17 +73,21 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
+    import ufm.footprint as footprint
     import ufm.inputs as inputs
+    from ufm.memory import allow
     from ufm.outputs import Outputs
 
     if args.list or args.explain is not None:
         from ufm.session_verify import explain, list_theorems
 
         return list_theorems() if args.list else explain(args.explain)
+    allow(args.memory)
     law = inputs.read_law(args)
     lam = inputs.read_mixing(args)
     bias = inputs.read_bias(args.bias)
     problem = inputs.read_checked(args, law)
+    footprint.refuse(footprint.theorems(problem, args.dim, 7 if lam is None else len(lam)))
     paths = {} if args.json in (None, "-") else {"json": args.json}
     outputs = Outputs(paths)
     from ufm.session_verify import verify  # from here on JAX is needed
