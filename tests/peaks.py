@@ -11,13 +11,14 @@ import importlib
 import io
 import json
 import sys
+from pathlib import Path
 
 import ufm.footprint as footprint
 
 
 def high_water() -> int:
     """Bytes."""
-    lines = open("/proc/self/status").read().splitlines()
+    lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 

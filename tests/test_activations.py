@@ -401,7 +401,7 @@ def test_a_bomb_is_not_inflated(tmp_path, monkeypatch):
     assert path.stat().st_size < 2**20
     monkeypatch.setattr(memory, "allowed", lambda: 2**29)
     with pytest.raises(
-        ValueError, match="600.0 MiB for the compressed arrays, inflated; 512.0 MiB are allowed"
+        ValueError, match=r"600\.0 MiB for the compressed arrays, inflated; 512\.0 MiB are allowed"
     ):
         read_activations(str(path))
     whole, true, lie = path.read_bytes(), struct.pack("<I", 300 * 2**20), struct.pack("<I", 1000)

@@ -85,7 +85,9 @@ def test_headers_that_lie(call_main, name, data):
     one_line(call_main(main, *words.replace("NAME", "x").split()), "x.npy")
 
 
-@pytest.mark.parametrize("array", [Y, np.asfortranarray(Y[:, :2]), np.array(3.0), np.zeros((0, 3)), Y.astype(">f4")])
+@pytest.mark.parametrize(
+    "array", [Y, np.asfortranarray(Y[:, :2]), np.array(3.0), np.zeros((0, 3)), Y.astype(">f4")]
+)
 def test_what_is_an_array_is_read_as_numpy_does(array):
     np.save("a.npy", array)
     found, expected = read_array("a", Path("a.npy")), np.load("a.npy")
@@ -117,7 +119,9 @@ def test_indices_nested_too_deep(call_main):
         os.mkdir(folder)
         (Path(folder) / index).write_text(text)
     one_line(call_main(ufm.sweep.main, "grid.toml", "--dry-run"), "_sweep.json cannot be read")
-    code, _, err = call_main(ufm.solve.main, "--classes", 3, "--lam", "0.3", "--multiplier", 1, "--save", "out/")
+    code, _, err = call_main(
+        ufm.solve.main, "--classes", 3, "--lam", "0.3", "--multiplier", 1, "--save", "out/"
+    )
     assert code == 2 and "index.json" in err and len(err.splitlines()) == 1
 
 
@@ -127,7 +131,9 @@ def test_indices_that_are_pipes(call_main):
         os.mkdir(folder)
         os.mkfifo(Path(folder) / index)
     one_line(call_main(ufm.sweep.main, "grid.toml", "--dry-run"), "_sweep.json")
-    code, _, err = call_main(ufm.solve.main, "--classes", 3, "--lam", "0.3", "--multiplier", 1, "--save", "out/")
+    code, _, err = call_main(
+        ufm.solve.main, "--classes", 3, "--lam", "0.3", "--multiplier", 1, "--save", "out/"
+    )
     assert code == 2 and "index.json" in err and len(err.splitlines()) == 1
 
 

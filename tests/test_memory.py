@@ -83,6 +83,21 @@ def test_giants_are_refused_with_their_size(call_main, words):
         assert "would need about" in err and "are allowed (--memory)" in err
 
 
+@pytest.mark.parametrize("words", ["--width 1000000", "--width 3000 --depth 1000", "--memory 1MiB"])
+def test_a_giant_network_is_refused(call_main, words):
+    from experiments.train import main
+
+    result = call_main(main, *("--memory", "2GiB") * ("--memory" not in words), *words.split())
+    refused(result, "for the network and its optimiser")
+
+
+def test_giant_data_are_refused(call_main, monkeypatch):
+    from experiments.compare_large import main
+
+    monkeypatch.setattr(sys, "argv", ["compare_large", "--samples", str(10**13)])
+    refused(call_main(lambda _: main(), ""), "for the labels and a block")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of address space is Linux's")
 def test_giants_are_refused_before_anything_is_taken():
     """Without --memory and with 2 GiB of address space, by a process that never loads JAX."""
@@ -142,7 +157,14 @@ def test_a_refusal_within_a_theorem_is_no_verdict(monkeypatch):
 
 @pytest.mark.parametrize(
     "text, size",
-    [("4GiB", 2**32), ("500MB", 500_000_000), ("1.5 G", 3 * 2**29), ("7b", 7), (".5kib", 512), ("2TB", 2 * 10**12)],
+    [
+        ("4GiB", 2**32),
+        ("500MB", 500_000_000),
+        ("1.5 G", 3 * 2**29),
+        ("7b", 7),
+        (".5kib", 512),
+        ("2TB", 2 * 10**12),
+    ],
 )
 def test_sizes(text, size):
     assert memory.parse_size(text) == size
@@ -166,7 +188,10 @@ def tree(root: Path, version: int, limits: dict[str, tuple[str, int, int]]) -> P
     """A file system of control groups: limit, use, and inactive pages of files by group."""
     names = ("memory.max", "memory.current", "inactive_file")
     if version == 1:
-        root, names = root / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        root, names = (
+            root / "memory",
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        )
     for place, (most, used, cached) in limits.items():
         folder = root / place
         folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,9 @@ class Arguments:
 
     Exit code: 0 every row agrees or lies outside the hypotheses, 1 some fail,
 
-    3 some are undecided, 2 wrong usage.
+    3 some are undecided, 2 wrong usage; no verdict: 70 defect, 71 memory,
+
+    74 full disk, 75 lost process, 130 or 143 ended.
     """
 
     classes: int = 10

@@ -15,7 +15,7 @@ class Arguments:
 
     Exit code: 0 all that apply hold, 1 some fail, 3 some are undecided,
 
-    2 wrong usage.
+    2 wrong usage; no verdict: 70 defect, 71 memory, 74 full disk.
     """
 
     classes: int = 10
