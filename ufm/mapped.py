@@ -192,7 +192,8 @@ def _layout(name: str, head: bytes, length: int) -> tuple[tuple[int, ...], str, 
     if dtype.str == "|V2":
         raise InputError(f"{name} is no plain float: save bfloat16 as float32")
     if dtype.hasobject or dtype.kind not in "fiu":
-        raise InputError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}")
+        plain = "; pickled objects are not a plain .npy array" if dtype.hasobject else ""
+        raise InputError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}{plain}")
     if (
         not all(0 <= size < 2**48 for size in shape)
         or math.prod(shape) * dtype.itemsize != length - file.tell()
