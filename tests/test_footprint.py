@@ -63,7 +63,7 @@ def files(tmp_path):
     (tmp_path / "large.toml").write_text(
         f"classes = 60_000\nmultiplier = 1.0\nlam = {[n / 20 for n in range(16)]}"
     )
-    for name, K, N in (("small", 4, 200), ("large", 1500, 6000)):
+    for name, K, N in (("small", 4, 200), ("large", 500, 4000)):
         H, W = rng.standard_normal((N, K)), rng.standard_normal((K, K))
         np.savez(tmp_path / f"{name}.npz", H=H, W=W, y=np.arange(N) % K)
     return tmp_path

@@ -55,7 +55,8 @@ def fixed_classifier(args, problem: Problem, choice: dict) -> Parts:
         count = K if law.name == "smoothing" else lam
         held = K
         rows = 1 if law.name == "smoothing" else count
-        parts["the labels"] = NUMBER * count * K * 14
+        multiplier = 14 * (law.labels is not None)  # which is derived from patterns of all labels
+        parts["the labels"] = NUMBER * count * K * (14 + multiplier)
         parts["the rows of the table"] = ROW * rows + rows * K * 4 * (RECORD + NUMBER + TEXT * json)
     if problem.classifier is not None:
         parts["the classifier and its coordinates"] = _explicit(K, d)
@@ -203,6 +204,6 @@ def comparison(count: int, classes: int, dim: int, bins: int, replicates: int) -
     return {
         "the classifier and the class means": NUMBER * 16 * K * d,
         "matrices of classes by classes": NUMBER * 8 * K * K,
-        "a block of features": 10 * block,
+        "a block of features": 8 * block * (1 + min(K, d) / max(K, d)),  # and its logits
         "the bootstrap": NUMBER * (replicates + 1) * (4 * 1024 + 40 * bins),
     }
