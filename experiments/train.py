@@ -98,8 +98,8 @@ def read_settings(args: Arguments) -> TrainSettings:
 
 
 def network_bytes(settings: TrainSettings) -> int:
-    """Of an mlp on images of up to 32 x 32 x 3, in float32: parameters, momentum, gradient and their copies, and the
-    activations of a step, forwards and backwards. The other networks have no sizes to choose.
+    """Of an mlp on images of up to 32 x 32 x 3, in float32: parameters, momentum, gradient and their copies,
+    and the activations of a step, forwards and backwards. The other networks have no sizes to choose.
     """
     width, depth, batch = settings.width, settings.depth, min(settings.batch, 60_000)
     if settings.network != "mlp":

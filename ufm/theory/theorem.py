@@ -60,7 +60,7 @@ class Setting:
 def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:
     """Labels of the finite law, about."""
     if law.labels is not None:
-        return len(law.labels)
+        return float(len(law.labels))
     return classes + nodes * classes * (classes - 1) / 2 if law.two_hot else float(classes) ** law.ways
 
 
