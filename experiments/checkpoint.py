@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from ufm.errors import InputError
+from ufm.outputs import ended_softly
 
 NAME, LOG = "checkpoint.npz", "log.csv"
 META = "meta"
@@ -24,6 +25,11 @@ PART = ".part-"
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write beside the target and move into place: the file is the old one or the new one, never a part."""
+    with ended_softly():
+        _write_beside(path, write)
+
+
+def _write_beside(path: Path, write: Callable[[BinaryIO], None]) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix=path.suffix)
     try:
         with os.fdopen(handle, "wb") as file:

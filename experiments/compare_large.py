@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.memory import watched
+from ufm.command import guarded
+from ufm.memory import require
 
 ROWS = 8192
 
@@ -39,7 +41,12 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--output", type=Path, help="Markdown file for the report")
-    args = parser.parse_args()
+    return guarded("compare_large", lambda: run(parser.parse_args()), "interrupted, the features are removed")
+
+
+def run(args) -> int:
+    """Everything after parsing."""
+    require(64 * args.samples + 32 * ROWS * args.dim, "the labels and a block of the features that are made")
     with tempfile.TemporaryDirectory(dir=".") as folder:
         data = Path(folder) / "activations"
         data.mkdir()

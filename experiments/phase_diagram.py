@@ -37,6 +37,7 @@ from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from ufm.command import guarded
 from ufm.errors import InputError
 from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import FiniteLaw, finite_law
@@ -421,7 +422,7 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, InputError) as error:
         print(f"phase_diagram: {error}", file=sys.stderr)
         return 2
-    return run(out / name, settings)
+    return guarded("phase_diagram", lambda: run(out / name, settings), "stopped; run it again to go on")
 
 
 def run(stem: Path, settings: list[Setting]) -> int:
@@ -429,11 +430,7 @@ def run(stem: Path, settings: list[Setting]) -> int:
     from ufm.runtime import start_jax
 
     start_jax()
-    try:
-        points = fill(stem.with_suffix(".csv"), track(settings))
-    except KeyboardInterrupt:
-        print("phase_diagram: stopped; run it again to go on", file=sys.stderr)
-        return 130
+    points = fill(stem.with_suffix(".csv"), track(settings))
     bad = report(points)
     draw(points, theory, stem.with_suffix(".png"))
     print(f"wrote {stem.with_suffix('.csv')} and {stem.with_suffix('.png')}")

@@ -68,6 +68,8 @@ class Arguments:
     """Number of seeds: --seed, --seed + 1, and so on."""
     folder: str | None = None
     """Keep log.csv and a checkpoint in FOLDER/seed-N; resumes what is there."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free."""
     save: str | None = None
     """Write activations on mixed inputs of the first seed to PATH.npz, for python -m ufm.compare."""
 
@@ -95,12 +97,25 @@ def read_settings(args: Arguments) -> TrainSettings:
     return default_settings(args.network, args.arm, **given)
 
 
+def network_bytes(settings: TrainSettings) -> int:
+    """Of an mlp on images of up to 32 x 32 x 3, in float32: parameters, momentum, gradient and their copies,
+    and the activations of a step, forwards and backwards. The other networks have no sizes to choose.
+    """
+    width, depth, batch = settings.width, settings.depth, min(settings.batch, 60_000)
+    if settings.network != "mlp":
+        return 0
+    return 4 * (6 * width * (3072 + (depth - 1) * width) + 4 * batch * (3072 + depth * width))
+
+
 def run(args: Arguments) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     from experiments.extras import require_extras
+    from ufm.memory import allow, require
     from ufm.outputs import Outputs
 
+    allow(args.memory)
     settings = read_settings(args)
+    require(network_bytes(settings), "the network and its optimiser")
     if args.seeds < 1:
         raise InputError(f"--seeds must be at least 1, got {args.seeds}")
     if args.save is not None and not args.save.endswith(".npz"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ufm import mapped
+from ufm import memory
 from ufm.activations import from_arrays, read_activations
 from ufm.solve import main
 
@@ -387,19 +387,22 @@ def test_a_changed_feature_is_found_by_the_checksum(tmp_path):
 
 def test_compressed_arrays_above_the_limit_are_refused(tmp_path, monkeypatch):
     path = write_compressed(tmp_path, GOOD)
-    monkeypatch.setattr(mapped, "COMPRESSED_LIMIT", 100)
-    with pytest.raises(ValueError, match=r"write the file with numpy\.savez, which is mapped"):
+    monkeypatch.setattr(memory, "allowed", lambda: 100)
+    with pytest.raises(memory.TooLarge, match=r"write them with numpy\.savez, which are mapped"):
         read_activations(str(path))
 
 
-def test_a_bomb_is_not_inflated(tmp_path):
+def test_a_bomb_is_not_inflated(tmp_path, monkeypatch):
     """A thousand-fold compressed member is refused by its declared size; one that lies is cut at it."""
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("H.npy", "w") as member:
         for _ in range(300):
             member.write(bytes(2**20))
     assert path.stat().st_size < 2**20
-    with pytest.raises(ValueError, match="compressed arrays of 300 MiB: at most 256 MiB"):
+    monkeypatch.setattr(memory, "allowed", lambda: 2**29)
+    with pytest.raises(
+        ValueError, match=r"600\.0 MiB for the compressed arrays, inflated; 512\.0 MiB are allowed"
+    ):
         read_activations(str(path))
     whole, true, lie = path.read_bytes(), struct.pack("<I", 300 * 2**20), struct.pack("<I", 1000)
     path.write_bytes(whole.replace(true, lie))
@@ -408,8 +411,8 @@ def test_a_bomb_is_not_inflated(tmp_path):
 
 
 def test_a_large_classifier_is_refused(monkeypatch):
-    monkeypatch.setattr(mapped, "WHOLE_LIMIT", 100)
-    with pytest.raises(ValueError, match="W has 0 MiB, at most 0 MiB fit here"):
+    monkeypatch.setattr(memory, "allowed", lambda: 100)
+    with pytest.raises(memory.TooLarge, match="for W; 100 bytes are allowed"):
         from_arrays(**GOOD)
 
 

@@ -465,9 +465,9 @@ def test_the_stated_size_is_the_size(run, small_shards):
     assert expected <= size <= expected + 5 * 4096
 
 
-def test_one_file_too_large_names_the_folder(run, monkeypatch):
-    monkeypatch.setattr(ufm.session, "SAVE_LIMIT", 2**10)
-    refused(run(*K4, "--save", "run.npz"), "limit", "GiB", "--save FOLDER/", "128 MiB")
+def test_one_file_too_large_names_the_folder(run):
+    flags = ("--classes", 100, "--samples", 50, "--memory", "200MiB", "--save")
+    refused(run(*flags, "run.npz"), "for the file of features", "200.0 MiB are allowed", "--save FOLDER/")
 
 
 @pytest.mark.parametrize("line", ["--save out", "--save out/ --classifier free"])

@@ -421,23 +421,6 @@ def test_saved_features_of_other_problems_are_stationary(run, argv):
         assert len(data["H"]) == len(data["i"]) == len(data["j"]) == len(data["lam"])
 
 
-def test_save_refuses_a_size_over_its_limit(run, monkeypatch):
-    monkeypatch.setattr(ufm.session, "SAVE_LIMIT", 2**10)
-    code, out, err = run("--classes", 4, "--samples", 40, "--save", "run.npz")
-    assert code == 2 and "limit" in err and "GiB" in err and out == ""
-    assert os.listdir() == []
-
-
-def test_the_stated_size_is_the_size(run):
-    from ufm.cases import PairCases
-    from ufm.problem import Problem
-    from ufm.records import saved_bytes
-
-    run("--classes", 4, "--dim", 6, "--lam", "0.1,0.9", "--save", "run.npz")
-    expected = saved_bytes(Problem(4, multiplier=1.0, dim=6), PairCases(4, np.array([0.1, 0.9])))
-    assert expected <= Path("run.npz").stat().st_size <= expected + 4096
-
-
 # --- files are whole or not at all -------------------------------------------------------------------
 
 

@@ -15,9 +15,9 @@ from scipy.special import betaincinv
 import ufm.checked as checked
 from ufm.errors import InputError
 from ufm.labels import PAIRS, LabelLaw, gauss_lam, normalise
+from ufm.memory import require
 
 MAX_LAM, MAX_NODES = 10**7, 2048
-MAX_DENSE = 8192  # classes of a K x K array of labels
 
 
 class PairChunk(NamedTuple):
@@ -123,11 +123,12 @@ def fold_lam(lam: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class LabelCases:
-    """An explicit list of soft labels (N, K), each in a row of the table."""
+    """An explicit list of soft labels (N, K), each in a row of the table; their weights, if not equal."""
 
     kind: str
     labels: np.ndarray
     row: np.ndarray
+    weights: np.ndarray | None = None
 
     @property
     def kinds(self) -> list[tuple[str, None]]:
@@ -164,7 +165,7 @@ def choose_cases(
     checked.integer("seed", seed, 0, checked.MAX_SEED)
     check_choice(law, lam, samples, quadrature)
     if law.labels is not None:
-        return LabelCases("labels", law.labels, np.arange(len(law.labels)))
+        return LabelCases("labels", law.labels, np.arange(len(law.labels)), law.label_weights)
     if law.name in ("onehot", "smoothing"):
         return _one_class(law, classes)
     samples = 64 if samples is None else samples
@@ -206,8 +207,7 @@ def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
 def _one_class(law: LabelLaw, classes: int) -> PairCases | LabelCases:
     if law.smoothing == 0:
         return PairCases(classes, np.ones(1), "same")
-    if classes > MAX_DENSE:
-        raise InputError(f"smoothed labels are stored densely: at most {MAX_DENSE} classes, got {classes}")
+    require(64 * classes**2, "the labels")  # eight arrays of K x K
     labels = (1 - law.smoothing) * np.eye(classes) + law.smoothing / classes
     return LabelCases("smoothing", normalise(labels), np.zeros(classes, int))
 

@@ -16,6 +16,7 @@ from ufm.duality import certify_joint
 from ufm.errors import InputError
 from ufm.flatness import excess_moment
 from ufm.joint_agreement import certify_solution, enclose_solution
+from ufm.memory import TooLarge
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
 from ufm.theory.theorem import FeatureClaim, Finding, JointClaim, JointOptimum, Setting, Theorem
@@ -52,6 +53,8 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
     compare = check_feature_claim if isinstance(theorem.claim, FeatureClaim) else check_joint_claim
     try:
         finding, enclosed = compare(theorem, setting, rigorous)
+    except TooLarge:  # by a limit that depends on the machine: no verdict
+        raise
     except InputError as error:  # parameters beyond a formula's reach leave the other theorems alone
         return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, str(error)))
     found = judge(

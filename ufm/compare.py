@@ -18,7 +18,7 @@ class Arguments:
     FILE.npz or a folder of .npy files: H (N x d), W (K x d), labels y, or i j lam, or Y; optional b, weights,
     lambda_w, lambda_h, logits with y_logits (held out).
 
-    Exit code: 0 reported, 2 wrong usage or bad file.
+    Exit code: 0 reported, 2 wrong usage or bad file, 70 defect, 71 memory, 74 full disk.
     """
 
     file: Annotated[str, tyro.conf.Positional]
@@ -39,6 +39,8 @@ class Arguments:
     """Bootstrap replicates behind the intervals; 0: none."""
     seed: int = 0
     """Seed of subsamples and bootstrap."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     json: str | None = None
     """Write the record as JSON to PATH, or to standard output with '-'."""
     plot: str | None = None
@@ -63,9 +65,11 @@ def parse(argv: list[str]) -> Arguments:
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     from ufm.inputs import PICTURES, read_bias, read_outputs
+    from ufm.memory import allow
     from ufm.outputs import Outputs
 
     _check(args)
+    allow(args.memory)
     lambda_b = "file" if args.bias is None else read_bias(args.bias)
     source = Path(args.file).resolve()
     reads = [args.file, *(str(part) for part in source.glob("*.npy"))]

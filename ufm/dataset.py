@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ufm.errors import InputError
+from ufm.files import read_json, require_regular
 from ufm.grid import Grid
 from ufm.outputs import appears, whole_file
 from ufm.processes import ALONE, Group
@@ -61,9 +62,10 @@ def _is_measured(name: str) -> bool:
 def read_footer(path: Path) -> dict | None:
     """Provenance of a block, or None where there is none to read."""
     try:
+        require_regular(path)
         meta = pq.read_metadata(path).metadata or {}
         return json.loads(meta[KEY])
-    except (OSError, KeyError, ValueError):  # pyarrow's own errors among them
+    except (OSError, KeyError, ValueError, RecursionError):  # pyarrow's own errors among them
         return None
 
 
@@ -94,7 +96,7 @@ def check_folder(folder: Path, grid: Grid) -> None:
 
 def _read_manifest(folder: Path) -> dict:
     try:
-        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["grid"]
+        return read_json(folder / MANIFEST)["grid"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{folder / MANIFEST} cannot be read: restore it, or give another --out") from None
 

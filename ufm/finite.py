@@ -85,7 +85,7 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
     _check(law, classes)
     checked.integer("nodes", nodes, 1, MAX_NODES)
     if law.labels is not None:
-        labels, weights = law.labels, np.full(len(law.labels), 1 / len(law.labels))
+        labels, weights = law.labels, law.probabilities
     elif law.name == "kway":
         labels, weights = _kway_atoms(law, classes, nodes)
     else:

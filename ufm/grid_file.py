@@ -10,11 +10,11 @@ Axes are named like the flags of `ufm.solve` and default as they do; tol is its 
 import difflib
 import tomllib
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
 from ufm.errors import InputError
+from ufm.files import read_text
 from ufm.grid import AXES, UNMIXED, Grid, Group, make_law
 from ufm.labels import PAIRS
 from ufm.problem import LOSS_NAMES, Problem
@@ -32,9 +32,13 @@ MAX_PROBLEMS, MAX_BLOCKS, MAX_BLOCK, MAX_VALUES, MAX_LAM = 10**9, 10**6, 10**6, 
 def read_grid(path: str) -> Grid:
     """The grid of a TOML file. Raises InputError saying what was given and what is allowed."""
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        data = tomllib.loads(read_text(path))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+    except RecursionError:
+        raise InputError(f"{path} is no grid: it is nested too deep") from None
     except ValueError as error:  # TOML or UTF-8
         raise InputError(f"{path} is not TOML: {error}") from None
     return make_grid(data)

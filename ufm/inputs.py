@@ -11,6 +11,7 @@ import numpy as np
 import ufm.labels as laws
 from ufm.cases import check_choice
 from ufm.errors import InputError
+from ufm.mapped import read_array
 from ufm.problem import Problem
 from ufm.soft_labels import said
 
@@ -40,10 +41,12 @@ def _build_law(args, name: str) -> laws.LabelLaw:
     law = _plain_law(args, name)
     if args.weights is None:
         return law
-    weights = read_numbers("weights", args.weights)
-    if len(weights) != args.classes:
-        raise InputError(f"--weights has {len(weights)} numbers for {args.classes} classes")
-    return replace(law, class_weights=tuple(weights))
+    weights = read_weights(args.weights)
+    if law.labels is not None:
+        return replace(law, label_weights=weights)
+    if weights.shape != (args.classes,):
+        raise InputError(f"--weights has {weights.size} numbers for {args.classes} classes")
+    return replace(law, class_weights=tuple(weights.tolist()))
 
 
 def _plain_law(args, name: str) -> laws.LabelLaw:
@@ -67,12 +70,13 @@ def _given_law(path: str) -> laws.LabelLaw:
 
 
 def load_array(flag: str, path: str) -> np.ndarray:
-    """A npy file; pickles are never executed."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "not a plain .npy array"
-        raise InputError(f"--{flag} {path}: {reason}") from None
+    """An npy file that is what its header says; pickles are never executed."""
+    return read_array(f"--{flag} {path}", Path(path))
+
+
+def read_weights(text: str) -> np.ndarray:
+    """--weights: comma-separated numbers, or a PATH.npy."""
+    return load_array("weights", text) if text.endswith(".npy") else read_numbers("weights", text)
 
 
 def read_lam(text: str | None) -> np.ndarray | None:
@@ -163,9 +167,9 @@ def read_bias(text: str | None) -> float | None:
     return value
 
 
-def check_fixed(args) -> None:
-    """Flags that only a free classifier knows."""
-    for flag in ("bias", "weights", "starts", "draws"):
+def check_fixed(args, law: laws.LabelLaw) -> None:
+    """Flags that only a free classifier knows; weights of given labels enter the derived multiplier."""
+    for flag in ("bias", *(("weights",) if law.labels is None else ()), "starts", "draws"):
         if getattr(args, flag) is not None:
             raise InputError(f"--{flag} needs --classifier free")
     if args.pairs == "cyclic" and args.classifier == "etf" and args.multiplier is None:

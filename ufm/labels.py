@@ -10,7 +10,7 @@ Laws (K classes; λ, weights drawn independently of classes):
                 uniform, λ₀ ~ Beta(α, α); y as in mixup
   kway(α, k)    y = Σ_l u_l e_{i_l}, i_l uniform with replacement, u ~ Dirichlet(α, …, α)
   onehot()      y = e_i
-  soft(Y)       the rows of a user's array, equally likely; not assumed exchangeable
+  soft(Y, π)    the rows of a user's array with probabilities π (default: equally likely); not assumed exchangeable
 `pairs` restricts (i, j) to "different" or "same" classes, or to the "cyclic" pairs (i, i+1 mod K);
 `class_weights` q draws i and j independently with probabilities q; `smoothing` δ maps every
 label to (1−δ) y + δ/K. Cyclic pairs and unequal weights are not exchangeable.
@@ -47,6 +47,7 @@ class LabelLaw:
     labels: np.ndarray | None = None
     class_weights: tuple[float, ...] | None = None
     off: float = 0.0
+    label_weights: np.ndarray | None = None
 
     def __post_init__(self):
         if not isinstance(self.name, str) or self.name not in (*TWO_HOT, "kway", "smoothing", "labels"):
@@ -63,6 +64,14 @@ class LabelLaw:
             object.__setattr__(self, "class_weights", _check_weights(self.class_weights))
             if self.name not in TWO_HOT:
                 raise InputError(f"class weights do not apply to {self.name} labels")
+        if self.label_weights is not None:
+            object.__setattr__(self, "label_weights", _check_label_weights(self.label_weights, self.labels))
+
+    @property
+    def probabilities(self) -> Float[np.ndarray, " N"]:
+        """Of the given labels, one a row: their weights, or 1/N each."""
+        N = len(self.labels)
+        return np.full(N, 1 / N) if self.label_weights is None else self.label_weights
 
     def _check_labels(self) -> None:
         if (self.labels is None) == (self.name == "labels"):
@@ -91,6 +100,27 @@ def _check_weights(weights) -> tuple[float, ...]:
     return tuple((q / q.sum()).tolist())
 
 
+def _check_label_weights(weights, labels: np.ndarray | None) -> Float[np.ndarray, " N"]:
+    """Probabilities of N given labels; 0 is allowed: such a label has a row, and no share in any mean."""
+    if labels is None:
+        raise InputError("label weights need labels of their own: soft(Y, weights)")
+    q = np.asarray(weights)
+    if q.dtype.kind not in "fiu" or q.shape != (len(labels),):
+        raise InputError(
+            f"weights must be {len(labels)} numbers, one a label, got {q.dtype} of shape {q.shape}"
+        )
+    q = q.astype(np.float64)
+    bad = ~np.isfinite(q) | (q < 0)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(
+            f"weights must be finite and >= 0, got {q[row]} for label {row} (labels count from 0)"
+        )
+    if abs(q.sum() - 1) > 1e-9:
+        raise InputError(f"weights must sum to 1 (within 1e-9), these {len(q)} sum to {q.sum():.12g}")
+    return q / q.sum()
+
+
 def mixup(alpha: float, pairs: str = "all", smoothing: float = 0.0) -> LabelLaw:
     """Mixup: λ ~ Beta(α, α)."""
     return LabelLaw("mixup", alpha=alpha, pairs=pairs, smoothing=smoothing)
@@ -116,9 +146,9 @@ def smooth(delta: float) -> LabelLaw:
     return LabelLaw("smoothing", pairs="same", smoothing=delta)
 
 
-def soft(labels: np.ndarray) -> LabelLaw:
-    """A user's soft labels, one a row, equally likely; checked by `normalise`."""
-    return LabelLaw("labels", labels=normalise(labels))
+def soft(labels: np.ndarray, weights: np.ndarray | None = None) -> LabelLaw:
+    """A user's soft labels, one a row, checked by `normalise`; weights: their probabilities, default 1/N each."""
+    return LabelLaw("labels", labels=normalise(labels), label_weights=weights)
 
 
 class MixingRule(NamedTuple):
@@ -204,7 +234,7 @@ def pattern_rule(law: LabelLaw, classes: int, refine: int = 1) -> Patterns:
     """
     if law.labels is not None:
         n, K = law.labels.shape
-        return Patterns(law.labels, np.ones((n, K)), np.full(n, 1.0 / n))
+        return Patterns(law.labels, np.ones((n, K)), law.probabilities)
     if law.name == "kway":
         parts = [_kway_patterns(law, shape, classes, refine) for shape in _partitions(law.ways)]
     else:

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ufm.errors import InputError
+from ufm.files import require_regular
+from ufm.memory import require
 
-COMPRESSED_LIMIT = 2**28  # bytes of all deflated members together
-WHOLE_LIMIT = 2**28  # bytes of one array that is loaded whole
+COPIES = 4  # in float64 of an array that is read whole: as it is, checked, normalised, and a mask
 HEAD = 2**16 + 16  # an .npy header of version 1 is never longer
 LOCAL = struct.Struct("<4s22xHH")  # a zip member's local header: signature, lengths of name and extra
 
@@ -57,10 +58,7 @@ class Stored:
 
     def whole(self) -> np.ndarray:
         """A float64 copy of a small array; InputError if it is too large, damaged or not finite."""
-        if self.array.nbytes > WHOLE_LIMIT:
-            raise InputError(
-                f"{self.name} has {_size(self.array.nbytes)}, at most {_size(WHOLE_LIMIT)} fit here"
-            )
+        require(8 * COPIES * self.array.size, self.name)
         if self.checksum not in (None, zlib.crc32(self.array.tobytes("A"), self.head)):
             raise InputError(_damaged(self.name))
         return finite(self.name, np.array(self.array, np.float64))
@@ -97,6 +95,16 @@ def open_arrays(path: str, names: Iterable[str]) -> dict[str, Stored]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
+def read_array(name: str, file: Path) -> np.ndarray:
+    """The array of an .npy file, in memory; `name` is what messages call it."""
+    try:
+        stored = _open_file(name, file)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from None
+    require(8 * COPIES * stored.array.size, f"the array of {name}")
+    return np.array(stored.array)
+
+
 def held_names(path: str) -> list[str]:
     """Names of the arrays in an .npz or a folder that `open_arrays` could open, for messages."""
     place = Path(path)
@@ -107,8 +115,7 @@ def held_names(path: str) -> list[str]:
 
 
 def _open_file(name: str, file: Path) -> Stored:
-    if not file.is_file():  # a pipe would wait, a device never ends
-        raise InputError(f"{file} is not a regular file")
+    require_regular(file)
     return _map(name, file, 0, file.stat().st_size, None)
 
 
@@ -129,11 +136,8 @@ def _check_members(entries: list[zipfile.ZipInfo]) -> None:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f"{entry.filename} is compressed in a way numpy does not write: use numpy.savez")
     inflated = sum(e.file_size for e in entries if e.compress_type != zipfile.ZIP_STORED)
-    if inflated > COMPRESSED_LIMIT:
-        raise InputError(
-            f"compressed arrays of {_size(inflated)}: at most {_size(COMPRESSED_LIMIT)} are inflated in memory; "
-            "write the file with numpy.savez, which is mapped at any size, instead of numpy.savez_compressed"
-        )
+    advice = "write them with numpy.savez, which are mapped at any size, instead of numpy.savez_compressed"
+    require(2 * inflated, "the compressed arrays, inflated", advice)
 
 
 def _open_member(name: str, place: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Stored:
@@ -188,7 +192,8 @@ def _layout(name: str, head: bytes, length: int) -> tuple[tuple[int, ...], str, 
     if dtype.str == "|V2":
         raise InputError(f"{name} is no plain float: save bfloat16 as float32")
     if dtype.hasobject or dtype.kind not in "fiu":
-        raise InputError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}")
+        plain = "; pickled objects are not a plain .npy array" if dtype.hasobject else ""
+        raise InputError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}{plain}")
     if (
         not all(0 <= size < 2**48 for size in shape)
         or math.prod(shape) * dtype.itemsize != length - file.tell()
@@ -201,7 +206,3 @@ def _damaged(name: str) -> str:
     return (
         f"{name} is damaged or cut off: its bytes do not fit its header or checksum, so write the file again"
     )
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**20:.0f} MiB"

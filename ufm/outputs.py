@@ -1,13 +1,51 @@
 """Files of one run: checked before the work, written whole, moved into place together after it."""
 
 import os
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ufm.errors import InputError
+
+
+class Ended(BaseException):
+    """A signal that ends the process, come while a file was half written: raised so that it is removed."""
+
+    def __init__(self, number: int):
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.number = number
+
+
+def _end(number, _) -> None:
+    raise Ended(number)
+
+
+@contextmanager
+def ended_softly():
+    """SIGTERM and SIGHUP as `Ended`, while temporary files exist; at all other times they end a run at once.
+
+    Yields a function that has them ignored from there on: for the last moment, in which files are moved or removed.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        numbers = []
+    numbers = [
+        number for number in numbers if signal.getsignal(number) == signal.SIG_DFL
+    ]  # nohup ignores SIGHUP
+    try:
+        _handle(numbers, _end)
+        yield lambda: _handle(numbers, signal.SIG_IGN)
+    finally:
+        _handle(numbers, signal.SIG_DFL)
+
+
+def _handle(numbers: list[int], handler) -> None:
+    for number in numbers:
+        signal.signal(number, handler)
 
 
 class Outputs:
@@ -39,10 +77,19 @@ class Outputs:
         yield temporary
 
     def __enter__(self) -> "Outputs":
+        self.softly = ended_softly()
+        self.at_last = self.softly.__enter__()
         return self
 
     def __exit__(self, kind, error, _) -> None:
         """Move all files into place, or remove them all if anything went wrong; InputError for a full disk."""
+        self.at_last()
+        try:
+            self._settle(kind, error)
+        finally:
+            self.softly.__exit__(None, None, None)
+
+    def _settle(self, kind, error) -> None:
         name = next(reversed(self.staged), None)  # what was being written
         try:
             if isinstance(error, OSError) and name is not None:
@@ -65,17 +112,19 @@ def whole_file(path: Path):
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        with ended_softly():
+            try:
+                with open(temporary, "wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, path)
+                sync_folder(path.parent)
+            finally:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def appears(path: Path, seconds: float = 10.0) -> bool:

@@ -81,6 +81,7 @@ def describe_law(law: LabelLaw) -> str:
     if law.class_weights is not None:
         parts.append("class weights " + ", ".join(f"{q:.3g}" for q in law.class_weights[:8]))
         parts[-1] += ", …" * (len(law.class_weights) > 8)
+    parts += ["weighted"] if law.label_weights is not None else []
     return ", ".join(parts)
 
 

@@ -76,6 +76,7 @@ def law_words(law: LabelLaw) -> str:
     parts += [f"smoothing {law.smoothing:g}"] if law.smoothing else []
     if law.class_weights is not None:
         parts += ["weights " + " ".join(f"{q:g}" for q in law.class_weights)]
+    parts += ["weighted"] if law.label_weights is not None else []
     return ", ".join([law.name, *parts])
 
 

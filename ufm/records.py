@@ -18,7 +18,6 @@ from ufm.soft_labels import said
 from ufm.sources import Side
 
 SCHEMA = 1
-SAVE_LIMIT = 4 * 2**30  # bytes
 
 
 def feature_row(row: Row) -> dict:
@@ -99,6 +98,7 @@ def problem_record(problem: Problem, derived: dict) -> dict:
         "smoothing": law.smoothing,
         "ways": law.ways if law.name == "kway" else None,
         "class_weights": law.class_weights,
+        "label_weights": None if law.label_weights is None else law.label_weights.tolist(),
         **({"labels_note": said(law.off)} if law.off else {}),
         "classifier": "etf" if problem.classifier is None else "explicit",
         "etf_distance": number(problem.etf_distance),
@@ -143,14 +143,10 @@ def _version(name: str) -> str | None:
         return None
 
 
-def saved_bytes(problem: Problem, cases) -> int:
-    """Size of the file that `save_features` would write."""
-    return 8 * (cases.count * (problem.dim + problem.classes + 3) + problem.classes * problem.dim)
-
-
 def save_features(target, problem: Problem, cases, settings: Settings) -> None:
-    """Write H (N, d), W (K, d), i, j, lam (N; −1 and NaN where a label is not two-hot), Y (N, K),
-    lambda_w, lambda_h as an npz: the numerical optima of every feature, in the order of the stream."""
+    """Write the numerical optima of every feature, in the order of the stream, as an npz: H (N, d), W (K, d),
+    i, j, lam (N; −1 and NaN where a label is not two-hot), Y (N, K), lambda_w, lambda_h, and weights (N) of
+    given labels that have them."""
     n = np.arange(cases.count)
     if isinstance(cases, PairCases):
         c = cases.take(n)
@@ -161,6 +157,7 @@ def save_features(target, problem: Problem, cases, settings: Settings) -> None:
     else:
         i = j = np.full(cases.count, -1)
         lam, Y = np.full(cases.count, np.nan), cases.labels
+    weights = getattr(cases, "weights", None)
     found = solve_features(
         problem,
         Y,
@@ -177,6 +174,7 @@ def save_features(target, problem: Problem, cases, settings: Settings) -> None:
         j=j,
         lam=lam,
         Y=Y,
+        **({} if weights is None else {"weights": weights}),
         lambda_w=problem.lambda_w,
         lambda_h=problem.lambda_h,
     )

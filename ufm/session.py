@@ -19,16 +19,14 @@ from ufm.problem import Problem
 from ufm.processes import Group
 from ufm.progress import show_progress
 from ufm.records import (
-    SAVE_LIMIT,
     dump_json,
     problem_record,
     record,
     save_features,
-    saved_bytes,
     settings_record,
 )
 from ufm.runtime import start_group
-from ufm.shards import SHARD_BYTES, open_shards, plan_shards, shard_rows
+from ufm.shards import open_shards, plan_shards, shard_rows
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
@@ -48,8 +46,6 @@ def solve(
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
     settings = choose_settings(args)
     problem, cases = _agree(problem, cases, group, settings, args.seed, args.save)
-    if "save" in outputs.paths:
-        _check_size(saved_bytes(problem, cases))
     derived = {"threshold": trivial_threshold(problem), "multiplier_source": source}
     words = {"problem": problem_record(problem, derived)} | settings_record(settings)
     index = None if shards is None else plan_shards(shards, problem, cases, words)
@@ -101,15 +97,6 @@ def choose_settings(args) -> Settings:
     return Settings(args.method, args.max_steps, args.tol or tol, dtype, args.rigorous, first)
 
 
-def _check_size(size: int) -> None:
-    """--save PATH.npz is put together in memory: refuse what is too large for that."""
-    if size > SAVE_LIMIT:
-        raise InputError(
-            f"--save would write {size / 2**30:.1f} GiB, over its limit of {SAVE_LIMIT / 2**30:g} GiB for one "
-            f"file: give --save FOLDER/ for shards of {SHARD_BYTES // 2**20} MiB"
-        )
-
-
 def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, str]:
     """The problem with its multiplier, and where that came from."""
     if problem.classifier is not None:
@@ -134,7 +121,7 @@ def trivial_threshold(problem: Problem) -> float:
     """λ_W λ_H at and above which the joint optimum is zero: λ_max of the label covariance."""
     law, K = problem.law, problem.classes
     if law.labels is not None:
-        return float(np.linalg.norm(law.labels - 1 / K, 2) ** 2 / len(law.labels))
+        return float(np.linalg.norm(np.sqrt(law.probabilities)[:, None] * (law.labels - 1 / K), 2) ** 2)
     if law.pairs == "cyclic" and not law.exchangeable:
         return cyclic_variance(law, K)
     return label_variance(law, K)

@@ -11,6 +11,7 @@ from ufm.activations import Activations, read_activations
 from ufm.comparison import Comparison, Options, compare_activations
 from ufm.comparison_record import comparison_record
 from ufm.errors import InputError
+from ufm.footprint import comparison, refuse
 from ufm.outputs import Outputs
 from ufm.printing_compare import print_comparison
 from ufm.progress import QUIET
@@ -37,6 +38,7 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
         given = read_activations(args.file)
         for note in given.notes:
             print(f"{args.file}: {note}", file=sys.stderr)
+        refuse(comparison(given.count, *given.W.shape, args.bins, args.replicates))
         found = _with_progress(given, options)
     data = comparison_record(found, given, run_record(command) | {"seed": args.seed, "file": args.file})
     try:  # what took minutes is said before any file can fail, and written though nobody listens

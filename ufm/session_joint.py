@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from ufm.agreement import Report, Settings, check_features
 from ufm.cases import PairCases, choose_lam
-from ufm.devices import summing_mesh
 from ufm.errors import InputError
 from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.finite_data import study_draws
+from ufm.footprint import NODES
 from ufm.inputs import FreeProblem
 from ufm.joint_agreement import GAP_TOLERANCE, JointProblem, JointReport, check_joint
 from ufm.outputs import Outputs
@@ -22,15 +22,12 @@ from ufm.runtime import start_group
 from ufm.session import plain_console
 from ufm.verdict import exit_code, worst_verdict
 
-NODES = 32  # nodes of λ in the finite law
-MAX_CURVATURE = 2**31  # bytes of the per-label curvature matrices
-
 
 def solve_free(args, command: list[str], free: FreeProblem, choice: dict, outputs: Outputs) -> int:
     """Run and report; returns the exit code. InputError: the request cannot be met, nothing was written."""
     began = time.perf_counter()
     group = start_group(args)
-    atoms = choose_atoms(args, free, choice, summing_mesh().size)
+    atoms = choose_atoms(args, free, choice)
     atoms = _agree(atoms, free, args, group)
     problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
     report = check_joint(
@@ -76,24 +73,16 @@ def _tell(args, command, report: JointReport, features: Report | None, settings,
         sys.stdout.write(dump_json(data))
 
 
-def choose_atoms(args, free: FreeProblem, choice: dict, devices: int = 1) -> FiniteLaw:
+def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
     """The finite law: drawn labels, given or sampled λ, or a rule that resolves the edges."""
     law, K = free.law, args.classes
     if args.draws is not None:
-        atoms = drawn_law(law, K, args.draws, args.seed)
-    elif choice["lam"] is not None or choice["samples"] is not None:
+        return drawn_law(law, K, args.draws, args.seed)
+    if choice["lam"] is not None or choice["samples"] is not None:
         if not law.two_hot or law.name == "onehot":
             raise InputError(f"{law.name} labels with a free classifier: use --draws or --quadrature")
-        atoms = given_lam(law, K, choose_lam(law, choice["lam"], choice["samples"], args.seed))
-    else:
-        atoms = finite_law(law, K, choice["quadrature"] or NODES)
-    size = 8 * len(atoms.weights) * K * K // devices
-    if size > MAX_CURVATURE:
-        raise InputError(
-            f"{len(atoms.weights)} labels of {K} classes need {size / 2**30:.1f} GiB of curvature, over "
-            f"the limit of {MAX_CURVATURE / 2**30:g} GiB: fewer --quadrature nodes, or --draws"
-        )
-    return atoms
+        return given_lam(law, K, choose_lam(law, choice["lam"], choice["samples"], args.seed))
+    return finite_law(law, K, choice["quadrature"] or NODES)
 
 
 def check_given(report: JointReport, args, choice: dict, settings: Settings, group: Group) -> Report | None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ufm.cases import LabelCases, PairCases
 from ufm.errors import InputError
+from ufm.files import read_json
 from ufm.outputs import appears, whole_file
 from ufm.problem import Problem
 from ufm.processes import ALONE, Group
@@ -78,12 +79,13 @@ class Shards:
 
 
 def label_arrays(cases: PairCases | LabelCases, n: np.ndarray) -> dict[str, np.ndarray]:
-    """i, j, lam of features n; where labels are not two-hot −1, −1, NaN and the labels Y."""
+    """i, j, lam of features n; where labels are not two-hot −1, −1, NaN and the labels Y, with their weights."""
     if isinstance(cases, PairCases):
         c = cases.take(n)
         return {"i": c.i, "j": c.j, "lam": c.lam}
     none = np.full(len(n), -1)
-    return {"i": none, "j": none, "lam": np.full(len(n), np.nan), "Y": cases.labels[n]}
+    weights = {} if cases.weights is None else {"weights": cases.weights[n]}
+    return {"i": none, "j": none, "lam": np.full(len(n), np.nan), "Y": cases.labels[n], **weights}
 
 
 def shard_rows(problem: Problem, cases: PairCases | LabelCases) -> int:
@@ -192,7 +194,7 @@ def check_folder(folder: Path, index: dict) -> None:
 
 def _read_index(folder: Path) -> dict:
     try:
-        found = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        found = read_json(folder / INDEX)
         return found if isinstance(found, dict) else {}
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / INDEX} cannot be read ({error}): give a new folder") from None

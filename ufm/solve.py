@@ -21,7 +21,9 @@ class Arguments:
 
     Exit code: 0 every row agrees or lies outside the hypotheses, 1 some fail,
 
-    3 some are undecided, 2 wrong usage.
+    3 some are undecided, 2 wrong usage; no verdict: 70 defect, 71 memory,
+
+    74 full disk, 75 lost process, 130 or 143 ended.
     """
 
     classes: int = 10
@@ -49,7 +51,7 @@ class Arguments:
     bias: str | None = None
     """Bias of a free classifier: none, free, or its penalty lambda_b; default none."""
     weights: str | None = None
-    """Class weights, comma-separated, for a free classifier: 0.6,0.2,0.1,0.1."""
+    """Weights 0.6,0.2,… or PATH.npy: of the classes, for a free classifier; of given labels, one a row."""
     starts: int | None = None
     """Random starts of a free classifier; default 1, or 8 when dim < K-1."""
     draws: int | None = None
@@ -82,6 +84,8 @@ class Arguments:
     """Enclose the optimum of every row in ball arithmetic (verdict: proved)."""
     symmetry: bool = False
     """Solve one pair of classes for each kind and weight and let it stand for all."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     explain: bool = False
     """Add one sentence to each verdict: what was compared, by which means."""
     distributed: bool = False
@@ -109,9 +113,12 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
+    import ufm.footprint as footprint
     import ufm.inputs as inputs
+    from ufm.memory import allow
     from ufm.outputs import Outputs
 
+    allow(args.memory)
     law = inputs.read_law(args)
     inputs.check_numbers(args)
     inputs.check_symmetry(args, law)
@@ -120,6 +127,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     choice = inputs.read_choice(args, law)
     if args.classifier == "free":
         free = inputs.read_free(args, law)
+        footprint.refuse(footprint.free_classifier(args, free, choice))
         files = inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES)
         outputs = Outputs({} if args.process else files, inputs.read_sources(args))
         if needs_supervisor(args):
@@ -127,8 +135,9 @@ def run(args: Arguments, argv: list[str]) -> int:
         from ufm.session_joint import solve_free  # from here on JAX is needed
 
         return solve_free(args, command, free, choice, outputs)
-    inputs.check_fixed(args)
+    inputs.check_fixed(args, law)
     problem = inputs.read_problem(args, law)
+    footprint.refuse(footprint.fixed_classifier(args, problem, choice))
     shards = inputs.read_folder(args)
     files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})
     paths = {} if args.process else inputs.read_outputs(args, **files)  # process 0 writes

@@ -22,13 +22,17 @@ class Arguments:
 
     Killed at any moment and run again, it goes on where it was.
 
-    Exit code: 0 every row agrees, 1 some fail, 3 some are undecided, 2 wrong usage.
+    Exit code: 0 every row agrees, 1 some fail, 3 some are undecided, 2 wrong usage;
+
+    no verdict: 70 defect, 71 memory, 74 full disk, 75 lost process.
     """
 
     grid: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="GRID.toml")]
     """TOML file: flags of ufm.solve as keys, each a value, a list, or { from, to, count, scale }."""
     out: str | None = None
     """Folder of the dataset; default: the grid's name with .parquet instead of .toml."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     dry_run: bool = False
     """Say how many problems, compilations and bytes, and stop."""
     distributed: bool = False
@@ -56,11 +60,15 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. A bad grid raises InputError before JAX is loaded or work is done."""
+    from ufm.footprint import refuse, sweep_blocks
     from ufm.grid_file import read_grid
     from ufm.inputs import check_group
+    from ufm.memory import allow
 
+    allow(args.memory)
     check_group(args)
     grid = read_grid(args.grid)
+    refuse(sweep_blocks(grid))
     folder = Path(args.grid).with_suffix(".parquet") if args.out is None else Path(args.out)
 
     if args.dry_run:

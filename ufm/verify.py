@@ -15,7 +15,7 @@ class Arguments:
 
     Exit code: 0 all that apply hold, 1 some fail, 3 some are undecided,
 
-    2 wrong usage.
+    2 wrong usage; no verdict: 70 defect, 71 memory, 74 full disk.
     """
 
     classes: int = 10
@@ -41,11 +41,13 @@ class Arguments:
     pairs: Literal["all", "different", "same", "cyclic"] | None = None
     """Which ordered class pairs to mix; cyclic: (i, i+1) only; default all."""
     weights: str | None = None
-    """Class weights, comma-separated: 0.6,0.2,0.1,0.1."""
+    """Weights 0.6,0.2,… or PATH.npy: of the classes; of given labels, one a row."""
     bias: str | None = None
     """Bias of the free classifier: none, free, or its penalty lambda_b; default none."""
     lam: str | None = None
     """Mixing weights to look at; default 0,1e-6,0.1,0.3,0.5,0.9,1."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     rigorous: bool = False
     """Take all bounds from ball arithmetic (verdict: proved)."""
     json: str | None = None
@@ -71,17 +73,21 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
+    import ufm.footprint as footprint
     import ufm.inputs as inputs
+    from ufm.memory import allow
     from ufm.outputs import Outputs
 
     if args.list or args.explain is not None:
         from ufm.session_verify import explain, list_theorems
 
         return list_theorems() if args.list else explain(args.explain)
+    allow(args.memory)
     law = inputs.read_law(args)
     lam = inputs.read_mixing(args)
     bias = inputs.read_bias(args.bias)
     problem = inputs.read_checked(args, law)
+    footprint.refuse(footprint.theorems(problem, args.dim, 7 if lam is None else len(lam)))
     paths = {} if args.json in (None, "-") else {"json": args.json}
     outputs = Outputs(paths, inputs.read_sources(args))
     from ufm.session_verify import verify  # from here on JAX is needed

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 import ufm.checked as checked
 from ufm.finite import JointProblem, finite_law
+from ufm.labels import LabelLaw
 from ufm.problem import Problem
 
 WORK = 5e9  # multiplications of one Newton step of the joint problem: some seconds
@@ -52,10 +53,9 @@ class Setting:
     def too_large(self) -> str | None:
         """Why the joint problem is out of reach, if it is: a Newton step costs about n K⁴ for n labels."""
         law, K = self.problem.law, self.problem.classes
-        labels = K + self.nodes * K * (K - 1) / 2 if law.two_hot else float(K) ** law.ways
-        labels = len(law.labels) if law.labels is not None else labels
-        if labels * float(K) ** 4 <= WORK:
+        if joint_work(law, K, self.nodes) <= WORK:
             return None
+        labels = joint_labels(law, K, self.nodes)
         return f"{labels:.3g} labels of {K} classes are too many for the joint problem"
 
     @cached_property
@@ -64,6 +64,18 @@ class Setting:
         p = self.problem
         atoms = finite_law(p.law, p.classes, self.nodes)
         return JointProblem(p.law, atoms, self.dim, p.lambda_w, p.lambda_h, self.lambda_b, p.loss)
+
+
+def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:
+    """Labels of the finite law, about."""
+    if law.labels is not None:
+        return float(len(law.labels))
+    return classes + nodes * classes * (classes - 1) / 2 if law.two_hot else float(classes) ** law.ways
+
+
+def joint_work(law: LabelLaw, classes: int, nodes: int) -> float:
+    """Multiplications of a Newton step of the joint problem."""
+    return joint_labels(law, classes, nodes) * float(classes) ** 4
 
 
 class Assumption(NamedTuple):
