@@ -21,6 +21,7 @@ from math import factorial, perm
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 import ufm.checked as checked
 from ufm.errors import InputError
