@@ -37,6 +37,15 @@ def test_a_thread_that_waits_for_ever_is_named():
     assert line.startswith("ufm.planted: nothing moves in features 0 to 63 of 64")
 
 
+def test_half_written_files_go_with_the_process(tmp_path):
+    work = f"""from ufm.outputs import Outputs
+with Outputs({{'json': {str(tmp_path / "out.json")!r}}}) as outputs, outputs.stage('json') as path:
+    open(path, 'w').write('half')
+    with watchdog.handed('the file'): threading.Event().wait()"""
+    done = planted(work)
+    assert done.returncode == STUCK and list(tmp_path.iterdir()) == [], done.stderr
+
+
 @pytest.mark.parametrize(
     "work",
     [

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import ufm.watchdog as watchdog
 from ufm.errors import InputError
 
 
@@ -74,6 +75,7 @@ class Outputs:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ufm-", suffix=path.suffix)
         os.close(handle)
         self.staged[name] = Path(temporary)
+        watchdog.temporary.add(self.staged[name])
         yield temporary
 
     def __enter__(self) -> "Outputs":
@@ -102,6 +104,7 @@ class Outputs:
         finally:
             for temporary in self.staged.values():
                 temporary.unlink(missing_ok=True)
+                watchdog.temporary.discard(temporary)
 
 
 @contextmanager
@@ -111,6 +114,7 @@ def whole_file(path: Path):
     Killed on the way, the process leaves a hidden .NAME.tmp, which the next file of that name replaces.
     """
     temporary = path.with_name(f".{path.name}.tmp")
+    watchdog.temporary.add(temporary)
     try:
         with ended_softly():
             try:
@@ -125,6 +129,8 @@ def whole_file(path: Path):
                     temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        watchdog.temporary.discard(temporary)
 
 
 def appears(path: Path, seconds: float = 10.0) -> bool:

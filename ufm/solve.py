@@ -23,7 +23,7 @@ class Arguments:
 
     3 some are undecided, 2 wrong usage; no verdict: 70 defect, 71 memory,
 
-    74 full disk, 75 lost process, 130 or 143 ended.
+    74 full disk, 75 lost process or standstill, 130 or 143 ended.
     """
 
     classes: int = 10

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # seconds; inf for who wants to look at it as it stands
@@ -21,6 +21,7 @@ STUCK = 75  # exit code: try again (EX_TEMPFAIL)
 
 _work: dict[object, str] = {}  # what is handed over now, the first first
 _ended = 0  # pieces of work that came to an end
+temporary: set[Path] = set()  # half-written files, which go with the process
 
 
 @contextmanager
@@ -67,7 +68,11 @@ def _look() -> None:
 def _leave(message: str) -> None:
     """Say it and end the process, whatever its threads wait for."""
     advice = "what was finished is kept; run it again, and please report it"
-    print(f"{_Watch.program}: {message}; {advice}", file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(f"{_Watch.program}: {message}; {advice}", file=sys.stderr, flush=True)
+    for path in temporary:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
     os._exit(STUCK)
 
 

@@ -125,6 +125,7 @@ ROWS = (
         why="the only program with sums between processes",
     ),
     Row("pytest", LONG, "pytest tests/test_etf.py tests/test_verdict.py -n 2"),
+    Row("experiments.fuzz", LONG, "experiments.fuzz --seconds 10 --seed 0"),
     Row("experiments.loop", LONG, "experiments.loop --times 1 --only minimal --out out"),
     Row("venv .venv", SETUP),
     Row("pip install --quiet --editable .", SETUP),
