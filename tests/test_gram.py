@@ -121,7 +121,7 @@ def ingredients(point, B, atoms, loss, bias):
     r = -B.T @ jax.vmap(jax.grad(spec.value), (1, 1), 1)(Z, atoms.Y)
     c = jax.vmap(spec.curvature, 1, 0)(Z)
     w, lambda_h, lambda_b = atoms.penalties
-    T = gram._half_curvature(V, B, lambda_h, spec.coupling, c)
+    T = gram.half_curvature(V, B, lambda_h, spec.coupling, c)
     gradient = 0.5 * (w * V.T @ V - lambda_h * (h * atoms.weight) @ h.T)
     slope_b = lambda_b * b - r @ atoms.weight
     curvature = gram._curvature(T @ V, T, h, atoms.weight, bias)
@@ -283,7 +283,7 @@ def test_half_curvature_without_cancellation(loss):
     F = np.sqrt(c)[:, None] * (B - spec.coupling * (c @ B))
     for size in (1e-3, 1.0, 1e6):
         V = size * rng.standard_normal((k, k))
-        (T,) = np.asarray(gram._half_curvature(*map(jnp.asarray, (V, B)), 1.0, spec.coupling, c[None]))
+        (T,) = np.asarray(gram.half_curvature(*map(jnp.asarray, (V, B)), 1.0, spec.coupling, c[None]))
         S = np.linalg.inv(np.linalg.inv(F.T @ F) + V @ V.T)
         assert np.allclose(T.T @ T, S, rtol=1e-8, atol=0)
 

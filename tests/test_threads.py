@@ -1,13 +1,17 @@
 """A stream solved by several threads is that of a plain loop: order, results, errors, and how far it runs ahead."""
 
 import threading
+from contextvars import ContextVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import ufm.agreement as agreement
 from ufm.agreement import check_features
 from ufm.cases import PairCases
+from ufm.devices import as_here
 from ufm.problem import Problem
 from ufm.threads import in_threads
 
@@ -64,3 +68,17 @@ def test_features_are_those_of_one_thread(monkeypatch):
     assert rows[0] == rows[1] and len(rows[0]) > 40 and reports[0].errors.exact == reports[1].errors.exact
     for one, three in zip(*kept):
         np.testing.assert_array_equal(one, three)
+
+
+def test_threads_work_in_the_context_of_their_caller():
+    """JAX's context managers and context variables are a thread's own."""
+    variable, seen = ContextVar("variable", default="nobody's"), []
+
+    def work(_):
+        seen.append((variable.get(), jnp.result_type(float), jax.config.jax_default_matmul_precision))
+
+    token = variable.set("the caller's")
+    with jax.enable_x64(False), jax.default_matmul_precision("tensorfloat32"):
+        list(in_threads(as_here(work), range(6), 2))
+    variable.reset(token)
+    assert set(seen) == {("the caller's", np.dtype(np.float32), "tensorfloat32")}

@@ -1,20 +1,26 @@
 """Work that stands still ends a command with one line; work that moves, waits in line or has ended does not."""
 
+import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ufm.watchdog as watchdog
+from ufm.command import guarded
+from ufm.errors import InputError
 from ufm.watchdog import STUCK, activity, handed
 
+ROOT = Path(__file__).resolve().parent.parent
 PLANT = """
 import threading, time
 import ufm.watchdog as watchdog
 from ufm.command import guarded
-watchdog.PATIENCE, watchdog.TICK = 1.0, 0.1
+watchdog.TICK = 0.1
 
 def work():
     {work}
@@ -26,7 +32,10 @@ raise SystemExit(guarded("ufm.planted", work))
 
 def planted(work: str) -> subprocess.CompletedProcess:
     code = PLANT.format(work=work.replace("\n", "\n    "))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    environment = os.environ | {"UFM_PATIENCE": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
+    )
 
 
 def test_a_thread_that_waits_for_ever_is_named():
@@ -82,3 +91,73 @@ def test_standing_in_line_counts_as_activity():
     for thread in threads:
         thread.join()
     assert activity() > before + 0.05
+
+
+def test_patience_is_a_number_of_seconds(monkeypatch):
+    for given in ("1m", "0", "-3", "nan", ""):
+        monkeypatch.setenv("UFM_PATIENCE", given)
+        with pytest.raises(InputError, match="UFM_PATIENCE"):
+            watchdog.watch("ufm.planted")
+    assert guarded("ufm.planted", lambda: 0) == 2
+
+
+def test_threads_that_end_after_a_wait_hide_no_work(monkeypatch):
+    """What they stood in line for is gone with them: the process seems to have done less than before."""
+    clock = iter([100.0, 100.0, 0.0, *(0.5 * n for n in range(1000))])  # half a core, after a drop of 100 s
+    monkeypatch.setattr(watchdog, "activity", lambda: next(clock))
+    monkeypatch.setattr(watchdog._Watch, "patience", 5.0)
+    monkeypatch.setattr(watchdog, "_leave", lambda message: pytest.fail(message))
+    ticks = iter(range(40))
+
+    def tick(_):
+        if next(ticks, None) is None:
+            raise StopAsyncIteration
+
+    monkeypatch.setattr(watchdog.time, "sleep", tick)
+    with handed("a long step"), pytest.raises(StopAsyncIteration):
+        watchdog._look()
+
+
+COMMANDS = {
+    "ufm.solve --classes 3 --lam 0.3": "ufm.spaces.EtfSpace.solve",
+    "ufm.solve --classes 3 --lam 0.3 --classifier W.npy": "ufm.spaces.ExplicitSpace.solve",
+    "ufm.solve --classes 3 --lam 0.3 --samples": "ufm.session.derive_multiplier",
+    "ufm.solve --classes 3 --classifier free": "ufm.joint_agreement.certify_solution",
+    "ufm.verify --classes 3": "ufm.checks.solve_features",
+    "ufm.sweep grid.toml": "ufm.session_sweep.make_point",
+    "ufm.compare activations.npz": "ufm.comparison.fit_sharpness",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_is_watched(words, tmp_path):
+    """A wait planted in the midst of its work is named, wherever that is."""
+    np.save(tmp_path / "W.npy", np.eye(3))
+    (tmp_path / "grid.toml").write_text("classes = 3\nalpha = [0.5, 1.0]\n")
+    arrays = {"H": np.eye(3), "W": np.eye(3), "y": np.arange(3)}
+    np.savez(tmp_path / "activations.npz", **arrays)
+    program, *argv = words.removesuffix(" --samples").split()
+    code = f"""
+import pkgutil, threading
+from importlib import import_module
+import ufm.watchdog as watchdog
+
+def wait(*_, **__):
+    threading.Event().wait()
+
+where, name = {COMMANDS[words]!r}.rsplit(".", 1)
+owner = pkgutil.resolve_name(where)
+assert hasattr(owner, name)
+setattr(owner, name, wait)
+raise SystemExit(import_module({program!r}).main({argv!r}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env=os.environ | {"UFM_PATIENCE": "3", "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == STUCK and "nothing moves in" in done.stderr, done.stderr

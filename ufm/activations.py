@@ -80,11 +80,6 @@ class Activations:
             H = finite("H", np.array(part["H"], np.float64), start)
             yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)))
 
-    def label_chunks(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, Float[np.ndarray, " n"]]]:
-        """Labels and weights alone, in the same blocks as `chunks`; H is not read."""
-        for labels, _, weights in self._measured_labels(rows):
-            yield labels, weights
-
     def _measured_labels(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, float, np.ndarray]]:
         """Labels, how far soft ones were from sums of one, weights."""
         for start, part in self._stream(self._row_keys, rows):

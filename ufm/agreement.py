@@ -15,7 +15,7 @@ import numpy as np
 
 import ufm.checked as checked
 from ufm.cases import LabelCases, OrbitCases, PairCases
-from ufm.devices import local_mesh, threads_for
+from ufm.devices import as_here, local_mesh, threads_for
 from ufm.errors import InputError
 from ufm.optimize.features import METHODS, chunk_size, require_dtype
 from ufm.problem import Problem
@@ -119,10 +119,11 @@ def check_features(
     checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
     settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
     own = group.part(cases.count, unit)
-    comparison = Comparison(problem, cases, settings, len(own))
+    with handed("the features of one class each"):
+        comparison = Comparison(problem, cases, settings, len(own))
     worst, errors, steps = WorstRows(len(cases.kinds)), ErrorHistogram(), 0
     starts = own[:: comparison.width]
-    for n, batch in in_threads(partial(comparison.part, own.stop), starts, comparison.threads):
+    for n, batch in in_threads(as_here(partial(comparison.part, own.stop)), starts, comparison.threads):
         worst.update(n, batch)
         errors.update(batch.error)
         if keep:

@@ -28,12 +28,12 @@ def guarded(
     of a distributed run is gone. What `ufm.memory.allow` sets ends with the work.
     """
     mend_streams()
-    watch(program)
     return leave(copy_context().run(_caught, program, work, interrupted))
 
 
 def _caught(program: str, work: Callable[[], int], interrupted: str) -> int:
     try:
+        watch(program)
         return _flushed(work)
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr)

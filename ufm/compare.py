@@ -18,7 +18,9 @@ class Arguments:
     FILE.npz or a folder of .npy files: H (N x d), W (K x d), labels y, or i j lam, or Y; optional b, weights,
     lambda_w, lambda_h, logits with y_logits (held out).
 
-    Exit code: 0 reported, 2 wrong usage or bad file, 70 defect, 71 memory, 74 full disk.
+    Exit code: 0 reported, 2 wrong usage, a bad file, or one that cannot be written.
+
+    No verdict: 70 defect, 71 out of memory, 74 output full, 75 standstill or lost process, 129 to 143 ended.
     """
 
     file: Annotated[str, tyro.conf.Positional]

@@ -5,7 +5,7 @@ share in loops of its own, so none waits for the slowest. Features need no commu
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import lru_cache, wraps
 
@@ -119,6 +119,18 @@ def cut(array: np.ndarray, mesh: Mesh, spec: PartitionSpec) -> jax.Array:
 def threads_for(mesh: Mesh) -> int:
     """Threads that hand out work for the mesh: one a core where it is one CPU device, else one."""
     return usable_cores() if mesh.size == 1 and mesh.devices.flat[0].platform == "cpu" else 1
+
+
+def as_here(work: Callable) -> Callable:
+    """`work` for another thread, as it would be done on this one: JAX's context managers are a thread's own."""
+    x64, device = jax.config.jax_enable_x64, jax.config.jax_default_device
+    precision = jax.config.jax_default_matmul_precision
+
+    def there(item):
+        with jax.enable_x64(x64), jax.default_device(device), jax.default_matmul_precision(precision):
+            return work(item)
+
+    return there
 
 
 def exact_mesh(mesh: Mesh) -> Mesh:

@@ -12,8 +12,8 @@ from ufm.inputs import FreeProblem
 from ufm.labels import LabelLaw
 from ufm.memory import require
 from ufm.problem import Problem
-from ufm.quadrature import beta_rule
 from ufm.theory.theorem import WORK, Setting, joint_work
+from ufm.threads import usable_cores
 
 NUMBER = 8  # bytes of a float64
 RECORD = 32  # of a Python float in a list of a record
@@ -45,7 +45,7 @@ def fixed_classifier(args, problem: Problem, choice: dict) -> Parts:
     symmetry, json, save, plot = args.symmetry, args.json is not None, args.save, args.plot
     law, K, d = problem.law, problem.classes, problem.dim
     lam = count_lam(law, **choice)
-    parts = {"one batch of features": 24 * NUMBER * max(LEAST * K, ENTRIES)}
+    parts = {"batches of features": 24 * NUMBER * max(LEAST * K, ENTRIES) * (1 + usable_cores() // 2)}
     parts["the mixing weights"] = 100 * lam + _gauss_rule(law, choice["quadrature"])
     if law.two_hot:
         kinds = 2 if law.pairs == "all" else 1
@@ -82,6 +82,8 @@ def _gauss_rule(law: LabelLaw, nodes: int | None) -> float:
     """CutMix: its Gauss rule is made from a product of two fine rules (`ufm.labels.gauss_lam`)."""
     if nodes is None or law.name != "cutmix":
         return 0.0
+    from ufm.quadrature import beta_rule  # with scipy.special, which no other estimate needs
+
     refine = 1 + nodes // 4
     return 8 * NUMBER * len(beta_rule(law.alpha, law.alpha)[0]) * refine * (800.0 * refine)
 
@@ -93,7 +95,8 @@ def _pairs(law: LabelLaw, K: int) -> int:
 def _explicit(K: int, d: int) -> int:
     """A K × d classifier, its singular vectors, and the K × r and r × r matrices of a tile of features."""
     r = min(K, d)
-    return NUMBER * (6 * K * d + 4 * K * K + 6 * max(2**20, LEAST * (K * r + r * r)))
+    tile = max(2**20, LEAST * (K * r + r * r))  # one a thread, at most
+    return NUMBER * (6 * K * d + 4 * K * K + 3 * tile * (1 + usable_cores() // 2))
 
 
 def count_atoms(law: LabelLaw, classes: int, nodes: int, lam: int | None = None) -> tuple[int, int]:
@@ -190,7 +193,12 @@ def sweep_blocks(grid: Grid) -> Parts:
     width, K = max(min(grid.block, grid.group_size), LEAST), max(grid.axes["classes"])
     count = max(grid.rows(group)[-1][-1] + 1 for group in grid.groups)
     return {
-        "the features of problems solved side by side": 24 * NUMBER * min(LEAST, grid.group_size) * count * K,
+        "the features of problems solved side by side": 24
+        * NUMBER
+        * min(LEAST, grid.group_size)
+        * count
+        * K
+        * (1 + usable_cores() // 2),
         "the rows of a block": 60 * NUMBER * width * max(len(grid.rows(group)) for group in grid.groups),
         "the rules for the mixing weights of a block": 8 * NUMBER * width * 1500 * grid.joint,
         "the list of problems": 300 * len(grid.groups) + 100 * grid.blocks,

@@ -30,6 +30,7 @@ from ufm.shards import open_shards, plan_shards, shard_rows
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 from ufm.verdict import exit_code
+from ufm.watchdog import handed
 
 
 def solve(
@@ -40,7 +41,8 @@ def solve(
     """
     began = time.perf_counter()
     group = start_group(args)
-    problem, source = derive_multiplier(problem, args.multiplier)
+    with handed("the multiplier"):
+        problem, source = derive_multiplier(problem, args.multiplier)
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
     if args.symmetry:
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)

@@ -18,6 +18,7 @@ from ufm.progress import QUIET
 from ufm.records import dump_json, run_record
 from ufm.runtime import start_jax
 from ufm.session import plain_console
+from ufm.watchdog import handed
 
 
 def compare(args, command: list[str], lambda_b: float | str | None, outputs: Outputs) -> int:
@@ -81,7 +82,8 @@ def _with_progress(given: Activations, options: Options) -> Comparison:
                 last[0] = time.perf_counter()
                 print(f"{name}: {stage['rows']} rows read", file=sys.stderr)
 
-        return compare_activations(given, options, progress)
+        with handed("the comparison"):
+            return compare_activations(given, options, progress)
 
 
 def _write(outputs: Outputs, given: Activations, found: Comparison, data: dict) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 from ufm.agreement import Report, Settings, check_features
@@ -21,6 +22,7 @@ from ufm.records import dump_json, joint_record, problem_record, provenance, row
 from ufm.runtime import start_group
 from ufm.session import plain_console
 from ufm.verdict import exit_code, worst_verdict
+from ufm.watchdog import handed
 
 
 def solve_free(args, command: list[str], free: FreeProblem, choice: dict, outputs: Outputs) -> int:
@@ -30,14 +32,16 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     atoms = choose_atoms(args, free, choice)
     atoms = _agree(atoms, free, args, group)
     problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
-    report = check_joint(
-        problem,
-        starts=free.starts,
-        seed=args.seed,
-        tol=GAP_TOLERANCE if args.tol is None else args.tol,
-        rigorous=args.rigorous,
-        group=group,
-    )
+    # waiting for other processes has its own rule
+    with handed("the joint problem") if group.count == 1 else nullcontext():
+        report = check_joint(
+            problem,
+            starts=free.starts,
+            seed=args.seed,
+            tol=GAP_TOLERANCE if args.tol is None else args.tol,
+            rigorous=args.rigorous,
+            group=group,
+        )
     settings = Settings(rigorous=args.rigorous)
     features = check_given(report, args, choice, settings, group)
     code = exit_code(worst_verdict([report.verdict.word] + ([features.verdict] if features else [])))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ufm.block import Answer, Shape, block_width, compile_block
 from ufm.dataset import Dataset, check_folder, open_dataset
-from ufm.devices import exact_mesh, local_mesh, threads_for
+from ufm.devices import as_here, exact_mesh, local_mesh, threads_for
 from ufm.errors import InputError
 from ufm.grid import Block, Grid
 from ufm.points import make_point, node_count
@@ -94,7 +94,7 @@ def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, An
                 found = solve(make_point(grid.values(block), group, nodes, width))
                 return block, jax.tree.map(lambda part: np.asarray(part)[: block.size], found)
 
-        yield from in_threads(answer, blocks, threads_for(mesh))
+        yield from in_threads(as_here(answer), blocks, threads_for(mesh))
 
 
 def print_summary(grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float) -> None:

@@ -21,18 +21,20 @@ from ufm.theory.catalogue import THEOREMS
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorem import MIXING, FeatureClaim, Setting
 from ufm.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, exit_code, worst_verdict
+from ufm.watchdog import handed
 
 
 def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: Outputs) -> int:
     """Check everything and report; returns the exit code."""
     began = time.perf_counter()
     start_jax()
-    problem, source = choose_multiplier(problem, args.multiplier)
+    with handed("the multiplier"):
+        problem, source = choose_multiplier(problem, args.multiplier)
     lam = MIXING if lam is None else tuple(float(value) for value in lam)
     setting = Setting(problem, lam, lambda_b, free_dim=args.dim)
     errors = Console(stderr=True)
     names = track(THEOREMS, "theorems", console=errors, transient=True, disable=not errors.is_terminal)
-    checks = [check_theorem(THEOREMS[name], setting, rigorous=args.rigorous) for name in names]
+    checks = [_check(name, setting, args.rigorous) for name in names]
     words = [check.verdict.word for check in checks]
     applied = [word for word in words if word != OUT_OF_HYPOTHESIS]
     overall = worst_verdict(applied) if applied else OUT_OF_HYPOTHESIS
@@ -56,6 +58,11 @@ def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: O
         file=sys.stderr,
     )
     return exit_code(overall)
+
+
+def _check(name: str, setting: Setting, rigorous: bool) -> Check:
+    with handed(f"theorem {name}"):
+        return check_theorem(THEOREMS[name], setting, rigorous=rigorous)
 
 
 def choose_multiplier(problem: Problem, given: float | None) -> tuple[Problem, str]:

@@ -21,9 +21,9 @@ class Arguments:
 
     Exit code: 0 every row agrees or lies outside the hypotheses, 1 some fail,
 
-    3 some are undecided, 2 wrong usage; no verdict: 70 defect, 71 memory,
+    3 some are undecided, 2 wrong usage, or a file that cannot be written.
 
-    74 full disk, 75 lost process or standstill, 130 or 143 ended.
+    No verdict: 70 defect, 71 out of memory, 74 output full, 75 standstill or lost process, 129 to 143 ended.
     """
 
     classes: int = 10

@@ -19,6 +19,7 @@ SUPERVISED = (
     "UFM_SUPERVISED"  # in the child's environment: the supervisor's process, or 1 where there is none
 )
 LOST = 75  # exit code: another process is gone, try again (EX_TEMPFAIL)
+TOLD = 76  # exit code of a child that has said why the run leaves with LOST
 GRACE = 10  # seconds a child has to end when asked to
 WAKE = 30  # seconds in which the runtime notices that a process is gone, and says which
 EXCHANGE = re.compile(
@@ -65,6 +66,8 @@ def supervise(program: str, argv: list[str]) -> int:
         if code < 0:  # without a word of its own
             print(f"{program}: ended by {signal.Signals(asked).name}", file=sys.stderr)
         return code if code > 0 else 128 + asked
+    if code == TOLD:
+        return LOST
     if code >= 0 and code != LOST:
         if code not in (0, 1, 3):  # it failed: its last words may stand among those of the runtime
             sys.stderr.writelines(line for line in held if not EXCHANGE.match(line))

@@ -22,9 +22,9 @@ class Arguments:
 
     Killed at any moment and run again, it goes on where it was.
 
-    Exit code: 0 every row agrees, 1 some fail, 3 some are undecided, 2 wrong usage;
+    Exit code: 0 every row agrees, 1 some fail, 3 some are undecided, 2 wrong usage.
 
-    no verdict: 70 defect, 71 memory, 74 full disk, 75 lost process.
+    No verdict: 70 defect, 71 out of memory, 74 output full, 75 standstill or lost process, 129 to 143 ended.
     """
 
     grid: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="GRID.toml")]

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -35,8 +36,8 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
     waiting: deque = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
+            for item in items:  # with what the caller's context holds
+                waiting.append(pool.submit(copy_context().run, work, item))
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:

@@ -15,7 +15,9 @@ class Arguments:
 
     Exit code: 0 all that apply hold, 1 some fail, 3 some are undecided,
 
-    2 wrong usage; no verdict: 70 defect, 71 memory, 74 full disk.
+    2 wrong usage, or a file that cannot be written.
+
+    No verdict: 70 defect, 71 out of memory, 74 output full, 75 standstill or lost process, 129 to 143 ended.
     """
 
     classes: int = 10

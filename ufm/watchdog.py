@@ -10,11 +10,13 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-# seconds; inf for who wants to look at it as it stands
-PATIENCE = float(os.environ.get("UFM_PATIENCE", 60))
+from ufm.errors import InputError
+from ufm.supervisor import SUPERVISED, TOLD
+
+PATIENCE = 60.0  # seconds, if the environment's UFM_PATIENCE names no other number (inf: never)
 SHARE = 0.05  # of one core
 TICK = 1.0  # seconds between looks
 STUCK = 75  # exit code: try again (EX_TEMPFAIL)
@@ -39,14 +41,25 @@ def handed(what: str):
 
 def watch(program: str) -> None:
     """Look after the work of this process from now on, in the name of `program`."""
-    _Watch.program = program
+    _Watch.program, _Watch.patience = program, _patience()
     if not _Watch.running:
         _Watch.running = True
         threading.Thread(target=_look, daemon=True).start()
 
 
 class _Watch:
-    program, running = "", False
+    program, running, patience = "", False, PATIENCE
+
+
+def _patience() -> float:
+    given = os.environ.get("UFM_PATIENCE", str(PATIENCE))
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise InputError(f"UFM_PATIENCE must be a positive number of seconds, or inf, got {given!r}")
+    return seconds
 
 
 def _look() -> None:
@@ -57,9 +70,10 @@ def _look() -> None:
             TICK  # not the clock's time: a process that was stopped, or slept with its machine, loses nothing
         )
         what = next(iter(list(_work.values())), None)
-        if what is None or _ended != ended or activity() - spent > SHARE * PATIENCE:
+        spent = min(spent, activity())  # which falls when threads end that stood in line
+        if what is None or _ended != ended or activity() - spent > SHARE * _Watch.patience:
             ended, spent, still = _ended, activity(), 0.0
-        elif still >= PATIENCE:
+        elif still >= _Watch.patience:
             _leave(
                 f"nothing moves in {what}: for {still:.0f} s this process used less than {SHARE:.0%} of a core"
             )
@@ -68,12 +82,12 @@ def _look() -> None:
 def _leave(message: str) -> None:
     """Say it and end the process, whatever its threads wait for."""
     advice = "what was finished is kept; run it again, and please report it"
-    with suppress(OSError):
-        print(f"{_Watch.program}: {message}; {advice}", file=sys.stderr, flush=True)
-    for path in temporary:
-        with suppress(OSError):
+    try:
+        for path in list(temporary):
             path.unlink(missing_ok=True)
-    os._exit(STUCK)
+        print(f"{_Watch.program}: {message}; {advice}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(TOLD if SUPERVISED in os.environ else STUCK)
 
 
 def activity() -> float:

@@ -186,8 +186,9 @@ def solve_features(
     parts = []
     for n in range(0, len(Y), width):  # all are on their way before the first is looked at
         chunk = pad(Y[n : n + width].T, width)
-        last = minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
-        parts.append((last, _logits(coordinates, last.q)))
+        with handed(f"features from {n} on, of {len(Y)}"):
+            last = minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
+            parts.append((last, _logits(coordinates, last.q)))
     return _solution(problem, write, parts, len(Y))
 
 

@@ -114,7 +114,7 @@ def gram_newton(
     Z = B @ (V @ h + b[:, None])
     r = -B.T @ jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y)
     c = jax.vmap(loss.curvature, 1, 0)(Z)
-    T = _half_curvature(V, B, penalties.h, loss.coupling, c)
+    T = half_curvature(V, B, penalties.h, loss.coupling, c)
     square, mean, M, curvature = total(
         ((h * weight) @ h.T, r @ weight, (r * weight) @ r.T, _curvature(T @ V, T, h, weight, bias)), axis
     )
@@ -135,7 +135,7 @@ def gram_newton(
     return GramStep(D, db, dz, slope(D, db))
 
 
-def _half_curvature(V, B, lambda_h, coupling, c):
+def half_curvature(V, B, lambda_h, coupling, c):
     """T (n, K, k) with Tᵀ T = S for each label: no difference of large numbers, whatever G/λ_H. c: (n, K)."""
     F = jnp.sqrt(c)[:, :, None] * (B - coupling * (c @ B)[:, None])
     FV = F @ V

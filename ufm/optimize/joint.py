@@ -26,12 +26,11 @@ from jaxtyping import Array, Float
 
 import ufm.checked as checked
 from ufm.devices import ALL, CUT, CUT_LAST, cut, each_step, one_device, own_columns, own_rows, share, total
-from ufm.factor import half_solve_each
 from ufm.finite import FiniteLaw, check_law
 from ufm.objective import LOSSES
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
-from ufm.optimize.gram import Atoms, Penalties, descend_gram, logit_basis
+from ufm.optimize.gram import Atoms, Penalties, descend_gram, half_curvature, logit_basis
 from ufm.optimize.newton import newton
 
 INNER_STEPS = 200
@@ -116,7 +115,8 @@ def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
     Z = W @ H + b[:, None]
     R = -jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y)
     c = jax.vmap(loss.curvature, 1, 0)(Z)
-    S = _effective_curvature(W, c, loss.coupling, lam)
+    T = half_curvature(W, jnp.eye(len(W)), lam, loss.coupling, c)
+    S = jnp.swapaxes(T, 1, 2) @ T  # P − P W Q⁻¹ Wᵀ P: of a label's fit after its feature adapted
     h, res = H.T, R.T / lam
     SW, weighted = S @ W, weight[:, None, None] * S
     moment = partial(jnp.einsum, optimize="optimal")
@@ -129,15 +129,6 @@ def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
     )
     mixed = moment("nlk,ns->lsk", weighted, h) + moment("n,nl,nks->lsk", weight, res, SW)
     return _Sums((R * weight) @ R.T, R @ weight, inner, mixed, jnp.sum(weighted, 0))
-
-
-def _effective_curvature(W, c, coupling, lam):
-    """P − P W Q⁻¹ Wᵀ P (n, K, K): curvature of each label's fit after its feature adapted. c: (n, K)."""
-    P = jax.vmap(jnp.diag)(c) - coupling * c[:, :, None] * c[:, None]
-    PW = P @ W
-    Q = W.T @ PW + lam * jnp.eye(W.shape[1])
-    T = half_solve_each(jnp.moveaxis(Q, 0, -1), jnp.transpose(PW, (2, 1, 0)))
-    return P - jnp.einsum("skn,sln->nkl", T, T)
 
 
 POINT = JointPoint(W=ALL, b=ALL, H=CUT_LAST, objective=ALL)  # how it is cut among devices

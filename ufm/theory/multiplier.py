@@ -200,6 +200,8 @@ def _moments(patterns: Patterns, scores, a) -> _Moments:
     parts = _moment_parts(patterns.values, patterns.counts, a)
     moment, slope, moment_error, slope_error = (np.asarray(part) for part in parts)
     w, size = patterns.weights, np.abs(scores) + 1.0  # a score is known to a few ε of itself and of one
+    summed = len(w) * EPS  # of the absolute terms: what a sum over the patterns can lose
+    moment_error, slope_error = moment_error + summed * moment, slope_error + summed * np.abs(slope)
     return _Moments(
         float(w @ moment),
         float(w @ slope),
