@@ -27,9 +27,8 @@ pytestmark = pytest.mark.slow  # hunts through many problems
 
 SMALLEST = {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
 CLOSE = ("threshold", "threshold-late", "smoothing", "etf-late", "etf-early", "squared-late", "squared-early")
-DIGITS = {
-    f"planted-{name}": 2 for name in CLOSE
-}  # significant digits that the case cannot do without; else 1
+# significant digits that the shrunk case may have, where only a few per cent of a threshold refute the claim; else 1
+DIGITS = {f"planted-{name}": 3 for name in CLOSE}
 
 
 def search_of(theorem, settings, seed=0):
@@ -71,7 +70,7 @@ def _is_number(text):
 @pytest.mark.parametrize("name", PLANTED)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_planted_claims_are_refuted_whatever_the_seed(name, seed):
-    _, outcome = search_of(PLANTED[name], settings=120, seed=seed)
+    _, outcome = search_of(PLANTED[name], settings=400, seed=seed)
     assert outcome.refuted is not None
 
 

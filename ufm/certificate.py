@@ -73,7 +73,11 @@ def _certify_etf(v, y, *, loss, length, scale, rounding) -> Certificate:
     rho = sum_zero(F + a * c * spread + step, largest)
     logit_part = eta * c if loss.concordance else 16.0 * unit * (jnp.abs(z) + a * mass)
     relative, absolute = rounding
-    e = pull * (logit_part + 8.0 * unit * (c + y) + relative * y + absolute)
+    labels = relative * y + absolute
+    labels = labels + (1.0 - loss.coupling) * jnp.mean(
+        labels
+    )  # of the mean residual, the largest entry's share too
+    e = pull * (logit_part + 8.0 * unit * (c + y) + labels)
     e = e + 8.0 * unit * (jnp.abs(centred) + mass)
     e_step = 8.0 * (K + 4) * unit * (a * c + 1.0) * jnp.max(jnp.abs(step))
     wrong = jnp.where(largest, 0.0, jnp.abs(rho) + e + e_step)
