@@ -148,18 +148,25 @@ LIBRARY = re.compile(r"lapack_|trsm|\bcholesky\(|\btriangular-solve\(")
 SHAPE = re.compile(r"[fc]\d+\[([\d,]+)\]")
 COMMANDS = """
 import os, numpy as np
-from ufm import solve, sweep
+import ufm.factor
+from ufm import compare, solve, sweep, verify
 from ufm.command import guarded
+ufm.factor.SMALL = 2  # the route of large systems, on small ones
 rng = np.random.default_rng(0)
 np.save("near.npy", rng.normal(size=(4, 6)))
 np.save("thin.npy", rng.normal(size=(4, 2)))
 open("grid.toml", "w").write("classes = 3\\nalpha = [0.5, 1.0]\\nlam = [0.3]\\n")
+np.savez("activations.npz", H=rng.normal(size=(60, 5)), W=rng.normal(size=(3, 5)), y=np.arange(60) % 3)
 lam = ["--classes", "4", "--lam", "0.3"]
 codes = [
     solve.main([*lam]),
     solve.main([*lam, "--loss", "squared-error"]),
     solve.main([*lam, "--classifier", "near.npy"]),
     solve.main([*lam, "--classifier", "thin.npy"]),
+    solve.main([*lam, "--classifier", "near.npy", "--precision", "mixed"]),
+    solve.main([*lam, "--classifier", "thin.npy", "--method", "lbfgs"]),
+    verify.main(["--classes", "3", "--bias", "free"]),
+    compare.main(["activations.npz", "--lambda-h", "0.01", "--lambda-w", "0.01"]),
     solve.main(["--classes", "3", "--classifier", "free", "--quadrature", "3"]),
     solve.main(["--classes", "3", "--dim", "1", "--starts", "1", "--classifier", "free", "--quadrature", "3"]),
     sweep.main(["grid.toml"]),

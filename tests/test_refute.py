@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow  # hunts through many problems
 
 SMALLEST = {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
 CLOSE = ("threshold", "threshold-late", "smoothing", "etf-late", "etf-early", "squared-late", "squared-early")
-# significant digits that the shrunk case may have, where only a few per cent of a threshold refute the claim; else 1
+# significant digits of the shrunk case, where only a few per cent of a threshold refute the claim; else 1
 DIGITS = {f"planted-{name}": 3 for name in CLOSE}
 
 

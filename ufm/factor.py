@@ -6,6 +6,8 @@ a process, or independent calls of one program) wait for ever. A call for a *sin
 stands, and plain array operations never wait. So here, on CPUs: small systems by array operations over the whole
 batch, large ones one after the other. No program of `ufm` holds another batched factorisation (a test reads them).
 
+(A caller's own `vmap` over these functions would make batches again: give them the batch.)
+
 Shapes: the batch is the last axis, as everywhere; A (r, r, B) is symmetric and positive definite. Where it is not,
 in floats, the result is not finite.
 """
