@@ -49,7 +49,9 @@ def draw_steps(settings: TrainSettings, row: int, count: int) -> Draws:
     stretch, first, steps = settings.part(row)
     rng = np.random.default_rng([settings.seed, stretch, first, 1])
     order, partner = rng.integers(0, count, (2, steps, settings.batch))
-    lam = rng.beta(settings.alpha, settings.alpha, (steps, settings.batch if settings.lam_per == "sample" else 1))
+    lam = rng.beta(
+        settings.alpha, settings.alpha, (steps, settings.batch if settings.lam_per == "sample" else 1)
+    )
     layer = rng.integers(0, MIXED_LAYERS if settings.arm == "manifold" else 1, steps)
     return _draws(settings, rng, order, lam, layer, partner if settings.arm in MIXED_FIRST else None)
 
@@ -69,7 +71,9 @@ def take(arm: str, classes: int, x, y, draw: Draws) -> tuple:
     if draw.partner is None:
         return x[draw.order], y[draw.order], draw.lam, draw.layer
     here, other = x[draw.order], x[draw.partner]
-    first, second = (jax.nn.one_hot(y[part], classes, dtype=jnp.float32) for part in (draw.order, draw.partner))
+    first, second = (
+        jax.nn.one_hot(y[part], classes, dtype=jnp.float32) for part in (draw.order, draw.partner)
+    )
     if arm == "cutmix":
         inside = box(here.shape[1:3], draw.lam, draw.centre)
         mixed, lam = jnp.where(inside[..., None], other, here), 1 - inside.mean((1, 2))[:, None]

@@ -1,5 +1,6 @@
 """What one training run is: a value checked when it is made. No JAX, so that the command answers at once."""
 
+import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -144,13 +145,19 @@ class TrainSettings:
         What was identified by its settings before they came is still called the same.
         """
         found, default = asdict(self), TrainSettings.__dataclass_fields__
-        return {name: value for name, value in found.items() if name not in LATER or value != default[name].default}
+        return {
+            name: value
+            for name, value in found.items()
+            if name not in LATER or value != default[name].default
+        }
 
     def extends(self, found: dict) -> bool:
-        """Whether `found`, another run's record, is this run with fewer stretches."""
-        here, shorter = self.record(), dict(found)
-        mine, theirs = here.pop("more", ()), tuple(shorter.pop("more", ()))
-        return here == shorter and tuple(mine[: len(theirs)]) == theirs
+        """Whether `found`, the record of another run, is this run with fewer stretches."""
+        here, shorter = (
+            json.loads(json.dumps(record)) for record in (self.record(), found)
+        )  # tuples are lists
+        mine, theirs = here.pop("more", []), shorter.pop("more", [])
+        return here == shorter and mine[: len(theirs)] == theirs
 
     def rate_of_step(self, step: int, total: int) -> float:
         """Learning rate of a step of a stretch of `total` steps, counted from 0: warm-up times schedule."""
@@ -165,7 +172,17 @@ class TrainSettings:
 
 
 FIRST = {
-    *("arm", "network", "classifier", "multiplier", "lambda_h", "alpha", "lam_per", "learning_rate", "momentum"),
+    *(
+        "arm",
+        "network",
+        "classifier",
+        "multiplier",
+        "lambda_h",
+        "alpha",
+        "lam_per",
+        "learning_rate",
+        "momentum",
+    ),
     *("weight_decay", "decay_at", "epochs", "batch", "linear_features", "width", "depth", "seed", "dtype"),
 }
 

@@ -112,7 +112,9 @@ def adam(plan: Plan, state: State, slope, rates: Rates):
 def first_velocity(plan: Plan, params):
     """Zero momentum, or zero moments."""
     zeros = jax.tree.map(jnp.zeros_like, params)
-    return zeros if plan.optimizer == "sgd" else {"first": zeros, "second": jax.tree.map(jnp.zeros_like, params)}
+    return (
+        zeros if plan.optimizer == "sgd" else {"first": zeros, "second": jax.tree.map(jnp.zeros_like, params)}
+    )
 
 
 def decays(plan: Plan, params, rates: Rates):
