@@ -24,6 +24,7 @@ STEPS, EACH, WIDTH, WARM, RATE = (1000, 6, 128, 50, 3e-3) if QUICK else (6000, 3
 
 def train(x, y):  # Adam with warm-up and a cosine to 0, each step on fresh pairs
     torch.manual_seed(SEED)
+    torch.set_num_threads(1)  # small matrices
     X, Y, W = torch.tensor(x), torch.eye(K)[y], torch.zeros(K, WIDTH, requires_grad=True)
     layers = [torch.nn.Linear(n, WIDTH) for n in (x.shape[1], WIDTH, WIDTH)]
     for layer in layers:

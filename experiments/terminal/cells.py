@@ -127,7 +127,7 @@ def plan(cells: tuple[Cell, ...]) -> str:
             s = cell.settings(arm, 0)
             lines.append(
                 f"  {arm.name}: {s.network}, {s.arm}, {s.classifier} W, inputs {s.inputs}, "
-                f"{s.steps} steps of {s.batch}, {s.optimizer} {s.learning_rate:g}, lambda_w {s.lambda_w}, lambda_h {s.lambda_h:g}, "
-                f"weight decay {s.weight_decay:g}"
+                f"{s.steps} steps of {s.batch}, {s.optimizer} {s.learning_rate:g}, lambda_w {s.lambda_w}, "
+                f"lambda_h {s.lambda_h:g}, weight decay {s.weight_decay:g}"
             )
     return "\n".join([*lines, f"{sum(cell.seeds * len(cell.arms) for cell in cells)} runs"])

@@ -187,9 +187,9 @@ def describe(found: list[Judged], command: list[str]) -> dict:
     criteria = version()
     seconds = sum(record["seconds"] for one in found for seed in one.records for record in seed.values())
     text = (
-        "Networks with explicit λ_W and λ_H; images are drawn anew by each seed, so that intervals hold the spread of "
-        "both. Numbers: means with 95 % t-intervals over seeds. Criteria: `experiments/terminal/criteria.toml`, commit "
-        f"`{(criteria['commit'] or 'none')[:12]}`; settings were chosen on seeds 100 to 199. "
+        "Networks with explicit λ_W and λ_H; images are drawn anew by each seed, so that intervals hold the spread "
+        "of both. Numbers: means with 95 % t-intervals over seeds. Criteria: `experiments/terminal/criteria.toml`, "
+        f"commit `{(criteria['commit'] or 'none')[:12]}`; settings were chosen on seeds 100 to 199. "
         f"{seconds / 60:.0f} minutes of runs in all."
     )
     return {

@@ -42,14 +42,13 @@ class Task(NamedTuple):
 
 
 def tasks(cells: tuple[Cell, ...], folder: Path, data_dir: str | None) -> list[Task]:
-    """All runs; those of every first seed come first, so that a stopped reproduction shows something of all."""
-    found = [
+    """All runs, cell by cell and seed by seed: a stopped reproduction has whole cells."""
+    return [
         Task(cell, arm, cell.first_seed + n, data_dir, folder)
         for cell in cells
         for n in range(cell.seeds)
         for arm in cell.arms
     ]
-    return sorted(found, key=lambda task: task.seed)
 
 
 def complete(cells: tuple[Cell, ...], folder: Path, data_dir: str | None, jobs: int) -> dict[str, list[dict]]:
