@@ -19,6 +19,25 @@ from ufm.stream_duality import certify_stream
 from ufm.theory.multiplier import Multiplier, joint_multiplier
 
 EDGE = 0.1  # λ this close to 0 or 1 counts as the edge
+# what is held against the closed form of cross-entropy: of squared error it says nothing
+OF_CROSS_ENTROPY = (
+    "r2",
+    "r2_known",
+    "a",
+    "a_known",
+    "displacement_finite",
+    "curve_explained",
+    "curve_deviation",
+)
+OF_CROSS_ENTROPY += (
+    "bend_predicted",
+    "bend_off",
+    "middle_theory",
+    "middle_off",
+    "middle_size",
+    "vertex_size",
+)
+OF_CROSS_ENTROPY += ("same_size", "a_off", "a_joint", "r2_logits_joint", "r2_over_linear")
 WORST = -1.0  # how much worse than that an R² is means nothing, and would blur an interval over seeds
 
 
@@ -45,7 +64,10 @@ def measure_optimum(found: Features, settings: TrainSettings, joint: Multiplier)
     own["displacement_finite"] = max(WORST, numbers["displacement_finite"])
     own["middle_off"] = abs(numbers["middle_ratio"] / own["middle_theory"] - 1)
     own["r2_over_linear"] = own["r2_logits_joint"] - numbers["r2_linear"]
-    return numbers | own, curves
+    numbers |= own
+    if settings.arm == "mixup-squared":
+        numbers |= dict.fromkeys(OF_CROSS_ENTROPY)
+    return numbers, curves
 
 
 def explained(found: Features, a: float, joint: Multiplier, settings: TrainSettings) -> dict[str, float]:

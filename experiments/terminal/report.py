@@ -115,7 +115,7 @@ def markdown(found: list[Judged], about: dict, figures: dict[str, str], quick: b
         *([QUICK] if quick else []),
         f"Made by `{about['command']}`; do not edit. {about['text']}",
         "## Verdicts",
-        grid(["claim", *(f"{one.cell.title} ({one.cell.seeds} seeds)" for one in found)], lines),
+        grid(["claim", *(f"{one.cell.title} (seeds: {one.cell.seeds})" for one in found)], lines),
         "## Figures",
         *[f"![{text}]({name})\n\n{text}" for name, text in figures.items()],
     ]

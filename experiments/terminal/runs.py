@@ -62,7 +62,7 @@ def complete(cells: tuple[Cell, ...], folder: Path, data_dir: str | None, jobs: 
     for done, (task, record) in enumerate(_finished(missing, jobs), 1):
         left = (time.perf_counter() - began) / done * (len(missing) - done) / 60
         numbers = record["numbers"]
-        what = f"R² {numbers['r2'] or float('nan'):.4f}" if numbers else record["failed"]
+        what = f"test accuracy {numbers['accuracy']:.4f}" if numbers else record["failed"]
         name = f"{task.cell.name}, {task.arm.name}, seed {task.seed}"
         line = f"[{done}/{len(missing)}] {name}: {what}, {record['seconds']:.1f} s; about {left:.1f} min left"
         print(line, file=sys.stderr, flush=True)
