@@ -88,6 +88,8 @@ class TrainSettings:
     images' principal axes. relu: random ReLU features of it."""
     random_features: int = 600
     """How many of them."""
+    features: int | None = None
+    """Units of the linear layer that ends the features; None: width of the mlp, or of the layer before."""
     log_collapse: bool = False
     """Whether each row of the log has the metrics of neural collapse on the training images."""
 
@@ -107,6 +109,8 @@ class TrainSettings:
         if list(self.decay_at) != sorted(self.decay_at) or not all(0 < at < 1 for at in self.decay_at):
             raise InputError(f"decay_at must be rising shares of the run in (0, 1), got {self.decay_at}")
         _check("smoothing", self.smoothing, 0 <= self.smoothing < 1, ">= 0 and < 1")
+        if self.features is not None and not (self.linear_features and self.features >= 1):
+            raise InputError(f"features needs linear_features and must be >= 1, got {self.features}")
         self._check_steps()
 
     def _check_steps(self) -> None:

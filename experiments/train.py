@@ -82,6 +82,8 @@ class Arguments:
     """Standardised by channel; mean image removed and one scale; the same in principal axes; random features."""
     random_features: int = 600
     """Random ReLU features, for --inputs relu."""
+    features: int | None = None
+    """Units of the linear layer that ends the features; default: as many as the layer before."""
     log_collapse: Literal["yes", "no"] | None = None
     """Metrics of neural collapse in each row of the log; default with --steps."""
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -103,6 +103,7 @@ WRONG = [
     ({"steps": 0}, "steps and more must be whole numbers >= 1, got 0"),
     ({"steps": 5, "more": (0,)}, "steps and more must be whole numbers >= 1, got 0"),
     ({"more": (5,)}, "more steps can only follow a run of steps"),
+    ({"features": 3}, "features needs linear_features"),
     ({"every": 0}, "every must be a whole number >= 1"),
     ({"arm": "cutmix", "inputs": "axes"}, "cutmix needs images"),
 ]

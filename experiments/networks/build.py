@@ -23,7 +23,7 @@ def build_network(settings: TrainSettings, classes: int, train_x: np.ndarray, rn
     dtype, fixed = jnp.dtype(settings.dtype), settings.classifier == "etf"
     stages, features = body_stages(settings, train_x.shape[1:], dtype, rngs)
     if settings.linear_features:
-        width = settings.width if settings.network == "mlp" else features
+        width = settings.features or (settings.width if settings.network == "mlp" else features)
         # from zero, as a learned classifier: but not both, or neither would ever leave zero
         stages.append(Linear(features, width, dtype, rngs, zero=fixed))
         features = width
