@@ -1,4 +1,4 @@
-"""Trained classifiers beside the optimum of their law: distances, symmetric labels, the direction of one short run."""
+"""Trained classifiers beside the optimum of their law: distances, symmetric labels, one short run."""
 
 import numpy as np
 import pytest
