@@ -150,8 +150,8 @@ def table(found: list[dict], command: str) -> str:
     note = (
         f"Made by `{command}`; do not edit. {CLASSES} classes of Fashion-MNIST, {IMAGES} images drawn by each "
         "seed; means with 95 % t-intervals over seeds. G*: `solve_joint` on the finite law, with its "
-        "relative duality gap; for d < K − 1 that cannot close, and G* is the best of eight starts, up to permutations "
-        "of classes. Undefined: the optimum is W = 0."
+        "relative duality gap; for d < K − 1 that cannot close, and G* is the best of eight starts, up to "
+        "permutations of classes. Undefined: the optimum is W = 0."
     )
     return f"{text}\n\n{note}\n\n{grid(head, lines)}\n"
 
