@@ -83,8 +83,11 @@ def _finished(missing: list[Task], jobs: int) -> Iterator[tuple[Task, dict]]:
         return
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin) as pool:
         begun = {pool.submit(run_task, task): task for task in missing}
-        for future in as_completed(begun):
-            yield begun[future], future.result()
+        try:
+            for future in as_completed(begun):
+                yield begun[future], future.result()
+        finally:  # after an interrupt or a failure only what runs already is waited for
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:
