@@ -54,11 +54,12 @@ def logits_of(parts: Parts, x: np.ndarray) -> np.ndarray:
 
 
 def classifier(model: Network) -> tuple[np.ndarray, np.ndarray]:
-    """(W (K, d), b (K)) in float64; b = 0 for a fixed ETF."""
+    """(W (K, d), b (K)) in float64; b = 0 for a fixed ETF and without a bias."""
     if isinstance(model.head, FixedETF):
         W = np.asarray(model.head.rows[...], np.float64)
         return W, np.zeros(len(W))
-    return np.asarray(model.head.kernel[...], np.float64).T, np.asarray(model.head.bias[...], np.float64)
+    W = np.asarray(model.head.kernel[...], np.float64).T
+    return W, np.zeros(len(W)) if model.head.bias is None else np.asarray(model.head.bias[...], np.float64)
 
 
 def logits_fn(model: Network) -> Callable[[jax.Array], jax.Array]:

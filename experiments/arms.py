@@ -8,15 +8,21 @@ import numpy as np
 
 from experiments.settings import TrainSettings
 
+MIXED_FIRST = ("mixup", "mixup-squared", "cutmix")  # arms that mix inputs
 MIXED_LAYERS = 3  # manifold mixup mixes the input of stage 0, 1 or 2, as published
 
 
 class Draws(NamedTuple):
-    """The randomness of one epoch: for each step the examples, their λ and the stage that mixes."""
+    """The randomness of one epoch: for each step the examples, their λ and the stage that mixes.
+
+    partner: whom each is mixed with, None: its neighbour. centre: of CutMix's box, (y, x) in [0, 1].
+    """
 
     order: np.ndarray  # (steps, batch)
     lam: np.ndarray  # (steps, 1) or (steps, batch)
     layer: np.ndarray  # (steps,)
+    partner: np.ndarray | None = None  # (steps, batch)
+    centre: np.ndarray | None = None  # (steps, 1 or batch, 2)
 
 
 def draw_epoch(settings: TrainSettings, epoch: int, count: int) -> Draws:
@@ -30,7 +36,64 @@ def draw_epoch(settings: TrainSettings, epoch: int, count: int) -> Draws:
     order = rng.permutation(count)[: steps * batch].reshape(steps, batch)
     lam = rng.beta(settings.alpha, settings.alpha, (steps, batch if settings.lam_per == "sample" else 1))
     layer = rng.integers(0, MIXED_LAYERS if settings.arm == "manifold" else 1, steps)
-    return Draws(order.astype(np.int32), lam.astype(np.float32), layer.astype(np.int32))
+    partner = np.roll(order, 1, axis=1) if settings.arm == "cutmix" else None
+    return _draws(settings, rng, order, lam, layer, partner)
+
+
+def draw_steps(settings: TrainSettings, row: int, count: int) -> Draws:
+    """One row of a run of steps: pairs of examples, all drawn uniformly with replacement, λ ~ Beta(α, α).
+
+    Depends on (seed, stretch, first step) alone. Manifold mixup mixes neighbours of a batch so drawn: their
+    activations are there already.
+    """
+    stretch, first, steps = settings.part(row)
+    rng = np.random.default_rng([settings.seed, stretch, first, 1])
+    order, partner = rng.integers(0, count, (2, steps, settings.batch))
+    lam = rng.beta(
+        settings.alpha, settings.alpha, (steps, settings.batch if settings.lam_per == "sample" else 1)
+    )
+    layer = rng.integers(0, MIXED_LAYERS if settings.arm == "manifold" else 1, steps)
+    return _draws(settings, rng, order, lam, layer, partner if settings.arm in MIXED_FIRST else None)
+
+
+def _draws(settings: TrainSettings, rng, order, lam, layer, partner) -> Draws:
+    """The arrays as a program takes them, with the boxes of CutMix."""
+    found = Draws(order.astype(np.int32), lam.astype(np.float32), layer.astype(np.int32))
+    if partner is not None:
+        found = found._replace(partner=partner.astype(np.int32))
+    if settings.arm == "cutmix":
+        found = found._replace(centre=rng.random((*lam.shape, 2), np.float32))
+    return found
+
+
+def take(arm: str, classes: int, x, y, draw: Draws) -> tuple:
+    """(x, y, λ, stage) of one step: with partners inputs mixed already, and soft labels (n, K)."""
+    if draw.partner is None:
+        return x[draw.order], y[draw.order], draw.lam, draw.layer
+    here, other = x[draw.order], x[draw.partner]
+    first, second = (
+        jax.nn.one_hot(y[part], classes, dtype=jnp.float32) for part in (draw.order, draw.partner)
+    )
+    if arm == "cutmix":
+        inside = box(here.shape[1:3], draw.lam, draw.centre)
+        mixed, lam = jnp.where(inside[..., None], other, here), 1 - inside.mean((1, 2))[:, None]
+    else:
+        lam = draw.lam[:, None]
+        weight = draw.lam.reshape(-1, *(1,) * (here.ndim - 1))
+        mixed = weight * here + (1 - weight) * other
+    return mixed, lam * first + (1 - lam) * second, draw.lam, draw.layer
+
+
+def box(shape: tuple[int, int], lam: jax.Array, centre: jax.Array) -> jax.Array:
+    """(n, h, w): whether a pixel's centre lies in the box of sides √(1−λ) of the image's about `centre`."""
+    half = jnp.sqrt(1 - lam) / 2
+
+    def within(size: int, at):
+        places = (jnp.arange(size) + 0.5) / size
+        return jnp.abs(places - at[:, None]) < half[:, None]
+
+    rows, columns = (within(size, centre[:, n]) for n, size in enumerate(shape))
+    return rows[:, :, None] & columns[:, None, :]
 
 
 def mix(h: jax.Array, lam: jax.Array) -> jax.Array:

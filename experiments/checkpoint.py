@@ -20,6 +20,7 @@ from ufm.outputs import ended_softly
 
 NAME, LOG = "checkpoint.npz", "log.csv"
 META = "meta"
+DATA = ("data", "images", "digest")  # what of an identity is no setting
 PART = ".part-"
 
 
@@ -48,11 +49,19 @@ def _write_beside(path: Path, write: Callable[[BinaryIO], None]) -> None:
 class Keeper:
     """Saves one run in a folder, at most each `every` seconds; without a folder it does nothing.
 
-    `identity` says what the run is: settings and data. Another run's checkpoint is refused.
+    `identity` says what the run is: settings and data. Another run's checkpoint is refused, but for one of
+    settings that this run `extends`.
     """
 
-    def __init__(self, folder: Path | None, identity: dict, every: float):
+    def __init__(
+        self,
+        folder: Path | None,
+        identity: dict,
+        every: float,
+        extends: Callable[[dict], bool] = lambda found: False,
+    ):
         self.folder, self.identity, self.every, self.saved = folder, identity, every, time.monotonic()
+        self.extends = extends
         if folder is not None:
             with _writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -68,10 +77,19 @@ class Keeper:
             return state, []
         path = self.folder / NAME
         meta, arrays = _read(path)
-        _check_run(path, meta["run"], self.identity)
+        if not self._longer(meta["run"]):
+            _check_run(path, meta["run"], self.identity)
         with _writing(self.folder):  # a kill may have come between the two files
             write_log(self.folder, meta["log"])
         return _fill(path, state, arrays), meta["log"]
+
+    def _longer(self, found: dict) -> bool:
+        """Whether this run goes on where the one of the checkpoint ended; its data must be the same."""
+        here = json.loads(json.dumps(self.identity))
+        data = {name: here[name] for name in DATA if name in here}
+        if any(found.get(name) != value for name, value in data.items()):
+            return False
+        return self.extends({name: value for name, value in found.items() if name not in DATA})
 
     def save(self, state, log: list[dict], last: bool) -> None:
         """Write state and log if it is time, and at the end."""

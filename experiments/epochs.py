@@ -11,10 +11,10 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.activations import evaluation_parts, logits_of
-from experiments.arms import Draws, draw_epoch
+from experiments.arms import Draws, draw_epoch, draw_steps
 from experiments.networks import build_network
 from experiments.settings import TrainSettings
-from experiments.steps import Plan, Rates, State, one_step, scan_epoch
+from experiments.steps import Plan, Rates, State, first_velocity, one_step, scan_epoch
 
 Progress = Callable[[int, int, float], None]  # (done, of, loss): in steps or epochs
 
@@ -38,8 +38,9 @@ def start_run(settings: TrainSettings, data) -> tuple[Run, State]:
     devices = jax.local_devices()
     mesh = Mesh(np.array(devices[: math.gcd(settings.batch, len(devices))]), ("batch",))
     x, y = (replicate(mesh, jnp.asarray(a)) for a in (data.train_x, data.train_y))
-    plan = Plan(graph, settings.arm, data.classes)
-    state = State(params, jax.tree.map(jnp.zeros_like, params), rest)
+    apart, smooth = settings.lambda_w is not None, settings.smoothing > 0
+    plan = Plan(graph, settings.arm, data.classes, settings.optimizer, apart, smooth)
+    state = State(params, first_velocity(plan, params), rest)
     return Run(settings, plan, eval_graph, mesh, x, y), replicate(mesh, state)
 
 
@@ -53,27 +54,47 @@ def shard_draws(mesh: Mesh, draws: Draws) -> Draws:
     split = NamedSharding(mesh, PartitionSpec(None, "batch"))
     whole = NamedSharding(mesh, PartitionSpec())
     lam = split if draws.lam.shape == draws.order.shape else whole
-    return jax.device_put(draws, Draws(split, lam, whole))
+    places = Draws(split, lam, whole, split, lam)
+    return jax.device_put(draws, Draws(*(None if a is None else at for a, at in zip(draws, places))))
 
 
 def run_epoch(run: Run, state: State, epoch: int, progress: Progress | None) -> tuple[State, float]:
-    """One epoch; all its randomness comes from (seed, epoch). Returns the mean loss of its steps."""
+    """One epoch, or one row of a run of steps; all its randomness comes from (seed, epoch).
+
+    Returns the mean loss of its steps.
+    """
     s, report = run.settings, progress or (lambda done, total, loss: None)
-    draws = draw_epoch(s, epoch, len(run.x))
-    rates = Rates(s.rate(epoch), s.momentum, s.weight_decay, s.lambda_h)
-    arguments = (run.x, run.y, shard_draws(run.mesh, draws))
+    draws = (draw_epoch if s.steps is None else draw_steps)(s, epoch, len(run.x))
     steps = len(draws.layer)
+    rates, before, total = epoch_rates(s, epoch, steps)
+    arguments = (run.x, run.y, shard_draws(run.mesh, draws))
     if s.network == "mlp":  # convolutions inside a scan are about 20 times slower on a CPU
         state, losses = scan_epoch(run.plan, state, *arguments, rates)
         loss = float(jnp.mean(losses))
-        report((epoch + 1) * steps, s.epochs * steps, loss)
+        report(before + steps, total, loss)
         return state, loss
     losses = []
     for number in range(steps):
         state, loss = one_step(run.plan, state, *arguments, number, rates)
         losses.append(loss)
-        report(epoch * steps + number + 1, s.epochs * steps, loss)
+        report(before + number + 1, total, loss)
     return state, float(np.mean(losses))
+
+
+def epoch_rates(s: TrainSettings, epoch: int, steps: int) -> tuple[Rates, int, int]:
+    """Rates of an epoch of `steps` steps, steps before it, steps of the whole run."""
+    if s.steps is None:
+        before, first, length, total = epoch * steps, epoch * steps, s.epochs * steps, s.epochs * steps
+    else:
+        stretch, first, _ = s.part(epoch)
+        before, length, total = sum(s.stretches[:stretch]) + first, s.stretches[stretch], sum(s.stretches)
+    rates = Rates(s.rate(epoch), s.momentum, s.weight_decay, s.lambda_h, s.lambda_w or 0.0, s.smoothing)
+    if s.steps is not None or s.warmup or s.schedule == "cosine":
+        rate = [s.rate_of_step(n, length) for n in range(first, first + steps)]
+        rates = rates._replace(learning_rate=np.array(rate, np.float32))
+    if s.optimizer != "sgd":
+        rates = rates._replace(count=np.arange(before, before + steps, dtype=np.float32))
+    return rates, before, total
 
 
 def accuracy(run: Run, state: State, x: np.ndarray, y: np.ndarray) -> float:

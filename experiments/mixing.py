@@ -30,7 +30,7 @@ def mix_inputs(x: np.ndarray, y: np.ndarray, count: int, alpha: float = 1.0, see
 def save_activations(path: Path, trained, data, mixed: Mixed) -> None:
     """Write H, W, b, i, j, lam of mixed inputs, and logits, y_logits of the test images, as one npz.
 
-    Also the penalties that the run really had: lambda_w, the weight decay of a learned classifier, and
+    Also the penalties that the run really had: lambda_w, λ_W or the weight decay of a learned classifier, and
     lambda_h, the explicit feature decay.
     """
     H, _ = outputs(trained.model, mixed.x)
@@ -38,7 +38,7 @@ def save_activations(path: Path, trained, data, mixed: Mixed) -> None:
     _, logits = outputs(trained.model, data.test_x)
     settings, penalties = trained.settings, {}
     if settings.classifier == "learned":
-        penalties["lambda_w"] = settings.weight_decay
+        penalties["lambda_w"] = settings.weight_decay if settings.lambda_w is None else settings.lambda_w
     if settings.lambda_h > 0:
         penalties["lambda_h"] = settings.lambda_h
     arrays = {"H": H, "W": W, "b": b, "i": mixed.i, "j": mixed.j, "lam": mixed.lam}

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.datasets import load_dataset, subset
+from experiments.datasets import load_dataset, prepare, subset
 from experiments.settings import TrainSettings
 from experiments.training import Trained, mix_inputs, save_activations, train_seeds
 from ufm.outputs import Outputs
@@ -33,6 +33,7 @@ def run_session(args, settings: TrainSettings, outputs: Outputs) -> int:
             print(summary(found[-1]), flush=True)
     with outputs:
         if args.save is not None:
+            data = prepare(data, found[0].settings)
             mixed = mix_inputs(data.train_x, data.train_y, MIXED, args.alpha, args.seed)
             with outputs.stage("save") as path:
                 save_activations(path, found[0], data, mixed)
@@ -42,9 +43,11 @@ def run_session(args, settings: TrainSettings, outputs: Outputs) -> int:
 def describe(settings: TrainSettings) -> str:
     """One line: what is trained how."""
     s = settings
+    length = f"{s.epochs} epochs" if s.steps is None else f"{' + '.join(map(str, s.stretches))} steps"
+    penalties = "" if s.lambda_w is None else f", lambda_w {s.lambda_w:g}, lambda_h {s.lambda_h:g}"
     return (
-        f"{s.network}, {s.arm}, {s.classifier} classifier: {s.epochs} epochs of batches of {s.batch}, "
-        f"learning rate {s.learning_rate:g}, weight decay {s.weight_decay:g}"
+        f"{s.network}, {s.arm}, {s.classifier} classifier: {length} of batches of {s.batch}, "
+        f"learning rate {s.learning_rate:g}, weight decay {s.weight_decay:g}{penalties}"
     )
 
 

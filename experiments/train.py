@@ -30,14 +30,14 @@ class Arguments:
     """Training images, balanced over classes; default all."""
     test: int | None = None
     """Test images; default all."""
-    network: Literal["mlp", "resnet8", "resnet18", "wrn40-10", "vit4"] = "mlp"
+    network: Literal["mlp", "resnet8", "resnet18", "wrn40-10", "vit4", "vit-small"] = "mlp"
     """Network; the large ones need a GPU."""
     width: int | None = None
     """Units of a layer of the mlp; default 256."""
     depth: int | None = None
     """Layers of the mlp before the classifier; default 4."""
-    arm: Literal["erm", "mixup", "mixup-squared", "manifold"] = "mixup"
-    """Unmixed; mixed inputs; the same with squared error; mixed at a random layer."""
+    arm: Literal["erm", "mixup", "mixup-squared", "manifold", "cutmix"] = "mixup"
+    """Unmixed; mixed inputs; the same with squared error; mixed at a random layer; a box of one in another."""
     alpha: float = 1.0
     """Mixing weights are Beta(alpha, alpha)."""
     lam_per: Literal["batch", "sample"] = "batch"
@@ -59,7 +59,33 @@ class Arguments:
     momentum: float = 0.9
     """Momentum."""
     weight_decay: Number = None
-    """Default 1e-4, with a fixed ETF 1e-5."""
+    """Default 1e-4, with a fixed ETF 1e-5. With --lambda-w of the layers before the classifier only."""
+    lambda_w: Number = None
+    """Explicit decay lambda_W/2 |W|^2 of the classifier alone; default: --weight-decay."""
+    bias: Literal["yes", "no"] | None = None
+    """Whether a learned classifier has a bias; default yes."""
+    smoothing: float = 0.0
+    """Label smoothing."""
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    """SGD with momentum; Adam; AdamW (only --weight-decay is decoupled)."""
+    schedule: Literal["step", "cosine"] = "step"
+    """A tenth after 30, 50 and 90 %; or a cosine to 0."""
+    warmup: int = 0
+    """Steps of linear warm-up."""
+    steps: int | None = None
+    """Steps of freshly drawn pairs, in place of --epochs."""
+    more: tuple[int, ...] = ()
+    """Further stretches of steps, each with its own warm-up and schedule: goes on from a finished run."""
+    every: int = 500
+    """Steps of a row of the log, in a run of steps."""
+    inputs: Literal["channel", "image", "axes", "relu"] = "channel"
+    """Standardised by channel; mean image removed and one scale; the same in principal axes; random features."""
+    random_features: int = 600
+    """Random ReLU features, for --inputs relu."""
+    features: int | None = None
+    """Units of the linear layer that ends the features; default: as many as the layer before."""
+    log_collapse: Literal["yes", "no"] | None = None
+    """Metrics of neural collapse in each row of the log; default with --steps."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the network; bfloat16 is meant for GPUs."""
     seed: int = 0
@@ -92,8 +118,12 @@ def read_settings(args: Arguments) -> TrainSettings:
     """The settings of the first seed; what was not given takes its default for this network and arm."""
     names = {field.name for field in fields(TrainSettings)} - {"network", "arm"}
     given = {name: value for name, value in vars(args).items() if name in names and value is not None}
-    if args.linear_features is not None:
-        given["linear_features"] = args.linear_features == "yes"
+    given["log_collapse"] = "no" if args.steps is None else "yes"
+    for name in ("linear_features", "bias", "log_collapse"):
+        if getattr(args, name) is not None:
+            given[name] = getattr(args, name)
+        if name in given:
+            given[name] = given[name] == "yes"
     return default_settings(args.network, args.arm, **given)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from flax import nnx
 
 from experiments.activations import activations, classifier, logits_fn, outputs
 from experiments.checkpoint import Keeper
+from experiments.collapse import row_collapse
+from experiments.datasets import prepare
 from experiments.epochs import Progress, Run, accuracy, replicate, run_epoch, start_run
 from experiments.mixing import mix_inputs, save_activations
 from experiments.networks import Network
@@ -45,7 +47,8 @@ class Trained:
     """A trained network (in evaluation mode) and its log, one row an epoch.
 
     A row: epoch, loss, train_accuracy, test_accuracy, learning_rate, seconds. The accuracies are taken at
-    20 evenly spaced epochs and the last, else None.
+    20 evenly spaced epochs and the last, else None. In a run of steps also step, the steps so far; with
+    `log_collapse` the metrics of neural collapse (`ufm.metrics`, convention "centred") on training images.
     """
 
     settings: TrainSettings
@@ -67,19 +70,20 @@ def train(
     Raises InputError for fewer examples than a batch and for the checkpoint of another run, Diverged
     (an InputError too) where loss or logits stop being finite.
     """
-    if len(data.train_x) < settings.batch:
+    data = prepare(data, settings)
+    if len(data.train_x) < settings.batch and settings.steps is None:
         raise InputError(f"batch {settings.batch} is larger than the {len(data.train_x)} training examples")
     run, state = start_run(settings, data)
-    keeper = Keeper(folder, {} if folder is None else identify(settings, data), every)
+    keeper = Keeper(folder, {} if folder is None else identify(settings, data), every, settings.extends)
     state, log = keeper.load(state)
     if log and progress:
-        progress(len(log), settings.epochs, log[-1]["loss"])
+        progress(len(log), settings.rows, log[-1]["loss"])
     state = replicate(run.mesh, state)
-    for epoch in range(len(log), settings.epochs):
+    for epoch in range(len(log), settings.rows):
         began = time.perf_counter()
         state, loss = run_epoch(run, state, epoch, progress)
         log.append(_row(run, state, data, epoch, loss, began))
-        keeper.save(state, log, last=epoch + 1 == settings.epochs)
+        keeper.save(state, log, last=epoch + 1 == settings.rows)
     return Trained(settings, nnx.merge(run.eval_graph, state.params, state.rest), log)
 
 
@@ -104,7 +108,7 @@ def identify(settings: TrainSettings, data) -> dict:
     digest = hashlib.blake2b(digest_size=16)
     for array in (data.train_x, data.train_y):
         digest.update(np.ascontiguousarray(array))
-    return asdict(settings) | {"data": data.name, "images": len(data.train_x), "digest": digest.hexdigest()}
+    return settings.record() | {"data": data.name, "images": len(data.train_x), "digest": digest.hexdigest()}
 
 
 def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
@@ -113,14 +117,20 @@ def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
     Training accuracy is that of every stride-th example, about as many as are held out.
     """
     s, train, test = run.settings, None, None
-    if (epoch + 1) % max(1, s.epochs // EVALUATIONS) == 0 or epoch + 1 == s.epochs:
+    if (epoch + 1) % max(1, s.rows // EVALUATIONS) == 0 or epoch + 1 == s.rows:
         stride = max(1, len(data.train_x) // len(data.test_x))
         train = accuracy(run, state, data.train_x[::stride], data.train_y[::stride])
         test = accuracy(run, state, data.test_x, data.test_y)
     if not loss < LARGEST or not all(math.isfinite(value) for value in (train, test) if value is not None):
         raise Diverged(_diverged(s, epoch))
     row = {"epoch": epoch + 1, "loss": loss, "train_accuracy": train, "test_accuracy": test}
-    return row | {"learning_rate": s.rate(epoch), "seconds": time.perf_counter() - began}
+    collapse = row_collapse(run, state, data) if s.log_collapse else {}
+    row |= {"learning_rate": s.rate(epoch), **collapse, "seconds": time.perf_counter() - began}
+    if s.steps is None:
+        return row
+    stretch, first, steps = s.part(epoch)
+    last = s.rate_of_step(first + steps - 1, s.stretches[stretch])
+    return row | {"learning_rate": last, "step": sum(s.stretches[:stretch]) + first + steps}
 
 
 def _diverged(settings: TrainSettings, epoch: int) -> str:

@@ -76,7 +76,7 @@ def test_a_fixed_etf_and_squared_error_have_defaults_of_their_own():
 
 
 WRONG = [
-    ({"arm": "cutmix"}, "arm must be one of erm, mixup"),
+    ({"arm": "cutout"}, "arm must be one of erm, mixup"),
     ({"network": "vgg"}, "network must be one of mlp"),
     ({"classifier": "free"}, "classifier must be one of"),
     ({"lam_per": "pixel"}, "lam_per must be one of batch, sample"),
@@ -95,6 +95,17 @@ WRONG = [
     ({"multiplier": 0.0}, "multiplier must be"),
     ({"decay_at": (0.5, 0.3)}, "decay_at must be rising"),
     ({"decay_at": (0.5, 1.0)}, "decay_at must be rising shares"),
+    ({"lambda_w": -1.0}, "lambda_w must be finite and >= 0"),
+    ({"smoothing": 1.0}, "smoothing must be finite and >= 0 and < 1"),
+    ({"optimizer": "lion"}, "optimizer must be one of sgd, adam"),
+    ({"schedule": "linear"}, "schedule must be one of step, cosine"),
+    ({"inputs": "pixels"}, "inputs must be one of channel"),
+    ({"steps": 0}, "steps and more must be whole numbers >= 1, got 0"),
+    ({"steps": 5, "more": (0,)}, "steps and more must be whole numbers >= 1, got 0"),
+    ({"more": (5,)}, "more steps can only follow a run of steps"),
+    ({"features": 3}, "features needs linear_features"),
+    ({"every": 0}, "every must be a whole number >= 1"),
+    ({"arm": "cutmix", "inputs": "axes"}, "cutmix needs images"),
 ]
 
 

@@ -80,7 +80,7 @@ def test_bad_input_is_one_line_and_exit_2(call_main, words, message):
 
 
 def test_an_unknown_choice_is_refused_by_the_parser(call_main):
-    refused(call_main(main, "--arm", "cutmix"), "--arm")
+    refused(call_main(main, "--arm", "cutout"), "--arm")
 
 
 def test_flags_become_settings():

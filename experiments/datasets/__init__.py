@@ -8,6 +8,7 @@ data = subset(data, train=5000, test=1000, seed=0)
 """
 
 from experiments.datasets.dataset import Dataset, subset
+from experiments.datasets.inputs import prepare
 from experiments.datasets.load import NAMES, load_dataset
 
-__all__ = ["NAMES", "Dataset", "load_dataset", "subset"]
+__all__ = ["NAMES", "Dataset", "load_dataset", "prepare", "subset"]

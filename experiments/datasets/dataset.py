@@ -12,8 +12,9 @@ class Dataset:
     """Images (N, height, width, channels), float32 in [0, 1], and their classes (N,), int32 in 0 … K − 1.
 
     classes: K. source: where it came from, in words. checksums: SHA-256 of each file by its name (of each
-    array where there is no file). Raises InputError if images and labels do not belong together, a label
-    is out of range or a class has no training image.
+    array where there is no file). inputs: how they were prepared (`prepare`); then they leave [0, 1].
+    Raises InputError if images and labels do not belong together, a label is out of range or a class has no
+    training image.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Dataset:
     test_y: np.ndarray
     source: str
     checksums: dict[str, str]
+    inputs: str = "channel"
 
     def __post_init__(self):
         _check_images(self.name, self.train_x, self.test_x)

@@ -23,12 +23,17 @@ def build_network(settings: TrainSettings, classes: int, train_x: np.ndarray, rn
     dtype, fixed = jnp.dtype(settings.dtype), settings.classifier == "etf"
     stages, features = body_stages(settings, train_x.shape[1:], dtype, rngs)
     if settings.linear_features:
-        width = settings.width if settings.network == "mlp" else features
+        width = settings.features or (settings.width if settings.network == "mlp" else features)
         # from zero, as a learned classifier: but not both, or neither would ever leave zero
         stages.append(Linear(features, width, dtype, rngs, zero=fixed))
         features = width
     mean, spread = train_x.mean((0, 1, 2)), train_x.std((0, 1, 2))
-    head = FixedETF(features, classes, settings.multiplier) if fixed else zero_head(features, classes, rngs)
+    if settings.inputs != "channel":  # prepared with the data
+        mean, spread = np.zeros_like(mean), np.ones_like(spread)
+    if fixed:
+        head = FixedETF(features, classes, settings.multiplier)
+    else:
+        head = zero_head(features, classes, rngs, settings.bias)
     return Network(stages, head, mean, np.where(spread > 0, spread, 1))
 
 
@@ -46,9 +51,11 @@ def body_stages(settings: TrainSettings, shape: tuple[int, ...], dtype, rngs: nn
             return wide_resnet_stages(shape[-1], 40, 10, dtype, rngs)
         case "vit4":
             return vit_stages(shape, 4, 192, 6, 3, dtype, rngs)
+        case "vit-small":  # 16 tokens
+            return vit_stages(shape, max(1, shape[0] // 4), 64, 2, 4, dtype, rngs)
 
 
-def zero_head(features: int, classes: int, rngs: nnx.Rngs) -> nnx.Linear:
-    """W h + b from zero: a random start of W would leave only as fast as weight decay takes it."""
+def zero_head(features: int, classes: int, rngs: nnx.Rngs, bias: bool = True) -> nnx.Linear:
+    """W h + b (or W h) from zero: a random start of W would leave only as fast as weight decay takes it."""
     zero = nnx.initializers.zeros_init()
-    return nnx.Linear(features, classes, kernel_init=zero, dtype=jnp.float32, rngs=rngs)
+    return nnx.Linear(features, classes, use_bias=bias, kernel_init=zero, dtype=jnp.float32, rngs=rngs)

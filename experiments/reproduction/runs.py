@@ -26,7 +26,7 @@ TICK = 30.0  # seconds between lines of progress inside one run
 
 def fingerprint(preset: Preset, arm: Arm, seed: int, data) -> str:
     """SHA-256 of everything that a run's numbers depend on."""
-    key = [VERSION, asdict(preset.settings(arm, seed)), asdict(preset.sizes), data.checksums]
+    key = [VERSION, preset.settings(arm, seed).record(), asdict(preset.sizes), data.checksums]
     key += [preset.train, preset.test]
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
@@ -89,7 +89,7 @@ def _run(preset: Preset, arm: Arm, seed: int, data, folder: Path, clock: Clock) 
 
     start, settings = time.perf_counter(), preset.settings(arm, seed)
     record = {"fingerprint": fingerprint(preset, arm, seed, data), "arm": arm.name, "seed": seed}
-    record |= {"settings": asdict(settings), "numbers": {}, "curves": {}, "controls": {}, "failed": None}
+    record |= {"settings": settings.record(), "numbers": {}, "curves": {}, "controls": {}, "failed": None}
     # a run of an MLP is over in seconds; longer ones leave checkpoints
     place = None if settings.network == "mlp" else folder / "checkpoints" / f"{arm.name}-{seed}"
     try:

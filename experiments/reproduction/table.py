@@ -57,14 +57,14 @@ def markdown(found: Reproduction, figures: list[str]) -> str:
         "hold the spread of training only. Criteria: `experiments/reproduction/criteria.py`, committed before the "
         "first full run.",
         "## Verdicts",
-        _grid(["claim", "verdict"], [[row.claim.says, f"**{row.verdict}**"] for row in found.rows]),
+        grid(["claim", "verdict"], [[row.claim.says, f"**{row.verdict}**"] for row in found.rows]),
         "## Figures",
         *[f"![{CAPTIONS[name]}]({preset.name}-{name}.png)\n\n{CAPTIONS[name]}" for name in figures],
         "## Numbers",
-        *[_claim(row) for row in found.rows],
+        *[claim_text(row) for row in found.rows],
         "## Negative controls",
         "The same claims on spoilt features of the same networks; each must come out as not reproduced.",
-        _grid(
+        grid(
             ["control", "claim", "verdict", "as it must"],
             [
                 [c.control, c.row.claim.says, c.row.verdict, "yes" if c.refuted else "**no**"]
@@ -89,9 +89,9 @@ def record(found: Reproduction) -> dict:
     return {
         "schema": 1,
         "preset": found.preset.name,
-        "claims": [_claim_record(row) for row in found.rows],
+        "claims": [claim_record(row) for row in found.rows],
         "controls": [
-            {"control": c.control, "refuted": c.refuted, **_claim_record(c.row)} for c in found.controls
+            {"control": c.control, "refuted": c.refuted, **claim_record(c.row)} for c in found.controls
         ],
         "arms": {
             arm.name: _arm_record(arm, [seed[arm.name] for seed in found.records])
@@ -115,25 +115,26 @@ def _draws(draws: list, a: float | None) -> list[str]:
         f"mixup networks' a = {a:.3g}; 8 draws."
     )
     lines = [[str(draw.labels), _range(draw.deviation, draw.interval)] for draw in draws]
-    return ["## What a finite draw of labels does alone", text, _grid(["N", "deviation"], lines)]
+    return ["## What a finite draw of labels does alone", text, grid(["N", "deviation"], lines)]
 
 
-def _claim(row: Row) -> str:
+def claim_text(row: Row) -> str:
+    """A claim with its parts and what is shown beside it."""
     lines = [
-        [part.says, _number(f), f"{part.side} {part.threshold:g}", f.verdict]
+        [part.says, mean_text(f), f"{part.side} {part.threshold:g}", f.verdict]
         for part, f in zip(row.claim.parts, row.findings)
     ]
-    lines += [[says, _number(f), "", ""] for (says, _), f in zip(row.claim.shown, row.shown)]
+    lines += [[says, mean_text(f), "", ""] for (says, _), f in zip(row.claim.shown, row.shown)]
     title = f"**{row.claim.says}**: {row.verdict}. ({row.claim.source})"
-    return title + "\n\n" + _grid(["number", "mean and interval", "criterion", "verdict"], lines)
+    return title + "\n\n" + grid(["number", "mean and interval", "criterion", "verdict"], lines)
 
 
 def _networks(preset: Preset, records) -> str:
     lines = []
     for arm in preset.arms:
         values = [[seed[arm.name]["numbers"].get(name) for seed in records] for name in COLUMNS]
-        lines.append([arm.title, *(_number(judge(v, ">", 0.0)) for v in values)])
-    return _grid(["network", *COLUMNS.values()], lines)
+        lines.append([arm.title, *(mean_text(judge(v, ">", 0.0)) for v in values)])
+    return grid(["network", *COLUMNS.values()], lines)
 
 
 def _attacks(preset: Preset, records) -> str:
@@ -142,11 +143,12 @@ def _attacks(preset: Preset, records) -> str:
     for arm in (arm for arm in preset.arms if arm.name in MAIN):
         found = [seed[arm.name]["numbers"] for seed in records]
         values = [[one[attack][n] if one else None for one in found] for attack, n, _ in names]
-        lines.append([arm.title, *(_number(judge(v, ">", 0.0)) for v in values)])
-    return _grid(["network", *(f"{attack.upper()} ε = {e:.3g}" for attack, _, e in names)], lines)
+        lines.append([arm.title, *(mean_text(judge(v, ">", 0.0)) for v in values)])
+    return grid(["network", *(f"{attack.upper()} ε = {e:.3g}" for attack, _, e in names)], lines)
 
 
-def _claim_record(row: Row) -> dict:
+def claim_record(row: Row) -> dict:
+    """The same as JSON."""
     claim = row.claim
     return {
         "key": claim.key,
@@ -171,7 +173,8 @@ def _finding(found: Finding) -> dict:
     return {"values": found.values, "mean": found.mean, "interval": found.interval}
 
 
-def _number(found: Finding) -> str:
+def mean_text(found: Finding) -> str:
+    """Mean and interval, or that there is none."""
     return "undefined" if found.mean is None else _range(found.mean, found.interval)
 
 
@@ -183,6 +186,7 @@ def _range(mean: float, interval: Sequence[float] | None) -> str:
     return f"{mean:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
 
 
-def _grid(head: list[str], lines: list[list[str]]) -> str:
+def grid(head: list[str], lines: list[list[str]]) -> str:
+    """A table in Markdown."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)

@@ -1,0 +1,209 @@
+"""python -m experiments.laws: trained classifiers against the certified optimum of the same label law.
+
+A network is trained with explicit λ_W and λ_H under a law whose optimal classifier need not be an ETF: class
+weights, label smoothing, CutMix, fewer dimensions than K − 1; and on both sides of two thresholds. Its G = W Wᵀ is
+held against that of `solve_joint` for the same law, whose own gap is certified. What is compared:
+
+    ‖G − G*‖_F/‖G*‖_F    at most 0.05
+    ‖w_3 − w_4‖/‖W‖_F    of two minority classes: below ρ q_B = λ_W λ_H, ρ = (α+1)/(2α+1), more than half of the
+                         optimum's; above it less than 0.05, where the optimum's is 0
+    ‖W‖_F²               below the triviality threshold more than half of the optimum's, above it less than 0.01
+
+These criteria were committed before any run with seeds 0 to 2; settings were chosen on seed 100. The network has
+one hidden layer: from a start near zero a deeper one loses its hidden layers to λ_H before the classifier grows.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+CLASSES, IMAGES, STEPS = 4, 100, 6000
+ZERO = 1e-9  # a squared length below this is none
+SKEWED = (0.4, 0.4, 0.1, 0.1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A law, penalties λ_W = λ_H, what of the settings differs, and the criterion: (number, side, threshold)."""
+
+    name: str
+    penalty: float
+    weights: tuple[float, ...] = (0.25,) * 4
+    changes: dict = field(default_factory=dict)
+    criterion: tuple[str, str, float] = ("distance", "<", 0.05)
+
+
+CASES = (
+    Case("balanced mixup", 0.05),
+    Case("class weights 0.4, 0.4, 0.1, 0.1", 0.05, SKEWED),
+    Case("label smoothing 0.1", 0.05, changes={"smoothing": 0.1}),
+    Case("CutMix", 0.05, changes={"arm": "cutmix", "inputs": "image"}),
+    Case("features of 2 dimensions (d < K − 1)", 0.05, changes={"features": 2}),
+    Case("minority below its threshold", 0.2, SKEWED, criterion=("minority_share", ">", 0.5)),
+    Case("minority above its threshold", 0.3, SKEWED, criterion=("minority", "<", 0.05)),
+    Case("below triviality", 0.32, criterion=("norm_share", ">", 0.5)),
+    Case("above triviality", 0.44, criterion=("norm", "<", 0.01)),
+)
+
+
+def law_of(case: Case):
+    """The label law that the training follows."""
+    from ufm.labels import LabelLaw
+
+    name = case.changes.get("arm", "mixup")
+    smoothing = case.changes.get("smoothing", 0.0)
+    balanced = len(set(case.weights)) == 1
+    return LabelLaw(name, alpha=1.0, smoothing=smoothing, class_weights=None if balanced else case.weights)
+
+
+def images(case: Case, dataset: str, seed: int):
+    """The first four classes, drawn by the seed in the law's proportions."""
+    from experiments.datasets import load_dataset
+
+    data, rng = load_dataset(dataset), np.random.default_rng(seed)
+    counts = [round(IMAGES * q) for q in case.weights]
+    kept = [rng.permutation(np.flatnonzero(data.train_y == k))[:n] for k, n in enumerate(counts)]
+    kept, test = np.concatenate(kept), data.test_y < CLASSES
+    part = {"train_x": data.train_x[kept], "train_y": data.train_y[kept]}
+    return replace(data, classes=CLASSES, test_x=data.test_x[test], test_y=data.test_y[test], **part)
+
+
+def settings_of(case: Case, seed: int, steps: int):
+    """The terminal regime at the case's penalties."""
+    from experiments.settings import default_settings
+    from experiments.terminal.cells import MLP, REGIME
+
+    changes = REGIME | MLP | {"inputs": "axes", "depth": 2, "steps": steps} | case.changes
+    changes |= {"lambda_w": case.penalty, "lambda_h": case.penalty, "log_collapse": False}
+    return default_settings(changes.pop("network"), changes.pop("arm", "mixup"), **changes, seed=seed)
+
+
+def optimum(case: Case):
+    """(G*, relative duality gap) of the certified optimum; several starts where d < K − 1."""
+    from ufm.duality import certify_joint
+    from ufm.finite import finite_law
+    from ufm.optimize.joint import solve_joint
+
+    dim, atoms = case.changes.get("features", CLASSES), finite_law(law_of(case), CLASSES)
+    found = solve_joint(atoms, case.penalty, case.penalty, dim=dim, starts=1 if dim >= CLASSES - 1 else 8)
+    one = certify_joint(found.W, found.H, atoms.labels, atoms.weights, case.penalty, case.penalty)
+    return found.W @ found.W.T, one.gap / abs(one.objective)
+
+
+def measure(case: Case, dataset: str, seed: int, steps: int) -> dict:
+    """One network beside its optimum."""
+    from experiments.training import classifier, train
+
+    W, _ = classifier(train(settings_of(case, seed, steps), images(case, dataset, seed)).model)
+    best, gap = optimum(case)
+    G, size = W @ W.T, float(np.trace(best))
+    apart, wanted = _apart(G), _apart(best)
+    return {
+        "case": case.name,
+        "seed": seed,
+        "penalty": case.penalty,
+        "distance": distance(G, best, case.weights) if size > ZERO else None,
+        "norm": float(np.trace(G)),
+        "norm_optimum": size,
+        "norm_share": float(np.trace(G)) / size if size > ZERO else None,
+        "minority": apart,
+        "minority_optimum": wanted,
+        "minority_share": apart / wanted if apart is not None and wanted and wanted > ZERO else None,
+        "gap_of_optimum": float(gap),
+    }
+
+
+def distance(G: np.ndarray, best: np.ndarray, weights: tuple[float, ...]) -> float:
+    """‖G − G*‖_F/‖G*‖_F, the least over permutations of classes of equal weight: these leave the law as it is."""
+    turns = (p for p in permutations(range(len(G))) if all(weights[k] == q for k, q in zip(p, weights)))
+    return float(min(np.linalg.norm(G - best[np.ix_(p, p)]) for p in turns) / np.linalg.norm(best))
+
+
+def _apart(G: np.ndarray) -> float | None:
+    """‖w_3 − w_4‖/‖W‖_F; None where W = 0."""
+    size = np.trace(G)
+    return float(np.sqrt(max(G[2, 2] + G[3, 3] - 2 * G[2, 3], 0) / size)) if size > ZERO else None
+
+
+def table(found: list[dict], command: str) -> str:
+    """The page: mean and 95 % interval over seeds, and whether the criterion holds."""
+    from experiments.reproduction.table import grid
+    from experiments.reproduction.verdict import judge
+
+    lines = []
+    for case in CASES:
+        runs = [run for run in found if run["case"] == case.name]
+        name, side, threshold = case.criterion
+        shown = [_shown(key, [run[key] for run in runs]) for key in COLUMNS]
+        verdict = judge([run[name] for run in runs], side, threshold).verdict
+        said = f"{COLUMNS.get(name, SHARES.get(name))} {side} {threshold:g}"
+        lines.append([case.name, f"{case.penalty:g}", *shown, said, f"**{verdict}**"])
+    head = ["law", "λ_W = λ_H", *COLUMNS.values(), "criterion", "verdict"]
+    text = (
+        "# The theorem where W is learned: trained classifiers beside the certified optimum of the same law"
+    )
+    note = (
+        f"Made by `{command}`; do not edit. {CLASSES} classes of Fashion-MNIST, {IMAGES} images drawn by each "
+        "seed; means with 95 % t-intervals over seeds. G*: `solve_joint` on the finite law, with its "
+        "relative duality gap; for d < K − 1 that cannot close, and G* is the best of eight starts, up to "
+        "permutations of classes. Undefined: the optimum is W = 0."
+    )
+    return f"{text}\n\n{note}\n\n{grid(head, lines)}\n"
+
+
+def _shown(key: str, values: list) -> str:
+    """Mean and interval; of what is the same for all seeds the value alone."""
+    from experiments.reproduction.table import mean_text
+    from experiments.reproduction.verdict import judge
+
+    if key in OF_OPTIMUM:
+        return "undefined" if values[0] is None else f"{values[0]:.3g}"
+    return mean_text(judge(values, ">", 0.0))
+
+
+OF_OPTIMUM = ("norm_optimum", "minority_optimum", "gap_of_optimum")
+COLUMNS = {
+    "distance": "‖G − G*‖/‖G*‖",
+    "norm": "‖W‖²",
+    "norm_optimum": "‖W*‖²",
+    "minority": "‖w_3 − w_4‖/‖W‖",
+    "minority_optimum": "of W*",
+    "gap_of_optimum": "gap of W*",
+}
+SHARES = {"norm_share": "‖W‖²/‖W*‖²", "minority_share": "‖w_3 − w_4‖/‖W‖ over that of W*"}
+
+
+def main() -> int:
+    """Train every case for each seed: a JSON line each, then the page."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.laws", description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="fashion")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--out", type=Path, help="folder for laws.md and laws.json")
+    args = parser.parse_args()
+    from ufm.runtime import start_jax
+
+    start_jax()
+    found = []
+    for case in CASES:
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
+            found.append(measure(case, args.dataset, seed, args.steps))
+            print(json.dumps(found[-1]), flush=True)
+    page = table(found, "python -m experiments.laws --out docs/claims")
+    print(page)
+    if args.out is not None:
+        record = {"schema": 1, "steps": args.steps, "dataset": args.dataset, "runs": found}
+        text = json.dumps(record, ensure_ascii=False, indent=1)
+        (args.out / "laws.json").write_text(f"{text}\n", encoding="utf-8")
+        (args.out / "laws.md").write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
