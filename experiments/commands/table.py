@@ -80,6 +80,21 @@ ROWS = (
         HOSTS,
         "experiments.claims --preset fashion --dry-run --out docs/claims",
     ),
+    Row(
+        "experiments.claims --preset terminal",
+        LONG,
+        "experiments.claims --preset terminal --dry-run --out docs/claims",
+    ),
+    Row(
+        "experiments.claims --preset terminal --cells fashion-mlp --out docs/claims",
+        HOSTS,
+        "experiments.claims --preset terminal --cells fashion-mlp --dry-run --out docs/claims",
+    ),
+    Row(
+        "experiments.laws --out docs/claims",
+        HOSTS,
+        "experiments.laws --dataset digits --seeds 1 --first-seed 100 --steps 5 --out docs/claims",
+    ),
     Row("experiments.compare_large", LONG, "experiments.compare_large --samples 20000 --dim 32"),
     Row(
         "experiments.compare_large --samples 1000000 --dim 2048",
@@ -92,11 +107,11 @@ ROWS = (
         LONG,
         "experiments.large_pairs --classes 100 --nodes 2 --cap 4",
     ),
-    Row("experiments.scaling", LONG, "experiments.scaling --scale 0.01"),
+    Row("experiments.scaling", LONG, "experiments.scaling --scale 0.001"),
     Row(
         "experiments.scaling --output docs/scaling.md",
         LONG,
-        "experiments.scaling --scale 0.005 --output docs/scaling.md",
+        "experiments.scaling --scale 0.001 --output docs/scaling.md",
     ),
     Row("experiments.speed", LONG, "experiments.speed --quick --out out"),
     Row(
