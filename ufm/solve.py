@@ -23,7 +23,9 @@ class Arguments:
 
     3 some are undecided, 2 wrong usage, or a file that cannot be written.
 
-    No verdict: 70 defect, 71 out of memory, 74 output full, 75 standstill or lost process, 129 to 143 ended.
+    No verdict: 70 defect, 71 out of memory, 74 output full,
+
+    75 standstill or lost process, 129 to 143 ended.
     """
 
     classes: int = 10
