@@ -14,7 +14,9 @@ from ufm.verdict import judge
 
 WORDS = re.compile(r"(?<![\w-])[-+]?(nan|inf|infinity|none|null)(?![\w-])", re.IGNORECASE)
 # sentences of the project's own in which "none" is a word
-PROSE = re.compile(r"bias none|none: W is zero[^;]*|none in 1e-3[^;]*|with none|none of|none for \d+")
+PROSE = re.compile(
+    r"bias none|none: W is zero[^;]*|none in 1e-3[^;]*|with none|none of|none for \d+|none is optimal"
+)
 LIGHT = ("--replicates", "20")
 
 
