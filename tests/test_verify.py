@@ -84,9 +84,7 @@ def test_a_whole_run(run):
     assert lines[0] == "theorems on 3 classes, 3 dimensions, cross-entropy"
     assert "two-classes: K = 3, not 2" in lines
     assert "squared-error-affine: the loss is cross-entropy, not squared error" in lines
-    assert (
-        "minority-collapse: the label law is not mixup, CutMix or one-hot with class" in lines
-    )  # 80 columns
+    assert any(line.startswith("minority-collapse: the label law is not mixup, CutMix or") for line in lines)
     assert lines[-1] == "verdict on those that apply: agrees"
     applied = sum(line.rstrip().endswith(" agrees") and line.split()[0] in THEOREMS for line in lines)
     assert applied >= 12 and f"{applied} of {len(THEOREMS)} theorems apply" in err
