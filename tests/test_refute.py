@@ -26,9 +26,12 @@ from ufm.verdict import FAILS, UNDECIDED, Verdict
 pytestmark = pytest.mark.slow  # hunts through many problems
 
 SMALLEST = {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
-CLOSE = ("threshold", "threshold-late", "smoothing", "etf-late", "etf-early", "squared-late", "squared-early")
 # significant digits of the shrunk case, where only a few per cent of a threshold refute the claim; else 1
-DIGITS = {f"planted-{name}": 3 for name in CLOSE}
+TWO, THREE = (
+    ("threshold", "etf-early", "squared-early"),
+    ("threshold-late", "smoothing", "etf-late", "squared-late"),
+)
+DIGITS = {f"planted-{name}": digits for digits, names in ((2, TWO), (3, THREE)) for name in names}
 
 
 def search_of(theorem, settings, seed=0):
