@@ -43,11 +43,10 @@ def search_of(theorem, settings, seed=0):
 
 
 # joint optima of several sizes
-SLOW = {f"planted-{name}": pytest.mark.slow for name in CLOSE}
-SLOW |= {f"planted-{name}": pytest.mark.long for name in ("minority", "minority-late", "cyclic-etf")}
+LONG = {f"planted-{name}" for name in ("minority", "minority-late", "cyclic-etf")}
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[SLOW[n]] if n in SLOW else []) for n in PLANTED])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n in LONG)) for n in PLANTED])
 def test_each_planted_claim_is_refuted_and_shrunk_to_a_small_case_that_still_fails(name):
     theorem = PLANTED[name]
     _, outcome = search_of(theorem, settings=60)
