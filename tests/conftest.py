@@ -19,11 +19,26 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the tests marked long as well")
 
 
+LONG = {line for line in (Path(__file__).parent / "long.txt").read_text().splitlines() if line[0] != "#"}
+
+
 def pytest_collection_modifyitems(config, items):
+    _name_no_test_in_vain(config, {item.nodeid for item in items})
     for item in items:
+        if item.nodeid in LONG:
+            item.add_marker(pytest.mark.long)
         for word in ("slow", "long"):
             if word in item.keywords and not config.getoption(f"--{word}"):
                 item.add_marker(pytest.mark.skip(reason=f"{word}: give --{word}"))
+
+
+def _name_no_test_in_vain(config, found):
+    """UsageError for a line of long.txt whose file was collected whole without it."""
+    if any("::" in word for word in config.args):
+        return
+    files = {name.split("::")[0] for name in found}
+    if gone := {line for line in LONG - found if line.split("::")[0] in files}:
+        raise pytest.UsageError(f"tests/long.txt names no test in {sorted(gone)}")
 
 
 @pytest.fixture(scope="session", autouse=True)

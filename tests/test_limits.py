@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests import limits
+from tests.conftest import LONG, _name_no_test_in_vain
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFTEST = """
@@ -88,3 +90,11 @@ def test_every_test_has_a_limit(request):
         assert 0 < seconds <= limits.SLOW_LIMIT, item
     own = request.node.get_closest_marker("timeout")
     assert own.args[0] == limits.LIMIT
+
+
+def test_a_line_of_long_txt_that_names_no_test_is_an_error():
+    whole, one = SimpleNamespace(args=["tests"]), SimpleNamespace(args=["tests/test_dataset.py::test_x"])
+    with pytest.raises(pytest.UsageError, match="test_five_kills"):
+        _name_no_test_in_vain(whole, {"tests/test_dataset.py::test_x"})
+    _name_no_test_in_vain(whole, LONG)
+    _name_no_test_in_vain(one, {"tests/test_dataset.py::test_x"})
