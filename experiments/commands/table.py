@@ -86,6 +86,11 @@ ROWS = (
         "experiments.claims --preset terminal --dry-run --out docs/claims",
     ),
     Row(
+        "experiments.claims --preset terminal --jobs 2 --out claims",
+        LONG,
+        "experiments.claims --preset terminal --quick --jobs 2 --out claims",
+    ),
+    Row(
         "experiments.claims --preset terminal --cells fashion-mlp --out docs/claims",
         HOSTS,
         "experiments.claims --preset terminal --cells fashion-mlp --dry-run --out docs/claims",

@@ -43,6 +43,11 @@ class Reproduction(NamedTuple):
     about: dict
 
 
+AS_PUBLISHED = (
+    "*As published: decay on every layer, n ≫ D.* What separates these networks from those that reach the theory's "
+    "optimum: its own penalties, λ_H on features and λ_W on W alone, and n ≲ D images "
+    "([preset terminal](terminal.md))."
+)
 QUICK = "**A few epochs, to see that the command works: these verdicts say nothing about mixup.**"
 
 
@@ -52,6 +57,7 @@ def markdown(found: Reproduction, figures: list[str]) -> str:
     parts = [
         f"# Claims on mixup, measured: preset {preset.name}",
         *([QUICK] if preset.name.endswith("-quick") else []),
+        AS_PUBLISHED,
         f"Made by `{about['command']}`; do not edit. Data: {about['source']}. {about['seeds']} seeds an arm. "
         "Numbers are means with 95 % t-intervals over seeds; the data are the same in all seeds, so that intervals "
         "hold the spread of training only. Criteria: `experiments/reproduction/criteria.py`, committed before the "
