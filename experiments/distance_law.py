@@ -1,8 +1,8 @@
 """python -m experiments.distance_law: how far networks are from the theorem's optimum, over n, D, steps, K and a.
 
-A declared grid (experiments/distance/grid.py) of networks in the terminal regime; a row of a Parquet table for each
-run; then a power law with intervals, a test whether curves of different D fall together against n/D, and rates beside
-the theory's conditioning. Killed at any moment and run again, it goes on where it was.
+A declared grid (experiments/distance/grid.py) of networks in the terminal regime; a row of a Parquet table for
+each run; then a power law with intervals, a test whether curves of different D fall together against n/D, and rates
+beside the theory's conditioning. Killed at any moment and run again, it goes on where it was.
 """
 
 import sys

@@ -80,15 +80,16 @@ FULL = Grid(
         Part((100, 400, 1600), (49, 784), (10,), (0.003, 0.03), (1500, 6000)),
     ),
     (0, 1, 2),
-    "K = 3 and 5 at 750 and 3000 steps; λ other than 0.01 at K = 3 and 5, at D = 196 and 3072, at n other than 100, "
-    "400 and 1600, and at 750 and 3000 steps; more than three seeds; widths, depths, optimisers and α other than "
-    "those of the preset terminal",
+    "K = 3 and 5 at 750 and 3000 steps; λ other than 0.01 at K = 3 and 5, at D = 196 and 3072, at n other than "
+    "100, 400 and 1600, and at 750 and 3000 steps; more than three seeds; widths, depths, optimisers and α other "
+    "than those of the preset terminal",
 )
 QUICK = Grid(
     "digits",
     (
-        Part((30, 120, 480), (16, 64), (3, 10), (0.01,), (150, 300)),
-        Part((120,), (16, 64), (10,), (0.03,), (150, 300)),
+        Part((30, 120, 400), (16, 64), (10,), (0.01,), (150, 300)),
+        Part((120,), (16, 64), (3,), (0.01,), (150, 300)),
+        Part((120,), (64,), (10,), (0.03,), (150, 300)),
     ),
     (100, 101),
     "all but a few cells: this is the quick form",

@@ -1,4 +1,4 @@
-"""Images of K classes with inputs of D dimensions: pooled pixels, or random ReLU features where D is more than these.
+"""Images of K classes with inputs of D dimensions: pooled pixels, or random ReLU features beyond their number.
 
 All of them end along the training images' principal axes, which is lossless for training mixtures at any n and D.
 """
@@ -18,7 +18,7 @@ TEST = 500  # test images, for the accuracy alone
 
 
 def images(data: Dataset, cell: Cell, settings: TrainSettings) -> Dataset:
-    """n images of the first K classes, drawn by the settings' seed and prepared; InputError for a D that is none."""
+    """n images of the first K classes, drawn by the settings' seed, prepared; InputError for a D out of reach."""
     data = first_classes(data, cell.classes)
     data = subset(data, cell.images, min(TEST, len(data.test_y)), settings.seed)
     pixels = data.train_x[0].size

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ufm.etf import etf_multiplier, gain
+from ufm.etf import gain
 from ufm.finite import finite_law
 from ufm.fitting import closed_logits
 from ufm.label_rows import LabelBlock
@@ -50,13 +50,14 @@ def feature_curvatures(a: float, classes: int) -> Errors:
 
 
 def feature_errors(
-    H: Float[np.ndarray, "n d"], c: np.ndarray, V: Float[np.ndarray, "K d"], a: float
+    H: Float[np.ndarray, "n d"],
+    c: np.ndarray,
+    V: Float[np.ndarray, "K d"],
+    best: Float[np.ndarray, "K d"],
 ) -> Errors:
-    """Errors of the features of labels e_c, against the optimum for this V (centred) and a = m² K/((K−1) λ_H)."""
-    K, m = len(V), etf_multiplier(V)
-    best = (K - 1) / (K * m * m) * same_class_root(a, K) * V
+    """Errors of the features of labels e_c against the optima `best` of all classes; V: W centred."""
     off = H - best[c]
-    rows = np.linalg.svd(V, full_matrices=False)[2][: K - 1]
+    rows = np.linalg.svd(V, full_matrices=False)[2][: len(V) - 1]
     along = ((off * V[c]).sum(1) / np.linalg.norm(V[c], axis=1)) ** 2
     inside = ((off @ rows.T) ** 2).sum(1)
     size = float((best[c] ** 2).sum(1).mean())

@@ -91,12 +91,14 @@ def f_test(rows: Rows, y: np.ndarray) -> tuple[float, float]:
         left.append(float(((y - X @ least_squares(X, y)) ** 2).sum()))
         ranks.append(int(np.linalg.matrix_rank(X)))
     more, rest = ranks[1] - ranks[0], len(y) - ranks[1]
+    if min(more, rest) < 1:  # too few cells to tell
+        return float("nan"), float("nan")
     f = (left[0] - left[1]) / more / (left[1] / rest)
     return float(f), float(f_law.sf(f, more, rest))
 
 
 def gamma_of(rows: Rows, y: np.ndarray, replicates: int = REPLICATES) -> Estimate:
-    """The γ with which a curve in n/D^γ fits best, by units' normal equations: a bootstrap sample is a sum of them."""
+    """The γ with which a curve in n/D^γ fits best; a bootstrap sample is a sum of units' normal equations."""
     unit = units(rows).unit
     count = unit.max() + 1
     first = np.searchsorted(unit[order := np.argsort(unit, kind="stable")], np.arange(count))
@@ -128,8 +130,8 @@ def _lowest(left: np.ndarray) -> float:
 
 
 def spread(rows: Rows, y: np.ndarray, gamma: float) -> float:
-    """RMS distance of log y between curves of two D in log n − γ log D, linear between their points, where both are;
-    t, K and a the same, seeds averaged."""
+    """RMS distance of log y between curves of two D in log n − γ log D, linear between their points, where both
+    are; t, K and a the same, seeds averaged."""
     rows, y = seed_means(rows, y)
     settings = np.stack([rows["steps"], rows["classes"], rows["penalty"]], 1)
     gaps = []
@@ -148,8 +150,8 @@ def spread(rows: Rows, y: np.ndarray, gamma: float) -> float:
 
 
 def plant(rows: Rows, y: np.ndarray, gamma: float, seed: int = 0) -> np.ndarray:
-    """What y would be if it depended on n/D^γ alone: its own curve in u, drawn over log n − γ log D, with the spread
-    between the seeds of y as noise. γ = 1: curves fall together; another: they do not."""
+    """What y would be if it depended on n/D^γ alone: its own curve in u, drawn over log n − γ log D, with the
+    spread between the seeds of y as noise. γ = 1: curves fall together; another: they do not."""
     X = reduced(rows)
     coefficients = least_squares(X, y)
     means, which = seed_means(rows, y)[1], _setting_numbers(rows)

@@ -89,17 +89,18 @@ def report(table_path: Path, out: Path, name: str, replicates: int) -> str:
 
 def _head(about: dict, rows: Rows, failed: int) -> str:
     seeds = ", ".join(map(str, np.unique(rows["seed"])))
+    commit = (about["criteria"]["commit"] or "none")[:12]
     return (
-        f"Made by `{about['command']}`; do not edit. {about['dataset']}: {len(rows['seed'])} runs "
-        f"({failed} diverged), n = {_values(rows, 'images')}, D = {_values(rows, 'dimension')} (pooled pixels; more "
-        f"than the image has: random ReLU features), K = {_values(rows, 'classes')}, λ_W = λ_H = "
-        f"{_values(rows, 'penalty')}, {_values(rows, 'steps')} steps of 64 mixtures, seeds {seeds}, images drawn by the "
-        f"seed; {rows['seconds'].sum() / 60:.0f} minutes of runs in all. Each budget of steps is a run of its own, "
-        "with its own cosine to 0. Distances are measured on mixtures of the training images, against the joint "
-        "theorem at λ_W, λ_H with nothing fitted; the excess with a certified bound, at most "
-        f"{rows['excess_bound'].max():.0e} of its unit. Rows: `law.parquet`. Criteria: "
-        f"`experiments/distance/criteria.toml`, commit `{(about['criteria']['commit'] or 'none')[:12]}`. Intervals: "
-        f"95 %, {about['replicates']} bootstrap samples of cells and of seeds inside them."
+        f"Made by `{about['command']}`; do not edit. {about['dataset']}: {len(rows['seed'])} runs ({failed} "
+        f"diverged), n = {_values(rows, 'images')}, D = {_values(rows, 'dimension')} (pooled pixels; beyond their "
+        f"number random ReLU features), K = {_values(rows, 'classes')}, λ_W = λ_H = {_values(rows, 'penalty')}, "
+        f"{_values(rows, 'steps')} steps of 64 mixtures, seeds {seeds}, images drawn by the seed; "
+        f"{rows['seconds'].sum() / 60:.0f} minutes of runs in all. Each budget of steps is a run of its own, with "
+        "its own cosine to 0. Distances are measured on mixtures of the training images, against the joint theorem "
+        "at λ_W, λ_H with nothing fitted; the excess with a certified bound, at most "
+        f"{rows['excess_bound'].max():.0e} of its unit. Rows: the Parquet file beside this page. Criteria: "
+        f"`experiments/distance/criteria.toml`, commit `{commit}`. Intervals: 95 %, {about['replicates']} "
+        "bootstrap samples of cells, and of seeds inside them."
     )
 
 
@@ -136,8 +137,8 @@ def _fits(laws) -> str:
         for key, law in laws.items()
     ]
     note = (
-        "log y = c + β₁ log(n/D) + β₂ log t + β₃ log K + β₄ log a, a of the theorem. R² and the standard deviation of "
-        "what is left are those of log y: what is left is curvature in log(n/D), see below, not noise."
+        "log y = c + β₁ log(n/D) + β₂ log t + β₃ log K + β₄ log a, a of the theorem. R² and the standard deviation "
+        "of what is left are those of log y; a curve in log(n/D), below, leaves less than this straight line."
     )
     return note + "\n\n" + markdown_table(["y", *names, "R²", "left"], lines)
 
@@ -151,10 +152,11 @@ def _curves(curves, apart) -> str:
         lines.append([title, *shown, *between])
     head = ["y", "held-out ratio", "held-out RMS", "F", "p", "γ", "apart against n/D", "apart against n"]
     note = (
-        "Held-out ratio: RMS error on pairs (n, D) left out in turn, cubic in log(n/D), over that of a model with log D "
-        "beside it (both with log t, log K, log a and products). F tests the same extension on means over seeds: with so "
-        "little noise it sees departures that the held-out error forgives. γ: best exponent in n/D^γ. Apart: RMS of "
-        "log y between the curves of two D. Planted: the fitted curve laid over n/D^γ, with the noise between seeds."
+        "Held-out ratio: RMS error on pairs (n, D) left out in turn, cubic in log(n/D), over that of a model with "
+        "log D beside it (both with log t, log K, log a and products). F tests the same extension on means over "
+        "seeds: with so little noise it sees departures that the held-out error forgives. γ: best exponent in "
+        "n/D^γ. Apart: RMS of log y between the curves of two D. Planted: the fitted curve laid over n/D^γ, with "
+        "the noise between seeds."
     )
     return note + "\n\n" + markdown_table(head, lines)
 
@@ -171,8 +173,8 @@ def _times(times, shapes) -> str:
     )
     return (
         "Exponents in t, every cell and seed with a level of its own.\n\n"
-        f"{table}\n\nRMS of log y that a power of t and an exponential leave (K = 10, λ = 0.01), each with a rate of "
-        f"its own for every cell and seed: {said}."
+        f"{table}\n\nRMS of log y that a power of t and an exponential leave (K = 10, λ = 0.01), each with a rate "
+        f"of its own for every cell and seed: {said}."
     )
 
 
@@ -196,13 +198,13 @@ def _conditioning(rows: Rows, modes: dict[str, Estimate]) -> str:
     head = ["mode", "rate in theory", "over the slowest", "exponent in t", "over the slowest"]
     mean = ", ".join(f"{value:.2f} after {t} steps" for t, value in curvatures(rows).items())
     note = (
-        "Squared errors by eigendirection, n ≤ D, K = 10, λ = 0.01. Rates in theory: of gradient flow for free features "
-        "at a class label, over λ_H; of W with features at their optimum, 4 g h over λ_W (formula in "
-        "`experiments/distance/modes.py`). Were each mode to fall as the exponential of its own rate, the two columns "
-        "'over the slowest' would agree."
+        "Squared errors by eigendirection, n ≤ D, K = 10, λ = 0.01. Rates in theory: of gradient flow for free "
+        "features at a class label, over λ_H; of W with features at their optimum, 4 g h over λ_W (formula in "
+        "`experiments/distance/modes.py`). Were each mode to fall as the exponential of its own rate, the two "
+        "columns 'over the slowest' would agree."
     )
     last = (
         "The Hessian's mean eigenvalue along the errors, 2 excess/(λ_H mean ‖h − h*‖²), in units of λ_H: "
-        f"{mean}. It falls with t where stiff directions converge first."
+        f"{mean}. Stiff directions that converge first would make it fall."
     )
     return f"{note}\n\n{markdown_table(head, lines)}\n\n{last}"

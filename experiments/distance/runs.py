@@ -48,7 +48,8 @@ def complete(grid: Grid, folder: Path, data_dir: str | None, jobs: int) -> pa.Ta
     for task, seconds in in_processes(run_task, tasks, jobs):
         done += work(task)
         minutes = (time.perf_counter() - began) / done * (total - done) / 60
-        line = f"[{100 * done // total} %] {name(task.cell, task.seed)}: {seconds:.1f} s; about {minutes:.1f} min left"
+        what = f"{name(task.cell, task.seed)}: {seconds:.1f} s"
+        line = f"[{100 * done / total:.0f} %] {what}; about {minutes:.1f} min left"
         print(line, file=sys.stderr, flush=True)
     rows = [
         stored(grid, cell, steps, seed, folder)
