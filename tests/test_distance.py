@@ -278,6 +278,7 @@ def test_a_diverged_run_is_a_row_without_numbers(tmp_path):
     assert "diverged" in row["failed"] and row["far_features"] is None
 
 
+@pytest.mark.slow
 def test_nearer_with_time_on_the_digits(tmp_path):
     """Direction only; and everything that is measured is a finite number."""
     grid = Grid("digits", (Part((40,), (64,), (3,), (0.05,), (100, 400)),), (100,), "", 100, QUICK.changes)

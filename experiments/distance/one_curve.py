@@ -19,7 +19,7 @@ from scipy.stats import f as f_law
 
 from experiments.distance.fit import REPLICATES, Estimate, Rows, bootstrap, covariates, least_squares, units
 
-GAMMAS = np.linspace(-0.5, 2.0, 101)
+GAMMAS = np.linspace(-0.5, 2.0, 51)
 
 
 class OneCurve(NamedTuple):
