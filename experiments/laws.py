@@ -59,10 +59,12 @@ def law_of(case: Case):
     """The label law that the training follows."""
     from ufm.labels import LabelLaw
 
-    name = case.changes.get("arm", "mixup")
-    smoothing = case.changes.get("smoothing", 0.0)
+    settings = settings_of(case, 0, STEPS)
     balanced = len(set(case.weights)) == 1
-    return LabelLaw(name, alpha=1.0, smoothing=smoothing, class_weights=None if balanced else case.weights)
+    ways = settings.ways if settings.arm == "kway" else 2
+    weights = None if balanced else case.weights
+    smooth = settings.smoothing
+    return LabelLaw(settings.arm, settings.alpha, smoothing=smooth, ways=ways, class_weights=weights)
 
 
 def images(case: Case, dataset: str, seed: int):
