@@ -212,7 +212,9 @@ def complete(args) -> list[dict]:
 
     path = None if args.out is None else args.out / "laws.json"
     kept = (
-        {} if path is None else {run["fingerprint"]: run for run in (read_json(path) or {}).get("runs", ())}
+        {}
+        if path is None
+        else {run.get("fingerprint"): run for run in (read_json(path) or {}).get("runs", ())}
     )
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     wanted = {

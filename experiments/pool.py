@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 
+from ufm.threads import usable_cores
+
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 XLA_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 
@@ -34,7 +36,7 @@ def in_processes(work: Callable, tasks: Iterable, jobs: int) -> Iterator[tuple]:
 @contextmanager
 def _threads_for(jobs: int):
     """The environment that processes begun meanwhile read before they load a library."""
-    if jobs * 2 <= len(os.sched_getaffinity(0)):
+    if jobs * 2 <= usable_cores():
         yield
         return
     before = dict(os.environ)

@@ -1,6 +1,7 @@
 """The law of the distance: planted exponents are found, curves that do not fall together are seen, runs go on."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ from experiments.distance.numbers import (
     time_exponents,
 )
 from experiments.distance.one_curve import judge_one_curve, plant, spread
+from experiments.pool import XLA_ONE_THREAD, in_processes
 from experiments.reproduction.verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from experiments.terminal.criteria import blob, committed_blob
 from ufm.errors import InputError
@@ -52,6 +54,7 @@ from ufm.labels import mixup
 from ufm.optimize.features import solve_features
 from ufm.problem import Problem
 from ufm.theory.multiplier import joint_multiplier
+from ufm.threads import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs" / "claims" / "law.json"
@@ -287,6 +290,19 @@ def test_nearer_with_time_on_the_digits(tmp_path):
     for name in ("far_features", "far_own", "excess_share", "gram_distance"):
         assert rows[name][1] < rows[name][0], name
     assert (rows["curvature"] > 1).all() and (rows["excess_bound"] < 1e-9).all()
+
+
+@pytest.mark.slow
+def test_processes_beside_each_other_have_a_thread_each(monkeypatch):
+    """And the environment here is afterwards what it was."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_max_hlo_modules=7")
+    before = dict(os.environ)
+    found = dict(in_processes(os.getenv, ["OPENBLAS_NUM_THREADS", "XLA_FLAGS"], max(2, usable_cores())))
+    assert found == {
+        "OPENBLAS_NUM_THREADS": "1",
+        "XLA_FLAGS": f"--xla_dump_max_hlo_modules=7 {XLA_ONE_THREAD}",
+    }
+    assert dict(os.environ) == before
 
 
 # criteria
