@@ -8,14 +8,15 @@ import numpy as np
 
 from experiments.settings import TrainSettings
 
-MIXED_FIRST = ("mixup", "mixup-squared", "cutmix")  # arms that mix inputs
+MIXED_FIRST = ("mixup", "mixup-squared", "cutmix", "kway")  # arms that mix inputs
 MIXED_LAYERS = 3  # manifold mixup mixes the input of stage 0, 1 or 2, as published
 
 
 class Draws(NamedTuple):
     """The randomness of one epoch: for each step the examples, their λ and the stage that mixes.
 
-    partner: whom each is mixed with, None: its neighbour. centre: of CutMix's box, (y, x) in [0, 1].
+    partner: whom each is mixed with, None: its neighbour. centre: of CutMix's box, (y, x) in [0, 1]. For kway
+    lam and partner have a last axis: of all weights, and of all the others.
     """
 
     order: np.ndarray  # (steps, batch)
@@ -34,9 +35,11 @@ def draw_epoch(settings: TrainSettings, epoch: int, count: int) -> Draws:
     rng = np.random.default_rng([settings.seed, epoch])
     batch, steps = settings.batch, count // settings.batch
     order = rng.permutation(count)[: steps * batch].reshape(steps, batch)
-    lam = rng.beta(settings.alpha, settings.alpha, (steps, batch if settings.lam_per == "sample" else 1))
+    lam = _weights(settings, rng, steps)
     layer = rng.integers(0, MIXED_LAYERS if settings.arm == "manifold" else 1, steps)
     partner = np.roll(order, 1, axis=1) if settings.arm == "cutmix" else None
+    if settings.arm == "kway":
+        partner = np.stack([np.roll(order, n, axis=1) for n in range(1, settings.ways)], axis=-1)
     return _draws(settings, rng, order, lam, layer, partner)
 
 
@@ -49,11 +52,20 @@ def draw_steps(settings: TrainSettings, row: int, count: int) -> Draws:
     stretch, first, steps = settings.part(row)
     rng = np.random.default_rng([settings.seed, stretch, first, 1])
     order, partner = rng.integers(0, count, (2, steps, settings.batch))
-    lam = rng.beta(
-        settings.alpha, settings.alpha, (steps, settings.batch if settings.lam_per == "sample" else 1)
-    )
+    lam = _weights(settings, rng, steps)
     layer = rng.integers(0, MIXED_LAYERS if settings.arm == "manifold" else 1, steps)
+    if settings.arm == "kway":
+        more = rng.integers(0, count, (steps, settings.batch, settings.ways - 2))
+        partner = np.concatenate([partner[..., None], more], axis=-1)
     return _draws(settings, rng, order, lam, layer, partner if settings.arm in MIXED_FIRST else None)
+
+
+def _weights(settings: TrainSettings, rng: np.random.Generator, steps: int) -> np.ndarray:
+    """λ (steps, batch or 1); of kway the weights of all its images (steps, batch or 1, ways)."""
+    shape = steps, settings.batch if settings.lam_per == "sample" else 1
+    if settings.arm == "kway":
+        return rng.dirichlet((settings.alpha,) * settings.ways, shape)
+    return rng.beta(settings.alpha, settings.alpha, shape)
 
 
 def _draws(settings: TrainSettings, rng, order, lam, layer, partner) -> Draws:
@@ -70,6 +82,8 @@ def take(arm: str, classes: int, x, y, draw: Draws) -> tuple:
     """(x, y, λ, stage) of one step: with partners inputs mixed already, and soft labels (n, K)."""
     if draw.partner is None:
         return x[draw.order], y[draw.order], draw.lam, draw.layer
+    if arm == "kway":
+        return *mix_many(classes, x, y, draw), draw.lam, draw.layer
     here, other = x[draw.order], x[draw.partner]
     first, second = (
         jax.nn.one_hot(y[part], classes, dtype=jnp.float32) for part in (draw.order, draw.partner)
@@ -82,6 +96,14 @@ def take(arm: str, classes: int, x, y, draw: Draws) -> tuple:
         weight = draw.lam.reshape(-1, *(1,) * (here.ndim - 1))
         mixed = weight * here + (1 - weight) * other
     return mixed, lam * first + (1 - lam) * second, draw.lam, draw.layer
+
+
+def mix_many(classes: int, x, y, draw: Draws) -> tuple[jax.Array, jax.Array]:
+    """Σ_l u_l x_l and Σ_l u_l e_(y_l) of one step of kway."""
+    parts = jnp.concatenate([draw.order[:, None], draw.partner], axis=1)
+    weights = jnp.broadcast_to(draw.lam, parts.shape)
+    labels = jax.nn.one_hot(y[parts], classes, dtype=jnp.float32)
+    return jnp.einsum("nl,nl...->n...", weights, x[parts]), jnp.einsum("nl,nlk->nk", weights, labels)
 
 
 def box(shape: tuple[int, int], lam: jax.Array, centre: jax.Array) -> jax.Array:

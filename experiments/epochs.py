@@ -53,7 +53,7 @@ def shard_draws(mesh: Mesh, draws: Draws) -> Draws:
     """Each device takes its part of every batch; everything else follows from that."""
     split = NamedSharding(mesh, PartitionSpec(None, "batch"))
     whole = NamedSharding(mesh, PartitionSpec())
-    lam = split if draws.lam.shape == draws.order.shape else whole
+    lam = split if draws.lam.shape[:2] == draws.order.shape else whole
     places = Draws(split, lam, whole, split, lam)
     return jax.device_put(draws, Draws(*(None if a is None else at for a, at in zip(draws, places))))
 

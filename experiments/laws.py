@@ -1,8 +1,8 @@
 """python -m experiments.laws: trained classifiers against the certified optimum of the same label law.
 
 A network is trained with explicit λ_W and λ_H under a law whose optimal classifier need not be an ETF: class
-weights, label smoothing, CutMix, fewer dimensions than K − 1; and on both sides of two thresholds. Its G = W Wᵀ is
-held against that of `solve_joint` for the same law, whose own gap is certified. What is compared:
+weights, label smoothing, CutMix, 3-way mixing, fewer dimensions than K − 1; and on both sides of two thresholds.
+Its G = W Wᵀ is held against that of `solve_joint` for the same law, whose own gap is certified. What is compared:
 
     ‖G − G*‖_F/‖G*‖_F    at most 0.05
     ‖w_3 − w_4‖/‖W‖_F    of two minority classes: below ρ q_B = λ_W λ_H, ρ = (α+1)/(2α+1), more than half of the
@@ -11,12 +11,15 @@ held against that of `solve_joint` for the same law, whose own gap is certified.
 
 These criteria were committed before any run with seeds 0 to 2; settings were chosen on seed 100. The network has
 one hidden layer: from a start near zero a deeper one loses its hidden layers to λ_H before the classifier grows.
+
+With --out every run is kept in laws.json as it ends: stopped and run again, the same command makes what is missing.
 """
 
 import argparse
+import hashlib
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
 
@@ -43,6 +46,7 @@ CASES = (
     Case("class weights 0.4, 0.4, 0.1, 0.1", 0.05, SKEWED),
     Case("label smoothing 0.1", 0.05, changes={"smoothing": 0.1}),
     Case("CutMix", 0.05, changes={"arm": "cutmix", "inputs": "image"}),
+    Case("3-way mixing", 0.05, changes={"arm": "kway"}),
     Case("features of 2 dimensions (d < K − 1)", 0.05, changes={"features": 2}),
     Case("minority below its threshold", 0.2, SKEWED, criterion=("minority_share", ">", 0.5)),
     Case("minority above its threshold", 0.3, SKEWED, criterion=("minority", "<", 0.05)),
@@ -55,10 +59,12 @@ def law_of(case: Case):
     """The label law that the training follows."""
     from ufm.labels import LabelLaw
 
-    name = case.changes.get("arm", "mixup")
-    smoothing = case.changes.get("smoothing", 0.0)
+    settings = settings_of(case, 0, STEPS)
     balanced = len(set(case.weights)) == 1
-    return LabelLaw(name, alpha=1.0, smoothing=smoothing, class_weights=None if balanced else case.weights)
+    ways = settings.ways if settings.arm == "kway" else 2
+    weights = None if balanced else case.weights
+    smooth = settings.smoothing
+    return LabelLaw(settings.arm, settings.alpha, smoothing=smooth, ways=ways, class_weights=weights)
 
 
 def images(case: Case, dataset: str, seed: int):
@@ -135,7 +141,7 @@ def table(found: list[dict], command: str) -> str:
     from experiments.reproduction.table import grid
     from experiments.reproduction.verdict import judge
 
-    lines = []
+    lines, commits = [], list(dict.fromkeys(run["commit"] or "none" for run in found))
     for case in CASES:
         runs = [run for run in found if run["case"] == case.name]
         name, side, threshold = case.criterion
@@ -151,7 +157,8 @@ def table(found: list[dict], command: str) -> str:
         f"Made by `{command}`; do not edit. {CLASSES} classes of Fashion-MNIST, {IMAGES} images drawn by each "
         "seed; means with 95 % t-intervals over seeds. G*: `solve_joint` on the finite law, with its "
         "relative duality gap; for d < K − 1 that cannot close, and G* is the best of eight starts, up to "
-        "permutations of classes. Undefined: the optimum is W = 0."
+        "permutations of classes. Undefined: the optimum is W = 0. Cases and criteria as committed in "
+        f"{', '.join(f'`{commit[:12]}`' for commit in commits)}."
     )
     return f"{text}\n\n{note}\n\n{grid(head, lines)}\n"
 
@@ -187,22 +194,58 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--out", type=Path, help="folder for laws.md and laws.json")
     args = parser.parse_args()
+    from experiments.checkpoint import write_whole
     from ufm.runtime import start_jax
 
     start_jax()
-    found = []
-    for case in CASES:
-        for seed in range(args.first_seed, args.first_seed + args.seeds):
-            found.append(measure(case, args.dataset, seed, args.steps))
-            print(json.dumps(found[-1]), flush=True)
+    found = complete(args)
     page = table(found, "python -m experiments.laws --out docs/claims")
     print(page)
     if args.out is not None:
-        record = {"schema": 1, "steps": args.steps, "dataset": args.dataset, "runs": found}
-        text = json.dumps(record, ensure_ascii=False, indent=1)
-        (args.out / "laws.json").write_text(f"{text}\n", encoding="utf-8")
-        (args.out / "laws.md").write_text(page, encoding="utf-8")
+        write_whole(args.out / "laws.md", lambda file: file.write(page.encode()))
     return 0
+
+
+def complete(args) -> list[dict]:
+    """All runs asked for; those that laws.json in --out has already are not made again."""
+    from experiments.reproduction.files import read_json, write_json
+
+    path = None if args.out is None else args.out / "laws.json"
+    kept = (
+        {}
+        if path is None
+        else {run.get("fingerprint"): run for run in (read_json(path) or {}).get("runs", ())}
+    )
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    wanted = {
+        fingerprint(case, args.dataset, seed, args.steps): (case, seed) for case in CASES for seed in seeds
+    }
+    commit = criteria_commit()
+    for key, (case, seed) in wanted.items():
+        if key in kept:
+            continue
+        run = measure(case, args.dataset, seed, args.steps)
+        kept[key] = run | {"fingerprint": key, "commit": commit}
+        print(json.dumps(kept[key]), flush=True)
+        if path is not None:
+            runs = [kept[one] for one in wanted if one in kept]
+            write_json(path, {"schema": 2, "steps": args.steps, "dataset": args.dataset, "runs": runs})
+    return [kept[key] for key in wanted]
+
+
+def fingerprint(case: Case, dataset: str, seed: int, steps: int) -> str:
+    """SHA-256 of everything that a run's numbers depend on, but the data set's own bytes (its name)."""
+    key = [settings_of(case, seed, steps).record(), dataset, IMAGES, asdict(case) | {"criterion": None}]
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def criteria_commit() -> str | None:
+    """The commit that holds this file, cases and criteria, as it stands; None where none does."""
+    from experiments.terminal.criteria import committed_blob, version
+
+    here = version(Path(__file__))
+    same = here["commit"] and committed_blob(here["commit"], Path(__file__)) == here["blob"]
+    return here["commit"] if same else None
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from ufm.errors import InputError
 
-ARMS = ("erm", "mixup", "mixup-squared", "manifold", "cutmix")
+ARMS = ("erm", "mixup", "mixup-squared", "manifold", "cutmix", "kway")
 NETWORKS = ("mlp", "resnet8", "resnet18", "wrn40-10", "vit4", "vit-small")
 CHOICES = {
     "arm": ARMS,
@@ -19,7 +19,7 @@ CHOICES = {
     "inputs": ("channel", "image", "axes", "relu"),
 }
 COUNTS = {"epochs": 1, "batch": 2, "width": 1, "depth": 1, "seed": 0, "warmup": 0, "every": 1}
-COUNTS |= {"random_features": 1}
+COUNTS |= {"random_features": 1, "ways": 2}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class TrainSettings:
 
     arm: str = "mixup"
     """erm: unmixed. mixup: mixed inputs. mixup-squared: the same, ½‖z − y‖². manifold: mixed at a random layer.
-    cutmix: a rectangle of one image in another, λ the share of the pixels that stay."""
+    cutmix: a rectangle of one image in another, λ the share of the pixels that stay. kway: Σ u_l x_l of `ways`
+    images, u ~ Dirichlet(α, …, α)."""
     network: str = "mlp"
     classifier: str = "learned"
     """learned: W and b, both from zero. etf: a fixed simplex ETF, no bias."""
@@ -90,6 +91,8 @@ class TrainSettings:
     """How many of them."""
     features: int | None = None
     """Units of the linear layer that ends the features; None: width of the mlp, or of the layer before."""
+    ways: int = 3
+    """Images of a mixture of kway."""
     log_collapse: bool = False
     """Whether each row of the log has the metrics of neural collapse on the training images."""
 

@@ -36,10 +36,13 @@ class Arguments:
     """Units of a layer of the mlp; default 256."""
     depth: int | None = None
     """Layers of the mlp before the classifier; default 4."""
-    arm: Literal["erm", "mixup", "mixup-squared", "manifold", "cutmix"] = "mixup"
-    """Unmixed; mixed inputs; the same with squared error; mixed at a random layer; a box of one in another."""
+    arm: Literal["erm", "mixup", "mixup-squared", "manifold", "cutmix", "kway"] = "mixup"
+    """Unmixed; mixed inputs; the same with squared error; mixed at a random layer; a box of one in another; --ways
+    images with Dirichlet weights."""
     alpha: float = 1.0
     """Mixing weights are Beta(alpha, alpha)."""
+    ways: int = 3
+    """Images of a mixture of --arm kway."""
     lam_per: Literal["batch", "sample"] = "batch"
     """One mixing weight for each batch or for each sample."""
     classifier: Literal["learned", "etf"] = "learned"

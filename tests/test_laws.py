@@ -1,13 +1,30 @@
 """Trained classifiers beside the optimum of their law: distances, symmetric labels, one short run."""
 
+import argparse
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("flax")
 
-from experiments.laws import CASES, SKEWED, Case, distance, law_of, measure, optimum, settings_of
+from experiments import laws
+from experiments.laws import (
+    CASES,
+    SKEWED,
+    Case,
+    distance,
+    fingerprint,
+    law_of,
+    measure,
+    optimum,
+    settings_of,
+)
 from ufm.finite import finite_law
 from ufm.theory.thresholds import minority_collapse, triviality
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_only_permutations_that_leave_the_law_count():
@@ -34,6 +51,48 @@ def test_the_cases_lie_on_the_sides_that_they_name():
 def test_settings_follow_the_law():
     settings = settings_of(CASES[3], 5, 10)
     assert (settings.arm, settings.inputs, settings.lambda_w, settings.seed) == ("cutmix", "image", 0.05, 5)
+
+
+def test_three_way_mixing_is_trained_as_its_law_says():
+    (case,) = [case for case in CASES if case.name == "3-way mixing"]
+    settings, law = settings_of(case, 5, 10), law_of(case)
+    assert (
+        (settings.arm, settings.ways, settings.alpha) == (law.name, law.ways, law.alpha) == ("kway", 3, 1.0)
+    )
+
+
+def test_a_run_in_the_record_is_not_made_again(tmp_path, monkeypatch):
+    """Killed in the middle, it goes on; other steps are other runs, and replace them."""
+    made = []
+
+    def measure(case, dataset, seed, steps):
+        made.append((case.name, seed, steps))
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return {"case": case.name, "seed": seed}
+
+    monkeypatch.setattr(laws, "measure", measure)
+    args = argparse.Namespace(out=tmp_path, dataset="digits", seeds=1, first_seed=100, steps=20)
+    with pytest.raises(KeyboardInterrupt):
+        laws.complete(args)
+    assert len(json.loads((tmp_path / "laws.json").read_text())["runs"]) == 2
+    found = laws.complete(args)
+    assert made.count((CASES[0].name, 100, 20)) == 1 and [run["case"] for run in found] == [
+        c.name for c in CASES
+    ]
+    count = len(made)
+    assert laws.complete(args) == found and len(made) == count == len(CASES) + 1
+    laws.complete(argparse.Namespace(**vars(args) | {"steps": 40}))
+    assert len(made) == count + len(CASES)
+
+
+def test_the_committed_runs_are_those_of_the_command():
+    """Their fingerprints: nothing is made again, and each names the commit of its cases and criteria."""
+    runs = json.loads((ROOT / "docs" / "claims" / "laws.json").read_text(encoding="utf-8"))["runs"]
+    wanted = [fingerprint(case, "fashion", seed, laws.STEPS) for case in CASES for seed in range(3)]
+    assert {run["fingerprint"] for run in runs} <= set(wanted)
+    assert all(run["commit"] for run in runs)
+    assert fingerprint(CASES[0], "fashion", 0, 10) not in wanted
 
 
 @pytest.mark.slow

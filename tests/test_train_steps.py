@@ -14,7 +14,7 @@ pytest.importorskip("flax")
 
 from flax import nnx
 
-from experiments.arms import Draws, draw_steps, soft_labels, take
+from experiments.arms import Draws, draw_epoch, draw_steps, soft_labels, take
 from experiments.datasets import Dataset, prepare
 from experiments.epochs import epoch_rates, start_run
 from experiments.settings import FIRST, TrainSettings, default_settings
@@ -110,6 +110,41 @@ def test_pairs_are_fresh_and_uniform():
     assert abs(chi - 24) < 5 * math.sqrt(48)
     assert draws.lam.shape == draws.order.shape
     assert not np.array_equal(draws.order, draw_steps(replace(settings, seed=1), 0, 5).order)
+
+
+def test_many_images_are_mixed_as_the_formula_says():
+    """kway: Σ u_l x_l and Σ u_l e_(y_l), by loops."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((6, 3, 3, 1)).astype(np.float32), np.array([0, 1, 2, 0, 1, 2], np.int32)
+    parts = np.array([[0, 5, 2], [4, 4, 3]])
+    weights = rng.dirichlet((1.0, 1, 1), 2).astype(np.float32)
+    draw = Draws(parts[:, 0], weights, np.int32(0), parts[:, 1:])
+    mixed, labels, *_ = take("kway", 3, jnp.asarray(x), jnp.asarray(y), draw)
+    for n, u in enumerate(weights):
+        np.testing.assert_allclose(mixed[n], sum(u[l] * x[parts[n, l]] for l in range(3)), rtol=1e-6)
+        np.testing.assert_allclose(
+            labels[n], sum(u[l] * np.eye(3)[y[parts[n, l]]] for l in range(3)), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("lam_per", ["sample", "batch"])
+@pytest.mark.parametrize("draw", [draw_steps, draw_epoch], ids=["steps", "epochs"])
+def test_labels_of_many_images_have_the_moments_of_their_law(draw, lam_per):
+    """E‖y‖² of 3-way mixing, which pairs do not have: (1 − s)/K + s, s = (α+1)/(3α+1)."""
+    K, count = 4, 400
+    changes = {"arm": "kway", "alpha": 0.7, "lam_per": lam_per, "batch": 100}
+    changes |= {"steps": 400, "every": 400} if draw is draw_steps else {}
+    draws = draw(TrainSettings(**changes), 0, count)
+    y = jnp.arange(count) % K
+    x = jnp.zeros((count, 1, 1, 1))
+    labels = np.asarray(jax.vmap(lambda one: take("kway", K, x, y, one)[1])(draws))
+    assert labels.sum(2) == pytest.approx(1, abs=1e-5)
+    found = (labels**2).sum(2).mean(1)
+    assert draws.partner.shape[-1] == 2
+    s = 1.7 / 3.1
+    if draw is draw_steps:
+        spread = np.std(found) / np.sqrt(len(found))
+        assert np.mean(found) == pytest.approx(s + (1 - s) / K, abs=5 * spread) and spread < 0.01
 
 
 def test_partners_are_mixed_as_the_formula_says():

@@ -100,6 +100,11 @@ ROWS = (
         HOSTS,
         "experiments.laws --dataset digits --seeds 1 --first-seed 100 --steps 5 --out docs/claims",
     ),
+    Row(
+        "experiments.distance_law --jobs 2 --out docs/claims",
+        HOSTS,
+        "experiments.distance_law --quick --out docs/claims",
+    ),
     Row("experiments.compare_large", LONG, "experiments.compare_large --samples 20000 --dim 32"),
     Row(
         "experiments.compare_large --samples 1000000 --dim 2048",

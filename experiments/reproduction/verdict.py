@@ -44,10 +44,12 @@ def judge(values: Sequence[float | None], side: str, threshold: float) -> Findin
     if len(kept) < LEAST_SEEDS:
         return Finding(kept, mean, None, INCONCLUSIVE)
     low, high = interval(kept)
-    return Finding(kept, mean, (low, high), _decide(low, high, SIDES[side], threshold))
+    return Finding(kept, mean, (low, high), decide(low, high, side, threshold))
 
 
-def _decide(low: float, high: float, sign: float, threshold: float) -> str:
+def decide(low: float, high: float, side: str, threshold: float) -> str:
+    """The verdict on an interval."""
+    sign = SIDES[side]
     near, far = sorted((sign * (low - threshold), sign * (high - threshold)))
     return REPRODUCED if near > 0 else NOT_REPRODUCED if far < 0 else INCONCLUSIVE
 

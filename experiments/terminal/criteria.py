@@ -41,9 +41,12 @@ def _value(entry: dict):
     return lambda m: inner(m) if entry["arm"] in m else None
 
 
-def version() -> dict:
+def version(file: Path = FILE) -> dict:
     """blob: the file's name in git, from its bytes; commit: the last that changed it, None outside a repository."""
-    return {"blob": blob(FILE.read_bytes()), "commit": _git("log", "-1", "--format=%H", "--", FILE.name)}
+    return {
+        "blob": blob(file.read_bytes()),
+        "commit": _git(file, "log", "-1", "--format=%H", "--", file.name),
+    }
 
 
 def blob(content: bytes) -> str:
@@ -51,13 +54,13 @@ def blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def committed_blob(commit: str) -> str | None:
+def committed_blob(commit: str, file: Path = FILE) -> str | None:
     """The blob of the criteria in a commit; None if it is not in this repository."""
-    return _git("rev-parse", f"{commit}:./{FILE.name}")
+    return _git(file, "rev-parse", f"{commit}:./{file.name}")
 
 
-def _git(*words: str) -> str | None:
-    command = ["git", "-C", str(FILE.parent), *words]
+def _git(file: Path, *words: str) -> str | None:
+    command = ["git", "-C", str(file.parent), *words]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:

@@ -5,18 +5,16 @@ A finished run counts only if its fingerprint is that of the run asked for: sett
 
 import hashlib
 import json
-import multiprocessing
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from experiments.checkpoint import write_whole
+from experiments.pool import in_processes
 from experiments.reproduction.files import read_json, write_json
 from experiments.terminal.cells import Arm, Cell
 
@@ -59,7 +57,7 @@ def complete(cells: tuple[Cell, ...], folder: Path, data_dir: str | None, jobs: 
     if len(missing) < len(wanted):
         print(f"{len(wanted) - len(missing)} of {len(wanted)} runs are finished already", file=sys.stderr)
     began = time.perf_counter()
-    for done, (task, record) in enumerate(_finished(missing, jobs), 1):
+    for done, (task, record) in enumerate(in_processes(run_task, missing, jobs), 1):
         left = (time.perf_counter() - began) / done * (len(missing) - done) / 60
         numbers = record["numbers"]
         what = f"test accuracy {numbers['accuracy']:.4f}" if numbers else record["failed"]
@@ -73,27 +71,6 @@ def complete(cells: tuple[Cell, ...], folder: Path, data_dir: str | None, jobs: 
         ]
         for cell in cells
     }
-
-
-def _finished(missing: list[Task], jobs: int) -> Iterator[tuple[Task, dict]]:
-    """Each run as it ends."""
-    if jobs == 1:
-        for task in missing:
-            yield task, run_task(task)
-        return
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin) as pool:
-        begun = {pool.submit(run_task, task): task for task in missing}
-        try:
-            for future in as_completed(begun):
-                yield begun[future], future.result()
-        finally:  # after an interrupt or a failure only what runs already is waited for
-            pool.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    from ufm.runtime import start_jax
-
-    start_jax()
 
 
 def images_of(task: Task):
