@@ -16,6 +16,7 @@ from mpmath import mp, mpf
 
 from tests import oracle
 from ufm.certificate import certify, certify_etf, certify_features
+from ufm.errors import InputError
 from ufm.labels import normalise
 from ufm.objective import LOSSES
 from ufm.optimize.features import solve_features
@@ -294,6 +295,15 @@ def test_problems_that_float32_cannot_hold(given, lambda_h, dtype, loss):
         with np.errstate(all="ignore"):
             exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
             assert_honest(problem, ((1 + radius) * exact).astype(dtype), Y)
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-200, 1e-160, 1e160, 1e300])
+@pytest.mark.filterwarnings("error")
+def test_a_classifier_whose_squares_leave_the_range_is_refused_and_not_taken_for_zero(size):
+    """Zero itself is a problem that has an answer."""
+    with pytest.raises(InputError, match=r"row norm .*or W be 0"):
+        Problem(3, classifier=size * TINY_W)
+    assert Problem(3, classifier=0.0 * TINY_W).sharpness == 0
 
 
 @losses
