@@ -120,7 +120,7 @@ def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) 
         everywhere=everywhere(loss, norm + norm_error, size, K, a),
         underflow=underflow(2 * K, c.dtype),
     )
-    return Certificate(combine(local, loss.concordance), norm)
+    return Certificate(combine(local, loss.concordance), norm + norm_error)
 
 
 def certify_features(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
@@ -166,7 +166,7 @@ def _certify_in_space(problem, H, Y) -> Certificate:
     distance = np.nan_to_num(
         np.hypot(np.asarray(inside.distance), outside) + rounding, nan=np.inf, posinf=np.inf
     )
-    slope = np.hypot(np.asarray(inside.gradient_norm), problem.lambda_h * outside)
+    slope = np.hypot(np.asarray(inside.gradient_norm), problem.lambda_h * (outside + rounding))
     return Certificate(distance, slope)
 
 
