@@ -12,7 +12,7 @@ from ufm.labels import LabelLaw
 from ufm.problem import Problem
 from ufm.reductions import EDGES, ErrorHistogram
 from ufm.theory.predict import violated_assumption
-from ufm.verdict import ORDER
+from ufm.verdict import FAILS, ORDER
 
 MAX_ROWS = 11
 DIGITS = ((4, 1), (3, 1), (3, 0), (2, 0))  # decimals of a number: fixed, scientific
@@ -116,12 +116,19 @@ def shown_rows(rows: list[Row]) -> list[tuple[int, Row]]:
     other = [n for n, row in enumerate(rows) if row.kind != "same"]
     chosen = {
         max(range(len(rows)), key=lambda n: (rows[n].error or 0, rows[n].bound)),
-        min(range(len(rows)), key=lambda n: ORDER.index(rows[n].verdict.word)),
+        max(range(len(rows)), key=lambda n: badness(rows[n])),
     }
     few = 2 if other else MAX_ROWS - len(chosen)
     chosen |= set(_spread(same, few)) if same else set()
     chosen |= set(_spread(other, MAX_ROWS - len(chosen))) if other else set()
     return [(n, rows[n]) for n in sorted(chosen)]
+
+
+def badness(row: Row) -> tuple[int, float]:
+    """Largest for the worst row: by the verdict, then by the number that this rests on."""
+    word = row.verdict.word
+    size = row.error if word == FAILS and row.error is not None else max(row.bound, row.theory_bound)
+    return -ORDER.index(word), size if math.isfinite(size) else math.inf
 
 
 def _spread(indices: list[int], count: int) -> list[int]:
@@ -138,10 +145,10 @@ def print_rows(console: Console, report: Report) -> None:
     chosen = shown_rows(report.rows)
     for digits in DIGITS:
         table = _table(chosen, digits)
-        if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+        if table_width(console, table) <= console.width:
             break
     console.print()
-    console.print(table)
+    print_table(console, table)
     if len(chosen) < len(report.rows):
         console.print(f"{len(chosen)} of {len(report.rows)} rows; all are in --json", highlight=False)
     known = [pair for _, row in chosen for pair in _fitted(row.numeric, row.classes is not None)]
@@ -208,8 +215,23 @@ def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[st
         style = STYLES.get(word, "")
         table.add_row(*cells, f"[{style}]{word}[/]" if style else word)
     console.print()
-    console.print(table)
+    print_table(console, table)
     console.print()
+
+
+def table_width(console: Console, table: Table) -> int:
+    """Columns that it takes whole."""
+    return console.measure(table, options=console.options.update(width=10_000)).maximum
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Whole, whatever the width of the console: a line may be too long, no number is cut."""
+    before = console.width
+    console.width = max(before, table_width(console, table))
+    try:
+        console.print(table)
+    finally:
+        console.width = before
 
 
 def print_summary(console: Console, report: Report) -> None:
@@ -229,7 +251,7 @@ def print_summary(console: Console, report: Report) -> None:
         highlight=False,
     )
     if report.verdict not in ("agrees", "proved"):
-        reason = next(row.verdict.reason for row in report.rows if row.verdict.word == report.verdict)
+        reason = max(report.rows, key=badness).verdict.reason
         text = textwrap.fill(reason, 78, initial_indent="  ", subsequent_indent="  ")
         console.print(text, highlight=False, markup=False)
 

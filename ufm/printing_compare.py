@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ufm.activations import Activations
 from ufm.comparison import Comparison
-from ufm.printing import fixed, print_facts, shown, small
+from ufm.printing import fixed, print_facts, print_table, shown, small
 from ufm.resample import Curve
 from ufm.resemblance import (
     CRITERIA,
@@ -35,10 +35,10 @@ def print_comparison(console: Console, source: str, given: Activations, found: C
     if found.metrics is None:
         _note(console, found.missing["metrics"])
     else:
-        console.print(_metrics(found))
+        print_table(console, _metrics(found))
     _heading(console, f"mixup geometry by λ, {found.channel.level:.0%} intervals; pred.: closed form")
     if found.channel.different.any():
-        console.print(_geometry(found))
+        print_table(console, _geometry(found))
         _note(console, LEGEND)
     else:
         _note(console, "no samples of two mixed classes")
@@ -48,7 +48,7 @@ def print_comparison(console: Console, source: str, given: Activations, found: C
     _heading(console, "calibration")
     print_facts(console, calibration_facts(found))
     console.print()
-    console.print(_verdicts(found))
+    print_table(console, _verdicts(found))
     console.print()
     for finding in found.findings:
         if finding.word != REPRODUCED:
