@@ -9,6 +9,7 @@ H, labels and logits are mapped and read in blocks: memory is bounded whatever N
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -132,9 +133,22 @@ def read_activations(path: str) -> Activations:
     stored = open_arrays(path, KEYS)
     for key in ("H", "W"):
         if key not in stored:
-            found = ", ".join(held_names(path)[:20]) or "nothing"
-            raise InputError(f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}")
+            raise InputError(_absent(path, key))
     return check_activations(stored)
+
+
+def _absent(path: str, key: str) -> str:
+    """What the path holds in the place of H or W, and what to give instead."""
+    inside = sorted(part.name for part in Path(path).glob("*.npz"))
+    if shards := [name for name in inside if name.startswith("shard-")]:
+        return (
+            f"{path} is a folder of {len(shards)} shards, which --save FOLDER/ writes: give one of them, "
+            f"like {Path(path) / shards[0]}, or write one file with --save PATH.npz"
+        )
+    if inside:
+        return f"{path} is a folder that holds {', '.join(inside[:5])}: give one of these files"
+    found = ", ".join(held_names(path)[:20]) or "nothing"
+    return f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}"
 
 
 def from_arrays(**arrays: np.ndarray) -> Activations:
