@@ -156,7 +156,9 @@ def test_what_is_beyond_is_refused_at_every_door(name):
         lambda: enclose_etf(Y[0], 1.0, 0.1),
     )
     for door in doors:
-        with pytest.raises(InputError, match=r"must be >= 0 and sum to 1 .*(divide each row by its sum|negative entries)"):
+        with pytest.raises(
+            InputError, match=r"must be >= 0 and sum to 1 .*(divide each row by its sum|negative entries)"
+        ):
             door()
 
 

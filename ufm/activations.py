@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ufm.checked import scaled
 from ufm.errors import InputError
 from ufm.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
 from ufm.mapped import Stored, finite, held_names, open_arrays
@@ -79,6 +80,7 @@ class Activations:
         """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
         for start, part in self._stream(("H", *self._row_keys), rows):
             H = finite("H", np.array(part["H"], np.float64), start)
+            scaled("H", H, small=True)
             yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)))
 
     def _measured_labels(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, float, np.ndarray]]:
@@ -99,6 +101,7 @@ class Activations:
         key = _held_out_key(self.stored, self.labels)
         for start, part in self._stream(("logits", key), rows):
             logits = finite("logits", np.array(part["logits"], np.float64), start)
+            scaled("logits", logits, small=True)
             yield logits, class_numbers(key, part[key], self.classes, start)
 
     @property
@@ -178,6 +181,9 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     b = stored["b"].whole() if "b" in stored else None
     scalars = {key: _scalar(stored, key) for key in ("lambda_w", "lambda_h")}
     found = Activations(stored["W"].whole(), b, labels, stored, **scalars)
+    scaled("W", found.W)
+    if b is not None:
+        scaled("b", b, small=True)
     note = said(_check_values(found))
     return replace(found, notes=(note,)) if note else found
 

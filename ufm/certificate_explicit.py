@@ -72,8 +72,8 @@ def _certify_tile(H, Y, *, space: RowSpace, loss: Loss, rounding, shared) -> Cer
     inner, slope, residual = _inside(q, Y, space, loss, rounding, shared)
     outside, distance = _join(v, q, inner, space)
     distance = distance + space.leak * residual + underflow(2 * len(H), v.dtype)
-    distance = jnp.where(jnp.isnan(distance), jnp.inf, distance)
-    return Certificate(space.length * distance, space.force * jnp.hypot(slope, outside))
+    found = Certificate(space.length * distance, space.force * jnp.hypot(slope, outside))
+    return jax.tree.map(lambda part: jnp.where(jnp.isnan(part), jnp.inf, part), found)
 
 
 def _join(v, q, inner, space):
