@@ -14,6 +14,7 @@ import pytest
 
 from ufm import memory
 from ufm.activations import from_arrays, read_activations
+from ufm.errors import InputError
 from ufm.solve import main
 
 N, D, K = 23, 5, 3
@@ -441,6 +442,18 @@ def test_what_is_not_a_file_is_refused(tmp_path):
         read_activations(str(tmp_path / "absent.npz"))
     with pytest.raises(ValueError, match=r"neither an \.npz file nor a folder"):
         read_activations("\0")
+    (tmp_path / "s").mkdir()
+    for name in ("shard-000000.npz", "shard-000001.npz"):
+        np.savez(tmp_path / "s" / name, **GOOD)
+    with pytest.raises(
+        InputError, match=r"2 shards, which --save FOLDER/ writes: give one of them, like .*-0000"
+    ):
+        read_activations(str(tmp_path / "s"))
+    assert read_activations(str(tmp_path / "s" / "shard-000001.npz")).count == N
+    (tmp_path / "other").mkdir()
+    np.savez(tmp_path / "other" / "a.npz", **GOOD)
+    with pytest.raises(InputError, match=r"a folder that holds a\.npz: give one of these"):
+        read_activations(str(tmp_path / "other"))
     with pytest.raises(ValueError, match="has no H; it holds nothing"):
         read_activations(str(tmp_path))
     np.save(tmp_path / "H.npy", H)

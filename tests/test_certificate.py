@@ -16,6 +16,7 @@ from mpmath import mp, mpf
 
 from tests import oracle
 from ufm.certificate import certify, certify_etf, certify_features
+from ufm.errors import InputError
 from ufm.labels import normalise
 from ufm.objective import LOSSES
 from ufm.optimize.features import solve_features
@@ -296,6 +297,15 @@ def test_problems_that_float32_cannot_hold(given, lambda_h, dtype, loss):
             assert_honest(problem, ((1 + radius) * exact).astype(dtype), Y)
 
 
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-200, 1e-160, 1e160, 1e300])
+@pytest.mark.filterwarnings("error")
+def test_a_classifier_whose_squares_leave_the_range_is_refused_and_not_taken_for_zero(size):
+    """Zero itself is a problem that has an answer."""
+    with pytest.raises(InputError, match=r"row norm .*or W be 0"):
+        Problem(3, classifier=size * TINY_W)
+    assert Problem(3, classifier=0.0 * TINY_W).sharpness == 0
+
+
 @losses
 @pytest.mark.parametrize(
     "given",
@@ -523,8 +533,31 @@ def test_bad_input():
         # in the test run shapes that disagree with each other are caught by jaxtyping already, a TypeError
         with pytest.raises((ValueError, TypeError), match=r"features H must be|Y"):
             certify(problem, H, y)
-    with pytest.raises(ValueError, match="float32 or float64"):
-        certify(problem, np.zeros((5, 5), np.float16), Y)
+    with pytest.raises(InputError, match="numbers that are no doubles"):
+        certify(problem, np.full((5, 5), np.longdouble(1) / 3), Y)
+
+
+def test_any_type_that_doubles_hold_is_judged_as_it_stands():
+    problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)
+    H = solve_features(problem, Y).H
+    for kind in (np.float16, np.float32, np.longdouble, jnp.bfloat16):
+        given = H.astype(kind)
+        found, expected = (certify(problem, part, Y) for part in (given, given.astype(float)))
+        np.testing.assert_array_equal(found.distance, expected.distance)
+        assert (np.asarray(found.distance) >= true_distances(problem, given.astype(float), Y)).all()
+
+
+@pytest.mark.parametrize("size", [np.inf, -np.inf, np.nan, 1e300])
+@pytest.mark.parametrize("given", [{"multiplier": 1.5, "dim": 3}, {"classifier": CLASSIFIERS["random 4x3"]}])
+@pytest.mark.filterwarnings("error")
+def test_a_feature_that_is_no_number_has_no_bound_and_gives_no_warning(size, given):
+    problem, Y = Problem(4, lambda_h=1e-3, **given), labels(4)
+    H = np.zeros((5, 3))
+    plain = np.asarray(certify(problem, H, Y).distance)
+    H[1, 0] = size
+    found = certify(problem, H, Y)
+    assert found.distance[1] >= 1e299 and found.gradient_norm[1] > 0
+    np.testing.assert_array_equal(np.delete(np.asarray(found.distance), 1), np.delete(plain, 1))
 
 
 def test_float64_needs_x64_mode():

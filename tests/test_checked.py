@@ -196,7 +196,7 @@ TABLE = {
     "certify": (
         ufm.certify,
         {"problem": PROBLEM, "H": H, "Y": Y},
-        {"problem": NOT_THINGS, "Y": LABELS, "H": [*FEATURES[3:], H.astype(np.float16)]},
+        {"problem": NOT_THINGS, "Y": LABELS, "H": FEATURES[3:]},
     ),
     "enclose_etf": (
         ufm.enclose_etf,

@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 LIST = "-m ufm.verify --list"
 WRONG = "-m ufm.solve --labels nothing"
+PROGRAMS = [
+    f"experiments.{path.stem}"
+    for path in sorted((ROOT / "experiments").glob("*.py"))
+    if "__main__" in path.read_text(encoding="utf-8")
+]
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +60,54 @@ def test_a_lost_standard_error_changes_no_exit_code(words, expected, redirect):
     assert len(out.splitlines()) == (len(THEOREMS) if words == LIST else 0)
 
 
-def test_closed_streams_are_as_good_as_dev_null():
-    assert shell(LIST, ">&-") == (0, "", "")
-    assert shell(LIST, "<&- >&- 2>&-")[0] == 0
+@pytest.mark.parametrize(
+    "words", [LIST, "-m ufm.sweep --help", "-m ufm.compare --help", "-m proofs.refute --list"]
+)
+def test_output_that_nobody_can_read_is_no_success(words):
+    code, _, err = shell(words, ">&-")
+    assert code == 74 and len(err.splitlines()) == 1 and "cannot be written: it is closed" in err
+    assert shell(words, "<&- >&- 2>&-")[0] == 74
+
+
+def test_a_closed_standard_output_that_nothing_is_written_to_changes_nothing():
     code, _, err = shell(WRONG, "<&- >&-")
     assert code == 2 and len(err.splitlines()) == 1
+    assert shell(LIST, "<&- 2>&-")[0] == 0
+
+
+VARIABLES = {
+    "JAX_NUM_CPU_DEVICES": ("abc", "0", "-1", "1.5"),
+    "JAX_ENABLE_X64": ("foo",),
+    "JAX_DEFAULT_MATMUL_PRECISION": ("foo",),
+    "JAX_DEBUG_NANS": ("maybe",),
+}
+
+
+@pytest.mark.parametrize("name, value", [(name, value) for name, part in VARIABLES.items() for value in part])
+def test_a_variable_that_jax_refuses_is_one_line(name, value):
+    code, out, err = shell("-m ufm.solve --classes 3 --json a.json", **{name: value})
+    assert code == 2 and out == "" and len(err.splitlines()) == 1 and name in err and value in err, err
+    assert not Path("a.json").exists()
+
+
+@pytest.mark.parametrize(
+    "program", ["ufm.verify", "ufm.sweep", "ufm.compare", "proofs", "proofs.refute", *PROGRAMS]
+)
+def test_every_program_says_so(program):
+    code, out, err = shell(f"-m {program}", JAX_NUM_CPU_DEVICES="0")
+    assert code == 2 and out == "" and len(err.splitlines()) == 1 and "JAX_NUM_CPU_DEVICES" in err, err
+
+
+@pytest.mark.parametrize("words", ["-m ufm.solve --plot a.png", "-m ufm.compare a.npz --report a.html"])
+def test_a_backend_that_matplotlib_refuses_is_one_line(words):
+    code, out, err = shell(words, MPLBACKEND="nonsense")
+    assert code == 2 and out == "" and len(err.splitlines()) == 1 and "MPLBACKEND='nonsense'" in err, err
+    assert shell(LIST, MPLBACKEND="nonsense")[0] == 0  # which draws nothing
+
+
+def test_right_variables_are_no_matter():
+    given = {"JAX_NUM_CPU_DEVICES": "2", "JAX_ENABLE_X64": "0", "JAX_DEFAULT_MATMUL_PRECISION": "high"}
+    assert shell(LIST, MPLBACKEND="agg", **given)[0] == 0
 
 
 def test_a_file_never_takes_the_place_of_a_closed_stream():

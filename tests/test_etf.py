@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
+from ufm.errors import InputError
 from ufm.etf import (
     contrasts,
     etf_basis,
@@ -14,6 +15,7 @@ from ufm.etf import (
     etf_multiplier,
     frame_distance,
     gain,
+    sharpness,
     simplex_etf,
 )
 
@@ -138,6 +140,23 @@ def test_an_uncentred_frame_is_not_an_etf():
     assert etf_distance(np.eye(4)) > 0.1
     assert etf_deviation(np.eye(4)) == pytest.approx(np.linalg.norm(np.eye(4) - 4 / 3 * projector(4)) / 2)
     assert etf_distance(simplex_etf(4) + 0.01) > 1e-3
+
+
+@pytest.mark.parametrize("scale", [5e-324, 2.0**-1060, 2.0**-700, 2.0**700, 2.0**1020])
+@pytest.mark.filterwarnings("error")
+def test_sizes_whose_squares_leave_the_range_are_measured_all_the_same(scale):
+    """What is not zero has a row norm that is not zero, and is as far from an ETF as it is at scale 1."""
+    W = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+    assert scale * etf_multiplier(W) == pytest.approx(etf_multiplier(scale * W), rel=1e-12, abs=5e-324)
+    assert etf_distance(scale * W) == pytest.approx(etf_distance(W), rel=1e-12)
+    assert etf_deviation(scale * W) == pytest.approx(etf_deviation(W), rel=1e-12)
+
+
+def test_sharpness_is_refused_where_it_would_under_or_overflow():
+    assert sharpness(3, 2.0, 0.5) == gain(3, 2.0) / 0.5 and sharpness(3, 0.0, 1e-3) == 0
+    for m, lambda_h in ((1e-200, 1.0), (5e-324, 1e-100), (1e-45, 1e30), (1e45, 1e-30), (1e300, 1.0)):
+        with pytest.raises(InputError, match="row norm"):
+            sharpness(3, m, lambda_h)
 
 
 def test_degenerate_classifiers():

@@ -156,7 +156,9 @@ def test_what_is_beyond_is_refused_at_every_door(name):
         lambda: enclose_etf(Y[0], 1.0, 0.1),
     )
     for door in doors:
-        with pytest.raises(InputError, match=r"must be >= 0 and sum to 1 .*divide each row by its sum"):
+        with pytest.raises(
+            InputError, match=r"must be >= 0 and sum to 1 .*(divide each row by its sum|negative entries)"
+        ):
             door()
 
 
@@ -194,3 +196,24 @@ def test_logits_that_only_resemble_probabilities_are_taken():
     one[57] = [0.5, 0.6, -0.1]
     for logits in (Z, np.log(p), np.abs(Z), one, 2 * p):
         assert held_out(logits).held_out == 100
+
+
+@pytest.mark.parametrize(
+    "row, cure",
+    [
+        ([1.5, -0.5, 0.0], "negative entries"),
+        ([2.0, -1e-3, 0.0], "negative entries"),
+        ([0.0, 0.0, 0.0], "all of it is zero"),
+        ([1.7e308, 1.7e308, 0.0], "its sum overflows"),
+        ([2.0, 2.0, 0.0], "divide each row by its sum"),
+        ([np.nan, 1.0, 0.0], "holds NaN or infinity in row 1"),
+        ([np.inf, 1.0, 0.0], "holds NaN or infinity in row 1"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_is_wrong_with_a_row_is_said(row, cure):
+    """Dividing it by its sum is the advice where that makes it a label, and nowhere else."""
+    for door in (soft, normalise):
+        with pytest.raises(InputError, match=cure) as refused:
+            door(np.array([[0.2, 0.3, 0.5], row]))
+        assert ("divide" in str(refused.value)) == cure.startswith("divide")

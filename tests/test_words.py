@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from ufm import compare, solve, verify
+from ufm.activations import from_arrays
+from ufm.comparison import Options, compare_activations
+from ufm.errors import InputError
 from ufm.printing import fixed, shown, small
 from ufm.verdict import judge
 
@@ -74,21 +77,40 @@ NETWORKS = {
     "sure and wrong": network(logits=WRONG, y_logits=np.full(20, 1), **KNOWN),
     "one held out": network(logits=WRONG[:1], y_logits=np.array([0])),
     "tiny": network(W=np.full((3, 4), 1e-200) * np.arange(3)[:, None]),
+    "small H": network(H=np.full((60, 4), 1e-30), **KNOWN),
 }
+ZERO = "W is zero, or all its rows are equal"
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_comparison_shows_numbers(name, call_main, drawn):
     np.savez("a.npz", **NETWORKS[name])
     code, out, err = call_main(compare.main, "a.npz", *LIGHT, "--plot", "p.png", "--report", "p.html")
     assert code in (0, 2), err
-    assert not without_numbers(out) and not without_numbers(err)
+    assert not without_numbers(out) and not without_numbers(err) and "Warning" not in err
+    if name.startswith("W = 0") or name == "equal rows":
+        assert ZERO in out and "two-hot" not in out.split("left out")[0] and "a = 0.0001" not in out
     if code == 0:
         with open("p.html", encoding="utf-8") as page:
             # the record that the page carries is JSON, where null is right
             visible = re.sub(r"<(script|style)\b.*?</\1>", "", page.read(), flags=re.DOTALL)
         assert not without_numbers(visible)
         assert drawn and not without_numbers("\n".join(drawn))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-100, 1e100, 1e200, 1e300])
+@pytest.mark.parametrize("name", ["H", "W", "b", "logits", "weights"])
+@pytest.mark.filterwarnings("error")
+def test_activations_whose_squares_leave_the_range_are_refused(name, size):
+    """In words, and not taken for zero; but what is small beside something else may be so."""
+    given = network(b=np.ones(3), logits=3 * WRONG, y_logits=np.full(20, 1), weights=np.ones(60))
+    given[name] = size * given[name]
+    if size < 1 and name not in ("H", "W"):
+        assert from_arrays(**given).count == 60
+        return
+    with pytest.raises(InputError, match=f"largest entry of {name} is"):
+        compare_activations(from_arrays(**given), Options(replicates=0))
 
 
 FREE = ("--classifier", "free", "--quadrature", "6")

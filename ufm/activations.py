@@ -9,11 +9,13 @@ H, labels and logits are mapped and read in blocks: memory is bounded whatever N
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from ufm.checked import scaled
 from ufm.errors import InputError
 from ufm.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
 from ufm.mapped import Stored, finite, held_names, open_arrays
@@ -78,6 +80,7 @@ class Activations:
         """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
         for start, part in self._stream(("H", *self._row_keys), rows):
             H = finite("H", np.array(part["H"], np.float64), start)
+            scaled("H", H, small=True)
             yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)))
 
     def _measured_labels(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, float, np.ndarray]]:
@@ -98,6 +101,7 @@ class Activations:
         key = _held_out_key(self.stored, self.labels)
         for start, part in self._stream(("logits", key), rows):
             logits = finite("logits", np.array(part["logits"], np.float64), start)
+            scaled("logits", logits, small=True)
             yield logits, class_numbers(key, part[key], self.classes, start)
 
     @property
@@ -132,9 +136,22 @@ def read_activations(path: str) -> Activations:
     stored = open_arrays(path, KEYS)
     for key in ("H", "W"):
         if key not in stored:
-            found = ", ".join(held_names(path)[:20]) or "nothing"
-            raise InputError(f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}")
+            raise InputError(_absent(path, key))
     return check_activations(stored)
+
+
+def _absent(path: str, key: str) -> str:
+    """What the path holds in the place of H or W, and what to give instead."""
+    inside = sorted(part.name for part in Path(path).glob("*.npz"))
+    if shards := [name for name in inside if name.startswith("shard-")]:
+        return (
+            f"{path} is a folder of {len(shards)} shards, which --save FOLDER/ writes: give one of them, "
+            f"like {Path(path) / shards[0]}, or write one file with --save PATH.npz"
+        )
+    if inside:
+        return f"{path} is a folder that holds {', '.join(inside[:5])}: give one of these files"
+    found = ", ".join(held_names(path)[:20]) or "nothing"
+    return f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}"
 
 
 def from_arrays(**arrays: np.ndarray) -> Activations:
@@ -164,6 +181,9 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     b = stored["b"].whole() if "b" in stored else None
     scalars = {key: _scalar(stored, key) for key in ("lambda_w", "lambda_h")}
     found = Activations(stored["W"].whole(), b, labels, stored, **scalars)
+    scaled("W", found.W)
+    if b is not None:
+        scaled("b", b, small=True)
     note = said(_check_values(found))
     return replace(found, notes=(note,)) if note else found
 

@@ -17,6 +17,7 @@ import ufm.checked as checked
 from ufm.cases import LabelCases, OrbitCases, PairCases
 from ufm.devices import as_here, local_mesh, threads_for
 from ufm.errors import InputError
+from ufm.fitted import fitted, fitted_error
 from ufm.optimize.features import METHODS, chunk_size, require_dtype
 from ufm.problem import Problem
 from ufm.processes import ALONE, Group
@@ -202,7 +203,7 @@ class Comparison:
         padded = np.pad(n, (0, self.width - len(n)), mode="edge")
         labels, keep = self.source.take(padded), slice(len(n))
         numeric, steps = self._solve(labels.Y)
-        bound = np.asarray(self.space.certify(numeric, labels.Y), float)[keep]
+        bound, slope = (np.asarray(part, float)[keep] for part in self.space.certify(numeric, labels.Y))
         theory = self.space.from_logits(labels.x) if self.violated is None else numeric
         error, norm = (np.asarray(part, float)[keep] for part in self.space.compare(numeric, theory))
         mass = labels.mass[keep] / np.sqrt(self.problem.gain or 1.0)
@@ -211,7 +212,9 @@ class Comparison:
         error = np.nan_to_num(error / unit, nan=np.inf) if self.violated is None else np.full(len(n), -1.0)
         theory_bound = rounding_bound(self.problem, mass, self.source.terms) / unit
         candidates = (np.asarray(part)[:, keep] for part in (numeric, theory))
-        return Batch(labels.row[keep], error, bound / unit, theory_bound, unit, *candidates, norm, steps)
+        return Batch(
+            labels.row[keep], error, bound / unit, theory_bound, unit, *candidates, norm, slope, steps
+        )
 
     def rows(self, worst: WorstRows) -> list[Row]:
         """Solve the worst feature of every row once more, for the numbers that are shown."""
@@ -221,7 +224,11 @@ class Comparison:
             batch = self.run(n)
             coef, logits = self.space.coefficients(batch.numeric), self.space.logits(batch.numeric)
             norms = self.space.norms(batch.numeric)
-            numeric = self.source.numeric(n, coef, logits, norms)
+            p = fitted(self.problem, logits)
+            apart = fitted_error(
+                self.problem.loss, p, norms, batch.bound * batch.unit, batch.slope, *self.space.reach
+            )
+            numeric = self.source.numeric(n, coef, p, apart, norms)
             theory = self.source.theory(n, batch.norm)
             found += [self._row(worst, start + k, batch, k, numeric[k], theory[k]) for k in range(len(n))]
         return found

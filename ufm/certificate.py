@@ -18,7 +18,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 import ufm.checked as checked
 from ufm.certificate_explicit import certify_rows
@@ -120,7 +120,7 @@ def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) 
         everywhere=everywhere(loss, norm + norm_error, size, K, a),
         underflow=underflow(2 * K, c.dtype),
     )
-    return Certificate(combine(local, loss.concordance), norm)
+    return Certificate(combine(local, loss.concordance), norm + norm_error)
 
 
 def certify_features(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
@@ -130,8 +130,8 @@ def certify_features(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
     return certify_rows(row_space(np.asarray(W), float(lambda_h)), H.T, Y.T, loss_name=loss_name)
 
 
-def certify(problem: Problem, H: Float[np.ndarray, "N d"], Y: Float[np.ndarray, "N K"]) -> Certificate:
-    """Bounds for ANY features H with soft labels Y, wherever they came from, float32 or float64.
+def certify(problem: Problem, H: Shaped[np.ndarray, "N d"], Y: Float[np.ndarray, "N K"]) -> Certificate:
+    """Bounds for ANY features H with soft labels Y, wherever they came from, in any type that doubles hold.
 
     The truth is the optimum for the exact simplex ETF, or for an explicit W as it stands in doubles; the bound is
     computed in float64. Raises InputError when shapes do not match.
@@ -139,16 +139,13 @@ def certify(problem: Problem, H: Float[np.ndarray, "N d"], Y: Float[np.ndarray, 
     checked.instance("problem", problem, Problem)
     Y = normalise(Y, "labels Y", ("N", problem.classes))
     # where they are not finite the bound is infinite
-    H = checked.numbers("features H", H, (len(Y), problem.dim))
-    checked.precision("the type of features H", H.dtype)
-    if H.dtype == np.float64:
+    if getattr(H, "dtype", np.float64) == np.float64:
         _require_float64()
+    H = checked.doubles("features H", H, (len(Y), problem.dim))
     with jax.enable_x64(True):
         if problem.classifier is None:
-            return _certify_in_space(problem, H.astype(np.float64), Y)
-        return certify_features(
-            H.astype(np.float64), Y, problem.classifier, problem.lambda_h, loss_name=problem.loss
-        )
+            return _certify_in_space(problem, H, Y)
+        return certify_features(H, Y, problem.classifier, problem.lambda_h, loss_name=problem.loss)
 
 
 def _require_float64():
@@ -159,19 +156,24 @@ def _require_float64():
 def _certify_in_space(problem, H, Y) -> Certificate:
     """Split h into its part in the ETF's row space, certified there, and the rest, which h* lacks."""
     basis = etf_basis(problem.classes, problem.dim)
-    q = H @ basis.T
-    outside, size = _norms(H - q @ basis), _norms(H)
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # what is infinite, or becomes so, has an infinite bound
+        q = H @ basis.T
+        outside, size = _norms(H - q @ basis), _norms(H)
     inside = certify_etf(q.T, Y.T, np.sqrt(problem.gain), problem.lambda_h, loss_name=problem.loss)
     rounding = (problem.dim + 8) * EPS * size
     distance = np.nan_to_num(
         np.hypot(np.asarray(inside.distance), outside) + rounding, nan=np.inf, posinf=np.inf
     )
-    slope = np.hypot(np.asarray(inside.gradient_norm), problem.lambda_h * outside)
-    return Certificate(distance, slope)
+    slope = np.hypot(np.asarray(inside.gradient_norm), problem.lambda_h * (outside + rounding))
+    return Certificate(distance, np.nan_to_num(slope, nan=np.inf, posinf=np.inf))
 
 
 def _norms(rows) -> np.ndarray:
     """Euclidean norms of rows whose squares may underflow."""
     top = np.max(np.abs(rows), 1)
-    with np.errstate(invalid="ignore"):  # infinite ones come out as NaN, and are judged as such
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # infinite ones come out as NaN, and are judged as such
         return top * np.linalg.norm(rows / np.where(top > 0, top, 1.0)[:, None], axis=1)

@@ -72,8 +72,8 @@ def _certify_tile(H, Y, *, space: RowSpace, loss: Loss, rounding, shared) -> Cer
     inner, slope, residual = _inside(q, Y, space, loss, rounding, shared)
     outside, distance = _join(v, q, inner, space)
     distance = distance + space.leak * residual + underflow(2 * len(H), v.dtype)
-    distance = jnp.where(jnp.isnan(distance), jnp.inf, distance)
-    return Certificate(space.length * distance, space.force * jnp.hypot(slope, outside))
+    found = Certificate(space.length * distance, space.force * jnp.hypot(slope, outside))
+    return jax.tree.map(lambda part: jnp.where(jnp.isnan(part), jnp.inf, part), found)
 
 
 def _join(v, q, inner, space):
@@ -97,7 +97,7 @@ def _curve(space: RowSpace, loss: Loss, c, largest) -> _Curved:
 
 
 def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
-    """Bound of ‖q − V'ᵀṽ*‖, ‖F‖, and a bound of ‖r(ṽ*)‖."""
+    """Bounds of ‖q − V'ᵀṽ*‖, of the exact ‖F‖ and of ‖r(ṽ*)‖."""
     B, s, a, error = space.matrix, space.size[:, None], space.sharpness, space.error
     (K, r), largest = B.shape, largest_entry(Y)
     z = a * _dot(B, q)
@@ -126,8 +126,9 @@ def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
     spread = a * (jnp.ptp(_dot(B, step), 0) + 2.0 * ((r + 8.0) * EPS + error) * jnp.sum(s * jnp.abs(step), 0))
     local = local._replace(newton_range=spread + local.newton_range)
     bound = combine(local, loss.concordance)
-    last = norm(residual) + 2.0 * jnp.sum(e, 0) + a * jnp.sqrt(K) * norm(s) * bound
-    return bound, norm(F), jnp.fmin(jnp.sqrt(2.0), last)
+    here = norm(residual) + 2.0 * jnp.sum(e, 0)
+    last = jnp.fmin(jnp.sqrt(2.0), here + a * jnp.sqrt(K) * norm(s) * bound)
+    return bound, gradient + space.leak * here, last
 
 
 def _moved(e, d, s, error):

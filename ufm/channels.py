@@ -59,7 +59,7 @@ class Channel:
     predicted, predicted_overall: by the names of the curves, at the given a, or None. slope: of displacement on
     logit λ through the origin, over `window` ≤ λ ≤ 1 − `window` (outside it the limit does not hold
     uniformly); slope_predicted: the same regression on the prediction; slope_limit: √((K−1)/(2K))/m.
-    skipped: rows that are not two-hot, have no weight, or mix two classes with the same row of W.
+    skipped: rows that are not two-hot, have no weight, or mix two classes with the same row of W; alike: the last.
     rows: samples behind `same` and `different`, whatever their weights.
     """
 
@@ -82,6 +82,7 @@ class Channel:
     window: float
     centre: str
     skipped: int
+    alike: int
     rows: tuple[int, int]
     replicates: int
     level: float
@@ -163,6 +164,7 @@ class _Sums:
     shifts: Float[np.ndarray, "2 B R1"]
     rows: list[int]
     skipped: int
+    alike: int = 0
 
     @staticmethod
     def empty(frame: "_Frame", bins: int, replicates: int) -> "_Sums":
@@ -185,6 +187,7 @@ def _add(sums: _Sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -
         sums.table[b] += (draws[which == b] * weights[which == b, None]).T @ columns[which == b]
     sums.rows = [sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum())]
     sums.skipped += len(use) - int(same.sum() + mixed.sum())
+    sums.alike += int((~same & ~mixed).sum())
     if sums.lever is not None:
         sums.mass += np.bincount(pure_class(i, j, lam)[same], weights[same], len(sums.mass))
         _add_lever(sums.lever, i[mixed], j[mixed], lam[mixed], weights[mixed], which[mixed], frame)
@@ -316,6 +319,7 @@ def _result(sums: _Sums, frame: _Frame, centre, replicates, level) -> Channel:
         window=frame.window,
         centre=centre,
         skipped=sums.skipped,
+        alike=sums.alike,
         rows=tuple(sums.rows),
         replicates=replicates,
         level=level,

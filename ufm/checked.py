@@ -14,6 +14,7 @@ from ufm.errors import InputError
 
 LOSS_NAMES = ("cross-entropy", "squared-error")
 RANGE = (1e-100, 1e100)  # of every positive number of a problem, far inside float64's own
+NETWORK = (1e-60, 1e60)  # of activations: squares of products, weighted, neither over- nor underflow
 MAX_SIZE = 10**7
 MAX_STEPS = 2**31 - 1
 MAX_SEED = 2**63 - 1
@@ -141,6 +142,35 @@ def array(name: str, value, shape: Shape) -> np.ndarray:
         place = f" in row {np.argwhere(~np.isfinite(found))[0, 0]}" if found.ndim else ""
         raise InputError(f"{name} holds NaN or infinity{place}")
     return found
+
+
+def doubles(name: str, value, shape: Shape) -> np.ndarray:
+    """An array of real numbers, finite or not, that float64 holds exactly, in float64: of any float that is no
+    longer (bfloat16 too), or of integers."""
+    kind = getattr(value, "dtype", None)
+    if getattr(kind, "name", "") == "bfloat16":  # which NumPy knows as a void
+        value = np.asarray(value).astype(np.float32)
+    given = numbers(name, value, shape)
+    found = given.astype(np.float64)
+    if given.dtype not in (np.float16, np.float32, np.float64):
+        with np.errstate(invalid="ignore"):
+            lost = (found.astype(given.dtype) != given) & ~np.isnan(found)
+        if lost.any() or (given.dtype.kind in "iu" and (np.abs(found) > 2.0**53).any()):
+            raise InputError(
+                f"{name} in {given.dtype} holds numbers that are no doubles: round them yourself"
+            )
+    return found
+
+
+def scaled(name: str, value: np.ndarray, *, small: bool = False) -> None:
+    """InputError unless the largest entry is 0 or in NETWORK, below which it may stay if `small`."""
+    low, high = NETWORK
+    size = max(abs(float(value.max())), abs(float(value.min())))
+    if size != 0 and not (size <= high and (small or size >= low)):
+        raise InputError(
+            f"the largest entry of {name} is {size:.3g} in size, but must be 0 or lie in {low:g} … {high:g}: "
+            "rescale H and W"
+        )
 
 
 def weights(name: str, value, count: int | str, total=lambda share: share) -> np.ndarray:

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from contextvars import copy_context
 
+from ufm.environment import check_environment
 from ufm.errors import InputError
 from ufm.outputs import Ended
 from ufm.streams import mend_streams, silence_stdout
@@ -33,6 +34,7 @@ def guarded(
 
 def _caught(program: str, work: Callable[[], int], interrupted: str) -> int:
     try:
+        check_environment()
         watch(program)
         return _flushed(work)
     except KeyboardInterrupt:

@@ -30,10 +30,11 @@ from ufm.resemblance import (
     mixup_optimum,
     not_applicable,
 )
-from ufm.statistics import ClassStats, MissingClass, check_size, class_statistics
+from ufm.statistics import ClassStats, MissingClass, class_statistics
 from ufm.stream_duality import StreamCertificate, certify_stream
 from ufm.watchdog import handed
 
+ZERO = "W is zero, or all its rows are equal"
 TIE = 1e-3  # differences of R² below this are none
 SOLVED = 1e-6  # bounds below this share of the least objective count as an optimum that was found
 STRAIGHT = 0.01  # a predicted amplification this close to 1 tells nothing about bending
@@ -179,12 +180,13 @@ class _Run:
 
     def collapse(self) -> tuple[ClassStats | None, dict | None]:
         """Class statistics and the metrics of neural collapse; neither if a class has no pure sample."""
-        given, chunks = self.given, self.stream("class statistics")
+        given, chunks, largest = self.given, self.stream("class statistics"), [0.0]
 
         def pure():
             for chunk in chunks():
-                check_size("H", chunk.H)
+                largest[0] = max(largest[0], float(np.abs(chunk.H).max()))
                 yield chunk.H, chunk.labels.pure(), chunk.weights
+            checked.scaled("H", np.array(largest))
 
         try:
             stats = class_statistics(pure, given.classes, given.W, given.b)
@@ -265,13 +267,15 @@ class _Findings:
         self.no_same = _too_few("of one class", same, few)
         self.no_pairs = _too_few("of two mixed classes", different, few)
         if different == 0 and channel.skipped:
-            self.no_pairs = f"no samples of two mixed classes ({channel.skipped} labels are not two-hot)"
+            self.no_pairs = f"no samples of two mixed classes ({_left_out(channel)})"
+        if a is None:
+            self.no_same = self.no_pairs = ZERO
         self.no_a = _no_sharpness(a, fit)
 
     def all(self, mixed: MixedCalibration, excess, certificate, etf: float) -> list[Finding]:
         """In the order of `CRITERIA`."""
         overall = self.channel.overall
-        zero = "W is zero" if self.channel.slope_limit == inf else None
+        zero = ZERO if self.channel.slope_limit == inf else None
         found = [
             _of_curve("alignment", overall["alignment"], self.no_same),
             _of_curve("plane", overall["outside"], self.no_pairs),
@@ -319,6 +323,13 @@ class _Findings:
         return found._replace(word=NOT_REPRODUCED if high < 0 else INCONCLUSIVE, reason=reason)
 
 
+def _left_out(channel: Channel) -> str:
+    """Why no sample mixes two classes."""
+    if channel.alike:
+        return f"{channel.alike} mix two classes that have one row of W"
+    return f"{channel.skipped} labels are not two-hot"
+
+
 def _too_few(kind: str, rows: int, few: int) -> str | None:
     if rows == 0:
         return f"no samples {kind}"
@@ -327,7 +338,7 @@ def _too_few(kind: str, rows: int, few: int) -> str | None:
 
 def _no_sharpness(a: float | None, fit: Fit) -> str | None:
     if a is None:
-        return "W is zero"
+        return ZERO
     if fit.a_known is None and fit.at_end:
         return f"the fitted sharpness {a:.1e} is an end of the range searched"
     return None
@@ -335,7 +346,7 @@ def _no_sharpness(a: float | None, fit: Fit) -> str | None:
 
 def _of_curve(name: str, curve, none: str | None) -> Finding:
     if none is None and (curve is None or np.isnan(curve.value)):
-        none = "features equal their centre, or W is zero"
+        none = "features equal their centre"
     return find(name, None, missing=none) if none else find(name, *map(float, curve))
 
 

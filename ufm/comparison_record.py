@@ -52,6 +52,8 @@ def fit_record(found: Comparison) -> dict:
     """R² and sharpness; `sharpness` is what all predictions use."""
     names = {"r2", "r2_linear", "linear_slope", "a", "r2_half", "r2_double", "r2_known", "a_known"}
     numbers = {name: number(value) for name, value in vars(found.fit).items() if name in names}
+    if found.a is None:  # W is zero: what the search began with is no fit
+        numbers |= dict.fromkeys(("a", "linear_slope"))
     interval, advantage = found.fit.r2_interval, found.fit.advantage
     return numbers | {
         "r2_interval": None if interval is None else _numbers(interval),
@@ -60,7 +62,7 @@ def fit_record(found: Comparison) -> dict:
         "sample": found.fit.sample,
         "count": found.fit.count,
         "sharpness": number(found.a),
-        "sharpness_source": "lambda_h" if found.a_known else "fitted",
+        "sharpness_source": None if found.a is None else "lambda_h" if found.a_known else "fitted",
     }
 
 

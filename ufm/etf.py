@@ -18,6 +18,19 @@ def gain(classes: int, multiplier: float) -> float:
     return multiplier * multiplier * classes / (classes - 1)
 
 
+def sharpness(classes: int, multiplier: float, lambda_h: float) -> float:
+    """a = g/λ_H, 0 for m = 0. Raises InputError where g or a leaves RANGE, an underflow or overflow among them."""
+    low, high = checked.RANGE
+    g = gain(classes, multiplier)
+    a = g / lambda_h
+    if multiplier != 0 and not all(low <= value <= high for value in (g, a)):
+        raise InputError(
+            f"row norm {multiplier:g} with lambda_h {lambda_h:g} gives gain {g:g} and "
+            f"sharpness {a:g}; both must lie in {low:g} … {high:g}, or W be 0"
+        )
+    return a
+
+
 def etf_basis(classes: int, dim: int) -> Float[np.ndarray, "K d"]:
     """Rows of an isometry from 1⊥ ⊂ R^K into R^d: B Bᵀ = Π (Helmert contrasts, zero-padded).
 
@@ -59,7 +72,7 @@ def simplex_etf(classes: int, dim: int | None = None, multiplier: float = 1.0) -
 def etf_deviation(W: Float[np.ndarray, "K d"]) -> float:
     """Distance from being a simplex ETF: ‖G − (tr G/(K−1)) Π‖_F / ‖G‖_F, G = W Wᵀ; 0 when W = 0."""
     W = checked.array("W", W, ("K", "d"))
-    W = W / _scale(W)
+    W = W / unit_scale(W)
     gram = W @ W.T
     size = np.linalg.norm(gram)
     if size == 0:
@@ -68,7 +81,7 @@ def etf_deviation(W: Float[np.ndarray, "K d"]) -> float:
     return float(np.linalg.norm(gram - np.trace(gram) / (K - 1) * (np.eye(K) - 1 / K)) / size)
 
 
-def _scale(W: Float[np.ndarray, "K d"]) -> float:
+def unit_scale(W: Float[np.ndarray, "K d"]) -> float:
     """The power of two at the largest entry: divided by it, exactly, products of entries stay in range."""
     return float(np.ldexp(0.5, np.frexp(np.abs(W).max())[1]))
 
@@ -81,6 +94,7 @@ def etf_distance(W: Float[np.ndarray, "K d"]) -> float:
     K, d = W.shape
     if d < K - 1:
         return float("inf")
+    W = W / unit_scale(W)
     root_gain = np.linalg.norm(W) / np.sqrt(K - 1)
     if root_gain == 0:
         return 0.0
@@ -90,8 +104,9 @@ def etf_distance(W: Float[np.ndarray, "K d"]) -> float:
 
 
 def etf_multiplier(W: Float[np.ndarray, "K d"]) -> float:
-    """Multiplier m = ‖W‖_F/√K: the common row norm if W is a simplex ETF."""
-    return float(np.linalg.norm(W) / np.sqrt(len(W)))
+    """Multiplier m = ‖W‖_F/√K: the common row norm if W is a simplex ETF; 0 for W = 0 alone."""
+    scale = unit_scale(W)
+    return scale * float(np.linalg.norm(W / scale) / np.sqrt(len(W)))
 
 
 def frame_distance(A: Float[np.ndarray, "K d"], B: Float[np.ndarray, "K d"]) -> float:
@@ -104,6 +119,6 @@ def frame_distance(A: Float[np.ndarray, "K d"], B: Float[np.ndarray, "K d"]) -> 
     B = checked.array("B", B, A.shape)
     if not B.any():
         raise InputError("B is zero: there is no distance relative to it")
-    A, B = A / _scale(B), B / _scale(B)
+    A, B = A / unit_scale(B), B / unit_scale(B)
     left, _, right = np.linalg.svd(A.T @ B)
     return float(np.linalg.norm(A @ (left @ right) - B) / np.linalg.norm(B))

@@ -19,7 +19,7 @@ from scipy.optimize import minimize_scalar
 import ufm.checked as checked
 from ufm.activations import Chunk
 from ufm.errors import InputError
-from ufm.etf import etf_multiplier, gain
+from ufm.etf import etf_multiplier, sharpness
 from ufm.label_rows import LabelBlock
 from ufm.mixed import two_hot
 from ufm.resample import BLOCK, Curve, Reservoir, check_bootstrap, curve, cut, pieces, poisson_weights
@@ -88,7 +88,7 @@ def fit_sharpness(
     for block in _logits(chunks, V, shift):
         first.add(*block)
     a = _best_sharpness(*first.subsample())
-    known = None if lambda_h is None else gain(len(W), etf_multiplier(V)) / lambda_h
+    known = None if lambda_h is None else sharpness(len(W), etf_multiplier(V), lambda_h)
     trials = [a, a / 2, 2 * a, *([known] if known else [])]
     table = _unexplained(_logits(chunks, V, shift), first.mean, first.slope, trials, replicates, seed)
     r2_linear, *r2 = (None, *[None] * len(trials)) if table is None else 1 - table[1:, 0] / table[0, 0]

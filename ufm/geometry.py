@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from ufm.etf import unit_scale
 from ufm.finite import FiniteLaw
 
 
@@ -35,10 +36,10 @@ def duality_distance(
     W: Float[np.ndarray, "K d"], centred: Float[np.ndarray, "K d"], squared: bool = False
 ) -> float | None:
     """NC3: ‖Wᵀ/‖W‖_F − M̊/‖M̊‖_F‖_F, or its square; `centred` is M̊ᵀ. None if either vanishes."""
-    sizes = float(np.linalg.norm(W)), float(np.linalg.norm(centred))
-    if min(sizes) == 0:
+    if not W.any() or not centred.any():
         return None
-    distance = float(np.linalg.norm(W / sizes[0] - centred / sizes[1]))
+    W, centred = (part / unit_scale(part) for part in (W, centred))
+    distance = float(np.linalg.norm(W / np.linalg.norm(W) - centred / np.linalg.norm(centred)))
     return distance**2 if squared else distance
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import ufm.labels as laws
 from ufm.cases import check_choice
+from ufm.environment import check_pictures
 from ufm.errors import InputError
 from ufm.mapped import read_array
 from ufm.problem import Problem
@@ -280,4 +281,6 @@ def read_outputs(args, **suffixes: tuple[str, ...]) -> dict[str, str]:
     for name, allowed in suffixes.items():
         if paths.get(name) and Path(paths[name]).suffix not in allowed:
             raise InputError(f"--{name} must end in {' or '.join(allowed)}, got {paths[name]!r}")
+    if {"plot", "report"} & set(paths):
+        check_pictures()
     return {name: path for name, path in paths.items() if path != "-"}

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from ufm.checked import scaled
 from ufm.errors import InputError
 from ufm.mapped import finite
 from ufm.soft_labels import repair, rounding
@@ -58,6 +59,7 @@ def weight_rows(part: dict[str, np.ndarray], start: int, n: int) -> np.ndarray:
     if "weights" not in part:
         return np.ones(n)
     weights = finite("weights", np.array(part["weights"], np.float64), start)
+    scaled("weights", weights, small=True)
     if (weights < 0).any():
         raise InputError(f"weights must be >= 0, row {start + int(np.argmax(weights < 0))}: {weights.min()}")
     return weights

@@ -33,7 +33,7 @@ SLACK = 1e-3  # relative allowance for rounding in the positive sums that make u
 
 
 class Certificate(NamedTuple):
-    """Per candidate: ‖h − h*‖ ≤ distance, and the Euclidean norm of the gradient ∇f(h)."""
+    """Per candidate: ‖h − h*‖ ≤ distance; ‖∇f‖ ≤ gradient_norm at h, or where rounding cannot tell it from h."""
 
     distance: Float[Array, "*batch"]
     gradient_norm: Float[Array, "*batch"]

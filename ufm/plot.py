@@ -22,10 +22,10 @@ from scipy.special import expit, logit
 import ufm.checked as checked
 from ufm.agreement import Settings
 from ufm.cases import LabelCases, PairCases
+from ufm.fitted import fitted
 from ufm.labels import LabelLaw, label_variance
 from ufm.optimize.features import solve_features
 from ufm.problem import Problem
-from ufm.sources import fitted
 from ufm.theory.predict import predict_features, predict_pairs, violated_assumption
 
 MAX_LAM = 41  # values of λ drawn

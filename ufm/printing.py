@@ -12,10 +12,11 @@ from ufm.labels import LabelLaw
 from ufm.problem import Problem
 from ufm.reductions import EDGES, ErrorHistogram
 from ufm.theory.predict import violated_assumption
-from ufm.verdict import ORDER
+from ufm.verdict import FAILS, ORDER
 
 MAX_ROWS = 11
 DIGITS = ((4, 1), (3, 1), (3, 0), (2, 0))  # decimals of a number: fixed, scientific
+COARSE = 1e-4  # bounds on p beyond which some of the digits that fit are not certain
 NOISE = 1e-12  # of the largest coefficient
 LARGE = 10_000  # features, from which on their errors are also shown by decade
 ASSUMED = "symmetry of the classes is assumed"
@@ -37,6 +38,17 @@ def fixed(value, digits=DIGITS[0]) -> str:
     """Fixed decimals from 1e-3 to 1000, and for 0; scientific beyond."""
     plain = value == 0 or (value is not None and 1e-3 <= abs(value) < 1e3)
     return shown(value, f".{digits[0]}f" if plain else f".{digits[1]}e")
+
+
+def resolved(value, bound, digits=DIGITS[0]) -> str:
+    """A number known within `bound`, in no more digits than that leaves; "-" where it leaves none."""
+    if not bound or not math.isfinite(value):
+        return fixed(value, digits)
+    places = -math.log10(bound)  # after the point
+    after_first = math.floor(math.log10(abs(value))) + places if 0 < abs(value) < 1e-3 else -1
+    if after_first >= 0:
+        return f"{value:.{min(digits[1], int(after_first))}e}"
+    return f"{value:.{min(digits[0], int(places))}f}" if places >= 1 else "-"
 
 
 def coefficients(values, digits) -> list[str]:
@@ -104,12 +116,19 @@ def shown_rows(rows: list[Row]) -> list[tuple[int, Row]]:
     other = [n for n, row in enumerate(rows) if row.kind != "same"]
     chosen = {
         max(range(len(rows)), key=lambda n: (rows[n].error or 0, rows[n].bound)),
-        min(range(len(rows)), key=lambda n: ORDER.index(rows[n].verdict.word)),
+        max(range(len(rows)), key=lambda n: badness(rows[n])),
     }
     few = 2 if other else MAX_ROWS - len(chosen)
     chosen |= set(_spread(same, few)) if same else set()
     chosen |= set(_spread(other, MAX_ROWS - len(chosen))) if other else set()
     return [(n, rows[n]) for n in sorted(chosen)]
+
+
+def badness(row: Row) -> tuple[int, float]:
+    """Largest for the worst row: by the verdict, then by the number that this rests on."""
+    word = row.verdict.word
+    size = row.error if word == FAILS and row.error is not None else max(row.bound, row.theory_bound)
+    return -ORDER.index(word), size if math.isfinite(size) else math.inf
 
 
 def _spread(indices: list[int], count: int) -> list[int]:
@@ -123,15 +142,22 @@ def print_rows(console: Console, report: Report) -> None:
 
     A number has the first of DIGITS with which the rows fit the console: none is cut.
     """
-    shown = shown_rows(report.rows)
+    chosen = shown_rows(report.rows)
     for digits in DIGITS:
-        table = _table(shown, digits)
-        if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+        table = _table(chosen, digits)
+        if table_width(console, table) <= console.width:
             break
     console.print()
-    console.print(table)
-    if len(shown) < len(report.rows):
-        console.print(f"{len(shown)} of {len(report.rows)} rows; all are in --json", highlight=False)
+    print_table(console, table)
+    if len(chosen) < len(report.rows):
+        console.print(f"{len(chosen)} of {len(report.rows)} rows; all are in --json", highlight=False)
+    known = [pair for _, row in chosen for pair in _fitted(row.numeric, row.classes is not None)]
+    worst = max((bound for value, bound in known if math.isfinite(value)), default=0.0)
+    if worst > COARSE:
+        within = shown(worst, ".1e", "no finite distance")
+        console.print(
+            f"p has those digits alone that are certain: within {within} of the optimum's", highlight=False
+        )
 
 
 def _table(shown: list[tuple[int, Row]], digits) -> Table:
@@ -170,8 +196,14 @@ def _add_row(table: Table, row: Row, two_hot: bool, label: str, digits) -> None:
 
 def _cells(side, two_hot: bool, digits) -> list[str]:
     coefs = side.coef if two_hot else [side.coef.max()]
-    others = (*side.p[:2], side.norm) if two_hot else (side.p.max(), side.p.min(), side.norm)
-    return [*coefficients(coefs, digits), *(fixed(value, digits) for value in others)]
+    p = (resolved(value, bound, digits) for value, bound in _fitted(side, two_hot))
+    return [*coefficients(coefs, digits), *p, fixed(side.norm, digits)]
+
+
+def _fitted(side, two_hot: bool) -> list[tuple[float, float | None]]:
+    """The two values of p that are shown, with their bounds."""
+    bounds = np.full(len(side.p), None) if side.p_bound is None else side.p_bound
+    return [(side.p[k], bounds[k]) for k in ((0, 1) if two_hot else (side.p.argmax(), side.p.argmin()))]
 
 
 def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -183,8 +215,23 @@ def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[st
         style = STYLES.get(word, "")
         table.add_row(*cells, f"[{style}]{word}[/]" if style else word)
     console.print()
-    console.print(table)
+    print_table(console, table)
     console.print()
+
+
+def table_width(console: Console, table: Table) -> int:
+    """Columns that it takes whole."""
+    return console.measure(table, options=console.options.update(width=10_000)).maximum
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Whole, whatever the width of the console: a line may be too long, no number is cut."""
+    before = console.width
+    console.width = max(before, table_width(console, table))
+    try:
+        console.print(table)
+    finally:
+        console.width = before
 
 
 def print_summary(console: Console, report: Report) -> None:
@@ -204,7 +251,7 @@ def print_summary(console: Console, report: Report) -> None:
         highlight=False,
     )
     if report.verdict not in ("agrees", "proved"):
-        reason = next(row.verdict.reason for row in report.rows if row.verdict.word == report.verdict)
+        reason = max(report.rows, key=badness).verdict.reason
         text = textwrap.fill(reason, 78, initial_indent="  ", subsequent_indent="  ")
         console.print(text, highlight=False, markup=False)
 

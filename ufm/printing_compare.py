@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ufm.activations import Activations
-from ufm.comparison import Comparison
-from ufm.printing import fixed, print_facts, shown, small
+from ufm.comparison import ZERO, Comparison
+from ufm.printing import fixed, print_facts, print_table, shown, small
 from ufm.resample import Curve
 from ufm.resemblance import (
     CRITERIA,
@@ -35,20 +35,20 @@ def print_comparison(console: Console, source: str, given: Activations, found: C
     if found.metrics is None:
         _note(console, found.missing["metrics"])
     else:
-        console.print(_metrics(found))
+        print_table(console, _metrics(found))
     _heading(console, f"mixup geometry by λ, {found.channel.level:.0%} intervals; pred.: closed form")
     if found.channel.different.any():
-        console.print(_geometry(found))
+        print_table(console, _geometry(found))
         _note(console, LEGEND)
     else:
-        _note(console, "no samples of two mixed classes")
+        _note(console, ZERO if found.a is None else "no samples of two mixed classes")
     print_facts(console, channel_facts(found))
     _heading(console, "closed form and optimality")
     print_facts(console, fit_facts(found))
     _heading(console, "calibration")
     print_facts(console, calibration_facts(found))
     console.print()
-    console.print(_verdicts(found))
+    print_table(console, _verdicts(found))
     console.print()
     for finding in found.findings:
         if finding.word != REPRODUCED:
@@ -79,7 +79,7 @@ def facts(given: Activations, found: Comparison) -> list[tuple[str, str]]:
 def sharpness(found: Comparison) -> str:
     """a, where it came from, and whether the data say what it is."""
     if found.a is None:
-        return "none: W is zero, or all its rows are equal"
+        return f"none: {ZERO}"
     if found.a_known:
         return f"a = m^2 K/((K-1) lambda_H) = {found.a:.6g}, nothing fitted"
     if found.fit.a_identified:
@@ -154,7 +154,8 @@ def fit_facts(found: Comparison) -> list[tuple[str, str]]:
     if known:
         lines.append(("R^2 known a", f"{_r2(f.r2_known)}{ends} at a = {f.a_known:.6g}, nothing fitted"))
     fitted = f"{_r2(f.r2)}{'' if known else ends} at a = {shown(f.a, '.6g')}"
-    lines.append(("R^2 fitted", f"{fitted}; linear baseline s(y - 1/K) {_r2(f.r2_linear)}"))
+    fitted += f"; linear baseline s(y - 1/K) {_r2(f.r2_linear)}"
+    lines.append(("R^2 fitted", f"nothing to fit: {ZERO}" if found.a is None else fitted))
     if e is None:
         lines.append(("excess", found.missing["excess"]))
     else:

@@ -9,7 +9,7 @@ from rich.table import Table
 from ufm.finite_data import DrawStudy
 from ufm.geometry import collapsed_groups, mixed_variability, self_duality
 from ufm.joint_agreement import JointProblem, JointReport
-from ufm.printing import STYLES, law_words, print_facts, shown, small
+from ufm.printing import STYLES, law_words, print_facts, print_table, shown, small
 
 
 def print_joint(console: Console, report: JointReport) -> None:
@@ -120,7 +120,7 @@ def print_draws(console: Console, studies: list[DrawStudy]) -> None:
         span, deviation = _ends(s.multiplier_interval), _ends(s.deviation_interval)
         table.add_row(str(s.draws), shown(s.deviation, ".4f"), deviation, ratio, span, small(s.worst_gap))
     console.print()
-    console.print(table)
+    print_table(console, table)
 
 
 def _ends(interval) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 import ufm.checked as checked
 import ufm.etf as etf
-from ufm.checked import LOSS_NAMES, RANGE
+from ufm.checked import LOSS_NAMES
 from ufm.errors import InputError
 from ufm.labels import LabelLaw, mixup
 
@@ -62,18 +62,10 @@ class Problem:
             W = checked.array("classifier", self.classifier, (self.classes, "d"))
             self._set("classifier", W.copy())  # the caller's own may change
         self._set("dim", self._check_dim())
-        self._check_range()
+        etf.sharpness(self.classes, self.row_norm, self.lambda_h)  # in range, or refused
 
     def _set(self, name: str, value) -> None:
         object.__setattr__(self, name, value)
-
-    def _check_range(self) -> None:
-        low, high = RANGE
-        if self.row_norm != 0 and not all(low <= v <= high for v in (self.gain, self.sharpness)):
-            raise InputError(
-                f"row norm {self.row_norm:g} with lambda_h {self.lambda_h:g} gives gain {self.gain:g} and "
-                f"sharpness {self.sharpness:g}; both must lie in {low:g} … {high:g}, or W be 0"
-            )
 
     def _check_dim(self) -> int:
         if self.classifier is not None:

@@ -37,11 +37,12 @@ def feature_row(row: Row) -> dict:
 def _side(side: Side | None, two_hot: bool) -> dict | None:
     if side is None:
         return None
+    bound = {} if side.p_bound is None else {"p_bound": number(np.max(side.p_bound))}
     if not two_hot:
         coef, p = ([number(v) for v in part] for part in (side.coef, side.p))
-        return {"coef": coef, "p": p, "norm": number(side.norm)}
+        return {"coef": coef, "p": p, "norm": number(side.norm)} | bound
     names = ("coef_i", "coef_j", "p_i", "p_j", "p_other", "norm")
-    return dict(zip(names, map(number, (*side.coef, *side.p, side.norm))))
+    return dict(zip(names, map(number, (*side.coef, *side.p, side.norm)))) | bound
 
 
 def number(value) -> float | None:

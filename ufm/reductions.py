@@ -21,6 +21,7 @@ class Batch(NamedTuple):
     numeric: np.ndarray  # candidates, in the space they were compared in
     theory: np.ndarray
     norm: np.ndarray
+    slope: np.ndarray  # ‖∇f‖ at the numerical candidates, at most
     steps: int
 
 

@@ -70,7 +70,8 @@ def repair(labels, name: str = "soft labels", start: int = 0) -> tuple[Float[np.
 
 def _divided(labels, name: str, start: int) -> tuple[Float[np.ndarray, "N K"], float]:
     given = _array(labels, name)
-    Y, sums = given.astype(np.float64), given.sum(1, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # judged below
+        Y, sums = given.astype(np.float64), given.sum(1, dtype=np.float64)
     _check(Y, sums, given.dtype, name, start)
     loose = (np.abs(sums - 1) > EXACT) | (Y.min(1) < 0)
     off = float(np.max(np.abs(sums - 1), where=loose, initial=0.0))
@@ -117,5 +118,16 @@ def _check(Y, sums, dtype, name: str, start: int) -> None:
         worst = int(np.argmax(bad))
         raise InputError(
             f"each row of {name} must be >= 0 and sum to 1 (within {most:.1g}); row {start + worst} sums to "
-            f"{sums[worst]:.9g}, least {least[worst]:.3g}: divide each row by its sum"
+            f"{sums[worst]:.9g}, least {least[worst]:.3g}: {_cure(least[worst] < -below, sums[worst])}"
         )
+
+
+def _cure(negative: bool, total: float) -> str:
+    """What is wrong with a row, and what to do about it, where dividing it by its sum is not the cure."""
+    if negative:
+        return "it has negative entries, which no probabilities have (logits? then save their softmax)"
+    if total == 0:
+        return "all of it is zero, so that it is no label: leave such rows out"
+    if not np.isfinite(total):
+        return "its sum overflows"
+    return "divide each row by its sum"

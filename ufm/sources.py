@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from scipy.special import softmax
 
 from ufm.cases import LabelCases, PairCases
 from ufm.devices import spread
@@ -19,12 +18,14 @@ class Side(NamedTuple):
     """What is shown of one route's feature: coefficients on the classifier, probabilities, ‖h‖.
 
     Two-hot labels: coef = (coef_i, coef_j), p = (p_i, p_j, p_other); NaN where there is none.
-    Other labels: K of each. Squared error: p is the fitted value z + 1/K.
+    Other labels: K of each. Squared error: p is the fitted value z + 1/K. p_bound: how far p may be from
+    that of the optimum, at most (the numerical route), or None.
     """
 
     coef: np.ndarray
     p: np.ndarray
     norm: float
+    p_bound: np.ndarray | None = None
 
 
 class Labels(NamedTuple):
@@ -79,17 +80,20 @@ class PairSource:
         p = np.stack([part[c.row] for part in self.p], 1)
         return self._sides(pair, p, norm, same)
 
-    def numeric(self, n, coef, logits, norm) -> list[Side]:
-        """The same numbers of numerical features, from (B, K) coefficients and logits."""
+    def numeric(self, n, coef, p, p_bound, norm) -> list[Side]:
+        """The same numbers of numerical features, from (B, K) coefficients, p and bounds on p."""
         c, rows = self.cases.take(n), np.arange(len(n))
         K = self.problem.classes
         others = (np.arange(K) != c.i[:, None]) & (np.arange(K) != c.j[:, None])
-        others &= self.problem.is_etf  # else Σ w_k ≠ 0: least-norm coefficients are shown as they are
         share = others / np.maximum(others.sum(1, keepdims=True), 1)
-        pair = np.stack([coef[rows, c.i], coef[rows, c.j]], 1) - (coef * share).sum(1, keepdims=True)
-        p = fitted(self.problem, logits)
-        p = np.stack([p[rows, c.i], p[rows, c.j], (p * share).sum(1)], 1)
-        return self._sides(pair, p, norm, c.i == c.j)
+        pair = np.stack([coef[rows, c.i], coef[rows, c.j]], 1)
+        if self.problem.is_etf:  # else Σ w_k ≠ 0: least-norm coefficients are shown as they are
+            pair -= (coef * share).sum(1, keepdims=True)
+        p, p_bound = (
+            np.stack([part[rows, c.i], part[rows, c.j], (part * share).sum(1)], 1) for part in (p, p_bound)
+        )
+        sides = self._sides(pair, p, norm, c.i == c.j)
+        return [side._replace(p_bound=bound) for side, bound in zip(sides, p_bound)]
 
     def _sides(self, pair, p, norm, same) -> list[Side]:
         """Conventions: K = 2 leaves only coef_i − coef_j, same-class rows only coef_i; coef_j = 0."""
@@ -136,9 +140,9 @@ class LabelSource:
         coef = (x - x.mean(1, keepdims=True)) / (self.problem.gain or np.nan)
         return [Side(*parts) for parts in zip(coef, p, norm)]
 
-    def numeric(self, n, coef, logits, norm) -> list[Side]:
+    def numeric(self, n, coef, p, p_bound, norm) -> list[Side]:
         """The same numbers of numerical features."""
-        return [Side(*parts) for parts in zip(coef, fitted(self.problem, logits), norm)]
+        return [Side(*parts) for parts in zip(coef, p, norm, p_bound)]
 
     def _solve(self, labels):
         """x and p (K, B)."""
@@ -150,11 +154,6 @@ class LabelSource:
 def choose_source(problem: Problem, cases: PairCases | LabelCases, dtype, mesh: Mesh):
     """The table for pairs, the general solve otherwise."""
     return (PairSource if isinstance(cases, PairCases) else LabelSource)(problem, cases, dtype, mesh)
-
-
-def fitted(problem: Problem, logits: np.ndarray) -> np.ndarray:
-    """Probabilities (cross-entropy) or fitted values z + 1/K (squared error) from (B, K) logits."""
-    return softmax(logits, 1) if problem.loss == "cross-entropy" else logits + 1 / problem.classes
 
 
 def _pair_table(problem: Problem, lam: np.ndarray):

@@ -1,6 +1,6 @@
 """Where candidate features live while they are compared: two spaces behind one interface.
 
-solve(Y) -> candidates; certify(candidates, Y) -> distances to the truth; from_logits(x) -> the
+solve(Y) -> candidates; certify(candidates, Y) -> distances to the truth, and gradients; from_logits(x) -> the
 closed form as candidates; distance, norm; coefficients on the classifier's rows; features(candidates) -> H.
 Labels and logits come as (K, B), batch last; every device of the mesh does its share of the batch.
 """
@@ -16,7 +16,7 @@ from ufm.devices import exact_mesh, spread
 from ufm.etf import contrasts
 from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.problem import Problem
-from ufm.row_space import row_space
+from ufm.row_space import EPS, row_space
 
 
 class EtfSpace:
@@ -33,7 +33,7 @@ class EtfSpace:
         return last.q, last.steps
 
     def certify(self, q, Y):
-        """Certified distances to the true optima."""
+        """The `Certificate` of each candidate."""
         return _certify(_certify_etf, self.mesh, self.problem, self.judged, q, Y)
 
     def from_logits(self, x):
@@ -60,6 +60,11 @@ class EtfSpace:
         q = np.asarray(q, np.float64)
         return np.sqrt(self.problem.gain) * (q - q.mean(0)).T
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """‖W‖₂, and what rounding moves logits by, as a share of ‖W‖₂ ‖h‖."""
+        return float(np.sqrt(self.problem.gain)), 4.0 * (self.problem.classes + 8.0) * EPS
+
     def features(self, q):
         """(B, d) features."""
         return contrasts(np.asarray(q, np.float64), self.problem.dim).T
@@ -79,7 +84,7 @@ class ExplicitSpace:
         return spread(_multiply, self.mesh)(self.lift, last.q), last.steps
 
     def certify(self, H, Y):
-        """Certified distances to the true optima."""
+        """The `Certificate` of each candidate."""
         return _certify(_certify_any, self.mesh, self.problem, self.judged, H, Y)
 
     def from_logits(self, x):
@@ -103,6 +108,14 @@ class ExplicitSpace:
         """(B, K) logits."""
         return np.asarray(H, np.float64).T @ self.problem.W.T
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The same; the certificate's coordinates are rounded too (`ufm.certificate_explicit`)."""
+        d, r = self.judged.basis.shape
+        coordinates = float(self.judged.turn) + 2.0 * (r + 8.0) * (1.0 + np.sqrt(r)) * EPS
+        size = float(np.linalg.norm(self.problem.W, 2)) * (1.0 + 1e-9)
+        return size, np.sqrt(r) * (d + 8.0) * EPS + coordinates
+
     def features(self, H):
         """(B, d) features."""
         return np.asarray(H, np.float64).T
@@ -122,11 +135,11 @@ def _certify(function, mesh: Mesh, problem: Problem, shared, candidates, Y):
 
 
 def _certify_etf(shared, q, Y, *, loss_name: str):
-    return certify_etf(q, Y, *shared, loss_name=loss_name).distance
+    return certify_etf(q, Y, *shared, loss_name=loss_name)
 
 
 def _certify_any(shared, H, Y, *, loss_name: str):
-    return certify_rows(shared, H, Y, loss_name=loss_name).distance
+    return certify_rows(shared, H, Y, loss_name=loss_name)
 
 
 def _centre(root, x):

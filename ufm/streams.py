@@ -1,5 +1,6 @@
 """The standard streams of a command: closed, full, or in an encoding without λ. Standard library only."""
 
+import errno
 import io
 import os
 import sys
@@ -7,7 +8,7 @@ from contextlib import suppress
 
 
 def mend_streams() -> None:
-    """Closed streams become /dev/null; what an encoding lacks is printed as '?'; lost messages change no exit code.
+    """What an encoding lacks is printed as '?'; lost messages change no exit code, lost output is an error.
 
     Only the interpreter's own streams are replaced, not those that a test or a notebook has put in their place.
     """
@@ -15,7 +16,7 @@ def mend_streams() -> None:
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 (as long as the process lives)
     if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Closed()), encoding="utf-8")
     if sys.stderr is None or sys.stderr is sys.__stderr__:
         sys.stderr = _tolerant(sys.stderr)
     for stream in (sys.stdout, sys.stderr):
@@ -23,8 +24,16 @@ def mend_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+def stdout_is_closed() -> bool:
+    """It was when the program began."""
+    return isinstance(getattr(getattr(sys.stdout, "buffer", None), "raw", None), _Closed)
+
+
 def silence_stdout() -> None:
     """Nothing more is written there, not by the interpreter at its exit either."""
+    if stdout_is_closed():
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        return
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -34,6 +43,19 @@ def _fill_closed() -> None:
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(handle)
+
+
+class _Closed(io.RawIOBase):
+    """Standard output that was closed before the program began: what should be said there is said nowhere."""
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1
+
+    def write(self, data) -> int:
+        raise OSError(errno.EIO, "it is closed")
 
 
 class _Lossy(io.FileIO):

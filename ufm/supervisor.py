@@ -15,6 +15,8 @@ import threading
 import time
 from contextlib import suppress
 
+from ufm.streams import stdout_is_closed
+
 SUPERVISED = (
     "UFM_SUPERVISED"  # in the child's environment: the supervisor's process, or 1 where there is none
 )
@@ -56,6 +58,7 @@ def supervise(program: str, argv: list[str]) -> int:
         text=True,
         errors="replace",
         start_new_session=True,  # signals of the terminal come by way of the supervisor
+        preexec_fn=(lambda: os.close(1)) if stdout_is_closed() else None,  # as closed as this process's own
     )
     held: list[str] = []
     reader = threading.Thread(target=pass_on, args=(child.stderr, held), daemon=True)
