@@ -15,15 +15,22 @@ one hidden layer: from a start near zero a deeper one loses its hidden layers to
 With --out every run is kept in laws.json as it ends: stopped and run again, the same command makes what is missing.
 """
 
-import argparse
 import hashlib
 import json
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import tyro
+
+from experiments.claims import check_folder
+from ufm.command import guarded, refuse_repeated
+from ufm.errors import InputError
+
+PROGRAM = "experiments.laws"
 
 CLASSES, IMAGES, STEPS = 4, 100, 6000
 ZERO = 1e-9  # a squared length below this is none
@@ -185,28 +192,58 @@ COLUMNS = {
 SHARES = {"norm_share": "‖W‖²/‖W*‖²", "minority_share": "‖w_3 − w_4‖/‖W‖ over that of W*"}
 
 
-def main() -> int:
-    """Train every case for each seed: a JSON line each, then the page."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.laws", description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", default="fashion")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, help="folder for laws.md and laws.json")
-    args = parser.parse_args()
+@dataclass
+class Arguments:
+    """Train every case for each seed (a JSON line each), and print the page.
+
+    Exit code: 0 when it reported, whatever came out; 2 for wrong usage.
+    """
+
+    dataset: str = "fashion"
+    """Data set, as experiments.train names it."""
+    seeds: int = 3
+    """Seeds of every case."""
+    first_seed: int = 0
+    """The first of them."""
+    steps: int = STEPS
+    """Steps of training."""
+    out: Path | None = None
+    """Folder for laws.md and laws.json; what that holds already is not made again."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    return guarded(PROGRAM, lambda: run(parse(argv)), "interrupted: run it again to go on")
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog=f"python -m {PROGRAM}")
+
+
+def run(args: Arguments) -> int:
+    """Everything after parsing. Raises InputError for bad values before any work."""
+    if min(args.seeds, args.steps) < 1 or args.first_seed < 0:
+        raise InputError("--seeds and --steps must be at least 1, and --first-seed at least 0")
+    if args.out is not None:
+        check_folder("--out", args.out)
     from experiments.checkpoint import write_whole
+    from experiments.extras import require_extras
     from ufm.runtime import start_jax
 
+    require_extras()
     start_jax()
-    found = complete(args)
-    page = table(found, "python -m experiments.laws --out docs/claims")
+    page = table(complete(args), f"python -m {PROGRAM} --out docs/claims")
     print(page)
     if args.out is not None:
         write_whole(args.out / "laws.md", lambda file: file.write(page.encode()))
     return 0
 
 
-def complete(args) -> list[dict]:
+def complete(args: Arguments) -> list[dict]:
     """All runs asked for; those that laws.json in --out has already are not made again."""
     from experiments.reproduction.files import read_json, write_json
 

@@ -1,7 +1,7 @@
 """Trained classifiers beside the optimum of their law: distances, symmetric labels, one short run."""
 
-import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,7 @@ def test_a_run_in_the_record_is_not_made_again(tmp_path, monkeypatch):
         return {"case": case.name, "seed": seed}
 
     monkeypatch.setattr(laws, "measure", measure)
-    args = argparse.Namespace(out=tmp_path, dataset="digits", seeds=1, first_seed=100, steps=20)
+    args = laws.Arguments(out=tmp_path, dataset="digits", seeds=1, first_seed=100, steps=20)
     with pytest.raises(KeyboardInterrupt):
         laws.complete(args)
     assert len(json.loads((tmp_path / "laws.json").read_text())["runs"]) == 2
@@ -82,8 +82,21 @@ def test_a_run_in_the_record_is_not_made_again(tmp_path, monkeypatch):
     ]
     count = len(made)
     assert laws.complete(args) == found and len(made) == count == len(CASES) + 1
-    laws.complete(argparse.Namespace(**vars(args) | {"steps": 40}))
+    laws.complete(replace(args, steps=40))
     assert len(made) == count + len(CASES)
+
+
+def test_bad_input_is_one_line_and_a_folder_is_made_before_any_run(call_main, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for words in (["--seeds", "0"], ["--steps", "0"], ["--first-seed", "-1"], ["--out", tmp_path / "file"]):
+        code, _, err = call_main(laws.main, *words)
+        assert code == 2 and len(err.splitlines()) == 1 and words[0] in err
+    monkeypatch.setattr(laws, "complete", lambda args: [])
+    monkeypatch.setattr(
+        laws, "table", lambda found, command: f"{command}: {(tmp_path / 'new' / 'one').is_dir()}"
+    )
+    code, out, _ = call_main(laws.main, "--out", tmp_path / "new" / "one")
+    assert code == 0 and out.strip().endswith("True") and (tmp_path / "new" / "one" / "laws.md").is_file()
 
 
 def test_the_committed_runs_are_those_of_the_command():
