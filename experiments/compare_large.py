@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.arguments import count, written
 from experiments.memory import watched
 from ufm.command import guarded
 from ufm.memory import require
@@ -35,13 +36,15 @@ def write_features(folder: Path, N: int, d: int, K: int = 10, seed: int = 0) -> 
         np.save(folder / f"{key}.npy", value)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Write, compare, report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--samples", type=int, default=1_000_000)
-    parser.add_argument("--dim", type=int, default=2048)
-    parser.add_argument("--output", type=Path, help="Markdown file for the report")
-    return guarded("compare_large", lambda: run(parser.parse_args()), "interrupted, the features are removed")
+    parser.add_argument("--samples", type=count, default=1_000_000)
+    parser.add_argument("--dim", type=count, default=2048)
+    parser.add_argument("--output", type=written, help="Markdown file for the report")
+    return guarded(
+        "compare_large", lambda: run(parser.parse_args(argv)), "interrupted, the features are removed"
+    )
 
 
 def run(args) -> int:

@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from importlib import import_module
 
+from experiments.arguments import positive
+
 PARTS = ("fixed", "joint", "commands")
 
 
@@ -35,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 def parse(argv: list[str]) -> argparse.Namespace:
     """Flags; --case N runs one case of one part."""
     parser = argparse.ArgumentParser(prog="python -m experiments.fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="no case begins later")
+    parser.add_argument("--seconds", type=positive, default=60.0, help="no case begins later")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", choices=("all", *PARTS), default="all")
     parser.add_argument("--case", type=int, help="run this case alone (with --part)")

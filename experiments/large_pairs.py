@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from experiments.arguments import classes, count, positive, written
 from experiments.memory import watched
 
 
@@ -48,10 +49,10 @@ def describe(classes: int, nodes: int, cap: float, found: dict) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Solve, report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--classes", type=int, default=1000)
-    parser.add_argument("--nodes", type=int, default=16, help="Gauss nodes of the mixing weight")
-    parser.add_argument("--cap", type=float, default=4.0, help="anonymous memory allowed, GiB")
-    parser.add_argument("--output", type=Path, help="Markdown file for the report")
+    parser.add_argument("--classes", type=classes, default=1000)
+    parser.add_argument("--nodes", type=count, default=16, help="Gauss nodes of the mixing weight")
+    parser.add_argument("--cap", type=positive, default=4.0, help="anonymous memory allowed, GiB")
+    parser.add_argument("--output", type=written, help="Markdown file for the report")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         found = solve_pairs(args.classes, args.nodes, Path(folder))

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
+from experiments.arguments import positive, written
 from experiments.benchmark.scaling_worker import joint_bytes
 
 WORKER = "experiments.benchmark.scaling_worker"
@@ -148,8 +148,8 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, extrapolate, report."""
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the full sizes")
-    parser.add_argument("--output", type=Path, help="Markdown file for the report")
+    parser.add_argument("--scale", type=positive, default=1.0, help="share of the full sizes")
+    parser.add_argument("--output", type=written, help="Markdown file for the report")
     args = parser.parse_args(argv)
     report = describe(measure_all(args.scale), " ".join(["python -m experiments.scaling", *argv]))
     print(report)

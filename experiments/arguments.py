@@ -1,0 +1,44 @@
+"""Types of arguments for the measuring scripts: what is wrong is said before any work. Standard library."""
+
+import math
+import tempfile
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+
+def count(text: str) -> int:
+    """An integer of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"must be an integer of at least 1, got {text!r}")
+    return int(text)
+
+
+def classes(text: str) -> int:
+    """An integer of at least 2."""
+    if count(text) < 2:
+        raise ArgumentTypeError(f"must be an integer of at least 2, got {text!r}")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
+def written(text: str) -> Path:
+    """A file that can be written: its folder is there, and takes one."""
+    path = Path(text)
+    if path.is_dir():
+        raise ArgumentTypeError(f"{text} is a folder")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ArgumentTypeError(f"{text} cannot be written: {error.strerror}") from None
+    return path
