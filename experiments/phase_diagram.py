@@ -43,10 +43,10 @@ from ufm.etf import etf_deviation, etf_multiplier
 from ufm.finite import FiniteLaw, finite_law
 from ufm.geometry import collapsed_groups
 from ufm.labels import LabelLaw
+from ufm.theory.joint import GAP_TOLERANCE
 from ufm.theory.thresholds import minority_collapse, triviality
 
 CLASSES, NODES = 4, 16
-GAP_TOLERANCE = 1e-9  # relative gap at which a point is certified
 ETF_TOLERANCE = 1e-7  # deviation at which W counts as a simplex ETF
 MARGIN = 1e-3  # relative distance from a curve below which a point is not judged
 RESULTS = Path(__file__).parent / "results"

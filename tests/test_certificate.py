@@ -547,6 +547,15 @@ def test_any_type_that_doubles_hold_is_judged_as_it_stands():
         assert (np.asarray(found.distance) >= true_distances(problem, given.astype(float), Y)).all()
 
 
+@losses
+@pytest.mark.parametrize("a", [1e12, 1e24, 1e30])
+def test_an_etf_of_any_sharpness_has_an_honest_bound(a, loss):
+    """What Newton leaves there (4e-6 at 1e30, seen once) is within the bound: `undecided` where it matters."""
+    problem = Problem(3, multiplier=1.5, lambda_h=1.5**2 * 1.5 / a, loss=loss)
+    errors, bounds = assert_honest(problem, solve_features(problem, labels(3)).H, labels(3))
+    assert (errors <= bounds).all() and np.isfinite(bounds).all()
+
+
 @pytest.mark.parametrize("size", [np.inf, -np.inf, np.nan, 1e300])
 @pytest.mark.parametrize("given", [{"multiplier": 1.5, "dim": 3}, {"classifier": CLASSIFIERS["random 4x3"]}])
 @pytest.mark.filterwarnings("error")

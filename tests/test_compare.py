@@ -590,8 +590,8 @@ def test_bad_files_are_refused(run, name):
     "argv, words",
     [
         ((), "required"),
-        (("--bins", "0"), "--bins must lie in 1 to 1000"),
-        (("--bins", "100000"), "--bins must lie in 1 to 1000"),
+        (("--bins", "0"), "--bins must be an integer, at least 1 and at most 1000"),
+        (("--bins", "100000"), "--bins must be an integer, at least 1 and at most 1000"),
         (("--replicates", "-1"), "--replicates"),
         (("--lambda-h", "0"), "--lambda-h must be a positive"),
         (("--lambda-w", "nan"), "--lambda-w must be a positive"),

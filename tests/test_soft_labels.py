@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from ufm import certify, certify_joint, enclose_etf, soft, solve_features, solve_joint
+from ufm import certify, certify_joint, enclose_etf, soft, solve, solve_features, solve_joint
 from ufm.activations import from_arrays
 from ufm.calibration import calibrate
+from ufm.checked import SUM
 from ufm.enclosure_joint import enclose_gap
 from ufm.errors import InputError
 from ufm.finite import FiniteLaw
 from ufm.problem import Problem
-from ufm.soft_labels import CAST, EXACT, allowed, complete, normalise, repair, rounding, said
+from ufm.soft_labels import CAST, allowed, complete, normalise, repair, rounding, said
 
 RNG = np.random.default_rng(0)
 PROBLEM = Problem(3, multiplier=1.0, lambda_h=0.1)
@@ -117,7 +118,7 @@ EXACT_ROWS = {
     "one-hot": np.eye(4, dtype=int),
     "two-hot": np.array([[0.1, 0.9], [0.3, 0.7], [1e-9, 1 - 1e-9], [1 / 3, 2 / 3]]),
     "even": np.full((2, 7), 1 / 7),
-    "off by less than 1e-9": np.array([[0.5, 0.5 + 0.9 * EXACT], [0.5 - 0.9 * EXACT, 0.5]]),
+    "off by less than 1e-9": np.array([[0.5, 0.5 + 0.9 * SUM], [0.5 - 0.9 * SUM, 0.5]]),
     "one and a rounding": np.array([[1 + EPS, 0.0]]),
 }
 
@@ -160,6 +161,16 @@ def test_what_is_beyond_is_refused_at_every_door(name):
             InputError, match=r"must be >= 0 and sum to 1 .*(divide each row by its sum|negative entries)"
         ):
             door()
+
+
+def test_a_command_says_in_one_line_that_it_divided_labels_by_their_sums(call_main, tmp_path, monkeypatch):
+    """And says nothing of labels that need none of it; the wrong flag ends the command before any work."""
+    monkeypatch.chdir(tmp_path)
+    Y = made(np.float64)
+    for kind, lines in ((np.float64, 0), (np.float32, 1)):
+        np.save("Y.npy", (Y * (1 + 1e-7 * (kind == np.float32))).astype(kind))
+        code, _, err = call_main(solve.main, "--classes", 3, "--labels", "Y.npy", "--tol", 0)
+        assert code == 2 and err.count("labels sum to one within") == lines == len(err.splitlines()) - 1, err
 
 
 def test_complete_is_the_convention():

@@ -18,7 +18,8 @@ NETWORK = (1e-60, 1e60)  # of activations: squares of products, weighted, neithe
 MAX_SIZE = 10**7
 MAX_STEPS = 2**31 - 1
 MAX_SEED = 2**63 - 1
-SUM = 1e-9  # how far weights, as float64 or in decimal, may miss their sum
+COMPARISON = {"bins": (1, 1000), "replicates": (0, 10_000), "seed": (0, MAX_SEED)}  # of `compare`
+SUM = 1e-9  # how far weights, or labels as float64, may be from their sum and still be taken as they stand
 
 
 def real(name: str, value, allowed: str = "be a finite number", within=lambda value: True):

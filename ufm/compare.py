@@ -86,17 +86,14 @@ def run(args: Arguments, argv: list[str]) -> int:
     return compare(args, ["python", "-m", "ufm.compare", *argv], lambda_b, outputs)
 
 
-LIMITS = {"bins": (1, 1000), "replicates": (0, 10_000), "seed": (0, 2**63 - 1)}
-
-
 def _check(args: Arguments) -> None:
-    for name, (least, most) in LIMITS.items():
-        if not least <= getattr(args, name) <= most:
-            raise InputError(f"--{name} must lie in {least} to {most}, got {getattr(args, name)}")
+    import ufm.checked as checked
+
+    for name, ends in checked.COMPARISON.items():
+        checked.integer(f"--{name}", getattr(args, name), *ends)
     for name in ("lambda_w", "lambda_h"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise InputError(f"--{name.replace('_', '-')} must be a positive finite number, got {value}")
+        if getattr(args, name) is not None:
+            checked.penalty(f"--{name.replace('_', '-')}", getattr(args, name))
 
 
 if __name__ == "__main__":

@@ -128,9 +128,6 @@ def compare_activations(
     )
 
 
-LIMITS = {"bins": (1, 1000), "replicates": (0, 10_000), "seed": (0, checked.MAX_SEED)}
-
-
 def _check(options: Options) -> Options:
     """The options themselves; InputError for one that is not allowed."""
     o = checked.instance("options", options, Options)
@@ -141,7 +138,7 @@ def _check(options: Options) -> Options:
         checked.bias_penalty("lambda_b", o.lambda_b)
     checked.choice("loss", o.loss, checked.LOSS_NAMES)
     checked.choice("centre", o.centre, CENTRES)
-    for name, ends in LIMITS.items():
+    for name, ends in checked.COMPARISON.items():
         checked.integer(name, getattr(o, name), *ends)
     return o
 

@@ -69,6 +69,14 @@ def fixed_classifier(args, problem: Problem, choice: dict) -> Parts:
     return parts
 
 
+def count_features(args, problem: Problem, choice: dict) -> int:
+    """Features that `solve` finds for a given classifier."""
+    law, lam = problem.law, count_lam(problem.law, **choice)
+    if not law.two_hot:
+        return problem.classes if law.name == "smoothing" else lam
+    return lam + 1 if args.symmetry else lam * _pairs(law, problem.classes)
+
+
 def count_lam(law: LabelLaw, lam, samples: int | None, quadrature: int | None) -> int:
     """Mixing weights, or labels, of `ufm.cases.choose_cases`."""
     if law.labels is not None:

@@ -97,7 +97,7 @@ def _read_range(name: str, given: dict) -> list[float]:
 def _read_value(name: str, value):
     if name in WORDS:
         if value not in WORDS[name]:
-            raise InputError(f"{name} must be among {', '.join(WORDS[name])}, got {value!r}")
+            raise InputError(f"{name} must be among {', '.join(WORDS[name])}, got {_as_written(value)}")
         return value
     number = _read_number(name, value)
     if name in INTEGERS:
@@ -109,13 +109,19 @@ def _read_value(name: str, value):
 
 def _read_number(name: str, value) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1e300:
-        raise InputError(f"{name} must be finite numbers, got {value!r}")
+        kind = "whole" if name in INTEGERS else "finite"
+        raise InputError(f"{name} must be {kind} numbers, got {_as_written(value)}")
     return float(value) + 0.0  # no negative zero
+
+
+def _as_written(value) -> str:
+    """A value as TOML has it: a truth value is no 1."""
+    return f"the truth value {str(value).lower()}" if isinstance(value, bool) else repr(value)
 
 
 def _read_block(value) -> int:
     if type(value) is not int or not 1 <= value <= MAX_BLOCK:
-        raise InputError(f"block must be a whole number from 1 to {MAX_BLOCK:,}, got {value!r}")
+        raise InputError(f"block must be a whole number from 1 to {MAX_BLOCK:,}, got {_as_written(value)}")
     return value
 
 

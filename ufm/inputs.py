@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+import ufm.checked as checked
 import ufm.labels as laws
 from ufm.cases import check_choice
 from ufm.environment import check_pictures
@@ -131,15 +132,14 @@ def read_free(args, law: laws.LabelLaw) -> FreeProblem:
     if args.method != "newton" or args.precision not in ("auto", "float64"):
         raise InputError("--classifier free is solved by newton in float64: leave --method and --precision")
     for name, value in (("lambda-w", args.lambda_w), ("lambda-h", args.lambda_h)):
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"--{name} must be positive and finite for a free classifier, got {value}")
+        checked.penalty(f"--{name}", value)
     # validates classes and the number of columns of given labels
     Problem(classes=args.classes, multiplier=1.0, law=law)
     dim = args.classes if args.dim is None else args.dim
     starts = (1 if dim >= args.classes - 1 else 8) if args.starts is None else args.starts
     for name, value in (("dim", dim), ("starts", starts), ("draws", args.draws)):
-        if value is not None and value < 1:
-            raise InputError(f"--{name} must be at least 1, got {value}")
+        if value is not None:
+            checked.integer(f"--{name}", value, 1, checked.MAX_STEPS)
     whole = {"save": args.save, "plot": args.plot, "rigorous": args.rigorous}
     for name, value in whole.items():
         if args.distributed and value:
@@ -192,12 +192,11 @@ def read_choice(args, law: laws.LabelLaw) -> dict:
 
 def check_numbers(args) -> None:
     """Limits of the plain numbers."""
-    if args.max_steps is not None and not 0 <= args.max_steps < 2**31:
-        raise InputError(f"--max-steps must be at least 0 and below 2^31, got {args.max_steps}")
-    if args.tol is not None and not (math.isfinite(args.tol) and args.tol > 0):
-        raise InputError(f"--tol must be a positive finite number, got {args.tol}")
-    if not 0 <= args.seed < 2**63:
-        raise InputError(f"--seed must be an integer from 0 to 2^63 − 1, got {args.seed}")
+    if args.max_steps is not None:
+        checked.integer("--max-steps", args.max_steps, 0, checked.MAX_STEPS)
+    if args.tol is not None:
+        checked.positive("--tol", args.tol)
+    checked.integer("--seed", args.seed, 0, checked.MAX_SEED)
 
 
 def check_group(args) -> None:
@@ -214,10 +213,8 @@ def check_group(args) -> None:
     host, _, port = args.coordinator.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise InputError(f"--coordinator must be HOST:PORT, got {args.coordinator!r}")
-    if args.processes < 1:
-        raise InputError(f"--processes must be at least 1, got {args.processes}")
-    if not 0 <= args.process < args.processes:
-        raise InputError(f"--process must lie in 0 … {args.processes - 1}, got {args.process}")
+    checked.integer("--processes", args.processes, 1)
+    checked.integer("--process", args.process, 0, args.processes - 1)
 
 
 def check_symmetry(args, law: laws.LabelLaw) -> None:
@@ -238,15 +235,13 @@ def check_symmetry(args, law: laws.LabelLaw) -> None:
 def read_mixing(args) -> np.ndarray | None:
     """--lam of `verify`: weights in [0, 1]."""
     lam = read_lam(args.lam)
-    if lam is not None and not ((lam >= 0) & (lam <= 1)).all():
-        raise InputError(f"--lam must lie in [0, 1], got {args.lam}")
-    return lam
+    return None if lam is None else checked.mixing("--lam", lam)
 
 
 def read_checked(args, law: laws.LabelLaw) -> Problem:
     """The problem of `verify`, its multiplier still to be chosen (1 in its place); d at least K − 1 there."""
-    if args.dim is not None and args.dim < 1:
-        raise InputError(f"--dim must be at least 1, got {args.dim}")
+    if args.dim is not None:
+        checked.integer("--dim", args.dim, 1)
     return Problem(
         classes=args.classes,
         multiplier=1.0 if args.multiplier is None else args.multiplier,

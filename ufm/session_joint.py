@@ -12,7 +12,7 @@ from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.finite_data import study_draws
 from ufm.footprint import NODES
 from ufm.inputs import FreeProblem
-from ufm.joint_agreement import GAP_TOLERANCE, JointProblem, JointReport, check_joint
+from ufm.joint_agreement import JointProblem, JointReport, check_joint
 from ufm.outputs import Outputs
 from ufm.printing import print_explanations, print_rows, print_summary
 from ufm.printing_joint import print_draws, print_joint, print_joint_verdict
@@ -21,6 +21,7 @@ from ufm.processes import Group
 from ufm.records import dump_json, joint_record, problem_record, provenance, row_records, save_joint
 from ufm.runtime import start_group
 from ufm.session import plain_console
+from ufm.theory.joint import GAP_TOLERANCE
 from ufm.verdict import exit_code, worst_verdict
 from ufm.watchdog import handed
 

@@ -19,10 +19,9 @@ from math import log2
 import numpy as np
 from jaxtyping import Float
 
-from ufm.checked import numbers
+from ufm.checked import SUM, numbers
 from ufm.errors import InputError
 
-EXACT = 1e-9
 CAST = 1e-5
 
 
@@ -73,7 +72,7 @@ def _divided(labels, name: str, start: int) -> tuple[Float[np.ndarray, "N K"], f
     with np.errstate(over="ignore", invalid="ignore"):  # judged below
         Y, sums = given.astype(np.float64), given.sum(1, dtype=np.float64)
     _check(Y, sums, given.dtype, name, start)
-    loose = (np.abs(sums - 1) > EXACT) | (Y.min(1) < 0)
+    loose = (np.abs(sums - 1) > SUM) | (Y.min(1) < 0)
     off = float(np.max(np.abs(sums - 1), where=loose, initial=0.0))
     if loose.any():
         off = max(off, -float(Y[loose].min()))
@@ -118,7 +117,7 @@ def _check(Y, sums, dtype, name: str, start: int) -> None:
         worst = int(np.argmax(bad))
         raise InputError(
             f"each row of {name} must be >= 0 and sum to 1 (within {most:.1g}); row {start + worst} sums to "
-            f"{sums[worst]:.9g}, least {least[worst]:.3g}: {_cure(least[worst] < -below, sums[worst])}"
+            f"{sums[worst]:.9g}, least {least[worst]:.3g}: {_cure(bool(least[worst] < -below), float(sums[worst]))}"
         )
 
 

@@ -115,6 +115,7 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
+    import ufm.effort as effort
     import ufm.footprint as footprint
     import ufm.inputs as inputs
     from ufm.memory import allow
@@ -146,6 +147,9 @@ def run(args: Arguments, argv: list[str]) -> int:
     outputs = Outputs(paths, inputs.read_sources(args))
     if needs_supervisor(args):
         return supervise("ufm.solve", argv)
+    rank = None if problem.classifier is None else min(problem.classifier.shape)
+    work = effort.seconds(footprint.count_features(args, problem, choice), problem.classes, rank)
+    effort.judge(work, args, "give --symmetry, or fewer --classes or --lam")
     from ufm.session import solve  # from here on JAX is needed
 
     return solve(args, command, problem, choice, outputs, shards)

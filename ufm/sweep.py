@@ -30,7 +30,8 @@ class Arguments:
     """
 
     grid: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="GRID.toml")]
-    """TOML file: flags of ufm.solve as keys, each a value, a list, or { from, to, count, scale }."""
+    """TOML file whose keys are these flags of ufm.solve: classes, dim, alpha, smoothing, multiplier, lambda_w,
+    lambda_h, labels, pairs, loss, lam, tol; each a value, a list, or { from, to, count, scale }; and block."""
     out: str | None = None
     """Folder of the dataset; default: the grid's name with .parquet instead of .toml."""
     memory: str | None = None
@@ -62,6 +63,7 @@ def parse(argv: list[str]) -> Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. A bad grid raises InputError before JAX is loaded or work is done."""
+    import ufm.effort as effort
     from ufm.footprint import refuse, sweep_blocks
     from ufm.grid_file import read_grid
     from ufm.inputs import check_group
@@ -73,10 +75,12 @@ def run(args: Arguments, argv: list[str]) -> int:
     refuse(sweep_blocks(grid))
     folder = Path(args.grid).with_suffix(".parquet") if args.out is None else Path(args.out)
 
+    if not args.dry_run and needs_supervisor(args):
+        return supervise("ufm.sweep", argv)
+    work = effort.seconds(grid.feature_count, max(grid.axes["classes"]))
+    effort.judge(work, args, "split the grid, or give fewer values")
     if args.dry_run:
         return dry_run(grid, args.grid, folder)
-    if needs_supervisor(args):
-        return supervise("ufm.sweep", argv)
     from ufm.session_sweep import sweep  # from here on JAX is needed
 
     return sweep(grid, args, folder, ["python", "-m", "ufm.sweep", *argv])
