@@ -153,11 +153,17 @@ def test_ball_arithmetic_confirms_the_rounding_of_a_given_etf_under_squared_erro
     assert words(report) == {"proved"}
 
 
+def scaled(share, certified):
+    """The same candidates with a share of their bounds."""
+    distance, slope = certified
+    return share * distance, slope
+
+
 @pytest.mark.parametrize("claim, word", [(1.0, "out of hypothesis"), (0.0, "fails")])
 def test_ball_arithmetic_judges_the_bound_also_where_no_closed_form_applies(claim, word, monkeypatch):
     """The numerical feature alone is enclosed: its bound is confirmed, or contradicted where it understates."""
     certify = spaces.ExplicitSpace.certify
-    monkeypatch.setattr(spaces.ExplicitSpace, "certify", lambda self, H, Y: claim * certify(self, H, Y))
+    monkeypatch.setattr(spaces.ExplicitSpace, "certify", lambda *given: scaled(claim, certify(*given)))
     problem = Problem(4, classifier=np.random.default_rng(0).normal(size=(4, 3)), lambda_h=0.01)
     report = check_features(problem, PairCases(4, np.array([0.3])), Settings(rigorous=True))
     assert words(report) == {word}
@@ -377,7 +383,7 @@ def test_ball_arithmetic_does_not_prove_a_distorted_answer(monkeypatch):
 def test_ball_arithmetic_contradicts_bounds_that_understate(dishonest, monkeypatch):
     """Bounds scaled down until they are wrong: float arithmetic alone may not notice, balls do."""
     certify = spaces.EtfSpace.certify
-    monkeypatch.setattr(spaces.EtfSpace, "certify", lambda self, q, Y: dishonest * certify(self, q, Y))
+    monkeypatch.setattr(spaces.EtfSpace, "certify", lambda *given: scaled(dishonest, certify(*given)))
     report = check_features(
         Problem(4, multiplier=1.67, lambda_h=5e-4), PairCases(4, LAM), Settings(rigorous=True)
     )

@@ -384,4 +384,4 @@ def test_the_quick_form_and_its_report_again(call_main, tmp_path):
     assert json.loads((tmp_path / "law-quick.json").read_text())["verdicts"]
     code, _, _ = call_main(command.main, "--quick", "--report", "--out", tmp_path)
     assert code == 0 and (tmp_path / "law-quick.md").read_text(encoding="utf-8") == page
-    assert set(GRAM_MODES) == {"size", "norms", "angles"} and str(tmp_path) not in page
+    assert set(GRAM_MODES) == {"size", "norms", "angles"}

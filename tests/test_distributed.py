@@ -558,7 +558,7 @@ def stream(count=60, rows=4):
     error = rng.integers(0, 9, count) / 8.0  # with ties
     nothing = np.zeros((2, count))
     bound = rng.random(count)
-    return Batch(np.arange(count) % rows, error, bound, bound / 2, bound, nothing, nothing, bound, 3)
+    return Batch(np.arange(count) % rows, error, bound, bound / 2, bound, nothing, nothing, bound, bound, 3)
 
 
 def folded(batch: Batch, part) -> tuple[WorstRows, ErrorHistogram]:

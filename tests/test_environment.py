@@ -121,7 +121,7 @@ def test_a_file_never_takes_the_place_of_a_closed_stream():
         sys.exit(guarded("it", work))
     """)
     Path("program.py").write_text(program)
-    assert shell("program.py", "<&- >&- 2>&-")[0] == 0 and Path("kept").read_bytes() == b""
+    assert shell("program.py", "<&- >&- 2>&-")[0] == 74 and Path("kept").read_bytes() == b""
 
 
 def test_an_early_leaver_of_the_pipe():

@@ -63,7 +63,7 @@ def test_a_setting_that_came_later_leaves_old_runs_their_name():
     assert set(TrainSettings().record()) == FIRST
     moved = {"lambda_w": 0.0, "bias": False, "smoothing": 0.1, "optimizer": "adam", "schedule": "cosine"}
     moved |= {"warmup": 3, "steps": 7, "more": (2,), "every": 5, "inputs": "relu", "random_features": 9}
-    moved |= {"log_collapse": True, "features": 3, "linear_features": True}
+    moved |= {"log_collapse": True, "features": 3, "linear_features": True, "ways": 4}
     assert set(moved) - FIRST == {field.name for field in fields(TrainSettings)} - FIRST, (
         "add the new setting"
     )

@@ -121,7 +121,9 @@ def _predicted(check: Check) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    """Six digits, or as many as ten characters hold: so that no table is wider than 80 columns."""
+    texts = () if value is None else [f"{value:.{digits}g}" for digits in (6, 5, 4, 3)]
+    return next((text for text in texts if len(text) <= 10), "")
 
 
 def _size(value: float | None) -> str:
