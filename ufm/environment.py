@@ -7,6 +7,7 @@ has a value that is not plainly right, so that help and usage errors answer with
 import os
 import re
 import sys
+from collections.abc import Callable
 
 from ufm.errors import InputError
 
@@ -26,13 +27,13 @@ def check_environment() -> None:
     names = {name for name in os.environ if name.startswith("JAX_")} - TEXT - {COUNT}
     odd = sorted(name for name in names if os.environ[name].lower() not in TRUTH)
     if odd:
-        _ask("jax", odd)
+        _ask("JAX", _import_jax, odd)
 
 
 def check_pictures() -> None:
     """The same for Matplotlib, which only commands that draw import."""
     if "MPLBACKEND" in os.environ:
-        _ask("matplotlib", ["MPLBACKEND"])
+        _ask("Matplotlib", _import_matplotlib, ["MPLBACKEND"])
 
 
 def check_or_exit(program: str) -> None:
@@ -45,9 +46,17 @@ def check_or_exit(program: str) -> None:
         raise SystemExit(2) from None
 
 
-def _ask(package: str, names: list[str]) -> None:
+def _import_jax() -> None:
+    import jax  # noqa: F401
+
+
+def _import_matplotlib() -> None:
+    import matplotlib  # noqa: F401
+
+
+def _ask(package: str, load: Callable[[], None], names: list[str]) -> None:
     try:
-        __import__(package)
+        load()
     except ImportError:
         return  # said where it is needed
     except ValueError as error:
