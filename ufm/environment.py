@@ -27,13 +27,13 @@ def check_environment() -> None:
     names = {name for name in os.environ if name.startswith("JAX_")} - TEXT - {COUNT}
     odd = sorted(name for name in names if os.environ[name].lower() not in TRUTH)
     if odd:
-        _ask(_import_jax, "jax", odd)
+        _ask("JAX", _import_jax, odd)
 
 
 def check_pictures() -> None:
     """The same for Matplotlib, which only commands that draw import."""
     if "MPLBACKEND" in os.environ:
-        _ask(_import_matplotlib, "matplotlib", ["MPLBACKEND"])
+        _ask("Matplotlib", _import_matplotlib, ["MPLBACKEND"])
 
 
 def check_or_exit(program: str) -> None:
@@ -54,7 +54,7 @@ def _import_matplotlib() -> None:
     import matplotlib  # noqa: F401
 
 
-def _ask(load: Callable[[], None], package: str, names: list[str]) -> None:
+def _ask(package: str, load: Callable[[], None], names: list[str]) -> None:
     try:
         load()
     except ImportError:
