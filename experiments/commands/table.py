@@ -95,6 +95,11 @@ ROWS = (
         HOSTS,
         "experiments.claims --preset terminal --cells fashion-mlp --dry-run --out docs/claims",
     ),
+    Row(
+        "experiments.longer --jobs 2 --out docs/claims",
+        HOSTS,
+        "experiments.longer --quick --jobs 2 --out docs/claims",
+    ),
     Row("experiments.strip --out docs", HOSTS, "experiments.strip --quick --out docs"),
     Row(
         "experiments.laws --out docs/claims",
