@@ -96,6 +96,12 @@ ROWS = (
         "experiments.claims --preset terminal --cells fashion-mlp --dry-run --out docs/claims",
     ),
     Row(
+        "experiments.longer --jobs 2 --out docs/claims",
+        HOSTS,
+        "experiments.longer --quick --jobs 2 --out docs/claims",
+    ),
+    Row("experiments.strip --out docs", HOSTS, "experiments.strip --quick --out docs"),
+    Row(
         "experiments.laws --out docs/claims",
         HOSTS,
         "experiments.laws --dataset digits --seeds 1 --first-seed 100 --steps 5 --out docs/claims",

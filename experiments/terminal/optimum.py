@@ -82,16 +82,24 @@ def explained(found: Features, a: float, joint: Multiplier, settings: TrainSetti
             "r2_logits_joint": float("nan"),
         }
     own, best = closed_logits(labels, a)[0], closed_logits(labels, joint.sharpness)[0]
-    left, _, right = np.linalg.svd(V, full_matrices=False)
-    etf = np.sqrt(gain(K, joint.value)) * left[:, : K - 1] @ right[: K - 1]
     edge = np.minimum(found.lam, 1 - found.lam) < EDGE
     return {
         "r2_features": r_squared(found.H, own @ V / gain(K, etf_multiplier(V))),
-        "r2_features_joint": r_squared(found.H, best @ etf / gain(K, joint.value)),
+        "r2_features_joint": r_squared(found.H, joint_features(best, V, joint.value)),
         "r2_logits_joint": r_squared(z, best),
         "r2_edge": r_squared(z[edge], best[edge]),
         "r2_inside": r_squared(z[~edge], best[~edge]),
     }
+
+
+def joint_features(z: np.ndarray, V: np.ndarray, m: float) -> np.ndarray:
+    """((K−1)/(K m²)) z W for logits z (n, K) and the simplex ETF W of multiplier m turned onto V (K, d): (n, d).
+
+    Of V the polar factor counts alone, neither its length nor its angles.
+    """
+    K = len(V)
+    left, _, right = np.linalg.svd(V, full_matrices=False)
+    return z @ left[:, : K - 1] @ right[: K - 1] / np.sqrt(gain(K, m))
 
 
 def r_squared(found: np.ndarray, predicted: np.ndarray) -> float:

@@ -122,14 +122,15 @@ def markdown(found: list[Judged], about: dict, figures: dict[str, str], quick: b
     for one in found:
         parts += [
             f"## {one.cell.title}",
-            _networks(one),
+            networks_table(one),
             *[claim_text(row) for row in one.rows],
             _controls(one),
         ]
     return "\n\n".join(parts) + "\n"
 
 
-def _networks(one: Judged) -> str:
+def networks_table(one: Judged) -> str:
+    """Means and intervals of every arm of a cell."""
     lines = []
     for arm in one.cell.arms:
         values = [[seed[arm.name]["numbers"].get(name) for seed in one.records] for name in COLUMNS]
@@ -154,10 +155,11 @@ def _controls(one: Judged) -> str:
 
 def record(found: list[Judged], about: dict) -> dict:
     """The same as one JSON object, with every value by seed."""
-    return {"schema": 1, "preset": NAME, "cells": {one.cell.name: _cell_record(one) for one in found}} | about
+    return {"schema": 1, "preset": NAME, "cells": {one.cell.name: cell_record(one) for one in found}} | about
 
 
-def _cell_record(one: Judged) -> dict:
+def cell_record(one: Judged) -> dict:
+    """A cell as JSON: claims, controls, every arm's numbers by seed."""
     return {
         "title": one.cell.title,
         "images": one.cell.images,
