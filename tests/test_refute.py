@@ -68,7 +68,7 @@ def _is_number(text):
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the shrunk ones are refuted from seed 0
 @pytest.mark.parametrize("name", PLANTED)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_planted_claims_are_refuted_whatever_the_seed(name, seed):
