@@ -137,7 +137,7 @@ def test_other_laws(record, argv, kind, rows, count):
     for row in data["features"]:
         assert set(row) == {"kind", "lam", "theory", "numeric", "error", "bound", "verdict"}
         if kind not in ("same", "different"):
-            assert row["lam"] is None and set(row["numeric"]) == {"coef", "p", "norm"}
+            assert row["lam"] is None and set(row["numeric"]) == {"coef", "p", "norm", "p_bound"}
             assert len(row["numeric"]["coef"]) == 3 and np.isclose(sum(row["numeric"]["p"]), 1)
 
 
