@@ -68,6 +68,7 @@ def spoiled(good: np.ndarray) -> list:
     bad = [np.where(np.arange(good.size).reshape(good.shape) == 1, value, good) for value in (nan, inf, -inf)]
     bad += [good.astype(kind) for kind in (complex, object, bool, "U8")]
     bad += [good[None], good[:0], good.ravel()[0], "x", True, None, object()]
+    bad += [np.ma.masked_array(good, np.arange(good.size).reshape(good.shape) == 0)]
     return [*bad, [[1.0], [1.0, 2.0]]] if good.ndim == 2 else bad
 
 

@@ -13,6 +13,7 @@ from mpmath import mp, mpf
 
 from tests import oracle
 from ufm.certificate import certify
+from ufm.errors import InputError
 from ufm.labels import normalise
 from ufm.objective import LOSSES, objective
 from ufm.optimize import features as features_module
@@ -385,6 +386,11 @@ def test_recorded_trajectory(classifier, loss):
         rtol=0,
         atol=1e-14,
     )
+
+
+def test_what_is_no_transformation_is_refused():
+    with pytest.raises(InputError, match="transform must be an optax transformation, got int"):
+        solve_features(Problem(3, 1.0), np.eye(3), method="gd", transform=3)
 
 
 def test_any_optax_transformation():

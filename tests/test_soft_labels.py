@@ -192,6 +192,9 @@ Z = 3 * RNG.normal(size=(100, 3))
 def test_probabilities_saved_as_logits_are_refused_and_it_is_said_what_to_save(dtype):
     with pytest.raises(InputError, match=r"logits are probabilities.*before its softmax"):
         held_out(softmax(Z, axis=1).astype(dtype))
+    with pytest.raises(InputError, match="logits are probabilities"):
+        held_out((100 * softmax(Z, axis=1)).astype(dtype))
+    held_out((50 * softmax(Z, axis=1)).astype(dtype))  # which sum to no whole
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -191,7 +191,8 @@ def check_choice(law: LabelLaw, lam, samples, quadrature) -> None:
     if len(given) > 1:
         raise InputError(f"{given[0]} and {given[1]} exclude each other: give one of them")
     if given and law.name in ("onehot", "smoothing", "labels"):
-        raise InputError(f"{law.name} labels have no mixing weight, so {given[0]} does not apply")
+        kind = "given" if law.name == "labels" else law.name
+        raise InputError(f"{kind} labels have no mixing weight, so {given[0]} does not apply")
     if given and given != ["samples"] and not law.two_hot:
         raise InputError(
             f"{law.name} labels{' with smoothing' if law.smoothing else ''} are drawn: "

@@ -112,6 +112,8 @@ Shape = tuple[int | str, ...] | None
 def numbers(name: str, value, shape: Shape) -> np.ndarray:
     """An array of real numbers, finite or not, in its own type; a letter of the shape is any size from 1 on, and
     the same wherever it stands, None any shape with something in it."""
+    if np.ma.is_masked(value):
+        raise InputError(f"{name} has masked entries: leave those rows out, or fill them")
     try:
         found = np.asarray(value)
     except (ValueError, TypeError):  # rows of different lengths, or no array at all

@@ -82,14 +82,15 @@ def _divided(labels, name: str, start: int) -> tuple[Float[np.ndarray, "N K"], f
 
 
 PROBABILITIES = (
-    "logits are probabilities: every row is >= 0 and sums to 1, so that a softmax of them says nothing. "
+    "logits are probabilities: every row is >= 0 and sums to 1 (or to 100), so that a softmax of them says nothing. "
     "Save the output of the last layer before its softmax, or the logarithms of the probabilities"
 )
 
 
 def are_probabilities(rows, dtype) -> bool:
-    """Whether every row (n, K), made in this type, is >= 0 and sums to one: no logits do."""
-    return bool((rows >= 0).all() and (np.abs(rows.sum(1) - 1) <= allowed(dtype, rows.shape[1])).all())
+    """Whether every row (n, K), made in this type, is >= 0 and sums to one, or to 100: no logits do."""
+    off = [np.abs(rows.sum(1) / total - 1) for total in (1, 100)]
+    return bool((rows >= 0).all() and any((part <= allowed(dtype, rows.shape[1])).all() for part in off))
 
 
 def complete(Y: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:

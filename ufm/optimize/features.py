@@ -174,6 +174,8 @@ def solve_features(
         checked.integer("max_steps", max_steps, 0, checked.MAX_STEPS)
     if method != "gd" and (checked.flag("record", record) or transform is not None):
         raise InputError(f'record and transform belong to method="gd", not to {method!r}')
+    if transform is not None and not (hasattr(transform, "init") and hasattr(transform, "update")):
+        raise InputError(f"transform must be an optax transformation, got {type(transform).__name__}")
     if first is not None and method != "newton":
         raise InputError(f'first belongs to method="newton", not to {method!r}')
     Y = check_labels(problem, labels).astype(dtype, copy=False)
