@@ -82,8 +82,8 @@ def _divided(labels, name: str, start: int) -> tuple[Float[np.ndarray, "N K"], f
 
 
 PROBABILITIES = (
-    "logits are probabilities: every row is >= 0 and sums to 1 (or to 100), so that a softmax of them says nothing. "
-    "Save the output of the last layer before its softmax, or the logarithms of the probabilities"
+    "logits are probabilities: every row is >= 0 and sums to 1 or 100, so that a softmax of them says nothing: "
+    "save the output of the last layer before its softmax, or the logarithms of the probabilities"
 )
 
 
