@@ -8,11 +8,9 @@ beside the theory's conditioning. Killed at any moment and run again, it goes on
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from ufm.command import guarded, refuse_repeated
+from experiments.arguments import parse
+from ufm.command import guarded
 from ufm.errors import InputError
 
 PROGRAM = "experiments.distance_law"
@@ -46,14 +44,9 @@ class Arguments:
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, report; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    return guarded(PROGRAM, lambda: run(parse(argv), argv), "interrupted: run it again to go on")
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog=f"python -m {PROGRAM}")
+    return guarded(
+        PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM), argv), "interrupted: run it again to go on"
+    )
 
 
 def run(args: Arguments, argv: list[str]) -> int:

@@ -21,13 +21,12 @@ import sys
 from dataclasses import asdict, dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 
+from experiments.arguments import parse
 from experiments.claims import check_folder
-from ufm.command import guarded, refuse_repeated
+from ufm.command import guarded
 from ufm.errors import InputError
 
 PROGRAM = "experiments.laws"
@@ -214,14 +213,9 @@ class Arguments:
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, report; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    return guarded(PROGRAM, lambda: run(parse(argv)), "interrupted: run it again to go on")
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog=f"python -m {PROGRAM}")
+    return guarded(
+        PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM)), "interrupted: run it again to go on"
+    )
 
 
 def run(args: Arguments) -> int:

@@ -9,11 +9,9 @@ the last W. R²: of the features of 6000 mixtures of all classes about it (negat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from ufm.command import guarded, refuse_repeated
+from experiments.arguments import parse
+from ufm.command import guarded
 
 PROGRAM = "experiments.strip"
 RESULTS = Path(__file__).parent / "results" / "strip"
@@ -38,14 +36,7 @@ class Arguments:
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, report; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    return guarded(PROGRAM, lambda: run(parse(argv)))
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog=f"python -m {PROGRAM}")
+    return guarded(PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM)))
 
 
 def run(args: Arguments) -> int:

@@ -156,9 +156,8 @@ def _require_float64():
 def _certify_in_space(problem, H, Y) -> Certificate:
     """Split h into its part in the ETF's row space, certified there, and the rest, which h* lacks."""
     basis = etf_basis(problem.classes, problem.dim)
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # what is infinite, or becomes so, has an infinite bound
+    # what is infinite, or becomes so, has an infinite bound
+    with np.errstate(invalid="ignore", over="ignore"):
         q = H @ basis.T
         outside, size = _norms(H - q @ basis), _norms(H)
     inside = certify_etf(q.T, Y.T, np.sqrt(problem.gain), problem.lambda_h, loss_name=problem.loss)
@@ -173,7 +172,6 @@ def _certify_in_space(problem, H, Y) -> Certificate:
 def _norms(rows) -> np.ndarray:
     """Euclidean norms of rows whose squares may underflow."""
     top = np.max(np.abs(rows), 1)
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # infinite ones come out as NaN, and are judged as such
+    # infinite ones come out as NaN, and are judged as such
+    with np.errstate(invalid="ignore", over="ignore"):
         return top * np.linalg.norm(rows / np.where(top > 0, top, 1.0)[:, None], axis=1)

@@ -11,7 +11,7 @@ cross-entropy, where the entries of p − p* sum to zero, so that each is at mos
     cross-entropy  |p_k − p_k*| ≤ min(½ ‖W‖₂ δ, ½ √(‖∇f‖ δ), p_k (e^{√2 ‖W‖₂ δ} − 1)),
 
 ½ being the largest slope of softmax and √2 ‖W‖₂ δ the range of z − z* at most. For an ill-conditioned W the
-second is the smaller one by orders of magnitude. NumPy only.
+second is the smaller one by orders of magnitude. NumPy and SciPy only.
 """
 
 import numpy as np
