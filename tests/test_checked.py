@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import ufm
+import ufm.checked as checked
 import ufm.conventions as conventions
 import ufm.metrics as metrics
 from ufm.activations import from_arrays
@@ -520,3 +521,12 @@ def test_what_is_bad_is_refused_by_name(name, parameter):
         except Exception as error:
             faults.append(f"{value!r} raises {type(error).__name__}: {error}"[:300])
     assert not faults, "\n".join(faults)
+
+
+def test_of_many_numbers_the_first_wrong_one_is_named_in_one_line():
+    many = np.full(10_000, 0.5)
+    many[5000] = 1.0000001
+    with pytest.raises(InputError, match=r"^lam must lie in \[0, 1\], got 1.000000\d+$"):
+        checked.mixing("lam", many)
+    with pytest.raises(InputError, match="^classes i must be integers in 0 … 2, got 7$"):
+        checked.class_numbers("i", np.r_[np.zeros(5000, int), 7], 3)

@@ -191,14 +191,16 @@ def weights(name: str, value, count: int | str, total=lambda share: share) -> np
 def mixing(name: str, value) -> np.ndarray:
     """Mixing weights λ, one or many, each in [0, 1], in float64; the shape is kept."""
     found = numbers(name, value, None).astype(np.float64, copy=False)
-    if not ((found >= 0) & (found <= 1)).all():
-        raise InputError(f"{name} must lie in [0, 1], got {value!r}")
+    inside = (found >= 0) & (found <= 1)
+    if not inside.all():
+        raise InputError(f"{name} must lie in [0, 1], got {found[~inside][0]:.17g}")
     return found
 
 
 def class_numbers(name: str, value, classes: int) -> np.ndarray:
     """Numbers of classes, one or many, from 0 to K − 1; the shape is kept."""
     found = numbers(name, value, None)
-    if found.dtype.kind == "f" or not ((found >= 0) & (found < classes)).all():
-        raise InputError(f"classes {name} must be integers in 0 … {classes - 1}, got {value!r}")
+    inside = (found >= 0) & (found < classes) & (found.dtype.kind != "f")
+    if not inside.all():
+        raise InputError(f"classes {name} must be integers in 0 … {classes - 1}, got {found[~inside][0]}")
     return found.astype(np.int64, copy=False)
