@@ -528,5 +528,5 @@ def test_of_many_numbers_the_first_wrong_one_is_named_in_one_line():
     many[5000] = 1.0000001
     with pytest.raises(InputError, match=r"^lam must lie in \[0, 1\], got 1.000000\d+$"):
         checked.mixing("lam", many)
-    with pytest.raises(InputError, match="^classes i must be integers in 0 … 2, got 7$"):
+    with pytest.raises(InputError, match=r"^classes i must be integers in 0 … 2, got 7$"):
         checked.class_numbers("i", np.r_[np.zeros(5000, int), 7], 3)
