@@ -13,7 +13,7 @@ def parse(kind: type[Arguments], argv: list[str], program: str) -> Arguments:
     """The dataclass `kind` from flags; SystemExit for what the parser itself refuses."""
     import tyro
 
-    from ufm.command import refuse_repeated
+    from ufm.commands.frame import refuse_repeated
 
     refuse_repeated(argv)
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)

@@ -15,8 +15,8 @@ from typing import BinaryIO
 import jax
 import numpy as np
 
-from ufm.errors import InputError
-from ufm.outputs import ended_softly
+from ufm.output.files import ended_softly
+from ufm.rules.errors import InputError
 
 NAME, LOG = "checkpoint.npz", "log.csv"
 META = "meta"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.arguments import parse
-from ufm.command import guarded
-from ufm.errors import InputError
+from ufm.commands.frame import guarded
+from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.claims"
 RESULTS = Path(__file__).parent / "results" / "claims"
@@ -77,7 +77,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     check_folder("--folder", folder)
     check_folder("--out", args.out or folder)
     from experiments.datasets import load_dataset, subset
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
     data = load_dataset(preset.dataset, args.data_dir and str(args.data_dir))
@@ -104,7 +104,7 @@ def run_terminal(args: Arguments, argv: list[str]) -> int:
     folder = args.folder or RESULTS / "terminal"
     check_folder("--folder", folder)
     check_folder("--out", args.out or folder)
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
     from experiments.terminal.report import reproduce

@@ -4,10 +4,10 @@ import numpy as np
 from flax import nnx
 
 from experiments.activations import classifier, outputs
-from ufm.activations import from_arrays
-from ufm.etf import etf_deviation, etf_multiplier
-from ufm.metrics import CONVENTIONS, all_metrics
-from ufm.statistics import class_statistics
+from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.network.measures.metrics import CONVENTIONS, all_metrics
+from ufm.network.measures.statistics import class_statistics
+from ufm.network.read.activations import from_arrays
 
 MOST = 2000  # training images looked at, evenly spaced
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from experiments.arguments import count, written
 from experiments.memory import watched
-from ufm.command import guarded
-from ufm.memory import require
+from ufm.commands.frame import guarded
+from ufm.rules.memory import require
 
 ROWS = 8192
 

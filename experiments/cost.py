@@ -49,8 +49,8 @@ def feature_rate(repeats: int, sizes=SIZES) -> None:
     import numpy as np
 
     jax.config.update("jax_enable_x64", True)
+    from ufm.model.problem import Problem
     from ufm.optimize.features import solve_features
-    from ufm.problem import Problem
 
     print("\n     K     d  features  us/feature  ns/feature/K")
     for K, d, count in sizes:

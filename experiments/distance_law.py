@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import parse
-from ufm.command import guarded
-from ufm.errors import InputError
+from ufm.commands.frame import guarded
+from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.distance_law"
 RESULTS = Path(__file__).parent / "results" / "distance_law"
@@ -70,7 +70,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     require_extras()
     check_folder("--folder", folder)
     check_folder("--out", out)
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
     from experiments.distance.fit import REPLICATES

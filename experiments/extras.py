@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 PACKAGES = {"flax": "flax", "sklearn": "scikit-learn"}
 

@@ -75,7 +75,7 @@ def run_case(part: str, seed: int, number: int):
 def start_jax() -> None:
     """As the commands start it: float64, and compiled programs kept."""
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
 

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import tyro
 
-from ufm.command import guarded, refuse_repeated
-from ufm.errors import InputError
+from ufm.commands.frame import guarded, refuse_repeated
+from ufm.rules.errors import InputError
 
 RESULTS = Path(__file__).parent / "results"
 TIME_LIMIT = 120.0  # seconds of one point, the wait for its turn among them

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from experiments.datasets import load_dataset, subset
-from ufm.activations import from_arrays
-from ufm.comparison import Options, compare_activations
-from ufm.fitting import closed_logits
-from ufm.label_rows import LabelBlock
-from ufm.labels import mixup
+from ufm.model.laws import mixup
+from ufm.network.comparison import Options, compare_activations
+from ufm.network.measures.fitting import closed_logits
+from ufm.network.read.activations import from_arrays
+from ufm.network.read.label_rows import LabelBlock
 from ufm.theory.multiplier import joint_multiplier
 
 K, LAM, BATCH, SEED, QUICK = 10, 0.01, 128, 100, "--quick" in sys.argv  # LAM = λ_W = λ_H

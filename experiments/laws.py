@@ -26,8 +26,8 @@ import numpy as np
 
 from experiments.arguments import parse
 from experiments.claims import check_folder
-from ufm.command import guarded
-from ufm.errors import InputError
+from ufm.commands.frame import guarded
+from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.laws"
 
@@ -63,7 +63,7 @@ CASES = (
 
 def law_of(case: Case):
     """The label law that the training follows."""
-    from ufm.labels import LabelLaw
+    from ufm.model.laws import LabelLaw
 
     settings = settings_of(case, 0, STEPS)
     balanced = len(set(case.weights)) == 1
@@ -97,8 +97,8 @@ def settings_of(case: Case, seed: int, steps: int):
 
 def optimum(case: Case):
     """(G*, relative duality gap) of the certified optimum; several starts where d < K − 1."""
-    from ufm.duality import certify_joint
-    from ufm.finite import finite_law
+    from ufm.certify.joint import certify_joint
+    from ufm.model.atoms import finite_law
     from ufm.optimize.joint import solve_joint
 
     dim, atoms = case.changes.get("features", CLASSES), finite_law(law_of(case), CLASSES)
@@ -226,7 +226,7 @@ def run(args: Arguments) -> int:
         check_folder("--out", args.out)
     from experiments.checkpoint import write_whole
     from experiments.extras import require_extras
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     require_extras()
     start_jax()

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.arguments import parse
-from ufm.command import guarded
-from ufm.errors import InputError
+from ufm.commands.frame import guarded
+from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.longer"
 RESULTS = Path(__file__).parent / "results" / "longer"
@@ -64,7 +64,7 @@ def run(args: Arguments, argv: list[str]) -> int:
         return 0
     check_folder("--folder", args.folder)
     check_folder("--out", out)
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
     command = " ".join(["python", "-m", PROGRAM, *without_paths(argv)])

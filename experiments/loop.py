@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 import tyro
 
 from experiments.commands.shown import ROOT
-from ufm.command import guarded, refuse_repeated
-from ufm.errors import InputError
+from ufm.commands.frame import guarded, refuse_repeated
+from ufm.rules.errors import InputError
 
 RESULTS = Path(__file__).parent / "results" / "loop"
 

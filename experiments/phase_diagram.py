@@ -37,13 +37,13 @@ from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from ufm.command import guarded
-from ufm.errors import InputError
-from ufm.etf import etf_deviation, etf_multiplier
-from ufm.finite import FiniteLaw, finite_law
-from ufm.geometry import collapsed_groups
-from ufm.labels import LabelLaw
-from ufm.theory.joint import GAP_TOLERANCE
+from ufm.agree.geometry import collapsed_groups
+from ufm.commands.frame import guarded
+from ufm.model.atoms import FiniteLaw, finite_law
+from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.model.laws import LabelLaw
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.joint import GAP_TOLERANCE
 from ufm.theory.thresholds import minority_collapse, triviality
 
 CLASSES, NODES = 4, 16
@@ -133,7 +133,7 @@ def atoms(alpha: float, imbalance: float, classes: int, nodes: int) -> FiniteLaw
 
 def solve_point(setting: Setting) -> Solved:
     """Solve from a random start, certify, classify. JAX is loaded here, not on import."""
-    from ufm.duality import certify_joint
+    from ufm.certify.joint import certify_joint
     from ufm.optimize.joint import solve_joint
 
     law = atoms(setting.alpha, setting.imbalance, setting.classes, setting.nodes)
@@ -427,7 +427,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(stem: Path, settings: list[Setting]) -> int:
     """Solve, print, draw; the exit code."""
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
     points = fill(stem.with_suffix(".csv"), track(settings))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 
-from ufm.threads import usable_cores
+from ufm.runtime.threads import usable_cores
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 XLA_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
@@ -50,6 +50,6 @@ def _threads_for(jobs: int):
 
 
 def _begin() -> None:
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from experiments.datasets import load_dataset, prepare, subset
 from experiments.settings import TrainSettings
 from experiments.training import Trained, mix_inputs, save_activations, train_seeds
-from ufm.outputs import Outputs
-from ufm.runtime import start_jax
+from ufm.output.files import Outputs
+from ufm.runtime.start import start_jax
 
 MIXED = 10_000  # mixed inputs whose activations are saved
 REFRESH = 0.2  # seconds between readings of the loss: reading it waits for the device

@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 ARMS = ("erm", "mixup", "mixup-squared", "manifold", "cutmix", "kway")
 NETWORKS = ("mlp", "resnet8", "resnet18", "wrn40-10", "vit4", "vit-small")

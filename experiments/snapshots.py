@@ -12,7 +12,7 @@ from experiments.epochs import Run, epoch_rates, shard_draws, start_run
 from experiments.networks import Network
 from experiments.settings import TrainSettings
 from experiments.steps import State, one_step
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 
 def snapshots(settings: TrainSettings, data, steps: Sequence[int]) -> Iterator[tuple[int, Network]]:

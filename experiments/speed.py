@@ -20,8 +20,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ufm.command import guarded, refuse_repeated
-from ufm.errors import InputError
+from ufm.commands.frame import guarded, refuse_repeated
+from ufm.rules.errors import InputError
 
 FEATURE_PEERS = ("ours", "scipy_lbfgs", "cvxpy_clarabel", "optax_lbfgs", "torch_batched")
 JOINT_PEERS = ("joint_ours", "joint_scipy", "joint_sgd", "joint_cvxpy")

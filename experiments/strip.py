@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.arguments import parse
-from ufm.command import guarded
+from ufm.commands.frame import guarded
 
 PROGRAM = "experiments.strip"
 RESULTS = Path(__file__).parent / "results" / "strip"
@@ -47,7 +47,7 @@ def run(args: Arguments) -> int:
 
     require_extras()
     check_folder("--out", args.out)
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
     from experiments.reproduction.report import write_figure

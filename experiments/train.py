@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import tyro
 
 from experiments.settings import TrainSettings, default_settings
-from ufm.command import guarded, refuse_repeated
-from ufm.errors import InputError
+from ufm.commands.frame import guarded, refuse_repeated
+from ufm.rules.errors import InputError
 
 Number = float | None
 
@@ -143,8 +143,8 @@ def network_bytes(settings: TrainSettings) -> int:
 def run(args: Arguments) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     from experiments.extras import require_extras
-    from ufm.memory import allow, require
-    from ufm.outputs import Outputs
+    from ufm.output.files import Outputs
+    from ufm.rules.memory import allow, require
 
     allow(args.memory)
     settings = read_settings(args)

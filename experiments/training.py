@@ -17,7 +17,7 @@ from experiments.epochs import Progress, Run, accuracy, replicate, run_epoch, st
 from experiments.mixing import mix_inputs, save_activations
 from experiments.networks import Network
 from experiments.settings import TrainSettings, default_settings
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 __all__ = [
     "Diverged",
@@ -48,7 +48,7 @@ class Trained:
 
     A row: epoch, loss, train_accuracy, test_accuracy, learning_rate, seconds. The accuracies are taken at
     20 evenly spaced epochs and the last, else None. In a run of steps also step, the steps so far; with
-    `log_collapse` the metrics of neural collapse (`ufm.metrics`, convention "centred") on training images.
+    `log_collapse` the metrics of neural collapse (`ufm.network.measures.metrics`, convention "centred") on training images.
     """
 
     settings: TrainSettings

@@ -12,8 +12,8 @@ import argparse
 import difflib
 import sys
 
-from ufm.command import guarded
-from ufm.errors import InputError
+from ufm.commands.frame import guarded
+from ufm.rules.errors import InputError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,10 +32,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(names: list[str], check: bool) -> int:
     """Everything after parsing; InputError for an unknown name."""
-    from ufm.runtime import start_jax
+    from ufm.runtime.start import start_jax
 
     start_jax()
-    from ufm.theory.catalogue import THEOREMS
+    from ufm.theory.theorems.catalogue import THEOREMS
 
     names = [name.replace("_", "-") for name in names]
     for name in names:

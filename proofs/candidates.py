@@ -12,10 +12,10 @@ from itertools import product
 
 import numpy as np
 
-from ufm.errors import InputError
-from ufm.labels import LabelLaw
-from ufm.problem import Problem
-from ufm.theory.theorem import FeatureClaim, Setting, Theorem
+from ufm.model.laws import LabelLaw
+from ufm.model.problem import Problem
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
 
 CLASSES = (2, 3, 4, 5)  # few, as JAX compiles for each; the smallest first, to be found small
 EDGES = (0.0, 1e-12, 0.5, 1.0)  # mixing weights that are tried besides random ones

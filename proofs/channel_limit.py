@@ -238,9 +238,9 @@ def compare(rng) -> list[Comparison]:
 
 def _bounds(rng) -> list[Comparison]:
     """B and B/2 at the same-class root, at 40 digits, beside the shipped bounds."""
-    from ufm.problem import Problem
-    from ufm.theory.fixed import CHANNEL_LIMIT, inner_labels
-    from ufm.theory.theorem import Setting
+    from ufm.model.problem import Problem
+    from ufm.theory.theorems.fixed import CHANNEL_LIMIT, inner_labels
+    from ufm.theory.theorems.theorem import Setting
 
     classes, mix, ridge = (
         int(rng.integers(3, 50)),
@@ -272,7 +272,7 @@ def _leading(classes, sharpness, mix):
 
 
 def _order_across(classes, mix) -> float:
-    from ufm.problem import Problem
+    from ufm.model.problem import Problem
     from ufm.theory.predict import predict_pairs
 
     ridges, errors = np.geomspace(1e-4, 1e-6, 7), []

@@ -245,7 +245,7 @@ def _unused_direction(size: int):
 
 def compare(rng) -> list[Comparison]:
     """The three terms at the shrunken point, in 40 digits, beside the shipped gap and dual value."""
-    from ufm.duality import certify_joint
+    from ufm.certify.joint import certify_joint
 
     divergence = sp.lambdify((q, p), DIVERGENCE, "mpmath")
     square = sp.lambdify((h, u, lambda_h), SQUARE, "mpmath")

@@ -152,7 +152,7 @@ def _critical(size: int):
 
 def compare(rng) -> list[Comparison]:
     """Norm of the derived gradients, and λ_max of M, in 40 digits, beside the shipped certificate."""
-    from ufm.duality import certify_joint
+    from ufm.certify.joint import certify_joint
 
     slope_w = sp.lambdify((w, r, h, lambda_w), SLOPE_W, "mpmath")
     slope_h = sp.lambdify((h, u, lambda_h), SLOPE_H, "mpmath")

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
-from ufm.labels import LabelLaw, cutmix, kway, label_variance, mixup, onehot
-from ufm.problem import Problem
-from ufm.theory.theorem import Setting
+from ufm.model.laws import LabelLaw, cutmix, kway, label_variance, mixup, onehot
+from ufm.model.problem import Problem
+from ufm.theory.theorems.theorem import Setting
 
 WEIGHTS = (0.4, 0.4, 0.1, 0.1)
 

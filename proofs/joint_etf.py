@@ -21,7 +21,7 @@ from proofs.frame import softmax
 from proofs.matrices import basis_vector, centring, covariance, real, simplex
 from proofs.roots import increasing_root
 from proofs.step import Comparison, Derivation, argued, identity, sign
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 K = sp.Symbol("K", positive=True)
 a, g, lambda_w, lambda_h = sp.symbols("a g lambda_W lambda_H", positive=True)
@@ -273,7 +273,7 @@ def _two_hot():
 
 def compare(rng) -> list[Comparison]:
     """λ_W λ_H from the derived integral at a chosen a; the shipped root must give that a and m back."""
-    from ufm.labels import mixup
+    from ufm.model.laws import mixup
     from ufm.theory.multiplier import joint_multiplier
 
     rows = []

@@ -200,7 +200,7 @@ def _matrices(size: int, group: int):
 
 def compare(rng) -> list[Comparison]:
     """ρ q_B beside the shipped threshold, whose ρ comes from a quadrature."""
-    from ufm.labels import LabelLaw
+    from ufm.model.laws import LabelLaw
     from ufm.theory.thresholds import minority_collapse
 
     value = sp.lambdify((rho, q), EIGENVALUE, "mpmath")

@@ -199,8 +199,8 @@ def _rank(size: int):
 
 def compare(rng) -> list[Comparison]:
     """Label covariance of the shipped cyclic law, and the split of M at ETF points by the shipped certificate."""
-    from ufm.finite import given_lam
-    from ufm.labels import mixup
+    from ufm.model.atoms import given_lam
+    from ufm.model.laws import mixup
     from ufm.theory.thresholds import triviality
 
     modes = {number: sp.lambdify(rho, value, "mpmath") for number, value in LABEL_SPECTRUM.items()}
@@ -231,7 +231,7 @@ def _least(covariance) -> float:
 
 def _shipped_split(law, sharpness: float) -> float:
     """μ₁ − μ₂ of the certificate at W Wᵀ = Π, λ_H = 1/a, with the shipped features."""
-    from ufm.duality import certify_joint
+    from ufm.certify.joint import certify_joint
     from ufm.theory.features import label_optimum
 
     basis = np.array([[1, 0, -1, 0], [0, 1, 0, -1], [np.sqrt(0.5)] * 4]).T / np.sqrt(2)

@@ -1,6 +1,6 @@
 """False theorems, each made from a true one by a slip that is easily made: what the search must find.
 
-They live apart from the index: `ufm.theory.catalogue.THEOREMS` does not know them. The titles say what is
+They live apart from the index: `ufm.theory.theorems.catalogue.THEOREMS` does not know them. The titles say what is
 claimed; nothing in a planted claim tells the search where it is wrong.
 """
 
@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import brentq
 
-import ufm.theory.assumptions as given
-from ufm.theory.fixed import DIFFERENT_CLASS, SAME_CLASS, mixed_labels
-from ufm.theory.joint import (
+import ufm.theory.theorems.assumptions as given
+from ufm.theory.multiplier import pattern_multiplier
+from ufm.theory.theorems.fixed import DIFFERENT_CLASS, SAME_CLASS, mixed_labels
+from ufm.theory.theorems.joint import (
     EPS,
     GAP_TOLERANCE,
     JOINT_ETF,
@@ -23,8 +24,15 @@ from ufm.theory.joint import (
     one_side,
     predictions,
 )
-from ufm.theory.multiplier import pattern_multiplier
-from ufm.theory.theorem import Claim, FeatureClaim, Finding, JointClaim, JointOptimum, Setting, Theorem
+from ufm.theory.theorems.theorem import (
+    Claim,
+    FeatureClaim,
+    Finding,
+    JointClaim,
+    JointOptimum,
+    Setting,
+    Theorem,
+)
 
 ROUNDING = 1e-12  # relative, of a root found by bracketing: far above what it has, far below every slip
 

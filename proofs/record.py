@@ -7,10 +7,10 @@ import sympy as sp
 
 from proofs.grid import settings
 from proofs.step import ARGUED, SYMBOLIC, Derivation
-from ufm.checks import Check, check_theorem
-from ufm.printing import law_words
-from ufm.records import number
-from ufm.theory.theorem import FeatureClaim, Setting, Theorem
+from ufm.agree.theorem import Check, check_theorem
+from ufm.output.record import number
+from ufm.output.text import law_words
+from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
 
 SCHEMA = 1
 

@@ -11,11 +11,11 @@ from proofs.candidates import Case, depends_on_lam, parameters
 from proofs.planted import PLANTED
 from proofs.search import Outcome, Search, Trial, hunt
 from proofs.shrink import shrink
-from ufm.errors import InputError
-from ufm.printing import law_words
-from ufm.runtime import start_jax
-from ufm.theory.catalogue import THEOREMS
-from ufm.theory.theorem import FeatureClaim, Theorem
+from ufm.output.text import law_words
+from ufm.rules.errors import InputError
+from ufm.runtime.start import start_jax
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import FeatureClaim, Theorem
 
 SEARCH_SHARE = 0.8  # of the budget; shrinking has the rest and what the search leaves over
 SHRINK_SETTINGS = 400

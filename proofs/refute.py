@@ -7,8 +7,8 @@ from typing import Annotated
 
 import tyro
 
-from ufm.command import guarded
-from ufm.errors import InputError
+from ufm.commands.frame import guarded
+from ufm.rules.errors import InputError
 
 
 @dataclass

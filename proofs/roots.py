@@ -2,7 +2,7 @@
 
 import mpmath as mp
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 DIGITS = 40
 

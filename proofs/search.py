@@ -1,6 +1,6 @@
 """Search for the case in which a claim and the certified optimum disagree most.
 
-The objective is log10(error/(bound + theory_bound)) of `ufm.checks.check_theorem`: above zero the
+The objective is log10(error/(bound + theory_bound)) of `ufm.agree.theorem.check_theorem`: above zero the
 claim is refuted, whatever the tolerance. Families of cases take turns. A visit draws a few cases at random,
 follows claims that change their branch (zero or not zero) to the seam by bisection, between two of these
 if they are of both kinds, and climbs from the
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from proofs.candidates import Case, Family, draw, families, from_scale, to_scale
-from ufm.checks import Check, check_theorem
-from ufm.errors import InputError
-from ufm.theory.theorem import FeatureClaim, Theorem
-from ufm.verdict import FAILS, OUT_OF_HYPOTHESIS
+from ufm.agree.theorem import Check, check_theorem
+from ufm.agree.verdict import FAILS, OUT_OF_HYPOTHESIS
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.theorem import FeatureClaim, Theorem
 
 DRAWS = 6  # random cases a visit
 HALVINGS = 20  # of an interval of λ, m, … on its scale: the seam is met to 1e-5 relative

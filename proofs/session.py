@@ -12,8 +12,8 @@ from proofs.grid import settings
 from proofs.record import build
 from proofs.render import size, summary
 from proofs.step import Derivation, ProofError
-from ufm.theory.catalogue import THEOREMS
-from ufm.verdict import FAILS, exit_code, worst_verdict
+from ufm.agree.verdict import FAILS, exit_code, worst_verdict
+from ufm.theory.theorems.catalogue import THEOREMS
 
 
 def derivation(name: str) -> Derivation:

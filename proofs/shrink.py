@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from proofs.candidates import Case
 from proofs.search import Limit, Search, Trial, follow_seam
-from ufm.theory.theorem import FeatureClaim
+from ufm.theory.theorems.theorem import FeatureClaim
 
 MARGIN = 1.0  # decades by which the error of a shrunk case exceeds its bounds, if it did before
 POSITIVE = ("alpha", "smoothing", "light", "bias", "multiplier", "lambda_h", "lambda_w", "lam")

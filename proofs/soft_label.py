@@ -217,7 +217,7 @@ def _matrices(size: int):
 
 def compare(rng) -> list[Comparison]:
     """x_k = log(ω_k/o) from the root t, at 40 digits, beside the shipped x_k and coefficients z_k/g of h."""
-    from ufm.problem import Problem
+    from ufm.model.problem import Problem
     from ufm.theory.features import label_optimum
     from ufm.theory.predict import predict_features
 

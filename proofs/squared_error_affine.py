@@ -127,7 +127,7 @@ def _two_classes() -> list:
 
 def compare(rng) -> list[Comparison]:
     """Wᵀy/(g + λ_H), entry by entry in mpmath, beside the shipped features and coefficients."""
-    from ufm.problem import Problem
+    from ufm.model.problem import Problem
     from ufm.theory.predict import predict_features
 
     formula = sp.lambdify((y, g, ridge), COEFFICIENT, "mpmath")

@@ -162,7 +162,7 @@ def _candidate(size: int):
 
 def compare(rng) -> list[Comparison]:
     """m, a and one logit, beside the shipped multiplier and features."""
-    from ufm.labels import kway, mixup
+    from ufm.model.laws import kway, mixup
     from ufm.theory.features import two_hot_optimum
     from ufm.theory.multiplier import joint_multiplier
 

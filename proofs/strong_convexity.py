@@ -187,7 +187,7 @@ def compare(rng) -> list[Comparison]:
     The distance of two pure classes' shipped features, over the Lipschitz bound, falls short of one
     by a term of order 1 in a.
     """
-    from ufm.problem import Problem
+    from ufm.model.problem import Problem
     from ufm.theory.predict import predict_pairs
 
     rows = []

@@ -5,8 +5,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from proofs import render
-from ufm.errors import InputError
-from ufm.outputs import Outputs
+from ufm.output.files import Outputs
+from ufm.rules.errors import InputError
 
 TABLES = Path(__file__).parent / "tables"
 README = Path(__file__).parent.parent / "README.md"

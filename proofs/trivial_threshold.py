@@ -170,7 +170,7 @@ def _covariance(size: int):
 
 def compare(rng) -> list[Comparison]:
     """The shipped thresholds, the quadrature of E‖y‖², and a just below the threshold."""
-    from ufm.labels import kway, label_variance, mixup, second_moment
+    from ufm.model.laws import kway, label_variance, mixup, second_moment
     from ufm.theory.multiplier import joint_multiplier
 
     threshold = sp.lambdify((alpha, k, K), THRESHOLD, "mpmath")

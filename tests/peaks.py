@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-import ufm.footprint as footprint
+import ufm.commands.footprint as footprint
 
 
 def high_water() -> int:

@@ -14,10 +14,10 @@ import jax
 import numpy as np
 import pyarrow.parquet as pq
 
-import ufm.dataset
-import ufm.session_sweep
+import ufm.commands.runs.sweep
+import ufm.output.dataset
 from ufm import sweep
-from ufm.block import Answer, Numbers
+from ufm.agree.sweep.block import Answer, Numbers
 
 
 def free_kernel(shape, lam, devices):
@@ -54,12 +54,12 @@ def rows(folder) -> list[dict]:
 
 def main() -> None:
     """Fork, run, report, until the input ends. JAX starts in the forks only: threads do not survive a fork."""
-    ufm.session_sweep.compile_block = free_kernel
+    ufm.commands.runs.sweep.compile_block = free_kernel
     jax.config.update("jax_num_cpu_devices", 1)
     for line in sys.stdin:
         argv = line.split()
         if argv[0] == "careless":
-            ufm.dataset.whole_file, argv = careless, argv[1:]
+            ufm.output.dataset.whole_file, argv = careless, argv[1:]
         child = os.fork()
         if child == 0:
             os._exit(sweep.main(argv))

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ufm import memory
-from ufm.activations import from_arrays, read_activations
-from ufm.errors import InputError
+from ufm.network.read.activations import from_arrays, read_activations
+from ufm.rules import memory
+from ufm.rules.errors import InputError
 from ufm.solve import main
 
 N, D, K = 23, 5, 3
@@ -466,8 +466,8 @@ def test_what_is_not_a_file_is_refused(tmp_path):
 
 STREAM = """
 import json, sys, tracemalloc
-from ufm.activations import read_activations
-from ufm.statistics import class_statistics
+from ufm.network.read.activations import read_activations
+from ufm.network.measures.statistics import class_statistics
 
 def anonymous():
     try:
@@ -509,7 +509,7 @@ def test_a_file_larger_than_the_memory_allowed_is_streamed(tmp_path):
     path = tmp_path / "large.npz"
     write_large(path, 100_000, 500)
     small = STREAM.replace(
-        "import json", "import ufm.activations\nufm.activations.BLOCK = 2**22\nimport json", 1
+        "import json", "import ufm.network.read.activations\nufm.activations.BLOCK = 2**22\nimport json", 1
     )
     command = [sys.executable, "-c", small, str(path)]
     run = subprocess.run(
@@ -521,5 +521,5 @@ def test_a_file_larger_than_the_memory_allowed_is_streamed(tmp_path):
 
 
 def test_reading_needs_no_jax():
-    script = "import sys, ufm.activations, ufm.metrics\nassert 'jax' not in sys.modules"
+    script = "import sys, ufm.network.read.activations, ufm.network.measures.metrics\nassert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parent.parent)

@@ -13,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ufm.theory.features as closed_form
-from ufm import agreement, cases, sources, spaces
-from ufm.agreement import Settings, check_features
-from ufm.cases import LabelCases, PairCases, choose_cases
-from ufm.etf import simplex_etf
-from ufm.labels import kway, mixup, normalise, smooth, soft
+from ufm.agree import features as agreement
+from ufm.agree.features import Settings, check_features
+from ufm.agree.stream import sources, spaces
+from ufm.model import cases
+from ufm.model.cases import LabelCases, PairCases, choose_cases
+from ufm.model.etf import simplex_etf
+from ufm.model.laws import kway, mixup, normalise, smooth, soft
+from ufm.model.problem import Problem
 from ufm.optimize.features import METHODS, solve_features
-from ufm.problem import Problem
 from ufm.theory.predict import predict_pairs
 
 RNG = np.random.default_rng(8)

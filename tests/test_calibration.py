@@ -5,10 +5,10 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from tests.activations import mixup
-from ufm.activations import from_arrays
-from ufm.calibration import calibrate, fit_temperature, mixed_calibration, reliability
+from ufm.model.problem import Problem
+from ufm.network.measures.calibration import calibrate, fit_temperature, mixed_calibration, reliability
+from ufm.network.read.activations import from_arrays
 from ufm.optimize.features import solve_features
-from ufm.problem import Problem
 
 
 def stream(z, y, rows=50):

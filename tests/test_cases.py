@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ufm.cases import LabelCases, PairCases, check_choice, choose_cases, draw_labels, draw_lam
-from ufm.labels import cutmix, kway, mixing_rule, mixup, onehot, second_moment, smooth, soft
+from ufm.model.cases import LabelCases, PairCases, check_choice, choose_cases, draw_labels, draw_lam
+from ufm.model.laws import cutmix, kway, mixing_rule, mixup, onehot, second_moment, smooth, soft
 
 LAM = np.array([0.0, 0.25, 0.7])
 SIGMAS = 5  # of the mean's own standard error; seeds are fixed

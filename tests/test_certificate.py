@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from tests import oracle
-from ufm.certificate import certify, certify_etf, certify_features
-from ufm.errors import InputError
-from ufm.labels import normalise
-from ufm.objective import LOSSES
+from ufm.certify.features import certify_any, certify_etf, certify_features
+from ufm.loss import LOSSES
+from ufm.model.laws import normalise
+from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
-from ufm.problem import Problem
+from ufm.rules.errors import InputError
 
 RNG = np.random.default_rng(5)
 DIGITS = 60
@@ -78,7 +78,7 @@ def true_distances(problem, H, Y):
 
 def assert_honest(problem, H, Y):
     """True distances and bounds, after checking that no bound understates."""
-    true, found = true_distances(problem, H, Y), certify(problem, H, Y)
+    true, found = true_distances(problem, H, Y), certify_features(problem, H, Y)
     for error, bound in zip(true, np.asarray(found.distance).tolist()):
         assert bound == np.inf if mp.isnan(error) else error <= mpf(bound), (float(error), bound)
     return np.array([float(e) for e in true]), np.asarray(found.distance, float)
@@ -352,7 +352,7 @@ def test_spoilt_candidates_have_an_infinite_or_honest_bound(bad, loss):
         Y = labels(4)[2:4]
         H = np.zeros((2, problem.dim))
         H[0, 1] = bad
-        found = np.asarray(certify(problem, H, Y).distance)
+        found = np.asarray(certify_features(problem, H, Y).distance)
         assert np.isfinite(found[1]), "one spoilt feature must not spoil its neighbours"
         assert found[0] == np.inf if not np.isfinite(bad) else found[0] >= abs(bad) * (1 - 1e-12)
 
@@ -361,9 +361,9 @@ def test_spoilt_candidates_have_an_infinite_or_honest_bound(bad, loss):
 def test_multiplier_zero(loss):
     """W = 0: the optimum is h = 0; the bound is ‖h‖ up to its slack."""
     problem, Y = Problem(3, multiplier=0.0, lambda_h=1e-3, loss=loss), labels(3)
-    assert (np.asarray(certify(problem, np.zeros((5, 3)), Y).distance) <= 1e-12).all()
+    assert (np.asarray(certify_features(problem, np.zeros((5, 3)), Y).distance) <= 1e-12).all()
     H = RNG.normal(size=(5, 3))
-    found = np.asarray(certify(problem, H, Y).distance)
+    found = np.asarray(certify_features(problem, H, Y).distance)
     length = np.linalg.norm(H, axis=1)
     assert (found >= length * (1 - 1e-15)).all() and (found <= 1.01 * length).all()
 
@@ -386,7 +386,7 @@ def test_gradient_norm_is_that_of_the_objective():
     Z = H @ W.T
     P = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
     expected = np.linalg.norm((P - Y) @ W + lambda_h * H, axis=1)
-    found = certify(Problem(4, classifier=W, lambda_h=lambda_h), H, Y).gradient_norm
+    found = certify_features(Problem(4, classifier=W, lambda_h=lambda_h), H, Y).gradient_norm
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
@@ -396,7 +396,7 @@ def test_etf_gradient_norm_counts_the_part_outside_the_row_space():
     Z = H @ problem.W.T
     P = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
     expected = np.linalg.norm((P - Y) @ problem.W + 0.1 * H, axis=1)
-    np.testing.assert_allclose(certify(problem, H, Y).gradient_norm, expected, rtol=1e-12)
+    np.testing.assert_allclose(certify_features(problem, H, Y).gradient_norm, expected, rtol=1e-12)
 
 
 # --- usefulness -------------------------------------------------------------------------------------------
@@ -510,7 +510,7 @@ def test_sharper_than_strong_convexity_by_orders_of_magnitude():
     exact = np.array([[float(v) for v in truth(problem, y)] for y in Y])
     H = exact + 1e-9 * (problem.W[0] - problem.W[1])
     errors, bounds = assert_honest(problem, H, Y)
-    naive = np.asarray(certify(problem, H, Y).gradient_norm) / problem.lambda_h
+    naive = np.asarray(certify_features(problem, H, Y).gradient_norm) / problem.lambda_h
     assert (bounds <= 2 * errors).all() and (bounds < 1e-4 * naive).all()
 
 
@@ -518,7 +518,7 @@ def test_far_bound_does_not_exceed_the_trivial_one():
     """f(h*) ≤ f(0) gives ‖h − h*‖ ≤ ‖h‖ + √(2 log K/λ_H) whatever happens."""
     problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-8), labels(4)
     H = 1e3 * RNG.normal(size=(5, 4))
-    found = np.asarray(certify(problem, H, Y).distance)
+    found = np.asarray(certify_features(problem, H, Y).distance)
     allowed = np.linalg.norm(H, axis=1) + np.sqrt(2 * np.log(4) / 1e-8)
     assert (found <= 1.01 * allowed).all()
 
@@ -532,9 +532,9 @@ def test_bad_input():
     for H, y in ((np.zeros((5, 4)), Y), (np.zeros((4, 5)), Y), (np.zeros((5, 5)), np.full((5, 3), 1 / 3))):
         # in the test run shapes that disagree with each other are caught by jaxtyping already, a TypeError
         with pytest.raises((ValueError, TypeError), match=r"features H must be|Y"):
-            certify(problem, H, y)
+            certify_features(problem, H, y)
     with pytest.raises(InputError, match="numbers that are no doubles"):
-        certify(problem, np.full((5, 5), np.longdouble(1) / 3), Y)
+        certify_features(problem, np.full((5, 5), np.longdouble(1) / 3), Y)
 
 
 def test_any_type_that_doubles_hold_is_judged_as_it_stands():
@@ -542,7 +542,7 @@ def test_any_type_that_doubles_hold_is_judged_as_it_stands():
     H = solve_features(problem, Y).H
     for kind in (np.float16, np.float32, np.longdouble, jnp.bfloat16):
         given = H.astype(kind)
-        found, expected = (certify(problem, part, Y) for part in (given, given.astype(float)))
+        found, expected = (certify_features(problem, part, Y) for part in (given, given.astype(float)))
         np.testing.assert_array_equal(found.distance, expected.distance)
         assert (np.asarray(found.distance) >= true_distances(problem, given.astype(float), Y)).all()
 
@@ -562,9 +562,9 @@ def test_an_etf_of_any_sharpness_has_an_honest_bound(a, loss):
 def test_a_feature_that_is_no_number_has_no_bound_and_gives_no_warning(size, given):
     problem, Y = Problem(4, lambda_h=1e-3, **given), labels(4)
     H = np.zeros((5, 3))
-    plain = np.asarray(certify(problem, H, Y).distance)
+    plain = np.asarray(certify_features(problem, H, Y).distance)
     H[1, 0] = size
-    found = certify(problem, H, Y)
+    found = certify_features(problem, H, Y)
     assert found.distance[1] >= 1e299 and found.gradient_norm[1] > 0
     np.testing.assert_array_equal(np.delete(np.asarray(found.distance), 1), np.delete(plain, 1))
 
@@ -576,8 +576,10 @@ def test_float64_needs_x64_mode():
     with jax.enable_x64(False):
         for any_problem in (problem, explicit):
             with pytest.raises(RuntimeError, match="jax_enable_x64"):
-                certify(any_problem, np.zeros((5, any_problem.dim)), Y)
-        assert np.isfinite(np.asarray(certify(problem, np.zeros((5, 5), np.float32), Y).distance)).all()
+                certify_features(any_problem, np.zeros((5, any_problem.dim)), Y)
+        assert np.isfinite(
+            np.asarray(certify_features(problem, np.zeros((5, 5), np.float32), Y).distance)
+        ).all()
 
 
 def test_a_float32_candidate_has_the_bound_of_its_own_error():
@@ -592,9 +594,9 @@ def test_batches_do_not_mix_features():
     W, Y = CLASSIFIERS["random 4x3"], labels(4)
     H = RNG.normal(size=(5, 3))
     arrays = [jnp.asarray(v) for v in (H, Y, W)]
-    together = certify_features(*arrays, jnp.asarray(0.1), loss_name="cross-entropy").distance
+    together = certify_any(*arrays, jnp.asarray(0.1), loss_name="cross-entropy").distance
     alone = [
-        certify_features(
+        certify_any(
             arrays[0][n : n + 1], arrays[1][n : n + 1], arrays[2], jnp.asarray(0.1), loss_name="cross-entropy"
         ).distance[0]
         for n in range(5)

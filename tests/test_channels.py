@@ -5,13 +5,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from ufm.activations import from_arrays
-from ufm.channels import channel_geometry
-from ufm.etf import simplex_etf
-from ufm.mixed import lambda_bin, two_hot
+from ufm.model.etf import simplex_etf
+from ufm.model.problem import Problem
+from ufm.network.measures.channels import channel_geometry
+from ufm.network.measures.mixed import lambda_bin, two_hot
+from ufm.network.read.activations import from_arrays
+from ufm.network.resample import BLOCK, Curve, poisson_weights
 from ufm.optimize.features import solve_features
-from ufm.problem import Problem
-from ufm.resample import BLOCK, Curve, poisson_weights
 from ufm.theory.predict import predict_features
 
 pytestmark = pytest.mark.slow  # networks and optima of many shapes

@@ -12,25 +12,25 @@ import numpy as np
 import pytest
 
 import ufm
-import ufm.checked as checked
-import ufm.conventions as conventions
-import ufm.metrics as metrics
-from ufm.activations import from_arrays
-from ufm.calibration import mixed_calibration, reliability
-from ufm.cases import PairCases
-from ufm.channels import channel_geometry
-from ufm.checks import check_theorem
-from ufm.comparison import Options
-from ufm.enclosure_joint import enclose_gap
-from ufm.errors import InputError
-from ufm.excess import feature_excess
-from ufm.finite import FiniteLaw, drawn_law, given_lam
-from ufm.fitting import fit_sharpness
-from ufm.statistics import class_statistics
-from ufm.stream_duality import certify_stream
-from ufm.theory.catalogue import THEOREMS
+import ufm.model.penalties as conventions
+import ufm.network.measures.metrics as metrics
+import ufm.rules.numbers as checked
+from ufm.agree.theorem import check_theorem
+from ufm.enclose.joint import enclose_gap
+from ufm.model.atoms import FiniteLaw, drawn_law, given_lam
+from ufm.model.cases import PairCases
+from ufm.network.comparison import Options
+from ufm.network.measures.calibration import mixed_calibration, reliability
+from ufm.network.measures.channels import channel_geometry
+from ufm.network.measures.excess import feature_excess
+from ufm.network.measures.fitting import fit_sharpness
+from ufm.network.measures.gap import certify_stream
+from ufm.network.measures.statistics import class_statistics
+from ufm.network.read.activations import from_arrays
+from ufm.rules.errors import InputError
 from ufm.theory.predict import pair_features
-from ufm.theory.theorem import Setting
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import Setting
 
 K, D = 3, 3
 RNG = np.random.default_rng(0)
@@ -195,8 +195,8 @@ TABLE = {
         {"lam": NOT_MIXING, "a": [nan, inf, -1.0, 0.0, True, "x", 1j, object()], "loss": NOT_WORDS}
         | {"classes": [nan, inf, -1, 1, True, "x", 1j, object()]},
     ),
-    "certify": (
-        ufm.certify,
+    "certify_features": (
+        ufm.certify_features,
         {"problem": PROBLEM, "H": H, "Y": Y},
         {"problem": NOT_THINGS, "Y": LABELS, "H": FEATURES[3:]},
     ),

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-import ufm.checks
-import ufm.theory.assumptions as given
+import ufm.agree.theorem
 import ufm.theory.features
-import ufm.theory.fixed as fixed
-import ufm.theory.joint as joint
-from ufm.checks import check_theorem
-from ufm.duality import certify_joint
-from ufm.finite import JointProblem, finite_law
-from ufm.labels import LabelLaw, cutmix, kway, label_variance, mixup, onehot, smooth
+import ufm.theory.theorems.assumptions as given
+import ufm.theory.theorems.fixed as fixed
+import ufm.theory.theorems.joint as joint
+from ufm.agree.theorem import check_theorem
+from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
+from ufm.certify.joint import certify_joint
+from ufm.model.atoms import JointProblem, finite_law
+from ufm.model.laws import LabelLaw, cutmix, kway, label_variance, mixup, onehot, smooth
+from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
-from ufm.problem import Problem
-from ufm.theory.catalogue import THEOREMS
-from ufm.theory.theorem import FeatureClaim, JointClaim, JointOptimum, Setting
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting
 from ufm.theory.thresholds import minority_collapse, triviality
-from ufm.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
 
 pytestmark = pytest.mark.slow  # run by `proofs --check` as well
 
@@ -260,8 +260,8 @@ def test_each_assumption_is_needed_and_named(name, monkeypatch):
     def never(*args, **more):
         raise AssertionError("solved out of hypothesis")
 
-    monkeypatch.setattr(ufm.checks, "solve_features", never)
-    monkeypatch.setattr(ufm.checks, "solve_joint", never)
+    monkeypatch.setattr(ufm.agree.theorem, "solve_features", never)
+    monkeypatch.setattr(ufm.agree.theorem, "solve_joint", never)
     theorem, covered = THEOREMS[name], set()
     mine = set(theorem.assumptions)
     for assumption, words, where in broken_settings(name):
@@ -311,7 +311,7 @@ def test_a_formula_off_by_a_millionth_fails(name, factor):
 @pytest.mark.parametrize("name", EQUALITIES)
 @pytest.mark.parametrize("factor", [1 + 1e-5, 2 / 3, 1.5], ids=["1e-5", "m^2 for m^2 K/(K-1)", "twice"])
 def test_a_wrong_sharpness_fails(name, factor, monkeypatch):
-    """Everything in ufm.theory.fixed takes a from `Problem.sharpness`; the numerical route never does."""
+    """Everything in ufm.theory.theorems.fixed takes a from `Problem.sharpness`; the numerical route never does."""
     where = fitting(name)
     monkeypatch.setattr(Problem, "sharpness", property(lambda p: factor * p.gain / p.lambda_h))
     assert verdict(name, where) == FAILS
@@ -582,8 +582,8 @@ def test_another_moment_of_the_residuals_fails(factor, monkeypatch):
 
 
 def test_a_wrong_residual_moment_fails(monkeypatch):
-    right = ufm.checks._optimum
-    monkeypatch.setattr(ufm.checks, "_optimum", lambda *a: right(*a)._replace(M=1.001 * right(*a).M))
+    right = ufm.agree.theorem._optimum
+    monkeypatch.setattr(ufm.agree.theorem, "_optimum", lambda *a: right(*a)._replace(M=1.001 * right(*a).M))
     assert verdict("equalised-residuals", fitting("equalised-residuals")) == FAILS
 
 
@@ -595,7 +595,7 @@ def test_a_gap_that_understates_fails(factor, monkeypatch):
         found = certify_joint(*args)
         return found._replace(gap=factor * found.gap)
 
-    monkeypatch.setattr(ufm.checks, "certify_joint", lying)
+    monkeypatch.setattr(ufm.agree.theorem, "certify_joint", lying)
     assert verdict("duality", fitting("duality")) == FAILS
 
 
@@ -606,24 +606,24 @@ def test_necessity_is_not_confirmed_where_the_optimum_is_an_etf():
 
 
 def test_a_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
-    right = ufm.checks.certify
+    right = ufm.agree.theorem.certify_features
 
     def lying(*args):
         found = right(*args)
         return found._replace(distance=0 * np.asarray(found.distance))
 
-    monkeypatch.setattr(ufm.checks, "certify", lying)
+    monkeypatch.setattr(ufm.agree.theorem, "certify_features", lying)
     found = check_theorem(THEOREMS["soft-label"], fitting("soft-label", sharpness=1e6), rigorous=True)
     assert found.verdict.word in (FAILS, PROVED)  # the features may be exact to within the slack for rounding
     spoilt = spoil_features("scaled by 1.5")
-    monkeypatch.setattr(ufm.checks, "solve_features", spoilt)
+    monkeypatch.setattr(ufm.agree.theorem, "solve_features", spoilt)
     found = check_theorem(THEOREMS["soft-label"], fitting("soft-label"), rigorous=True)
     assert found.verdict.word == FAILS and "ball arithmetic" in found.verdict.reason
 
 
 def test_a_joint_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
-    right = ufm.checks.certify_solution
-    monkeypatch.setattr(ufm.checks, "certify_solution", lambda *a: right(*a)._replace(gap=0.0))
+    right = ufm.agree.theorem.certify_features_solution
+    monkeypatch.setattr(ufm.agree.theorem, "certify_solution", lambda *a: right(*a)._replace(gap=0.0))
     found = check_theorem(THEOREMS["joint-etf"], fitting("joint-etf"), rigorous=True)
     assert found.verdict.word == FAILS and "ball arithmetic" in found.verdict.reason
 
@@ -668,7 +668,7 @@ def test_spoilt_features_are_undecided(name, rigorous, monkeypatch):
     for kind in SPOILT:
         if name == "squared-error-affine" and kind == "one step":
             continue  # quadratic: one Newton step is exact
-        monkeypatch.setattr(ufm.checks, "solve_features", spoil_features(kind))
+        monkeypatch.setattr(ufm.agree.theorem, "solve_features", spoil_features(kind))
         found = check_theorem(THEOREMS[name], where, rigorous=rigorous)
         assert found.error <= found.bound + found.theory_bound, (kind, found)
         # an inequality far from equality is plain even from a poor optimum: bounds are shares of its right side
@@ -680,7 +680,7 @@ def test_spoilt_features_are_undecided(name, rigorous, monkeypatch):
 @pytest.mark.parametrize("name", FEATURES)
 @pytest.mark.parametrize("kind", ["noise 1e-9", "noise 1e-13"])
 def test_slightly_spoilt_features_stay_within_an_honest_bound(name, kind, monkeypatch):
-    monkeypatch.setattr(ufm.checks, "solve_features", spoil_features(kind))
+    monkeypatch.setattr(ufm.agree.theorem, "solve_features", spoil_features(kind))
     found = check_theorem(THEOREMS[name], fitting(name))
     assert found.verdict.word in (AGREES, UNDECIDED)
     assert found.error <= found.bound + found.theory_bound
@@ -689,7 +689,7 @@ def test_slightly_spoilt_features_stay_within_an_honest_bound(name, kind, monkey
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_features_that_are_not_numbers_are_undecided(name, monkeypatch):
-    monkeypatch.setattr(ufm.checks, "solve_features", spoil_features("nan"))
+    monkeypatch.setattr(ufm.agree.theorem, "solve_features", spoil_features("nan"))
     assert verdict(name, fitting(name)) == UNDECIDED
 
 
@@ -743,7 +743,7 @@ def check_spoilt_joint(name, rigorous, monkeypatch):
         "rank one less",
         "noise 1e-3",
     ):
-        monkeypatch.setattr(ufm.checks, "solve_joint", spoil_joint(kind))
+        monkeypatch.setattr(ufm.agree.theorem, "solve_joint", spoil_joint(kind))
         found = check_theorem(THEOREMS[name], fitting(name), rigorous=rigorous)
         assert found.verdict.word == UNDECIDED, (kind, found)
         assert found.error <= found.bound + found.theory_bound
@@ -751,14 +751,14 @@ def check_spoilt_joint(name, rigorous, monkeypatch):
 
 @pytest.mark.parametrize("name", [name for name in JOINT if name != "equalised-residuals"])
 def test_zero_is_not_taken_for_the_optimum(name, monkeypatch):
-    monkeypatch.setattr(ufm.checks, "solve_joint", spoil_joint("zero"))
+    monkeypatch.setattr(ufm.agree.theorem, "solve_joint", spoil_joint("zero"))
     assert verdict(name, fitting(name)) == UNDECIDED
 
 
 @pytest.mark.parametrize("name", JOINT)
 @pytest.mark.parametrize("kind", ["noise 1e-6", "noise 1e-8"])
 def test_a_slightly_spoilt_joint_optimum_stays_within_an_honest_bound(name, kind, monkeypatch):
-    monkeypatch.setattr(ufm.checks, "solve_joint", spoil_joint(kind))
+    monkeypatch.setattr(ufm.agree.theorem, "solve_joint", spoil_joint(kind))
     found = check_theorem(THEOREMS[name], fitting(name))
     assert found.verdict.word in (AGREES, UNDECIDED)
     assert found.error <= found.bound + found.theory_bound
@@ -766,7 +766,7 @@ def test_a_slightly_spoilt_joint_optimum_stays_within_an_honest_bound(name, kind
 
 def test_a_spoilt_optimum_does_not_save_a_wrong_theorem(monkeypatch):
     """Seen from a truncated optimum a theory that is far enough off still fails: the bound is honest both ways."""
-    monkeypatch.setattr(ufm.checks, "solve_features", spoil_features("noise 1e-4"))
+    monkeypatch.setattr(ufm.agree.theorem, "solve_features", spoil_features("noise 1e-4"))
     assert verdict(planted("soft-label", formula=times(1.5)), fitting("soft-label")) == FAILS
 
 

@@ -25,9 +25,9 @@ from experiments.reproduction.samples import first_of_classes
 from experiments.reproduction.table import _range
 from experiments.reproduction.verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, combine, judge
 from tests.commands import refused, strict
-from ufm.labels import mixup
-from ufm.mixed import channel_prediction, pair_optimum
-from ufm.problem import Problem
+from ufm.model.laws import mixup
+from ufm.model.problem import Problem
+from ufm.network.measures.mixed import channel_prediction, pair_optimum
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.predict import predict_pairs
 

@@ -13,16 +13,16 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-import ufm.session_compare
+import ufm.commands.runs.compare
 from experiments.compare_large import write_features
 from experiments.memory import watched
 from tests.activations import mixup
 from tests.commands import refused, strict
 from ufm import compare, solve
-from ufm.comparison import Options, compare_activations
-from ufm.etf import gain
-from ufm.problem import Problem
-from ufm.resemblance import (
+from ufm.model.etf import gain
+from ufm.model.problem import Problem
+from ufm.network.comparison import Options, compare_activations
+from ufm.network.resemblance import (
     CRITERIA,
     INCONCLUSIVE,
     NOT_APPLICABLE,
@@ -676,9 +676,9 @@ def test_a_page_that_cannot_be_made_leaves_nothing(run, saved, monkeypatch):
     def broken(*_):
         raise ValueError("no picture")
 
-    import ufm.plot_compare
+    import ufm.pictures.compare
 
-    monkeypatch.setattr(ufm.plot_compare, "draw_comparison", broken)
+    monkeypatch.setattr(ufm.pictures.compare, "draw_comparison", broken)
     code, out, err = run("a.npz", *QUICK, "--json", "r.json", "--plot", "r.png")
     assert code == 70 and "no picture" in err and "closed-form" in out  # the measurement is not lost
     assert Path("r.json").read_text() == "kept" and sorted(os.listdir()) == ["a.npz", "r.json"]
@@ -702,7 +702,7 @@ def test_a_defect_is_no_verdict(run, saved, monkeypatch):
     def broken(*_):
         raise RuntimeError("defect")
 
-    monkeypatch.setattr(ufm.session_compare, "compare_activations", broken)
+    monkeypatch.setattr(ufm.commands.runs.compare, "compare_activations", broken)
     code, out, err = run(saved["fixed"])
     assert code == 70 and "defect" in err and out == ""
 

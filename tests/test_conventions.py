@@ -1,6 +1,6 @@
 """Every converter, against the paper's objective written out as papers and scripts write it.
 
-Only numpy here: the objectives below are spelled out sample by sample, so that a formula of `ufm.conventions`
+Only numpy here: the objectives below are spelled out sample by sample, so that a formula of `ufm.model.penalties`
 is checked against sums and not against itself.
 """
 
@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ufm.conventions import Convention, Penalties, per_batch
+from ufm.model.penalties import Convention, Penalties, per_batch
 
 K, D, N = 4, 3, 12
 PAPER = {"weight": 5e-4, "feature": 3e-3, "bias": 7e-3}

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import ufm.dataset
-import ufm.outputs
-import ufm.session_sweep
+import ufm.commands.runs.sweep
+import ufm.output.dataset
+import ufm.output.files
 from tests.sweeps import free_kernel, rows
 from ufm import sweep
 
@@ -37,7 +37,7 @@ block = 2
 @pytest.fixture(autouse=True)
 def _in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ufm.session_sweep, "compile_block", free_kernel)
+    monkeypatch.setattr(ufm.commands.runs.sweep, "compile_block", free_kernel)
     Path("grid.toml").write_text(GRID)
 
 
@@ -74,7 +74,7 @@ def test_provenance_is_in_the_manifest_and_in_every_file(run):
     assert manifest["command"] == ["python", "-m", "ufm.sweep", "grid.toml"]
     assert manifest["grid"]["lam"] == [0.3, 0.5] and len(manifest["hash"]) == 64
     for n in range(3):
-        footer = ufm.dataset.read_footer(OUT / f"block-00000{n}.parquet")
+        footer = ufm.output.dataset.read_footer(OUT / f"block-00000{n}.parquet")
         assert footer["hash"] == manifest["hash"] and footer["command"] == manifest["command"]
         assert {"ufm", "jax", "numpy", "python"} <= set(footer["versions"])
         assert (footer["block"], footer["first"], footer["problems"]) == (n, 2 * n, 2)
@@ -98,9 +98,9 @@ def test_only_what_is_missing_or_damaged_is_solved_again(run, monkeypatch):
     (OUT / ".block-000001.parquet.tmp").write_bytes(b"half")
     written = []
     monkeypatch.setattr(
-        ufm.session_sweep,
+        ufm.commands.runs.sweep,
         "make_table",
-        lambda grid, block, answer, make=ufm.session_sweep.make_table: (
+        lambda grid, block, answer, make=ufm.commands.runs.sweep.make_table: (
             written.append(block.number) or make(grid, block, answer)
         ),
     )
@@ -209,9 +209,9 @@ def test_full_disk(run, monkeypatch, call, after):
     with monkeypatch.context() as patch:
         if call in ("open", "write"):
             refuse = full if call == "open" else _FullFile
-            patch.setattr(ufm.outputs, "open", partial(fill, open, refuse), raising=False)
+            patch.setattr(ufm.output.files, "open", partial(fill, open, refuse), raising=False)
         else:
-            patch.setattr(ufm.outputs.os, call, partial(fill, getattr(os, call), full))
+            patch.setattr(ufm.output.files.os, call, partial(fill, getattr(os, call), full))
         refused(
             run("grid.toml"), f"block-00000{after - 1}.parquet cannot be written: No space left on device"
         )

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ufm.checks
+import ufm.agree.theorem
 from proofs import refute
 from proofs.candidates import Case
 from proofs.search import check_case
 from ufm import compare, solve, sweep, verify
-from ufm.activations import from_arrays
-from ufm.checks import check_theorem
-from ufm.comparison import Options, compare_activations
-from ufm.errors import InputError
-from ufm.problem import Problem
-from ufm.theory.catalogue import THEOREMS
-from ufm.theory.theorem import Setting
+from ufm.agree.theorem import check_theorem
+from ufm.model.problem import Problem
+from ufm.network.comparison import Options, compare_activations
+from ufm.network.read.activations import from_arrays
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import Setting
 
 ROOT = Path(__file__).resolve().parent.parent
 K3 = ("--classes", "3", "--multiplier", "1")
@@ -50,26 +50,34 @@ def bad_input(*_, **__):
 DEFECTS = (broadcasting, linear_algebra, missing_key)
 # what is run, and the name that the work behind it has
 COMMANDS = {
-    "solve": (solve.main, (*K3, "--lam", "0.3"), "ufm.session.check_features"),
-    "solve, inside": (solve.main, (*K3, "--lam", "0.3"), "ufm.agreement.choose_source"),
+    "solve": (solve.main, (*K3, "--lam", "0.3"), "ufm.commands.runs.features.check_features"),
+    "solve, inside": (solve.main, (*K3, "--lam", "0.3"), "ufm.agree.features.choose_source"),
     "solve --classifier free": (
         solve.main,
         ("--classes", "3", "--classifier", "free"),
-        "ufm.session_joint.check_joint",
+        "ufm.commands.runs.joint.check_joint",
     ),
     "solve free, inside": (
         solve.main,
         ("--classes", "3", "--classifier", "free"),
-        "ufm.joint_agreement.solve_joint",
+        "ufm.agree.joint.solve_joint",
     ),
-    "verify": (verify.main, K3, "ufm.session_verify.check_theorem"),
-    "verify, inside": (verify.main, K3, "ufm.checks.solve_features"),
-    "compare": (compare.main, ("a.npz", "--replicates", "0"), "ufm.session_compare.compare_activations"),
-    "compare, inside": (compare.main, ("a.npz", "--replicates", "0"), "ufm.comparison.fit_sharpness"),
-    "compare, reading": (compare.main, ("a.npz", "--replicates", "0"), "ufm.activations.weight_rows"),
-    "sweep": (sweep.main, ("grid.toml",), "ufm.session_sweep.solve_blocks"),
-    "refute": (refute.main, ("soft-label", "--settings", "3"), "ufm.checks.solve_features"),
-    "refute a joint claim": (refute.main, ("joint-etf", "--settings", "3"), "ufm.checks.solve_joint"),
+    "verify": (verify.main, K3, "ufm.commands.runs.verify.check_theorem"),
+    "verify, inside": (verify.main, K3, "ufm.agree.theorem.solve_features"),
+    "compare": (
+        compare.main,
+        ("a.npz", "--replicates", "0"),
+        "ufm.commands.runs.compare.compare_activations",
+    ),
+    "compare, inside": (compare.main, ("a.npz", "--replicates", "0"), "ufm.network.comparison.fit_sharpness"),
+    "compare, reading": (
+        compare.main,
+        ("a.npz", "--replicates", "0"),
+        "ufm.network.read.activations.weight_rows",
+    ),
+    "sweep": (sweep.main, ("grid.toml",), "ufm.commands.runs.sweep.solve_blocks"),
+    "refute": (refute.main, ("soft-label", "--settings", "3"), "ufm.agree.theorem.solve_features"),
+    "refute a joint claim": (refute.main, ("joint-etf", "--settings", "3"), "ufm.agree.theorem.solve_joint"),
 }
 
 
@@ -103,12 +111,14 @@ def test_bad_input_in_the_same_place_is_wrong_usage(name, monkeypatch, call_main
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
 @pytest.mark.parametrize(
     "theorem, place",
-    [("soft-label", "solve_features"), ("soft-label", "certify"), ("joint-etf", "solve_joint")],
+    [("soft-label", "solve_features"), ("soft-label", "certify_features"), ("joint-etf", "solve_joint")],
 )
 def test_theorem_checks_let_a_defect_through(theorem, place, defect, monkeypatch):
-    monkeypatch.setattr(ufm.checks, place, defect)
-    if place == "certify":
-        monkeypatch.setattr(ufm.checks, "solve_features", lambda problem, Y: type("S", (), {"H": 0 * Y})())
+    monkeypatch.setattr(ufm.agree.theorem, place, defect)
+    if place == "certify_features":
+        monkeypatch.setattr(
+            ufm.agree.theorem, "solve_features", lambda problem, Y: type("S", (), {"H": 0 * Y})()
+        )
     with pytest.raises((ValueError, KeyError)) as caught:
         check_theorem(THEOREMS[theorem], Setting(Problem(3, multiplier=1.0, lambda_w=0.01, lambda_h=0.01)))
     assert not isinstance(caught.value, InputError)
@@ -117,14 +127,14 @@ def test_theorem_checks_let_a_defect_through(theorem, place, defect, monkeypatch
 @pytest.mark.parametrize("theorem, place", [("soft-label", "solve_features"), ("joint-etf", "solve_joint")])
 def test_parameters_beyond_a_formula_are_undecided_with_the_reason(theorem, place, monkeypatch):
     """The control: and the handler that catches them names an exception that exists."""
-    monkeypatch.setattr(ufm.checks, place, bad_input)
+    monkeypatch.setattr(ufm.agree.theorem, place, bad_input)
     setting = Setting(Problem(3, multiplier=1.0, lambda_w=0.01, lambda_h=0.01))
     assert check_theorem(THEOREMS[theorem], setting).verdict == ("undecided", "planted bad input")
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
 def test_a_search_names_the_case_of_a_defect_and_does_not_skip_it(defect, monkeypatch):
-    monkeypatch.setattr(ufm.checks, "solve_features", defect)
+    monkeypatch.setattr(ufm.agree.theorem, "solve_features", defect)
     with pytest.raises(RuntimeError, match="soft-label on Case"):
         check_case(THEOREMS["soft-label"], Case(classes=3))
 
@@ -135,7 +145,7 @@ def test_a_search_skips_a_case_that_is_no_problem():
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
 def test_a_comparison_lets_a_defect_through_where_a_missing_class_is_an_answer(defect, monkeypatch):
-    monkeypatch.setattr("ufm.comparison.class_statistics", defect)
+    monkeypatch.setattr("ufm.network.comparison.class_statistics", defect)
     given = from_arrays(H=np.repeat(CORNER, 2, 0), W=CORNER, y=np.repeat(np.arange(3), 2))
     with pytest.raises((ValueError, KeyError)) as caught:
         compare_activations(given, Options(replicates=0))

@@ -47,14 +47,14 @@ from experiments.distance.one_curve import judge_one_curve, plant, spread
 from experiments.pool import XLA_ONE_THREAD, in_processes
 from experiments.reproduction.verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from experiments.terminal.criteria import blob, committed_blob
-from ufm.errors import InputError
-from ufm.etf import gain, simplex_etf
-from ufm.finite import finite_law
-from ufm.labels import mixup
+from ufm.model.atoms import finite_law
+from ufm.model.etf import gain, simplex_etf
+from ufm.model.laws import mixup
+from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
-from ufm.problem import Problem
+from ufm.rules.errors import InputError
+from ufm.runtime.threads import usable_cores
 from ufm.theory.multiplier import joint_multiplier
-from ufm.threads import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs" / "claims" / "law.json"

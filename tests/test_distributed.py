@@ -18,13 +18,13 @@ import pytest
 
 from tests.commands import refused, strict
 from ufm import solve, sweep
-from ufm.cases import PairCases
-from ufm.devices import AXIS, own_rows, spread
-from ufm.problem import Problem
-from ufm.processes import ALONE, Group
-from ufm.reductions import Batch, ErrorHistogram, WorstRows
-from ufm.shards import Shards
-from ufm.supervisor import LOST, SUPERVISED, is_lost, pass_on, peer
+from ufm.agree.stream.reductions import Batch, ErrorHistogram, WorstRows
+from ufm.model.cases import PairCases
+from ufm.model.problem import Problem
+from ufm.output.shards import Shards
+from ufm.runtime.devices import AXIS, own_rows, spread
+from ufm.runtime.processes import ALONE, Group
+from ufm.runtime.supervisor import LOST, SUPERVISED, is_lost, pass_on, peer
 
 ROOT = Path(__file__).resolve().parent.parent
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -195,13 +195,13 @@ def test_processes_with_other_settings_are_refused(start, command, more):
 SMALL_SHARDS = """
 import os, sys, time
 os.environ["UFM_SUPERVISED"] = "1"  # the patch would not reach a child
-import ufm.shards
+import ufm.output.shards
 from ufm import solve
-ufm.shards.SHARD_BYTES = 7 * 8 * (7 + 3)
+ufm.output.shards.SHARD_BYTES = 7 * 8 * (7 + 3)
 if "two/" in sys.argv:  # process 0 is longer at it than the others would wait at the end
-    import ufm.session
-    tell = ufm.session._tell
-    ufm.session._tell = lambda *args: (time.sleep(18), tell(*args))
+    import ufm.commands.runs.features
+    tell = ufm.commands.runs.features._tell
+    ufm.commands.runs.features._tell = lambda *args: (time.sleep(18), tell(*args))
 sys.exit(solve.main(sys.argv[1:]))
 """
 
@@ -253,9 +253,9 @@ def test_more_processes_than_labels(start, together):
 EIGHT = """
 import jax, numpy as np
 jax.config.update("jax_enable_x64", True)
-from ufm.devices import local_mesh, one_device
-from ufm.finite import finite_law
-from ufm.labels import LabelLaw
+from ufm.runtime.devices import local_mesh, one_device
+from ufm.model.atoms import finite_law
+from ufm.model.laws import LabelLaw
 from ufm.optimize.joint import solve_joint
 law = finite_law(LabelLaw("mixup", alpha=0.5, class_weights=(0.4, 0.3, 0.2, 0.1)), 4, 5)
 assert local_mesh().size == 8 and len(law.weights) % 8
@@ -279,9 +279,9 @@ APART = """
 import sys, jax
 jax.config.update("jax_enable_x64", True)
 jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
-from ufm.finite import JointProblem, finite_law
-from ufm.joint_agreement import check_joint
-from ufm.labels import mixup
+from ufm.model.atoms import JointProblem, finite_law
+from ufm.agree.joint import check_joint
+from ufm.model.laws import mixup
 if jax.process_index() == 1:
     law = mixup(1.0)
     found = check_joint(JointProblem(law, finite_law(law, 3, 4), 3, 1e-3, 1e-3))
@@ -472,7 +472,7 @@ sys.stderr.buffer.write(b"\\xff\\n")
 )
 def test_the_child_speaks_for_itself(tmp_path, does, code, words):
     (tmp_path / "program.py").write_text(CHILD.format(does))
-    call = "from ufm.supervisor import supervise; raise SystemExit(supervise('program', []))"
+    call = "from ufm.runtime.supervisor import supervise; raise SystemExit(supervise('program', []))"
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     done = subprocess.run([sys.executable, "-c", call], env=environment, capture_output=True, text=True)
     lines = done.stderr.splitlines()

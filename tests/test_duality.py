@@ -12,13 +12,13 @@ import pytest
 from scipy.special import xlogy
 
 from tests.test_joint import CE, SE, padded, problem, solved
-from ufm.duality import _centred_residual, _dual_value, _Law, certify_joint
-from ufm.enclosure_joint import enclose_gap
-from ufm.finite import FiniteLaw, finite_law
-from ufm.joint_agreement import JointProblem, certify_solution
-from ufm.labels import LabelLaw
-from ufm.objective import LOSSES
-from ufm.processes import ALONE
+from ufm.agree.joint import JointProblem, certify_solution
+from ufm.certify.joint import _centred_residual, _dual_value, _Law, certify_joint
+from ufm.enclose.joint import enclose_gap
+from ufm.loss import LOSSES
+from ufm.model.atoms import FiniteLaw, finite_law
+from ufm.model.laws import LabelLaw
+from ufm.runtime.processes import ALONE
 
 K, N = 4, 256
 EPS = np.finfo(float).eps

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ufm import effort, solve, sweep
-from ufm.grid_file import KEYS
+from ufm import solve, sweep
+from ufm.commands import effort
+from ufm.commands.grid_file import KEYS
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,10 +9,10 @@ from flint import arb, ctx
 from mpmath import mp, mpf
 
 from tests import oracle
-from ufm import enclosure
-from ufm.enclosure import LOSSES, distance_between, enclose_etf, enclose_features
-from ufm.problem import Problem
-from ufm.rigour import logit_distance
+from ufm.agree.rigour import logit_distance
+from ufm.enclose import features as enclosure
+from ufm.enclose.features import LOSSES, distance_between, enclose_etf, enclose_features
+from ufm.model.problem import Problem
 
 RNG = np.random.default_rng(20240601)
 MULTIPLIER = 1.5

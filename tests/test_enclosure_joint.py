@@ -8,9 +8,9 @@ from flint import arb, ctx
 from mpmath import mp, mpf
 
 from tests.oracle import exact_label
-from ufm import enclosure_joint
-from ufm.enclosure_joint import enclose_gap
-from ufm.etf import simplex_etf
+from ufm.enclose import joint as enclosure_joint
+from ufm.enclose.joint import enclose_gap
+from ufm.model.etf import simplex_etf
 
 CE, SE = "cross-entropy", "squared-error"
 KINDS = [(loss, lambda_b) for loss in (CE, SE) for lambda_b in (None, 0.0, 0.2)]

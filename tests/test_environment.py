@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ufm.command import guarded
-from ufm.errors import InputError
-from ufm.outputs import Outputs, whole_file
-from ufm.theory.catalogue import THEOREMS
+from ufm.commands.frame import guarded
+from ufm.output.files import Outputs, whole_file
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.catalogue import THEOREMS
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -112,7 +112,7 @@ def test_right_variables_are_no_matter():
 
 def test_a_file_never_takes_the_place_of_a_closed_stream():
     program = textwrap.dedent("""
-        from ufm.command import guarded
+        from ufm.commands.frame import guarded
         import os, sys
         def work():
             with open("kept", "w") as file:
@@ -146,7 +146,7 @@ def test_neither_home_nor_user_nor_a_folder_to_write():
         import os, pathlib, jax
         def nowhere(cls=None): raise RuntimeError("Could not determine home directory.")
         pathlib.Path.home = nowhere
-        from ufm.runtime import start_jax
+        from ufm.runtime.start import start_jax
         start_jax()
         assert jax.config.jax_compilation_cache_dir is None and jax.config.jax_enable_x64
     """)
@@ -157,7 +157,7 @@ def test_neither_home_nor_user_nor_a_folder_to_write():
 
 @pytest.mark.parametrize("kind", ["file", "unwritable"])
 def test_a_cache_that_cannot_be_is_left(kind, monkeypatch):
-    from ufm.runtime import _cache_folder
+    from ufm.runtime.start import _cache_folder
 
     monkeypatch.setenv("XDG_CACHE_HOME", os.getcwd())
     if kind == "file":
@@ -206,7 +206,7 @@ def test_who_ignores_a_signal_is_not_ended_by_it():
 
 
 def test_a_signal_while_files_are_moved_waits_until_all_are_there(monkeypatch):
-    import ufm.outputs as module
+    import ufm.output.files as module
 
     move = module._move
 

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 
-from ufm.errors import InputError
-from ufm.etf import (
+from ufm.model.etf import (
     contrasts,
     etf_basis,
     etf_deviation,
@@ -18,6 +17,7 @@ from ufm.etf import (
     sharpness,
     simplex_etf,
 )
+from ufm.rules.errors import InputError
 
 RNG = np.random.default_rng(2)
 EPS = np.finfo(float).eps

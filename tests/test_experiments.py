@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import phase_diagram as phases
-from ufm.etf import simplex_etf
-from ufm.labels import label_variance, mixup
+from ufm.model.etf import simplex_etf
+from ufm.model.laws import label_variance, mixup
 
 TINY = [
     phases.Setting("imbalance", 1.0, 1.0, 0.05, nodes=6),

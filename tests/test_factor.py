@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ufm.factor import SMALL, half_solve_each, solve_each
+from ufm.optimize.factor import SMALL, half_solve_each, solve_each
 
 
 def systems(r, B, m, seed=0, condition=1e4):

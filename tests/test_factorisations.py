@@ -148,10 +148,10 @@ LIBRARY = re.compile(r"lapack_|trsm|\bcholesky\(|\btriangular-solve\(")
 SHAPE = re.compile(r"[fc]\d+\[([\d,]+)\]")
 COMMANDS = """
 import os, numpy as np
-import ufm.factor
+import ufm.optimize.factor
 from ufm import compare, solve, sweep, verify
-from ufm.command import guarded
-ufm.factor.SMALL = 2  # the route of large systems, on small ones
+from ufm.commands.frame import guarded
+ufm.optimize.factor.SMALL = 2  # the route of large systems, on small ones
 rng = np.random.default_rng(0)
 np.save("near.npy", rng.normal(size=(4, 6)))
 np.save("thin.npy", rng.normal(size=(4, 2)))

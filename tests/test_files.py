@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import ufm.compare
-import ufm.memory as memory
+import ufm.rules.memory as memory
 import ufm.solve
 import ufm.sweep
 import ufm.verify
-from ufm.errors import InputError
-from ufm.files import read_json, read_text
-from ufm.mapped import read_array
+from ufm.network.read.mapped import read_array
+from ufm.rules.errors import InputError
+from ufm.rules.files import read_json, read_text
 
 Y = np.eye(3)
 INPUTS = {  # every way to give a file, NAME standing for it

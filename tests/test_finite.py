@@ -8,9 +8,9 @@ import pytest
 from mpmath import mp, mpf
 
 from tests.oracle import optimal_two_hot
-from ufm.etf import simplex_etf
-from ufm.finite import FiniteLaw, drawn_law, finite_law, given_lam
-from ufm.labels import LabelLaw, cutmix, kway, mixing_rule, mixup, onehot, second_moment, smooth, soft
+from ufm.model.atoms import FiniteLaw, drawn_law, finite_law, given_lam
+from ufm.model.etf import simplex_etf
+from ufm.model.laws import LabelLaw, cutmix, kway, mixing_rule, mixup, onehot, second_moment, smooth, soft
 from ufm.theory.multiplier import joint_multiplier, pattern_multiplier, residual_moment
 
 EPS = np.finfo(float).eps

@@ -7,14 +7,14 @@ import pytest
 
 from tests.commands import strict
 from ufm import solve
-from ufm.certificate import certify
-from ufm.enclosure import enclose_features
-from ufm.fitted import fitted, fitted_error
-from ufm.labels import normalise
+from ufm.agree.stream.spaces import ExplicitSpace
+from ufm.certify.features import certify_features
+from ufm.certify.fitted import fitted, fitted_error
+from ufm.enclose.features import enclose_features
+from ufm.model.laws import normalise
+from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
-from ufm.printing import resolved
-from ufm.problem import Problem
-from ufm.spaces import ExplicitSpace
+from ufm.output.text import resolved
 
 RNG = np.random.default_rng(11)
 FRAME = np.linalg.qr(RNG.normal(size=(4, 4)))[0][:, :3]
@@ -37,7 +37,7 @@ def truth(problem):
 def bounds(problem, H):
     """p of candidates, and the bounds; those of the distance alone, and of the slope alone."""
     space = ExplicitSpace(problem, np.float64, jax.sharding.Mesh(np.array(jax.devices()[:1]), ("parts",)))
-    found, size = certify(problem, H, Y), np.linalg.norm(H, axis=1)
+    found, size = certify_features(problem, H, Y), np.linalg.norm(H, axis=1)
     distance, slope = np.asarray(found.distance), np.asarray(found.gradient_norm)
     p, unknown = fitted(problem, H @ problem.W.T), np.full(len(H), np.inf)
     return p, *(

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-import ufm.excess
+import ufm.network.measures.excess
 from tests.activations import mixup
-from ufm.activations import from_arrays
-from ufm.etf import simplex_etf
-from ufm.excess import feature_excess
-from ufm.fitting import FLAT, closed_logits, fit_sharpness
-from ufm.label_rows import LabelBlock
+from ufm.model.etf import simplex_etf
+from ufm.model.problem import Problem
+from ufm.network.measures.excess import feature_excess
+from ufm.network.measures.fitting import FLAT, closed_logits, fit_sharpness
+from ufm.network.read.activations import from_arrays
+from ufm.network.read.label_rows import LabelBlock
+from ufm.network.resample import BLOCK, Reservoir
 from ufm.optimize.features import solve_features
-from ufm.problem import Problem
-from ufm.resample import BLOCK, Reservoir
 from ufm.theory.predict import predict_features
 
 pytestmark = pytest.mark.slow  # many fits
@@ -265,7 +265,9 @@ def test_bound_is_honest_when_the_solver_stops_early(monkeypatch, steps):
     rng = np.random.default_rng(steps)
     W, Y, H = rng.normal(size=(5, 8)), mixup(40, 5)[3], rng.normal(size=(40, 8))
     true = excess(H, W, 0.05, Y=Y)
-    monkeypatch.setattr(ufm.excess, "solve_features", partial(solve_features, max_steps=steps))
+    monkeypatch.setattr(
+        ufm.network.measures.excess, "solve_features", partial(solve_features, max_steps=steps)
+    )
     early = excess(H, W, 0.05, Y=Y)
     assert 1e-12 < abs(early.excess - true.excess) <= early.bound + true.bound
 

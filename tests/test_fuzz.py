@@ -141,12 +141,18 @@ def test_nothing_is_found_where_nothing_is_wrong(monkeypatch, problem):
 
 @pytest.mark.parametrize("problem", [PROBLEM, DENSE], ids=["etf", "dense"])
 def test_half_a_bound_is_found(monkeypatch, problem):
-    changed(monkeypatch, "ufm.certificate.certify", lambda c: c._replace(distance=c.distance * 0.5))
+    changed(
+        monkeypatch, "ufm.certify.features.certify_features", lambda c: c._replace(distance=c.distance * 0.5)
+    )
     assert "bound" in names(run_fixed(monkeypatch, problem))
 
 
 def test_a_bound_that_is_no_number_is_found(monkeypatch):
-    changed(monkeypatch, "ufm.certificate.certify", lambda c: c._replace(distance=c.distance * np.nan))
+    changed(
+        monkeypatch,
+        "ufm.certify.features.certify_features",
+        lambda c: c._replace(distance=c.distance * np.nan),
+    )
     assert "bound" in names(run_fixed(monkeypatch))
 
 
@@ -171,13 +177,13 @@ def test_small_slips_are_found(monkeypatch, name):
 def test_an_enclosure_elsewhere_is_found(monkeypatch):
     honest = ufm.enclose_etf
     monkeypatch.setattr(
-        "ufm.enclosure.enclose_etf", lambda y, m, lam, loss: honest(y, m * (1 + 1e-14), lam, loss)
+        "ufm.enclose.features.enclose_etf", lambda y, m, lam, loss: honest(y, m * (1 + 1e-14), lam, loss)
     )
     assert names(run_fixed(monkeypatch)) == {"enclosure"}
 
 
 def test_an_exception_is_found(monkeypatch):
-    monkeypatch.setattr("ufm.certificate.certify", lambda *given: {}["nothing"])
+    monkeypatch.setattr("ufm.certify.features.certify_features", lambda *given: {}["nothing"])
     record = run_fixed(monkeypatch)
     assert any("KeyError" in text and "test_fuzz.py" in text for text in record.found)
 
@@ -198,8 +204,11 @@ def test_nothing_is_found_in_an_honest_joint_problem(monkeypatch):
 
 
 JOINT_SLIPS = {
-    "gap": ("ufm.duality.certify_joint", lambda told: told._replace(gap=told.gap * 0.5)),
-    "objective": ("ufm.duality.certify_joint", lambda told: told._replace(objective=told.objective + 1e-12)),
+    "gap": ("ufm.certify.joint.certify_joint", lambda told: told._replace(gap=told.gap * 0.5)),
+    "objective": (
+        "ufm.certify.joint.certify_joint",
+        lambda told: told._replace(objective=told.objective + 1e-12),
+    ),
     "threshold": ("ufm.theory.thresholds.triviality", lambda told: told._replace(value=told.value * 1.0001)),
     "multiplier": (
         "ufm.theory.multiplier.joint_multiplier",
@@ -223,7 +232,7 @@ def test_a_threshold_that_is_claimed_too_low_is_found(monkeypatch):
 
 
 def test_an_answer_to_what_is_no_problem_is_found(monkeypatch):
-    monkeypatch.setattr("ufm.duality.certify_joint", lambda *given, **named: "an answer")
+    monkeypatch.setattr("ufm.certify.joint.certify_joint", lambda *given, **named: "an answer")
     record = Record("joint", 0, 0)
     labels, weights = joint.exchangeable(np.random.default_rng(0), 2)
     joint.check_refusal(
@@ -288,26 +297,28 @@ PLANTED = {
 @pytest.mark.parametrize("fault", PLANTED)
 def test_faults_of_a_command_are_found(monkeypatch, fault):
     session, kinds = PLANTED[fault]
-    monkeypatch.setattr("ufm.session.solve", session)
+    monkeypatch.setattr("ufm.commands.runs.features.solve", session)
     assert names(run_line(monkeypatch)) == kinds
 
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": Infinity}', '{"a": 1', ""])
 def test_json_that_is_none_is_found(monkeypatch, text):
-    monkeypatch.setattr("ufm.session.solve", prints(0, out=text))
+    monkeypatch.setattr("ufm.commands.runs.features.solve", prints(0, out=text))
     assert "json" in names(run_line(monkeypatch, ["--json", "-"]))
 
 
 def test_a_line_without_end_is_found(monkeypatch):
     import time
 
-    monkeypatch.setattr("ufm.session.solve", lambda *_: time.sleep(60))
+    monkeypatch.setattr("ufm.commands.runs.features.solve", lambda *_: time.sleep(60))
     monkeypatch.setattr(commands, "PATIENCE", 1)
     assert "exit code" in names(run_line(monkeypatch))
 
 
 def test_memory_that_a_line_takes_is_found(monkeypatch):
-    monkeypatch.setattr("ufm.session.solve", lambda *_: np.empty(2 * commands.MEMORY, np.uint8).size * 0)
+    monkeypatch.setattr(
+        "ufm.commands.runs.features.solve", lambda *_: np.empty(2 * commands.MEMORY, np.uint8).size * 0
+    )
     assert "exit code" in names(run_line(monkeypatch))
 
 
@@ -317,7 +328,7 @@ def test_the_door_says_how_to_see_a_finding_again(monkeypatch, capsys):
     again = ["--part", "commands", "--case", "3", "--seed", "5"]
     assert fuzz.main(again) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("commands: 1 cases")
-    monkeypatch.setattr("ufm.session.solve", raises(KeyError("planted")))
+    monkeypatch.setattr("ufm.commands.runs.features.solve", raises(KeyError("planted")))
     assert fuzz.main(again) == 1
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith("FOUND exit code: 70") and line.endswith("--seed 5 --part commands --case 3")

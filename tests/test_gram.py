@@ -15,10 +15,10 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 import ufm.optimize.gram as gram
-from ufm.duality import certify_joint
-from ufm.finite import FiniteLaw, finite_law
-from ufm.geometry import collapsed_groups
-from ufm.labels import LabelLaw, mixup, onehot, soft
+from ufm.agree.geometry import collapsed_groups
+from ufm.certify.joint import certify_joint
+from ufm.model.atoms import FiniteLaw, finite_law
+from ufm.model.laws import LabelLaw, mixup, onehot, soft
 from ufm.optimize.gram import Atoms, Penalties, descend_gram, gram_newton, gram_project, logit_basis
 from ufm.optimize.joint import descend_convexly, descend_jointly, solve_joint
 from ufm.theory.thresholds import triviality

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ufm.grid import AXES, Grid, Group
-from ufm.grid_file import make_grid, read_grid
+from ufm.commands.grid_file import make_grid, read_grid
+from ufm.model.grid import AXES, Grid, Group
 
 
 def read(tmp_path, text: str) -> Grid:

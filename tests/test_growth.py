@@ -192,7 +192,7 @@ def test_a_point_that_fails_or_hangs_costs_only_itself(monkeypatch, tmp_path, ca
     series = Series(CHECK, "count", (65, 81), Size(4, 4, 0))
     monkeypatch.setattr(growth_routes, "choose_series", lambda quick: [series])
     assert growth.main(["--out", str(tmp_path)]) == 1
-    why = "failed: ufm.errors.InputError: 65 features are no multiple of 4² pairs (exit code 1)"
+    why = "failed: ufm.rules.errors.InputError: 65 features are no multiple of 4² pairs (exit code 1)"
     assert why in capsys.readouterr().out and why in (tmp_path / "growth.md").read_text()
     turn = str(tmp_path / "turn")
     late = measure_point(CHECK, Size(4, 4, 64), budget=0.0, limit=0.01, turn=turn)

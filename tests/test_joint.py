@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from ufm import joint_agreement
-from ufm.duality import certify_joint
-from ufm.etf import etf_deviation, etf_multiplier
-from ufm.finite import FiniteLaw, drawn_law, finite_law
-from ufm.geometry import collapsed_groups
-from ufm.joint_agreement import JointProblem, check_joint
-from ufm.labels import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
+from ufm.agree import joint as joint_agreement
+from ufm.agree.geometry import collapsed_groups
+from ufm.agree.joint import JointProblem, check_joint
+from ufm.certify.joint import certify_joint
+from ufm.model.atoms import FiniteLaw, drawn_law, finite_law
+from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.model.laws import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
 from ufm.optimize.joint import solve_joint
 from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.thresholds import minority_collapse, triviality

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mpmath import mp
 from scipy.special import eval_jacobi, roots_jacobi, roots_legendre
 
-from ufm.cases import LabelCases, PairCases, choose_cases, draw_lam
-from ufm.labels import (
+from ufm.model.cases import LabelCases, PairCases, choose_cases, draw_lam
+from ufm.model.laws import (
     LabelLaw,
     cutmix,
     gauss_lam,
@@ -30,7 +30,7 @@ from ufm.labels import (
     smooth,
     soft,
 )
-from ufm.quadrature import beta_rule, compress, gauss, graded_rule, panels
+from ufm.model.quadrature import beta_rule, compress, gauss, graded_rule, panels
 
 RNG = np.random.default_rng(3)
 EPS = np.finfo(float).eps

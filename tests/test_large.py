@@ -17,23 +17,25 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-import ufm.agreement
-import ufm.printing
-import ufm.progress
-import ufm.session
-import ufm.shards
+import ufm.agree.features
+import ufm.commands.runs.features
+import ufm.output.progress
+import ufm.output.shards
+import ufm.output.text
 from experiments import large_pairs
 from tests.commands import refused, strict
-from ufm import outputs, solve, sources, spaces
-from ufm.activations import read_activations
-from ufm.agreement import Settings, check_features
-from ufm.cases import OrbitCases, PairCases, fold_lam
-from ufm.labels import gauss_lam, mixup
+from ufm import solve
+from ufm.agree.features import Settings, check_features
+from ufm.agree.stream import sources, spaces
+from ufm.agree.stream.reductions import EDGES, ErrorHistogram
+from ufm.model.cases import OrbitCases, PairCases, fold_lam
+from ufm.model.laws import gauss_lam, mixup
+from ufm.model.problem import Problem
+from ufm.network.read.activations import read_activations
 from ufm.optimize.features import solve_features
-from ufm.printing import decades
-from ufm.problem import Problem
-from ufm.progress import duration, progress_line
-from ufm.reductions import EDGES, ErrorHistogram
+from ufm.output import files as outputs
+from ufm.output.progress import duration, progress_line
+from ufm.output.text import decades
 
 LAM = np.array([0.0, 1e-9, 0.25, 0.5, 0.75, 1.0])
 K4 = ("--classes", "4", "--lam", "0.3,0.9")
@@ -44,7 +46,7 @@ MIB = 2**20
 def _in_tmp_in_batches_of_sixteen(tmp_path, monkeypatch):
     """One width for (nearly) all of this file, so that each problem is compiled once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ufm.agreement, "chunk_size", lambda problem: 16)
+    monkeypatch.setattr(ufm.agree.features, "chunk_size", lambda problem: 16)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def run(call_main):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Seven features of K4 in a shard, against batches of sixteen: neither divides the other."""
-    monkeypatch.setattr(ufm.shards, "SHARD_BYTES", 7 * 8 * (4 + 3))
+    monkeypatch.setattr(ufm.output.shards, "SHARD_BYTES", 7 * 8 * (4 + 3))
 
 
 def plain():
@@ -82,7 +84,7 @@ def test_edges_are_the_decades():
 
 def test_every_feature_is_counted_once_whatever_the_batches(monkeypatch):
     parts = check_features(plain(), PairCases(4, LAM), Settings(max_steps=2)).errors
-    monkeypatch.setattr(ufm.agreement, "chunk_size", lambda problem: 128)
+    monkeypatch.setattr(ufm.agree.features, "chunk_size", lambda problem: 128)
     whole = check_features(plain(), PairCases(4, LAM), Settings(max_steps=2)).errors
     assert parts.exact + parts.counts.sum() == PairCases(4, LAM).count
     assert np.abs(whole.counts - parts.counts).sum() <= 2, "a rounding at an edge moves one feature at most"
@@ -115,7 +117,7 @@ def test_record_holds_the_histogram(run):
 
 def test_histogram_is_printed_for_large_runs_only(run, monkeypatch):
     assert "errors by decade" not in run(*K4)[1]
-    monkeypatch.setattr(ufm.printing, "LARGE", 32)
+    monkeypatch.setattr(ufm.output.text, "LARGE", 32)
     assert "errors by decade: 0: " in run(*K4)[1]
 
 
@@ -344,7 +346,7 @@ def test_keep_is_handed_what_was_solved():
 
 KILLED = """
 import os, signal, sys
-import ufm.agreement, ufm.outputs, ufm.shards
+import ufm.agree.features, ufm.output.files, ufm.output.shards
 from ufm import solve
 
 real, calls = getattr(os, sys.argv[1]), []
@@ -354,8 +356,8 @@ def stop(*args):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args)
 
-ufm.shards.SHARD_BYTES = 7 * 8 * (4 + 3)
-setattr(ufm.outputs.os, sys.argv[1], stop)
+ufm.output.shards.SHARD_BYTES = 7 * 8 * (4 + 3)
+setattr(ufm.output.files.os, sys.argv[1], stop)
 solve.main(sys.argv[3:])
 """
 
@@ -386,7 +388,7 @@ def test_a_disk_that_fills_up_leaves_whole_shards(run, small_shards, monkeypatch
             raise OSError(errno.ENOSPC, "No space left on device")
         right(file, **arrays)
 
-    monkeypatch.setattr(ufm.shards.np, "savez", full)
+    monkeypatch.setattr(ufm.output.shards.np, "savez", full)
     code, _, err = run(*K4, "--dim", 4, "--save", "out/", "--json", "a.json")
     assert (
         code == 2 and "shard-000002.npz cannot be written: No space left" in err and os.listdir() == ["out"]
@@ -399,7 +401,7 @@ def test_an_interrupted_run_says_what_stays(run, small_shards, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ufm.shards.np, "savez", interrupt)
+    monkeypatch.setattr(ufm.output.shards.np, "savez", interrupt)
     code, _, err = run(*K4, "--save", "out/")
     assert code == 130 and "interrupted" in err and os.listdir("out") == ["index.json"]
 
@@ -446,8 +448,8 @@ def test_two_runs_do_not_share_a_folder(run):
 
 def test_a_disk_without_room_is_found_before_the_work(run, monkeypatch):
     usage = shutil.disk_usage(".")._replace(free=1000)
-    monkeypatch.setattr(ufm.shards.shutil, "disk_usage", lambda place: usage)
-    monkeypatch.setattr(ufm.session, "check_features", lambda *args: pytest.fail("solved"))
+    monkeypatch.setattr(ufm.output.shards.shutil, "disk_usage", lambda place: usage)
+    monkeypatch.setattr(ufm.commands.runs.features, "check_features", lambda *args: pytest.fail("solved"))
     refused(run("--classes", 30, "--save", "out/"), "--save out/", "GiB are free", "larger disk")
 
 
@@ -460,7 +462,7 @@ def test_a_folder_that_cannot_be_made_is_one_message(run):
 def test_the_stated_size_is_the_size(run, small_shards):
     run(*K4, "--dim", 4, "--save", "out/")
     cases = PairCases(4, np.array([0.3, 0.9]))
-    expected = ufm.shards.shard_bytes(Problem(4, multiplier=1.0, dim=4), cases)
+    expected = ufm.output.shards.shard_bytes(Problem(4, multiplier=1.0, dim=4), cases)
     size = sum(path.stat().st_size for path in Path("out").glob("*.npz"))
     assert expected <= size <= expected + 5 * 4096
 
@@ -503,7 +505,7 @@ def test_durations_read_well(seconds, words):
 
 
 def test_progress_without_a_terminal_is_lines(run, monkeypatch):
-    monkeypatch.setattr(ufm.progress, "QUIET", -1.0)
+    monkeypatch.setattr(ufm.output.progress, "QUIET", -1.0)
     lines = [line for line in run(*K4)[2].splitlines() if "left" in line]
     assert [line.split(",")[0] for line in lines] == ["16 of 32 features", "32 of 32 features"]
     assert lines[-1].endswith("about 0 s left")
@@ -524,7 +526,7 @@ def test_memory_is_flat_in_the_number_of_features(tmp_path):
     assert four["record"]["summary"]["count"] == 4 * one["record"]["summary"]["count"] == 160_000
     assert four["peak"] - one["peak"] < 16 * MIB
     shards = large_pairs.solve_pairs(200, 4, tmp_path, "--save", "out/")
-    assert shards["peak"] - one["peak"] < ufm.shards.SHARD_BYTES + 32 * MIB
+    assert shards["peak"] - one["peak"] < ufm.output.shards.SHARD_BYTES + 32 * MIB
     assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) > 240 * MIB
     kept = large_pairs.solve_pairs(200, 1, tmp_path, "--save", "a.npz")
     assert kept["peak"] - one["peak"] > (tmp_path / "a.npz").stat().st_size

@@ -21,7 +21,7 @@ from experiments.laws import (
     optimum,
     settings_of,
 )
-from ufm.finite import finite_law
+from ufm.model.atoms import finite_law
 from ufm.theory.thresholds import minority_collapse, triviality
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -32,9 +32,9 @@ print("it began, on cores", *sorted(os.sched_getaffinity(0)), os.environ.get("JA
 if sys.argv[1] == "exit":
     sys.exit(int(sys.argv[2]))
 if sys.argv[1] == "patience":
-    import ufm.watchdog
-    ufm.watchdog.watch("planted")
-    sys.exit(ufm.watchdog._Watch.patience < float("inf") or not ufm.__file__.startswith(sys.argv[2]))
+    import ufm.runtime.watchdog
+    ufm.runtime.watchdog.watch("planted")
+    sys.exit(ufm.runtime.watchdog._Watch.patience < float("inf") or not ufm.__file__.startswith(sys.argv[2]))
 globals()[f"wait_for_{sys.argv[1]}"]()
 """
 QUIET = Place(1, None, False)

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ufm.commands.footprint as footprint
 import ufm.compare
-import ufm.footprint as footprint
-import ufm.memory as memory
+import ufm.rules.memory as memory
 import ufm.solve
 import ufm.sweep
 import ufm.verify
 from tests.commands import refused
-from ufm.errors import InputError
-from ufm.finite import finite_law, given_lam
-from ufm.labels import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
+from ufm.model.atoms import finite_law, given_lam
+from ufm.model.laws import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
+from ufm.rules.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 GIANT = [  # command lines that would take gigabytes to petabytes
@@ -142,15 +142,15 @@ def test_a_theorem_is_undecided_for_its_size_whatever_the_limit(call_main):
 
 
 def test_a_refusal_within_a_theorem_is_no_verdict(monkeypatch):
-    from ufm.checks import check_theorem
-    from ufm.problem import Problem
-    from ufm.theory.catalogue import THEOREMS
-    from ufm.theory.theorem import Setting
+    from ufm.agree.theorem import check_theorem
+    from ufm.model.problem import Problem
+    from ufm.theory.theorems.catalogue import THEOREMS
+    from ufm.theory.theorems.theorem import Setting
 
     def greedy(*_):
         memory.require(2**70, "a theorem")
 
-    monkeypatch.setattr("ufm.checks.check_feature_claim", greedy)
+    monkeypatch.setattr("ufm.agree.theorem.check_feature_claim", greedy)
     with pytest.raises(memory.TooLarge):
         check_theorem(THEOREMS["soft-label"], Setting(Problem(3, multiplier=1.0)))
 

@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ufm.activations import from_arrays
-from ufm.etf import simplex_etf
-from ufm.metrics import (
+from ufm.model.etf import simplex_etf
+from ufm.network.measures.metrics import (
     CONVENTIONS,
     Convention,
     all_metrics,
@@ -22,7 +21,8 @@ from ufm.metrics import (
     norm_variation,
     simplex_deviation,
 )
-from ufm.statistics import class_statistics
+from ufm.network.measures.statistics import class_statistics
+from ufm.network.read.activations import from_arrays
 
 PLAIN, PAPYAN, ZHU, CENTRED = (CONVENTIONS[name] for name in ("plain", "papyan", "zhu", "centred"))
 SIZES = [(4, 2), (4, 3), (4, 4), (4, 9), (2, 1), (2, 5), (7, 3)]  # (K, d): d below, at and above K − 1
@@ -277,7 +277,7 @@ def test_mixed_and_weightless_samples_are_skipped():
 
 
 def test_statistics_of_activations():
-    """The stream of ufm.activations: same-class mixtures are pure, others are not."""
+    """The stream of ufm.network.read.activations: same-class mixtures are pure, others are not."""
     H, y, W, b = sample(3, 4)
     lam = np.full(len(y), 0.3)
     mixed = np.arange(len(y)) % 4 == 0

@@ -14,7 +14,7 @@ from experiments.networks.resnet import BasicBlock, batch_norm, pool
 from experiments.networks.vit import vit_stages
 from experiments.networks.wide_resnet import WideBlock
 from experiments.settings import NETWORKS, default_settings
-from ufm.etf import simplex_etf
+from ufm.model.etf import simplex_etf
 
 pytestmark = pytest.mark.slow  # networks are compiled
 

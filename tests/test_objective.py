@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from tests import oracle
-from ufm.labels import normalise
-from ufm.objective import LOSSES, objective, relative_logits
+from ufm.loss import LOSSES, objective, relative_logits
+from ufm.model.laws import normalise
 
 RNG = np.random.default_rng(4)
 EPS = np.finfo(float).eps

@@ -1,6 +1,6 @@
 """The numerical route: methods agree, it converges from zero for every valid input, it has the symmetries.
 
-Allowed differences are certified distances (`certify`, tested on its own against the oracle) or roundings.
+Allowed differences are certified distances (`certify_features`, tested on its own against the oracle) or roundings.
 """
 
 import jax
@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from tests import oracle
-from ufm.certificate import certify
-from ufm.errors import InputError
-from ufm.labels import normalise
-from ufm.objective import LOSSES, objective
+from ufm.certify.features import certify_features
+from ufm.loss import LOSSES, objective
+from ufm.model.laws import normalise
+from ufm.model.problem import Problem
 from ufm.optimize import features as features_module
 from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier
 from ufm.optimize.features import METHODS, solve_features
 from ufm.optimize.newton import local_model, newton
-from ufm.problem import Problem
+from ufm.rules.errors import InputError
 
 RNG = np.random.default_rng(6)
 EPS = np.finfo(float).eps
@@ -39,7 +39,7 @@ def labels(K):
 
 
 def bounds(problem, found, Y):
-    return np.asarray(certify(problem, found.H, Y).distance, float)
+    return np.asarray(certify_features(problem, found.H, Y).distance, float)
 
 
 def singular(K, d, least):
@@ -375,7 +375,7 @@ def test_recorded_trajectory(classifier, loss):
             for h, y in zip(H, Y)
         ]
         np.testing.assert_allclose(trace.objective[step], values, rtol=1e-13)
-        slopes = certify(problem, H, Y).gradient_norm
+        slopes = certify_features(problem, H, Y).gradient_norm
         np.testing.assert_allclose(trace.gradient_norm[step], slopes, rtol=1e-10, atol=1e-13)
         assert (np.asarray(trace.gradient_norm[step]) <= np.asarray(slopes) * (1 + 1e-12)).all()
     # steps of 1/L never increase the objective

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ufm import compare, solve, verify
-from ufm.errors import InputError
-from ufm.outputs import Outputs
-from ufm.records import dump_json
+from ufm.output.files import Outputs
+from ufm.output.record import dump_json
+from ufm.rules.errors import InputError
 
 
 @pytest.fixture(autouse=True)

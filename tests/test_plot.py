@@ -9,12 +9,13 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.special import logit
 
-from ufm import plot
-from ufm.agreement import Settings
-from ufm.cases import PairCases, choose_cases
-from ufm.etf import simplex_etf
-from ufm.labels import kway, mixup, onehot, smooth, soft
-from ufm.plot import (
+from ufm.agree.features import Settings
+from ufm.model.cases import PairCases, choose_cases
+from ufm.model.etf import simplex_etf
+from ufm.model.laws import kway, mixup, onehot, smooth, soft
+from ufm.model.problem import Problem
+from ufm.pictures import features as plot
+from ufm.pictures.features import (
     MAX_LABELS,
     MAX_LAM,
     class_plane,
@@ -25,7 +26,6 @@ from ufm.plot import (
     solve_labels,
     solve_pairs,
 )
-from ufm.problem import Problem
 from ufm.theory.predict import predict_pairs
 
 pytestmark = pytest.mark.slow  # pictures of many problems

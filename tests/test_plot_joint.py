@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ufm.etf import simplex_etf
-from ufm.finite import finite_law
-from ufm.joint_agreement import JointProblem, JointReport, certify_solution, check_joint
-from ufm.labels import kway, mixup, onehot, soft
-from ufm.plot_joint import (
+from ufm.agree.joint import JointProblem, JointReport, certify_solution, check_joint
+from ufm.model.atoms import finite_law
+from ufm.model.etf import simplex_etf
+from ufm.model.laws import kway, mixup, onehot, soft
+from ufm.pictures.joint import (
     atoms_of,
     class_names,
     describe_bias,

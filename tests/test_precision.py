@@ -8,20 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import ufm.devices
-import ufm.duality
+import ufm.certify.joint
+import ufm.runtime.devices
 from tests.commands import refused, strict
 from ufm import solve
-from ufm.agreement import Settings, check_features
-from ufm.cases import PairCases
-from ufm.certificate import certify, certify_etf, certify_features
-from ufm.devices import exactly
-from ufm.duality import losses, residuals
-from ufm.labels import normalise
+from ufm.agree.features import Settings, check_features
+from ufm.certify.features import certify_any, certify_etf, certify_features
+from ufm.certify.joint import losses, residuals
+from ufm.model.cases import PairCases
+from ufm.model.laws import normalise
+from ufm.model.problem import Problem
 from ufm.optimize.features import _minimise_share, etf_coordinates, frame, solve_features
 from ufm.optimize.newton import newton_from_zero
-from ufm.precision import choose_precision
-from ufm.problem import Problem
+from ufm.runtime.devices import exactly
+from ufm.runtime.precision import choose_precision
 
 pytestmark = pytest.mark.slow  # every program is compiled in several arithmetics
 
@@ -57,7 +57,7 @@ def test_refined_features_are_those_of_float64(kind, loss):
     assert (np.linalg.norm(mixed.H - whole.H, axis=1) <= 1e-13 * size).all() and mixed.H.dtype == np.float64
     error = np.linalg.norm(single.H - whole.H, axis=1)
     assert np.max(error / size) > 1e-9, "float32 alone does not get there"
-    bounds = [certify(task, found.H, LABELS).distance for found in (mixed, whole, single)]
+    bounds = [certify_features(task, found.H, LABELS).distance for found in (mixed, whole, single)]
     assert (bounds[0] <= 1.1 * bounds[1] + 1e-14).all() and (error <= bounds[2] + bounds[1]).all()
     assert (bounds[1] < 0.01 * error).any(), "and float64's bound tells the two apart"
 
@@ -150,7 +150,7 @@ def test_every_product_in_float32_is_full_float32(kind, method):
 def test_the_certificate_of_float32_candidates_has_no_rounded_products():
     """W and λ_H are not traced: their units are made on the host, in float64."""
     H, W, Y = (jnp.asarray(part, jnp.float32) for part in (RNG.standard_normal((40, 7)), WIDE, LABELS))
-    any_w = jax.make_jaxpr(lambda H: certify_features(H, Y, W, 1e-3, loss_name="cross-entropy"))(H)
+    any_w = jax.make_jaxpr(lambda H: certify_any(H, Y, W, 1e-3, loss_name="cross-entropy"))(H)
     assert products(any_w.jaxpr) and exact(any_w.jaxpr)
     etf = jax.make_jaxpr(
         lambda q: certify_etf(q, Y.T, jnp.float32(1), jnp.float32(1e-3), loss_name="cross-entropy")
@@ -182,7 +182,7 @@ DEVICES = {
 def test_auto_is_what_suits_the_device(name, monkeypatch):
     platform, kind, slow = DEVICES[name]
     device = SimpleNamespace(platform=platform, device_kind=kind)
-    monkeypatch.setattr(ufm.devices.jax, "local_devices", lambda: [device])
+    monkeypatch.setattr(ufm.runtime.devices.jax, "local_devices", lambda: [device])
     assert choose_precision("auto", "newton") == (np.float64, np.float32 if slow else None, 1e-6)
     assert choose_precision("auto", "lbfgs") == (np.float64, None, 1e-6)
     assert choose_precision("float64", "newton") == (np.float64, None, 1e-6)
@@ -195,14 +195,16 @@ def test_bounds_of_a_tpu_are_found_on_the_host(monkeypatch):
     with exactly():
         assert jax.config.jax_default_device is None
     tpu = [SimpleNamespace(platform="tpu")]
-    monkeypatch.setattr(ufm.devices.jax, "local_devices", lambda backend=None: host if backend else tpu)
-    seen, compiled = [], ufm.duality._vmapped
+    monkeypatch.setattr(
+        ufm.runtime.devices.jax, "local_devices", lambda backend=None: host if backend else tpu
+    )
+    seen, compiled = [], ufm.certify.joint._vmapped
 
     def watched(loss):
         seen.append(jax.config.jax_default_device)
         return compiled(loss)
 
-    monkeypatch.setattr(ufm.duality, "_vmapped", watched)
+    monkeypatch.setattr(ufm.certify.joint, "_vmapped", watched)
     residuals(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
     losses(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
     assert seen == [host[0]] * 2

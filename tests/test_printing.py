@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ufm.agreement import Report, Row
-from ufm.finite_data import DrawStudy
-from ufm.printing import print_rows, print_summary, print_verdicts, shown_rows
-from ufm.printing_joint import print_draws
-from ufm.sources import Side
-from ufm.verdict import judge, worst_verdict
+from ufm.agree.features import Report, Row
+from ufm.agree.finite_data import DrawStudy
+from ufm.agree.stream.sources import Side
+from ufm.agree.verdict import judge, worst_verdict
+from ufm.output.text import print_rows, print_summary, print_verdicts, shown_rows
+from ufm.output.text_joint import print_draws
 
 
 def row(lam=0.3, error=1e-9, bound=1e-8, size=1.2345, kind="different"):

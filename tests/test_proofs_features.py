@@ -23,8 +23,8 @@ from proofs import (
 from proofs.order import measured_order
 from proofs.roots import increasing_root
 from proofs.step import ProofError, identity, limit, series_order, sign
-from ufm.etf import simplex_etf
-from ufm.problem import Problem
+from ufm.model.etf import simplex_etf
+from ufm.model.problem import Problem
 from ufm.theory.predict import predict_features
 
 pytestmark = pytest.mark.slow  # run by `proofs --check` as well

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ufm.activations import read_activations
+from ufm.network.read.activations import read_activations
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 N, D, K, INPUTS = 12, 5, 3, 7

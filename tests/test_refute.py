@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tyro
 
-import ufm.theory.assumptions as given
+import ufm.theory.theorems.assumptions as given
 import ufm.verify
 from proofs.candidates import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
 from proofs.planted import PLANTED, THRESHOLD
@@ -17,11 +17,11 @@ from proofs.refutation import find_claim
 from proofs.refute import main
 from proofs.search import Limit, Search, Trial, check_case, follow_seam, hunt
 from proofs.shrink import complexity, plainer, rounder, shrink
-from ufm import inputs
-from ufm.checks import Check, check_theorem
-from ufm.theory.catalogue import THEOREMS
-from ufm.theory.theorem import FeatureClaim
-from ufm.verdict import FAILS, UNDECIDED, Verdict
+from ufm.agree.theorem import Check, check_theorem
+from ufm.agree.verdict import FAILS, UNDECIDED, Verdict
+from ufm.commands import inputs
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import FeatureClaim
 
 pytestmark = pytest.mark.slow  # hunts through many problems
 

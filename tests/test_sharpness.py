@@ -8,9 +8,9 @@ import pytest
 
 import ufm.theory.features
 import ufm.theory.sharpness as sharpness
-from ufm.grid import Group, make_law
-from ufm.labels import cutmix, label_variance, mixup, onehot
-from ufm.points import label_spread, law_nodes
+from ufm.agree.sweep.points import label_spread, law_nodes
+from ufm.model.grid import Group, make_law
+from ufm.model.laws import cutmix, label_variance, mixup, onehot
 from ufm.theory.multiplier import joint_multiplier
 
 ALPHAS = (0.02, 0.3, 1.0, 7.0, 1e4, 1e9)

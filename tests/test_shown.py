@@ -160,8 +160,8 @@ def test_rows_are_whole():
 def test_what_commands_read_can_be_made(tmp_path):
     make(tuple(MAKERS), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {name.rstrip("/") for name in MAKERS}
-    from ufm.activations import read_activations
-    from ufm.grid_file import read_grid
+    from ufm.commands.grid_file import read_grid
+    from ufm.network.read.activations import read_activations
 
     assert read_activations(str(tmp_path / "activations.npz")).count == 400
     assert read_grid(str(tmp_path / "grid.toml")).problems > 100  # the README's

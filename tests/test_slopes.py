@@ -9,8 +9,8 @@ import pytest
 from mpmath import mp, mpf
 
 from tests import oracle
-from ufm.labels import Patterns
-from ufm.problem import Problem
+from ufm.model.laws import Patterns
+from ufm.model.problem import Problem
 from ufm.theory.features import two_hot_optimum
 from ufm.theory.multiplier import pattern_multiplier, pattern_slopes, residual_moment
 from ufm.theory.predict import predict_features, predict_pairs

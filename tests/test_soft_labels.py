@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from ufm import certify, certify_joint, enclose_etf, soft, solve, solve_features, solve_joint
-from ufm.activations import from_arrays
-from ufm.calibration import calibrate
-from ufm.checked import SUM
-from ufm.enclosure_joint import enclose_gap
-from ufm.errors import InputError
-from ufm.finite import FiniteLaw
-from ufm.problem import Problem
-from ufm.soft_labels import CAST, allowed, complete, normalise, repair, rounding, said
+from ufm import certify_features, certify_joint, enclose_etf, soft, solve, solve_features, solve_joint
+from ufm.enclose.joint import enclose_gap
+from ufm.model.atoms import FiniteLaw
+from ufm.model.problem import Problem
+from ufm.network.measures.calibration import calibrate
+from ufm.network.read.activations import from_arrays
+from ufm.rules.errors import InputError
+from ufm.rules.numbers import SUM
+from ufm.rules.soft_labels import CAST, allowed, complete, normalise, repair, rounding, said
 
 RNG = np.random.default_rng(0)
 PROBLEM = Problem(3, multiplier=1.0, lambda_h=0.1)
@@ -87,7 +87,7 @@ def test_every_door_takes_them_and_makes_the_same_of_them(name):
     assert np.array_equal(soft(Y).labels, exact) and np.array_equal(chunked(Y), exact)
     found = [solve_features(PROBLEM, part).H for part in (Y, exact)]
     assert np.array_equal(*found)
-    assert np.array_equal(*(certify(PROBLEM, found[0], part).distance for part in (Y, exact)))
+    assert np.array_equal(*(certify_features(PROBLEM, found[0], part).distance for part in (Y, exact)))
     joint = [certify_joint(W, H, part, SHARES, 0.1, 0.1) for part in (Y, exact)]
     assert abs(joint[0].gap - joint[1].gap) <= 1e-14
     gaps = [enclose_gap(W, H, part, SHARES, 0.1, 0.1).gap for part in (Y, exact)]
@@ -150,7 +150,7 @@ def test_what_is_beyond_is_refused_at_every_door(name):
         lambda: soft(Y),
         lambda: from_arrays(H=H, W=W, Y=Y),
         lambda: solve_features(PROBLEM, Y),
-        lambda: certify(PROBLEM, H, Y),
+        lambda: certify_features(PROBLEM, H, Y),
         lambda: certify_joint(W, H, Y, SHARES, 0.1, 0.1),
         lambda: solve_joint(FiniteLaw(Y, SHARES, False), 0.1, 0.1),
         lambda: enclose_gap(W, H, Y, SHARES, 0.1, 0.1),

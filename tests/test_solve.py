@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-import ufm.agreement
-import ufm.plot
-import ufm.session
+import ufm.agree.features
+import ufm.commands.runs.features
+import ufm.pictures.features
 from tests.commands import refused, strict
 from ufm import solve
 
@@ -195,27 +195,31 @@ def test_error_never_exceeds_bound_when_truncated(record, method, steps):
 
 def test_exit_1_for_a_wrong_theory(run, record, monkeypatch):
     """A closed form off by 1e-9 relative: the bounds are far below that, so it must fail."""
-    exact = ufm.sources._pair_table
+    exact = ufm.agree.stream.sources._pair_table
 
     def wrong(problem, lam):
         x_i, x_j, *p = exact(problem, lam)
         return x_i * (1 + 1e-9), x_j, *p
 
-    monkeypatch.setattr(ufm.sources, "_pair_table", wrong)
+    monkeypatch.setattr(ufm.agree.stream.sources, "_pair_table", wrong)
     code, out, _ = run(*SMALL, "--explain")
     assert code == 1 and "fails" in out and "exceeds both bounds" in out
     assert {row["verdict"] for row in record(*SMALL, code=1)["features"]} == {"fails"}
 
 
 def test_a_wrong_theory_never_hides_behind_a_loose_tolerance(run, monkeypatch):
-    exact = ufm.sources._pair_table
-    monkeypatch.setattr(ufm.sources, "_pair_table", lambda *a: [part * (1 + 1e-9) for part in exact(*a)])
+    exact = ufm.agree.stream.sources._pair_table
+    monkeypatch.setattr(
+        ufm.agree.stream.sources, "_pair_table", lambda *a: [part * (1 + 1e-9) for part in exact(*a)]
+    )
     assert run(*SMALL, "--tol", "1e3")[0] == 1
 
 
 def test_a_wrong_theory_is_refuted_rigorously_too(run, monkeypatch):
-    exact = ufm.sources._pair_table
-    monkeypatch.setattr(ufm.sources, "_pair_table", lambda *a: [part * (1 + 1e-9) for part in exact(*a)])
+    exact = ufm.agree.stream.sources._pair_table
+    monkeypatch.setattr(
+        ufm.agree.stream.sources, "_pair_table", lambda *a: [part * (1 + 1e-9) for part in exact(*a)]
+    )
     assert run(*SMALL, "--rigorous")[0] == 1
 
 
@@ -430,14 +434,14 @@ def fail(*args, **kwargs):
 
 @pytest.mark.parametrize("name", ["save_features", "dump_json"])
 def test_a_run_that_fails_midway_leaves_no_file(run, monkeypatch, name):
-    monkeypatch.setattr(ufm.session, name, fail)
+    monkeypatch.setattr(ufm.commands.runs.features, name, fail)
     code, _, err = run(*SMALL, "--json", "a.json", "--save", "a.npz")
     assert code == 70 and "planted" in err and os.listdir() == []
 
 
 def test_a_picture_that_fails_leaves_no_file(run, monkeypatch):
     Path("a.json").write_text("old")
-    monkeypatch.setattr(ufm.plot, "draw_features", fail)
+    monkeypatch.setattr(ufm.pictures.features, "draw_features", fail)
     code, _, err = run(*SMALL, "--json", "a.json", "--save", "a.npz", "--plot", "a.png")
     assert code == 70 and "planted" in err
     assert os.listdir() == ["a.json"] and Path("a.json").read_text() == "old"
@@ -447,7 +451,7 @@ def test_an_interrupted_run_leaves_no_file(run, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ufm.session, "save_features", interrupt)
+    monkeypatch.setattr(ufm.commands.runs.features, "save_features", interrupt)
     code, _, err = run(*SMALL, "--json", "a.json", "--save", "a.npz")
     assert code == 130 and "interrupted" in err and os.listdir() == []
 
@@ -564,7 +568,7 @@ def test_bad_input_writes_none_of_the_files(run, line):
 @pytest.mark.parametrize("other", ["--save no/a.npz", "--plot no/a.png", "--json no/a.json"])
 def test_one_unwritable_path_stops_all(run, other, monkeypatch):
     """Found before the work is done: nothing is solved and nothing else is written."""
-    monkeypatch.setattr(ufm.session, "solve", fail)
+    monkeypatch.setattr(ufm.commands.runs.features, "solve", fail)
     good = {"--save": "a.npz", "--plot": "a.png", "--json": "a.json"}
     flags = [part for flag, path in good.items() if flag not in other for part in (flag, path)]
     refused(run(*SMALL, *flags, *other.split()), "no/a", "cannot be written")
@@ -697,14 +701,14 @@ def test_rows_of_a_long_table_keep_their_numbers(run, record):
 
 def test_worst_row_is_shown(run, monkeypatch):
     """One row of many fails: it is in the table, and the summary says so."""
-    exact = ufm.sources._pair_table
+    exact = ufm.agree.stream.sources._pair_table
 
     def wrong(problem, lam):
         x_i, x_j, *p = (np.array(part) for part in exact(problem, lam))
         x_i[47] *= 1 + 1e-9
         return x_i, x_j, *p
 
-    monkeypatch.setattr(ufm.sources, "_pair_table", wrong)
+    monkeypatch.setattr(ufm.agree.stream.sources, "_pair_table", wrong)
     code, out, _ = run(*K3, "--samples", 30)
     assert code == 1 and out.count("fails") >= 2
 

@@ -18,7 +18,7 @@ from experiments.benchmark.tasks import CHECKED, FeatureTask, Solver, feature_ta
 from experiments.peers import joint_cvxpy, joint_ours, joint_scipy, joint_sgd, optax_lbfgs, ours, scipy_lbfgs
 from experiments.peers.joint_variables import Variables
 from tests import oracle
-from ufm.duality import certify_joint
+from ufm.certify.joint import certify_joint
 
 pytestmark = pytest.mark.slow  # every peer is run
 

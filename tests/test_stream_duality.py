@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from ufm.activations import from_arrays
-from ufm.duality import certify_joint
-from ufm.finite import finite_law
-from ufm.labels import LabelLaw, mixup
+from ufm.certify.joint import certify_joint
+from ufm.model.atoms import finite_law
+from ufm.model.laws import LabelLaw, mixup
+from ufm.network.measures.gap import certify_stream
+from ufm.network.read.activations import from_arrays
 from ufm.optimize.joint import solve_joint
-from ufm.stream_duality import certify_stream
 
 BIASES = [None, 0.0, 0.05]
 LOSSES = ["cross-entropy", "squared-error"]

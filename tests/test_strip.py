@@ -15,9 +15,9 @@ from experiments.terminal.optimum import joint_of, r_squared
 from experiments.terminal.runs import Task, images_of
 from experiments.terminal.strip import draw_strip, optimal, optimal_curves, title, watch
 from experiments.training import train
-from ufm.errors import InputError
-from ufm.etf import simplex_etf
-from ufm.problem import Problem
+from ufm.model.etf import simplex_etf
+from ufm.model.problem import Problem
+from ufm.rules.errors import InputError
 from ufm.theory.predict import predict_pairs
 
 K = 10

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-import ufm.block
-import ufm.progress
-import ufm.session_sweep
+import ufm.agree.sweep.block
+import ufm.commands.runs.sweep
+import ufm.output.progress
 from tests.commands import strict
 from tests.sweeps import free_kernel, rows
 from ufm import solve, sweep
-from ufm.table import JUDGED, judge_rows
-from ufm.verdict import judge
+from ufm.agree.sweep.table import JUDGED, judge_rows
+from ufm.agree.verdict import judge
 
 jax.devices()  # started here with the devices every test sees, not by the first sweep
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,10 +64,10 @@ def main_rows(tmp_path_factory):
     """Rows of MAIN, and how often its program was compiled."""
     here, folder = os.getcwd(), tmp_path_factory.mktemp("main")
     os.chdir(folder)
-    kernels, compile_block = [], ufm.block.compile_block
+    kernels, compile_block = [], ufm.agree.sweep.block.compile_block
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            ufm.session_sweep,
+            ufm.commands.runs.sweep,
             "compile_block",
             lambda *args: kernels.append(compile_block(*args)) or kernels[-1],
         )
@@ -218,15 +218,23 @@ def test_devices_share_a_block(main_rows):
 
 def test_a_kernel_for_several_devices_is_sharded():
     devices = jax.devices() * 1
-    assert ufm.block.block_width(25, devices) == 32 and ufm.block.block_width(5, devices) == 5
+    assert (
+        ufm.agree.sweep.block.block_width(25, devices) == 32
+        and ufm.agree.sweep.block.block_width(5, devices) == 5
+    )
     eight = devices * 8  # only their number and platform matter here
-    assert ufm.block.block_width(2048, eight) == 2048 and ufm.block.block_width(5, eight) == 8
-    assert ufm.block.block_width(300, eight) == 384
+    assert (
+        ufm.agree.sweep.block.block_width(2048, eight) == 2048
+        and ufm.agree.sweep.block.block_width(5, eight) == 8
+    )
+    assert ufm.agree.sweep.block.block_width(300, eight) == 384
 
 
 def test_float64_is_required():
     with jax.enable_x64(False), pytest.raises(RuntimeError, match="jax_enable_x64"):
-        ufm.block.compile_block(ufm.block.Shape(3, "cross-entropy", "all", True), np.ones(1), jax.devices())
+        ufm.agree.sweep.block.compile_block(
+            ufm.agree.sweep.block.Shape(3, "cross-entropy", "all", True), np.ones(1), jax.devices()
+        )
 
 
 # --- verdicts -----------------------------------------------------------------------------------------
@@ -234,13 +242,13 @@ def test_float64_is_required():
 
 def test_a_wrong_formula_fails(swept, run, monkeypatch):
     """Negative control: logits of the closed form off by one part in 10^9."""
-    exact = ufm.block.label_optimum
+    exact = ufm.agree.sweep.block.label_optimum
 
     def wrong(*args):
         best = exact(*args)
         return best._replace(x=best.x * (1 + 1e-9))
 
-    monkeypatch.setattr(ufm.block, "label_optimum", wrong)
+    monkeypatch.setattr(ufm.agree.sweep.block, "label_optimum", wrong)
     found = swept("classes = 3\nmultiplier = [0.5, 1]\nlam = 0.3", code=1)
     assert {row["verdict"] for row in found} == {"fails"}
     assert all(1e-10 < row["error"] < 1e-8 for row in found)
@@ -249,7 +257,7 @@ def test_a_wrong_formula_fails(swept, run, monkeypatch):
 
 
 def test_a_tolerance_below_the_bound_is_undecided(run, monkeypatch):
-    monkeypatch.setattr(ufm.session_sweep, "compile_block", free_kernel)
+    monkeypatch.setattr(ufm.commands.runs.sweep, "compile_block", free_kernel)
     Path("grid.toml").write_text("multiplier = 1\nlam = [0.3, 0.5]\ntol = 5e-15\n")
     code, out, _ = run("grid.toml")  # theory bounds of 3e-15, 6e-15 and 9e-15
     assert code == 3 and "undecided" in out and "agrees" in out
@@ -278,7 +286,7 @@ def test_dry_run_says_what_a_run_would_do(main_rows, run):
 
 
 def test_dry_run_guesses_the_bytes(swept, run, monkeypatch):
-    monkeypatch.setattr(ufm.session_sweep, "compile_block", noisy_kernel)
+    monkeypatch.setattr(ufm.commands.runs.sweep, "compile_block", noisy_kernel)
     swept("multiplier = 1\nlambda_w = { from = 1e-3, to = 1e-2, count = 2000 }\n", code=1)
     _, out, _ = run("grid.toml", "--dry-run")
     guess = int(re.search(r"bytes +about ([\d,]+)", out)[1].replace(",", ""))
@@ -342,8 +350,8 @@ def test_help_and_missing_grid(run):
 
 
 def test_progress_without_a_terminal(swept, run, monkeypatch):
-    monkeypatch.setattr(ufm.session_sweep, "compile_block", free_kernel)
-    monkeypatch.setattr(ufm.progress, "QUIET", -1)
+    monkeypatch.setattr(ufm.commands.runs.sweep, "compile_block", free_kernel)
+    monkeypatch.setattr(ufm.output.progress, "QUIET", -1)
     Path("grid.toml").write_text("multiplier = [1, 2, 3]\nblock = 1\nlam = [0.3, 0.5]")
     _, _, err = run("grid.toml")
     assert err.splitlines()[0].startswith("1 of 3 blocks, about ") and "3 of 3 blocks, about 0 s left" in err
@@ -353,7 +361,7 @@ def test_interrupted_says_how_to_go_on(run, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ufm.session_sweep, "compile_block", stop)
+    monkeypatch.setattr(ufm.commands.runs.sweep, "compile_block", stop)
     Path("grid.toml").write_text("multiplier = 1")
     code, _, err = run("grid.toml")
     assert code == 130 and "run the same command again" in err
@@ -375,7 +383,7 @@ def test_columns_and_types():
 
 def one_block() -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ufm.session_sweep, "compile_block", free_kernel)
+        patch.setattr(ufm.commands.runs.sweep, "compile_block", free_kernel)
         Path("grid.toml").write_text("classes = 3\nlam = [0.3, 0.5]\n")
         assert sweep.main(["grid.toml"]) == 0
     return OUT / "block-000000.parquet"

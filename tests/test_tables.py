@@ -12,8 +12,8 @@ from proofs import render, session, tables
 from proofs.__main__ import main
 from proofs.record import build
 from proofs.step import argued, identity
-from ufm.theory.catalogue import THEOREMS
-from ufm.theory.theorem import Claim
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import Claim
 
 SMALL = "two-classes"
 

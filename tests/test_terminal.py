@@ -22,7 +22,7 @@ from experiments.terminal.optimum import joint_of, measure_optimum, objective_ex
 from experiments.terminal.report import judge_cell
 from experiments.terminal.runs import Task, fingerprint, tasks
 from experiments.training import train
-from ufm.problem import Problem
+from ufm.model.problem import Problem
 from ufm.theory.predict import predict_pairs
 
 ROOT = Path(__file__).resolve().parent.parent

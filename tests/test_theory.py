@@ -16,13 +16,13 @@ from mpmath import mp, mpf
 from scipy.optimize import minimize_scalar
 
 from tests import oracle
-from ufm.agreement import check_features
-from ufm.cases import PairCases
-from ufm.certificate import certify_etf
-from ufm.etf import etf_distance, gain, simplex_etf
-from ufm.labels import cutmix, kway, label_variance, mixup, normalise, onehot, pattern_rule, smooth, soft
+from ufm.agree.features import check_features
+from ufm.certify.features import certify_etf
+from ufm.model.cases import PairCases
+from ufm.model.etf import etf_distance, gain, simplex_etf
+from ufm.model.laws import cutmix, kway, label_variance, mixup, normalise, onehot, pattern_rule, smooth, soft
+from ufm.model.problem import Problem
 from ufm.optimize.newton import newton
-from ufm.problem import Problem
 from ufm.theory import features as closed_form
 from ufm.theory.features import label_optimum, rounding, solve_patterns, two_hot_optimum
 from ufm.theory.multiplier import joint_multiplier, multiplier_slopes, residual_moment

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import ufm.agreement as agreement
-from ufm.agreement import check_features
-from ufm.cases import PairCases
-from ufm.devices import as_here
-from ufm.problem import Problem
-from ufm.threads import in_threads
+import ufm.agree.features as agreement
+from ufm.agree.features import check_features
+from ufm.model.cases import PairCases
+from ufm.model.problem import Problem
+from ufm.runtime.devices import as_here
+from ufm.runtime.threads import in_threads
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

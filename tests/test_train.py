@@ -27,8 +27,8 @@ from experiments.training import (
     train,
     train_seeds,
 )
-from ufm.activations import read_activations
-from ufm.etf import simplex_etf
+from ufm.model.etf import simplex_etf
+from ufm.network.read.activations import read_activations
 
 pytestmark = pytest.mark.slow  # networks are trained
 

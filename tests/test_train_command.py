@@ -9,7 +9,7 @@ from experiments.settings import TrainSettings, default_settings
 from experiments.train import main, parse, read_settings
 from tests.commands import refused
 from tests.test_walls import loaded_after
-from ufm.activations import read_activations
+from ufm.network.read.activations import read_activations
 
 QUICK = [
     "--data",

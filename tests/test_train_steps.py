@@ -20,7 +20,7 @@ from experiments.epochs import epoch_rates, start_run
 from experiments.settings import FIRST, TrainSettings, default_settings
 from experiments.steps import Rates, batch_loss, step
 from experiments.training import classifier, outputs, train
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 SMALL = {"width": 16, "depth": 2, "batch": 8, "linear_features": True, "learning_rate": 0.01}
 STEPS = SMALL | {

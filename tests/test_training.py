@@ -10,8 +10,8 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 from ufm.dynamics import label_groups, label_variability, trace_training
-from ufm.finite import FiniteLaw, finite_law
-from ufm.labels import mixup, onehot
+from ufm.model.atoms import FiniteLaw, finite_law
+from ufm.model.laws import mixup, onehot
 from ufm.optimize.joint import solve_joint
 from ufm.optimize.training import MOMENTUM, Training, random_start, repeated, safe_step, train_joint
 
@@ -55,7 +55,7 @@ def optimum(name: str) -> float:
 
 
 def independent_objective(W, H, b, Y, share, lambda_b=0.0, xp=np):
-    """L written out for cross-entropy, softmax and all, apart from ufm.objective."""
+    """L written out for cross-entropy, softmax and all, apart from ufm.loss."""
     Z = H @ W.T + b
     fit = (logsumexp if xp is np else jax.scipy.special.logsumexp)(Z, axis=1) - xp.sum(Y * Z, 1)
     ridge = LAM * xp.sum(W**2) + lambda_b * xp.sum(b**2) + LAM * xp.sum(share[:, None] * H**2)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ufm.verdict import (
+from ufm.agree.verdict import (
     AGREES,
     EXIT_CODES,
     FAILS,

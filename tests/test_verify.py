@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ufm.session_verify
-import ufm.theory.fixed
+import ufm.commands.runs.verify
+import ufm.theory.theorems.fixed
 from tests.commands import refused, strict
 from ufm import verify
-from ufm.theory.catalogue import THEOREMS
-from ufm.verdict import Verdict
+from ufm.agree.verdict import Verdict
+from ufm.theory.theorems.catalogue import THEOREMS
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ("--classes", "3", "--lam", "0.3,0.5")
@@ -54,9 +54,11 @@ def quick(monkeypatch):
     def check(theorem, setting, *, rigorous=False):
         word = words.get(theorem.name, "out of hypothesis")
         numbers = (None,) * 5 if word == "out of hypothesis" else (1.0, float("nan"), 1e-9, 1e-8, 1e-13)
-        return ufm.session_verify.Check(theorem.name, *numbers, Verdict(word, f"reason of {theorem.name}"))
+        return ufm.commands.runs.verify.Check(
+            theorem.name, *numbers, Verdict(word, f"reason of {theorem.name}")
+        )
 
-    monkeypatch.setattr(ufm.session_verify, "check_theorem", check)
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", check)
     return words
 
 
@@ -67,7 +69,7 @@ def never(monkeypatch):
     def check(*args, **more):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr(ufm.session_verify, "check_theorem", check)
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", check)
 
 
 # --- a whole run ------------------------------------------------------------------------------------------
@@ -141,13 +143,13 @@ def test_other_settings(record, argv, applies):
 
 @pytest.mark.slow
 def test_a_wrong_theorem_is_exit_1(run, monkeypatch):
-    exact = ufm.theory.fixed.two_hot_optimum
+    exact = ufm.theory.theorems.fixed.two_hot_optimum
 
     def wrong(*args):
         best = exact(*args)
         return best._replace(x_i=best.x_i * (1 + 1e-6))
 
-    monkeypatch.setattr(ufm.theory.fixed, "two_hot_optimum", wrong)
+    monkeypatch.setattr(ufm.theory.theorems.fixed, "two_hot_optimum", wrong)
     code, out, _ = run(*SMALL)
     assert code == 1 and out.splitlines()[-1] == "verdict on those that apply: fails"
     assert any(
@@ -228,9 +230,11 @@ def test_a_dimension_below_an_etf_concerns_the_free_classifier_only(record, run,
 
     def check(theorem, setting, *, rigorous=False):
         seen.append((setting.problem.dim, setting.joint.dim))
-        return ufm.session_verify.Check(theorem.name, *(None,) * 5, Verdict("out of hypothesis", "none"))
+        return ufm.commands.runs.verify.Check(
+            theorem.name, *(None,) * 5, Verdict("out of hypothesis", "none")
+        )
 
-    monkeypatch.setattr(ufm.session_verify, "check_theorem", check)
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", check)
     code, _, _ = run("--classes", "5", "--dim", "2")
     assert code == 0 and set(seen) == {(4, 2)}
 
@@ -271,7 +275,7 @@ def test_an_interrupted_run_leaves_no_file(run, monkeypatch):
     def interrupt(*args, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ufm.session_verify, "check_theorem", interrupt)
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", interrupt)
     code, _, err = run(*SMALL, "--json", "a.json")
     assert code == 130 and "interrupted" in err
     assert os.listdir() == []

@@ -15,12 +15,28 @@ import ufm
 
 ROOT = Path(__file__).resolve().parent.parent
 # the command's modules, and the only importers of a CLI library, rich or matplotlib at top level
-FRONT = {"ufm.solve", "ufm.session", "ufm.printing", "ufm.plot"}
-FRONT |= {"ufm.session_joint", "ufm.printing_joint", "ufm.plot_joint", "ufm.verify", "ufm.session_verify"}
-FRONT |= {"ufm.compare", "ufm.session_compare", "ufm.printing_compare", "ufm.plot_compare", "ufm.report"}
-FRONT |= {"ufm.sweep", "ufm.session_sweep", "ufm.progress"}
-JUDGES = {"ufm.rigour", "ufm.joint_agreement", "ufm.checks"}  # may ask the balls whether a stated bound holds
-BALLS = {"ufm.enclosure", "ufm.enclosure_joint"}  # one room in two files: the only importers of flint
+FRONT = {"ufm.solve", "ufm.commands.runs.features", "ufm.output.text", "ufm.pictures.features"}
+FRONT |= {
+    "ufm.commands.runs.joint",
+    "ufm.output.text_joint",
+    "ufm.pictures.joint",
+    "ufm.verify",
+    "ufm.commands.runs.verify",
+}
+FRONT |= {
+    "ufm.compare",
+    "ufm.commands.runs.compare",
+    "ufm.output.text_compare",
+    "ufm.pictures.compare",
+    "ufm.output.page",
+}
+FRONT |= {"ufm.sweep", "ufm.commands.runs.sweep", "ufm.output.progress"}
+JUDGES = {
+    "ufm.agree.rigour",
+    "ufm.agree.joint",
+    "ufm.agree.theorem",
+}  # may ask the balls whether a stated bound holds
+BALLS = {"ufm.enclose.features", "ufm.enclose.joint"}  # one room in two files: the only importers of flint
 PUBLIC_LIMIT = 30
 
 
@@ -102,29 +118,29 @@ def room(names, prefix: str) -> set[str]:
 
 # who must not reach whom, directly or through another room
 FORBIDDEN = [
-    ("ufm.theory", "ufm.objective"),
+    ("ufm.theory", "ufm.loss"),
     ("ufm.theory", "ufm.optimize"),
     ("ufm.optimize", "ufm.theory"),
-    ("ufm.certificate", "ufm.theory"),
-    ("ufm.certificate", "ufm.optimize"),
-    ("ufm.enclosure", "ufm.theory"),
-    ("ufm.enclosure", "ufm.optimize"),
-    ("ufm.enclosure", "ufm.objective"),  # the loss is written a second time there, on purpose
-    ("ufm.enclosure", "ufm.certificate"),
-    ("ufm.enclosure_joint", "ufm.theory"),
-    ("ufm.enclosure_joint", "ufm.optimize"),
-    ("ufm.enclosure_joint", "ufm.objective"),
-    ("ufm.enclosure_joint", "ufm.duality"),
-    ("ufm.duality", "ufm.theory"),
-    ("ufm.duality", "ufm.optimize"),
-    ("ufm.theory", "ufm.duality"),
-    ("ufm.optimize", "ufm.duality"),
-    ("ufm.theory", "ufm.certificate"),
-    ("ufm.theory", "ufm.enclosure"),
-    ("ufm.optimize", "ufm.certificate"),
-    ("ufm.optimize", "ufm.enclosure"),
-    ("ufm.problem", "ufm.theory"),
-    ("ufm.problem", "ufm.optimize"),
+    ("ufm.certify.features", "ufm.theory"),
+    ("ufm.certify.features", "ufm.optimize"),
+    ("ufm.enclose.features", "ufm.theory"),
+    ("ufm.enclose.features", "ufm.optimize"),
+    ("ufm.enclose.features", "ufm.loss"),  # the loss is written a second time there, on purpose
+    ("ufm.enclose.features", "ufm.certify.features"),
+    ("ufm.enclose.joint", "ufm.theory"),
+    ("ufm.enclose.joint", "ufm.optimize"),
+    ("ufm.enclose.joint", "ufm.loss"),
+    ("ufm.enclose.joint", "ufm.certify.joint"),
+    ("ufm.certify.joint", "ufm.theory"),
+    ("ufm.certify.joint", "ufm.optimize"),
+    ("ufm.theory", "ufm.certify.joint"),
+    ("ufm.optimize", "ufm.certify.joint"),
+    ("ufm.theory", "ufm.certify.features"),
+    ("ufm.theory", "ufm.enclose.features"),
+    ("ufm.optimize", "ufm.certify.features"),
+    ("ufm.optimize", "ufm.enclose.features"),
+    ("ufm.model.problem", "ufm.theory"),
+    ("ufm.model.problem", "ufm.optimize"),
 ]
 
 
@@ -167,33 +183,40 @@ def test_every_file_was_read():
     rooms = {start.split(".")[1] for start, _ in FORBIDDEN} | {"solve", "session", "agreement"}
     assert {f"ufm.{name}" for name in rooms} <= set(edges)
     assert "ufm.theory.features" in edges["ufm.theory.predict"]
-    assert room(reach(edges, ["ufm.session"]), "ufm.theory") and "ufm.objective" in reach(
-        edges, ["ufm.session"]
+    assert room(reach(edges, ["ufm.commands.runs.features"]), "ufm.theory") and "ufm.loss" in reach(
+        edges, ["ufm.commands.runs.features"]
     )
-    assert reach(edges, ["ufm.solve"]) >= {"ufm.session", "ufm.enclosure"}  # imports inside functions count
+    assert reach(edges, ["ufm.solve"]) >= {
+        "ufm.commands.runs.features",
+        "ufm.enclose.features",
+    }  # imports inside functions count
 
 
 PLANTED = [
-    ("theory/features.py", "from ufm.objective import LOSSES", "ufm.theory reaches ufm.objective"),
+    ("theory/features.py", "from ufm.loss import LOSSES", "ufm.theory reaches ufm.loss"),
     (
         "labels.py",
         "import ufm.optimize.features",
         "ufm.theory reaches ufm.optimize.features",
     ),  # through a room
-    ("theory/new.py", "def f():\n    from ..objective import LOSSES", "ufm.theory reaches ufm.objective"),
+    ("theory/new.py", "def f():\n    from ..objective import LOSSES", "ufm.theory reaches ufm.loss"),
     ("optimize/features.py", "import ufm.theory.predict as t", "ufm.optimize reaches ufm.theory.predict"),
-    ("certificate.py", "from ufm.theory.predict import EPS", "ufm.certificate reaches ufm.theory.predict"),
-    ("enclosure.py", "from ufm import optimize", "ufm.enclosure reaches ufm.optimize"),
-    ("etf.py", "from proofs import anything", "ufm.etf imports proofs"),
-    ("metrics.py", "import tests.oracle", "ufm.metrics imports tests"),
-    ("agreement.py", "import flint", "ufm.agreement imports flint"),
-    ("cases.py", "if True:\n    import matplotlib.pyplot", "ufm.cases imports matplotlib at top level"),
-    ("verdict.py", "from ufm import Problem", "ufm.verdict imports from the package ufm itself"),
-    ("roots.py", "from __future__ import annotations", "ufm.roots imports annotations from __future__"),
+    (
+        "certificate.py",
+        "from ufm.theory.predict import EPS",
+        "ufm.certify.features reaches ufm.theory.predict",
+    ),
+    ("enclosure.py", "from ufm import optimize", "ufm.enclose.features reaches ufm.optimize"),
+    ("etf.py", "from proofs import anything", "ufm.model.etf imports proofs"),
+    ("metrics.py", "import tests.oracle", "ufm.network.measures.metrics imports tests"),
+    ("agreement.py", "import flint", "ufm.agree.features imports flint"),
+    ("cases.py", "if True:\n    import matplotlib.pyplot", "ufm.model.cases imports matplotlib at top level"),
+    ("verdict.py", "from ufm import Problem", "ufm.agree.verdict imports from the package ufm itself"),
+    ("roots.py", "from __future__ import annotations", "ufm.model.roots imports annotations from __future__"),
     (
         "etf.py",
         "from importlib import import_module",
-        "ufm.etf imports by a computed name, which no wall can see",
+        "ufm.model.etf imports by a computed name, which no wall can see",
     ),
 ]
 
@@ -238,12 +261,18 @@ def loaded_after(code: str) -> set[str]:
     [
         ("import ufm", {"jax", "numpy", "flint", "tyro", "rich", "matplotlib"}),
         ("import ufm.solve", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
-        ("import ufm.sweep, ufm.grid_file, ufm.dataset", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
-        ("import ufm.inputs, ufm.outputs", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
-        ("import ufm.theory.sharpness", {"ufm.objective", "ufm.optimize", "flint"}),
-        ("import ufm.theory.predict, ufm.theory.multiplier", {"ufm.objective", "ufm.optimize", "flint"}),
-        ("import ufm.optimize.features, ufm.optimize.descent", {"ufm.theory", "ufm.enclosure", "flint"}),
-        ("import ufm.certificate", {"ufm.theory", "ufm.optimize", "ufm.enclosure", "flint"}),
+        (
+            "import ufm.sweep, ufm.commands.grid_file, ufm.output.dataset",
+            {"jax", "jaxlib", "flint", "matplotlib", "optax"},
+        ),
+        ("import ufm.commands.inputs, ufm.output.files", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
+        ("import ufm.theory.sharpness", {"ufm.loss", "ufm.optimize", "flint"}),
+        ("import ufm.theory.predict, ufm.theory.multiplier", {"ufm.loss", "ufm.optimize", "flint"}),
+        (
+            "import ufm.optimize.features, ufm.optimize.descent",
+            {"ufm.theory", "ufm.enclose.features", "flint"},
+        ),
+        ("import ufm.certify.features", {"ufm.theory", "ufm.optimize", "ufm.enclose.features", "flint"}),
     ],
 )
 def test_what_an_import_loads(code, absent):
@@ -252,7 +281,7 @@ def test_what_an_import_loads(code, absent):
 
 
 def test_importing_leaves_jax_alone():
-    modules = "jax, ufm, ufm.problem, ufm.theory.predict, ufm.optimize.features"
+    modules = "jax, ufm, ufm.model.problem, ufm.theory.predict, ufm.optimize.features"
     assert "jax" in loaded_after(f"import {modules}\nassert not jax.config.jax_enable_x64")
 
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ufm.watchdog as watchdog
-from ufm.command import guarded
-from ufm.errors import InputError
-from ufm.watchdog import STUCK, activity, handed
+import ufm.runtime.watchdog as watchdog
+from ufm.commands.frame import guarded
+from ufm.rules.errors import InputError
+from ufm.runtime.watchdog import STUCK, activity, handed
 
 ROOT = Path(__file__).resolve().parent.parent
 PLANT = """
 import threading, time
-import ufm.watchdog as watchdog
-from ufm.command import guarded
+import ufm.runtime.watchdog as watchdog
+from ufm.commands.frame import guarded
 watchdog.TICK = 0.1
 
 def work():
@@ -47,7 +47,7 @@ def test_a_thread_that_waits_for_ever_is_named():
 
 
 def test_half_written_files_go_with_the_process(tmp_path):
-    work = f"""from ufm.outputs import Outputs
+    work = f"""from ufm.output.files import Outputs
 with Outputs({{'json': {str(tmp_path / "out.json")!r}}}) as outputs, outputs.stage('json') as path:
     open(path, 'w').write('half')
     with watchdog.handed('the file'): threading.Event().wait()"""
@@ -119,13 +119,13 @@ def test_threads_that_end_after_a_wait_hide_no_work(monkeypatch):
 
 
 COMMANDS = {
-    "ufm.solve --classes 3 --lam 0.3": "ufm.spaces.EtfSpace.solve",
-    "ufm.solve --classes 3 --lam 0.3 --classifier W.npy": "ufm.spaces.ExplicitSpace.solve",
-    "ufm.solve --classes 3 --lam 0.3 --samples": "ufm.session.derive_multiplier",
-    "ufm.solve --classes 3 --classifier free": "ufm.joint_agreement.certify_solution",
-    "ufm.verify --classes 3": "ufm.checks.solve_features",
-    "ufm.sweep grid.toml": "ufm.session_sweep.make_point",
-    "ufm.compare activations.npz": "ufm.comparison.fit_sharpness",
+    "ufm.solve --classes 3 --lam 0.3": "ufm.agree.stream.spaces.EtfSpace.solve",
+    "ufm.solve --classes 3 --lam 0.3 --classifier W.npy": "ufm.agree.stream.spaces.ExplicitSpace.solve",
+    "ufm.solve --classes 3 --lam 0.3 --samples": "ufm.commands.runs.features.derive_multiplier",
+    "ufm.solve --classes 3 --classifier free": "ufm.agree.joint.certify_solution",
+    "ufm.verify --classes 3": "ufm.agree.theorem.solve_features",
+    "ufm.sweep grid.toml": "ufm.commands.runs.sweep.make_point",
+    "ufm.compare activations.npz": "ufm.network.comparison.fit_sharpness",
 }
 
 
@@ -141,7 +141,7 @@ def test_every_command_is_watched(words, tmp_path):
     code = f"""
 import pkgutil, threading
 from importlib import import_module
-import ufm.watchdog as watchdog
+import ufm.runtime.watchdog as watchdog
 
 def wait(*_, **__):
     threading.Event().wait()

@@ -9,9 +9,9 @@ import pytest
 import ufm
 import ufm.solve
 import ufm.verify
-from ufm.finite import finite_law
-from ufm.labels import LabelLaw, label_variance, pattern_rule, second_moment
-from ufm.session import trivial_threshold
+from ufm.commands.runs.features import trivial_threshold
+from ufm.model.atoms import finite_law
+from ufm.model.laws import LabelLaw, label_variance, pattern_rule, second_moment
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import triviality
 
@@ -164,5 +164,5 @@ def test_class_weights_stay_what_they_were(call_main):
         assert code == 2 and words in err
     code, _, err = call_main(ufm.solve.main, "--classes", 4, "--weights", "c.npy")
     assert code == 2 and "--weights needs --classifier free" in err
-    with pytest.raises(ufm.labels.InputError, match="soft"):
+    with pytest.raises(ufm.model.laws.InputError, match="soft"):
         LabelLaw("mixup", alpha=1.0, label_weights=WEIGHTS)

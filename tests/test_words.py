@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ufm import compare, solve, verify
-from ufm.activations import from_arrays
-from ufm.comparison import Options, compare_activations
-from ufm.errors import InputError
-from ufm.printing import fixed, shown, small
-from ufm.verdict import judge
+from ufm.agree.verdict import judge
+from ufm.network.comparison import Options, compare_activations
+from ufm.network.read.activations import from_arrays
+from ufm.output.text import fixed, shown, small
+from ufm.rules.errors import InputError
 
 WORDS = re.compile(r"(?<![\w-])[-+]?(nan|inf|infinity|none|null)(?![\w-])", re.IGNORECASE)
 # sentences of the project's own in which "none" is a word

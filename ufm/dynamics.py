@@ -1,17 +1,17 @@
 """How a training approaches neural collapse: certified gap and collapse metrics, record by record.
 
-Judges any recorded path with `ufm.duality`; knows nothing of how the path was made.
+Judges any recorded path with `ufm.certify.joint`; knows nothing of how the path was made.
 """
 
 import numpy as np
 from jaxtyping import Float
 
-from ufm.duality import certify_joint
-from ufm.errors import InputError
-from ufm.etf import etf_deviation
-from ufm.finite import FiniteLaw
-from ufm.geometry import self_duality
+from ufm.agree.geometry import self_duality
+from ufm.certify.joint import certify_joint
+from ufm.model.atoms import FiniteLaw
+from ufm.model.etf import etf_deviation
 from ufm.optimize.training import Training, repeated
+from ufm.rules.errors import InputError
 
 
 def trace_training(training: Training, law: FiniteLaw) -> dict[str, np.ndarray]:

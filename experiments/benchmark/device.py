@@ -227,7 +227,7 @@ def certificate(task: FeatureTask, labels: np.ndarray, scale: Scale) -> Kernel:
     import jax.numpy as jnp
 
     from experiments.peers.ours import problem
-    from ufm.certificate import certify_etf
+    from ufm.certify.features import certify_etf
 
     Y = jnp.asarray(labels.T)
     given = (Y, Y, jnp.sqrt(problem(task).gain), jnp.asarray(task.lambda_h))

@@ -19,7 +19,7 @@ from experiments.benchmark.processes import Job, Terms, best_of_threads, pinned
 from experiments.benchmark.rows import FeatureRow, feature_rows
 from experiments.benchmark.tasks import FeatureTask
 from experiments.peers.ours_device import name_of
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 PEERS = ("ours_device", "optax_device", "torch_device")
 TASKS = tuple(FeatureTask(K, 1e-4) for K in (10, 100, 1000))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 
 class Fit(NamedTuple):

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from experiments.benchmark.exponents import Fit, fit_exponent
 from experiments.benchmark.growth_routes import ROUTES, Series, Size
 from experiments.benchmark.processes import pinned
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 ROLLUP = Path("/proc/self/smaps_rollup")
 AT_ONCE = 2

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.benchmark.tasks import MULTIPLIER, FeatureTask
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 LAMBDA_H, PENALTY = 1e-4, 5e-3
 
@@ -51,7 +51,7 @@ class Series:
 
 
 def _etf(size: Size):
-    from ufm.problem import Problem
+    from ufm.model.problem import Problem
 
     return Problem(size.classes, MULTIPLIER, lambda_h=LAMBDA_H, dim=size.dim)
 
@@ -75,8 +75,8 @@ def numerical_etf(size: Size):
 
 def numerical_any(size: Size):
     """Newton against Gaussian rows, handed over as an array: where d > K its rows are well conditioned."""
+    from ufm.model.problem import Problem
     from ufm.optimize.features import solve_features
-    from ufm.problem import Problem
 
     rows = np.random.default_rng(0).normal(size=(size.classes, size.dim)) * MULTIPLIER / np.sqrt(size.dim)
     given, labels = Problem(size.classes, classifier=rows, lambda_h=LAMBDA_H), _labels(size)
@@ -113,17 +113,17 @@ def certificate(size: Size):
     """Bounds for features Y W, which are no optima: the cost does not depend on how good they are."""
     import jax
 
-    from ufm.certificate import certify
+    from ufm.certify.features import certify_features
 
     given, labels = _etf(size), _labels(size)
     features = labels @ given.W
-    return lambda: jax.block_until_ready(certify(given, features, labels))
+    return lambda: jax.block_until_ready(certify_features(given, features, labels))
 
 
 def whole_check(size: Size):
     """Solve, predict, compare, certify and judge all pairs at each of N/K² mixing weights, streamed."""
-    from ufm.agreement import check_features
-    from ufm.cases import PairCases
+    from ufm.agree.features import check_features
+    from ufm.model.cases import PairCases
 
     if size.count % size.classes**2:
         raise InputError(f"{size.count} features are no multiple of {size.classes}² pairs")
@@ -133,8 +133,8 @@ def whole_check(size: Size):
 
 def orbit_check(size: Size):
     """The same with one pair of classes for all: `count` mixing weights stand for K² times as many features."""
-    from ufm.agreement import check_features
-    from ufm.cases import OrbitCases
+    from ufm.agree.features import check_features
+    from ufm.model.cases import OrbitCases
 
     given, cases = _etf(size), OrbitCases(size.classes, _weights(size.count))
     return lambda: check_features(given, cases)
@@ -142,9 +142,9 @@ def orbit_check(size: Size):
 
 def joint(size: Size):
     """W and features free, on n drawn labels, then the dual gap."""
-    from ufm.duality import certify_joint
-    from ufm.finite import drawn_law
-    from ufm.labels import mixup
+    from ufm.certify.joint import certify_joint
+    from ufm.model.atoms import drawn_law
+    from ufm.model.laws import mixup
     from ufm.optimize.joint import solve_joint
 
     law = drawn_law(mixup(1.0), size.classes, size.count, seed=0)

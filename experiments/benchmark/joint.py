@@ -31,8 +31,8 @@ class JointTask:
 
     def law(self):
         """The finite label law."""
-        from ufm.finite import finite_law
-        from ufm.labels import LabelLaw
+        from ufm.model.atoms import finite_law
+        from ufm.model.laws import LabelLaw
 
         weights = (
             10.0 ** (-np.arange(CLASSES) / (CLASSES - 1)) if self.kind == "imbalanced" else np.ones(CLASSES)
@@ -94,7 +94,7 @@ class Recorder:
 
 def milestones(snapshots: list[Snapshot], law, penalty: float) -> list[Milestone]:
     """Every snapshot, certified."""
-    from ufm.duality import certify_joint
+    from ufm.certify.joint import certify_joint
 
     found = []
     for seconds, cpu, W, H in snapshots:

@@ -97,7 +97,7 @@ def measure_stages() -> list[Stage]:
 def _label_stages(labels) -> list[Stage]:
     import jax.numpy as jnp
 
-    from ufm.labels import normalise
+    from ufm.model.laws import normalise
 
     checked = clocked(lambda: normalise(labels)) / COUNT * 1e9
     turned = clocked(lambda: jnp.asarray(labels.T).block_until_ready()) / COUNT * 1e9
@@ -141,7 +141,7 @@ def _solver_stages(given, labels) -> list[Stage]:
 
 def _feature_stages() -> list[Stage]:
     """What follows: parts put together, logits turned, features by running sums."""
-    from ufm.etf import contrasts
+    from ufm.model.etf import contrasts
 
     q = np.random.default_rng(0).normal(size=(TASK.classes, COUNT))
     seconds = clocked(lambda: contrasts(q, TASK.dim)) / COUNT * 1e9

@@ -13,7 +13,7 @@ from functools import cache
 import jax
 import numpy as np
 
-from ufm.processes import ALONE, Group, join_group
+from ufm.runtime.processes import ALONE, Group, join_group
 
 
 class Counted(Group):
@@ -29,9 +29,9 @@ class Counted(Group):
 
 def features(size: int, group: Group) -> None:
     """`check_features` on at least `size` features at K = 10: solved, certified, compared, reduced."""
-    from ufm.agreement import check_features
-    from ufm.cases import PairCases
-    from ufm.problem import Problem
+    from ufm.agree.features import check_features
+    from ufm.model.cases import PairCases
+    from ufm.model.problem import Problem
 
     lam = np.linspace(0.0, 1.0, -(-size // 100))
     check_features(Problem(classes=10, multiplier=1.67, lambda_h=5e-4), PairCases(10, lam), group=group)
@@ -39,9 +39,9 @@ def features(size: int, group: Group) -> None:
 
 def joint(size: int, group: Group) -> None:
     """`check_joint` on `size` drawn labels of ten imbalanced classes."""
-    from ufm.finite import JointProblem, drawn_law
-    from ufm.joint_agreement import check_joint
-    from ufm.labels import LabelLaw
+    from ufm.agree.joint import check_joint
+    from ufm.model.atoms import JointProblem, drawn_law
+    from ufm.model.laws import LabelLaw
 
     law = LabelLaw("mixup", alpha=1.0, class_weights=tuple(np.arange(1, 11) / 55))
     atoms = drawn_law(law, 10, size, 0)
@@ -51,7 +51,7 @@ def joint(size: int, group: Group) -> None:
 
 def sweep(size: int, group: Group) -> None:
     """`size` problems of a sweep at K = 10, the multiplier given, without their files."""
-    from ufm.points import make_point
+    from ufm.agree.sweep.points import make_point
 
     grid, solve, width = sweep_program(size)
     for number in group.part(grid.blocks):
@@ -62,8 +62,8 @@ def sweep(size: int, group: Group) -> None:
 @cache
 def sweep_program(size: int):
     """The grid in eight blocks, its compiled program and the width of it."""
-    from ufm.block import Shape, block_width, compile_block
-    from ufm.grid_file import make_grid
+    from ufm.agree.sweep.block import Shape, block_width, compile_block
+    from ufm.commands.grid_file import make_grid
 
     alpha = {"from": 0.1, "to": 10.0, "count": size, "scale": "log"}
     grid, devices = (

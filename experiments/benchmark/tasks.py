@@ -48,7 +48,7 @@ class FeatureTask:
     def W(self) -> np.ndarray:
         """The classifier (K, d), float64, ‖w_k‖ ≈ 1.67."""
         if self.classifier == "etf":
-            from ufm.etf import simplex_etf
+            from ufm.model.etf import simplex_etf
 
             return simplex_etf(self.classes, self.dim, MULTIPLIER)
         rng = np.random.default_rng(self.classes)

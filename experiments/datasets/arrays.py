@@ -1,4 +1,4 @@
-"""One .npz with x_train, y_train, x_test, y_test, as Keras' mnist.npz. Nothing is unpickled (see `ufm.mapped`)."""
+"""One .npz with x_train, y_train, x_test, y_test, as Keras' mnist.npz. Nothing is unpickled (see `ufm.network.read.mapped`)."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from experiments.datasets.dataset import Dataset, unit_pixels
 from experiments.datasets.files import read_file, sha256
-from ufm.errors import InputError
-from ufm.mapped import Stored, open_arrays
+from ufm.network.read.mapped import Stored, open_arrays
+from ufm.rules.errors import InputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 BLOCK = 4096  # images converted at a time

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 ARRAY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")  # numpy 1 and 2
 # Python 3 writes bytes as a call of _codecs.encode in protocols below 3

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.datasets.batches import run, unsigned_bytes
 from experiments.datasets.dataset import Dataset, unit_pixels
 from experiments.datasets.files import read_members
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 PIXELS = 3 * 32 * 32
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.datasets import idx
 from experiments.datasets.dataset import Dataset
 from experiments.datasets.files import sha256
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 PACKAGE = "dataset-fashion-mnist"

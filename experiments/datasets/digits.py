@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.datasets.dataset import Dataset, balanced_indices
 from experiments.datasets.files import sha256
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 TEST, SEED = 360, 0  # one fixed split: 36 test images of each class, 1437 training images
 

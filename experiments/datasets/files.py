@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 LIMIT = 2**30  # bytes of one file, as it lies and inflated; the largest file read here holds 154 MB
 

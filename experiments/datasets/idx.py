@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.datasets.dataset import Dataset, unit_pixels
 from experiments.datasets.files import LIMIT, inflate, read_file, sha256
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 PARTS = (
     "train-images-idx3-ubyte",

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.datasets.dataset import Dataset
 from experiments.settings import TrainSettings
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 RANK = 1e-6  # of the largest singular value: axes below it hold rounding only
 

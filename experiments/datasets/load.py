@@ -5,7 +5,7 @@ from pathlib import Path
 
 from experiments.datasets import arrays, cifar, debian, digits, idx
 from experiments.datasets.dataset import Dataset
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 NAMES = ("mnist", "fashion", "cifar10", "cifar100", "npz", "digits")
 NEEDED = {

@@ -12,7 +12,7 @@ from experiments.datasets import prepare, subset
 from experiments.datasets.dataset import Dataset
 from experiments.distance.grid import Cell
 from experiments.settings import TrainSettings
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 TEST = 500  # test images, for the accuracy alone
 

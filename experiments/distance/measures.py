@@ -9,13 +9,13 @@ from experiments.mixing import mix_inputs
 from experiments.reproduction.geometry import Features
 from experiments.settings import TrainSettings
 from experiments.terminal.optimum import explained
-from ufm.activations import from_arrays
-from ufm.etf import etf_deviation, etf_multiplier, gain
-from ufm.excess import feature_excess
-from ufm.label_rows import LabelBlock
-from ufm.labels import mixup
+from ufm.model.etf import etf_deviation, etf_multiplier, gain
+from ufm.model.laws import mixup
+from ufm.model.problem import Problem
+from ufm.network.measures.excess import feature_excess
+from ufm.network.read.activations import from_arrays
+from ufm.network.read.label_rows import LabelBlock
 from ufm.optimize.features import solve_features
-from ufm.problem import Problem
 from ufm.theory.multiplier import Multiplier, joint_multiplier
 
 MIXED, EXACT = 4000, 1000  # mixtures of the training images; of these so many against the exact optimum for W

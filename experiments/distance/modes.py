@@ -17,12 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ufm.etf import gain
-from ufm.finite import finite_law
-from ufm.fitting import closed_logits
-from ufm.label_rows import LabelBlock
-from ufm.labels import mixup
-from ufm.mixed import pair_optimum
+from ufm.model.atoms import finite_law
+from ufm.model.etf import gain
+from ufm.model.laws import mixup
+from ufm.network.measures.fitting import closed_logits
+from ufm.network.measures.mixed import pair_optimum
+from ufm.network.read.label_rows import LabelBlock
 from ufm.theory.multiplier import Multiplier, joint_multiplier
 
 FEATURE_MODES = ("along", "across", "outside")

@@ -87,7 +87,7 @@ def candidates(rng, H, dtype):
 
 def check_bound(record, problem, Y, H, truth, name) -> np.ndarray | None:
     """Certified distance ≥ true distance, for each label. Returns the true distances."""
-    judged = record.attempt("certify", ufm.certify, problem, H, Y)
+    judged = record.attempt("certify", ufm.certify_features, problem, H, Y)
     if judged is None:
         return None
     bounds, errors = np.asarray(judged.distance, float), []

@@ -6,8 +6,8 @@ import ufm
 from experiments.fuzzing import joint_oracle as oracle
 from experiments.fuzzing.draws import decade
 from experiments.fuzzing.record import Record
-from ufm.errors import InputError
-from ufm.finite import FiniteLaw
+from ufm.model.atoms import FiniteLaw
+from ufm.rules.errors import InputError
 
 # (K, n, d): d ≥ K − 1 and below; n as the laws need it
 SHAPES = ((2, 6, 2), (3, 15, 3), (3, 15, 1), (4, 28, 4), (4, 28, 2), (10, 30, 10), (40, 80, 40))

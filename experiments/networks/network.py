@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ufm.etf import simplex_etf
+from ufm.model.etf import simplex_etf
 
 
 class Activation(NamedTuple):

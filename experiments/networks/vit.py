@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import nnx
 
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 
 class Patches(nnx.Module):

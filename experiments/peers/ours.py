@@ -16,7 +16,7 @@ def _count(task: FeatureTask, as_array: bool = False) -> int:
 
 def problem(task: FeatureTask, as_array: bool = False):
     """The built-in ETF, or the classifier as an array."""
-    from ufm.problem import Problem
+    from ufm.model.problem import Problem
 
     if task.classifier == "etf" and not as_array:
         return Problem(task.classes, MULTIPLIER, lambda_h=task.lambda_h, dim=task.dim)

@@ -1,6 +1,6 @@
 """The claims and when each counts as reproduced. Written down and committed before the first full run.
 
-A part compares one number a seed with a threshold; `ufm.finite_data.interval` over the seeds decides
+A part compares one number a seed with a threshold; `ufm.agree.finite_data.interval` over the seeds decides
 (`verdict`). m[arm] holds the numbers of one seed (`measures`); what two arms have in common (seed, data, order
 of the inputs measured on) is paired. Thresholds are not changed after a full run; a new one needs a new part.
 

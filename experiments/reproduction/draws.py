@@ -6,9 +6,9 @@ fitted sharpness a: c² = E‖y − p_a(y)‖²/(K−1). Only this product matte
 
 from typing import NamedTuple
 
-from ufm.finite import JointProblem, drawn_law
-from ufm.finite_data import study_draws
-from ufm.labels import mixup, pattern_rule
+from ufm.agree.finite_data import study_draws
+from ufm.model.atoms import JointProblem, drawn_law
+from ufm.model.laws import mixup, pattern_rule
 from ufm.theory.multiplier import residual_moment
 
 

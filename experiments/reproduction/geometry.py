@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ufm.activations import Activations, from_arrays
-from ufm.calibration import mixed_calibration
-from ufm.channels import Channel, channel_geometry
-from ufm.etf import etf_deviation, etf_multiplier
-from ufm.fitting import fit_sharpness
-from ufm.metrics import CONVENTIONS, all_metrics
-from ufm.mixed import channel_prediction
-from ufm.statistics import class_statistics
+from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.network.measures.calibration import mixed_calibration
+from ufm.network.measures.channels import Channel, channel_geometry
+from ufm.network.measures.fitting import fit_sharpness
+from ufm.network.measures.metrics import CONVENTIONS, all_metrics
+from ufm.network.measures.mixed import channel_prediction
+from ufm.network.measures.statistics import class_statistics
+from ufm.network.read.activations import Activations, from_arrays
 
 BINS = 20
 MIDDLE = 0.1  # |λ − ½| below which a mixture counts as even

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from ufm.calibration import Calibration, calibrate, reliability
+from ufm.network.measures.calibration import Calibration, calibrate, reliability
 
 Pair = tuple[Float[np.ndarray, "n K"], Int[np.ndarray, " n"]]  # logits and classes
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.mixing import Mixed
 from experiments.reproduction.geometry import BINS, Features, middle_ratio
-from ufm.activations import from_arrays
-from ufm.channels import channel_geometry
+from ufm.network.measures.channels import channel_geometry
+from ufm.network.read.activations import from_arrays
 
 Profile = list[list[float]]  # one (alignment, middle ratio, outside) for each layer
 

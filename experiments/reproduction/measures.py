@@ -13,8 +13,8 @@ from experiments.reproduction.held_out import measure_held_out
 from experiments.reproduction.layers import layer_profile
 from experiments.reproduction.presets import Sizes
 from experiments.reproduction.samples import first_of_classes
-from ufm.activations import from_arrays
-from ufm.plot import class_plane
+from ufm.network.read.activations import from_arrays
+from ufm.pictures.features import class_plane
 
 SHOWN = 3  # classes of the usual picture
 SAMPLE_SEED = 0  # of the inputs measured on: the same for all networks

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.errors import InputError
-from ufm.finite_data import interval
+from ufm.agree.finite_data import interval
+from ufm.rules.errors import InputError
 
 LEAST_SEEDS = 3
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"

@@ -6,7 +6,7 @@ Settings were chosen on seeds 100 to 199; the table uses seeds from 0 on, and im
 from dataclasses import dataclass, field, replace
 
 from experiments.settings import TrainSettings, default_settings
-from ufm.errors import InputError
+from ufm.rules.errors import InputError
 
 LAMBDA = 0.01  # λ_W = λ_H
 ETF_MULTIPLIER = 1.2993  # the joint theorem's at these penalties, K = 10, α = 1

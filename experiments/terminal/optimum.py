@@ -8,14 +8,14 @@ import numpy as np
 
 from experiments.reproduction.geometry import MIDDLE, Features, measure_geometry, middle_ratio
 from experiments.settings import TrainSettings
-from ufm.activations import from_arrays
-from ufm.etf import etf_multiplier, gain
-from ufm.excess import feature_excess
-from ufm.fitting import closed_logits
-from ufm.label_rows import LabelBlock
-from ufm.labels import mixup
-from ufm.mixed import pair_optimum
-from ufm.stream_duality import certify_stream
+from ufm.model.etf import etf_multiplier, gain
+from ufm.model.laws import mixup
+from ufm.network.measures.excess import feature_excess
+from ufm.network.measures.fitting import closed_logits
+from ufm.network.measures.gap import certify_stream
+from ufm.network.measures.mixed import pair_optimum
+from ufm.network.read.activations import from_arrays
+from ufm.network.read.label_rows import LabelBlock
 from ufm.theory.multiplier import Multiplier, joint_multiplier
 
 EDGE = 0.1  # λ this close to 0 or 1 counts as the edge

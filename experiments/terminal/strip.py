@@ -17,9 +17,9 @@ from experiments.terminal.cells import LAMBDA, MIXUP, Cell
 from experiments.terminal.measures import MIXED
 from experiments.terminal.optimum import joint_features, joint_of, r_squared
 from experiments.terminal.runs import Task, images_of
-from ufm.fitting import closed_logits
-from ufm.label_rows import LabelBlock
-from ufm.plot import class_plane
+from ufm.network.measures.fitting import closed_logits
+from ufm.network.read.label_rows import LabelBlock
+from ufm.pictures.features import class_plane
 from ufm.theory.multiplier import Multiplier
 
 SHARES = (0, 1 / 60, 1 / 20, 1 / 6, 1 / 2, 1)  # of the run's steps

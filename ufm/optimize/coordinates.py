@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ufm.factor import solve_ridge_each
+from ufm.optimize.factor import solve_ridge_each
 
 CONDITION = 10.0  # of W: about as many rounds of conjugate gradients a step, at worst
 

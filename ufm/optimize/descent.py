@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from ufm.objective import LOSSES
+from ufm.loss import LOSSES
 from ufm.optimize.newton import Iterate
 
 

@@ -9,15 +9,15 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-import ufm.checked as checked
-from ufm.devices import local_mesh, spread
-from ufm.errors import InputError
-from ufm.etf import etf_basis, write_contrasts
-from ufm.labels import normalise
+import ufm.rules.numbers as checked
+from ufm.model.etf import etf_basis, write_contrasts
+from ufm.model.laws import normalise
+from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
-from ufm.problem import Problem
-from ufm.watchdog import handed
+from ufm.rules.errors import InputError
+from ufm.runtime.devices import local_mesh, spread
+from ufm.runtime.watchdog import handed
 
 METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
 CHUNK_ENTRIES = 2**16  # logits in one call
@@ -38,7 +38,7 @@ class FeatureSolution:
     """Numerical optima for N labels.
 
     H (N, d) features; logits (N, K); steps taken by the slowest chunk; converged: the
-    method's own opinion, which is no evidence: use `certify`. trace: the path, if recorded.
+    method's own opinion, which is no evidence: use `certify_features`. trace: the path, if recorded.
     """
 
     H: np.ndarray

@@ -26,12 +26,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from ufm.devices import ALL, CUT, CUT_LAST, agree, cut, each_step, one_device, share, total
-from ufm.etf import etf_basis
-from ufm.factor import half_solve_each
-from ufm.objective import LOSSES
+from ufm.loss import LOSSES
+from ufm.model.etf import etf_basis
 from ufm.optimize.coordinates import Reduced
+from ufm.optimize.factor import half_solve_each
 from ufm.optimize.newton import newton
+from ufm.runtime.devices import ALL, CUT, CUT_LAST, agree, cut, each_step, one_device, share, total
 
 INNER_STEPS = 4  # Newton steps on the features after each step of G; the last time, all they need
 STRETCH = 8.0  # longest step in Newton steps

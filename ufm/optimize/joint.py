@@ -24,14 +24,25 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-import ufm.checked as checked
-from ufm.devices import ALL, CUT, CUT_LAST, cut, each_step, one_device, own_columns, own_rows, share, total
-from ufm.finite import FiniteLaw, check_law
-from ufm.objective import LOSSES
+import ufm.rules.numbers as checked
+from ufm.loss import LOSSES
+from ufm.model.atoms import FiniteLaw, check_law
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import Atoms, Penalties, descend_gram, half_curvature, logit_basis
 from ufm.optimize.newton import newton
+from ufm.runtime.devices import (
+    ALL,
+    CUT,
+    CUT_LAST,
+    cut,
+    each_step,
+    one_device,
+    own_columns,
+    own_rows,
+    share,
+    total,
+)
 
 INNER_STEPS = 200
 ROUNDING = 1e-11  # predicted decreases below this share of L are judged by ‖∇φ‖ instead
@@ -50,7 +61,7 @@ class JointPoint(NamedTuple):
 
 @partial(jax.jit, static_argnames=("loss_name", "axis"))
 def project(W, b, H, Y, weight, penalties: Penalties, *, loss_name: str, axis=None) -> JointPoint:
-    """Solve the features for W, b from the warm start H, and evaluate L. axis: see `ufm.devices.total`."""
+    """Solve the features for W, b from the warm start H, and evaluate L. axis: see `ufm.runtime.devices.total`."""
     loss = LOSSES[loss_name]
     found = newton(Reduced(W), H, Y, penalties.h, INNER_STEPS, b[:, None], loss_name=loss_name)
     fit = jax.vmap(loss.value, (1, 1))(W @ found.q + b[:, None], Y)
@@ -255,7 +266,7 @@ def solve_joint(
     squared error d ≥ K) the problem is convex in W Wᵀ and the first run solves that; all others, and all
     below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
     The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
-    gets the H of its own labels (`ufm.devices.own_rows`).
+    gets the H of its own labels (`ufm.runtime.devices.own_rows`).
     Raises InputError for penalties that are not positive and finite (the problem has no minimum else), labels or
     weights that are no probabilities, and dim < 1.
     """

@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ufm.objective import LOSSES, relative_logits
+from ufm.loss import LOSSES, relative_logits
 from ufm.optimize.line_search import lengthen
 
 FULL_STEP = 1.5

@@ -18,11 +18,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from ufm.errors import InputError
-from ufm.finite import FiniteLaw
-from ufm.objective import LOSSES
+from ufm.loss import LOSSES
+from ufm.model.atoms import FiniteLaw
 from ufm.optimize.features import require_dtype
 from ufm.optimize.joint import Penalties
+from ufm.rules.errors import InputError
 
 MOMENTUM = 0.9
 METRICS = ("law", "euclidean")

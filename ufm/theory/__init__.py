@@ -1,1 +1,1 @@
-"""Closed forms. Knows nothing of `ufm.objective` and `ufm.optimize`."""
+"""Closed forms. Knows nothing of `ufm.loss` and `ufm.optimize`."""

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-import ufm.checked as checked
-from ufm.errors import InputError
+import ufm.rules.numbers as checked
+from ufm.rules.errors import InputError
 from ufm.theory.response import response
 
 # Relative rounding error of each coefficient, in units of machine epsilon (see `rounding`).

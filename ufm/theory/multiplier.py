@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import ufm.checked as checked
-from ufm.errors import InputError
-from ufm.labels import LabelLaw, Patterns, label_variance, mixup, pattern_rule
-from ufm.quadrature import REACH
-from ufm.roots import bracketed_root
+import ufm.rules.numbers as checked
+from ufm.model.laws import LabelLaw, Patterns, label_variance, mixup, pattern_rule
+from ufm.model.quadrature import REACH
+from ufm.model.roots import bracketed_root
+from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum, solve_patterns
 from ufm.theory.response import response, response_error
 from ufm.theory.slopes import label_logits

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
-from ufm.roots import bracketed_root
+from ufm.model.roots import bracketed_root
 
 
 class Polygon(NamedTuple):

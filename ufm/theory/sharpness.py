@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ufm.labels import LabelLaw, mixing_rule
+from ufm.model.laws import LabelLaw, mixing_rule
 
 MAX_STEPS = 80  # of either Newton iteration; four to ten are usual
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.finite import FiniteLaw
-from ufm.labels import LabelLaw, mixing_rule
-from ufm.quadrature import edge_gauss
+from ufm.model.atoms import FiniteLaw
+from ufm.model.laws import LabelLaw, mixing_rule
+from ufm.model.quadrature import edge_gauss
 
 
 class Threshold(NamedTuple):

@@ -1,0 +1,185 @@
+"""The kernel of every table: a theorem and a setting in, a verdict with its numbers out.
+
+The numerical optimum is found blindly, certified by bounds that know no theorem, and only then held against
+the claim. On request ball arithmetic supplies the bounds, which turns `agrees` into `proved`.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+import ufm.rules.numbers as checked
+from ufm.agree.flatness import excess_moment
+from ufm.agree.joint import certify_solution, enclose_solution
+from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, Verdict, judge
+from ufm.certify.features import certify_features
+from ufm.certify.joint import certify_joint
+from ufm.optimize.features import solve_features
+from ufm.optimize.joint import solve_joint
+from ufm.rules.errors import InputError
+from ufm.rules.memory import TooLarge
+from ufm.theory.theorems.theorem import FeatureClaim, Finding, JointClaim, JointOptimum, Setting, Theorem
+
+TOLERANCE = 1e-6  # of certified bounds relative to the predictions
+
+
+class Check(NamedTuple):
+    """A theorem on one setting. predicted and numeric: a number to show (the largest entry, or what the
+    claim names). error, bound and theory_bound in one unit, relative to the predictions; None where the
+    hypotheses do not hold. unit: what they were divided by."""
+
+    theorem: str
+    predicted: float | None
+    numeric: float | None
+    error: float | None
+    bound: float | None
+    theory_bound: float | None
+    verdict: Verdict
+    unit: float | None = None
+
+
+def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False) -> Check:
+    """Evaluate the assumptions; where they hold, solve, certify, compare and judge. Needs float64."""
+    checked.instance("theorem", theorem, Theorem, "ufm.theory.theorems.catalogue")
+    checked.instance("setting", setting, Setting)
+    checked.flag("rigorous", rigorous)
+    violated = theorem.violated(setting)
+    if violated:
+        return Check(theorem.name, None, None, None, None, None, Verdict(OUT_OF_HYPOTHESIS, violated))
+    if isinstance(theorem.claim, JointClaim) and setting.too_large:
+        return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, setting.too_large))
+    compare = check_feature_claim if isinstance(theorem.claim, FeatureClaim) else check_joint_claim
+    try:
+        finding, enclosed = compare(theorem, setting, rigorous)
+    except TooLarge:  # by a limit that depends on the machine: no verdict
+        raise
+    except InputError as error:  # parameters beyond a formula's reach leave the other theorems alone
+        return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, str(error)))
+    found = judge(
+        finding.error,
+        finding.bound,
+        finding.rounding,
+        finding.tol,
+        exceeds=finding.exceeds or not finding.error <= finding.bound + finding.rounding,
+        enclosed=enclosed,
+        stalled=finding.open,
+    )
+    return Check(
+        theorem.name,
+        finding.predicted,
+        finding.numeric,
+        finding.error,
+        finding.bound,
+        finding.rounding,
+        found,
+        finding.unit,
+    )
+
+
+def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
+    """Optimal features of the theorem's labels, measured; the worst row relative to the largest prediction."""
+    claim, problem = theorem.claim, setting.problem
+    labels = claim.labels(setting)
+    found = solve_features(problem, labels)
+    z = found.H @ problem.W.T  # of the features that the certificate judges
+    z = z - z.mean(1, keepdims=True)
+    size = np.sqrt(problem.gain)
+    slack = (problem.dim + 16) * np.finfo(float).eps * size * np.linalg.norm(found.H, axis=1)
+    away = size * np.asarray(certify_features(problem, found.H, labels).distance, float) + slack
+    enclosed = None
+    if rigorous:
+        away, enclosed = _enclosed_distance(problem, labels, z, away)
+    predicted, measured = claim.formula(setting, labels), claim.measure(setting, labels, z)
+    difference = measured - predicted.values
+    if claim.relation == "<=":
+        difference = np.maximum(difference, 0.0)
+    unit = _unit(claim.relation, predicted.values, z)
+    error = np.linalg.norm(difference, axis=1) / unit
+    bound = claim.lipschitz(setting) * away / unit
+    lost = ~np.isfinite(z).all(1)  # nothing was found there: that is no evidence against the claim
+    error, bound = np.where(lost, 0.0, error), np.where(lost, np.inf, bound)
+    rounding = predicted.rounding / unit
+    shown = _telling_entry(claim.relation, predicted.values, measured, unit * (bound + rounding))
+    worst = float(error.max())
+    return Finding(
+        predicted=float(predicted.values[shown]),
+        numeric=float(measured[shown]),
+        error=worst if np.isfinite(worst) else float("inf"),
+        bound=float(bound.max()),
+        rounding=float(rounding.max()),
+        tol=TOLERANCE,
+        unit=unit,
+        exceeds=not (error <= bound + rounding).all(),
+    ), enclosed
+
+
+def _unit(relation: str, predicted, z) -> float:
+    """The largest prediction; for an inequality not more than the largest logit."""
+    sizes = np.abs(predicted[np.isfinite(predicted)])
+    logit = float(np.nanmax(np.abs(z), initial=0.0))
+    if not sizes.any():
+        return logit or 1.0
+    return min(float(sizes.max()), logit or np.inf) if relation == "<=" else float(sizes.max())
+
+
+def _telling_entry(relation: str, predicted, measured, uncertain):
+    """Index of the number to show: the largest prediction, or where an inequality is nearest to failing."""
+    if relation == "=":
+        return np.unravel_index(np.argmax(np.abs(predicted)), predicted.shape)
+    size = np.abs(predicted) + np.abs(measured) + uncertain[:, None]
+    telling = np.isfinite(predicted) & (np.abs(predicted) > uncertain[:, None])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = np.where(telling, (predicted - measured) / size, np.inf)
+    return np.unravel_index(np.argmin(np.nan_to_num(left, nan=np.inf)), predicted.shape)
+
+
+def _enclosed_distance(problem, labels, z, away):
+    """‖z − z*‖ in ball arithmetic, and whether it confirms the float bound of every row."""
+    from ufm.agree.rigour import logit_distance  # flint is loaded only when asked for
+
+    exact = np.array([logit_distance(problem, y, row) for y, row in zip(labels, z)])
+    return exact, bool((exact <= away).all())
+
+
+def check_joint_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
+    """The certified joint optimum, held against the claim."""
+    joint = setting.joint
+    found = solve_joint(
+        joint.atoms,
+        joint.lambda_w,
+        joint.lambda_h,
+        dim=joint.dim,
+        lambda_b=joint.lambda_b,
+        loss=joint.loss,
+    )
+    gap = certify_solution(joint, found).gap
+    enclosed = None
+    if rigorous:
+        exact = enclose_solution(joint, found)
+        enclosed, gap = bool(exact <= gap), exact
+    return theorem.claim.judge(setting, _optimum(joint, found, gap)), enclosed
+
+
+def _optimum(joint, found, gap) -> JointOptimum:
+    Z = found.H @ found.W.T + found.b
+    P = softmax(Z, 1) if joint.loss == "cross-entropy" else Z
+    residual = joint.atoms.labels - P
+
+    def suboptimality(W, H):
+        c = certify_joint(W, H, joint.atoms.labels, joint.atoms.weights, joint.lambda_w, joint.lambda_h)
+        return c.objective, c.gap
+
+    return JointOptimum(
+        W=found.W,
+        H=found.H,
+        b=found.b,
+        Z=Z,
+        P=P,
+        M=(residual * joint.atoms.weights[:, None]).T @ residual,
+        objective=found.objective,
+        gap=gap,
+        suboptimality=suboptimality,
+        excess=partial(excess_moment, joint.atoms.labels, joint.atoms.weights, joint.product),
+    )

@@ -1,0 +1,179 @@
+"""Certified distance of ANY candidate feature to the true optimum, rounding included.
+
+The truth is the problem in doubles: m, λ_H and W as given, labels that sum to one exactly (the largest entry is one
+minus the others). A candidate of either precision is judged in float64, where no scale, W or λ_H that
+`ufm.model.problem` lets pass can be flushed to zero; what can (squares, probabilities) has its own term in the bound.
+
+The bound is that of `ufm.certify.local_bound`. Rounding enters in three places, each bounded: the probabilities
+(relative η), the gradient (entrywise e), and the linear solve (residual ρ of the computed n, so the solver need
+not be trusted). Each is divided by curvature: against the ETF Q⁻¹ is known in closed form (here), against any
+other W it is verified (`ufm.certify.explicit`). Assumed of the arithmetic: IEEE rounding of + − × ÷ √, and
+exp accurate to 8 units in the last place; results below the smallest normal number may be flushed to zero.
+
+Imports neither theory nor optimize: it judges a candidate wherever it came from.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Shaped
+
+import ufm.rules.numbers as checked
+from ufm.certify.explicit import certify_rows
+from ufm.certify.local_bound import (
+    Certificate,
+    Local,
+    combine,
+    everywhere,
+    label_error,
+    largest_entry,
+    probability_error,
+    sum_zero,
+    underflow,
+)
+from ufm.loss import LOSSES, relative_logits
+from ufm.model.etf import etf_basis
+from ufm.model.laws import normalise
+from ufm.model.problem import Problem
+from ufm.model.row_space import EPS, row_space
+
+
+@partial(jax.jit, static_argnames=("loss_name",))
+def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
+    """Candidates h = V q, q (K, B) float, against the exact simplex ETF W Wᵀ = scale² Π.
+
+    The candidate is the exact real vector V (q − mean q), V the isometry of 1⊥ into feature
+    space, so ‖h‖ = ‖q − mean q‖ and z = scale (q − mean q). O(K) a feature. Everything is cast to float64.
+    """
+    checked.choice("loss_name", loss_name, LOSSES)
+    _require_float64()
+    q, scale, lambda_h = (jnp.asarray(part, jnp.float64) for part in (q, scale, lambda_h))
+    length = jnp.where(scale > 0, scale / lambda_h, 1.0)
+    rounding = label_error(Y, q.dtype)
+    one = partial(_certify_etf, loss=LOSSES[loss_name], length=length, scale=scale, rounding=rounding)
+    found = jax.vmap(one, (1, 1), 0)(q / length, Y.astype(q.dtype))
+    return Certificate(length * found.distance, lambda_h * length * found.gradient_norm)
+
+
+def _certify_etf(v, y, *, loss, length, scale, rounding) -> Certificate:
+    """In the units of `ufm.model.row_space`: ∇f = r + v, Q = a (diag c − coupling c cᵀ) + 1, z = a v."""
+    unit, K = jnp.finfo(v.dtype).eps, v.shape[0]
+    centred, mass = v - jnp.mean(v), jnp.sum(jnp.abs(v))
+    a = scale * length
+    z, largest, pull = a * centred, largest_entry(y), jnp.where(scale > 0, 1.0, 0.0)
+    r, c = jax.grad(loss.value)(z, y), loss.curvature(z)
+    spread_z = jnp.max(jnp.abs(relative_logits(z, y)))
+    eta = probability_error(loss, K, 16.0 * unit * spread_z + 4.0 * unit * a * mass, unit)
+    # the entry of the gradient at the largest label is minus the others, exactly
+    F = sum_zero(pull * (r - (1.0 - loss.coupling) * jnp.mean(r)) + centred, largest)
+    step = _isometric_step(F, c, a, loss.coupling)
+    spread = step - loss.coupling * jnp.sum(c * step)
+    rho = sum_zero(F + a * c * spread + step, largest)
+    logit_part = eta * c if loss.concordance else 16.0 * unit * (jnp.abs(z) + a * mass)
+    relative, absolute = rounding
+    labels = relative * y + absolute
+    labels = labels + (1.0 - loss.coupling) * jnp.mean(
+        labels
+    )  # of the mean residual, the largest entry's share too
+    e = pull * (logit_part + 8.0 * unit * (c + y) + labels)
+    e = e + 8.0 * unit * (jnp.abs(centred) + mass)
+    e_step = 8.0 * (K + 4) * unit * (a * c + 1.0) * jnp.max(jnp.abs(step))
+    wrong = jnp.where(largest, 0.0, jnp.abs(rho) + e + e_step)
+    return _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred)
+
+
+def _isometric_step(F, c, a, coupling):
+    """Newton step −Q⁻¹F for Q = a (diag c − coupling c cᵀ) + 1 on 1⊥."""
+    d = a * c + 1.0
+    step = (coupling * c * jnp.sum(F / d) / jnp.sum(c / d) - F) / d
+    return step - jnp.mean(step)
+
+
+def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) -> Certificate:
+    """Norms of Q⁻¹ in closed form: with u = 1/(a c + 1) and Δ = u_k − u_top, by Sherman–Morrison
+
+    Q⁻¹(e_k − e_top) = u_k e_k − u_top e_top − Δ (c∘u)/Σ(c u),
+    ‖e_k − e_top‖²_{Q⁻¹} = u_k + u_top + Δ²/(a Σ(c u)).
+    """
+    K, unit = c.shape[0], jnp.finfo(c.dtype).eps
+    u = 1.0 / (a * c + 1.0)
+    u_top, u_big = jnp.sum(jnp.where(largest, u, 0.0)), jnp.max(u)
+    mass, delta = jnp.sum(c * u), jnp.abs(u - u_top) * loss.coupling
+    euclid = jnp.sqrt(u**2 + u_top**2) + delta * jnp.linalg.norm(c * u) / mass
+    tilt = delta / jnp.maximum(a, jnp.finfo(c.dtype).tiny) * delta / mass
+    energy = jnp.sqrt(u + u_top + tilt)
+    widest = loss.coupling * (u_big - jnp.min(u))
+    norm, defect = jnp.linalg.norm(F), jnp.sum(wrong * euclid)
+    norm_error = 2.0 * jnp.sum(jnp.where(largest, 0.0, e))
+    size = jnp.linalg.norm(centred) + 2.0 * unit * jnp.sum(jnp.abs(centred))
+    local = Local(
+        newton_norm=jnp.linalg.norm(step),
+        newton_q=jnp.sqrt(jnp.sum((a * c) * spread**2) + jnp.sum(step**2)),
+        newton_range=a * (jnp.ptp(step) + 1.5 * defect),  # a range is at most √2 times a norm
+        defect=defect,
+        defect_q=jnp.sum(wrong * energy),
+        eta=eta,
+        ratio=jnp.sqrt(a * (2.0 * a * u_big + widest**2 / mass)),
+        least=1.0 + a * jnp.min(c),
+        everywhere=everywhere(loss, norm + norm_error, size, K, a),
+        underflow=underflow(2 * K, c.dtype),
+    )
+    return Certificate(combine(local, loss.concordance), norm + norm_error)
+
+
+def certify_any(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
+    """Candidates H (N, d) with labels Y (N, K) against any explicit classifier W (K, d), which is not traced."""
+    checked.choice("loss_name", loss_name, LOSSES)
+    _require_float64()
+    return certify_rows(row_space(np.asarray(W), float(lambda_h)), H.T, Y.T, loss_name=loss_name)
+
+
+def certify_features(
+    problem: Problem, H: Shaped[np.ndarray, "N d"], Y: Float[np.ndarray, "N K"]
+) -> Certificate:
+    """Bounds for ANY features H with soft labels Y, wherever they came from, in any type that doubles hold.
+
+    The truth is the optimum for the exact simplex ETF, or for an explicit W as it stands in doubles; the bound is
+    computed in float64. Raises InputError when shapes do not match.
+    """
+    checked.instance("problem", problem, Problem)
+    Y = normalise(Y, "labels Y", ("N", problem.classes))
+    # where they are not finite the bound is infinite
+    if getattr(H, "dtype", np.float64) == np.float64:
+        _require_float64()
+    H = checked.doubles("features H", H, (len(Y), problem.dim))
+    with jax.enable_x64(True):
+        if problem.classifier is None:
+            return _certify_in_space(problem, H, Y)
+        return certify_any(H, Y, problem.classifier, problem.lambda_h, loss_name=problem.loss)
+
+
+def _require_float64():
+    if jnp.result_type(float) != jnp.float64:
+        raise RuntimeError("certifying float64 features needs jax.config.update('jax_enable_x64', True)")
+
+
+def _certify_in_space(problem, H, Y) -> Certificate:
+    """Split h into its part in the ETF's row space, certified there, and the rest, which h* lacks."""
+    basis = etf_basis(problem.classes, problem.dim)
+    # what is infinite, or becomes so, has an infinite bound
+    with np.errstate(invalid="ignore", over="ignore"):
+        q = H @ basis.T
+        outside, size = _norms(H - q @ basis), _norms(H)
+    inside = certify_etf(q.T, Y.T, np.sqrt(problem.gain), problem.lambda_h, loss_name=problem.loss)
+    rounding = (problem.dim + 8) * EPS * size
+    distance = np.nan_to_num(
+        np.hypot(np.asarray(inside.distance), outside) + rounding, nan=np.inf, posinf=np.inf
+    )
+    slope = np.hypot(np.asarray(inside.gradient_norm), problem.lambda_h * (outside + rounding))
+    return Certificate(distance, np.nan_to_num(slope, nan=np.inf, posinf=np.inf))
+
+
+def _norms(rows) -> np.ndarray:
+    """Euclidean norms of rows whose squares may underflow."""
+    top = np.max(np.abs(rows), 1)
+    # infinite ones come out as NaN, and are judged as such
+    with np.errstate(invalid="ignore", over="ignore"):
+        return top * np.linalg.norm(rows / np.where(top > 0, top, 1.0)[:, None], axis=1)

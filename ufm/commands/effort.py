@@ -1,0 +1,30 @@
+"""How long a command will take, from sizes alone and to a factor of ten: a typing error is not to run for ages.
+
+A feature against an ETF costs about RATE seconds a class on one core (docs/speed.md, docs/large_pairs.md), against
+any other W, of rank at most r, about r/8 times as much. What would take more than a day is said; what would take
+more than a year is refused. The processes of a run share the work. Standard library only.
+"""
+
+import sys
+
+from ufm.rules.errors import InputError
+from ufm.runtime.threads import usable_cores
+
+RATE = 2e-7  # seconds a core
+DAY = 86400.0
+YEAR = 365.25 * DAY
+
+
+def seconds(features: int, classes: int, rank: int | None = None) -> float:
+    """Of this machine, for so many features; rank: min(K, d) of an explicit classifier."""
+    return features * classes * RATE * max(1.0, (rank or 0) / 8) / usable_cores()
+
+
+def judge(work: float, args, advice: str) -> None:
+    """InputError for what takes years, a line on standard error for what takes days; args: of the command."""
+    share = work / (args.processes or 1)
+    if share > YEAR:
+        years = float(f"{share / YEAR:.1g}")
+        raise InputError(f"this would take about {years:,.0f} years here: {advice}")
+    if share > DAY and not args.process:  # one of the processes speaks
+        print(f"this will take about {share / DAY:.0f} days here: {advice}", file=sys.stderr)

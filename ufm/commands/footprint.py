@@ -1,0 +1,225 @@
+"""What the commands will hold in memory, estimated from sizes alone, before JAX is loaded or anything is built.
+
+Each function lists the arrays that grow with a flag, by what they are for, in bytes. The factors count copies that
+live at once (numpy's temporaries, XLA's buffers); measured peaks of whole commands lie between the estimate and a
+quarter of it (`tests/test_footprint.py`). `require` refuses the sum, naming the largest.
+"""
+
+from math import comb, factorial, perm
+
+from ufm.commands.inputs import FreeProblem
+from ufm.model.grid import Grid
+from ufm.model.laws import LabelLaw
+from ufm.model.problem import Problem
+from ufm.rules.memory import require
+from ufm.runtime.threads import usable_cores
+from ufm.theory.theorems.theorem import WORK, Setting, joint_work
+
+NUMBER = 8  # bytes of a float64
+RECORD = 32  # of a Python float in a list of a record
+TEXT = 200  # of a number while JSON is made of it: a piece of the list of pieces, its place in the text
+ROW = 9_000  # of a row of the table: two sides, verdict, table line and record
+NODES = 32  # of λ in the finite law, if not given
+ENTRIES = 2**16  # logits of a batch of features; or 16 features, if these have more (`ufm.optimize.features`)
+LEAST = 16
+
+LABELS = "the labels of the finite law"
+CURVATURES = "the curvatures of the finite law's labels"
+FILE = "the file of features"
+SHARDS = "give --save FOLDER/ for shards of 128 MiB"
+ADVICE = {LABELS: "give fewer --quadrature nodes, or --draws", FILE: SHARDS}
+ADVICE[CURVATURES] = ADVICE[LABELS]
+Parts = dict[str, float | int]
+
+
+def refuse(parts: Parts) -> None:
+    """TooLarge if the parts together need more than is allowed; the largest is named."""
+    need = sum(parts.values())
+    largest = max(parts, key=lambda name: parts[name])
+    others = "" if parts[largest] > 0.95 * need else " and what goes with them"
+    require(need, largest + others, ADVICE.get(largest, ""))
+
+
+def fixed_classifier(args, problem: Problem, choice: dict) -> Parts:
+    """`solve` with a given classifier: the streamed check of all features, and what is written."""
+    symmetry, json, save, plot = args.symmetry, args.json is not None, args.save, args.plot
+    law, K, d = problem.law, problem.classes, problem.dim
+    lam = count_lam(law, **choice)
+    parts = {"batches of features": 24 * NUMBER * max(LEAST * K, ENTRIES) * (1 + usable_cores() // 2)}
+    parts["the mixing weights"] = 100 * lam + _gauss_rule(law, choice["quadrature"])
+    if law.two_hot:
+        kinds = 2 if law.pairs == "all" else 1
+        parts["the rows of the table"] = ROW * (lam * kinds if not symmetry else lam + 1)
+        count, held = lam + 1 if symmetry else lam * _pairs(law, K), 0
+    else:
+        count = K if law.name == "smoothing" else lam
+        held = K
+        rows = 1 if law.name == "smoothing" else count
+        multiplier = 14 * (law.labels is not None)  # which is derived from patterns of all labels
+        parts["the labels"] = NUMBER * count * K * (14 + multiplier)
+        parts["the rows of the table"] = ROW * rows + rows * K * 4 * (RECORD + NUMBER + TEXT * json)
+    if problem.classifier is not None:
+        parts["the classifier and its coordinates"] = _explicit(K, d)
+    if save and save.endswith("/"):
+        parts["a shard of features"] = NUMBER * (2 * max(2**24, d + held) + 4 * K * d)
+    elif save:
+        parts[FILE] = NUMBER * (6 * count * (d + K + 3) + 4 * K * d)
+    if plot:
+        parts["the picture"] = NUMBER * (6 * K * d + 8 * 200 * (K + d))
+    return parts
+
+
+def count_features(args, problem: Problem, choice: dict) -> int:
+    """Features that `solve` finds for a given classifier."""
+    law, lam = problem.law, count_lam(problem.law, **choice)
+    if not law.two_hot:
+        return problem.classes if law.name == "smoothing" else lam
+    return lam + 1 if args.symmetry else lam * _pairs(law, problem.classes)
+
+
+def count_lam(law: LabelLaw, lam, samples: int | None, quadrature: int | None) -> int:
+    """Mixing weights, or labels, of `ufm.model.cases.choose_cases`."""
+    if law.labels is not None:
+        return len(law.labels)
+    if law.name in ("onehot", "smoothing"):
+        return 1
+    return len(lam) if lam is not None else samples or quadrature or 64
+
+
+def _gauss_rule(law: LabelLaw, nodes: int | None) -> float:
+    """CutMix: its Gauss rule is made from a product of two fine rules (`ufm.model.laws.gauss_lam`)."""
+    if nodes is None or law.name != "cutmix":
+        return 0.0
+    from ufm.model.quadrature import beta_rule  # with scipy.special, which no other estimate needs
+
+    refine = 1 + nodes // 4
+    return 8 * NUMBER * len(beta_rule(law.alpha, law.alpha)[0]) * refine * (800.0 * refine)
+
+
+def _pairs(law: LabelLaw, K: int) -> int:
+    return {"all": K * K, "different": K * (K - 1)}.get(law.pairs, K)
+
+
+def _explicit(K: int, d: int) -> int:
+    """A K × d classifier, its singular vectors, and the K × r and r × r matrices of a tile of features."""
+    r = min(K, d)
+    tile = max(2**20, LEAST * (K * r + r * r))  # one a thread, at most
+    return NUMBER * (6 * K * d + 4 * K * K + 3 * tile * (1 + usable_cores() // 2))
+
+
+def count_atoms(law: LabelLaw, classes: int, nodes: int, lam: int | None = None) -> tuple[int, int]:
+    """Labels of the finite law (`ufm.model.atoms`): while it is put together, and at most when equal ones are merged.
+
+    nodes: of the rule for λ; lam: number of λ given or drawn in place of it.
+    """
+    K = classes
+    if law.labels is not None:
+        return len(law.labels), len(law.labels)
+    if law.name == "kway":
+        few = max(3, round(nodes ** (1 / (law.ways - 1))))
+        ways = range(1, min(law.ways, K) + 1)
+        return (sum(_set_partitions(law.ways, r) * perm(K, r) * few ** (r - 1) for r in ways),) * 2
+    if law.pairs == "same":
+        return K, K
+    mixed = (K if law.pairs == "cyclic" else K * (K - 1)) * (nodes if lam is None else lam)
+    # (i, j, λ) is (j, i, 1−λ), where the law of λ is symmetric
+    mirrored = lam is None and law.name == "mixup" and law.pairs != "cyclic"
+    return K + mixed, K + (mixed // 2 if mirrored else mixed)
+
+
+def _set_partitions(n: int, blocks: int) -> int:
+    """Stirling number of the second kind."""
+    signed = sum((-1) ** (blocks - k) * comb(blocks, k) * k**n for k in range(blocks + 1))
+    return signed // factorial(blocks)
+
+
+def free_classifier(args, free: FreeProblem, choice: dict) -> Parts:
+    """`solve --classifier free`: the joint problem, and with a given λ each the rows of the table."""
+    K, lam = args.classes, count_lam(free.law, **choice)
+    given = lam if choice["lam"] is not None or choice["samples"] is not None else None
+    atoms = count_atoms(free.law, K, choice["quadrature"] or NODES, given)
+    atoms = atoms if args.draws is None else (args.draws, args.draws)
+    devices = 1 if args.processes is None else args.processes
+    parts = joint(atoms, K, free.dim, starts=free.starts, devices=devices)
+    parts["the mixing weights"] = _gauss_rule(free.law, choice["quadrature"])
+    if free.law.two_hot and args.draws is None and free.lambda_b is None:
+        rows = given or choice["quadrature"] or 11
+        parts["the rows of the table"] = 2 * ROW * rows + _explicit(K, free.dim)
+    return parts
+
+
+def joint(
+    atoms: tuple[int, int],
+    classes: int,
+    dim: int,
+    *,
+    starts: int = 1,
+    record: bool = True,
+    devices: int = 1,
+) -> Parts:
+    """A free classifier on a finite law: its labels, their curvatures, Newton's system, features, record.
+
+    devices: among which the labels are cut.
+    """
+    (raw, n), K, r = atoms, classes, min(classes, dim)
+    own = n / devices
+    return {
+        LABELS: NUMBER * (9 * raw * K + 3 * K * K),
+        CURVATURES: 12 * NUMBER * own * K * K,
+        "Newton's system of the joint problem": _joint_system(K, r, starts),
+        "features and classifier": NUMBER * (8 * own * dim + 8 * K * dim + 4 * dim * dim),
+        "the points of all starts": 2 * NUMBER * starts * (own * r + K * r),
+        "the record of the classifier": (RECORD + TEXT) * K * K * starts * record,
+    }
+
+
+def _joint_system(K: int, r: int, starts: int) -> float:
+    """Dense matrices of K(K−1)/2 unknowns, convex in W Wᵀ; of K r, where that is not used or ends at a boundary."""
+    return 8 * NUMBER * float(K * r) ** 2
+
+
+def theorems(problem: Problem, free_dim: int | None, mixing: int) -> Parts:
+    """`verify`: the theorems' labels and classifiers, and the joint problem unless that is left `undecided` for its
+    size, by a rule that knows no memory (`ufm.theory.theorems.theorem.Setting`). mixing: number of λ looked at.
+    """
+    law, K, d = problem.law, problem.classes, problem.dim
+    labels = 15 + 3 * mixing + min(K, 8)
+    given = 0 if law.labels is None else law.labels.size
+    parts = {
+        "the classifier and the theorems' labels": NUMBER * (10 * K * max(K, d) + 12 * labels * (K + d)),
+        "the given labels": NUMBER * 10 * given,
+    }
+    if joint_work(law, K, Setting.nodes) > WORK:
+        return parts
+    return parts | joint(
+        count_atoms(law, K, Setting.nodes), K, d if free_dim is None else free_dim, record=False
+    )
+
+
+def sweep_blocks(grid: Grid) -> Parts:
+    """A block of problems: 16 solved side by side, their answers and rows, the rules for λ."""
+    width, K = max(min(grid.block, grid.group_size), LEAST), max(grid.axes["classes"])
+    count = max(grid.rows(group)[-1][-1] + 1 for group in grid.groups)
+    return {
+        "the features of problems solved side by side": 24
+        * NUMBER
+        * min(LEAST, grid.group_size)
+        * count
+        * K
+        * (1 + usable_cores() // 2),
+        "the rows of a block": 60 * NUMBER * width * max(len(grid.rows(group)) for group in grid.groups),
+        "the rules for the mixing weights of a block": 8 * NUMBER * width * 1500 * grid.joint,
+        "the list of problems": 300 * len(grid.groups) + 100 * grid.blocks,
+    }
+
+
+def comparison(count: int, classes: int, dim: int, bins: int, replicates: int) -> Parts:
+    """`compare`: a block of rows (32 MiB, `ufm.network.read.activations.BLOCK`), class means, Gram matrices, bootstrap."""
+    K, d = classes, dim
+    block = min(NUMBER * count * max(K, d), 2**25) + NUMBER * max(K, d)
+    return {
+        "the classifier and the class means": NUMBER * 16 * K * d,
+        "matrices of classes by classes": NUMBER * 8 * K * K,
+        "a block of features": 8 * block * (1 + min(K, d) / max(K, d)),  # and its logits
+        "the bootstrap": NUMBER * (replicates + 1) * (4 * 1024 + 40 * bins),
+    }

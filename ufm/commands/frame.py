@@ -1,0 +1,84 @@
+"""What every command does around its work: exit codes, and one line for what went wrong. Standard library only."""
+
+import errno
+import sys
+import traceback
+from collections.abc import Callable
+from contextvars import copy_context
+
+from ufm.output.files import Ended
+from ufm.rules.environment import check_environment
+from ufm.rules.errors import InputError
+from ufm.runtime.streams import mend_streams, silence_stdout
+from ufm.runtime.supervisor import LOST, is_lost, leave
+from ufm.runtime.watchdog import watch
+
+MEMORY, UNWRITTEN = 71, 74  # exit codes: out of memory, no room for the output (EX_OSERR, EX_IOERR)
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+DEFECT = (
+    "this is a defect of the program, not of what you gave it: please report the command and the lines above"
+)
+
+
+def guarded(
+    program: str, work: Callable[[], int], interrupted: str = "interrupted, nothing was written"
+) -> int:
+    """The exit code of `work`; 2 for an InputError (wrong usage), 130, 141, 143, 71, 74, or 70 for a defect.
+
+    A defect must look neither like the verdict "fails" (1) nor like a refutation. LOST where another process
+    of a distributed run is gone. What `ufm.rules.memory.allow` sets ends with the work.
+    """
+    mend_streams()
+    return leave(copy_context().run(_caught, program, work, interrupted))
+
+
+def _caught(program: str, work: Callable[[], int], interrupted: str) -> int:
+    try:
+        check_environment()
+        watch(program)
+        return _flushed(work)
+    except KeyboardInterrupt:
+        print(f"{program}: {interrupted}", file=sys.stderr)
+        return 130
+    except Ended as ended:
+        print(f"{program}: {ended}: {interrupted}", file=sys.stderr)
+        return 128 + ended.number
+    except BrokenPipeError:  # the reader left: say nothing more, there or at exit
+        silence_stdout()
+        return 141
+    except Exception as error:
+        if is_lost(error):
+            return LOST
+        if isinstance(error, InputError):
+            print(f"{program}: {error}", file=sys.stderr)
+            return 2
+        if isinstance(error, OSError) and error.errno in FULL:
+            silence_stdout()
+            print(f"{program}: the output cannot be written: {error.strerror}", file=sys.stderr)
+            return UNWRITTEN
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            print(f"{program}: out of memory: {_first_line(error)}", file=sys.stderr)
+            return MEMORY
+        traceback.print_exc()
+        print(f"{program}: {DEFECT}", file=sys.stderr)
+        return 70
+
+
+def _flushed(work: Callable[[], int]) -> int:
+    """A disk that is full says so here, not at the interpreter's exit; also where the parser prints its help."""
+    try:
+        return work()
+    finally:
+        sys.stdout.flush()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no more is known"])[0]
+
+
+def refuse_repeated(argv: list[str]) -> None:
+    """A flag given twice would silently keep its last value: InputError."""
+    flags = [word.split("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
+    for flag in flags:
+        if flags.count(flag) > 1:
+            raise InputError(f"{flag} is given more than once")

@@ -1,0 +1,104 @@
+"""One run of the command `compare`: read, measure with progress, then table, record, picture and page."""
+
+import sys
+import time
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ufm.commands.footprint import comparison, refuse
+from ufm.commands.runs.features import plain_console
+from ufm.network.comparison import Comparison, Options, compare_activations
+from ufm.network.read.activations import Activations, read_activations
+from ufm.output.files import Outputs
+from ufm.output.progress import QUIET
+from ufm.output.record import dump_json, run_record
+from ufm.output.record_compare import comparison_record
+from ufm.output.text_compare import print_comparison
+from ufm.rules.errors import InputError
+from ufm.runtime.start import start_jax
+from ufm.runtime.watchdog import handed
+
+
+def compare(args, command: list[str], lambda_b: float | str | None, outputs: Outputs) -> int:
+    """Compare and report; returns 0. InputError: nothing was written."""
+    began = time.perf_counter()
+    start_jax()
+    options = Options(
+        lambda_w=args.lambda_w,
+        lambda_h=args.lambda_h,
+        lambda_b=lambda_b,
+        loss=args.loss,
+        centre=args.centre,
+        bins=args.bins,
+        replicates=args.replicates,
+        seed=args.seed,
+    )
+    with named(args.file):
+        given = read_activations(args.file)
+        for note in given.notes:
+            print(f"{args.file}: {note}", file=sys.stderr)
+        refuse(comparison(given.count, *given.W.shape, args.bins, args.replicates))
+        found = _with_progress(given, options)
+    data = comparison_record(found, given, run_record(command) | {"seed": args.seed, "file": args.file})
+    try:  # what took minutes is said before any file can fail, and written though nobody listens
+        if args.json == "-":
+            sys.stdout.write(dump_json(data))
+        else:
+            print_comparison(plain_console(sys.stdout), args.file, given, found)
+        sys.stdout.flush()
+    finally:
+        with outputs:
+            _write(outputs, given, found, data)
+    print(f"{given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def named(file: str):
+    """Errors of the file's contents say which file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error) if file in str(error) else f"{file}: {error}") from None
+
+
+def _with_progress(given: Activations, options: Options) -> Comparison:
+    """A bar of the rows read in the present stage; without a terminal a line now and then."""
+    console, last = Console(stderr=True), [time.perf_counter()]
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), TextColumn("{task.fields[rows]} rows read"))
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("reading", total=None, rows=0)
+        stage = {"name": "", "rows": 0}
+
+        def progress(name: str, rows: int) -> None:
+            stage["rows"] = rows + (stage["rows"] if stage["name"] == name else 0)
+            stage["name"] = name
+            bar.update(task, description=name, rows=stage["rows"])
+            if bar.disable and time.perf_counter() - last[0] > QUIET:
+                last[0] = time.perf_counter()
+                print(f"{name}: {stage['rows']} rows read", file=sys.stderr)
+
+        with handed("the comparison"):
+            return compare_activations(given, options, progress)
+
+
+def _write(outputs: Outputs, given: Activations, found: Comparison, data: dict) -> None:
+    if "json" in outputs.paths:
+        with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
+            file.write(dump_json(data))
+    if "plot" in outputs.paths or "report" in outputs.paths:
+        from ufm.pictures.compare import draw_comparison  # matplotlib is loaded only when a picture is wanted
+
+        figure = draw_comparison(given, found)
+        if "plot" in outputs.paths:
+            with outputs.stage("plot") as path:
+                figure.savefig(path)
+        if "report" in outputs.paths:
+            from ufm.output.page import report_page
+
+            with outputs.stage("report") as path, open(path, "w", encoding="utf-8") as file:
+                file.write(report_page(given, found, data, figure))

@@ -1,0 +1,163 @@
+"""One run of the command `verify`: all theorems on one setting, as table and record."""
+
+import difflib
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+from rich.console import Console
+from rich.progress import track
+
+from ufm.agree.theorem import Check, check_theorem
+from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, exit_code, worst_verdict
+from ufm.commands.runs.features import plain_console
+from ufm.model.problem import Problem
+from ufm.output.files import Outputs
+from ufm.output.record import dump_json, number, problem_record, run_record
+from ufm.output.text import law_words, print_facts, print_verdicts, small
+from ufm.rules.errors import InputError
+from ufm.runtime.start import start_jax
+from ufm.runtime.watchdog import handed
+from ufm.theory.multiplier import joint_multiplier
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting
+
+
+def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: Outputs) -> int:
+    """Check everything and report; returns the exit code."""
+    began = time.perf_counter()
+    start_jax()
+    with handed("the multiplier"):
+        problem, source = choose_multiplier(problem, args.multiplier)
+    lam = MIXING if lam is None else tuple(float(value) for value in lam)
+    setting = Setting(problem, lam, lambda_b, free_dim=args.dim)
+    errors = Console(stderr=True)
+    names = track(THEOREMS, "theorems", console=errors, transient=True, disable=not errors.is_terminal)
+    checks = [_check(name, setting, args.rigorous) for name in names]
+    words = [check.verdict.word for check in checks]
+    applied = [word for word in words if word != OUT_OF_HYPOTHESIS]
+    overall = worst_verdict(applied) if applied else OUT_OF_HYPOTHESIS
+    if args.json != "-":
+        _print(plain_console(sys.stdout), setting, source, checks, overall, args.rigorous)
+    data = {
+        "schema": 1,
+        "problem": problem_record(problem, {"multiplier_source": source, "bias": lambda_b, "lam": list(lam)}),
+        "theorems": [check_record(check) for check in checks],
+        "summary": {"count": len(applied), "verdict": overall},
+        "provenance": run_record(command),
+    }
+    with outputs:
+        if "json" in outputs.paths:
+            with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
+                file.write(dump_json(data))
+    if args.json == "-":
+        sys.stdout.write(dump_json(data))
+    print(
+        f"{len(applied)} of {len(checks)} theorems apply, {time.perf_counter() - began:.1f} s",
+        file=sys.stderr,
+    )
+    return exit_code(overall)
+
+
+def _check(name: str, setting: Setting, rigorous: bool) -> Check:
+    with handed(f"theorem {name}"):
+        return check_theorem(THEOREMS[name], setting, rigorous=rigorous)
+
+
+def choose_multiplier(problem: Problem, given: float | None) -> tuple[Problem, str]:
+    """The fixed ETF's row norm: given, jointly optimal, or 1 where no theorem names one."""
+    if given is not None:
+        return problem, "given multiplier"
+    if problem.lambda_w == 0 or not problem.law.exchangeable:
+        why = "lambda_W = 0" if problem.lambda_w == 0 else "not exchangeable"
+        return replace(problem, multiplier=1.0), f"{why}: none is optimal; give --multiplier"
+    best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
+    return replace(problem, multiplier=best.value), "jointly optimal multiplier"
+
+
+def check_record(check: Check) -> dict:
+    """One theorem of the JSON record."""
+    return {
+        "name": check.theorem,
+        "predicted": number(check.predicted),
+        "numeric": number(check.numeric),
+        "error": number(check.error),
+        "bound": number(check.bound),
+        "theory_bound": number(check.theory_bound),
+        "verdict": check.verdict.word,
+        "reason": check.verdict.reason,
+    }
+
+
+def _print(console, setting: Setting, source: str, checks: list[Check], overall: str, rigorous: bool) -> None:
+    p = setting.problem
+    console.print(f"theorems on {p.classes} classes, {setting.dim} dimensions, {p.loss}", highlight=False)
+    print_facts(
+        console,
+        [
+            ("labels", law_words(p.law)),
+            ("penalties", f"lambda_W {p.lambda_w:g}, lambda_H {p.lambda_h:g}"),
+            ("fixed ETF", f"m = {p.row_norm:.12g} ({source}), a = {p.sharpness:.10g}"),
+        ],
+    )
+    rows = [
+        (c.theorem, _predicted(c), _shown(c.numeric), _size(c.error), _size(c.bound), c.verdict.word)
+        for c in checks
+    ]
+    print_verdicts(console, ("theorem", "theory", "numeric", "error", "bound", "verdict"), rows)
+    for c in checks:
+        if c.verdict.word not in ("agrees", "proved"):
+            hint = " (--rigorous sharpens bounds)" if c.verdict.word == UNDECIDED and not rigorous else ""
+            console.print(f"{c.theorem}: {c.verdict.reason}{hint}", highlight=False, markup=False)
+    console.print(f"verdict on those that apply: {overall}", highlight=False)
+
+
+def _predicted(check: Check) -> str:
+    """The prediction; with its sign where the theorem is an inequality."""
+    claim = THEOREMS[check.theorem].claim
+    bound = isinstance(claim, FeatureClaim) and claim.relation == "<=" and check.predicted is not None
+    return ("<= " if bound else "") + _shown(check.predicted)
+
+
+def _shown(value: float | None) -> str:
+    """Six digits, or as many as ten characters hold: so that no table is wider than 80 columns."""
+    texts = () if value is None else [f"{value:.{digits}g}" for digits in (6, 5, 4, 3)]
+    return next((text for text in texts if len(text) <= 10), "")
+
+
+def _size(value: float | None) -> str:
+    return "" if value is None else small(value)
+
+
+def list_theorems() -> int:
+    """Names and titles."""
+    width = max(map(len, THEOREMS))
+    for theorem in THEOREMS.values():
+        print(f"{theorem.name:<{width}}  {theorem.title}")
+    return 0
+
+
+def explain(name: str) -> int:
+    """One theorem in full."""
+    if name not in THEOREMS:
+        close = difflib.get_close_matches(name, THEOREMS, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise InputError(f"no theorem is called {name!r}{hint}; --list shows all names")
+    theorem = THEOREMS[name]
+    print(textwrap.fill(theorem.title, 79))
+    facts = [
+        ("statement", theorem.statement),
+        ("assumes", "; ".join(assumption.text for assumption in theorem.assumptions)),
+        ("compares", theorem.quantity),
+        (
+            "by",
+            "blind optimum, certified distance to the truth (or duality gap), closed form apart from both",
+        ),
+        ("proof", f"proofs/{name.replace('-', '_')}.py"),
+        ("source", theorem.source),
+    ]
+    for head, text in facts:
+        lines = textwrap.wrap(text, 66) or [""]
+        print("\n".join([f"  {head:<10} {lines[0]}", *(f"{'':13}{line}" for line in lines[1:])]))
+    return 0

@@ -1,0 +1,99 @@
+"""Flags of `python -m ufm.verify`: every theorem of the catalogue on your own parameters, with verdict and bound."""
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from ufm.commands.frame import guarded, refuse_repeated
+
+
+@dataclass
+class Arguments:
+    """Check every theorem of the catalogue numerically on one set of parameters.
+
+    Exit code: 0 all that apply hold, 1 some fail, 3 some are undecided,
+
+    2 wrong usage, or a file that cannot be written.
+
+    No verdict: 70 defect, 71 out of memory, 74 output full,
+
+    75 standstill or lost process, 129 to 143 ended.
+    """
+
+    classes: int = 10
+    """Number of classes K >= 2."""
+    alpha: float | None = None
+    """Mixing weights are Beta(alpha, alpha) or Dirichlet(alpha, ...); default 1."""
+    dim: int | None = None
+    """Feature dimension d; default K."""
+    multiplier: float | None = None
+    """Row norm m of the fixed ETF; default: the jointly optimal one for the label law."""
+    lambda_w: float = 5e-4
+    """Penalty lambda_W/2 |W|^2."""
+    lambda_h: float = 5e-4
+    """Penalty lambda_H/2 |h|^2 of each feature (average convention)."""
+    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
+    """Loss of logits against the soft label."""
+    labels: str = "mixup"
+    """Label law: mixup, cutmix, kway, smoothing, onehot, or PATH.npy (N x K soft labels)."""
+    smoothing: float | None = None
+    """Smoothing: labels (1-DELTA) y + DELTA/K."""
+    ways: int | None = None
+    """Classes mixed by --labels kway; default 3."""
+    pairs: Literal["all", "different", "same", "cyclic"] | None = None
+    """Which ordered class pairs to mix; cyclic: (i, i+1) only; default all."""
+    weights: str | None = None
+    """Weights 0.6,0.2,… or PATH.npy: of the classes; of given labels, one a row."""
+    bias: str | None = None
+    """Bias of the free classifier: none, free, or its penalty lambda_b; default none."""
+    lam: str | None = None
+    """Mixing weights to look at; default 0,1e-6,0.1,0.3,0.5,0.9,1."""
+    memory: str | None = None
+    """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
+    rigorous: bool = False
+    """Take all bounds from ball arithmetic (verdict: proved)."""
+    json: str | None = None
+    """Write the record as JSON to PATH, or to standard output with '-'."""
+    list: bool = False
+    """List the theorems and stop."""
+    explain: str | None = None
+    """Statement, assumptions, source and check of one theorem, and stop."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, report; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    return guarded("ufm.verify", lambda: run(parse(argv), argv))
+
+
+def parse(argv: list[str]) -> Arguments:
+    """Arguments from words; SystemExit for what the parser itself refuses."""
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.verify")
+
+
+def run(args: Arguments, argv: list[str]) -> int:
+    """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
+    import ufm.commands.footprint as footprint
+    import ufm.commands.inputs as inputs
+    from ufm.output.files import Outputs
+    from ufm.rules.memory import allow
+
+    if args.list or args.explain is not None:
+        from ufm.commands.runs.verify import explain, list_theorems
+
+        return list_theorems() if args.list else explain(args.explain)
+    allow(args.memory)
+    law = inputs.read_law(args)
+    lam = inputs.read_mixing(args)
+    bias = inputs.read_bias(args.bias)
+    problem = inputs.read_checked(args, law)
+    footprint.refuse(footprint.theorems(problem, args.dim, 7 if lam is None else len(lam)))
+    paths = {} if args.json in (None, "-") else {"json": args.json}
+    outputs = Outputs(paths, inputs.read_sources(args))
+    from ufm.commands.runs.verify import verify  # from here on JAX is needed
+
+    return verify(args, ["python", "-m", "ufm.verify", *argv], problem, lam, bias, outputs)

@@ -1,0 +1,89 @@
+"""The losses and the objective of an unconstrained features model, in floats.
+
+The only place where a loss is written in floats (`ufm.enclose.features` writes it again, in
+balls, on purpose). Classes run along axis 0; further axes are a batch, whose features stay apart.
+
+Label convention of the whole project: a soft label y ∈ R^K has exact entries except the
+largest one (the first of them), which *is* 1 − Σ of the others. So λ e_i + (1−λ) e_j is
+exact in floating point although fl(λ) + fl(1−λ) need not be 1, and the residual
+p − y of the largest entry is minus the sum of the others, free of cancellation.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Vector = Float[Array, "K *batch"]
+Scalar = Float[Array, "*batch"]
+
+
+class Loss(NamedTuple):
+    """A loss ℓ(z, y) convex in the logits z, with what Newton's method needs of it.
+
+    value: (z, y) -> ℓ.
+    curvature: z -> c ≥ 0 with Hessian diag(c) − coupling · c cᵀ.
+    local: (z, y) -> (ℓ, c), at the price of one of them.
+    coupling: 1 if c sums to one and couples the classes (cross-entropy), 0 if not.
+    concordance: M with |D³ℓ[u,u,v]| ≤ M · range(v) · D²ℓ[u,u] (0: ℓ is quadratic).
+    start: (K) -> an upper bound of ℓ(0, y) − min ℓ over soft labels y, natural units.
+    """
+
+    value: Callable
+    curvature: Callable
+    local: Callable
+    coupling: float
+    concordance: float
+    start: Callable
+
+
+def relative_logits(z: Vector, y: Vector) -> Vector:
+    """s_k = z_k − z_c, c the largest label entry; s_c is the constant 0."""
+    reference = jax.lax.broadcasted_iota(int, y.shape, 0) == jnp.argmax(y, 0)
+    return jnp.where(reference, 0.0, z - jnp.sum(jnp.where(reference, z, 0.0), 0))
+
+
+def cross_entropy(z: Vector, y: Vector) -> Scalar:
+    """CE(softmax(z), y) = log Σ_k exp(z_k) − Σ_k y_k z_k, in nats, for Σ y = 1.
+
+    Written relative to the largest label, so that its derivative by autodiff,
+    softmax(z) − y, keeps full relative accuracy in every small entry.
+    """
+    return local_cross_entropy(z, y)[0]
+
+
+def local_cross_entropy(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`cross_entropy` and softmax(z), from the same exponentials."""
+    s = relative_logits(z, y)
+    top = jax.lax.stop_gradient(jnp.max(s, 0))
+    masses = jnp.exp(s - top)
+    total = jnp.sum(masses, 0)
+    return top + jnp.log(total) - jnp.sum(y * s, 0), masses / total
+
+
+def squared_error(z: Vector, y: Vector) -> Scalar:
+    """½‖z − y‖²."""
+    return 0.5 * jnp.sum((z - y) ** 2, 0)
+
+
+def local_squared_error(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`squared_error` and its curvature, one."""
+    return squared_error(z, y), jnp.ones_like(z)
+
+
+LOSSES = {
+    "cross-entropy": Loss(
+        cross_entropy, partial(jax.nn.softmax, axis=0), local_cross_entropy, 1.0, 1.0, lambda K: jnp.log(K)
+    ),
+    "squared-error": Loss(squared_error, jnp.ones_like, local_squared_error, 0.0, 0.0, lambda K: 0.5),
+}
+
+
+def objective(
+    loss: Loss, h: Float[Array, "d"], W: Float[Array, "K d"], y: Vector, lambda_h: float | Scalar
+) -> Scalar:
+    """f(h) = ℓ(W h, y) + (λ_H/2) ‖h‖² for one feature, the average convention of the README."""
+    return loss.value(W @ h, y) + 0.5 * lambda_h * jnp.sum(h * h)

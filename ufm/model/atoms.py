@@ -1,0 +1,208 @@
+"""Finite label laws: the atoms (labels, weights) that the joint problem is solved on; that problem."""
+
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
+
+import numpy as np
+
+import ufm.rules.numbers as checked
+from ufm.model.cases import MAX_LAM, MAX_NODES, draw_labels, draw_lam, streams
+from ufm.model.laws import LabelLaw, Patterns, mixing_rule, normalise
+from ufm.model.quadrature import beta_rule, edge_gauss, product_rule
+from ufm.rules.errors import InputError
+from ufm.rules.soft_labels import accept
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteLaw:
+    """n soft labels (n, K) with probabilities (n), and whether class permutations leave them unchanged."""
+
+    labels: np.ndarray
+    weights: np.ndarray
+    exchangeable: bool
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.labels.shape[1]
+
+    @property
+    def patterns(self) -> Patterns:
+        """The law symmetrised over class permutations, as patterns."""
+        return Patterns(self.labels, np.ones_like(self.labels), self.weights)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """E[(y − 1/K)(y − 1/K)ᵀ] (K, K)."""
+        centred = self.labels - 1 / self.classes
+        return (centred * self.weights[:, None]).T @ centred
+
+
+def check_law(law: FiniteLaw) -> FiniteLaw:
+    """The law with its labels as `ufm.rules.soft_labels` has them; InputError unless all are probabilities."""
+    checked.instance("law", law, FiniteLaw, "ufm.finite_law")
+    labels = accept(law.labels, "labels")
+    return replace(law, labels=labels, weights=checked.weights("weights", law.weights, len(labels)))
+
+
+@dataclass(frozen=True, eq=False)
+class JointProblem:
+    """The joint problem on a finite law; lambda_b: None no bias, 0 free, > 0 penalised."""
+
+    law: LabelLaw
+    atoms: FiniteLaw
+    dim: int
+    lambda_w: float
+    lambda_h: float
+    lambda_b: float | None = None
+    loss: str = "cross-entropy"
+
+    def __post_init__(self):
+        checked.instance("law", self.law, LabelLaw, "ufm.mixup")
+        checked.instance("atoms", self.atoms, FiniteLaw, "ufm.finite_law")
+        checked.integer("dim", self.dim, 1)
+        checked.penalty("lambda_w", self.lambda_w)
+        checked.penalty("lambda_h", self.lambda_h)
+        checked.bias_penalty("lambda_b", self.lambda_b)
+        checked.choice("loss", self.loss, checked.LOSS_NAMES)
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.atoms.classes
+
+    @property
+    def product(self) -> float:
+        """c² = λ_W λ_H."""
+        return self.lambda_w * self.lambda_h
+
+
+def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
+    """The law with its mixing weights replaced by an N-point rule that resolves the edges λ = 0, 1.
+
+    Exchangeability survives: every rule is applied to all class assignments alike.
+    """
+    _check(law, classes)
+    checked.integer("nodes", nodes, 1, MAX_NODES)
+    if law.labels is not None:
+        labels, weights = law.labels, law.probabilities
+    elif law.name == "kway":
+        labels, weights = _kway_atoms(law, classes, nodes)
+    else:
+        labels, weights = _pair_atoms(law, classes, edge_gauss(mixing_rule(law), nodes))
+    return _finish(law, classes, labels, weights)
+
+
+def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:
+    """The two-hot law with λ uniform over the given values."""
+    _check(law, classes)
+    lam = np.atleast_1d(checked.mixing("lam", lam))
+    rule = lam, 1 - lam, np.full(len(lam), 1 / len(lam))
+    return _finish(law, classes, *_pair_atoms(law, classes, rule))
+
+
+def drawn_law(law: LabelLaw, classes: int, draws: int, seed: int) -> FiniteLaw:
+    """N independent draws of whole labels, equally likely: what a network sees; never exchangeable."""
+    _check(law, classes)
+    checked.integer("draws", draws, 1, MAX_LAM)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
+    if law.labels is not None:
+        raise InputError("given labels cannot be drawn from: they are a finite law already")
+    drawn = draw_labels if law.name == "kway" else _drawn_pairs
+    labels = drawn(law, classes, draws, seed)
+    return FiniteLaw(labels, np.full(draws, 1 / draws), False)
+
+
+def _check(law: LabelLaw, classes: int) -> None:
+    checked.instance("law", law, LabelLaw, "ufm.mixup")
+    checked.integer("classes", classes, 2)
+    if law.class_weights is not None and len(law.class_weights) != classes:
+        raise InputError(f"{len(law.class_weights)} class weights for {classes} classes")
+    if law.labels is not None and law.labels.shape[1] != classes:
+        raise InputError(f"soft labels have {law.labels.shape[1]} columns for {classes} classes")
+
+
+def _finish(law, classes, labels, weights) -> FiniteLaw:
+    labels = normalise((1 - law.smoothing) * np.minimum(labels, 1.0) + law.smoothing / classes)
+    keep = weights > 0
+    return FiniteLaw(labels[keep], weights[keep] / weights[keep].sum(), law.exchangeable)
+
+
+def _pair_shares(law: LabelLaw, K: int) -> np.ndarray:
+    """(K, K) probabilities of the ordered pairs (i, j)."""
+    q = np.full(K, 1 / K) if law.class_weights is None else np.array(law.class_weights)
+    share = np.outer(q, q)
+    same = np.eye(K, dtype=bool)
+    if law.pairs == "same":
+        share = np.diag(q)
+    elif law.pairs == "different":
+        share = np.where(same, 0.0, share)
+    elif law.pairs == "cyclic":
+        share = np.roll(np.diag(q), 1, axis=1)
+    return share / share.sum()
+
+
+def _pair_atoms(law, K, rule):
+    lam, colam, weight = rule
+    share = _pair_shares(law, K)
+    classes = np.eye(K)
+    labels, weights = [classes], [np.diag(share)]
+    for i, j in permutations(range(K), 2):
+        if share[i, j] > 0:
+            labels.append(lam[:, None] * classes[i] + colam[:, None] * classes[j])
+            weights.append(share[i, j] * weight)
+    return _merge_mirrored(np.concatenate(labels), np.concatenate(weights))
+
+
+def _merge_mirrored(labels, weights):
+    """Add up equal atoms: for a symmetric law (i, j, λ) is (j, i, 1−λ), to the last bit but one."""
+    key = (labels + 1.0).round(15)  # on a grid of 4 units of machine epsilon, coarser than their difference
+    _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    return labels[first], np.bincount(group.ravel(), weights)
+
+
+def _kway_atoms(law: LabelLaw, K: int, nodes: int):
+    """All classes^ways assignments, grouped by which draws coincide; weights by products of Gauss rules."""
+    few = max(3, round(nodes ** (1 / (law.ways - 1))))
+    labels, weights = [], []
+    for blocks in _set_partitions(list(range(law.ways))):
+        r = len(blocks)
+        if r > K:
+            continue
+        sizes = [len(block) for block in blocks]
+        sticks = [_stick(law.alpha * sizes[l], law.alpha * sum(sizes[l + 1 :]), few) for l in range(r - 1)]
+        values, weight = product_rule(sticks)
+        for chosen in permutations(range(K), r):
+            atoms = np.zeros((len(weight), K))
+            atoms[:, list(chosen)] = values
+            labels.append(atoms)
+            weights.append(weight / K**law.ways)
+    return _merge_mirrored(np.concatenate(labels), np.concatenate(weights))
+
+
+def _stick(a, b, nodes):
+    return edge_gauss(beta_rule(a, b), nodes)
+
+
+def _set_partitions(items):
+    """All ways to group a list into unordered blocks."""
+    if not items:
+        yield []
+        return
+    head, rest = items[0], items[1:]
+    for size in range(len(rest) + 1):
+        for others in combinations(rest, size):
+            left = [x for x in rest if x not in others]
+            for blocks in _set_partitions(left):
+                yield [[head, *others], *blocks]
+
+
+def _drawn_pairs(law, K, draws, seed):
+    share = _pair_shares(law, K).ravel()
+    rng = np.random.default_rng(streams(seed)[2])
+    i, j = np.divmod(rng.choice(K * K, draws, p=share), K)
+    lam = np.ones(draws) if law.alpha is None else draw_lam(law, draws, seed)
+    labels = np.zeros((draws, K))
+    np.add.at(labels, (np.arange(draws), i), lam)
+    np.add.at(labels, (np.arange(draws), j), 1 - lam)
+    return normalise((1 - law.smoothing) * np.minimum(labels, 1.0) + law.smoothing / K)

@@ -1,0 +1,359 @@
+"""One network's activations against the theory: every measure of `ufm compare`, and what they add up to.
+
+Reads the stream of samples about ten times and never holds it. The sharpness a = m² K/((K−1) λ_H) of all
+predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from os import PathLike
+from typing import NamedTuple
+
+import numpy as np
+
+import ufm.rules.numbers as checked
+from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, mixed_calibration
+from ufm.network.measures.channels import CENTRES, Channel, channel_geometry
+from ufm.network.measures.excess import Excess, feature_excess
+from ufm.network.measures.fitting import Fit, fit_sharpness
+from ufm.network.measures.gap import StreamCertificate, certify_stream
+from ufm.network.measures.metrics import CONVENTIONS, all_metrics
+from ufm.network.measures.statistics import ClassStats, MissingClass, class_statistics
+from ufm.network.read.activations import Activations, Chunk, read_activations
+from ufm.network.resemblance import (
+    FEW,
+    INCONCLUSIVE,
+    NOT_REPRODUCED,
+    Finding,
+    find,
+    mixup_optimum,
+    not_applicable,
+)
+from ufm.rules.errors import InputError
+from ufm.runtime.watchdog import handed
+
+ZERO = "W is zero, or all its rows are equal"
+TIE = 1e-3  # differences of R² below this are none
+SOLVED = 1e-6  # bounds below this share of the least objective count as an optimum that was found
+STRAIGHT = 0.01  # a predicted amplification this close to 1 tells nothing about bending
+Progress = Callable[[str, int], None]  # stage, rows read since the last call
+
+
+class Options(NamedTuple):
+    """How to compare. lambda_w, lambda_h: penalties, None: the file's, or unknown. lambda_b: of the bias of the
+    problem that is certified, "file": free if the file's b is not zero, else no bias; None: no bias; 0: free.
+    loss: what the network was trained with. centre, bins, replicates: of `channel_geometry`; seed: of
+    subsamples and bootstrap."""
+
+    lambda_w: float | None = None
+    lambda_h: float | None = None
+    lambda_b: float | str | None = "file"
+    loss: str = "cross-entropy"
+    centre: str = "class"
+    bins: int = 10
+    replicates: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Everything measured; None where the file does not hold what it takes, and then `missing` says why.
+
+    classes: K. etf: relative deviation of W Wᵀ from a simplex ETF, multiplier: m = ‖W‖_F/√K, both of W − w̄.
+    metrics: by convention, by name. fit, channel, mixed, calibration, excess, certificate: of the modules of
+    these names. a: sharpness behind the predictions, None if W − w̄ = 0; a_known: from λ_H, else fitted.
+    findings: the verdicts; word: what they add up to.
+    """
+
+    options: Options
+    classes: int
+    etf: float
+    multiplier: float
+    stats: ClassStats | None
+    metrics: dict[str, dict[str, float | None]] | None
+    fit: Fit
+    a: float | None
+    a_known: bool
+    channel: Channel
+    mixed: MixedCalibration
+    excess: Excess | None
+    certificate: StreamCertificate | None
+    calibration: Calibration | None
+    missing: dict[str, str]
+    findings: list[Finding]
+    word: str
+
+
+def compare_activations(
+    activations: Activations | str, options: Options | None = None, progress: Progress | None = None
+) -> Comparison:
+    """Hold a network's activations (`read_activations`, or the path of a file) against the theory.
+
+    Raises InputError for bad files and values, RuntimeError without float64.
+    """
+    options = _check(Options() if options is None else options)
+    named = isinstance(activations, (str, PathLike))
+    given = read_activations(str(activations)) if named else activations
+    checked.instance("activations", given, Activations, "ufm.network.read.activations.from_arrays, or a path")
+    options = _completed(given, options)
+    run = _Run(given, options, progress or (lambda stage, rows: None))
+    V = given.W - given.W.mean(0)
+    etf, m = etf_deviation(V), etf_multiplier(V)
+    stats, metrics = run.collapse()
+    fit = run.fit()
+    a = None if m == 0 else fit.a if fit.a_known is None else fit.a_known
+    channel, mixed = run.channel(stats, a), run.mixed(a)
+    excess, certificate, calibration = run.excess(), run.certificate(), run.calibration()
+    findings = _Findings(given, fit, channel, a, run.missing).all(mixed, excess, certificate, etf)
+    return Comparison(
+        options,
+        given.classes,
+        etf,
+        m,
+        stats,
+        metrics,
+        fit,
+        a,
+        fit.a_known is not None,
+        channel,
+        mixed,
+        excess,
+        certificate,
+        calibration,
+        run.missing,
+        findings,
+        mixup_optimum(findings),
+    )
+
+
+def _check(options: Options) -> Options:
+    """The options themselves; InputError for one that is not allowed."""
+    o = checked.instance("options", options, Options)
+    for name in ("lambda_w", "lambda_h"):
+        if getattr(o, name) is not None:
+            checked.penalty(name, getattr(o, name))
+    if not isinstance(o.lambda_b, str) or o.lambda_b != "file":
+        checked.bias_penalty("lambda_b", o.lambda_b)
+    checked.choice("loss", o.loss, checked.LOSS_NAMES)
+    checked.choice("centre", o.centre, CENTRES)
+    for name, ends in checked.COMPARISON.items():
+        checked.integer(name, getattr(o, name), *ends)
+    return o
+
+
+def _completed(given: Activations, options: Options) -> Options:
+    """Penalties of the file where none are given; zero counts as unknown. No bias if all of b is zero."""
+    found = {}
+    for name in ("lambda_w", "lambda_h"):
+        value, stored = getattr(options, name), getattr(given, name)
+        found[name] = value or stored or None
+    has_bias = given.b is not None and given.b.any()
+    if options.lambda_b == "file":
+        found["lambda_b"] = 0.0 if has_bias else None
+    elif options.lambda_b is None and has_bias:
+        raise InputError("the file holds a bias b: give --bias free or --bias PENALTY, not none")
+    return options._replace(**found)
+
+
+class _Run:
+    """The measures one after another, each over a stream of its own that reports progress."""
+
+    def __init__(self, given: Activations, options: Options, progress: Progress):
+        self.given, self.options, self.progress = given, options, progress
+        self.missing: dict[str, str] = {}
+
+    def stream(self, stage: str) -> Callable[[], "list[Chunk]"]:
+        """All chunks, again and again."""
+
+        def chunks():
+            for chunk in self.given.chunks():
+                with handed(stage):
+                    yield chunk
+                self.progress(stage, len(chunk.H))
+
+        return chunks
+
+    def collapse(self) -> tuple[ClassStats | None, dict | None]:
+        """Class statistics and the metrics of neural collapse; neither if a class has no pure sample."""
+        given, chunks, largest = self.given, self.stream("class statistics"), [0.0]
+
+        def pure():
+            for chunk in chunks():
+                largest[0] = max(largest[0], float(np.abs(chunk.H).max()))
+                yield chunk.H, chunk.labels.pure(), chunk.weights
+            checked.scaled("H", np.array(largest))
+
+        try:
+            stats = class_statistics(pure, given.classes, given.W, given.b)
+        except MissingClass as error:
+            self.missing["metrics"] = str(error)
+            return None, None
+        named = {name: all_metrics(stats, given.W, given.b, how) for name, how in CONVENTIONS.items()}
+        return stats, named
+
+    def fit(self) -> Fit:
+        """R² of the closed form."""
+        given, options = self.given, self.options
+        chunks = self.stream("closed form against logits")
+        return fit_sharpness(
+            chunks,
+            given.W,
+            given.b,
+            options.lambda_h,
+            replicates=options.replicates,
+            seed=options.seed,
+        )
+
+    def mixed(self, a: float | None) -> MixedCalibration:
+        """Probabilities of mixed samples."""
+        given, o = self.given, self.options
+        chunks = self.stream("probabilities of mixed samples")
+        return mixed_calibration(chunks, given.W, given.b, a, o.bins, replicates=o.replicates, seed=o.seed)
+
+    def channel(self, stats: ClassStats | None, a: float | None) -> Channel:
+        """Mixup geometry."""
+        o = self.options
+        return channel_geometry(
+            self.stream("mixup geometry"),
+            self.given.W,
+            None if stats is None else stats.means,
+            a,
+            centre=o.centre,
+            bins=o.bins,
+            replicates=o.replicates,
+            seed=o.seed,
+        )
+
+    def excess(self) -> Excess | None:
+        """Excess of the features over the optimum for their own classifier."""
+        given, o = self.given, self.options
+        if o.lambda_h is None:
+            self.missing["excess"] = "needs lambda_h, in the file or as --lambda-h"
+            return None
+        chunks = self.stream("excess over the optimum")
+        return feature_excess(chunks, given.W, o.lambda_h, b=given.b, loss=o.loss, seed=o.seed)
+
+    def certificate(self) -> StreamCertificate | None:
+        """Global optimality of classifier, bias and features together."""
+        given, o = self.given, self.options
+        if o.lambda_h is None or o.lambda_w is None:
+            self.missing["gap"] = "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h"
+            return None
+        chunks = self.stream("certificate")
+        return certify_stream(
+            chunks, given.W, o.lambda_w, o.lambda_h, b=given.b, lambda_b=o.lambda_b, loss=o.loss
+        )
+
+    def calibration(self) -> Calibration | None:
+        """Calibration of held-out predictions."""
+        if not self.given.held_out:
+            self.missing["calibration"] = "needs logits of held-out data, and y_logits"
+            return None
+        return calibrate(self.given.held_out_chunks)
+
+
+class _Findings:
+    """The verdicts, and why some of them say nothing."""
+
+    def __init__(self, given: Activations, fit: Fit, channel: Channel, a: float | None, missing: dict):
+        self.fit, self.channel, self.missing = fit, channel, missing
+        few = 0 if "weights" in given.stored else FEW  # weights: a law of labels, not a sample
+        same, different = channel.rows
+        self.no_same = _too_few("of one class", same, few)
+        self.no_pairs = _too_few("of two mixed classes", different, few)
+        if different == 0 and channel.skipped:
+            self.no_pairs = f"no samples of two mixed classes ({_left_out(channel)})"
+        if a is None:
+            self.no_same = self.no_pairs = ZERO
+        self.no_a = _no_sharpness(a, fit)
+
+    def all(self, mixed: MixedCalibration, excess, certificate, etf: float) -> list[Finding]:
+        """In the order of `CRITERIA`."""
+        overall = self.channel.overall
+        zero = ZERO if self.channel.slope_limit == inf else None
+        found = [
+            _of_curve("alignment", overall["alignment"], self.no_same),
+            _of_curve("plane", overall["outside"], self.no_pairs),
+            self.displacement(),
+            self.amplification(),
+            self.closed_form(),
+            _of_curve("probabilities", mixed.deviation, self.no_pairs or self.no_a),
+            *([] if excess is None else [_excess(excess)]),
+            find("etf", etf, missing=zero),
+        ]
+        return found if certificate is None else [*found, find("global", certificate.relative_gap)]
+
+    def displacement(self) -> Finding:
+        """Slope over the predicted one."""
+        predicted, none = self.channel.slope_predicted, self.no_pairs or self.no_a
+        if none or not predicted > 0:
+            return find("displacement", None, missing=none or "no sample has λ in the window of the slope")
+        return find("displacement", *(float(end) / predicted for end in self.channel.slope))
+
+    def amplification(self) -> Finding:
+        """(amplification − 1) over the predicted one's."""
+        none = self.no_pairs or self.no_a or self.missing.get("metrics")
+        if none:
+            return find("amplification", None, missing=none)
+        predicted = self.channel.predicted_overall["amplification"] - 1
+        if np.isnan(predicted):
+            return not_applicable("amplification", "with two classes w_i + w_j = 0")
+        if predicted < STRAIGHT:
+            reason = f"the closed form itself is straight here (amplification {1 + predicted:.4f})"
+            return not_applicable("amplification", reason)
+        ends = (float(end - 1) / predicted for end in self.channel.overall["amplification"])
+        return find("amplification", *ends)
+
+    def closed_form(self) -> Finding:
+        """R², with nothing fitted where a is known; and not below the linear baseline's."""
+        fit, none = self.fit, self.no_a
+        r2 = fit.r2 if fit.a_known is None else fit.r2_known
+        if none or r2 is None or not np.isfinite(r2):
+            return find("closed-form", None, missing=none or "all logits are equal")
+        found = find("closed-form", r2, *fit.r2_interval)
+        low, high = (end if np.isfinite(end) else fit.advantage.value for end in fit.advantage[1:])
+        if low > -TIE or found.word == NOT_REPRODUCED:
+            return found
+        reason = f"the linear baseline explains more, R^2 {fit.r2_linear:.4f}"
+        return found._replace(word=NOT_REPRODUCED if high < 0 else INCONCLUSIVE, reason=reason)
+
+
+def _left_out(channel: Channel) -> str:
+    """Why no sample mixes two classes."""
+    if channel.alike:
+        return f"{channel.alike} mix two classes that have one row of W"
+    return f"{channel.skipped} labels are not two-hot"
+
+
+def _too_few(kind: str, rows: int, few: int) -> str | None:
+    if rows == 0:
+        return f"no samples {kind}"
+    return f"only {rows} samples {kind}" if rows < few else None
+
+
+def _no_sharpness(a: float | None, fit: Fit) -> str | None:
+    if a is None:
+        return ZERO
+    if fit.a_known is None and fit.at_end:
+        return f"the fitted sharpness {a:.1e} is an end of the range searched"
+    return None
+
+
+def _of_curve(name: str, curve, none: str | None) -> Finding:
+    if none is None and (curve is None or np.isnan(curve.value)):
+        none = "features equal their centre"
+    return find(name, None, missing=none) if none else find(name, *map(float, curve))
+
+
+def _excess(excess: Excess) -> Finding:
+    """Over the excess of h = 0, within the certified bound and two standard errors of the subsample."""
+    if not excess.at_zero > excess.bound:
+        if not excess.bound <= SOLVED * abs(excess.optimum):
+            reason = f"the optimum is known only within {excess.bound:.1e}: h = 0 may be it or not"
+            return find("excess", None, missing=reason)
+        return not_applicable("excess", "h = 0 is optimal")
+    ratio = excess.excess / excess.at_zero
+    half = excess.bound / excess.at_zero + 2 * excess.ratio_error
+    return find("excess", ratio, ratio - half, ratio + half)

@@ -1,0 +1,171 @@
+"""How far features are from the optimum of the unconstrained features model for their own W and λ_H.
+
+    excess = E[f_y(h) − min f_y],   f_y(h) = ℓ(W h + b, y) + (λ_H/2) ‖h‖²   (W, b given, so λ_W plays no part)
+
+The minimum is taken at a candidate ĥ (closed form if W is a simplex ETF and b = 0, else blind Newton), and
+f(ĥ) − min f ≤ min(L δ²/2, ‖∇f(ĥ)‖²/(2 λ_H)), δ ≥ ‖ĥ − h*‖ certified, L = λ_H + c ‖W‖₂² (c = ½ for
+cross-entropy, 1 for squared error): smoothness and strong convexity. With a bias the second bound alone serves.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+import ufm.rules.numbers as checked
+from ufm.certify.features import certify_features
+from ufm.loss import LOSSES
+from ufm.model.problem import Problem
+from ufm.network.read.activations import Chunk
+from ufm.network.resample import Reservoir, pieces
+from ufm.optimize.coordinates import reduce_classifier
+from ufm.optimize.features import require_dtype, solve_features
+from ufm.optimize.newton import newton
+from ufm.rules.errors import InputError
+from ufm.theory.predict import predict_features
+
+STEPS = 200  # of Newton's method with a bias
+EPS = float(np.finfo(np.float64).eps)
+CURVATURE = {"cross-entropy": 0.5, "squared-error": 1.0}  # largest eigenvalue of ∂²ℓ/∂z²
+
+
+@dataclass(frozen=True)
+class Excess:
+    """Mean excess over a subsample, within `bound` of the exact one of these samples.
+
+    The bound holds the certified gap of the candidate optimum and the rounding of f. error: standard error of
+    `excess` as an estimate for all samples. optimum: mean of f at the candidates. at_zero: mean excess of h = 0,
+    a scale; ratio_error: standard error of excess/at_zero. solver: "closed form" or "newton". sample: samples.
+    """
+
+    excess: float
+    bound: float
+    error: float
+    ratio_error: float
+    optimum: float
+    at_zero: float
+    solver: str
+    sample: int
+
+
+def feature_excess(
+    chunks: Callable[[], Iterable[Chunk]],
+    W: Float[np.ndarray, "K d"],
+    lambda_h: float,
+    *,
+    b: Float[np.ndarray, " K"] | None = None,
+    loss: str = "cross-entropy",
+    size: int = 500,
+    seed: int = 0,
+) -> Excess:
+    """Excess of the UFM objective on a seeded random subsample of `size` samples; reads the stream once.
+
+    Raises InputError for λ_H <= 0 or a stream without positive weights, RuntimeError without float64.
+    """
+    W = checked.array("W", W, ("K", "d"))
+    problem = Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss)
+    b = np.zeros(len(W)) if b is None else checked.array("b", b, (len(W),))
+    checked.integer("size", size, 1)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
+    H, Y, weights = _subsample(chunks(), size, seed)
+    weights = weights / weights.sum()
+    closed = problem.is_etf and not b.any()
+    best = _candidate(problem, b, Y, closed)
+    f, least, zero = (_values(A, Y, problem, b) for A in (H, best, np.zeros_like(H)))
+    slack = _gap(problem, best, Y, b) + _rounding(problem, b, H, f) + _rounding(problem, b, best, least)
+    excess, at_zero = float(weights @ (f - least)), float(weights @ (zero - least))
+    error = _standard_error(f - least, weights)
+    ratio = excess / at_zero if at_zero > 0 else 0.0
+    ratio_error = _standard_error(f - least - ratio * (zero - least), weights) / (at_zero or 1.0)
+    return Excess(
+        excess,
+        float(weights @ slack),
+        error,
+        ratio_error,
+        float(weights @ least),
+        at_zero,
+        "closed form" if closed else "newton",
+        len(H),
+    )
+
+
+def _standard_error(values, weights) -> float:
+    """√Σ w² (v − v̄)² of the weighted mean v̄, Σ w = 1."""
+    return float(np.sqrt(np.sum((weights * (values - weights @ values)) ** 2)))
+
+
+def _candidate(problem: Problem, b, Y, closed: bool) -> np.ndarray:
+    """Optimal features, or nearly: the gap is certified apart from how they were found."""
+    if not b.any():
+        return (predict_features if closed else solve_features)(problem, Y).H
+    require_dtype(np.float64)
+    coordinates, lift = reduce_classifier(problem.W, np.float64)
+    start = jnp.zeros((lift.shape[1], len(Y)))
+    found = newton(coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss)
+    return (lift @ np.asarray(found.q)).T
+
+
+def _subsample(chunks: Iterable[Chunk], size: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """H, soft labels and weights of the subsample."""
+    reservoir = Reservoir(size, seed)
+    for chunk in chunks:
+        for piece in pieces(chunk):
+            reservoir.add(piece.start, piece.weights > 0, piece.H, piece.labels.dense(), piece.weights)
+    if len(reservoir.keys) == 0:
+        raise InputError("the stream has no samples of positive weight")
+    return tuple(reservoir.rows)
+
+
+def _values(H, Y, problem: Problem, b) -> np.ndarray:
+    return np.asarray(_objectives(H, Y, problem.W, b, problem.lambda_h, problem.loss))
+
+
+@partial(jax.jit, static_argnames="loss")
+def _objectives(H, Y, W, b, lambda_h, loss):
+    return jax.vmap(lambda h, y: _objective(h, y, W, b, lambda_h, loss))(H, Y)
+
+
+@partial(jax.jit, static_argnames="loss")
+def _slopes(H, Y, W, b, lambda_h, loss):
+    return jax.vmap(jax.grad(lambda h, y: _objective(h, y, W, b, lambda_h, loss)))(H, Y)
+
+
+def _objective(h, y, W, b, lambda_h, loss):
+    return LOSSES[loss].value(W @ h + b, y) + 0.5 * lambda_h * jnp.sum(h * h)
+
+
+def _gap(problem: Problem, best, Y, b) -> np.ndarray:
+    """Upper bound of f(ĥ) − min f."""
+    if b.any():
+        slope = np.linalg.norm(_slopes(best, Y, problem.W, b, problem.lambda_h, problem.loss), axis=1)
+        return (slope + _slope_rounding(problem, b, best)) ** 2 / (2 * problem.lambda_h)
+    certificate = certify_features(problem, best, Y)
+    smooth = problem.lambda_h + CURVATURE[problem.loss] * np.linalg.norm(problem.W, 2) ** 2
+    distance, slope = np.asarray(certificate.distance), np.asarray(certificate.gradient_norm)
+    return np.minimum(smooth / 2 * distance**2, slope**2 / (2 * problem.lambda_h))
+
+
+def _scale(problem: Problem, b, H) -> np.ndarray:
+    """Largest logit by Cauchy–Schwarz, for each row of H."""
+    return np.linalg.norm(problem.W, axis=1).max() * np.linalg.norm(H, axis=1) + np.abs(b).max()
+
+
+def _slope_rounding(problem: Problem, b, H) -> np.ndarray:
+    """Bound on the rounding of ∇f = Wᵀ (∂ℓ/∂z) + λ_H h: logits are off by (d+8) ε of their scale, ∂ℓ/∂z by as much
+    and by (K+8) ε, λ_H h by ε."""
+    K, d = problem.W.shape
+    logits = _scale(problem, b, H)
+    moved = np.sqrt(K) * ((d + 8) * logits + (K + 8) * (2 + logits))
+    return EPS * (np.linalg.norm(problem.W, 2) * moved + 4 * problem.lambda_h * np.linalg.norm(H, axis=1))
+
+
+def _rounding(problem: Problem, b, H, f) -> np.ndarray:
+    """Bound on the rounding of f(h): of the logits (ℓ moves by at most 2, or 2‖z‖+2, times as much) and of sums."""
+    K, d = problem.W.shape
+    logits = _scale(problem, b, H)
+    moved = 2.0 if problem.loss == "cross-entropy" else np.sqrt(K) * (2 * np.sqrt(K) * logits + 2)
+    return EPS * ((d + 8) * logits * moved + (K + d + 16) * np.abs(f) + 4 * (K + 4) * logits)

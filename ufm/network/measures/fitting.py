@@ -1,0 +1,246 @@
+"""How well the closed form explains centred logits z = V h + b − b̄ (V = W − w̄): R² with one fitted scalar a.
+
+    R²(a) = 1 − Σ ‖z − z_a(y)‖² / Σ ‖z − z̄‖²,   z_a(y) = a (y − p),   a = m² K/((K−1) λ_H),
+
+always beside the linear baseline z = s (y − 1/K), s by least squares, which is what squared error and small
+a predict. The mean row of W is taken out: it never acts on the softmax.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize_scalar
+
+import ufm.rules.numbers as checked
+from ufm.model.etf import etf_multiplier, sharpness
+from ufm.network.measures.mixed import two_hot
+from ufm.network.read.activations import Chunk
+from ufm.network.read.label_rows import LabelBlock
+from ufm.network.resample import BLOCK, Curve, Reservoir, check_bootstrap, curve, cut, pieces, poisson_weights
+from ufm.rules.errors import InputError
+from ufm.theory.features import label_optimum
+from ufm.theory.multiplier import require_float64
+from ufm.theory.predict import spread_pairs, two_hot_or_same
+
+FLOOR = 1e-14  # logits that differ by less, in nats, are equal
+FLAT = 1e-3  # a counts as identified if halving and doubling it both cost more R² than this
+GRID = np.log(10.0) * np.arange(-4.0, 16.5, 0.5)  # log a where the search starts
+
+
+@dataclass(frozen=True)
+class Fit:
+    """R² of the closed form on all samples; None where all logits are equal.
+
+    r2: at the fitted a. r2_linear, linear_slope: of s (y − 1/K). r2_half, r2_double: at a/2 and 2a.
+    a_identified: both of these lie more than FLAT below r2; else the data say only the order of magnitude of
+    a, or an end of the range searched, 1e-4 … 1e16, was met: at large a the logits grow like log a.
+    at_end: the latter. r2_known: at a_known = m² K/((K−1) λ_H), m = ‖V‖_F/√K, nothing fitted (None without λ_H).
+    r2_interval: of r2_known, or of r2 without it; advantage: that R² less r2_linear, with its interval (bootstrap;
+    NaN ends without replicates). sample: samples used to find a; count: samples of positive weight, used for R².
+    """
+
+    r2: float | None
+    r2_linear: float | None
+    linear_slope: float
+    a: float
+    a_identified: bool
+    r2_half: float | None
+    r2_double: float | None
+    r2_known: float | None
+    a_known: float | None
+    at_end: bool
+    r2_interval: tuple[float, float] | None
+    advantage: Curve | None
+    sample: int
+    count: int
+
+
+def fit_sharpness(
+    chunks: Callable[[], Iterable[Chunk]],
+    W: Float[np.ndarray, "K d"],
+    b: Float[np.ndarray, " K"] | None = None,
+    lambda_h: float | None = None,
+    *,
+    size: int = 2000,
+    replicates: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Fit:
+    """Fit a to a seeded random subsample of `size` samples, then take every R² from all of them.
+
+    Reads the stream twice. Any soft labels; weights are respected. Raises InputError without samples or for
+    λ_H <= 0, RuntimeError without float64.
+    """
+    require_float64()
+    if lambda_h is not None:
+        checked.penalty("lambda_h", lambda_h)
+    W = checked.array("W", W, ("K", "d"))
+    b = None if b is None else checked.array("b", b, (len(W),))
+    checked.integer("size", size, 1)
+    check_bootstrap(replicates, level, seed)
+    V, shift = W - W.mean(0), 0.0 if b is None else b - b.mean()
+    first = _First(Reservoir(size, seed))
+    for block in _logits(chunks, V, shift):
+        first.add(*block)
+    a = _best_sharpness(*first.subsample())
+    known = None if lambda_h is None else sharpness(len(W), etf_multiplier(V), lambda_h)
+    trials = [a, a / 2, 2 * a, *([known] if known else [])]
+    table = _unexplained(_logits(chunks, V, shift), first.mean, first.slope, trials, replicates, seed)
+    r2_linear, *r2 = (None, *[None] * len(trials)) if table is None else 1 - table[1:, 0] / table[0, 0]
+    interval, advantage = (None, None) if table is None else _intervals(table, -1 if known else 2, level)
+    at_end = not GRID[0] < np.log(a) < GRID[-1]
+    identified = table is not None and r2[0] - max(r2[1:3]) > FLAT and not at_end
+    return Fit(
+        _number(r2[0]),
+        _number(r2_linear),
+        first.slope,
+        a,
+        bool(identified),
+        *map(_number, r2[1:3]),
+        _number(r2[3]) if known else None,
+        known or None,
+        bool(at_end),
+        interval,
+        advantage,
+        len(first.reservoir.keys),
+        first.count,
+    )
+
+
+def _number(value) -> float | None:
+    return None if value is None else float(value)
+
+
+def _intervals(table, row: int, level: float) -> tuple[tuple[float, float], Curve]:
+    """Of R² of one row of the table, and of what it has over the linear baseline."""
+    r2, linear = (1 - table[n] / np.where(table[0] > 0, table[0], np.nan) for n in (row, 1))
+    found = curve(r2, level)
+    advantage = curve(r2 - linear, level)
+    return (float(found.low), float(found.high)), Curve(*map(float, advantage))
+
+
+def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]:
+    """z_a(y) (n, K), rows summing to zero, and a ∂z_a/∂a, for labels of any kind; any number of rows."""
+    i, j, lam = two_hot(labels)
+    z, slope = np.empty((2, len(i), labels.classes))
+    pair = i >= 0
+    for rows in _parts(np.flatnonzero(pair)):
+        arrays = (_pad(part[rows]) for part in (i, j, lam))
+        found = _pair_logits(*arrays, a, classes=labels.classes)
+        z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
+    for rows in _parts(np.flatnonzero(~pair)):
+        found = _soft_logits(_pad(labels.soft[rows]), a)
+        z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
+    return z, slope
+
+
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[n : n + BLOCK] for n in range(0, len(rows), BLOCK)]
+
+
+def _pad(part: np.ndarray) -> np.ndarray:
+    """Fill up to one of two sizes by repeating the last row: few compilations."""
+    width = BLOCK if len(part) > BLOCK // 4 else BLOCK // 4
+    return np.pad(part, ((0, width - len(part)), *[(0, 0)] * (part.ndim - 1)), mode="edge")
+
+
+@partial(jax.jit, static_argnames="classes")
+def _pair_logits(i, j, lam, a, classes):
+    def logits(a):
+        return spread_pairs(two_hot_or_same(i == j, lam, a, classes, "cross-entropy"), i, j, classes)[0]
+
+    return jax.jvp(logits, (a,), (a,))
+
+
+@jax.jit
+def _soft_logits(Y, a):
+    def logits(a):
+        x = label_optimum(Y, jnp.ones_like(Y), a).x
+        return x - jnp.mean(x, -1, keepdims=True)
+
+    return jax.jvp(logits, (a,), (a,))
+
+
+def _logits(chunks, V, shift):
+    """(start, z, labels, weights, weights > 0) of every piece of the stream."""
+    for chunk in chunks():
+        for piece in pieces(chunk):
+            yield piece.start, piece.H @ V.T + shift, piece.labels, piece.weights, piece.weights > 0
+
+
+class _First:
+    """First pass: mean logits, slope of the linear baseline, and a subsample."""
+
+    def __init__(self, reservoir: Reservoir):
+        self.reservoir, self.count, self.mass = reservoir, 0, 0.0
+        self.total, self.product, self.square = 0.0, 0.0, 0.0
+
+    def add(self, start, z, labels, weights, use) -> None:
+        Y = labels.dense()
+        centred = Y - 1 / labels.classes
+        self.count, self.mass = self.count + int(use.sum()), self.mass + float(weights.sum())
+        self.total = self.total + weights @ z
+        self.product += float(weights @ np.einsum("nk,nk->n", z, centred))
+        self.square += float(weights @ np.einsum("nk,nk->n", centred, centred))
+        self.reservoir.add(start, use, z, *two_hot(labels), Y, weights)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """z̄."""
+        return self.total / self.mass
+
+    @property
+    def slope(self) -> float:
+        """s = Σ ⟨z, y − 1/K⟩ / Σ ‖y − 1/K‖²; 0 if every label is uniform."""
+        return self.product / self.square if self.square > 0 else 0.0
+
+    def subsample(self) -> tuple[np.ndarray, LabelBlock, np.ndarray]:
+        """z, labels and weights of the subsample."""
+        if self.mass == 0:
+            raise InputError("the stream has no samples of positive weight")
+        z, i, j, lam, Y, weights = self.reservoir.rows
+        return z, LabelBlock(i, j, lam, Y, z.shape[1]), weights
+
+
+def _best_sharpness(z, labels: LabelBlock, weights) -> float:
+    """argmin over a of Σ ‖z − z_a‖²: a grid of log a, Brent's method about its best, Gauss–Newton to rounding."""
+
+    def misfit(log_a: float) -> tuple[float, float]:
+        """Σ ‖z − z_a‖² and the Gauss–Newton step of log a."""
+        z_a, slope = closed_logits(labels, float(np.exp(log_a)))
+        rest, size = z - z_a, float(weights @ np.sum(slope**2, 1))
+        step = float(weights @ np.sum(rest * slope, 1)) / size if size > 0 else 0.0
+        return float(weights @ np.sum(rest**2, 1)), step
+
+    values = [misfit(log_a)[0] for log_a in GRID]
+    best = int(np.argmin(values))
+    ends = GRID[max(best - 1, 0)], GRID[min(best + 1, len(GRID) - 1)]
+    log_a = minimize_scalar(lambda t: misfit(t)[0], bounds=ends, method="bounded", options={"xatol": 1e-6}).x
+    log_a = log_a if misfit(log_a)[0] <= values[best] else GRID[best]
+    value, step = misfit(log_a)
+    for _ in range(10):
+        trial = float(np.clip(log_a + step, *ends))
+        lower, following = misfit(trial)
+        if not lower < value:
+            break
+        log_a, value, step = trial, lower, following
+    return float(np.exp(log_a))
+
+
+def _unexplained(logits, mean, slope: float, trials: list[float], replicates: int, seed: int):
+    """Σ ‖z − z̄‖², Σ ‖z − linear baseline‖² and Σ ‖z − z_a‖² for each a, as rows (2 + trials, R+1) over all samples
+    and their bootstrap replicates (z̄ and the slope as they are); None if all logits are equal."""
+    table, mass = np.zeros((2 + len(trials), replicates + 1)), 0.0
+    for start, z, labels, weights, use in logits:
+        mass += float(weights.sum())
+        draws = poisson_weights(start, len(z), replicates, seed)[use] * weights[use, None]
+        z, labels = z[use], cut(labels, use)
+        others = [slope * (labels.dense() - 1 / labels.classes)]
+        others += [closed_logits(labels, a)[0] for a in trials]
+        table += np.stack([np.sum((z - other) ** 2, 1) for other in (mean, *others)]) @ draws
+    return table if table[0, 0] > FLOOR**2 * mass else None

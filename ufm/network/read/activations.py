@@ -1,0 +1,261 @@
+"""A network's activations on disk: features H, classifier W, labels; checked, and streamed in blocks of rows.
+
+Files: an .npz (numpy.savez) or a folder of .npy files with H (N, d), W (K, d) and labels as y (N),
+as i, j, lam (N each: y = λ e_i + (1−λ) e_j), or as soft Y (N, K). Optional: b (K), weights (N),
+lambda_w, lambda_h, and logits (N2, K) of held-out data with their classes y_logits (N2). What
+`python -m ufm.solve --save` writes is such a file; there i = j = −1 and lam = NaN mean "see Y".
+H, labels and logits are mapped and read in blocks: memory is bounded whatever N is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ufm.network.read.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
+from ufm.network.read.mapped import Stored, finite, held_names, open_arrays
+from ufm.rules.errors import InputError
+from ufm.rules.numbers import scaled
+from ufm.rules.soft_labels import PROBABILITIES, are_probabilities, said
+
+KEYS = ("H", "W", "b", "y", "i", "j", "lam", "Y", "weights", "logits", "y_logits", "lambda_w", "lambda_h")
+BLOCK = 2**25  # bytes of one block in float64
+LABELS = "y (N integers), or i, j, lam (N each), or Y (N x K, rows summing to one)"
+
+
+class Chunk(NamedTuple):
+    """Rows start … start + n of the file: features in float64, labels, weights (ones if not given)."""
+
+    start: int
+    H: Float[np.ndarray, "n d"]
+    labels: LabelBlock
+    weights: Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """Checked activations. W (K, d) and b (K) are in memory; the stored arrays are read by `chunks`.
+
+    `labels` names the arrays that hold the labels of H: ("y",), ("i", "j", "lam"), ("Y",) or the last two.
+    notes: what was put right on the way, a line each.
+    """
+
+    W: Float[np.ndarray, "K d"]
+    b: Float[np.ndarray, " K"] | None
+    labels: tuple[str, ...]
+    stored: dict[str, Stored]
+    lambda_w: float | None = None
+    lambda_h: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.W.shape[0]
+
+    @property
+    def dim(self) -> int:
+        """d."""
+        return self.W.shape[1]
+
+    @property
+    def count(self) -> int:
+        """N, the rows of H."""
+        return self.stored["H"].shape[0]
+
+    @property
+    def held_out(self) -> int:
+        """N2, the rows of held-out logits; 0 without."""
+        return self.stored["logits"].shape[0] if "logits" in self.stored else 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of a block of about 32 MiB."""
+        return max(1, BLOCK // (8 * max(self.W.shape)))
+
+    def chunks(self, rows: int | None = None) -> Iterator[Chunk]:
+        """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
+        for start, part in self._stream(("H", *self._row_keys), rows):
+            H = finite("H", np.array(part["H"], np.float64), start)
+            scaled("H", H, small=True)
+            yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)))
+
+    def _measured_labels(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, float, np.ndarray]]:
+        """Labels, how far soft ones were from sums of one, weights."""
+        for start, part in self._stream(self._row_keys, rows):
+            labels, off = self._labels(part, start)
+            yield labels, off, weight_rows(part, start, len(labels.i))
+
+    def pure_chunks(self, rows: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """(H, class or −1, weight) of each block: what `ufm.network.measures.statistics.class_statistics` reads."""
+        for chunk in self.chunks(rows):
+            yield chunk.H, chunk.labels.pure(), chunk.weights
+
+    def held_out_chunks(self, rows: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(logits float64, class) of the held-out data in blocks; nothing without logits."""
+        if "logits" not in self.stored:
+            return
+        key = _held_out_key(self.stored, self.labels)
+        for start, part in self._stream(("logits", key), rows):
+            logits = finite("logits", np.array(part["logits"], np.float64), start)
+            scaled("logits", logits, small=True)
+            yield logits, class_numbers(key, part[key], self.classes, start)
+
+    @property
+    def _row_keys(self) -> tuple[str, ...]:
+        return (*self.labels, *(("weights",) if "weights" in self.stored else ()))
+
+    def _stream(self, keys: tuple[str, ...], rows: int | None) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        rows = self.rows if rows is None else rows
+        if rows < 1:
+            raise InputError(f"rows must be at least 1, got {rows}")
+        streams = [self.stored[key].blocks(rows) for key in keys]
+        for number, blocks in enumerate(zip(*streams, strict=True)):
+            yield number * rows, dict(zip(keys, blocks))
+
+    def _labels(self, part: dict[str, np.ndarray], start: int) -> tuple[LabelBlock, float]:
+        soft, off = soft_rows(part["Y"], start) if "Y" in part else (None, 0.0)
+        if "y" in self.labels:
+            y = class_numbers("y", part["y"], self.classes, start)
+            return LabelBlock(y, y, np.ones(len(y)), None, self.classes), off
+        if "i" not in part:
+            none = np.full(len(soft), -1)
+            return LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes), off
+        return pair_rows(part, soft, self.classes, start), off
+
+
+def read_activations(path: str) -> Activations:
+    """Open an .npz or a folder of .npy files and check everything but the numbers in H.
+
+    Raises InputError: missing arrays, wrong shapes or dtypes, labels out of range or not normalised,
+    NaN or infinity, damaged files (see `ufm.network.read.mapped`).
+    """
+    stored = open_arrays(path, KEYS)
+    for key in ("H", "W"):
+        if key not in stored:
+            raise InputError(_absent(path, key))
+    return check_activations(stored)
+
+
+def _absent(path: str, key: str) -> str:
+    """What the path holds in the place of H or W, and what to give instead."""
+    inside = sorted(part.name for part in Path(path).glob("*.npz"))
+    if shards := [name for name in inside if name.startswith("shard-")]:
+        return (
+            f"{path} is a folder of {len(shards)} shards, which --save FOLDER/ writes: give one of them, "
+            f"like {Path(path) / shards[0]}, or write one file with --save PATH.npz"
+        )
+    if inside:
+        return f"{path} is a folder that holds {', '.join(inside[:5])}: give one of these files"
+    found = ", ".join(held_names(path)[:20]) or "nothing"
+    return f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}"
+
+
+def from_arrays(**arrays: np.ndarray) -> Activations:
+    """The same from arrays in memory, by the names of the file: from_arrays(H=H, W=W, y=y)."""
+    unknown = sorted(set(arrays) - set(KEYS))
+    missing = [key for key in ("H", "W") if key not in arrays]
+    if unknown or missing:
+        raise InputError(f"arrays are named {', '.join(KEYS)} (H and W needed), got {', '.join(arrays)}")
+    stored = {key: Stored(key, np.asarray(value)) for key, value in arrays.items()}
+    for key, value in stored.items():
+        if value.array.dtype.kind not in "fiu":
+            raise InputError(
+                f"{key} must hold real numbers (floats or integers), got dtype {value.array.dtype}"
+            )
+    return check_activations(stored)
+
+
+def check_activations(stored: dict[str, Stored]) -> Activations:
+    """Check shapes, classifier, labels, weights, held-out logits and scalars; H is not read."""
+    _check_matrix(stored["H"], "N x d", 1)
+    _check_matrix(stored["W"], "K x d", 2)
+    (N, d), (K, width) = stored["H"].shape, stored["W"].shape
+    if width != d:
+        raise InputError(f"H is {N} x {d} and W is {K} x {width}: both need the same number of columns, d")
+    labels = _label_keys(stored)
+    _check_shapes(stored, labels, N, K)
+    b = stored["b"].whole() if "b" in stored else None
+    scalars = {key: _scalar(stored, key) for key in ("lambda_w", "lambda_h")}
+    found = Activations(stored["W"].whole(), b, labels, stored, **scalars)
+    scaled("W", found.W)
+    if b is not None:
+        scaled("b", b, small=True)
+    note = said(_check_values(found))
+    return replace(found, notes=(note,)) if note else found
+
+
+def _check_values(found: Activations) -> float:
+    """Read all labels, weights and logits once: what is wrong with them is said before any work.
+
+    How far soft labels were from sums of one.
+    """
+    parts = [(off, float(weights.sum())) for _, off, weights in found._measured_labels()]
+    if sum(mass for _, mass in parts) <= 0:
+        raise InputError("weights must not all be zero")
+    dtype = found.stored["logits"].array.dtype if found.held_out else None
+    # every block is read to its end: that is where its checksum is held against the file's
+    if found.held_out and all([are_probabilities(z, dtype) for z, _ in found.held_out_chunks()]):
+        raise InputError(PROBABILITIES)
+    return max(off for off, _ in parts)
+
+
+def _check_matrix(stored: Stored, shape: str, least: int) -> None:
+    if len(stored.shape) != 2 or stored.shape[0] < least or stored.shape[1] < 1:
+        raise InputError(
+            f"{stored.name} must be a matrix {shape}, {shape[0]} >= {least} and d >= 1, got shape {stored.shape}"
+        )
+
+
+def _label_keys(stored: dict[str, Stored]) -> tuple[str, ...]:
+    """Which arrays hold the labels of H; y beside other labels belongs to the held-out logits."""
+    pairs = tuple(key for key in ("i", "j", "lam") if key in stored)
+    if pairs and len(pairs) < 3:
+        raise InputError(f"labels i, j, lam come together, got only {', '.join(pairs)}")
+    keys = (*pairs, *(("Y",) if "Y" in stored else ()))
+    if not keys and "y" not in stored:
+        raise InputError(f"no labels: save {LABELS}")
+    if keys and "y" in stored and ("logits" not in stored or "y_logits" in stored):
+        raise InputError(f"labels both as y and as {', '.join(keys)}: keep one of {LABELS}")
+    return keys or ("y",)
+
+
+def _held_out_key(stored: dict[str, Stored], labels: tuple[str, ...]) -> str:
+    if "y_logits" not in stored and "y" not in stored:
+        raise InputError("logits need the classes of their rows: save them as y_logits (N2 integers)")
+    return "y_logits" if "y_logits" in stored else "y"
+
+
+def _check_shapes(stored: dict[str, Stored], labels: tuple[str, ...], N: int, K: int) -> None:
+    wanted = {key: (N,) for key in ("y", "i", "j", "lam", "weights")} | {"Y": (N, K), "b": (K,)}
+    if "logits" in stored:
+        _check_logits(stored, labels, K)
+        held = _held_out_key(stored, labels)
+        wanted[held] = stored["logits"].shape[:1]
+    elif "y_logits" in stored:
+        raise InputError("y_logits without logits: save the held-out logits (N2 x K) too")
+    for key, shape in wanted.items():
+        if key in stored and stored[key].shape != shape:
+            raise InputError(
+                f"{key} must have shape {shape}, got {stored[key].shape}: N = {N} rows of H, K = {K} of W"
+            )
+
+
+def _check_logits(stored: dict[str, Stored], labels: tuple[str, ...], K: int) -> None:
+    shape = stored["logits"].shape
+    if len(shape) != 2 or shape[0] < 1 or shape[1] != K:
+        raise InputError(f"logits must be a matrix N2 x {K} (K columns) with N2 >= 1, got shape {shape}")
+    if labels == ("y",) and "y_logits" not in stored and shape[0] != stored["y"].shape[0]:
+        raise InputError(f"logits have {shape[0]} rows and y does not: save their own classes as y_logits")
+
+
+def _scalar(stored: dict[str, Stored], key: str) -> float | None:
+    if key not in stored:
+        return None
+    value = stored[key].whole()
+    if value.size != 1 or value.item() < 0:
+        raise InputError(f"{key} must be one number >= 0, got {value.ravel()[:3]} of shape {value.shape}")
+    return value.item()

@@ -1,0 +1,106 @@
+"""Labels of rows of activations: two-hot or soft, checked block by block, made dense only block by block."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ufm.network.read.mapped import finite
+from ufm.rules.errors import InputError
+from ufm.rules.numbers import scaled
+from ufm.rules.soft_labels import repair, rounding
+
+AGREE = (
+    1e-6  # how far Y and i, j, lam may differ: a float32 mixing weight, or the rounding of their own types
+)
+
+
+class LabelBlock(NamedTuple):
+    """Labels of n rows: λ e_i + (1−λ) e_j, or where i = j = −1 (lam NaN) the row of `soft` (n, K)."""
+
+    i: Int[np.ndarray, " n"]
+    j: Int[np.ndarray, " n"]
+    lam: Float[np.ndarray, " n"]
+    soft: Float[np.ndarray, "n K"] | None
+    classes: int
+
+    def dense(self) -> Float[np.ndarray, "n K"]:
+        """The labels as soft labels (n, K), rows summing to one."""
+        if self.soft is not None and (self.i < 0).all():
+            return self.soft
+        Y = _two_hot(self)
+        return Y if self.soft is None else np.where((self.i < 0)[:, None], self.soft, Y)
+
+    def pure(self) -> Int[np.ndarray, " n"]:
+        """The class c where the label is e_c (i = j at any λ included), −1 where it is mixed."""
+        found = np.where((self.i == self.j) | (self.lam == 1), self.i, np.where(self.lam == 0, self.j, -1))
+        if self.soft is None:
+            return found
+        top = self.soft.argmax(1)
+        one = self.soft[np.arange(len(top)), top] == 1
+        return np.where(self.i < 0, np.where(one, top, -1), found)
+
+
+def class_numbers(key: str, block: np.ndarray, classes: int, start: int, least: int = 0) -> np.ndarray:
+    """Integers from `least` to K−1 as int64."""
+    if block.dtype.kind not in "iu":
+        raise InputError(f"{key} must hold integers (class numbers from 0), got dtype {block.dtype}")
+    bad = (block < least) | (block >= classes)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(
+            f"{key} must lie in 0 … {classes - 1} (K = {classes} rows of W), row {start + row}: {block[row]}"
+        )
+    return np.array(block, np.int64)
+
+
+def weight_rows(part: dict[str, np.ndarray], start: int, n: int) -> np.ndarray:
+    """Weights of n rows, ones if the file has none; InputError unless finite and >= 0."""
+    if "weights" not in part:
+        return np.ones(n)
+    weights = finite("weights", np.array(part["weights"], np.float64), start)
+    scaled("weights", weights, small=True)
+    if (weights < 0).any():
+        raise InputError(f"weights must be >= 0, row {start + int(np.argmax(weights < 0))}: {weights.min()}")
+    return weights
+
+
+def soft_rows(block: np.ndarray, start: int) -> tuple[Float[np.ndarray, "n K"], float]:
+    """Soft labels in float64 by the rule of `ufm.rules.soft_labels`, and how far rows were from it."""
+    finite("Y", block, start)
+    return repair(block, "Y", start)
+
+
+def pair_rows(part: dict[str, np.ndarray], soft: np.ndarray | None, classes: int, start: int) -> LabelBlock:
+    """Labels from i, j, lam, and from Y where i = j = −1; where both say something they must agree."""
+    least = 0 if soft is None else -1
+    i, j = (class_numbers(key, part[key], classes, start, least) for key in ("i", "j"))
+    lam = np.array(part["lam"], np.float64)
+    bad = np.where((i < 0) & (j < 0), ~np.isnan(lam), ~((lam >= 0) & (lam <= 1)) | (i < 0) | (j < 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        got = f"row {start + row}: i = {i[row]}, j = {j[row]}, lam = {lam[row]}"
+        raise InputError(f"lam must lie in [0, 1] (or i = j = -1 and lam NaN where Y says the label), {got}")
+    block = LabelBlock(i, j, lam, soft, classes)
+    if soft is not None:
+        _check_agreement(
+            block, start, max(AGREE, *(rounding(part[key].dtype, classes) for key in ("Y", "lam")))
+        )
+        return block if (i < 0).any() else block._replace(soft=None)
+    return block
+
+
+def _check_agreement(block: LabelBlock, start: int, most: float) -> None:
+    off = np.abs(block.dense() - block.soft).max(1)
+    if off.max() > most:
+        row = start + int(np.argmax(off > most))
+        raise InputError(f"Y and i, j, lam disagree in row {row}: keep one of them")
+
+
+def _two_hot(block: LabelBlock) -> Float[np.ndarray, "n K"]:
+    Y = np.zeros((len(block.i), block.classes))
+    rows = np.flatnonzero(block.i >= 0)
+    i, j, lam = block.i[rows], block.j[rows], block.lam[rows]
+    Y[rows, j] = 1.0 - lam
+    Y[rows, i] = np.where(i == j, 1.0, lam)
+    return Y

@@ -1,0 +1,126 @@
+"""Random numbers that belong to a sample's index, so that results do not depend on how a stream is cut.
+
+Samples are grouped in fixed blocks of `BLOCK` indices; each block has a generator of its own, seeded by
+(seed, purpose, block number).
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from math import exp, factorial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+import ufm.rules.numbers as checked
+from ufm.network.read.activations import Chunk
+from ufm.network.read.label_rows import LabelBlock
+from ufm.rules.errors import InputError
+
+BLOCK = 1024  # samples that share a generator; also the rows that `pieces` yields at most
+BOOTSTRAP, SUBSAMPLE = 1, 2  # purposes
+
+
+class Curve(NamedTuple):
+    """A value with the ends of its bootstrap interval: one number, or one for each bin (NaN: no samples)."""
+
+    value: Float[np.ndarray, "*bins"]
+    low: Float[np.ndarray, "*bins"]
+    high: Float[np.ndarray, "*bins"]
+
+
+def check_bootstrap(replicates: int, level: float, seed: int) -> None:
+    """InputError for numbers that no bootstrap has."""
+    checked.integer("replicates", replicates, 0)
+    checked.real("level", level, "lie in (0, 1)", lambda share: 0 < share < 1)
+    checked.integer("seed", seed, 0, checked.MAX_SEED)
+
+
+def pieces(chunk: Chunk) -> Iterator[Chunk]:
+    """The chunk cut where fixed blocks begin, so that no piece meets two of them."""
+    first = chunk.start
+    end = first + len(chunk.H)
+    while first < end:
+        last = min(end, (first // BLOCK + 1) * BLOCK)
+        part = slice(first - chunk.start, last - chunk.start)
+        yield Chunk(first, chunk.H[part], cut(chunk.labels, part), chunk.weights[part])
+        first = last
+
+
+def cut(labels: LabelBlock, part) -> LabelBlock:
+    """Some rows of a block of labels: a slice, a mask or indices."""
+    soft = None if labels.soft is None else labels.soft[part]
+    return LabelBlock(labels.i[part], labels.j[part], labels.lam[part], soft, labels.classes)
+
+
+def poisson_weights(start: int, rows: int, replicates: int, seed: int) -> Float[np.ndarray, "rows R1"]:
+    """Poisson(1) bootstrap weights of samples start … start + rows (one block), after a column of ones.
+
+    A replicate counts each sample Poisson(1) times, independently, which for many samples is the
+    bootstrap (Chamandy et al. 2012); the column of ones is the estimate itself.
+    """
+    where = start % BLOCK
+    return _block_weights(start // BLOCK, replicates, seed)[where : where + rows]
+
+
+@lru_cache(maxsize=2)
+def _block_weights(block: int, replicates: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng([seed, BOOTSTRAP, block])
+    weights = np.ones((BLOCK, replicates + 1))
+    weights[:, 1:] = _poisson_table()[rng.integers(0, 2**16, (BLOCK, replicates), np.uint16)]
+    weights.flags.writeable = False
+    return weights
+
+
+@lru_cache(maxsize=1)
+def _poisson_table() -> np.ndarray:
+    """Poisson(1) by inversion of 16 random bits: every probability right to 2⁻¹⁶."""
+    cumulated = np.cumsum([exp(-1) / factorial(k) for k in range(9)])
+    return np.searchsorted(cumulated, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
+
+
+def curve(replicated: Float[np.ndarray, "*bins R"], level: float) -> Curve:
+    """Estimate (first column) and the central `level` of the replicates (the others)."""
+    ends = np.full((2, *replicated.shape[:-1]), np.nan)
+    some = ~np.isnan(replicated[..., 1:]).all(-1)
+    if some.any():
+        ends[:, some] = np.nanquantile(replicated[some][..., 1:], [(1 - level) / 2, (1 + level) / 2], axis=-1)
+    return Curve(replicated[..., 0], *ends)
+
+
+def subsample_keys(start: int, rows: int, seed: int) -> Float[np.ndarray, " rows"]:
+    """Uniform keys of samples start … start + rows (one block): the n smallest keys are a random subsample."""
+    where = start % BLOCK
+    return _block_keys(start // BLOCK, seed)[where : where + rows]
+
+
+@lru_cache(maxsize=2)
+def _block_keys(block: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, SUBSAMPLE, block]).random(BLOCK)
+
+
+class Reservoir:
+    """The rows of a stream with the `size` smallest keys: a random subsample without replacement, in stream order.
+
+    Rows of several arrays are kept together; memory is at most size + BLOCK rows of each.
+    """
+
+    def __init__(self, size: int, seed: int):
+        if size < 1:
+            raise InputError(f"a subsample needs size >= 1, got {size}")
+        self.size, self.seed = size, seed
+        self.keys, self.index, self.rows = np.empty(0), np.empty(0, np.int64), None
+
+    def add(self, start: int, use: np.ndarray, *arrays: np.ndarray) -> None:
+        """Offer the rows start … of one piece of the stream, those with `use`."""
+        keys = np.where(use, subsample_keys(start, len(use), self.seed), np.inf)
+        full = len(self.keys) >= self.size
+        chosen = np.flatnonzero(keys < (self.keys.max() if full else np.inf))
+        new = [array[chosen] for array in arrays]
+        self.rows = new if self.rows is None else [np.concatenate(p) for p in zip(self.rows, new)]
+        self.keys = np.concatenate([self.keys, keys[chosen]])
+        self.index = np.concatenate([self.index, start + chosen])
+        if len(self.keys) > self.size:
+            kept = np.sort(np.argpartition(self.keys, self.size - 1)[: self.size])
+            self.keys, self.index = self.keys[kept], self.index[kept]
+            self.rows = [row[kept] for row in self.rows]

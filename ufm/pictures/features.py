@@ -1,0 +1,449 @@
+"""The picture of `python -m ufm.solve --plot`: numerical optima drawn over the closed form.
+
+Pairs of classes: (a) three classes, features in the plane of their classifier rows; (b) coefficients
+against λ; (c) displacement across the channel against logit λ. Any other labels: (a) the same
+plane; (b) the deficit y − p; (c) ‖h‖. Lines and open rings are the closed form, dots the optimiser;
+a classifier that is no simplex ETF has no closed form and is drawn with dots only.
+"""
+
+from math import log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.special import expit, logit
+
+import ufm.rules.numbers as checked
+from ufm.agree.features import Settings
+from ufm.certify.fitted import fitted
+from ufm.model.cases import LabelCases, PairCases
+from ufm.model.laws import LabelLaw, label_variance
+from ufm.model.problem import Problem
+from ufm.optimize.features import solve_features
+from ufm.theory.predict import predict_features, predict_pairs, violated_assumption
+
+MAX_LAM = 41  # values of λ drawn
+MAX_LABELS = 200  # labels drawn when they are not pairs
+MAX_ENTRIES = 10  # of each label, the largest, in the scatter of y − p
+
+
+def _trimmed(name: str) -> Colormap:
+    """A sequential map without its palest part, so that every point shows on white."""
+    return ListedColormap(colormaps[name](np.linspace(0.28, 1.0, 256)), name=f"{name}-trimmed")
+
+
+SAME, DIFFERENT, OTHER = _trimmed("Reds"), _trimmed("Blues"), _trimmed("viridis_r")
+RED, BLUE, LIGHT_BLUE = SAME(0.75), DIFFERENT(0.85), DIFFERENT(0.35)
+LAW_NAMES = {
+    "cutmix": "CutMix",
+    "onehot": "one-hot labels",
+    "labels": "given labels",
+    "smoothing": "label smoothing",
+}
+CURVE = {"color": "0.35", "lw": 0.9, "zorder": 2}
+RING = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
+
+
+def draw_features(
+    problem: Problem, cases: PairCases | LabelCases, settings: Settings | None = None
+) -> Figure:
+    """Solve a few features of `cases` numerically and draw them over the closed form (needs float64).
+
+    At most 41 well spread λ, on the ordered pairs of classes 0, 1, 2; or at most 200 labels.
+    """
+    checked.instance("problem", problem, Problem)
+    checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
+    settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
+    figure = Figure(figsize=(10.5, 6.4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    figure.suptitle(describe(problem), fontsize=11)
+    if problem.gain == 0:
+        _draw_trivial(figure, problem)
+    elif isinstance(cases, PairCases) and cases.pairs != "same":
+        _draw_pairs(figure, problem, solve_pairs(problem, cases, settings))
+    else:
+        _draw_labels(figure, problem, solve_labels(problem, cases, settings))
+    return figure
+
+
+# what is drawn: numbers
+
+
+class PairPoints(NamedTuple):
+    """Numerical optima of y = λ e_i + (1−λ) e_j: classes, λ, features (N, d), logits (N, K)."""
+
+    i: np.ndarray
+    j: np.ndarray
+    lam: np.ndarray
+    H: np.ndarray
+    logits: np.ndarray
+
+    def where(self, mask) -> "PairPoints":
+        """The chosen points."""
+        return PairPoints(*(part[mask] for part in self))
+
+    @property
+    def purity(self) -> np.ndarray:
+        """|2λ − 1|: 1 for a pure label, 0 for an even mixture; equal for (i, j, λ) and (j, i, 1−λ)."""
+        return np.abs(2 * self.lam - 1)
+
+
+class LabelPoints(NamedTuple):
+    """Labels (N, K) with their numerical optima: features (N, d), logits (N, K)."""
+
+    Y: np.ndarray
+    H: np.ndarray
+    logits: np.ndarray
+
+
+def solve_pairs(problem: Problem, cases: PairCases, settings: Settings) -> PairPoints:
+    """Numerical optima for the ordered pairs of classes 0, 1, 2 at no more than 41 of the λ."""
+    lam = cases.lam[_spread(len(cases.lam), MAX_LAM)]
+    i, j, lam = (part.ravel() for part in np.meshgrid(*[np.arange(min(problem.classes, 3))] * 2, lam))
+    if cases.pairs == "different":
+        i, j, lam = i[i != j], j[i != j], lam[i != j]
+    Y, rows = np.zeros((len(lam), problem.classes)), np.arange(len(lam))
+    Y[rows, j] = 1 - lam
+    Y[rows, i] = np.where(i == j, 1.0, lam)
+    found = _solve(problem, Y, settings)
+    return PairPoints(i, j, lam, found.H, found.logits)
+
+
+def solve_labels(problem: Problem, cases: PairCases | LabelCases, settings: Settings) -> LabelPoints:
+    """Numerical optima for at most 200 labels. Same-class pairs are the one-hot labels, whatever λ."""
+    if isinstance(cases, PairCases):
+        Y = np.eye(min(problem.classes, MAX_LABELS), problem.classes)
+    else:
+        Y = cases.labels[_spread(len(cases.labels), MAX_LABELS)]
+    found = _solve(problem, Y, settings)
+    return LabelPoints(Y, found.H, found.logits)
+
+
+def _solve(problem, Y, settings):
+    return solve_features(
+        problem, Y, method=settings.method, max_steps=settings.max_steps, dtype=settings.dtype
+    )
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most `most` of the indices 0 … count−1, evenly spaced, both ends included."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def lam_grid(problem: Problem) -> np.ndarray:
+    """A dense grid of [0, 1] that also resolves the edge layers of width 1/a: even in λ and in logit λ."""
+    reach = min(36.0, log(1 + problem.sharpness) + 8)
+    # of one length, repeated values and all, so that the closed form compiles once for each K
+    return np.sort(np.concatenate([np.linspace(0, 1, 201), expit(np.linspace(-reach, reach, 301))]))
+
+
+def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:
+    """Isometry P from feature space to the plane of the first three classes (a line for K = 2): xy = h P.
+
+    With C the centred 3 x d block and Q its polar factor, P = Qᵀ T, where the rows of T are an
+    equilateral triangle with T Tᵀ = Π: an ETF's rows point to its corners, class 0 upwards.
+    """
+    block = W[: min(len(W), 3)] - W[:3].mean(0)
+    n = len(block)
+    left, size, right = np.linalg.svd(block, full_matrices=False)
+    rank = int(np.sum(size > 1e-9 * max(size[0], 1e-300)))
+    angle = (np.pi / 2 if n == 3 else 0.0) + 2 * np.pi * np.arange(n) / n
+    corners = sqrt(2 / n) * np.stack([np.cos(angle), np.sin(angle)], 1)
+    if n == 2:
+        corners = np.array([[1.0, 0.0], [-1.0, 0.0]]) / sqrt(2)
+    return (left[:, :rank] @ right[:rank]).T @ corners
+
+
+def across(problem: Problem, H: Float[np.ndarray, "N d"], i: int = 0, j: int = 1) -> Float[np.ndarray, "N"]:
+    """Displacement across the channel of classes i, j: ⟨h, w_i − w_j⟩/‖w_i − w_j‖."""
+    step = problem.W[i] - problem.W[j]
+    return H @ (step / (np.linalg.norm(step) or 1.0))
+
+
+def limit_slope(problem: Problem) -> float:
+    """Slope of the displacement across the channel in logit λ as λ_H → 0 at fixed m: √((K−1)/(2K))/m."""
+    return sqrt((problem.classes - 1) / (2 * problem.classes)) / problem.row_norm
+
+
+def pair_coefficients(problem: Problem, coef: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N 2"]:
+    """(coef_0, coef_1) of h = coef_0 w_0 + coef_1 w_1, from coefficients on all rows of W (Σ w_k = 0).
+
+    K = 2: only the difference means anything, so coef_1 = 0.
+    """
+    if problem.classes == 2:
+        return np.stack([coef[:, 0] - coef[:, 1], np.zeros(len(coef))], 1)
+    return coef[:, :2] - coef[:, 2:].mean(1, keepdims=True)
+
+
+def numeric_coefficients(problem: Problem, points: PairPoints) -> Float[np.ndarray, "N 2"]:
+    """`pair_coefficients` of numerical optima, from z/g; any other W: least-norm c in h = Σ c_k w_k."""
+    if problem.is_etf:
+        return pair_coefficients(problem, points.logits / problem.gain)
+    return np.linalg.lstsq(problem.W.T, points.H.T, rcond=None)[0].T[:, :2]
+
+
+# words
+
+
+def describe(problem: Problem) -> str:
+    """Two lines: sizes, loss and law; penalties, m and a. A third names the assumption that is violated."""
+    lines = [
+        [f"$K$ = {problem.classes}", f"$d$ = {problem.dim}", problem.loss, _law(problem.law)],
+        [rf"$\lambda_W$ = {problem.lambda_w:.3g}", rf"$\lambda_H$ = {problem.lambda_h:.3g}"],
+    ]
+    if problem.is_etf:
+        lines[1] += [f"$m$ = {problem.row_norm:.4g}", f"$a$ = {problem.sharpness:.4g}"]
+    else:
+        lines[1] += [rf"$\|W\|_F/\sqrt{{K}}$ = {problem.row_norm:.4g}"]
+    text = "\n".join("   ·   ".join(line) for line in lines)
+    violated = violated_assumption(problem)
+    return text if violated is None else f"{text}\nno closed form: {violated}"
+
+
+def _law(law: LabelLaw) -> str:
+    parts = [f"{law.ways}-way mixing" if law.name == "kway" else LAW_NAMES.get(law.name, law.name)]
+    if law.alpha is not None:
+        parts.append(rf"$\alpha$ = {law.alpha:.4g}")
+    if law.smoothing:
+        parts.append(rf"$\delta$ = {law.smoothing:.4g}")
+    if law.pairs != "all" and law.alpha is not None:
+        parts.append(f"{law.pairs} classes")
+    return ", ".join(parts)
+
+
+# figures
+
+
+def _draw_trivial(figure: Figure, problem: Problem) -> None:
+    """W = 0: nothing to plot, so say what the optimum is, and why when the penalties alone decide it."""
+    text = "The optimum is zero.\n\n$W = 0$, so every feature is $h = 0$ and all classes get the same score."
+    product, threshold = problem.lambda_w * problem.lambda_h, label_variance(problem.law, problem.classes)
+    if problem.law.exchangeable and product >= threshold:
+        text += (
+            "\n\nA free classifier vanishes here too: "
+            rf"$\lambda_W \lambda_H$ = {product:.3g} is not below {threshold:.3g}."
+        )
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.text(0.5, 0.55, text, ha="center", va="center", fontsize=14, linespacing=1.4)
+
+
+def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
+    """Left: panel (a) over `bars` axes for colour bars. Right: panels (b) and (c)."""
+    left, right = figure.add_gridspec(1, 2, width_ratios=[1.25, 1])
+    left = left.subgridspec(2, bars, height_ratios=[1, 0.035])
+    right = right.subgridspec(2, 1)
+    colour_bars = [figure.add_subplot(left[1, n]) for n in range(bars)]
+    a, b, c = (figure.add_subplot(cell) for cell in (left[0, :], right[0], right[1]))
+    for axes in (a, b, c):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=9)
+    return a, colour_bars, b, c
+
+
+def _label(axes, title, x, y=""):
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+
+
+def _colour_bar(figure, axes, points, label):
+    bar = figure.colorbar(points, cax=axes, orientation="horizontal")
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+
+
+def _draw_pairs(figure: Figure, problem: Problem, points: PairPoints) -> None:
+    """(a) the plane, (b) coefficients and (c) displacement of the pair 0, 1."""
+    same = points.i == points.j
+    kinds = [("different classes", DIFFERENT, ~same)] + [("same class", SAME, same)] * bool(same.any())
+    a, bars, b, c = _panels(figure, len(kinds))
+    grid, n = lam_grid(problem), min(problem.classes, 3)
+    closed = violated_assumption(problem) is None
+    pairs = [(i, j) for i in range(n) for j in range(n) if i < j or (n == 2 and i != j)]
+    theory = {pair: predict_pairs(problem, *pair, grid) for pair in pairs if closed}
+    _draw_plane(a, problem, points, grid, [curve.H for curve in theory.values()])
+    for axes, (name, colours, mask) in zip(bars, kinds):
+        nested = name == "same class" and n == 3
+        drawn = _scatter_pairs(a, problem, points.where(mask), colours, nested)
+        _colour_bar(figure, axes, drawn, rf"{name}: $|2\lambda - 1|$")
+    mixed = points.where((points.i == 0) & (points.j == 1))
+    _draw_coefficients(b, problem, mixed, grid, theory.get((0, 1)))
+    _draw_across(c, problem, mixed, grid, theory.get((0, 1)))
+
+
+def _place(problem, H, height):
+    """Panel (a) coordinates; for K = 2 features lie on a line, and the height is λ or the label's y_0."""
+    xy = H @ class_plane(problem.W)
+    return xy if problem.classes > 2 else np.stack([xy[:, 0], height], 1)
+
+
+def _draw_plane(axes, problem, points, grid, curves):
+    """Closed-form curves, classifier rows, legend; the dots are `_scatter_pairs`."""
+    n = min(problem.classes, 3)
+    for number, curve in enumerate(curves):
+        axes.plot(*_place(problem, curve, grid).T, label="" if number else "closed form", **CURVE)
+    axes.scatter([], [], color=BLUE, s=18, label="numerical optimum")
+    if (points.i == points.j).any():
+        text = "same class: one point\nfor every λ" + " (nested discs)" * (n == 3)
+        axes.scatter([], [], color=RED, s=60, label=text)
+    _draw_classifier(axes, problem, np.concatenate([points.H, *curves]))
+    _frame_plane(axes, n, r"mixing weight $\lambda$")
+
+
+def _draw_classifier(axes, problem, H):
+    """Rows of W as arrows with class labels; to scale unless they would be too short or too long to read."""
+    plane, n = class_plane(problem.W), min(problem.classes, 3)
+    tips, sizes = problem.W[:n] @ plane, np.linalg.norm(H @ plane, axis=1)
+    reach, longest = np.max(sizes, initial=0.0, where=np.isfinite(sizes)), np.linalg.norm(tips, axis=1).max()
+    scale = 1.0 if reach == 0 or longest == 0 or 0.2 < longest / reach < 0.8 else 0.5 * reach / longest
+    base, tips = np.array([0.0, 0.0 if n == 3 else -0.14]), scale * tips
+    style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.6}
+    for tip in tips:
+        axes.annotate("", base + tip, base, arrowprops=style | {"shrinkA": 0, "shrinkB": 0}, zorder=4)
+    size = "" if scale == 1 else f", length × {float(f'{scale:.2g}'):g}"
+    axes.plot([], [], color="black", lw=1.6, marker=">", ms=4, label=f"classifier rows{size}")
+    _name_classes(axes, tips, base, 1.08 * max(reach, scale * longest))
+
+
+def _name_classes(axes, tips, base, reach):
+    """Class labels beyond everything drawn, along the rows of W; pushed outwards where two coincide."""
+    placed = []
+    for k, tip in enumerate(tips):
+        out = tip / (np.linalg.norm(tip) or 1.0)
+        at = reach * out
+        while any(np.linalg.norm(at - other) < 0.05 * reach for other in placed):
+            at = at + 0.1 * reach * (out if out.any() else np.array([1.0, 0.0]))
+        placed.append(at)
+        side = "center" if len(tips) == 2 or abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
+        axes.text(*(base + at), f"class {k}", ha=side, va="bottom" if out[1] > 0.3 else "center")
+    axes.update_datalim(base + 1.12 * np.array(placed))
+
+
+def _frame_plane(axes, n, height):
+    """Scales, title and legend of panel (a); `height` is what K = 2 draws upwards."""
+    axes.autoscale_view()
+    if n == 2:
+        _label(axes, "(a) features on the line of two classes", "feature, along $w_0 - w_1$", height)
+        axes.set_ylim(-0.24, 1.36)
+        axes.set_yticks(np.linspace(0, 1, 6))
+    else:
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, labelcolor="0.45", labelsize=8)
+        _label(axes, "(a) features in the plane of $w_0, w_1, w_2$ (centred)", "")
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def _scatter_pairs(axes, problem, points, colours, nested):
+    """Dots coloured by |2λ−1|; same-class features share one point, so they are drawn as nested discs."""
+    points, sizes = points.where(np.argsort(-points.purity, kind="stable")), 18.0
+    if nested:
+        rank = np.array([np.sum(points.i[:n] == points.i[n]) for n in range(len(points.i))])
+        sizes = np.linspace(150, 2, rank.max() + 1)[rank]
+    return _dots(axes, *_place(problem, points.H, points.lam).T, points, colours, sizes)
+
+
+def _dots(axes, x, y, points, colours=DIFFERENT, sizes=18.0):
+    return axes.scatter(x, y, c=points.purity, cmap=colours, vmin=0, vmax=1, s=sizes, lw=0, zorder=3)
+
+
+def _draw_coefficients(axes, problem, mixed, grid, theory):
+    """(b) coef_i and coef_j against λ, with the same-class level. K = 2: coef_j = 0 is left out."""
+    numeric = numeric_coefficients(problem, mixed)
+    styles = [("$c_0$", BLUE, "-", "o"), ("$c_1$", LIGHT_BLUE, "--", "s")]
+    shown = 1 if problem.classes == 2 and problem.is_etf else 2
+    for k, (name, colour, line, marker) in enumerate(styles[:shown]):
+        if theory is not None:
+            axes.plot(grid, pair_coefficients(problem, theory.coef)[:, k], color=colour, ls=line, lw=1.2)
+        axes.plot(mixed.lam, numeric[:, k], ls="", marker=marker, ms=3.8, color=colour, label=name)
+    if theory is not None:
+        _same_class_level(axes, pair_coefficients(problem, theory.coef)[-1, 0])  # at λ = 1
+    formula = "$h = c_0 w_0 + c_1 w_1$" if shown == 2 else "$h = c_0 w_0$"
+    formula = formula if problem.is_etf else r"$h = \Sigma_k\, c_k w_k$ of least norm"
+    _label(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$")
+    axes.legend(fontsize=8, frameon=False, loc="lower center", ncols=2)
+
+
+def _same_class_level(axes, level):
+    low = axes.get_ylim()[0]
+    axes.set_ylim(low, low + 1.14 * (level - low))
+    axes.axhline(level, color=RED, lw=1, ls=":")
+    text = f"same class, every λ: {level:.4g}"
+    place = {"xycoords": axes.get_yaxis_transform(), "xytext": (0, 3), "textcoords": "offset points"}
+    axes.annotate(text, (0.5, level), ha="center", fontsize=8, color=RED, **place)
+
+
+def _draw_across(axes, problem, mixed, grid, theory):
+    """(c) displacement across the channel against logit λ (squared error: against λ, a straight line)."""
+    logistic = problem.loss == "cross-entropy"
+    if logistic:
+        mixed = mixed.where((mixed.lam > 0) & (mixed.lam < 1))
+    horizontal = logit if logistic else np.asarray
+    if theory is not None:
+        text = f"closed form, $a$ = {problem.sharpness:.4g}"
+        axes.plot(horizontal(grid[1:-1]), across(problem, theory.H)[1:-1], label=text, **CURVE)
+        if logistic:
+            _draw_limit(axes, problem, np.concatenate([theory.H, mixed.H]))
+    _dots(axes, horizontal(mixed.lam), across(problem, mixed.H), mixed)
+    x = r"$\mathrm{logit}\ \lambda$" if logistic else r"mixing weight $\lambda$"
+    _label(axes, "(c) displacement across the channel", x, "$h$ along $w_0 - w_1$")
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+
+
+def _draw_limit(axes, problem, H):
+    """The line of λ_H → 0, in a frame that holds all of H and shows where a finite a leaves the line."""
+    seen, slope = np.abs(across(problem, H)), limit_slope(problem)
+    top = np.max(seen, initial=0.0, where=np.isfinite(seen))
+    ends = max(4.0, log(1 + problem.sharpness) + 2) * np.array([-1, 1])
+    label = "limit $\\lambda_H \\to 0$, slope\n" + rf"$\sqrt{{(K-1)/2K}}\,/\,m$ = {slope:.4g}"
+    axes.plot(ends, slope * ends, color="#d95f02", ls="--", lw=1.3, label=label, zorder=2.5)
+    axes.set_xlim(*ends)
+    axes.set_ylim(-1.15 * top, 1.4 * top)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
+
+
+def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
+    """(a) the plane, (b) y − p against y, (c) ‖h‖; dots numerical, rings closed form, one colour a label."""
+    a, bars, b, c = _panels(figure, 1)
+    shade = {"cmap": OTHER, "vmin": 1 / problem.classes, "vmax": 1, "lw": 0, "zorder": 3}
+    top, routes = points.Y.max(1), [(points.H, fitted(problem, points.logits))]
+    if violated_assumption(problem) is None:
+        theory = predict_features(problem, points.Y)
+        routes.append((theory.H, theory.p))
+    order = np.argsort(-points.Y, axis=1)[:, :MAX_ENTRIES]
+    y = np.take_along_axis(points.Y, order, 1)
+    for number, (H, p) in enumerate(routes):
+        style = RING if number else shade | {"c": top}
+        residual = y - np.take_along_axis(p, order, 1)
+        a.scatter(*_place(problem, H, points.Y[:, 0]).T, s=50 if number else 18, **style)
+        c.scatter(top, np.linalg.norm(H, axis=1), s=50 if number else 18, **style)
+        style = RING if number else shade | {"c": np.repeat(top, y.shape[1])}
+        b.scatter(y.ravel(), residual.ravel(), s=34 if number else 12, **style)
+    a.scatter([], [], color=OTHER(0.6), s=18, label="numerical optimum")
+    if len(routes) == 2:
+        a.scatter([], [], s=50, label="closed form", **RING)
+    _colour_bar(figure, bars[0], a.collections[0], "largest label entry")
+    _draw_classifier(a, problem, np.concatenate([H for H, _ in routes]))
+    _frame_plane(a, min(problem.classes, 3), "label entry $y_0$")
+    _note_hidden(a, problem, points.Y)
+    fit = "p_k" if problem.loss == "cross-entropy" else "(z_k + 1/K)"
+    _label(b, f"(b) residual, $y_k - {fit}$", "label entry $y_k$")
+    b.ticklabel_format(axis="y", scilimits=(-2, 4))
+    _label(c, r"(c) feature norm, $\|h\|$", "largest label entry")
+
+
+def _note_hidden(axes, problem, Y):
+    """Labels with equal entries on classes 0, 1, 2 all project to the centre: say how many."""
+    hidden = int(np.sum(np.ptp(Y[:, :3], axis=1) == 0)) if problem.classes > 3 and problem.is_etf else 0
+    if hidden:
+        text = f"at the centre: {hidden} of {len(Y)} labels, equal on classes 0, 1 and 2"
+        axes.set_xlabel(text, fontsize=8, color="0.35")

@@ -1,0 +1,66 @@
+"""How the commands start JAX: float64 on, no TF32, compiled programs kept between runs, other processes met."""
+
+import os
+import warnings
+from pathlib import Path
+
+from ufm.rules.errors import InputError
+from ufm.runtime.processes import ALONE, Group, join_group
+
+
+def start_group(args) -> Group:
+    """`start_jax`, and with --distributed the processes of the run.
+
+    InputError where these do not meet.
+    """
+    start_jax(devices=not args.distributed)
+    if not args.distributed:
+        return ALONE
+    group = join_group(args.coordinator, args.processes, args.process)
+    require_devices()
+    return group
+
+
+def start_jax(devices: bool = True) -> None:
+    """Enable x64 and a persistent compilation cache under the user's cache directory.
+
+    `import ufm` never touches jax.config; only commands call this. The cache is skipped when
+    its directory cannot be made or written, and JAX_COMPILATION_CACHE_DIR takes precedence.
+    InputError without a device, unless these are to be met later (devices=False).
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and (root := _cache_folder()):
+        jax.config.update("jax_compilation_cache_dir", str(root))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation cache")  # it is optional
+    if devices:
+        require_devices()
+
+
+def require_devices() -> None:
+    """InputError where the platform that JAX was told to use has no device here."""
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # an assertion of JAX's own, where a plugin is missing
+        if not (asked := jax.config.jax_platforms):
+            raise
+        reason = "".join(f" ({line})" for line in str(error).strip().splitlines()[:1])
+        raise InputError(
+            f"JAX_PLATFORMS={asked} finds no device{reason}: install JAX for it, or leave JAX_PLATFORMS"
+        ) from None
+
+
+def _cache_folder() -> Path | None:
+    """The folder of compiled programs; None without a home, or where it cannot be made or written."""
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ufm" / "jax"
+        root.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: neither HOME nor an entry of the user
+        return None
+    return root if os.access(root, os.W_OK | os.X_OK) else None

@@ -1,0 +1,172 @@
+"""A theorem is one value: statement, assumptions, formula, numerical problem, source.
+
+`check` of a theorem says what its claim predicts of a numerical optimum that somebody else found; the
+theorem never solves anything. Two kinds of numerical problem: the optimal features against a fixed
+classifier (`FeatureClaim`), and the joint optimum over classifier, features and bias (`JointClaim`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+import ufm.rules.numbers as checked
+from ufm.model.atoms import JointProblem, finite_law
+from ufm.model.laws import LabelLaw
+from ufm.model.problem import Problem
+
+WORK = 5e9  # multiplications of one Newton step of the joint problem: some seconds
+MIXING = (0.0, 1e-6, 0.1, 0.3, 0.5, 0.9, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The parameters that a theorem is checked on: one problem, seen with W fixed and with W free.
+
+    lam: mixing weights looked at; lambda_b: bias of the free classifier (None: none, 0: free);
+    free_dim: feature dimension of the joint problem (default that of `problem`); nodes: of its rule for λ.
+    """
+
+    problem: Problem
+    lam: tuple[float, ...] = MIXING
+    lambda_b: float | None = None
+    free_dim: int | None = None
+    nodes: int = 24
+
+    def __post_init__(self):
+        checked.instance("problem", self.problem, Problem)
+        checked.mixing("lam", checked.numbers("lam", self.lam, ("n",)))
+        checked.bias_penalty("lambda_b", self.lambda_b)
+        if self.free_dim is not None:
+            checked.integer("free_dim", self.free_dim, 1)
+        checked.integer("nodes", self.nodes, 1)
+
+    @property
+    def dim(self) -> int:
+        """Feature dimension of the joint problem."""
+        return self.problem.dim if self.free_dim is None else self.free_dim
+
+    @property
+    def too_large(self) -> str | None:
+        """Why the joint problem is out of reach, if it is: a Newton step costs about n K⁴ for n labels."""
+        law, K = self.problem.law, self.problem.classes
+        if joint_work(law, K, self.nodes) <= WORK:
+            return None
+        labels = joint_labels(law, K, self.nodes)
+        return f"{labels:.3g} labels of {K} classes are too many for the joint problem"
+
+    @cached_property
+    def joint(self) -> JointProblem:
+        """The problem with W free, on a finite law."""
+        p = self.problem
+        atoms = finite_law(p.law, p.classes, self.nodes)
+        return JointProblem(p.law, atoms, self.dim, p.lambda_w, p.lambda_h, self.lambda_b, p.loss)
+
+
+def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:
+    """Labels of the finite law, about."""
+    if law.labels is not None:
+        return float(len(law.labels))
+    return classes + nodes * classes * (classes - 1) / 2 if law.two_hot else float(classes) ** law.ways
+
+
+def joint_work(law: LabelLaw, classes: int, nodes: int) -> float:
+    """Multiplications of a Newton step of the joint problem."""
+    return joint_labels(law, classes, nodes) * float(classes) ** 4
+
+
+class Assumption(NamedTuple):
+    """A hypothesis in words, and its predicate: None where it holds, else what is wrong."""
+
+    text: str
+    broken: Callable[[Setting], str | None]
+
+
+class Claim(NamedTuple):
+    """Predicted values (N, q), one row a label, and a bound on their own rounding, absolute, a row."""
+
+    values: Float[np.ndarray, "N q"]
+    rounding: Float[np.ndarray, "N"]
+
+
+@dataclass(frozen=True)
+class FeatureClaim:
+    """What is claimed of the logits z = W h of optimal features, centred (Σ z_k = 0).
+
+    labels(setting): soft labels (N, K) to solve. formula(setting, labels): the predictions.
+    measure(setting, labels, z): the same quantities from numerical logits z (N, K).
+    lipschitz(setting): ‖measure(z) − measure(z')‖ ≤ lipschitz · ‖z − z'‖, row by row.
+    relation: "=" or "<=" (measured at most predicted, entry by entry; then only excess over the
+    prediction has to be Lipschitz, with z' the optimum).
+    """
+
+    labels: Callable[[Setting], np.ndarray]
+    formula: Callable[[Setting, np.ndarray], Claim]
+    measure: Callable[[Setting, np.ndarray, np.ndarray], np.ndarray]
+    lipschitz: Callable[[Setting], float] = field(default=lambda setting: 1.0)
+    relation: str = "="
+
+
+class JointOptimum(NamedTuple):
+    """A certified numerical optimum on the atoms: W (K, d), H (n, d), b (K), logits Z and predictions P
+    (n, K), M = E (y−p)(y−p)ᵀ, L, the certified gap ≥ L − min L, and `suboptimality(W, H)`, the
+    objective of any other point with its certified gap. excess(group): λ_max/c² − 1 of the labels' moment on
+    a group of classes and its rounding; ≤ 0 iff the optimum does not tell them apart (all: iff it is zero)."""
+
+    W: np.ndarray
+    H: np.ndarray
+    b: np.ndarray
+    Z: np.ndarray
+    P: np.ndarray
+    M: np.ndarray
+    objective: float
+    gap: float
+    suboptimality: Callable[[np.ndarray, np.ndarray], tuple[float, float]]
+    excess: Callable[..., tuple[float, float]]
+
+
+class Finding(NamedTuple):
+    """A claim held against a joint optimum: error, and what the gap and rounding allow it to be, in one unit.
+
+    predicted: None where the claim is that something differs. tol: largest bound that counts as
+    solved. unit: what error and bounds are divided by, in the unit of the two numbers. open: why the gap
+    cannot tell, if it cannot. exceeds: some label's own error exceeds its own bounds.
+    """
+
+    predicted: float | None
+    numeric: float
+    error: float
+    bound: float
+    rounding: float
+    tol: float
+    open: str | None = None
+    unit: float = 1.0
+    exceeds: bool = False
+
+
+@dataclass(frozen=True)
+class JointClaim:
+    """What is claimed of the joint optimum; judge(setting, optimum) holds it against a numerical one."""
+
+    judge: Callable[[Setting, JointOptimum], Finding]
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """Statement in LaTeX, hypotheses, numerical claim, what that compares (in words), source."""
+
+    name: str
+    title: str
+    statement: str
+    assumptions: tuple[Assumption, ...]
+    claim: FeatureClaim | JointClaim
+    quantity: str
+    source: str
+
+    def violated(self, setting: Setting) -> str | None:
+        """The first assumption that the setting breaks, or None."""
+        found = (assumption.broken(setting) for assumption in self.assumptions)
+        return next((text for text in found if text), None)
