@@ -8,7 +8,7 @@ import sympy as sp
 from proofs.grid import settings
 from proofs.step import ARGUED, SYMBOLIC, Derivation
 from ufm.agree.theorem import Check, check_theorem
-from ufm.output.record import number
+from ufm.output.records import number
 from ufm.output.text import law_words
 from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
 

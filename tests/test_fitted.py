@@ -9,7 +9,7 @@ from tests.commands import strict
 from ufm import solve
 from ufm.agree.stream.spaces import ExplicitSpace
 from ufm.certify.features import certify_features
-from ufm.certify.fitted import fitted, fitted_error
+from ufm.certify.values import fitted, fitted_error
 from ufm.enclose.features import enclose_features
 from ufm.model.laws import normalise
 from ufm.model.problem import Problem

@@ -18,7 +18,7 @@ from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier,
 from ufm.optimize.factor import solve_ridge_each
 from ufm.optimize.features import solve_features
 from ufm.optimize.line_search import ENOUGH, lengthen
-from ufm.optimize.newton import newton
+from ufm.optimize.newton import descend_newton
 
 EPS = np.finfo(float).eps
 CE = "cross-entropy"
@@ -127,7 +127,7 @@ def test_any_number_of_classes_against_the_closed_form(kind, sharpness):
     coordinates = coordinates if kind is Conditioned else Reduced(coordinates.matrix)
     Y = soft(K)
     q = coordinates.zero(jnp.asarray(Y.T))
-    end = newton(coordinates, q, Y.T, lambda_h, 200, loss_name=CE)
+    end = descend_newton(coordinates, q, Y.T, lambda_h, 200, loss_name=CE)
     logits = np.asarray(coordinates.logits(end.q)).T
     assert np.asarray(end.done).all() and int(end.steps) <= MOST
     for z, y in zip(logits, Y):

@@ -19,7 +19,7 @@ from ufm.model.problem import Problem
 from ufm.optimize import features as features_module
 from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier
 from ufm.optimize.features import METHODS, solve_features
-from ufm.optimize.newton import local_model, newton
+from ufm.optimize.newton import descend_newton, local_model
 from ufm.rules.errors import InputError
 
 RNG = np.random.default_rng(6)
@@ -176,7 +176,7 @@ def test_every_newton_step_lowers_the_objective(lambda_h):
     where = features_module.frame(problem)
     found = []
     for steps in range(25):
-        q = newton(
+        q = descend_newton(
             where.coordinates, jax.numpy.zeros(Y.T.shape), Y.T, lambda_h, steps, loss_name="cross-entropy"
         )
         found.append(values(problem, Y, (where.lift @ np.asarray(q.q)).T))
@@ -195,7 +195,7 @@ def test_the_leap_saves_steps(classes, lambda_h):
         landed = values(problem, Y, solve_features(problem, Y, max_steps=1).H)
         assert (landed[:2] <= np.array(values(problem, Y, 0 * found.H))[:2] - 0.1).all()
         zero = features_module.etf_coordinates(problem, np.float64).zero(Y.T)
-        start = newton(
+        start = descend_newton(
             features_module.etf_coordinates(problem, np.float64),
             zero,
             Y.T,

@@ -10,7 +10,7 @@ import pytest
 
 from ufm import compare, solve, verify
 from ufm.output.files import Outputs
-from ufm.output.record import dump_json
+from ufm.output.records import dump_json
 from ufm.rules.errors import InputError
 
 

@@ -172,13 +172,13 @@ def newton_kernels(task: FeatureTask, labels: np.ndarray, dtype: str, scale: Sca
 
     from experiments.peers.ours import problem
     from ufm.optimize.features import etf_coordinates
-    from ufm.optimize.newton import leap, newton
+    from ufm.optimize.newton import descend_newton, leap
 
     coordinates = etf_coordinates(problem(task), DTYPES[dtype])
     Y, lambda_h = jnp.asarray(labels.T, DTYPES[dtype]), jnp.asarray(task.lambda_h, DTYPES[dtype])
     first = jax.jit(leap).lower(coordinates, Y, lambda_h).compile()
     start = first(coordinates, Y, lambda_h)
-    later = newton.lower(coordinates, start, Y, lambda_h, 5, loss_name="cross-entropy").compile()
+    later = descend_newton.lower(coordinates, start, Y, lambda_h, 5, loss_name="cross-entropy").compile()
     descend = partial(later, coordinates, start, Y, lambda_h)
     one, three, whole = (timed(scale, descend, steps) for steps in (1, 3, 200))
     steps, leaping = int(descend(200).steps), timed(scale, first, coordinates, Y, lambda_h)

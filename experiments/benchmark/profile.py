@@ -111,7 +111,7 @@ def _solver_stages(given, labels) -> list[Stage]:
     import jax.numpy as jnp
 
     from ufm.optimize.features import chunk_size, etf_coordinates, minimise
-    from ufm.optimize.newton import leap, newton
+    from ufm.optimize.newton import descend_newton, leap
 
     coordinates, width = etf_coordinates(given, np.float64), chunk_size(given)
     chunk = jnp.asarray(labels[:width].T)
@@ -122,7 +122,7 @@ def _solver_stages(given, labels) -> list[Stage]:
     def leaps(Y):
         return jax.lax.fori_loop(0, rounds, lambda _, y: y + 1e-30 * leap(coordinates, y, TASK.lambda_h), Y)
 
-    steps = partial(newton, coordinates, start, Y, TASK.lambda_h, loss_name="cross-entropy")
+    steps = partial(descend_newton, coordinates, start, Y, TASK.lambda_h, loss_name="cross-entropy")
     one, three = (clocked(lambda n=n: steps(n).q.block_until_ready()) for n in (1, 3))
     repeated = jax.jit(leaps)
     seconds = {
@@ -133,7 +133,9 @@ def _solver_stages(given, labels) -> list[Stage]:
         "solver: first step (leap)": clocked(lambda: repeated(Y).block_until_ready()) / rounds / TILE,
         f"solver: one of {int(steps(200).steps)} Newton steps": (three - one) / 2 / TILE,
     }
-    newton_program = newton.lower(coordinates, start, Y, TASK.lambda_h, STEPS, loss_name="cross-entropy")
+    newton_program = descend_newton.lower(
+        coordinates, start, Y, TASK.lambda_h, STEPS, loss_name="cross-entropy"
+    )
     leap_program = jax.jit(leap).lower(coordinates, Y, TASK.lambda_h)
     counts = ({}, *(count_operations(each.compile(), TILE) for each in (leap_program, newton_program)))
     return [Stage(name, value * 1e9, **count) for (name, value), count in zip(seconds.items(), counts)]

@@ -62,7 +62,7 @@ def complete(grid: Grid, folder: Path, data_dir: str | None, jobs: int) -> pa.Ta
 
 def write_table(path: Path, table: pa.Table, about: dict, grid: Grid) -> None:
     """All rows as one Parquet, whole, with provenance in its footer."""
-    from ufm.output.record import run_record
+    from ufm.output.records import run_record
 
     record = run_record(about["command"].split())
     about = about | {"dataset": grid.dataset, "left_out": grid.left_out, "version": VERSION}

@@ -18,7 +18,7 @@ from ufm.agree.stream.reductions import Batch, ErrorHistogram, WorstRows
 from ufm.agree.stream.sources import Side, choose_source
 from ufm.agree.stream.spaces import choose_space
 from ufm.agree.verdict import Verdict, judge, worst_verdict
-from ufm.certify.fitted import fitted, fitted_error
+from ufm.certify.values import fitted, fitted_error
 from ufm.model.cases import LabelCases, OrbitCases, PairCases
 from ufm.model.problem import Problem
 from ufm.optimize.features import METHODS, chunk_size, require_dtype

@@ -1,4 +1,4 @@
-"""The certificate against any W, in the units and coordinates of `ufm.model.row_space`, batch last.
+"""The certificate against any W, in the units and coordinates of `ufm.model.rows`, batch last.
 
 Three exact steps lead from the candidate v to the optimum v* (V' orthonormal, P = V'V'ᵀ):
 
@@ -36,7 +36,7 @@ from ufm.certify.local_bound import (
     underflow,
 )
 from ufm.loss import LOSSES, Loss
-from ufm.model.row_space import EPS, RowSpace
+from ufm.model.rows import EPS, RowSpace
 
 TILE_ENTRIES = 2**13  # of one batch of r x K or r x r matrices: several of them stay in cache
 TILE = 64

@@ -37,7 +37,7 @@ from ufm.loss import LOSSES, relative_logits
 from ufm.model.etf import etf_basis
 from ufm.model.laws import normalise
 from ufm.model.problem import Problem
-from ufm.model.row_space import EPS, row_space
+from ufm.model.rows import EPS, row_space
 
 
 @partial(jax.jit, static_argnames=("loss_name",))
@@ -58,7 +58,7 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
 
 
 def _certify_etf(v, y, *, loss, length, scale, rounding) -> Certificate:
-    """In the units of `ufm.model.row_space`: ∇f = r + v, Q = a (diag c − coupling c cᵀ) + 1, z = a v."""
+    """In the units of `ufm.model.rows`: ∇f = r + v, Q = a (diag c − coupling c cᵀ) + 1, z = a v."""
     unit, K = jnp.finfo(v.dtype).eps, v.shape[0]
     centred, mass = v - jnp.mean(v), jnp.sum(jnp.abs(v))
     a = scale * length

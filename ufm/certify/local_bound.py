@@ -1,6 +1,6 @@
 """The theorem of the certificate: distance to the optimum from what is known at the candidate.
 
-In units in which f is 1-strongly convex (`ufm.model.row_space`), ‖v − v*‖ ≤ ‖∇f(v)‖ always; where λ_H is small that is
+In units in which f is 1-strongly convex (`ufm.model.rows`), ‖v − v*‖ ≤ ‖∇f(v)‖ always; where λ_H is small that is
 loose by orders of magnitude. Sharpened by local curvature: let Q be the Hessian at v, F = ∇f(v), ν = ‖F‖_{Q⁻¹}, and
 R = sup range(z(u))/‖u‖_Q over directions u. The third derivative of log-sum-exp obeys |D³[u,u,u']| ≤ range(u')
 D²[u,u], hence along δ = v* − v with s = range(z(δ))

@@ -30,7 +30,7 @@ from ufm.loss import LOSSES
 from ufm.model.etf import etf_basis
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.factor import half_solve_each
-from ufm.optimize.newton import newton
+from ufm.optimize.newton import descend_newton
 from ufm.runtime.devices import ALL, CUT, CUT_LAST, agree, cut, each_step, one_device, share, total
 
 INNER_STEPS = 4  # Newton steps on the features after each step of G; the last time, all they need
@@ -96,7 +96,7 @@ def gram_project(G, b, z, B, Y, weight, penalties, inner_steps, *, loss_name: st
     root = jnp.sqrt(jnp.maximum(value, jnp.finfo(G.dtype).eps * value[-1]))
     V = vector * root
     start, shift = (vector.T @ z) / root[:, None], (B @ b)[:, None]
-    h = newton(Reduced(B @ V), start, Y, penalties.h, inner_steps, shift, loss_name=loss_name).q
+    h = descend_newton(Reduced(B @ V), start, Y, penalties.h, inner_steps, shift, loss_name=loss_name).q
     fit = jax.vmap(LOSSES[loss_name].value, (1, 1))(B @ (V @ h) + shift, Y)
     each = fit + 0.5 * penalties.h * jnp.sum(h * h, 0)
     ridge = 0.5 * penalties.w * jnp.sum(V * V) + 0.5 * penalties.b * jnp.sum(b * b)

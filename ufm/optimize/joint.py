@@ -30,7 +30,7 @@ from ufm.model.atoms import FiniteLaw, check_law
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import Atoms, Penalties, descend_gram, half_curvature, logit_basis
-from ufm.optimize.newton import newton
+from ufm.optimize.newton import descend_newton
 from ufm.runtime.devices import (
     ALL,
     CUT,
@@ -63,7 +63,7 @@ class JointPoint(NamedTuple):
 def project(W, b, H, Y, weight, penalties: Penalties, *, loss_name: str, axis=None) -> JointPoint:
     """Solve the features for W, b from the warm start H, and evaluate L. axis: see `ufm.runtime.devices.total`."""
     loss = LOSSES[loss_name]
-    found = newton(Reduced(W), H, Y, penalties.h, INNER_STEPS, b[:, None], loss_name=loss_name)
+    found = descend_newton(Reduced(W), H, Y, penalties.h, INNER_STEPS, b[:, None], loss_name=loss_name)
     fit = jax.vmap(loss.value, (1, 1))(W @ found.q + b[:, None], Y)
     per_label = fit + 0.5 * penalties.h * jnp.sum(found.q**2, 0)
     ridge = 0.5 * penalties.w * jnp.sum(W * W) + 0.5 * penalties.b * jnp.sum(b * b)
@@ -204,7 +204,7 @@ class _Calls:
         """The features that are optimal for W and b, from the start H."""
         return self._project(W, b, H, *self.atoms)
 
-    def newton(self, point: JointPoint):
+    def descend_newton(self, point: JointPoint):
         """Step, slope and ‖∇φ‖."""
         return self._newton(point, *self.atoms)
 

@@ -93,7 +93,7 @@ class _Walk(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("loss_name",))
-def newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str, count=0) -> Iterate:
+def descend_newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_name: str, count=0) -> Iterate:
     """Minimise over q from the given start; stops a feature when its next error is below rounding.
 
     shift (K, 1): a bias added to the logits. count: steps already taken.
@@ -142,7 +142,7 @@ def newton_from_zero(
         rough = _from_zero(*_cast((coordinates, Y, lambda_h), first), few, loss_name)
         # where its range did not suffice, start again
         q = coordinates.settle(jnp.where(jnp.all(jnp.isfinite(rough.q), 0), rough.q, 0.0).astype(Y.dtype))
-        return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=rough.steps)
+        return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=rough.steps)
 
     if not tile:
         return solve(Y)
@@ -158,7 +158,7 @@ def _from_zero(coordinates, Y, lambda_h, max_steps, loss_name) -> Iterate:
         q = jnp.where(
             count > 0, _lower(coordinates, leap(coordinates, Y, lambda_h), Y, lambda_h, loss_name), q
         )
-    return newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=count)
+    return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=count)
 
 
 def _lower(coordinates, q, Y, lambda_h, loss_name):

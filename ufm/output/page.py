@@ -16,7 +16,7 @@ from ufm.network.comparison import Comparison
 from ufm.network.measures.metrics import CONVENTIONS
 from ufm.network.read.activations import Activations
 from ufm.network.resemblance import CRITERIA, OVERALL, REPRODUCED
-from ufm.output.record import dump_json
+from ufm.output.records import dump_json
 from ufm.output.text import fixed, shown
 from ufm.output.text_compare import LEGEND, calibration_facts, channel_facts, facts, fit_facts
 

@@ -6,7 +6,7 @@ from ufm.network.comparison import Comparison
 from ufm.network.read.activations import Activations
 from ufm.network.resample import Curve
 from ufm.network.resemblance import CRITERIA
-from ufm.output.record import number
+from ufm.output.records import number
 
 
 def comparison_record(found: Comparison, given: Activations, provenance: dict) -> dict:

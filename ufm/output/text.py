@@ -12,7 +12,6 @@ from ufm.agree.stream.reductions import EDGES, ErrorHistogram
 from ufm.agree.verdict import FAILS, ORDER
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
-from ufm.theory.predict import violated_assumption
 
 MAX_ROWS = 11
 DIGITS = ((4, 1), (3, 1), (3, 0), (2, 0))  # decimals of a number: fixed, scientific
@@ -266,7 +265,7 @@ def decades(errors: ErrorHistogram) -> str:
 def print_explanations(console: Console, report: Report, settings: Settings) -> None:
     """What was compared, then one sentence for each verdict shown."""
     console.print()
-    common = f"All rows: {compared(report.problem, settings)} Lengths are divided by max(|h|, |h_same|)."
+    common = f"All rows: {compared(report, settings)} Lengths are divided by max(|h|, |h_same|)."
     if report.represented is not None:
         common += f" {ASSUMED[0].upper()}{ASSUMED[1:]}: one pair stands for each kind and weight."
     console.print(textwrap.fill(common, 79, subsequent_indent="  "), highlight=False, markup=False)
@@ -276,13 +275,13 @@ def print_explanations(console: Console, report: Report, settings: Settings) -> 
         console.print(textwrap.fill(text, 79, subsequent_indent="  "), highlight=False, markup=False)
 
 
-def compared(problem: Problem, settings: Settings) -> str:
+def compared(report: Report, settings: Settings) -> str:
     """The independent means and the hypotheses, one sentence each."""
     closed = {
         "cross-entropy": "through log(p_k/p_o), a root of Lambert-W type",
         "squared-error": "affine in the label",
-    }[problem.loss]
-    if violated_assumption(problem):
+    }[report.problem.loss]
+    if report.errors is None:
         return (
             f"the numerical optimum ({settings.method} on the autodiff gradient from h = 0, "
             f"{arithmetic(settings)}) with its certificate; no closed form applies."
@@ -291,7 +290,7 @@ def compared(problem: Problem, settings: Settings) -> str:
         f"the numerical optimum ({settings.method} on the autodiff gradient from h = 0, "
         f"{arithmetic(settings)}) against the closed form ({closed}), which share only the "
         f"frame W and the labels; the bound is a certificate of the numerical optimum alone. Hypotheses: "
-        f"W a simplex ETF, lambda_H = {problem.lambda_h:g} > 0, labels in the simplex."
+        f"W a simplex ETF, lambda_H = {report.problem.lambda_h:g} > 0, labels in the simplex."
     )
 
 

@@ -21,7 +21,7 @@ from scipy.special import expit, logit
 
 import ufm.rules.numbers as checked
 from ufm.agree.features import Settings
-from ufm.certify.fitted import fitted
+from ufm.certify.values import fitted
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.laws import LabelLaw, label_variance
 from ufm.model.problem import Problem

@@ -14,7 +14,7 @@ from ufm.certify.explicit import certify_rows
 from ufm.certify.features import certify_etf
 from ufm.model.etf import contrasts
 from ufm.model.problem import Problem
-from ufm.model.row_space import EPS, row_space
+from ufm.model.rows import EPS, row_space
 from ufm.optimize.features import etf_coordinates, frame, minimise
 from ufm.runtime.devices import exact_mesh, spread
 

@@ -19,7 +19,7 @@ from ufm.certify.features import certify_etf
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Isometric
 from ufm.optimize.features import METHODS
-from ufm.optimize.newton import newton
+from ufm.optimize.newton import descend_newton
 from ufm.theory.features import label_optimum, logit_gap
 from ufm.theory.multiplier import require_float64
 from ufm.theory.predict import rounding_bound
@@ -186,7 +186,7 @@ def _centre(q):
 
 def _numeric(Y, scale, lambda_h, loss):
     """Blind Newton from zero in coordinates of the ETF: centred optima (K, F), certified distances (F)."""
-    q = newton(Isometric(scale), jnp.zeros_like(Y), Y, lambda_h, METHODS["newton"], loss_name=loss).q
+    q = descend_newton(Isometric(scale), jnp.zeros_like(Y), Y, lambda_h, METHODS["newton"], loss_name=loss).q
     return _centre(q), certify_etf(q, Y, scale, lambda_h, loss_name=loss).distance
 
 

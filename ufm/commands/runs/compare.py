@@ -13,8 +13,8 @@ from ufm.network.comparison import Comparison, Options, compare_activations
 from ufm.network.read.activations import Activations, read_activations
 from ufm.output.files import Outputs
 from ufm.output.progress import QUIET
-from ufm.output.record import dump_json, run_record
 from ufm.output.record_compare import comparison_record
+from ufm.output.records import dump_json, run_record
 from ufm.output.text_compare import print_comparison
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax

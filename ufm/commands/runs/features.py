@@ -10,16 +10,16 @@ from rich.console import Console
 
 from ufm.agree.features import Report, Settings, check_features
 from ufm.agree.verdict import exit_code
+from ufm.commands.runs.save import save_features
 from ufm.model.cases import OrbitCases, PairCases, choose_cases
 from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
 from ufm.output.files import Outputs
 from ufm.output.progress import show_progress
-from ufm.output.record import (
+from ufm.output.records import (
     dump_json,
     problem_record,
     record,
-    save_features,
     settings_record,
 )
 from ufm.output.shards import open_shards, plan_shards, shard_rows

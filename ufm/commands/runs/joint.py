@@ -16,7 +16,7 @@ from ufm.model.atoms import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.model.cases import PairCases, choose_lam
 from ufm.model.problem import Problem
 from ufm.output.files import Outputs
-from ufm.output.record import dump_json, joint_record, problem_record, provenance, row_records, save_joint
+from ufm.output.records import dump_json, joint_record, problem_record, provenance, row_records, save_joint
 from ufm.output.text import print_explanations, print_rows, print_summary
 from ufm.output.text_joint import print_draws, print_joint, print_joint_verdict
 from ufm.rules.errors import InputError

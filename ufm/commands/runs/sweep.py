@@ -18,7 +18,7 @@ from ufm.agree.verdict import exit_code, worst_verdict
 from ufm.model.grid import Block, Grid
 from ufm.output.dataset import Dataset, check_folder, open_dataset
 from ufm.output.progress import show_progress
-from ufm.output.record import run_record
+from ufm.output.records import run_record
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import as_here, exact_mesh, local_mesh, threads_for
 from ufm.runtime.processes import Group

@@ -14,7 +14,7 @@ from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, exit_code, worst_ver
 from ufm.commands.runs.features import plain_console
 from ufm.model.problem import Problem
 from ufm.output.files import Outputs
-from ufm.output.record import dump_json, number, problem_record, run_record
+from ufm.output.records import dump_json, number, problem_record, run_record
 from ufm.output.text import law_words, print_facts, print_verdicts, small
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax

@@ -24,7 +24,7 @@ from ufm.network.read.activations import Chunk
 from ufm.network.resample import Reservoir, pieces
 from ufm.optimize.coordinates import reduce_classifier
 from ufm.optimize.features import require_dtype, solve_features
-from ufm.optimize.newton import newton
+from ufm.optimize.newton import descend_newton
 from ufm.rules.errors import InputError
 from ufm.theory.predict import predict_features
 
@@ -105,7 +105,9 @@ def _candidate(problem: Problem, b, Y, closed: bool) -> np.ndarray:
     require_dtype(np.float64)
     coordinates, lift = reduce_classifier(problem.W, np.float64)
     start = jnp.zeros((lift.shape[1], len(Y)))
-    found = newton(coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss)
+    found = descend_newton(
+        coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
+    )
     return (lift @ np.asarray(found.q)).T
 
 

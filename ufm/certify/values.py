@@ -19,7 +19,7 @@ from jaxtyping import Float
 from scipy.special import softmax
 
 from ufm.model.problem import Problem
-from ufm.model.row_space import EPS
+from ufm.model.rows import EPS
 
 
 def fitted(problem: Problem, logits: Float[np.ndarray, "B K"]) -> Float[np.ndarray, "B K"]:
