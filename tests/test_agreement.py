@@ -19,9 +19,10 @@ from ufm.agree.stream import sources, spaces
 from ufm.model import cases
 from ufm.model.cases import LabelCases, PairCases, choose_cases
 from ufm.model.etf import simplex_etf
-from ufm.model.laws import kway, mixup, normalise, smooth, soft
+from ufm.model.laws import kway, mixup, smooth, soft
 from ufm.model.problem import Problem
 from ufm.optimize.features import METHODS, solve_features
+from ufm.rules.soft_labels import normalise
 from ufm.theory.predict import predict_pairs
 
 RNG = np.random.default_rng(8)

@@ -17,10 +17,10 @@ from mpmath import mp, mpf
 from tests import oracle
 from ufm.certify.features import certify_any, certify_etf, certify_features
 from ufm.loss import LOSSES
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
 from ufm.rules.errors import InputError
+from ufm.rules.soft_labels import normalise
 
 RNG = np.random.default_rng(5)
 DIGITS = 60

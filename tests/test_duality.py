@@ -12,11 +12,11 @@ import pytest
 from scipy.special import xlogy
 
 from tests.test_joint import CE, SE, padded, problem, solved
-from ufm.agree.joint import JointProblem, certify_solution
+from ufm.agree.joint import certify_solution
 from ufm.certify.joint import _centred_residual, _dual_value, _Law, certify_joint
 from ufm.enclose.joint import enclose_gap
 from ufm.loss import LOSSES
-from ufm.model.atoms import FiniteLaw, finite_law
+from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
 from ufm.model.laws import LabelLaw
 from ufm.runtime.processes import ALONE
 

@@ -11,10 +11,10 @@ from ufm.agree.stream.spaces import ExplicitSpace
 from ufm.certify.features import certify_features
 from ufm.certify.values import fitted, fitted_error
 from ufm.enclose.features import enclose_features
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
 from ufm.output.text import resolved
+from ufm.rules.soft_labels import normalise
 
 RNG = np.random.default_rng(11)
 FRAME = np.linalg.qr(RNG.normal(size=(4, 4)))[0][:, :3]

@@ -16,9 +16,9 @@ from scipy.optimize import brentq
 
 from ufm.agree import joint as joint_agreement
 from ufm.agree.geometry import collapsed_groups
-from ufm.agree.joint import JointProblem, check_joint
+from ufm.agree.joint import check_joint
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import FiniteLaw, drawn_law, finite_law
+from ufm.model.atoms import FiniteLaw, JointProblem, drawn_law, finite_law
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.model.laws import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
 from ufm.optimize.joint import solve_joint

@@ -23,7 +23,6 @@ from ufm.model.laws import (
     label_variance,
     mixing_rule,
     mixup,
-    normalise,
     onehot,
     pattern_rule,
     second_moment,
@@ -31,6 +30,7 @@ from ufm.model.laws import (
     soft,
 )
 from ufm.model.quadrature import beta_rule, compress, gauss, graded_rule, panels
+from ufm.rules.soft_labels import normalise
 
 RNG = np.random.default_rng(3)
 EPS = np.finfo(float).eps

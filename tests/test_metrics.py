@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ufm.agree.geometry import duality_distance
 from ufm.model.etf import simplex_etf
 from ufm.network.measures.metrics import (
     CONVENTIONS,
@@ -16,7 +17,6 @@ from ufm.network.measures.metrics import (
     all_metrics,
     angle_deviation,
     cdnv,
-    duality_distance,
     nc1,
     norm_variation,
     simplex_deviation,

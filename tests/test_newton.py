@@ -12,13 +12,13 @@ from mpmath import mp, mpf
 
 import ufm.optimize.newton as module
 from tests import oracle
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.factor import solve_ridge_each
 from ufm.optimize.features import solve_features
 from ufm.optimize.line_search import ENOUGH, lengthen
 from ufm.optimize.newton import descend_newton
+from ufm.rules.soft_labels import normalise
 
 EPS = np.finfo(float).eps
 CE = "cross-entropy"

@@ -12,7 +12,7 @@ from mpmath import mp, mpf
 
 from tests import oracle
 from ufm.loss import LOSSES, objective, relative_logits
-from ufm.model.laws import normalise
+from ufm.rules.soft_labels import normalise
 
 RNG = np.random.default_rng(4)
 EPS = np.finfo(float).eps

@@ -14,13 +14,13 @@ from mpmath import mp, mpf
 from tests import oracle
 from ufm.certify.features import certify_features
 from ufm.loss import LOSSES, objective
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.optimize import features as features_module
 from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier
 from ufm.optimize.features import METHODS, solve_features
 from ufm.optimize.newton import descend_newton, local_model
 from ufm.rules.errors import InputError
+from ufm.rules.soft_labels import normalise
 
 RNG = np.random.default_rng(6)
 EPS = np.finfo(float).eps

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ufm.agree.joint import JointProblem, JointReport, certify_solution, check_joint
-from ufm.model.atoms import finite_law
+from ufm.agree.joint import JointReport, certify_solution, check_joint
+from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import kway, mixup, onehot, soft
 from ufm.pictures.joint import (

@@ -16,10 +16,10 @@ from ufm.agree.features import Settings, check_features
 from ufm.certify.features import certify_any, certify_etf, certify_features
 from ufm.certify.joint import losses, residuals
 from ufm.model.cases import PairCases
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.optimize.features import _minimise_share, etf_coordinates, frame, solve_features
 from ufm.optimize.newton import newton_from_zero
+from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import exactly
 from ufm.runtime.precision import choose_precision
 

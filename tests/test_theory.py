@@ -20,8 +20,9 @@ from ufm.agree.features import check_features
 from ufm.certify.features import certify_etf
 from ufm.model.cases import PairCases
 from ufm.model.etf import etf_distance, gain, simplex_etf
-from ufm.model.laws import cutmix, kway, label_variance, mixup, normalise, onehot, pattern_rule, smooth, soft
+from ufm.model.laws import cutmix, kway, label_variance, mixup, onehot, pattern_rule, smooth, soft
 from ufm.model.problem import Problem
+from ufm.rules.soft_labels import normalise
 from ufm.theory import features as closed_form
 from ufm.theory.features import label_optimum, rounding, solve_patterns, two_hot_optimum
 from ufm.theory.multiplier import joint_multiplier, multiplier_slopes, residual_moment

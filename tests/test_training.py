@@ -9,11 +9,11 @@ import optax
 import pytest
 from scipy.special import logsumexp, softmax
 
-from ufm.dynamics import label_groups, label_variability, trace_training
+from experiments.dynamics.approach import label_groups, label_variability, trace_training
+from experiments.dynamics.training import MOMENTUM, Training, random_start, repeated, safe_step, train_joint
 from ufm.model.atoms import FiniteLaw, finite_law
 from ufm.model.laws import mixup, onehot
 from ufm.optimize.joint import solve_joint
-from ufm.optimize.training import MOMENTUM, Training, random_start, repeated, safe_step, train_joint
 
 pytestmark = pytest.mark.slow  # long trajectories
 

@@ -1,52 +1,40 @@
 """Unconstrained features models: numerical optima, closed forms, and certificates.
 
-Names are loaded on first use (PEP 562), so that `python -m ufm.solve --help` never imports jax.
+A room is a verb, a file in it is a noun; a room imports only from the levels below its own:
+
+    commands
+    output  pictures
+    network
+    agree
+    optimize  theory  certify
+    model  runtime  enclose  loss
+    rules
+
+Names are loaded on first use, so that `python -m ufm.solve --help` never imports jax.
 """
 
-from importlib import import_module
-
-_HOME = {
-    "Problem": "model.problem",
-    "LabelLaw": "model.laws",
-    "mixup": "model.laws",
-    "cutmix": "model.laws",
-    "kway": "model.laws",
-    "onehot": "model.laws",
-    "smooth": "model.laws",
-    "soft": "model.laws",
-    "simplex_etf": "model.etf",
-    "etf_deviation": "model.etf",
-    "frame_distance": "model.etf",
-    "solve_features": "optimize.features",
-    "predict_features": "theory.predict",
-    "predict_pairs": "theory.predict",
-    "joint_multiplier": "theory.multiplier",
-    "multiplier_slopes": "theory.multiplier",
-    "two_hot_optimum": "theory.features",
-    "certify_features": "certify.features",
-    "enclose_etf": "enclose.features",
-    "enclose_features": "enclose.features",
-    "finite_law": "model.atoms",
-    "solve_joint": "optimize.joint",
-    "certify_joint": "certify.joint",
-    "check_joint": "agree.joint",
-    "JointProblem": "model.atoms",
-    "choose_cases": "model.cases",
-    "check_features": "agree.features",
-    "Settings": "agree.features",
-    "draw_features": "pictures.features",
-    "compare_activations": "network.comparison",
-}
+from ufm.facade import facade
 
 __version__ = "0.1.0"
-__all__ = [*_HOME]
-
-
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module 'ufm' has no attribute {name!r}")
-    return getattr(import_module(f"ufm.{_HOME[name]}"), name)
-
-
-def __dir__():
-    return sorted([*globals(), *_HOME])
+__all__, __getattr__, __dir__ = facade(
+    __name__,
+    {
+        "model.problem": "Problem",
+        "model.laws": "LabelLaw mixup cutmix kway onehot smooth soft",
+        "model.etf": "simplex_etf etf_deviation frame_distance",
+        "optimize.features": "solve_features",
+        "theory.predict": "predict_features predict_pairs",
+        "theory.multiplier": "joint_multiplier multiplier_slopes",
+        "theory.features": "two_hot_optimum",
+        "certify.features": "certify_features",
+        "enclose.features": "enclose_etf enclose_features",
+        "model.atoms": "finite_law JointProblem",
+        "optimize.joint": "solve_joint",
+        "certify.joint": "certify_joint",
+        "agree.joint": "check_joint",
+        "model.cases": "choose_cases",
+        "agree.features": "check_features Settings",
+        "pictures.features": "draw_features",
+        "network.comparison": "compare_activations",
+    },
+)

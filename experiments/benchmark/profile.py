@@ -97,7 +97,7 @@ def measure_stages() -> list[Stage]:
 def _label_stages(labels) -> list[Stage]:
     import jax.numpy as jnp
 
-    from ufm.model.laws import normalise
+    from ufm.rules.soft_labels import normalise
 
     checked = clocked(lambda: normalise(labels)) / COUNT * 1e9
     turned = clocked(lambda: jnp.asarray(labels.T).block_until_ready()) / COUNT * 1e9

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.agree.joint import JointProblem, certify_solution
-from ufm.model.atoms import drawn_law
+from ufm.agree.joint import certify_solution
+from ufm.model.atoms import JointProblem, drawn_law
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.optimize.joint import solve_joint
 from ufm.theory.multiplier import joint_multiplier

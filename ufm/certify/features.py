@@ -35,9 +35,9 @@ from ufm.certify.local_bound import (
 )
 from ufm.loss import LOSSES, relative_logits
 from ufm.model.etf import etf_basis
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
+from ufm.rules.soft_labels import normalise
 
 
 @partial(jax.jit, static_argnames=("loss_name",))

@@ -1,1 +1,13 @@
-"""TODO."""
+"""Flags in, exit code out: the commands behind `python -m ufm.NAME`. JAX is imported when the work begins.
+
+frame      exit codes, and one line for what went wrong
+inputs     values of flags to a checked plan of work
+grid_file  a grid from a TOML file
+footprint  memory a command will hold
+effort     time a command will take
+solve      flags of solve
+verify     flags of verify
+compare    flags of compare
+sweep      flags of sweep
+runs/      one run of each command, with JAX
+"""

@@ -15,9 +15,10 @@ import numpy as np
 
 from ufm.model.grid import AXES, UNMIXED, Grid, Group, make_law
 from ufm.model.laws import PAIRS
-from ufm.model.problem import LOSS_NAMES, Problem
+from ufm.model.problem import Problem
 from ufm.rules.errors import InputError
 from ufm.rules.files import read_text
+from ufm.rules.numbers import LOSS_NAMES
 
 WORDS = {"labels": ("mixup", "cutmix", *UNMIXED), "pairs": PAIRS[:3], "loss": LOSS_NAMES}
 INTEGERS = ("classes", "dim")

@@ -1,1 +1,15 @@
-"""TODO."""
+"""Rigorous enclosures in ball arithmetic: alone with python-flint, the loss written a second time on purpose.
+
+features  enclose_features, enclose_etf: optimal features
+joint     enclose_gap: the joint gap
+"""
+
+from ufm.facade import facade
+
+__all__, __getattr__, __dir__ = facade(
+    __name__,
+    {
+        "features": "distance_between enclose_etf enclose_features",
+        "joint": "enclose_gap",
+    },
+)

@@ -7,10 +7,10 @@ import numpy as np
 
 import ufm.rules.numbers as checked
 from ufm.model.cases import MAX_LAM, MAX_NODES, draw_labels, draw_lam, streams
-from ufm.model.laws import LabelLaw, Patterns, mixing_rule, normalise
+from ufm.model.laws import LabelLaw, Patterns, mixing_rule
 from ufm.model.quadrature import beta_rule, edge_gauss, product_rule
 from ufm.rules.errors import InputError
-from ufm.rules.soft_labels import accept
+from ufm.rules.soft_labels import accept, normalise
 
 
 @dataclass(frozen=True, eq=False)

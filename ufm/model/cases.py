@@ -13,9 +13,10 @@ import numpy as np
 from scipy.special import betaincinv
 
 import ufm.rules.numbers as checked
-from ufm.model.laws import PAIRS, LabelLaw, gauss_lam, normalise
+from ufm.model.laws import PAIRS, LabelLaw, gauss_lam
 from ufm.rules.errors import InputError
 from ufm.rules.memory import require
+from ufm.rules.soft_labels import normalise
 
 MAX_LAM, MAX_NODES = 10**7, 2048
 

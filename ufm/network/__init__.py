@@ -1,1 +1,26 @@
-"""TODO."""
+"""Somebody's trained network against the optimum: activations read, measured, and held against the theory.
+
+comparison   compare_activations: every measure, and what they add up to
+resemblance  one verdict a statement, by fixed criteria
+resample     random numbers that belong to a sample
+read/        activations, labels and arrays on disk
+measures/    metrics, channels, fit, calibration, excess, gap
+"""
+
+from ufm.facade import facade
+
+__all__, __getattr__, __dir__ = facade(
+    __name__,
+    {
+        "comparison": "Comparison Options ZERO compare_activations",
+        "measures.channels": "weighted_mean",
+        "measures.fitting": "closed_logits",
+        "measures.metrics": "CONVENTIONS",
+        "measures.mixed": "channel_prediction pair_optimum two_hot",
+        "read.activations": "Activations read_activations",
+        "read.label_rows": "LabelBlock",
+        "read.mapped": "read_array",
+        "resample": "Curve Reservoir pieces",
+        "resemblance": "CRITERIA INCONCLUSIVE NOT_APPLICABLE NOT_REPRODUCED OVERALL REPRODUCED",
+    },
+)

@@ -1,1 +1,23 @@
-"""Numerical optima by autodiff. Knows nothing of `ufm.theory`."""
+"""Numerical optima by autodiff, from zero and blind: this room never reaches `ufm.theory`, `ufm.certify`, `ufm.enclose`.
+
+features     solve_features: optimal features for a given W
+joint        solve_joint: W, features and bias together
+gram         the joint problem as a convex one in G, d ≥ K − 1
+coordinates  isometric coordinates of W's row space
+newton       Newton's method, convergent from every start
+line_search  how far along a step
+descent      first-order methods
+factor       small factorisations without a library call
+"""
+
+from ufm.facade import facade
+
+__all__, __getattr__, __dir__ = facade(
+    __name__,
+    {
+        "coordinates": "Isometric reduce_classifier",
+        "features": "METHODS chunk_size etf_coordinates frame minimise require_dtype solve_features",
+        "joint": "JointSolution solve_joint",
+        "newton": "descend_newton",
+    },
+)

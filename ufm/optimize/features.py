@@ -11,11 +11,11 @@ from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_basis, write_contrasts
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
 from ufm.rules.errors import InputError
+from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import local_mesh, spread
 from ufm.runtime.watchdog import handed
 

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from ufm.agree.finite_data import DrawStudy
 from ufm.agree.geometry import collapsed_groups, mixed_variability, self_duality
-from ufm.agree.joint import JointProblem, JointReport
+from ufm.agree.joint import JointReport
+from ufm.model.atoms import JointProblem
 from ufm.output.text import STYLES, law_words, print_facts, print_table, shown, small
 
 

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from ufm.agree.geometry import collapsed_groups
-from ufm.agree.joint import JointProblem, JointReport
+from ufm.agree.joint import JointReport
+from ufm.model.atoms import JointProblem
 from ufm.model.etf import gain
 from ufm.model.laws import LabelLaw
 from ufm.output.text import shown, small

@@ -1,1 +1,23 @@
-"""TODO."""
+"""What is accepted: bad input is found here, by one rule and in one sentence for each kind of value.
+
+errors       InputError: bad input, apart from defects
+numbers      numbers, arrays and choices
+soft_labels  soft labels, whatever type they were made in
+memory       what a run may take of what is free
+files        files that are read whole
+environment  variables that JAX and Matplotlib read
+"""
+
+from ufm.facade import facade
+
+__all__, __getattr__, __dir__ = facade(
+    __name__,
+    {
+        "environment": "check_environment check_pictures",
+        "errors": "InputError",
+        "files": "read_json read_text require_regular",
+        "memory": "TooLarge allow require",
+        "numbers": "LOSS_NAMES scaled",
+        "soft_labels": "PROBABILITIES accept are_probabilities normalise repair rounding said",
+    },
+)

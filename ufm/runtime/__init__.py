@@ -1,1 +1,27 @@
-"""TODO."""
+"""What the work runs on: devices, threads, processes, precision, streams, and the watch over all of them.
+
+devices     many devices as one
+threads     pieces of a stream in a few threads
+processes   several processes as one run
+start       how the commands start JAX
+precision   which arithmetic the numerical route uses
+streams     the standard streams of a command
+supervisor  why a distributed command ended
+watchdog    work that stands still ends the command
+"""
+
+from ufm.facade import facade
+
+__all__, __getattr__, __dir__ = facade(
+    __name__,
+    {
+        "devices": "ALL CUT CUT_LAST agree as_here cut each_step exact_mesh exactly local_mesh one_device own_columns own_rows share spread summing_mesh threads_for total",
+        "precision": "choose_precision",
+        "processes": "ALONE Group",
+        "start": "start_group start_jax",
+        "streams": "mend_streams silence_stdout",
+        "supervisor": "LOST is_lost leave needs_supervisor supervise",
+        "threads": "in_threads usable_cores",
+        "watchdog": "handed watch",
+    },
+)

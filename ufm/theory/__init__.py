@@ -1,1 +1,29 @@
-"""Closed forms. Knows nothing of `ufm.loss` and `ufm.optimize`."""
+"""Closed forms and theorems: this room never reaches `ufm.loss`, `ufm.optimize`, `ufm.certify`, `ufm.enclose`.
+
+features    optimal features for any soft label against an ETF
+predict     from labels of a problem to predictions
+multiplier  the jointly optimal row norm m
+sharpness   the jointly optimal a as one traced function
+slopes      derivatives in a and λ
+response    how an optimum answers a small change
+thresholds  where the joint optimum changes its shape
+polygon     d = 2, one-hot: the regular K-gon
+theorems/   every theorem as a value: statement, assumptions, formula, problem, source
+"""
+
+from ufm.facade import facade
+
+__all__, __getattr__, __dir__ = facade(
+    __name__,
+    {
+        "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",
+        "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",
+        "polygon": "Polygon regular_polygon",
+        "predict": "predict_features predict_pairs rounding_bound spread_pairs two_hot_or_same violated_assumption",
+        "sharpness": "PairRule joint_sharpness pair_rule",
+        "theorems.catalogue": "THEOREMS",
+        "theorems.joint": "GAP_TOLERANCE blurred closed_form_divergence",
+        "theorems.theorem": "FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem WORK joint_work",
+        "thresholds": "Threshold cyclic_variance minority_collapse triviality",
+    },
+)

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
-from ufm.model.laws import normalise
 from ufm.model.problem import Problem
 from ufm.rules.errors import InputError
+from ufm.rules.soft_labels import normalise
 from ufm.theory.features import label_optimum, rounding, two_hot_optimum
 from ufm.theory.multiplier import require_float64
 from ufm.theory.slopes import Slope, affine_slopes, dense_slope, pair_slopes

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from ufm.agree.features import Report, Settings, check_features
 from ufm.agree.finite_data import study_draws
-from ufm.agree.joint import JointProblem, JointReport, check_joint
+from ufm.agree.joint import JointReport, check_joint
 from ufm.agree.verdict import exit_code, worst_verdict
 from ufm.commands.footprint import NODES
 from ufm.commands.inputs import FreeProblem
 from ufm.commands.runs.features import plain_console
-from ufm.model.atoms import FiniteLaw, drawn_law, finite_law, given_lam
+from ufm.model.atoms import FiniteLaw, JointProblem, drawn_law, finite_law, given_lam
 from ufm.model.cases import PairCases, choose_lam
 from ufm.model.problem import Problem
 from ufm.output.files import Outputs

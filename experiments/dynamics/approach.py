@@ -6,11 +6,11 @@ Judges any recorded path with `ufm.certify.joint`; knows nothing of how the path
 import numpy as np
 from jaxtyping import Float
 
+from experiments.dynamics.training import Training, repeated
 from ufm.agree.geometry import self_duality
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import FiniteLaw
 from ufm.model.etf import etf_deviation
-from ufm.optimize.training import Training, repeated
 from ufm.rules.errors import InputError
 
 

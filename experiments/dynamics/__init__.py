@@ -1,0 +1,1 @@
+"""How plain training approaches neural collapse, in the free-features model itself."""

@@ -1,0 +1,21 @@
+"""The facade of a room: the names that others may use, each loaded on first use (PEP 562). Standard library only.
+
+So `import ufm`, `--help` and usage errors never wait for JAX. Inside `ufm` a name is imported from its own file.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+
+
+def facade(
+    room: str, files: dict[str, str]
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+    """__all__, __getattr__ and __dir__ of package `room`; files: the names that each of its files gives, by spaces."""
+    homes = {name: file for file, names in files.items() for name in names.split()}
+
+    def load(name: str):
+        if name not in homes:
+            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+        return getattr(import_module(f"{room}.{homes[name]}"), name)
+
+    return sorted(homes), load, lambda: sorted(homes)
