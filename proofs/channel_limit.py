@@ -239,7 +239,8 @@ def compare(rng) -> list[Comparison]:
 def _bounds(rng) -> list[Comparison]:
     """B and B/2 at the same-class root, at 40 digits, beside the shipped bounds."""
     from ufm.model.problem import Problem
-    from ufm.theory.theorems.fixed import CHANNEL_LIMIT, inner_labels
+    from ufm.theory.theorems.fixed_labels import inner_labels
+    from ufm.theory.theorems.fixed_limits import CHANNEL_LIMIT
     from ufm.theory.theorems.theorem import Setting
 
     classes, mix, ridge = (

@@ -11,7 +11,8 @@ from scipy.optimize import brentq
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.multiplier import pattern_multiplier
-from ufm.theory.theorems.fixed import DIFFERENT_CLASS, SAME_CLASS, mixed_labels
+from ufm.theory.theorems.fixed import DIFFERENT_CLASS, SAME_CLASS
+from ufm.theory.theorems.fixed_labels import mixed_labels
 from ufm.theory.theorems.joint import (
     EPS,
     GAP_TOLERANCE,

@@ -11,7 +11,8 @@ from mpmath import mp, mpf
 from tests import oracle
 from ufm.agree.rigour import logit_distance
 from ufm.enclose import features as enclosure
-from ufm.enclose.features import LOSSES, distance_between, enclose_etf, enclose_features
+from ufm.enclose.features import distance_between, enclose_etf, enclose_features
+from ufm.enclose.given import LOSSES
 from ufm.model.problem import Problem
 
 RNG = np.random.default_rng(20240601)

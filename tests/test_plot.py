@@ -15,17 +15,9 @@ from ufm.model.etf import simplex_etf
 from ufm.model.laws import kway, mixup, onehot, smooth, soft
 from ufm.model.problem import Problem
 from ufm.pictures import features as plot
-from ufm.pictures.features import (
-    MAX_LABELS,
-    MAX_LAM,
-    class_plane,
-    draw_features,
-    lam_grid,
-    limit_slope,
-    pair_coefficients,
-    solve_labels,
-    solve_pairs,
-)
+from ufm.pictures.features import draw_features, limit_slope, pair_coefficients
+from ufm.pictures.plane import class_plane
+from ufm.pictures.points import MAX_LABELS, MAX_LAM, lam_grid, solve_labels, solve_pairs
 from ufm.theory.predict import predict_pairs
 
 pytestmark = pytest.mark.slow  # pictures of many problems

@@ -11,21 +11,17 @@ from ufm.agree.joint import JointReport, certify_solution, check_joint
 from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import kway, mixup, onehot, soft
-from ufm.pictures.joint import (
+from ufm.pictures.joint import class_names, draw_joint, predicted_singular_values, spectrum_kinds
+from ufm.pictures.joint_features import (
     atoms_of,
-    class_names,
-    describe_bias,
-    describe_law,
-    draw_joint,
     feature_picture,
     feature_plane,
     marker_areas,
-    predicted_singular_values,
     purity,
     same_places,
     shown_classes,
-    spectrum_kinds,
 )
+from ufm.pictures.joint_words import describe_bias, describe_law
 
 pytestmark = pytest.mark.slow  # joint optima behind each picture
 

@@ -1,4 +1,4 @@
-"""One .npz with x_train, y_train, x_test, y_test, as Keras' mnist.npz. Nothing is unpickled (see `ufm.network.read.mapped`)."""
+"""One .npz with x_train, y_train, x_test, y_test, as Keras' mnist.npz. Nothing is unpickled."""
 
 from pathlib import Path
 

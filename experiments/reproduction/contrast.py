@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from ufm.model.problem import Problem
-from ufm.pictures.features import DIFFERENT, SAME, class_plane
+from ufm.pictures.plane import DIFFERENT, SAME, class_plane
 from ufm.theory.predict import predict_pairs
 
 Picture = dict[str, np.ndarray]  # xy (n, 2), tips (3, 2), i, j, lam

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from experiments.reproduction.presets import Preset
 from experiments.reproduction.verdict import judge
-from ufm.pictures.features import BLUE, CURVE, RED
+from ufm.pictures.plane import BLUE, CURVE, RED
 
 ORANGE = "#d95f02"
 PANELS = {"mixup": "mixup, learned W", "etf": "mixup, fixed ETF", "erm": "ERM"}

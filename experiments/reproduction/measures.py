@@ -14,7 +14,7 @@ from experiments.reproduction.layers import layer_profile
 from experiments.reproduction.presets import Sizes
 from experiments.reproduction.samples import first_of_classes
 from ufm.network.read.activations import from_arrays
-from ufm.pictures.features import class_plane
+from ufm.pictures.plane import class_plane
 
 SHOWN = 3  # classes of the usual picture
 SAMPLE_SEED = 0  # of the inputs measured on: the same for all networks

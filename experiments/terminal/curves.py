@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ufm.pictures.features import BLUE, CURVE
+from ufm.pictures.plane import BLUE, CURVE
 
 ARMS = {"mixup": "mixup, learned W", "etf": "mixup, fixed ETF", "erm": "ERM"}
 ROWS = (  # x, network, closed form, names of the axes

@@ -19,7 +19,7 @@ from experiments.terminal.optimum import joint_features, joint_of, r_squared
 from experiments.terminal.runs import Task, images_of
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.read.label_rows import LabelBlock
-from ufm.pictures.features import class_plane
+from ufm.pictures.plane import class_plane
 from ufm.theory.multiplier import Multiplier
 
 SHARES = (0, 1 / 60, 1 / 20, 1 / 6, 1 / 2, 1)  # of the run's steps

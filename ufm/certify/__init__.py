@@ -15,7 +15,10 @@ __all__, __getattr__, __dir__ = facade(
     {
         "explicit": "certify_rows",
         "features": "certify_etf certify_features",
-        "joint": "EPS FREE JointCertificate centring certify_joint check_bias entropies losses mean_penalty residuals shrinkage squared_value",
+        "joint": (
+            "EPS FREE JointCertificate centring certify_joint check_bias entropies losses mean_penalty residuals "
+            "shrinkage squared_value"
+        ),
         "values": "fitted fitted_error",
     },
 )

@@ -5,8 +5,8 @@ Three exact steps lead from the candidate v to the optimum v* (V' orthonormal, P
     v → V'q, q computed from v;   V'q → ṽ*, the optimum for Ŵ P, which lies in the span of V';   ṽ* → v*.
 
 The first is seen. The last is at most leak · ‖r(ṽ*)‖, since ∇f(ṽ*) = (Ŵ (1 − P))ᵀ r(ṽ*). The one between is the
-theorem of `ufm.certify.local_bound` in R^r, for z = a B q with B = Ŵ V', known to within error · s_j in column j. For
-cross-entropy
+theorem of `ufm.certify.local_bound` in R^r, for z = a B q with B = Ŵ V', known to within error · s_j in column j.
+For cross-entropy
 
     F = Σ_k r_k d_k + q,   Q = 1 + a (Σ_k c_k d_k d_kᵀ − m mᵀ),   m = Σ_k c_k d_k,   d_k = b_k − b_top,
 

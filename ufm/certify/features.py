@@ -2,7 +2,8 @@
 
 The truth is the problem in doubles: m, λ_H and W as given, labels that sum to one exactly (the largest entry is one
 minus the others). A candidate of either precision is judged in float64, where no scale, W or λ_H that
-`ufm.model.problem` lets pass can be flushed to zero; what can (squares, probabilities) has its own term in the bound.
+`ufm.model.problem` lets pass can be flushed to zero; what can (squares, probabilities) has its own term in the
+bound.
 
 The bound is that of `ufm.certify.local_bound`. Rounding enters in three places, each bounded: the probabilities
 (relative η), the gradient (entrywise e), and the linear solve (residual ρ of the computed n, so the solver need

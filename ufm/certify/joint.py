@@ -67,8 +67,8 @@ def certify_joint(
     """Bound the suboptimality of any point. lambda_b: None no bias, 0 free, > 0 penalised.
 
     The processes of a group may divide the n labels among them, weights as in the whole; sums cross, no label does.
-    Raises InputError for shapes that do not match, labels that are no probabilities (`ufm.rules.soft_labels`), weights
-    that do not sum to one, a bias given without lambda_b, or penalties that are not positive and finite.
+    Raises InputError for shapes that do not match, labels that are no probabilities (`ufm.rules.soft_labels`),
+    weights that do not sum to one, a bias given without lambda_b, or penalties that are not positive and finite.
     """
     W, H, Y, weights, b, penalties = _check(
         W, H, labels, weights, lambda_w, lambda_h, b, lambda_b, loss, group

@@ -108,7 +108,8 @@ def _explicit(K: int, d: int) -> int:
 
 
 def count_atoms(law: LabelLaw, classes: int, nodes: int, lam: int | None = None) -> tuple[int, int]:
-    """Labels of the finite law (`ufm.model.atoms`): while it is put together, and at most when equal ones are merged.
+    """Labels of the finite law (`ufm.model.atoms`): while it is put together, and at most when equal ones are
+    merged.
 
     nodes: of the rule for λ; lam: number of λ given or drawn in place of it.
     """
@@ -214,7 +215,7 @@ def sweep_blocks(grid: Grid) -> Parts:
 
 
 def comparison(count: int, classes: int, dim: int, bins: int, replicates: int) -> Parts:
-    """`compare`: a block of rows (32 MiB, `ufm.network.read.activations.BLOCK`), class means, Gram matrices, bootstrap."""
+    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap."""
     K, d = classes, dim
     block = min(NUMBER * count * max(K, d), 2**25) + NUMBER * max(K, d)
     return {

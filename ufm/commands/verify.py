@@ -1,4 +1,4 @@
-"""Flags of `python -m ufm.verify`: every theorem of the catalogue on your own parameters, with verdict and bound."""
+"""Flags of `python -m ufm.verify`: every theorem on your own parameters."""
 
 import sys
 from dataclasses import dataclass

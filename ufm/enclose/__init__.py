@@ -2,6 +2,9 @@
 
 features  enclose_features, enclose_etf: optimal features
 joint     enclose_gap: the joint gap
+models    a feature against the ETF, and against any W
+balls     vectors of balls
+given     doubles, each exact
 """
 
 from ufm.facade import facade

@@ -23,7 +23,8 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import ArrayLike
 
 import ufm.rules.numbers as checked
-from ufm.enclose.features import LOSSES, _above, _complete, _scalar, _softmax, _subtract
+from ufm.enclose.balls import above, complete, softmax, subtract
+from ufm.enclose.given import LOSSES, read_scalar
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import accept
 
@@ -70,8 +71,11 @@ def enclose_gap(
     penalised. Raises InputError for bad input.
     """
     arrays = _arrays(W, H, labels, weights, b, lambda_b)
-    penalties = (_scalar(lambda_w, "lambda_w", positive=True), _scalar(lambda_h, "lambda_h", positive=True))
-    bias_penalty = None if lambda_b is None else _scalar(lambda_b, "lambda_b", positive=False)
+    penalties = (
+        read_scalar(lambda_w, "lambda_w", positive=True),
+        read_scalar(lambda_h, "lambda_h", positive=True),
+    )
+    bias_penalty = None if lambda_b is None else read_scalar(lambda_b, "lambda_b", positive=False)
     checked.choice("loss", loss, LOSSES)
     bits = FIRST_BITS
     while True:
@@ -88,7 +92,7 @@ def _evaluate(W, H, labels, weights, b, lambda_w, lambda_h, lambda_b, loss) -> t
     given = [arb(x) for x in weights]
     total = sum(given, arb(0))
     problem = _Joint(
-        [_complete(y, [1] * len(y), int(np.argmax(y))) for y in labels],
+        [complete(y, [1] * len(y), int(np.argmax(y))) for y in labels],
         [x / total for x in given],
         arb(lambda_w),
         arb(lambda_h),
@@ -117,7 +121,7 @@ def _objective(problem: _Joint, logits: Rows, features: Rows, rows: list[arb], b
 def _loss(z: list[arb], y: list[arb], loss: str) -> arb:
     """CE = log Σ e^{z − t} − y·(z − t), t any exact number (Σ y = 1), or ½‖z − y‖²."""
     if loss == "squared-error":
-        return _square(_subtract(z, y)) / 2
+        return _square(subtract(z, y)) / 2
     top = max(x.mid() for x in z)
     shifted = [x - top for x in z]
     return sum((x.exp() for x in shifted), arb(0)).log() - _dot(y, shifted)
@@ -125,11 +129,11 @@ def _loss(z: list[arb], y: list[arb], loss: str) -> arb:
 
 def _predictions(problem: _Joint, logits: Rows) -> Rows:
     """p = y − r of the candidate: softmax(z) or z; with E p = E y where the bias is free."""
-    p = [_softmax(z, [1] * len(z)) for z in logits] if problem.loss == "cross-entropy" else logits
+    p = [softmax(z, [1] * len(z)) for z in logits] if problem.loss == "cross-entropy" else logits
     if problem.lambda_b is None or not problem.lambda_b.is_zero():
         return p
     target = _mean_row(problem.weights, problem.labels)
-    excess = _subtract(target, _mean_row(problem.weights, p))  # e = E r
+    excess = subtract(target, _mean_row(problem.weights, p))  # e = E r
     if problem.loss == "squared-error":
         return [[x + e for x, e in zip(row, excess)] for row in p]
     return _mix_to_mean(p, target, excess)
@@ -153,13 +157,13 @@ def _least_share(target: list[arb], excess: list[arb]) -> arb:
     """An exact t in (0, 1], a little above what s ≥ 0 needs: s_k = 0 could not be checked in balls."""
     floor = 2.0 ** (-ctx.prec // 2)  # where e vanishes up to its radius
     shares = [-e / (y - e) for y, e in zip(target, excess) if not e >= 0]
-    need = max([_above(x) for x in shares], default=0.0)
+    need = max([above(x) for x in shares], default=0.0)
     return arb(min(1.0, max(need, floor) * (1 + 2.0**-40))) if math.isfinite(need) else arb(1)
 
 
 def _dual(problem: _Joint, p: Rows) -> arb:
     """D(θ r) at a verified feasible θ ≥ 0."""
-    residual = [_subtract(y, x) for y, x in zip(problem.labels, p)]
+    residual = [subtract(y, x) for y, x in zip(problem.labels, p)]
     moment = _moment(problem.weights, residual)
     product = problem.lambda_w * problem.lambda_h
     mean = _mean_row(problem.weights, residual)
@@ -221,7 +225,7 @@ def _entropy_term(x: arb) -> arb:
     """
     if x > 0:
         return -x * x.log()
-    u = arb(_above(x))
+    u = arb(above(x))
     if u <= 0:
         return arb(0)
     top = -u * u.log() if u < 0.25 else arb(-1).exp()
@@ -256,7 +260,7 @@ def _matrix_of(rows: np.ndarray) -> arb_mat:
 
 
 def _outward(ball: arb) -> tuple[float, float]:
-    return -_above(-ball), _above(ball)
+    return -above(-ball), above(ball)
 
 
 def _is_narrow(objective: arb, dual: arb) -> bool:

@@ -20,9 +20,14 @@ __all__, __getattr__, __dir__ = facade(
     {
         "atoms": "FiniteLaw JointProblem check_law drawn_law finite_law given_lam",
         "cases": "LabelCases OrbitCases PairCases check_choice choose_cases choose_lam",
-        "etf": "contrasts etf_basis etf_deviation etf_multiplier frame_distance gain sharpness simplex_etf unit_scale write_contrasts",
+        "etf": (
+            "contrasts etf_basis etf_deviation etf_multiplier frame_distance gain sharpness simplex_etf "
+            "unit_scale write_contrasts"
+        ),
         "grid": "AXES Block Grid Group UNMIXED make_law",
-        "laws": "LabelLaw PAIRS Patterns cutmix kway label_variance mixing_rule mixup onehot pattern_rule smooth soft",
+        "laws": (
+            "LabelLaw PAIRS Patterns cutmix kway label_variance mixing_rule mixup onehot pattern_rule smooth soft"
+        ),
         "problem": "Problem",
         "quadrature": "REACH beta_rule edge_gauss",
         "roots": "bracketed_root",

@@ -22,9 +22,15 @@ __all__, __getattr__, __dir__ = facade(
         "page": "report_page",
         "progress": "QUIET show_progress",
         "record_compare": "comparison_record",
-        "records": "dump_json joint_record number problem_record provenance record row_records run_record save_joint settings_record",
+        "records": (
+            "dump_json joint_record number problem_record provenance record row_records run_record save_joint "
+            "settings_record"
+        ),
         "shards": "open_shards plan_shards shard_rows",
-        "text": "law_words print_explanations print_facts print_problem print_rows print_summary print_verdicts shown small",
+        "text": (
+            "law_words print_explanations print_facts print_problem print_rows print_summary print_verdicts shown "
+            "small"
+        ),
         "text_compare": "print_comparison",
         "text_joint": "print_draws print_joint print_joint_verdict",
     },

@@ -1,8 +1,12 @@
 """Reports as pictures: the only room that knows Matplotlib.
 
-features  numerical optima over the closed form
-joint     the joint optimum and its certificate
-compare   a network's samples over the closed form
+features        numerical optima over the closed form
+points          the points of that picture, solved
+joint           the joint optimum and its certificate
+joint_features  its panel of features
+joint_words     its words
+compare         a network's samples over the closed form
+plane           colours, the plane of the classes, labelled axes
 """
 
 from ufm.facade import facade

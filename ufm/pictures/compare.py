@@ -23,7 +23,7 @@ from ufm.network.read.activations import Activations
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import Reservoir, pieces
 from ufm.output.text import shown
-from ufm.pictures.features import BLUE, CURVE, DIFFERENT, LIGHT_BLUE, RED, SAME, class_plane
+from ufm.pictures.plane import BLUE, CURVE, DIFFERENT, LIGHT_BLUE, RED, SAME, class_plane
 
 SHOWN = 1500  # samples in panels (a) and (e)
 ORANGE = "#d95f02"

@@ -7,47 +7,38 @@ a classifier that is no simplex ETF has no closed form and is drawn with dots on
 """
 
 from math import log, sqrt
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy.special import expit, logit
+from scipy.special import logit
 
 import ufm.rules.numbers as checked
 from ufm.agree.features import Settings
 from ufm.certify.values import fitted
 from ufm.model.cases import LabelCases, PairCases
-from ufm.model.laws import LabelLaw, label_variance
+from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
-from ufm.optimize.features import solve_features
+from ufm.pictures.plane import (
+    BLUE,
+    CURVE,
+    DIFFERENT,
+    LIGHT_BLUE,
+    OTHER,
+    RED,
+    RING,
+    SAME,
+    class_plane,
+    name_law,
+    title_axes,
+)
+from ufm.pictures.points import LabelPoints, PairPoints, lam_grid, solve_labels, solve_pairs
 from ufm.theory.predict import predict_features, predict_pairs, violated_assumption
 
-MAX_LAM = 41  # values of λ drawn
-MAX_LABELS = 200  # labels drawn when they are not pairs
 MAX_ENTRIES = 10  # of each label, the largest, in the scatter of y − p
-
-
-def _trimmed(name: str) -> Colormap:
-    """A sequential map without its palest part, so that every point shows on white."""
-    return ListedColormap(colormaps[name](np.linspace(0.28, 1.0, 256)), name=f"{name}-trimmed")
-
-
-SAME, DIFFERENT, OTHER = _trimmed("Reds"), _trimmed("Blues"), _trimmed("viridis_r")
-RED, BLUE, LIGHT_BLUE = SAME(0.75), DIFFERENT(0.85), DIFFERENT(0.35)
-LAW_NAMES = {
-    "cutmix": "CutMix",
-    "onehot": "one-hot labels",
-    "labels": "given labels",
-    "smoothing": "label smoothing",
-}
-CURVE = {"color": "0.35", "lw": 0.9, "zorder": 2}
-RING = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
 
 
 def draw_features(
@@ -74,91 +65,6 @@ def draw_features(
 
 
 # what is drawn: numbers
-
-
-class PairPoints(NamedTuple):
-    """Numerical optima of y = λ e_i + (1−λ) e_j: classes, λ, features (N, d), logits (N, K)."""
-
-    i: np.ndarray
-    j: np.ndarray
-    lam: np.ndarray
-    H: np.ndarray
-    logits: np.ndarray
-
-    def where(self, mask) -> "PairPoints":
-        """The chosen points."""
-        return PairPoints(*(part[mask] for part in self))
-
-    @property
-    def purity(self) -> np.ndarray:
-        """|2λ − 1|: 1 for a pure label, 0 for an even mixture; equal for (i, j, λ) and (j, i, 1−λ)."""
-        return np.abs(2 * self.lam - 1)
-
-
-class LabelPoints(NamedTuple):
-    """Labels (N, K) with their numerical optima: features (N, d), logits (N, K)."""
-
-    Y: np.ndarray
-    H: np.ndarray
-    logits: np.ndarray
-
-
-def solve_pairs(problem: Problem, cases: PairCases, settings: Settings) -> PairPoints:
-    """Numerical optima for the ordered pairs of classes 0, 1, 2 at no more than 41 of the λ."""
-    lam = cases.lam[_spread(len(cases.lam), MAX_LAM)]
-    i, j, lam = (part.ravel() for part in np.meshgrid(*[np.arange(min(problem.classes, 3))] * 2, lam))
-    if cases.pairs == "different":
-        i, j, lam = i[i != j], j[i != j], lam[i != j]
-    Y, rows = np.zeros((len(lam), problem.classes)), np.arange(len(lam))
-    Y[rows, j] = 1 - lam
-    Y[rows, i] = np.where(i == j, 1.0, lam)
-    found = _solve(problem, Y, settings)
-    return PairPoints(i, j, lam, found.H, found.logits)
-
-
-def solve_labels(problem: Problem, cases: PairCases | LabelCases, settings: Settings) -> LabelPoints:
-    """Numerical optima for at most 200 labels. Same-class pairs are the one-hot labels, whatever λ."""
-    if isinstance(cases, PairCases):
-        Y = np.eye(min(problem.classes, MAX_LABELS), problem.classes)
-    else:
-        Y = cases.labels[_spread(len(cases.labels), MAX_LABELS)]
-    found = _solve(problem, Y, settings)
-    return LabelPoints(Y, found.H, found.logits)
-
-
-def _solve(problem, Y, settings):
-    return solve_features(
-        problem, Y, method=settings.method, max_steps=settings.max_steps, dtype=settings.dtype
-    )
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    """At most `most` of the indices 0 … count−1, evenly spaced, both ends included."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-
-
-def lam_grid(problem: Problem) -> np.ndarray:
-    """A dense grid of [0, 1] that also resolves the edge layers of width 1/a: even in λ and in logit λ."""
-    reach = min(36.0, log(1 + problem.sharpness) + 8)
-    # of one length, repeated values and all, so that the closed form compiles once for each K
-    return np.sort(np.concatenate([np.linspace(0, 1, 201), expit(np.linspace(-reach, reach, 301))]))
-
-
-def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:
-    """Isometry P from feature space to the plane of the first three classes (a line for K = 2): xy = h P.
-
-    With C the centred 3 x d block and Q its polar factor, P = Qᵀ T, where the rows of T are an
-    equilateral triangle with T Tᵀ = Π: an ETF's rows point to its corners, class 0 upwards.
-    """
-    block = W[: min(len(W), 3)] - W[:3].mean(0)
-    n = len(block)
-    left, size, right = np.linalg.svd(block, full_matrices=False)
-    rank = int(np.sum(size > 1e-9 * max(size[0], 1e-300)))
-    angle = (np.pi / 2 if n == 3 else 0.0) + 2 * np.pi * np.arange(n) / n
-    corners = sqrt(2 / n) * np.stack([np.cos(angle), np.sin(angle)], 1)
-    if n == 2:
-        corners = np.array([[1.0, 0.0], [-1.0, 0.0]]) / sqrt(2)
-    return (left[:, :rank] @ right[:rank]).T @ corners
 
 
 def across(problem: Problem, H: Float[np.ndarray, "N d"], i: int = 0, j: int = 1) -> Float[np.ndarray, "N"]:
@@ -195,7 +101,7 @@ def numeric_coefficients(problem: Problem, points: PairPoints) -> Float[np.ndarr
 def describe(problem: Problem) -> str:
     """Two lines: sizes, loss and law; penalties, m and a. A third names the assumption that is violated."""
     lines = [
-        [f"$K$ = {problem.classes}", f"$d$ = {problem.dim}", problem.loss, _law(problem.law)],
+        [f"$K$ = {problem.classes}", f"$d$ = {problem.dim}", problem.loss, name_law(problem.law)],
         [rf"$\lambda_W$ = {problem.lambda_w:.3g}", rf"$\lambda_H$ = {problem.lambda_h:.3g}"],
     ]
     if problem.is_etf:
@@ -205,17 +111,6 @@ def describe(problem: Problem) -> str:
     text = "\n".join("   ·   ".join(line) for line in lines)
     violated = violated_assumption(problem)
     return text if violated is None else f"{text}\nno closed form: {violated}"
-
-
-def _law(law: LabelLaw) -> str:
-    parts = [f"{law.ways}-way mixing" if law.name == "kway" else LAW_NAMES.get(law.name, law.name)]
-    if law.alpha is not None:
-        parts.append(rf"$\alpha$ = {law.alpha:.4g}")
-    if law.smoothing:
-        parts.append(rf"$\delta$ = {law.smoothing:.4g}")
-    if law.pairs != "all" and law.alpha is not None:
-        parts.append(f"{law.pairs} classes")
-    return ", ".join(parts)
 
 
 # figures
@@ -246,12 +141,6 @@ def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9)
     return a, colour_bars, b, c
-
-
-def _label(axes, title, x, y=""):
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_ylabel(y, fontsize=9)
 
 
 def _colour_bar(figure, axes, points, label):
@@ -332,14 +221,14 @@ def _frame_plane(axes, n, height):
     """Scales, title and legend of panel (a); `height` is what K = 2 draws upwards."""
     axes.autoscale_view()
     if n == 2:
-        _label(axes, "(a) features on the line of two classes", "feature, along $w_0 - w_1$", height)
+        title_axes(axes, "(a) features on the line of two classes", "feature, along $w_0 - w_1$", height)
         axes.set_ylim(-0.24, 1.36)
         axes.set_yticks(np.linspace(0, 1, 6))
     else:
         axes.set_aspect("equal", adjustable="datalim")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, labelcolor="0.45", labelsize=8)
-        _label(axes, "(a) features in the plane of $w_0, w_1, w_2$ (centred)", "")
+        title_axes(axes, "(a) features in the plane of $w_0, w_1, w_2$ (centred)", "")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
 
 
@@ -369,7 +258,7 @@ def _draw_coefficients(axes, problem, mixed, grid, theory):
         _same_class_level(axes, pair_coefficients(problem, theory.coef)[-1, 0])  # at λ = 1
     formula = "$h = c_0 w_0 + c_1 w_1$" if shown == 2 else "$h = c_0 w_0$"
     formula = formula if problem.is_etf else r"$h = \Sigma_k\, c_k w_k$ of least norm"
-    _label(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$")
+    title_axes(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$")
     axes.legend(fontsize=8, frameon=False, loc="lower center", ncols=2)
 
 
@@ -395,7 +284,7 @@ def _draw_across(axes, problem, mixed, grid, theory):
             _draw_limit(axes, problem, np.concatenate([theory.H, mixed.H]))
     _dots(axes, horizontal(mixed.lam), across(problem, mixed.H), mixed)
     x = r"$\mathrm{logit}\ \lambda$" if logistic else r"mixing weight $\lambda$"
-    _label(axes, "(c) displacement across the channel", x, "$h$ along $w_0 - w_1$")
+    title_axes(axes, "(c) displacement across the channel", x, "$h$ along $w_0 - w_1$")
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
 
 
@@ -436,9 +325,9 @@ def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
     _frame_plane(a, min(problem.classes, 3), "label entry $y_0$")
     _note_hidden(a, problem, points.Y)
     fit = "p_k" if problem.loss == "cross-entropy" else "(z_k + 1/K)"
-    _label(b, f"(b) residual, $y_k - {fit}$", "label entry $y_k$")
+    title_axes(b, f"(b) residual, $y_k - {fit}$", "label entry $y_k$")
     b.ticklabel_format(axis="y", scilimits=(-2, 4))
-    _label(c, r"(c) feature norm, $\|h\|$", "largest label entry")
+    title_axes(c, r"(c) feature norm, $\|h\|$", "largest label entry")
 
 
 def _note_hidden(axes, problem, Y):

@@ -15,7 +15,10 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "devices": "ALL CUT CUT_LAST agree as_here cut each_step exact_mesh exactly local_mesh one_device own_columns own_rows share spread summing_mesh threads_for total",
+        "devices": (
+            "ALL CUT CUT_LAST agree as_here cut each_step exact_mesh exactly local_mesh one_device own_columns "
+            "own_rows share spread summing_mesh threads_for total"
+        ),
         "precision": "choose_precision",
         "processes": "ALONE Group",
         "start": "start_group start_jax",

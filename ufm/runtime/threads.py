@@ -2,7 +2,8 @@
 
 XLA runs what a thread hands over on a pool of its own and lets go of Python meanwhile, so a second piece can be
 solved, and the host's part of a third be done, at the same time. No program waits for another, so this cannot
-deadlock, as several CPU devices in one process could (`ufm.optimize.factor`). Order and results are those of a plain loop.
+deadlock, as several CPU devices in one process could (`ufm.optimize.factor`). Order and results are those of a
+plain loop.
 """
 
 import os

@@ -19,11 +19,15 @@ __all__, __getattr__, __dir__ = facade(
         "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",
         "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",
         "polygon": "Polygon regular_polygon",
-        "predict": "predict_features predict_pairs rounding_bound spread_pairs two_hot_or_same violated_assumption",
+        "predict": (
+            "predict_features predict_pairs rounding_bound spread_pairs two_hot_or_same violated_assumption"
+        ),
         "sharpness": "PairRule joint_sharpness pair_rule",
         "theorems.catalogue": "THEOREMS",
         "theorems.joint": "GAP_TOLERANCE blurred closed_form_divergence",
-        "theorems.theorem": "FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem WORK joint_work",
+        "theorems.theorem": (
+            "FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem WORK joint_work"
+        ),
         "thresholds": "Threshold cyclic_variance minority_collapse triviality",
     },
 )

@@ -19,34 +19,27 @@ resampled with them in the amplification, to first order; the nonlinearity takes
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_multiplier
-from ufm.network.measures.mixed import channel_prediction, lambda_bin, lambda_edges, two_hot
+from ufm.network.measures.directions import (
+    SUMS,
+    Frame,
+    directions,
+    measures,
+    pure_class,
+    ratio,
+)
+from ufm.network.measures.mixed import lambda_bin, lambda_edges, two_hot
 from ufm.network.read.activations import Chunk
 from ufm.network.resample import Curve, check_bootstrap, curve, pieces, poisson_weights
 from ufm.rules.errors import InputError
 
 CENTRES = ("class", "mean", "none")
-RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
 # weighted sums kept for each bin and replicate
-SUMS = (
-    "pure",
-    "same",
-    "cosine",
-    "different",
-    "lam",
-    "logit",
-    "across",
-    "across_a",
-    "size",
-    "outside",
-    "along",
-)
 SUMS += ("straight", "along_a", "straight_a", "paired", "bend", "bend_a", "tt", "tx", "tx_a")
 
 
@@ -113,7 +106,7 @@ def channel_geometry(
     W = checked.array("W", W, ("K", "d"))
     means = None if means is None else checked.array("means", means, W.shape)
     centre = "mean" if centre == "class" and means is None else centre
-    frame = _Frame(W, W - W.mean(0), means, _origin(centre, chunks, W, means), a, window)
+    frame = Frame(W, W - W.mean(0), means, _origin(centre, chunks, W, means), a, window)
     found = _Sums.empty(frame, bins, replicates)
     for chunk in chunks():
         for piece in pieces(chunk):
@@ -141,15 +134,6 @@ def weighted_mean(chunks: Iterable[Chunk]) -> Float[np.ndarray, " d"]:
     return np.asarray(total / mass)
 
 
-class _Frame(NamedTuple):
-    W: np.ndarray
-    V: np.ndarray  # W centred
-    means: np.ndarray | None
-    centre: np.ndarray
-    a: float | None
-    window: float
-
-
 @dataclass(eq=False)
 class _Sums:
     """What a stream is reduced to: `table` (B, R+1, len(SUMS)), column 0 of R+1 the estimate; rows, skipped.
@@ -167,20 +151,20 @@ class _Sums:
     alike: int = 0
 
     @staticmethod
-    def empty(frame: "_Frame", bins: int, replicates: int) -> "_Sums":
+    def empty(frame: "Frame", bins: int, replicates: int) -> "_Sums":
         """Zeros."""
         lever = None if frame.means is None else np.zeros((bins, *frame.V.shape))
         table, shifts = np.zeros((bins, replicates + 1, len(SUMS))), np.zeros((2, bins, replicates + 1))
         return _Sums(table, lever, np.zeros(len(frame.V)), shifts, [0, 0], 0)
 
 
-def _add(sums: _Sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -> None:
+def _add(sums: _Sums, piece: Chunk, frame: Frame, replicates: int, seed: int) -> None:
     """Add one piece to the sums of its bins."""
     i, j, lam = two_hot(piece.labels)
     use = (i >= 0) & (piece.weights > 0)
     draws = poisson_weights(piece.start, len(i), replicates, seed)[use]
     i, j, lam, weights = i[use], j[use], lam[use], piece.weights[use]
-    columns = _measures(piece.H[use], i, j, lam, frame)
+    columns = measures(piece.H[use], i, j, lam, frame)
     same, mixed = (columns[:, SUMS.index(name)] > 0 for name in ("pure", "different"))
     which = lambda_bin(lam, len(sums.table))
     for b in np.unique(which):
@@ -193,17 +177,17 @@ def _add(sums: _Sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -
         _add_lever(sums.lever, i[mixed], j[mixed], lam[mixed], weights[mixed], which[mixed], frame)
 
 
-def _add_lever(lever, i, j, lam, weights, which, frame: _Frame) -> None:
+def _add_lever(lever, i, j, lam, weights, which, frame: Frame) -> None:
     """Σ weight · (share of class k in the label) · u, by bin and class: one sum a pair, then its direction."""
     K = len(frame.V)
     cells, inverse = np.unique((which * K + i) * K + j, return_inverse=True)
     b, I, J = cells // K**2, cells // K % K, cells % K
-    along = _directions(I, J, frame.V)[1]
+    along = directions(I, J, frame.V)[1]
     for k, share in ((I, lam), (J, 1 - lam)):
         np.add.at(lever, (b, k), np.bincount(inverse, weights * share, len(cells))[:, None] * along)
 
 
-def _add_means(sums: _Sums, piece: Chunk, frame: _Frame, centre: str, replicates: int, seed: int) -> None:
+def _add_means(sums: _Sums, piece: Chunk, frame: Frame, centre: str, replicates: int, seed: int) -> None:
     """Σ over pure samples of draw · ⟨h − μ_k, lever_k⟩/n_k, for each bin; centre "class" moves c too."""
     label, V = piece.labels.pure(), frame.V
     use = (label >= 0) & (piece.weights > 0)
@@ -217,104 +201,26 @@ def _add_means(sums: _Sums, piece: Chunk, frame: _Frame, centre: str, replicates
         sums.shifts += pull @ (apart[here].T @ draws[here]) / sums.mass[k]
 
 
-def pure_class(i, j, lam) -> np.ndarray:
-    """The class of a two-hot label that is one-hot, else −1."""
-    return np.where((i == j) | (lam == 1), i, np.where(lam == 0, j, -1))
-
-
-def _measures(H, i, j, lam, frame: _Frame) -> np.ndarray:
-    """What is summed, (n, len(SUMS)); zero where a sample does not count."""
-    found = {name: np.zeros(len(H)) for name in SUMS}
-    pure = pure_class(i, j, lam)
-    same, mixed = pure >= 0, (pure < 0) & (frame.W[i] != frame.W[j]).any(1)
-    found["pure"][same] = 1.0
-    found["same"][same], found["cosine"][same] = _alignment(H[same], pure[same], frame)
-    for name, value in _different(H[mixed], i[mixed], j[mixed], lam[mixed], frame).items():
-        found[name][mixed] = value
-    return np.stack([found[name] for name in SUMS], 1)
-
-
-def _alignment(H, label, frame: _Frame) -> tuple[np.ndarray, np.ndarray]:
-    """Whether the cosine is defined, and the cosine."""
-    h, v = H - frame.centre, frame.V[label]
-    size = np.linalg.norm(h, axis=1) * np.linalg.norm(v, axis=1)
-    return size > 0, _dot(h, v) / np.where(size > 0, size, 1.0)
-
-
-def _different(H, i, j, lam, frame: _Frame) -> dict[str, np.ndarray]:
-    """Directions belong to pairs of classes: made once a pair, then gathered for its samples."""
-    pairs, which = np.unique(i * len(frame.V) + j, return_inverse=True)
-    I, J = np.divmod(pairs, len(frame.V))
-    axes, along = _directions(I, J, frame.V)
-    sideways, across = _orthogonal(along, axes)[which], axes[which]
-    h, logit = H - frame.centre, np.log(lam) - np.log1p(-lam)
-    x, s = _dot(H, across), _dot(h, along[which])
-    found = {"different": np.ones(len(H)), "lam": lam, "logit": logit, "across": x, "along": s}
-    found["size"] = _dot(h, h)
-    h -= _dot(h, across)[:, None] * across
-    h -= _dot(h, sideways)[:, None] * sideways
-    inside = (lam >= frame.window) & (lam <= 1 - frame.window)
-    t = np.where(inside, logit, 0.0)
-    found |= {"outside": _dot(h, h), "tt": t * t, "tx": t * x}
-    if frame.means is not None:
-        centred = frame.means - frame.centre
-        ends = _dot(centred[I], along)[which], _dot(centred[J], along)[which]
-        found["straight"] = lam * ends[0] + (1 - lam) * ends[1]
-        found |= _bend(H, i, j, lam, np.linalg.norm(centred, axis=1)[i], frame.means)
-    if frame.a is not None:
-        best = channel_prediction(lam, frame.a, len(frame.V), etf_multiplier(frame.V))
-        found |= best | {"tx_a": t * best["across_a"]}
-    return found
-
-
-def _directions(i, j, V) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors along v_i − v_j and v_i + v_j; 0 where v_i + v_j vanishes."""
-    across, along = V[i] - V[j], V[i] + V[j]
-    size = np.linalg.norm(across, axis=1)
-    across /= np.where(size > 0, size, 1.0)[:, None]
-    size, rows = np.linalg.norm(along, axis=1), np.linalg.norm(V, axis=1)
-    some = size > RANK * (rows[i] + rows[j])
-    along *= np.where(some, 1 / np.where(some, size, 1.0), 0.0)[:, None]
-    return across, along
-
-
-def _orthogonal(along, across) -> np.ndarray:
-    """The unit vector of `along` made orthogonal to `across` (twice: once leaves rounding); 0 if parallel."""
-    for _ in range(2):
-        along = along - _dot(along, across)[:, None] * across
-        size = np.linalg.norm(along, axis=1)
-        along *= np.where(size > RANK, 1 / np.where(size > RANK, size, 1.0), 0.0)[:, None]
-    return along
-
-
-def _bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
-    """Whether ‖μ_i − c‖ is not zero, and the distance from straight interpolation in its units."""
-    apart = H - lam[:, None] * means[i]
-    apart -= (1 - lam)[:, None] * means[j]
-    some = size > 0
-    return {"paired": some, "bend": some * np.sqrt(_dot(apart, apart)) / np.where(some, size, 1.0)}
-
-
-def _result(sums: _Sums, frame: _Frame, centre, replicates, level) -> Channel:
+def _result(sums: _Sums, frame: Frame, centre, replicates, level) -> Channel:
     S = dict(zip(SUMS, np.moveaxis(sums.table, 2, 0)))  # each (B, R+1); column 0 is the estimate
     moved = sums.shifts - sums.shifts[:, :, :1]  # against the estimate, whatever class means were given
     S |= {"along": S["along"] + moved[0], "straight": S["straight"] + moved[1]}
     total = {name: part.sum(0, keepdims=True) for name, part in S.items()}  # (1, R+1): all bins as one
     K, m, known = len(frame.V), etf_multiplier(frame.V), frame.a is not None
-    slope = curve(_ratio(total["tx"], total["tt"])[0], level)
+    slope = curve(ratio(total["tx"], total["tt"])[0], level)
     whole = {name: Curve(*(part[0] for part in found)) for name, found in _curves(total, level).items()}
     return Channel(
         edges=lambda_edges(len(sums.table)),
         same=S["same"][:, 0],
         different=S["different"][:, 0],
-        lam=_ratio(S["lam"], S["different"])[:, 0],
-        logit=_ratio(S["logit"], S["different"])[:, 0],
+        lam=ratio(S["lam"], S["different"])[:, 0],
+        logit=ratio(S["logit"], S["different"])[:, 0],
         **_curves(S, level),
         predicted=_predictions(S, K) if known else None,
         overall=whole,
         predicted_overall={k: float(v[0]) for k, v in _predictions(total, K).items()} if known else None,
         slope=slope,
-        slope_predicted=float(_ratio(total["tx_a"], total["tt"])[0, 0]) if known else None,
+        slope_predicted=float(ratio(total["tx_a"], total["tt"])[0, 0]) if known else None,
         slope_limit=float(np.sqrt((K - 1) / (2 * K)) / m) if m > 0 else float("inf"),
         window=frame.window,
         centre=centre,
@@ -328,32 +234,24 @@ def _result(sums: _Sums, frame: _Frame, centre, replicates, level) -> Channel:
 
 def _curves(S, level: float) -> dict[str, Curve]:
     ratios = {
-        "alignment": _ratio(S["cosine"], S["same"]),
-        "outside": _ratio(S["outside"], S["size"]),
-        "displacement": _ratio(S["across"], S["different"]),
-        "amplification": _ratio(S["along"], S["straight"]),
-        "nonlinearity": _ratio(S["bend"], S["paired"]),
+        "alignment": ratio(S["cosine"], S["same"]),
+        "outside": ratio(S["outside"], S["size"]),
+        "displacement": ratio(S["across"], S["different"]),
+        "amplification": ratio(S["along"], S["straight"]),
+        "nonlinearity": ratio(S["bend"], S["paired"]),
     }
     return {name: curve(ratio, level) for name, ratio in ratios.items()}
 
 
 def _predictions(S, K: int) -> dict[str, np.ndarray]:
     found = {
-        "displacement": _ratio(S["across_a"], S["different"])[:, 0],
-        "nonlinearity": _ratio(S["bend_a"], S["different"])[:, 0],
-        "amplification": _ratio(S["along_a"], S["straight_a"])[:, 0],
+        "displacement": ratio(S["across_a"], S["different"])[:, 0],
+        "nonlinearity": ratio(S["bend_a"], S["different"])[:, 0],
+        "amplification": ratio(S["along_a"], S["straight_a"])[:, 0],
     }
     if K == 2:
         found["amplification"] = np.full(len(S["lam"]), np.nan)  # w_i + w_j = 0
     return found
-
-
-def _ratio(value, size):
-    return np.where(size != 0, value / np.where(size != 0, size, 1.0), np.nan)
-
-
-def _dot(A, B) -> np.ndarray:
-    return np.einsum("nd,nd->n", A, B)
 
 
 def _check(centre: str, bins: int, window: float, a: float | None) -> None:

@@ -3,68 +3,26 @@
 Numerical logits z come centred. Everything here is a prediction of z, or of a function of z.
 """
 
-import jax
 import numpy as np
-from scipy.special import lambertw, softmax
+from scipy.special import softmax
 
-import ufm.theory.features as closed
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.features import rounding
-from ufm.theory.predict import EPS, classifier_error
+from ufm.theory.predict import EPS
+from ufm.theory.theorems.fixed_labels import (
+    OWN,
+    against_others,
+    class_labels,
+    half_labels,
+    label_optimum,
+    mixed_labels,
+    soft_labels,
+    state,
+    two_hot_optimum,
+    two_largest,
+)
+from ufm.theory.theorems.fixed_limits import AFFINE_LIMIT, CHANNEL_LIMIT, MANY_CLASSES
 from ufm.theory.theorems.theorem import Claim, FeatureClaim, Setting, Theorem
-
-label_optimum = jax.jit(closed.label_optimum, static_argnames="loss")
-two_hot_optimum = jax.jit(closed.two_hot_optimum, static_argnames="loss")
-
-OWN = "re-derived here; generalises Fisher, Meng, Papyan, ICLR 2024 (fixed ETF, mixup)"
-PAIRS = ((0, 1), (1, 0), (0, -1))  # enough by symmetry, and one to see the symmetry
-
-
-def _claim(setting: Setting, values: np.ndarray, scale: np.ndarray) -> Claim:
-    """Predictions with the rounding of the closed form, relative to the largest logit of a row."""
-    K = setting.problem.classes
-    relative = 4 * rounding(min(K, 64), EPS) * np.sqrt(K) + 4 * classifier_error(setting.problem)
-    return Claim(values, relative * (np.abs(scale) + EPS))
-
-
-def soft_labels(setting: Setting) -> np.ndarray:
-    """Vertices, the centre, and seeded Dirichlet labels from flat to nearly one-hot."""
-    K = setting.problem.classes
-    rng = np.random.default_rng(0)
-    drawn = [rng.dirichlet(np.full(K, size), 3) for size in (0.05, 0.5, 1.0, 10.0)]
-    return _normalise(np.concatenate([np.eye(K)[:2], np.full((1, K), 1 / K), *drawn]))
-
-
-def mixed_labels(setting: Setting) -> np.ndarray:
-    """λ e_i + (1−λ) e_j for three ordered pairs and every λ of the setting."""
-    classes = np.eye(setting.problem.classes)
-    return np.concatenate([[t * classes[i] + (1 - t) * classes[j] for t in setting.lam] for i, j in PAIRS])
-
-
-def inner_labels(setting: Setting) -> np.ndarray:
-    """The same for 0 < λ < 1 only."""
-    Y = mixed_labels(setting)
-    return Y[np.sort(Y, 1)[:, -2] > 0]
-
-
-def class_labels(setting: Setting) -> np.ndarray:
-    """e_c for up to eight classes: every same-class mixture, whatever λ."""
-    return np.eye(setting.problem.classes)[:8]
-
-
-def _normalise(Y):
-    return Y / Y.sum(1, keepdims=True)
-
-
-def _two_largest(Y):
-    """Column numbers (i, j) of each mixed label, i of the first pair's larger weight or equal."""
-    order = np.argsort(-Y, axis=1, kind="stable")
-    return order[:, 0], order[:, 1]
-
-
-def _logits(setting: Setting, Y, z):
-    return z
-
 
 # --- any soft label -----------------------------------------------------------------------------
 
@@ -72,7 +30,7 @@ def _logits(setting: Setting, Y, z):
 def _soft_label(setting: Setting, Y) -> Claim:
     best = label_optimum(Y, np.ones_like(Y), setting.problem.sharpness)
     x = np.asarray(best.x)
-    return _claim(setting, x - x.mean(1, keepdims=True), x.max(1))
+    return state(setting, x - x.mean(1, keepdims=True), x.max(1))
 
 
 SOFT_LABEL = Theorem(
@@ -81,7 +39,7 @@ SOFT_LABEL = Theorem(
     statement=r"z = a(y - p), \quad a p_k = \omega(a y_k + t), \quad \textstyle\sum_k \omega(a y_k + t) = a,"
     r" \quad h = \tfrac{1}{g} W^\top z",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
-    claim=FeatureClaim(soft_labels, _soft_label, _logits),
+    claim=FeatureClaim(soft_labels, _soft_label, logits),
     quantity="centred logits of 15 soft labels",
     source=OWN,
 )
@@ -93,7 +51,7 @@ SOFT_LABEL = Theorem(
 def _same_class(setting: Setting, Y) -> Claim:
     K = setting.problem.classes
     x = float(two_hot_optimum(1.0, setting.problem.sharpness, K).x_i)
-    return _claim(setting, x * (Y - 1 / K), np.full(len(Y), x))
+    return state(setting, x * (Y - 1 / K), np.full(len(Y), x))
 
 
 SAME_CLASS = Theorem(
@@ -101,7 +59,7 @@ SAME_CLASS = Theorem(
     title="Same-class mixtures align with the classifier",
     statement=r"h = \tfrac{x}{g} w_c \text{ for every } \lambda, \quad x(e^x + K - 1) = aK",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
-    claim=FeatureClaim(class_labels, _same_class, _logits),
+    claim=FeatureClaim(class_labels, _same_class, logits),
     quantity="centred logits of the classes",
     source=OWN,
 )
@@ -111,23 +69,11 @@ SAME_CLASS = Theorem(
 
 
 def _different_class(setting: Setting, Y) -> Claim:
-    _, j = _two_largest(Y)  # the smaller weight is the label's own number, the larger one less that
+    _, j = two_largest(Y)  # the smaller weight is the label's own number, the larger one less that
     small = Y[np.arange(len(Y)), j]
     best = two_hot_optimum(small, setting.problem.sharpness, setting.problem.classes)
     x_i, x_j = np.asarray(best.x_j), np.asarray(best.x_i)
-    return _claim(setting, np.stack([x_i, x_j, np.zeros(len(Y))], 1), x_i)
-
-
-def _against_others(setting: Setting, Y, z):
-    """z_i and z_j less the mean of all other logits, and the spread of those: 0 iff in span{w_i, w_j}."""
-    i, j = _two_largest(Y)
-    rows, K = np.arange(len(Y)), Y.shape[1]
-    others = np.ones_like(Y, bool)
-    others[rows, i] = others[rows, j] = False
-    rest = z[others].reshape(len(Y), K - 2)
-    mean = rest.mean(1)
-    spread = np.linalg.norm(rest - mean[:, None], axis=1)
-    return np.stack([z[rows, i] - mean, z[rows, j] - mean, spread], 1)
+    return state(setting, np.stack([x_i, x_j, np.zeros(len(Y))], 1), x_i)
 
 
 DIFFERENT_CLASS = Theorem(
@@ -136,7 +82,7 @@ DIFFERENT_CLASS = Theorem(
     statement=r"h = \tfrac{1}{g}(x_i w_i + x_j w_j), \quad x_i + \tfrac{x_i + x_j}{K}(e^{x_i} - 1) = a\lambda,"
     r" \quad x_j + \tfrac{x_i + x_j}{K}(e^{x_j} - 1) = a(1-\lambda)",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.TWO_HOT, given.THREE_CLASSES),
-    claim=FeatureClaim(mixed_labels, _different_class, _against_others, lambda setting: 2.0),
+    claim=FeatureClaim(mixed_labels, _different_class, against_others, lambda setting: 2.0),
     quantity="x_i, x_j and what lies outside span{w_i, w_j}",
     source=OWN,
 )
@@ -145,7 +91,7 @@ DIFFERENT_CLASS = Theorem(
 def _two_classes(setting: Setting, Y) -> Claim:
     smaller = two_hot_optimum(Y.min(1), setting.problem.sharpness, 2).gap
     D = np.where(Y[:, 0] <= Y[:, 1], 1.0, -1.0) * np.asarray(smaller)
-    return _claim(setting, D[:, None], D)
+    return state(setting, D[:, None], D)
 
 
 TWO_CLASSES = Theorem(
@@ -164,107 +110,13 @@ TWO_CLASSES = Theorem(
 # --- limits -------------------------------------------------------------------------------------
 
 
-def _channel(setting: Setting, Y) -> Claim:
-    """B = −log(1 − x/(aλ)) − log(1 − x/(a(1−λ))) bounds |D − logit λ|, and B/2 bounds |s − s_limit|."""
-    a, K = setting.problem.sharpness, setting.problem.classes
-    x = float(two_hot_optimum(1.0, a, K).x_i)
-    i, j = _two_largest(Y)
-    rows = np.arange(len(Y))
-    share = x / (a * np.stack([Y[rows, i], Y[rows, j]]))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bound = np.where(share.max(0) < 1, -np.log1p(-np.minimum(share, 1.0)).sum(0), np.inf)
-    return Claim(np.stack([bound, bound / 2], 1), 1e-13 * (1 + np.where(np.isfinite(bound), bound, 0)))
-
-
-def _off_channel(setting: Setting, Y, z):
-    a, K = setting.problem.sharpness, setting.problem.classes
-    x_i, x_j, _ = _against_others(setting, Y, z).T
-    i, j = _two_largest(Y)
-    rows = np.arange(len(Y))
-    lam, colam = Y[rows, i], Y[rows, j]
-    limit = np.real(lambertw(a * K / 2 * np.sqrt(lam * colam)))
-    return np.abs(np.stack([x_i - x_j - np.log(lam / colam), (x_i + x_j) / 2 - limit], 1))
-
-
-CHANNEL_LIMIT = Theorem(
-    name="channel-limit",
-    title="The channel: logit λ across, a slow divergence along",
-    statement=r"|D - \operatorname{logit}\lambda| \le B, \quad"
-    r" |s - W_0(\tfrac{aK}{2}\sqrt{\lambda(1-\lambda)})| \le \tfrac{B}{2}, \quad"
-    r" B = -\log(1 - \tfrac{x}{a\lambda}) - \log(1 - \tfrac{x}{a(1-\lambda)}) \to 0"
-    r" \text{ as } \lambda_H \to 0; \quad 0 < \lambda < 1,\ x < a\min(\lambda, 1-\lambda),\ D = x_i - x_j,"
-    r"\ s = \tfrac{x_i + x_j}{2},\ x(e^x + K - 1) = aK",
-    assumptions=(
-        given.ETF,
-        given.ALIVE,
-        given.CROSS_ENTROPY,
-        given.TWO_HOT,
-        given.THREE_CLASSES,
-        given.INSIDE,
-    ),
-    claim=FeatureClaim(inner_labels, _channel, _off_channel, lambda setting: 3.0, "<="),
-    quantity="|D − logit λ| and |s − W₀| against their bounds",
-    source="re-derived here",
-)
-
-
-def _nearly_affine(setting: Setting, Y) -> Claim:
-    a, K = setting.problem.sharpness, setting.problem.classes
-    size = np.linalg.norm(Y - 1 / K, axis=1)
-    return Claim((0.5 * a * a * size)[:, None], 8 * EPS * a * (1 + size))
-
-
-def _off_affine(setting: Setting, Y, z):
-    a, K = setting.problem.sharpness, setting.problem.classes
-    return np.linalg.norm(z - a * (Y - 1 / K), axis=1, keepdims=True)
-
-
-AFFINE_LIMIT = Theorem(
-    name="affine-limit",
-    title="Weak classifiers give features that are affine in the label",
-    statement=r"\|z - a(y - \tfrac1K)\| \le \tfrac{a^2}{2} \|y - \tfrac1K\|",
-    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.WEAK),
-    claim=FeatureClaim(soft_labels, _nearly_affine, _off_affine, lambda setting: 1.0, "<="),
-    quantity="distance of z from a(y − 1/K) against a²/2 of its size",
-    source="re-derived here",
-)
-
-
-def _many_classes(setting: Setting, Y) -> Claim:
-    a, K = setting.problem.sharpness, setting.problem.classes
-    with np.errstate(over="ignore"):
-        bound = a * np.expm1(2 * a) / K
-    return Claim(np.full_like(Y, bound), np.full(len(Y), 16 * EPS * a))
-
-
-def _off_affine_entries(setting: Setting, Y, z):
-    return np.abs(z - setting.problem.sharpness * (Y - 1 / Y.shape[1]))
-
-
-MANY_CLASSES = Theorem(
-    name="many-classes",
-    title="At a fixed sharpness many classes give features that are affine in the label",
-    statement=r"|z_k - a(y_k - \tfrac1K)| \le \tfrac{a(e^{2a} - 1)}{K}",
-    assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, given.MANY),
-    claim=FeatureClaim(soft_labels, _many_classes, _off_affine_entries, lambda setting: 1.0, "<="),
-    quantity="entries of z − a(y − 1/K) against a(e^{2a} − 1)/K",
-    source="re-derived here",
-)
-
-
-def half_labels(setting: Setting) -> np.ndarray:
-    """½ e_i + ½ e_j."""
-    classes = np.eye(setting.problem.classes)
-    return np.stack([0.5 * (classes[i] + classes[j]) for i, j in PAIRS])
-
-
 def _half_of_same_class(setting: Setting, Y) -> Claim:
     x = float(two_hot_optimum(1.0, setting.problem.sharpness, setting.problem.classes).x_i)
     return Claim(np.full((len(Y), 1), -x / 2), np.full(len(Y), rounding(3, EPS) * x))
 
 
 def _minus_height(setting: Setting, Y, z):
-    x_i, x_j, _ = _against_others(setting, Y, z).T
+    x_i, x_j, _ = against_others(setting, Y, z).T
     return -0.5 * (x_i + x_j)[:, None]
 
 
@@ -326,7 +178,7 @@ EDGE_SLOPES = Theorem(
 
 def _affine(setting: Setting, Y) -> Claim:
     a, K = setting.problem.sharpness, setting.problem.classes
-    return _claim(setting, a / (1 + a) * (Y - 1 / K), np.full(len(Y), a / (1 + a)))
+    return state(setting, a / (1 + a) * (Y - 1 / K), np.full(len(Y), a / (1 + a)))
 
 
 SQUARED_ERROR_AFFINE = Theorem(
@@ -334,7 +186,7 @@ SQUARED_ERROR_AFFINE = Theorem(
     title="Under squared error mixed features are convex combinations",
     statement=r"h = \tfrac{1}{g + \lambda_H} W^\top y",
     assumptions=(given.ETF, given.ALIVE, given.SQUARED_ERROR),
-    claim=FeatureClaim(soft_labels, _affine, _logits),
+    claim=FeatureClaim(soft_labels, _affine, logits),
     quantity="centred logits of 15 soft labels",
     source="re-derived here; compare Zhou et al. 2022, Tirer and Bruna 2022",
 )

@@ -1,0 +1,119 @@
+"""What is measured of each feature in the plane of its two classes: lengths, angles, the bend."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ufm.model.etf import etf_multiplier
+from ufm.network.measures.mixed import channel_prediction
+
+RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
+
+SUMS = (
+    "pure",
+    "same",
+    "cosine",
+    "different",
+    "lam",
+    "logit",
+    "across",
+    "across_a",
+    "size",
+    "outside",
+    "along",
+)
+
+
+class Frame(NamedTuple):
+    W: np.ndarray
+    V: np.ndarray  # W centred
+    means: np.ndarray | None
+    centre: np.ndarray
+    a: float | None
+    window: float
+
+
+def pure_class(i, j, lam) -> np.ndarray:
+    """The class of a two-hot label that is one-hot, else −1."""
+    return np.where((i == j) | (lam == 1), i, np.where(lam == 0, j, -1))
+
+
+def measures(H, i, j, lam, frame: Frame) -> np.ndarray:
+    """What is summed, (n, len(SUMS)); zero where a sample does not count."""
+    found = {name: np.zeros(len(H)) for name in SUMS}
+    pure = pure_class(i, j, lam)
+    same, mixed = pure >= 0, (pure < 0) & (frame.W[i] != frame.W[j]).any(1)
+    found["pure"][same] = 1.0
+    found["same"][same], found["cosine"][same] = alignment(H[same], pure[same], frame)
+    for name, value in different(H[mixed], i[mixed], j[mixed], lam[mixed], frame).items():
+        found[name][mixed] = value
+    return np.stack([found[name] for name in SUMS], 1)
+
+
+def alignment(H, label, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the cosine is defined, and the cosine."""
+    h, v = H - frame.centre, frame.V[label]
+    size = np.linalg.norm(h, axis=1) * np.linalg.norm(v, axis=1)
+    return size > 0, dot(h, v) / np.where(size > 0, size, 1.0)
+
+
+def different(H, i, j, lam, frame: Frame) -> dict[str, np.ndarray]:
+    """Directions belong to pairs of classes: made once a pair, then gathered for its samples."""
+    pairs, which = np.unique(i * len(frame.V) + j, return_inverse=True)
+    I, J = np.divmod(pairs, len(frame.V))
+    axes, along = directions(I, J, frame.V)
+    sideways, across = orthogonal(along, axes)[which], axes[which]
+    h, logit = H - frame.centre, np.log(lam) - np.log1p(-lam)
+    x, s = dot(H, across), dot(h, along[which])
+    found = {"different": np.ones(len(H)), "lam": lam, "logit": logit, "across": x, "along": s}
+    found["size"] = dot(h, h)
+    h -= dot(h, across)[:, None] * across
+    h -= dot(h, sideways)[:, None] * sideways
+    inside = (lam >= frame.window) & (lam <= 1 - frame.window)
+    t = np.where(inside, logit, 0.0)
+    found |= {"outside": dot(h, h), "tt": t * t, "tx": t * x}
+    if frame.means is not None:
+        centred = frame.means - frame.centre
+        ends = dot(centred[I], along)[which], dot(centred[J], along)[which]
+        found["straight"] = lam * ends[0] + (1 - lam) * ends[1]
+        found |= bend(H, i, j, lam, np.linalg.norm(centred, axis=1)[i], frame.means)
+    if frame.a is not None:
+        best = channel_prediction(lam, frame.a, len(frame.V), etf_multiplier(frame.V))
+        found |= best | {"tx_a": t * best["across_a"]}
+    return found
+
+
+def directions(i, j, V) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors along v_i − v_j and v_i + v_j; 0 where v_i + v_j vanishes."""
+    across, along = V[i] - V[j], V[i] + V[j]
+    size = np.linalg.norm(across, axis=1)
+    across /= np.where(size > 0, size, 1.0)[:, None]
+    size, rows = np.linalg.norm(along, axis=1), np.linalg.norm(V, axis=1)
+    some = size > RANK * (rows[i] + rows[j])
+    along *= np.where(some, 1 / np.where(some, size, 1.0), 0.0)[:, None]
+    return across, along
+
+
+def orthogonal(along, across) -> np.ndarray:
+    """The unit vector of `along` made orthogonal to `across` (twice: once leaves rounding); 0 if parallel."""
+    for _ in range(2):
+        along = along - dot(along, across)[:, None] * across
+        size = np.linalg.norm(along, axis=1)
+        along *= np.where(size > RANK, 1 / np.where(size > RANK, size, 1.0), 0.0)[:, None]
+    return along
+
+
+def bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
+    """Whether ‖μ_i − c‖ is not zero, and the distance from straight interpolation in its units."""
+    apart = H - lam[:, None] * means[i]
+    apart -= (1 - lam)[:, None] * means[j]
+    some = size > 0
+    return {"paired": some, "bend": some * np.sqrt(dot(apart, apart)) / np.where(some, size, 1.0)}
+
+
+def ratio(value, size):
+    return np.where(size != 0, value / np.where(size != 0, size, 1.0), np.nan)
+
+
+def dot(A, B) -> np.ndarray:
+    return np.einsum("nd,nd->n", A, B)

@@ -1,0 +1,85 @@
+"""The points of the picture of features: a few of the stream, solved, with their coefficients."""
+
+from math import log
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from ufm.agree.features import Settings
+from ufm.model.cases import LabelCases, PairCases
+from ufm.model.problem import Problem
+from ufm.optimize.features import solve_features
+
+MAX_LAM = 41  # values of λ drawn
+
+
+MAX_LABELS = 200  # labels drawn when they are not pairs
+
+
+class PairPoints(NamedTuple):
+    """Numerical optima of y = λ e_i + (1−λ) e_j: classes, λ, features (N, d), logits (N, K)."""
+
+    i: np.ndarray
+    j: np.ndarray
+    lam: np.ndarray
+    H: np.ndarray
+    logits: np.ndarray
+
+    def where(self, mask) -> "PairPoints":
+        """The chosen points."""
+        return PairPoints(*(part[mask] for part in self))
+
+    @property
+    def purity(self) -> np.ndarray:
+        """|2λ − 1|: 1 for a pure label, 0 for an even mixture; equal for (i, j, λ) and (j, i, 1−λ)."""
+        return np.abs(2 * self.lam - 1)
+
+
+class LabelPoints(NamedTuple):
+    """Labels (N, K) with their numerical optima: features (N, d), logits (N, K)."""
+
+    Y: np.ndarray
+    H: np.ndarray
+    logits: np.ndarray
+
+
+def solve_pairs(problem: Problem, cases: PairCases, settings: Settings) -> PairPoints:
+    """Numerical optima for the ordered pairs of classes 0, 1, 2 at no more than 41 of the λ."""
+    lam = cases.lam[_spread(len(cases.lam), MAX_LAM)]
+    i, j, lam = (part.ravel() for part in np.meshgrid(*[np.arange(min(problem.classes, 3))] * 2, lam))
+    if cases.pairs == "different":
+        i, j, lam = i[i != j], j[i != j], lam[i != j]
+    Y, rows = np.zeros((len(lam), problem.classes)), np.arange(len(lam))
+    Y[rows, j] = 1 - lam
+    Y[rows, i] = np.where(i == j, 1.0, lam)
+    found = _solve(problem, Y, settings)
+    return PairPoints(i, j, lam, found.H, found.logits)
+
+
+def solve_labels(problem: Problem, cases: PairCases | LabelCases, settings: Settings) -> LabelPoints:
+    """Numerical optima for at most 200 labels. Same-class pairs are the one-hot labels, whatever λ."""
+    if isinstance(cases, PairCases):
+        Y = np.eye(min(problem.classes, MAX_LABELS), problem.classes)
+    else:
+        Y = cases.labels[_spread(len(cases.labels), MAX_LABELS)]
+    found = _solve(problem, Y, settings)
+    return LabelPoints(Y, found.H, found.logits)
+
+
+def _solve(problem, Y, settings):
+    return solve_features(
+        problem, Y, method=settings.method, max_steps=settings.max_steps, dtype=settings.dtype
+    )
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most `most` of the indices 0 … count−1, evenly spaced, both ends included."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def lam_grid(problem: Problem) -> np.ndarray:
+    """A dense grid of [0, 1] that also resolves the edge layers of width 1/a: even in λ and in logit λ."""
+    reach = min(36.0, log(1 + problem.sharpness) + 8)
+    # of one length, repeated values and all, so that the closed form compiles once for each K
+    return np.sort(np.concatenate([np.linspace(0, 1, 201), expit(np.linspace(-reach, reach, 301))]))
