@@ -521,5 +521,6 @@ def test_a_file_larger_than_the_memory_allowed_is_streamed(tmp_path):
 
 
 def test_reading_needs_no_jax():
-    script = "import sys, ufm.network.read.activations, ufm.network.measures.metrics\nassert 'jax' not in
-    sys.modules" subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parent.parent)
+    modules = "ufm.network.read.activations, ufm.network.measures.metrics"
+    script = f"import sys, {modules}\nassert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parent.parent)

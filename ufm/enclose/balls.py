@@ -25,10 +25,12 @@ def softmax(z: Balls, counts: Sequence[int]) -> Balls:
 
 
 def total(values: Balls, counts: Sequence[int]) -> arb:
+    """Σ n x."""
     return sum((n * x for n, x in zip(counts, values)), arb(0))
 
 
 def mean(values: Balls, counts: Sequence[int]) -> arb:
+    """Σ n x / Σ n."""
     return total(values, counts) / sum(counts)
 
 
@@ -39,22 +41,27 @@ def norm(values: Balls, counts: Sequence[int] | None = None) -> arb:
 
 
 def subtract(left: Balls, right: Balls) -> Balls:
+    """left − right."""
     return [u - v for u, v in zip(left, right)]
 
 
 def midpoints(balls: Balls) -> Balls:
+    """The midpoints, exact."""
     return [x.mid() for x in balls]
 
 
 def inflate(midpoints: Balls, radius: float) -> tuple[arb, ...]:
+    """Midpoints ± radius."""
     return tuple(x + arb(0, radius) for x in midpoints)
 
 
 def column(values: Balls) -> arb_mat:
+    """A column of a matrix."""
     return arb_mat(len(values), 1, list(values))
 
 
 def diagonal(values: Balls) -> arb_mat:
+    """A diagonal matrix."""
     size = len(values)
     return arb_mat(size, size, [values[i] if i == j else 0 for i in range(size) for j in range(size)])
 

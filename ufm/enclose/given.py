@@ -46,15 +46,18 @@ def read_scalar(value: SupportsFloat, name: str, *, positive: bool) -> float:
 
 
 def check_choices(loss: str, digits: int) -> None:
+    """InputError for an unknown loss, or digits out of range."""
     checked.choice("loss", loss, LOSSES)
     checked.integer("digits", digits, 1, 1000)  # 30 is far below any float64 error
 
 
 def read_vector(values: ArrayLike, name: str, size: int | None) -> np.ndarray:
+    """Doubles of a vector; size: how many, if that is known."""
     return checked.numbers(name, values, (size or "n",)).astype(np.float64)
 
 
 def read_matrix(W: ArrayLike, classes: int) -> np.ndarray:
+    """Doubles of a classifier."""
     return checked.array("W", W, (classes, "d"))
 
 

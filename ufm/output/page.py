@@ -5,12 +5,9 @@ the JSON record is there in full, as data, under the id "record".
 """
 
 import base64
-import io
 import shlex
 from html import escape
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from ufm.network.comparison import Comparison
 from ufm.network.measures.metrics import CONVENTIONS
@@ -35,13 +32,13 @@ small { color: #555; }
 """
 
 
-def report_page(given: Activations, found: Comparison, record: dict, figure: Figure) -> str:
-    """The page as text; `record` is that of `ufm.output.record_compare`, with provenance."""
+def report_page(given: Activations, found: Comparison, record: dict, picture: bytes) -> str:
+    """The page as text; record: that of `ufm.output.record_compare`, with provenance; picture: a PNG."""
     name = Path(record["provenance"]["file"]).name
     parts = [
         f"<h1>{escape(name)} against the theory of mixup</h1>",
         f"<p>{escape(OVERALL)}: {_word(found.word)}</p>",
-        _picture(figure),
+        _picture(picture),
         _section("What was read", _facts(facts(given, found))),
         _section("Verdicts", _verdicts(found)),
         _section("Closed form and optimality", _facts(fit_facts(found))),
@@ -61,10 +58,8 @@ def report_page(given: Activations, found: Comparison, record: dict, figure: Fig
     )
 
 
-def _picture(figure: Figure) -> str:
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    text = base64.b64encode(file.getvalue()).decode("ascii")
+def _picture(picture: bytes) -> str:
+    text = base64.b64encode(picture).decode("ascii")
     return f'<img alt="Six panels: the network over the closed form" src="data:image/png;base64,{text}">'
 
 

@@ -53,6 +53,7 @@ def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:
 
 
 def name_law(law: LabelLaw) -> str:
+    """A label law in words and mathtext."""
     parts = [f"{law.ways}-way mixing" if law.name == "kway" else LAW_NAMES.get(law.name, law.name)]
     if law.alpha is not None:
         parts.append(rf"$\alpha$ = {law.alpha:.4g}")
@@ -64,6 +65,7 @@ def name_law(law: LabelLaw) -> str:
 
 
 def title_axes(axes, title, x, y=""):
+    """A panel\'s title and the names of its axes."""
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)

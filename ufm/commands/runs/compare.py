@@ -1,5 +1,6 @@
 """One run of the command `compare`: read, measure with progress, then table, record, picture and page."""
 
+import io
 import sys
 import time
 from contextlib import contextmanager
@@ -100,5 +101,7 @@ def _write(outputs: Outputs, given: Activations, found: Comparison, data: dict) 
         if "report" in outputs.paths:
             from ufm.output.page import report_page
 
+            picture = io.BytesIO()
+            figure.savefig(picture, format="png")
             with outputs.stage("report") as path, open(path, "w", encoding="utf-8") as file:
-                file.write(report_page(given, found, data, figure))
+                file.write(report_page(given, found, data, picture.getvalue()))

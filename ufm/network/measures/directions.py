@@ -25,6 +25,8 @@ SUMS = (
 
 
 class Frame(NamedTuple):
+    """What directions are measured against; window: of |λ − ½| that counts as the middle."""
+
     W: np.ndarray
     V: np.ndarray  # W centred
     means: np.ndarray | None
@@ -112,8 +114,10 @@ def bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
 
 
 def ratio(value, size):
+    """value / size, NaN where size is zero."""
     return np.where(size != 0, value / np.where(size != 0, size, 1.0), np.nan)
 
 
 def dot(A, B) -> np.ndarray:
+    """Inner products of rows."""
     return np.einsum("nd,nd->n", A, B)

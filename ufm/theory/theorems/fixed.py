@@ -16,6 +16,7 @@ from ufm.theory.theorems.fixed_labels import (
     half_labels,
     label_optimum,
     mixed_labels,
+    read_logits,
     soft_labels,
     state,
     two_hot_optimum,
@@ -39,7 +40,7 @@ SOFT_LABEL = Theorem(
     statement=r"z = a(y - p), \quad a p_k = \omega(a y_k + t), \quad \textstyle\sum_k \omega(a y_k + t) = a,"
     r" \quad h = \tfrac{1}{g} W^\top z",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
-    claim=FeatureClaim(soft_labels, _soft_label, logits),
+    claim=FeatureClaim(soft_labels, _soft_label, read_logits),
     quantity="centred logits of 15 soft labels",
     source=OWN,
 )
@@ -59,7 +60,7 @@ SAME_CLASS = Theorem(
     title="Same-class mixtures align with the classifier",
     statement=r"h = \tfrac{x}{g} w_c \text{ for every } \lambda, \quad x(e^x + K - 1) = aK",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY),
-    claim=FeatureClaim(class_labels, _same_class, logits),
+    claim=FeatureClaim(class_labels, _same_class, read_logits),
     quantity="centred logits of the classes",
     source=OWN,
 )
@@ -186,7 +187,7 @@ SQUARED_ERROR_AFFINE = Theorem(
     title="Under squared error mixed features are convex combinations",
     statement=r"h = \tfrac{1}{g + \lambda_H} W^\top y",
     assumptions=(given.ETF, given.ALIVE, given.SQUARED_ERROR),
-    claim=FeatureClaim(soft_labels, _affine, logits),
+    claim=FeatureClaim(soft_labels, _affine, read_logits),
     quantity="centred logits of 15 soft labels",
     source="re-derived here; compare Zhou et al. 2022, Tirer and Bruna 2022",
 )

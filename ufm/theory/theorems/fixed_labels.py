@@ -53,6 +53,7 @@ def class_labels(setting: Setting) -> np.ndarray:
 
 
 def to_simplex(Y):
+    """Rows that sum to one."""
     return Y / Y.sum(1, keepdims=True)
 
 
@@ -63,6 +64,7 @@ def two_largest(Y):
 
 
 def read_logits(setting: Setting, Y, z):
+    """All centred logits."""
     return z
 
 
