@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ show, once, with its class. tests/test_shown.py holds it against them.
+"""Every command that README.md and docs/ show, once, with its class. tests/house/test_shown.py holds it against them.
 
     short   ends within 30 seconds on 2 cores: run many times by `python -m experiments.loop`
     long    run once in its cut form, parsed as shown
@@ -155,7 +155,7 @@ ROWS = (
         processes=2,
         why="the only program with sums between processes",
     ),
-    Row("pytest", LONG, "pytest tests/test_etf.py tests/test_verdict.py -n 2"),
+    Row("pytest", LONG, "pytest tests/model/test_etf.py tests/agree/test_verdict.py -n 2"),
     Row("experiments.fuzz", LONG, "experiments.fuzz --seconds 10 --seed 0"),
     Row("experiments.loop", LONG, "experiments.loop --times 1 --only minimal --out out"),
     Row("venv .venv", SETUP),

@@ -2,7 +2,7 @@
 
 Each function lists the arrays that grow with a flag, by what they are for, in bytes. The factors count copies that
 live at once (numpy's temporaries, XLA's buffers); measured peaks of whole commands lie between the estimate and a
-quarter of it (`tests/test_footprint.py`). `require` refuses the sum, naming the largest.
+quarter of it (`tests/commands/test_footprint.py`). `require` refuses the sum, naming the largest.
 """
 
 from math import comb, factorial, perm

@@ -1,0 +1,424 @@
+"""The command python -m ufm.verify: its table, record, exit codes and bad input, and how it reads."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ufm.commands.runs.verify
+import ufm.theory.theorems.fixed
+from tests.commands import refused, strict
+from ufm import verify
+from ufm.agree.verdict import Verdict
+from ufm.theory.theorems.catalogue import THEOREMS
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--classes", "3", "--lam", "0.3,0.5")
+WORDS = {"agrees", "proved", "fails", "undecided", "out of hypothesis"}
+ROW = {"name", "predicted", "numeric", "error", "bound", "theory_bound", "verdict", "reason"}
+NUMBERS = ("predicted", "numeric", "error", "bound", "theory_bound")
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(call_main):
+    """The command in this process: (exit code, stdout, stderr)."""
+    return partial(call_main, verify.main)
+
+
+@pytest.fixture
+def record(run):
+    """The JSON record of a run that ended with the expected code, on standard output and nothing else there."""
+
+    def call(*argv, code=0):
+        found, out, err = run(*argv, "--json", "-")
+        assert found == code, err
+        return strict(out)
+
+    return call
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No theorem is checked: each comes out as the test says, by name (default: out of hypothesis)."""
+    words: dict = {}
+
+    def check(theorem, setting, *, rigorous=False):
+        word = words.get(theorem.name, "out of hypothesis")
+        numbers = (None,) * 5 if word == "out of hypothesis" else (1.0, float("nan"), 1e-9, 1e-8, 1e-13)
+        return ufm.commands.runs.verify.Check(
+            theorem.name, *numbers, Verdict(word, f"reason of {theorem.name}")
+        )
+
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", check)
+    return words
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """Any work is an error."""
+
+    def check(*args, **more):
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", check)
+
+
+# --- a whole run ------------------------------------------------------------------------------------------
+
+
+def test_a_whole_run(run):
+    """Table of all theorems within 80 columns, reasons of those that do not apply, exit code 0."""
+    code, out, err = run(*SMALL)
+    assert code == 0
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80, [line for line in lines if len(line) > 80]
+    for name in THEOREMS:
+        assert sum(line.startswith(f"{name} ") for line in lines) == 1, name
+    assert lines[0] == "theorems on 3 classes, 3 dimensions, cross-entropy"
+    assert "two-classes: K = 3, not 2" in lines
+    assert "squared-error-affine: the loss is cross-entropy, not squared error" in lines
+    assert any(line.startswith("minority-collapse: the label law is not mixup, CutMix or") for line in lines)
+    assert lines[-1] == "verdict on those that apply: agrees"
+    applied = sum(line.rstrip().endswith(" agrees") and line.split()[0] in THEOREMS for line in lines)
+    assert applied >= 12 and f"{applied} of {len(THEOREMS)} theorems apply" in err
+
+
+def test_the_record_of_a_whole_run(record):
+    data = record(*SMALL)
+    assert set(data) == {"schema", "problem", "theorems", "summary", "provenance"}
+    assert data["schema"] == 1
+    assert {"classes", "dim", "multiplier", "sharpness", "lambda_w", "lambda_h"} <= set(data["problem"])
+    assert {"loss", "labels", "alpha", "pairs", "bias", "lam", "multiplier_source"} <= set(data["problem"])
+    assert data["problem"]["lam"] == [0.3, 0.5] and data["problem"]["bias"] is None
+    assert [row["name"] for row in data["theorems"]] == list(THEOREMS)
+    applied = 0
+    for row in data["theorems"]:
+        assert set(row) >= ROW and row["verdict"] in WORDS and row["reason"]
+        applied += row["verdict"] != "out of hypothesis"
+        if row["verdict"] == "out of hypothesis":
+            assert [row[key] for key in NUMBERS] == [None] * 5
+        else:
+            assert row["error"] <= row["bound"] + row["theory_bound"]
+    assert data["summary"] == {"count": applied, "verdict": "agrees"}
+    assert applied >= 12
+    assert data["provenance"]["command"] == ["python", "-m", "ufm.verify", *SMALL, "--json", "-"]
+    assert {"ufm", "jax", "numpy", "python"} <= set(data["provenance"]["versions"])
+
+
+@pytest.mark.slow
+def test_rigorous_proves(record):
+    data = record(*SMALL, "--rigorous")
+    assert data["summary"]["verdict"] == "proved"
+    assert {row["verdict"] for row in data["theorems"]} == {"proved", "out of hypothesis"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "argv, applies",
+    [
+        (("--classes", "4", "--weights", "0.4,0.4,0.1,0.1"), {"minority-collapse"}),
+        (("--classes", "4", "--pairs", "cyclic"), {"necessity"}),
+        (("--classes", "2"), {"two-classes", "joint-etf"}),
+        (("--classes", "3", "--loss", "squared-error", "--bias", "free"), {"squared-error-joint"}),
+        (("--classes", "3", "--labels", "cutmix"), {"joint-etf", "different-class"}),
+        (("--classes", "3", "--labels", "smoothing"), {"joint-etf"}),
+        (("--classes", "3", "--lambda-w", "1", "--lambda-h", "1"), {"trivial-threshold"}),
+    ],
+)
+def test_other_settings(record, argv, applies):
+    data = record(*argv, "--lam", "0.3,0.5")
+    words = {row["name"]: row["verdict"] for row in data["theorems"]}
+    assert set(words.values()) == {"agrees", "out of hypothesis"}
+    assert {words[name] for name in applies} == {"agrees"}
+
+
+@pytest.mark.slow
+def test_a_wrong_theorem_is_exit_1(run, monkeypatch):
+    exact = ufm.theory.theorems.fixed.two_hot_optimum
+
+    def wrong(*args):
+        best = exact(*args)
+        return best._replace(x_i=best.x_i * (1 + 1e-6))
+
+    monkeypatch.setattr(ufm.theory.theorems.fixed, "two_hot_optimum", wrong)
+    code, out, _ = run(*SMALL)
+    assert code == 1 and out.splitlines()[-1] == "verdict on those that apply: fails"
+    assert any(
+        line.startswith("same-class ") and line.rstrip().endswith("fails") for line in out.splitlines()
+    )
+    assert "exceeds both bounds" in out
+
+
+# --- verdicts, exit codes, table, record: without the work -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words, code, overall",
+    [
+        (("agrees", "agrees"), 0, "agrees"),
+        (("proved", "proved"), 0, "proved"),
+        (("proved", "agrees"), 0, "agrees"),
+        (("agrees", "undecided"), 3, "undecided"),
+        (("undecided", "fails"), 1, "fails"),
+        (("fails", "agrees"), 1, "fails"),
+        ((), 0, "out of hypothesis"),
+    ],
+)
+def test_exit_codes(run, quick, words, code, overall):
+    quick.update(zip(("duality", "soft-label"), words))
+    found, out, err = run(*SMALL)
+    assert found == code
+    assert out.splitlines()[-1] == f"verdict on those that apply: {overall}"
+    assert f"{len(words)} of {len(THEOREMS)} theorems apply" in err
+
+
+def test_reasons_are_printed_for_all_that_do_not_agree(run, quick):
+    quick.update(
+        {"duality": "agrees", "soft-label": "undecided", "same-class": "fails", "necessity": "proved"}
+    )
+    _, out, _ = run(*SMALL)
+    for name in THEOREMS:
+        assert (f"{name}: reason of {name}" in out) == (name not in ("duality", "necessity"))
+
+
+def test_numbers_that_are_absent_or_not_finite_are_null(run, quick):
+    quick.update({"duality": "agrees"})
+    _, out, _ = run(*SMALL, "--json", "-")
+    rows = {row["name"]: row for row in strict(out)["theorems"]}
+    assert rows["duality"]["numeric"] is None and rows["duality"]["error"] == 1e-9
+    assert [rows["necessity"][key] for key in NUMBERS] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--classes", "20", "--multiplier", "1e20"),
+        ("--classes", "12", "--multiplier", "1e-30", "--weights", ",".join(["0.05"] * 10 + ["0.25"] * 2)),
+        ("--classes", "4", "--weights", "0.123456789,0.376543211,0.25,0.25", "--lambda-w", "1.23456789e-7"),
+        ("--classes", "3", "--labels", "kway", "--ways", "4", "--smoothing", "0.123456789", "--bias", "0.1"),
+    ],
+)
+def test_the_table_fits_80_columns(run, quick, argv):
+    quick.update(dict.fromkeys(THEOREMS, "undecided"))
+    _, out, _ = run(*argv)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_where_no_multiplier_is_optimal_one_is_taken_and_said(run, record, quick):
+    _, out, _ = run("--classes", "3", "--weights", "0.6,0.2,0.2")
+    assert "give --multiplier" in out
+    data = record("--classes", "3", "--weights", "0.6,0.2,0.2")
+    assert data["problem"]["multiplier"] == 1.0
+    assert record("--classes", "3", "--multiplier", "0.7")["problem"]["multiplier"] == 0.7
+
+
+def test_default_mixing_weights(record, quick):
+    assert record("--classes", "3")["problem"]["lam"] == [0, 1e-6, 0.1, 0.3, 0.5, 0.9, 1]
+
+
+def test_a_dimension_below_an_etf_concerns_the_free_classifier_only(record, run, monkeypatch):
+    seen = []
+
+    def check(theorem, setting, *, rigorous=False):
+        seen.append((setting.problem.dim, setting.joint.dim))
+        return ufm.commands.runs.verify.Check(
+            theorem.name, *(None,) * 5, Verdict("out of hypothesis", "none")
+        )
+
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", check)
+    code, _, _ = run("--classes", "5", "--dim", "2")
+    assert code == 0 and set(seen) == {(4, 2)}
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def test_json_to_a_file(run, quick):
+    quick.update({"duality": "agrees"})
+    code, out, _ = run(*SMALL, "--json", "a.json")
+    assert code == 0 and "verdict on those that apply" in out
+    assert os.listdir() == ["a.json"]
+    written = strict(Path("a.json").read_text())
+    assert [row["name"] for row in written["theorems"]] == list(THEOREMS)
+    assert written["summary"] == {"count": 1, "verdict": "agrees"}
+
+
+def test_the_record_is_written_whatever_the_verdict(run, quick):
+    quick.update({"duality": "fails"})
+    assert run(*SMALL, "--json", "a.json")[0] == 1
+    assert strict(Path("a.json").read_text())["summary"]["verdict"] == "fails"
+
+
+@pytest.mark.parametrize(
+    "path, word", [("no/a.json", "cannot be written"), (".", "directory"), ("", "file name")]
+)
+def test_an_unwritable_path_is_found_before_the_work(run, never, path, word):
+    refused(run(*SMALL, "--json", path), "--json", word)
+
+
+def test_a_run_that_fails_midway_leaves_no_file(run, never):
+    code, _, err = run(*SMALL, "--json", "a.json")
+    assert code == 70 and "work was begun" in err
+    assert os.listdir() == []
+
+
+def test_an_interrupted_run_leaves_no_file(run, monkeypatch):
+    def interrupt(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", interrupt)
+    code, _, err = run(*SMALL, "--json", "a.json")
+    assert code == 130 and "interrupted" in err
+    assert os.listdir() == []
+
+
+# --- list and explain -------------------------------------------------------------------------------------
+
+
+def test_list_names_every_theorem_once(run, never):
+    code, out, err = run("--list")
+    assert code == 0 and err == ""
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == list(THEOREMS)
+    for line, theorem in zip(lines, THEOREMS.values()):
+        assert theorem.title in line and len(line) <= 110
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_explain_tells_everything(run, never, name):
+    code, out, _ = run("--explain", name)
+    theorem, words = THEOREMS[name], " ".join(out.split())
+    assert code == 0 and out.splitlines()[0] == theorem.title
+    assert max(map(len, out.splitlines()[1:])) <= 80
+    for text in (theorem.statement, theorem.quantity, theorem.source, *(a.text for a in theorem.assumptions)):
+        assert " ".join(text.split()) in words
+    assert f"proofs/{name.replace('-', '_')}.py" in words
+
+
+def test_explained_proofs_exist(run):
+    """The file named under `proof` is one of the repository."""
+    for name in THEOREMS:
+        assert (ROOT / "proofs" / f"{name.replace('-', '_')}.py").is_file(), name
+
+
+@pytest.mark.parametrize(
+    "given, close", [("join-etf", "joint-etf"), ("dualty", "duality"), ("same_class", "same-class")]
+)
+def test_an_unknown_theorem_suggests_the_nearest(run, never, given, close):
+    refused(run("--explain", given), given, f"did you mean {close}?", "--list")
+
+
+def test_a_name_like_no_other_suggests_nothing(run, never):
+    code, out, err = run("--explain", "xyzzy")
+    assert code == 2 and out == "" and "did you mean" not in err and "--list" in err
+
+
+# --- bad input --------------------------------------------------------------------------------------------
+
+BAD = {
+    "one class": ("--classes 1", "at least 2", "1"),
+    "no classes": ("--classes 0", "at least 2"),
+    "negative classes": ("--classes=-3", "at least 2", "-3"),
+    "no dimension": ("--dim 0", "--dim", "at least 1"),
+    "lam above 1": ("--lam 0.5,1.5", "--lam", "[0, 1]", "1.5"),
+    "lam below 0": ("--lam=-0.1", "[0, 1]", "-0.1"),
+    "lam nan": ("--lam nan", "[0, 1]", "nan"),
+    "lam words": ("--lam half", "half", "0.1,0.5"),
+    "lam empty": ("--lam=", "0.1,0.5"),
+    "lambda_w negative": ("--lambda-w=-1e-3", "lambda_w", ">= 0"),
+    "lambda_h negative": ("--lambda-h=-1e-3", "lambda_h", ">= 0"),
+    "lambda_h zero": ("--lambda-h 0", "lambda_h", "> 0"),
+    "lambda_h nan": ("--lambda-h nan", "lambda_h", "nan"),
+    "multiplier negative": ("--multiplier=-1", "multiplier", ">= 0"),
+    "multiplier infinite": ("--multiplier inf", "multiplier", "inf"),
+    "alpha zero": ("--alpha 0", "alpha", "positive"),
+    "bias negative": ("--bias=-1", "--bias", "positive"),
+    "bias words": ("--bias some", "--bias", "none, free"),
+    "bias zero": ("--bias 0", "--bias", "free"),
+    "unknown law": ("--labels mixpu", "did you mean mixup"),
+    "ways without kway": ("--ways 3", "--ways", "mixup"),
+    "alpha without mixing": ("--labels onehot --alpha 1", "--alpha", "onehot"),
+    "too few weights": ("--classes 3 --weights 0.5,0.5", "--weights", "2 numbers for 3 classes"),
+    "weights that do not sum to 1": ("--classes 3 --weights 0.5,0.5,0.5", "sum to 1"),
+    "negative weights": ("--classes 3 --weights 1.2,-0.1,-0.1", "positive"),
+    "weights of words": ("--classes 3 --weights a,b,c", "--weights", "comma-separated"),
+    "weights of kway": ("--classes 3 --labels kway --weights 0.6,0.2,0.2", "class weights", "kway"),
+    "no such labels": ("--labels none.npy", "none.npy", "No such file"),
+    "not a choice of loss": ("--loss hinge", "--loss", "squared-error"),
+    "not a number": ("--classes ten", "--classes", "ten"),
+    "no value": ("--classes", "--classes"),
+    "unknown flag": ("--clases 10", "--clases", "--classes"),
+    "flag of solve": ("--samples 10", "--samples"),
+    "unknown switch": ("--rigorus", "--rigorus", "--rigorous"),
+    "loose word": ("mixup", "mixup"),
+}
+
+
+@pytest.mark.parametrize("line, words", [(line, words) for line, *words in BAD.values()], ids=list(BAD))
+def test_bad_input_is_one_clear_message(run, never, line, words):
+    refused(run(*line.split(), "--json", "a.json"), *words)
+
+
+def test_own_labels_of_another_size_are_refused(run, never, tmp_path_factory):
+    path = tmp_path_factory.mktemp("input") / "Y.npy"
+    np.save(path, np.full((2, 4), 0.25))
+    refused(run("--classes", "3", "--labels", path), "4 columns for 3 classes")
+
+
+def test_own_labels_are_read(record, quick, tmp_path_factory):
+    path = tmp_path_factory.mktemp("input") / "Y.npy"
+    np.save(path, np.full((2, 3), 1 / 3))
+    data = record("--classes", "3", "--labels", path)
+    assert data["problem"]["labels"] == "labels" and data["problem"]["multiplier"] == 1.0
+
+
+# --- as a process -----------------------------------------------------------------------------------------
+
+
+def process(*argv, **more):
+    command = [sys.executable, "-m", "ufm.verify", *map(str, argv)]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, env=env, **more)
+
+
+def test_module_runs_as_a_command():
+    done = process("--list")
+    assert done.returncode == 0 and "joint-etf" in done.stdout and done.stderr == ""
+
+
+@pytest.mark.parametrize("argv", [("--help",), ("--classes", "1"), ("--lam", "2"), ("--bias", "x")])
+def test_help_and_wrong_usage_answer_without_jax(argv):
+    """A module that cannot be imported stands in for JAX."""
+    Path("jax.py").write_text("raise ImportError('jax was loaded')")
+    code = f"import sys; sys.path.insert(0, '.'); from ufm.verify import main; sys.exit(main({list(argv)!r}))"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert done.returncode == (0 if argv == ("--help",) else 2), done.stderr
+    assert "jax was loaded" not in done.stdout + done.stderr
+    Path("jax.py").unlink()
+
+
+def test_help_names_every_flag():
+    out = process("--help").stdout
+    for flag in verify.Arguments.__annotations__:
+        assert f"--{flag.replace('_', '-')}" in out
+
+
+def test_a_reader_that_leaves_is_no_error():
+    """verify --explain into a closed pipe: no traceback."""
+    command = [sys.executable, "-m", "ufm.verify", "--list"]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=env)
+    os.close(write)
+    assert "Traceback" not in done.stderr and done.returncode in (0, 141)

@@ -1,0 +1,103 @@
+"""Planted tests that hang, in a pytest of their own: each fails, says where it stands, and stops no other."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests import limits
+from tests.conftest import LONG, _name_no_test_in_vain
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFTEST = """
+from tests import limits
+from tests.limits import *
+limits.GRACE = 1.0
+"""
+PLANTED = """
+import ctypes, subprocess, sys, threading, pytest
+
+def wait_for_an_event():
+    threading.Event().wait()
+
+def wait_for_a_mutex():  # as XLA's threads wait: no signal ends it
+    mutex, libc = ctypes.create_string_buffer(256), ctypes.CDLL(None)
+    while libc.pthread_mutex_lock(mutex) == 0:
+        pass
+
+def wait_for_a_child():
+    subprocess.run([sys.executable, "-c", "import threading; threading.Event().wait()"])
+
+@pytest.mark.timeout(1)
+@pytest.mark.parametrize("wait", [wait_for_an_event, wait_for_a_child])
+def test_that_waits(wait):
+    wait()
+
+def test_that_ends():
+    pass
+"""
+NATIVE = """
+@pytest.mark.timeout(1)
+def test_in_native_code():
+    wait_for_a_mutex()
+"""
+
+
+def run(folder, source, *options):
+    """Exit code and all output of pytest over a file of planted tests."""
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_planted.py").write_text(source)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *options, str(folder)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
+    for name in [name for name in environment if name.startswith("PYTEST_XDIST")]:
+        del environment[name]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_test_that_hangs_fails_and_says_where(tmp_path):
+    code, out = run(tmp_path, PLANTED, "-p", "no:xdist")
+    assert code == 1, out
+    assert "2 failed, 1 passed" in out
+    assert out.count("Timeout (>1.0s) from pytest-timeout") >= 2
+    assert "in wait_for_an_event" in out and "in wait_for_a_child" in out
+
+
+def test_a_test_that_hangs_in_native_code_ends_and_says_where(tmp_path):
+    code, out = run(
+        tmp_path, PLANTED.replace("timeout(1)", "timeout(100)") + NATIVE, "-p", "no:xdist", "-k", "native"
+    )
+    assert code == 1, out
+    assert "Timeout (0:00:02)!" in out and "in wait_for_a_mutex" in out and "in test_in_native_code" in out
+
+
+@pytest.mark.slow
+def test_other_tests_go_on_after_it(tmp_path):
+    """As the suite runs: in a worker of xdist."""
+    code, out = run(tmp_path, PLANTED + NATIVE, "-n", "1")
+    assert code == 1, out
+    assert "3 failed, 1 passed" in out
+    assert "crashed while running" in out and "test_in_native_code" in out and "in wait_for_a_mutex" in out
+
+
+def test_every_test_has_a_limit(request):
+    """Also the hypothesis tests, the slow ones, and those of a class: as collected here."""
+    for item in request.session.items:
+        seconds = item.get_closest_marker("timeout").args[0]
+        assert 0 < seconds <= limits.SLOW_LIMIT, item
+    own = request.node.get_closest_marker("timeout")
+    assert own.args[0] == limits.LIMIT
+
+
+def test_a_line_of_long_txt_that_names_no_test_is_an_error():
+    whole, one = (
+        SimpleNamespace(args=["tests"]),
+        SimpleNamespace(args=["tests/output/test_dataset.py::test_x"]),
+    )
+    with pytest.raises(pytest.UsageError, match="test_five_kills"):
+        _name_no_test_in_vain(whole, {"tests/output/test_dataset.py::test_x"})
+    _name_no_test_in_vain(whole, LONG)
+    _name_no_test_in_vain(one, {"tests/output/test_dataset.py::test_x"})
