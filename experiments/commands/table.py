@@ -1,4 +1,6 @@
-"""Every command that README.md and docs/ show, once, with its class. tests/house/test_shown.py holds it against them.
+"""Every command that README.md and docs/ show, once, with its class.
+
+tests/house/test_shown.py holds it against them.
 
     short   ends within 30 seconds on 2 cores: run many times by `python -m experiments.loop`
     long    run once in its cut form, parsed as shown

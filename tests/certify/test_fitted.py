@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.commands import strict
+from tests.children import strict
 from ufm import solve
 from ufm.agree.stream.spaces import ExplicitSpace
 from ufm.certify.features import certify_features

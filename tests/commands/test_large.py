@@ -23,7 +23,7 @@ import ufm.output.progress
 import ufm.output.shards
 import ufm.output.text
 from experiments import large_pairs
-from tests.commands import refused, strict
+from tests.children import refused, strict
 from ufm import solve
 from ufm.agree.features import Settings, check_features
 from ufm.agree.stream import sources, spaces

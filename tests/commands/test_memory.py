@@ -15,7 +15,7 @@ import ufm.rules.memory as memory
 import ufm.solve
 import ufm.sweep
 import ufm.verify
-from tests.commands import refused
+from tests.children import refused
 from ufm.model.atoms import finite_law, given_lam
 from ufm.model.laws import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
 from ufm.rules.errors import InputError

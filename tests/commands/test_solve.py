@@ -13,7 +13,7 @@ from scipy.special import softmax
 import ufm.agree.features
 import ufm.commands.runs.features
 import ufm.pictures.features
-from tests.commands import refused, strict
+from tests.children import refused, strict
 from ufm import solve
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ import pytest
 import ufm.agree.sweep.block
 import ufm.commands.runs.sweep
 import ufm.output.progress
-from tests.commands import strict
+from tests.children import strict
 from tests.sweeps import free_kernel, rows
 from ufm import solve, sweep
 from ufm.agree.sweep.table import JUDGED, judge_rows

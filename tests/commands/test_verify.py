@@ -11,7 +11,7 @@ import pytest
 
 import ufm.commands.runs.verify
 import ufm.theory.theorems.fixed
-from tests.commands import refused, strict
+from tests.children import refused, strict
 from ufm import verify
 from ufm.agree.verdict import Verdict
 from ufm.theory.theorems.catalogue import THEOREMS

@@ -24,7 +24,7 @@ from experiments.reproduction.presets import MAIN, PRESETS, Arm, quick
 from experiments.reproduction.samples import first_of_classes
 from experiments.reproduction.table import _range
 from experiments.reproduction.verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, combine, judge
-from tests.commands import refused, strict
+from tests.children import refused, strict
 from ufm.model.laws import mixup
 from ufm.model.problem import Problem
 from ufm.network.measures.mixed import channel_prediction, pair_optimum

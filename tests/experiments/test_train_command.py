@@ -7,7 +7,7 @@ import pytest
 
 from experiments.settings import TrainSettings, default_settings
 from experiments.train import main, parse, read_settings
-from tests.commands import refused
+from tests.children import refused
 from tests.house.test_walls import loaded_after
 from ufm.network.read.activations import read_activations
 

@@ -17,7 +17,7 @@ import ufm.commands.runs.compare
 from experiments.compare_large import write_features
 from experiments.memory import watched
 from tests.activations import mixup
-from tests.commands import refused, strict
+from tests.children import refused, strict
 from ufm import compare, solve
 from ufm.model.etf import gain
 from ufm.model.problem import Problem

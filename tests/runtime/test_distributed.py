@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.commands import refused, strict
+from tests.children import refused, strict
 from ufm import solve, sweep
 from ufm.agree.stream.reductions import Batch, ErrorHistogram, WorstRows
 from ufm.model.cases import PairCases

@@ -10,7 +10,7 @@ import pytest
 
 import ufm.certify.joint
 import ufm.runtime.devices
-from tests.commands import refused, strict
+from tests.children import refused, strict
 from ufm import solve
 from ufm.agree.features import Settings, check_features
 from ufm.certify.features import certify_any, certify_etf, certify_features
