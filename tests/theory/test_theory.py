@@ -792,7 +792,7 @@ def test_an_alpha_sweep_compiles_once():
         m = joint_multiplier(law, 4, 5e-4, 5e-4).value
         return check_features(Problem(4, multiplier=m, law=law), PairCases(4, lam)).verdict
 
-    programs = (newton, certify_etf, closed_form._label_optimum)
+    programs = (descend_newton, certify_etf, closed_form._label_optimum)
     assert one(0.05) == "agrees"
     sizes, counter, logger = [p._cache_size() for p in programs], CompileCount(), logging.getLogger("jax")
     logger.addHandler(counter)
