@@ -22,6 +22,7 @@ from ufm.model.cases import PairCases
 from ufm.model.etf import etf_distance, gain, simplex_etf
 from ufm.model.laws import cutmix, kway, label_variance, mixup, onehot, pattern_rule, smooth, soft
 from ufm.model.problem import Problem
+from ufm.optimize.newton import descend_newton
 from ufm.rules.soft_labels import normalise
 from ufm.theory import features as closed_form
 from ufm.theory.features import label_optimum, rounding, solve_patterns, two_hot_optimum
