@@ -249,7 +249,7 @@ class _Dense:
 
     def __init__(self, labels: np.ndarray, rows: np.ndarray, lam: float, loss: str):
         self.values, self.top, self.lam, self.loss = labels.tolist(), int(labels.argmax()), arb(lam), loss
-        self.W = arb_mat(*rows.shape, rows.ravel().tolist())
+        self.W = arb_mat(rows.tolist())
         self.counts = (1,) * rows.shape[1]
 
     @property
@@ -304,7 +304,7 @@ class _Dense:
 
 def _enclose(model: _Etf | _Dense, digits: int) -> tuple[tuple[arb, ...], float, int]:
     """Centre, radius and bits: double the precision until radius ≤ 10^−digits ‖centre‖, or least."""
-    point = [arb(0) for _ in model.counts]
+    point: Balls = [arb(0) for _ in model.counts]
     # A zero optimum has no relative accuracy, so it is settled first, and exactly: doubles are rationals.
     with ctx.workprec(_EXACT_BITS):
         if model.is_zero_optimal():
@@ -358,7 +358,7 @@ def _damping(change: Balls) -> arb:
 # --- balls -----------------------------------------------------------------------------------------------
 
 
-def _complete(values: Sequence[float], counts: Sequence[int], top: int) -> Balls:
+def _complete(values: Sequence[float], counts: Sequence[int], top: int) -> list[arb]:
     """The label: the doubles as they are, but entry `top` (of count 1) equal to 1 − Σ of the others."""
     y = [arb(v) for v in values]
     y[top] = arb(0)
@@ -366,7 +366,7 @@ def _complete(values: Sequence[float], counts: Sequence[int], top: int) -> Balls
     return y
 
 
-def _softmax(z: Balls, counts: Sequence[int]) -> Balls:
+def _softmax(z: Balls, counts: Sequence[int]) -> list[arb]:
     """p = e^z/Σe^z with multiplicities; shifted by an exact number so that no exponential overflows."""
     top = max(x.mid() for x in z)
     weights = [(x - top).exp() for x in z]
@@ -388,7 +388,7 @@ def _norm(values: Balls, counts: Sequence[int] | None = None) -> arb:
     return _total(squares, counts or [1] * len(squares)).nonnegative_part().sqrt()
 
 
-def _subtract(left: Balls, right: Balls) -> Balls:
+def _subtract(left: Balls, right: Balls) -> list[arb]:
     return [u - v for u, v in zip(left, right)]
 
 
@@ -449,7 +449,7 @@ def _distinct(groups: np.ndarray, values: np.ndarray) -> tuple[list[int], Balls,
 
 def _scalar(value: SupportsFloat, name: str, *, positive: bool) -> float:
     """The double of a number: of a Python or NumPy one, or of any other type that converts itself."""
-    plain = isinstance(value, (bool, np.bool_, str, bytes, complex)) or np.ndim(value) > 0
+    plain = isinstance(value, (bool, np.bool_, str, bytes, complex)) or getattr(value, "ndim", 0) > 0
     try:
         number = math.nan if plain else float(value)
     except (TypeError, ValueError, OverflowError):
