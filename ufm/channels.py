@@ -29,12 +29,12 @@ from ufm.activations import Chunk
 from ufm.errors import InputError
 from ufm.etf import etf_multiplier
 from ufm.mixed import channel_prediction, lambda_bin, lambda_edges, two_hot
-from ufm.resample import Curve, check_bootstrap, curve, pieces, poisson_weights
+from ufm.resample import Curve, Estimate, check_bootstrap, curve, pieces, poisson_weights
 
 CENTRES = ("class", "mean", "none")
 RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
 # weighted sums kept for each bin and replicate
-SUMS = (
+SUMS: tuple[str, ...] = (
     "pure",
     "same",
     "cosine",
@@ -74,9 +74,9 @@ class Channel:
     amplification: Curve
     nonlinearity: Curve
     predicted: dict[str, np.ndarray] | None
-    overall: dict[str, Curve]
+    overall: dict[str, Estimate]
     predicted_overall: dict[str, float] | None
-    slope: Curve
+    slope: Estimate
     slope_predicted: float | None
     slope_limit: float
     window: float
@@ -118,10 +118,10 @@ def channel_geometry(
     for chunk in chunks():
         for piece in pieces(chunk):
             _add(found, piece, frame, replicates, seed)
-    if found.lever is not None and found.rows[1]:
+    if found.lever is not None and frame.means is not None and found.rows[1]:
         for chunk in chunks():
             for piece in pieces(chunk):
-                _add_means(found, piece, frame, centre, replicates, seed)
+                _add_means(found, piece, found.lever, frame.means, centre, replicates, seed)
     return _result(found, frame, centre, replicates, level)
 
 
@@ -162,7 +162,7 @@ class _Sums:
     lever: Float[np.ndarray, "B K d"] | None
     mass: Float[np.ndarray, " K"]
     shifts: Float[np.ndarray, "2 B R1"]
-    rows: list[int]
+    rows: tuple[int, int]
     skipped: int
     alike: int = 0
 
@@ -171,7 +171,7 @@ class _Sums:
         """Zeros."""
         lever = None if frame.means is None else np.zeros((bins, *frame.V.shape))
         table, shifts = np.zeros((bins, replicates + 1, len(SUMS))), np.zeros((2, bins, replicates + 1))
-        return _Sums(table, lever, np.zeros(len(frame.V)), shifts, [0, 0], 0)
+        return _Sums(table, lever, np.zeros(len(frame.V)), shifts, (0, 0), 0)
 
 
 def _add(sums: _Sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -> None:
@@ -185,7 +185,7 @@ def _add(sums: _Sums, piece: Chunk, frame: _Frame, replicates: int, seed: int) -
     which = lambda_bin(lam, len(sums.table))
     for b in np.unique(which):
         sums.table[b] += (draws[which == b] * weights[which == b, None]).T @ columns[which == b]
-    sums.rows = [sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum())]
+    sums.rows = (sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum()))
     sums.skipped += len(use) - int(same.sum() + mixed.sum())
     sums.alike += int((~same & ~mixed).sum())
     if sums.lever is not None:
@@ -203,17 +203,19 @@ def _add_lever(lever, i, j, lam, weights, which, frame: _Frame) -> None:
         np.add.at(lever, (b, k), np.bincount(inverse, weights * share, len(cells))[:, None] * along)
 
 
-def _add_means(sums: _Sums, piece: Chunk, frame: _Frame, centre: str, replicates: int, seed: int) -> None:
+def _add_means(
+    sums: _Sums, piece: Chunk, lever, means: np.ndarray, centre: str, replicates: int, seed: int
+) -> None:
     """Σ over pure samples of draw · ⟨h − μ_k, lever_k⟩/n_k, for each bin; centre "class" moves c too."""
-    label, V = piece.labels.pure(), frame.V
+    label = piece.labels.pure()
     use = (label >= 0) & (piece.weights > 0)
     draws = poisson_weights(piece.start, len(use), replicates, seed)[use] * piece.weights[use, None]
-    label, apart = label[use], piece.H[use] - frame.means[label[use]]
-    total = sums.lever.sum(1)  # (B, d): what c is multiplied with
-    common = total / len(V) if centre == "class" else np.zeros_like(total)
+    label, apart = label[use], piece.H[use] - means[label[use]]
+    total = lever.sum(1)  # (B, d): what c is multiplied with
+    common = total / len(means) if centre == "class" else np.zeros_like(total)
     for k in np.unique(label):
         here = label == k
-        pull = np.stack([-common, sums.lever[:, k] - common])  # (2, B, d)
+        pull = np.stack([-common, lever[:, k] - common])  # (2, B, d)
         sums.shifts += pull @ (apart[here].T @ draws[here]) / sums.mass[k]
 
 
@@ -301,8 +303,10 @@ def _result(sums: _Sums, frame: _Frame, centre, replicates, level) -> Channel:
     S |= {"along": S["along"] + moved[0], "straight": S["straight"] + moved[1]}
     total = {name: part.sum(0, keepdims=True) for name, part in S.items()}  # (1, R+1): all bins as one
     K, m, known = len(frame.V), etf_multiplier(frame.V), frame.a is not None
-    slope = curve(_ratio(total["tx"], total["tt"])[0], level)
-    whole = {name: Curve(*(part[0] for part in found)) for name, found in _curves(total, level).items()}
+    slope = Estimate(*map(float, curve(_ratio(total["tx"], total["tt"])[0], level)))
+    whole = {
+        name: Estimate(*(float(part[0]) for part in found)) for name, found in _curves(total, level).items()
+    }
     return Channel(
         edges=lambda_edges(len(sums.table)),
         same=S["same"][:, 0],
@@ -320,7 +324,7 @@ def _result(sums: _Sums, frame: _Frame, centre, replicates, level) -> Channel:
         centre=centre,
         skipped=sums.skipped,
         alike=sums.alike,
-        rows=tuple(sums.rows),
+        rows=sums.rows,
         replicates=replicates,
         level=level,
     )

@@ -5,7 +5,7 @@ import numpy as np
 from ufm.activations import Activations
 from ufm.comparison import Comparison
 from ufm.records import number
-from ufm.resample import Curve
+from ufm.resample import Curve, Estimate
 from ufm.resemblance import CRITERIA
 
 
@@ -139,7 +139,7 @@ def _reliability(part) -> dict:
     return {name: _numbers(value) for name, value in vars(part).items()}
 
 
-def _curve(part: Curve) -> dict:
+def _curve(part: Curve | Estimate) -> dict:
     return {name: _numbers(value) for name, value in part._asdict().items()}
 
 
