@@ -13,13 +13,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from ufm.etf import gain
 from ufm.geometry import collapsed_groups
 from ufm.joint_agreement import JointProblem, JointReport
 from ufm.labels import LabelLaw
-from ufm.plot import DIFFERENT, RED, _label, _law, class_plane
+from ufm.plot import DIFFERENT, RED, Style, _label, _law, class_plane
 from ufm.printing import shown, small
 
 ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
@@ -34,9 +35,9 @@ ORANGE = "#d95f02"
 
 def draw_joint(report: JointReport) -> Figure:
     """The figure of one joint problem: Gram matrix, singular values, spectrum of M, features (object API)."""
-    figure = Figure(figsize=(10.5, 8.6), dpi=150, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(10.5, 8.6), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     figure.suptitle(describe_joint(report), fontsize=11)
     if not report.solution.W.any():
         _draw_trivial(figure, report)
@@ -143,7 +144,7 @@ def _draw_gram(figure: Figure, axes: Axes, report: JointReport) -> None:
     _label(axes, f"(a) Gram matrix $W W^T$, ETF deviation {shown(report.etf_deviation, '.2g')}", "class")
     K, names = len(gram), class_names(report.problem)
     if K <= MAX_TICKS:
-        axes.set_xticks(range(K), range(K), fontsize=8)
+        axes.set_xticks(range(K), map(str, range(K)), fontsize=8)
         axes.set_yticks(range(K), names, fontsize=8)
     if report.problem.law.class_weights is not None:
         axes.set_ylabel("class (weight)", fontsize=9)
@@ -178,9 +179,9 @@ def _draw_singular_values(axes: Axes, report: JointReport) -> None:
     index = np.arange(1, K + 1)
     _plain(axes)
     predicted = predicted_singular_values(report)
-    if predicted is not None:
+    if report.theory is not None and predicted is not None:
         text = f"predicted ETF, $m$ = {report.theory.value:.6g}"
-        ring = {"facecolors": "none", "edgecolors": RED, "linewidths": 1.2, "zorder": 2}
+        ring: Style = {"facecolors": "none", "edgecolors": RED, "linewidths": 1.2, "zorder": 2}
         axes.scatter(index, predicted, s=90, label=text, **ring)
     axes.vlines(index, 0, size, color="0.85", lw=1, zorder=1)
     axes.scatter(index, size, s=22, color=DIFFERENT(0.85), zorder=3, label="numerical optimum")
@@ -247,7 +248,7 @@ def _ticks_for_a_short_range(axes: Axes, bottom: float, top: float) -> None:
     if top / bottom > 100:
         return
     decades = 10.0 ** np.arange(np.floor(np.log10(bottom)) - 1, np.ceil(np.log10(top)) + 2)
-    ticks = np.outer(decades, [1, 2, 5]).ravel()
+    ticks = np.outer(decades, [1, 2, 5]).ravel().tolist()
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:.3g}" for tick in ticks]))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -357,14 +358,16 @@ def _draw_dots(axes: Axes, picture: FeaturePicture):
     """Heavy atoms first, so that light ones stay on top."""
     order = np.argsort(-picture.weights, kind="stable")
     areas = marker_areas(picture.weights)[order]
+    x, y = picture.xy[order].T
     return axes.scatter(
-        *picture.xy[order].T,
+        x,
+        y,
         c=purity(picture.labels)[order],
         s=areas,
         cmap=DIFFERENT,
         vmin=0,
         vmax=1,
-        linewidths=np.where(areas > 2 * LEAST_AREA, 0.4, 0.0),
+        linewidths=np.where(areas > 2 * LEAST_AREA, 0.4, 0.0).tolist(),
         edgecolors="white",
         zorder=3,
     )
@@ -376,7 +379,7 @@ def _draw_rows(axes: Axes, picture: FeaturePicture) -> str:
     reach = np.abs(xy[:, 0]).max() if picture.line else np.linalg.norm(xy, axis=1).max()
     longest = np.linalg.norm(tips, axis=1).max()
     scale = 1.0 if reach == 0 or 0.2 < longest / reach < 0.8 else 0.5 * reach / longest
-    base, tips = np.array([0.0, -0.14 if picture.line else 0.0]), scale * tips
+    base, tips = (0.0, -0.14 if picture.line else 0.0), scale * tips
     style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.4}
     for tip in tips:
         axes.annotate("", base + tip, base, arrowprops=style | {"shrinkA": 0, "shrinkB": 0}, zorder=4)
@@ -402,7 +405,7 @@ def _name_rows(axes: Axes, picture: FeaturePicture, base, tips) -> list[int]:
         at = 1.14 * max(np.max(picture.xy @ out), np.max(tips @ out)) * out
         side = "center" if abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
         text = f"class {numbers}" if len(names) == 1 else f"classes {numbers}"
-        axes.text(*at, text, fontsize=9, ha=side, va="bottom" if out[1] > 0.3 else "center")
+        axes.text(at[0], at[1], text, fontsize=9, ha=side, va="bottom" if out[1] > 0.3 else "center")
         axes.update_datalim([1.25 * at])  # room for the text
     return zero
 
