@@ -12,6 +12,7 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
+        "balls": "norm",
         "features": "distance_between enclose_etf enclose_features",
         "joint": "enclose_gap",
     },
