@@ -13,7 +13,7 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "balls": "norm",
-        "features": "distance_between enclose_etf enclose_features",
+        "features": "Enclosure distance_between enclose_etf enclose_features",
         "joint": "enclose_gap",
     },
 )
