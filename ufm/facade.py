@@ -10,7 +10,7 @@ from importlib import import_module
 def facade(
     room: str, files: dict[str, str]
 ) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
-    """__all__, __getattr__ and __dir__ of package `room`; files: the names that each of its files gives, by spaces."""
+    """__all__, __getattr__ and __dir__ of package `room`; files: what each of its files gives."""
     homes = {name: file for file, names in files.items() for name in names.split()}
 
     def load(name: str):
