@@ -37,7 +37,7 @@ CASES = {
     "solve-float32": f"{SOLVE} --classes 3 --lam 0,1e-9,0.5 --precision float32 --save a.npz",
     "solve-mixed-precision": f"{SOLVE} --classes 4 --lam 0.2,0.5 --precision mixed",
     "solve-rigorous": f"{SOLVE} --classes 3 --lam 0,1e-9,0.5 --rigorous --explain",
-    "solve-shards": "ufm.solve --classes 4 --lam 0.2,0.5 --save out/ --memory 40MB",
+    "solve-shards": "ufm.solve --classes 4 --lam 0.2,0.5 --save out/ --memory 1GiB",
     "solve-picture": "ufm.solve --classes 4 --lam 0.1,0.3,0.5 --plot a.png --save a.npz",
     "solve-two-processes": f"{SOLVE} --classes 4 --lam 0.2,0.5 --save out/ {MEET}",
     # --- given W, given labels ---
