@@ -251,11 +251,16 @@ def main(argv: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--record", type=Path, metavar="FOLDER")
     what.add_argument("--compare", type=Path, metavar="FOLDER")
+    parser.add_argument("--missing", action="store_true", help="go on with a record that was interrupted")
     parser.add_argument("--only", default="", metavar="WORD", help="cases whose name has it")
     parser.add_argument("--jobs", type=int, default=1, help="cases at a time, each on a core of its own")
     args = parser.parse_args(argv)
     folder, names = args.record or args.compare, [name for name in CASES if args.only in name]
-    if not names:
+    if args.missing and args.compare:
+        parser.error("--missing is for --record")
+    if args.missing:
+        names = [name for name in names if name not in recorded(folder)]
+    elif not names:
         parser.error(f"no case has {args.only!r} in its name")
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")

@@ -108,10 +108,19 @@ def test_recording_anew_forgets_cases_that_are_gone(call, same, found):
     assert golden.recorded(found) == set(CHEAP)
 
 
+def test_an_interrupted_record_goes_on(call, same, found):
+    """What is there stays, also where it is wrong: only --compare judges it."""
+    spoil(found / "refused.txt", "got 1.5", "got 1.6")
+    (found / "counted.txt").unlink()
+    assert call("--record", found, "--missing")[1].startswith("1 cases recorded")
+    assert golden.recorded(found) == set(CHEAP) and call("--compare", found)[0] == 1
+
+
 @pytest.mark.parametrize(
     "argv",
     [
         (),
+        ("--compare", ".", "--missing"),
         ("--record", "a", "--compare", "a"),
         ("--compare", "none"),
         ("--record", "."),
