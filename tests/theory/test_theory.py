@@ -18,6 +18,7 @@ from scipy.optimize import minimize_scalar
 from tests import oracle
 from ufm.agree.features import check_features
 from ufm.certify.features import certify_etf
+from ufm.model import laws
 from ufm.model.cases import PairCases
 from ufm.model.etf import etf_distance, gain, simplex_etf
 from ufm.model.laws import cutmix, kway, label_variance, mixup, onehot, pattern_rule, smooth, soft
@@ -733,6 +734,19 @@ def test_cutmix_is_trivial_at_its_threshold_and_not_below():
     threshold = label_variance(cutmix(1.0), 10)
     assert joint_multiplier(cutmix(1.0), 10, threshold, 1.0).value == 0
     assert joint_multiplier(cutmix(1.0), 10, 0.999 * threshold, 1.0).value > 0
+
+
+@pytest.mark.parametrize(
+    "K, alpha, share", [(100, 0.3, 0.1), (1000, 0.71, 0.1), (10**4, 1.0, 0.1), (10**7, 0.3, 0.03)]
+)
+def test_the_rule_of_the_law_is_fine_enough_for_many_classes(K, alpha, share, monkeypatch):
+    """And not without the finer panels: a was off by 1e-11 to 1e-5 with those that serve ten classes."""
+    law = mixup(alpha)
+    product = share * label_variance(law, K)
+    told, finer = (joint_multiplier(law, K, product, 1.0, refine=n).sharpness for n in (1, 3))
+    assert abs(told / finer - 1) < 1e-12
+    monkeypatch.setattr(laws, "fineness", lambda name, classes: 1)
+    assert abs(joint_multiplier(law, K, product, 1.0).sharpness / finer - 1) > 5e-12
 
 
 def test_squared_error_multiplier_formula():

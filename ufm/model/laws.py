@@ -17,7 +17,7 @@ label to (1−δ) y + δ/K. Cyclic pairs and unequal weights are not exchangeabl
 """
 
 from dataclasses import dataclass
-from math import factorial, perm
+from math import ceil, factorial, log10, perm
 from typing import NamedTuple
 
 import numpy as np
@@ -173,6 +173,15 @@ class MixingRule(NamedTuple):
     weight: np.ndarray
 
 
+def fineness(name: str, classes: int) -> int:
+    """How much finer the panels of a rule for mixup must be: optima change the faster with logit λ the larger K is.
+
+    Without it the jointly optimal a is off by up to 1e-11, 6e-9, 2e-7, 1e-5 of itself at K = 100, 1000, 10⁴, 10⁷,
+    with it by less than 1e-12. CutMix's rule is of twice as many panels to begin with.
+    """
+    return 1 if name != "mixup" or classes <= 30 else 1 + ceil(log10(classes / 30))
+
+
 def mixing_rule(law: LabelLaw, refine: int = 1) -> MixingRule:
     """A converged quadrature over the continuous law of λ, for integrands with edge layers.
 
@@ -264,7 +273,7 @@ def _pair_patterns(law, K, refine):
     same = Patterns(np.array([[1.0, 0.0, 0.0]]), np.array([[1.0, 0.0, K - 1]]), np.array([share_same]))
     if law.pairs == "same":
         return [same]
-    lam, colam, weight = mixing_rule(law, refine)
+    lam, colam, weight = mixing_rule(law, refine * fineness(law.name, K))
     values = np.stack([lam, colam, 0 * lam], 1)
     return [same, Patterns(values, np.tile([1.0, 1.0, K - 2], (len(lam), 1)), (1 - share_same) * weight)]
 
