@@ -148,10 +148,10 @@ def _absent(path: str, key: str) -> str:
             f"{path} is a folder of {len(shards)} shards, which --save FOLDER/ writes: give one of them, "
             f"like {Path(path) / shards[0]}, or write one file with --save PATH.npz"
         )
-    if inside:
+    held = ", ".join(held_names(path)[:20])
+    if inside and not held:
         return f"{path} is a folder that holds {', '.join(inside[:5])}: give one of these files"
-    found = ", ".join(held_names(path)[:20]) or "nothing"
-    return f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}"
+    return f"{path} has no {key}; it holds {held or 'nothing'}. Save H (N x d), W (K x d) and {LABELS}"
 
 
 def from_arrays(**arrays: np.ndarray) -> Activations:
