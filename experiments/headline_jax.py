@@ -4,7 +4,7 @@ python -m experiments.headline_jax: 300 images of Fashion-MNIST; with --quick: 6
 Mixup cross-entropy + (λ_H/2) mean ‖h‖² + (λ_W/2) ‖W‖², no other decay, n ≲ input dimension; held against `ufm`.
 """
 
-import sys
+import argparse
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,8 @@ from ufm.network.read.activations import from_arrays
 from ufm.network.read.label_rows import LabelBlock
 from ufm.theory.multiplier import joint_multiplier
 
-K, LAM, BATCH, SEED, QUICK = 10, 0.01, 128, 100, "--quick" in sys.argv  # LAM = λ_W = λ_H
-STEPS, EACH, WIDTH, WARM, RATE = (1500, 6, 128, 50, 3e-3) if QUICK else (6000, 30, 256, 200, 2e-3)
+K, LAM, BATCH, SEED = 10, 0.01, 128, 100  # LAM = λ_W = λ_H
+FULL, QUICK = ("fashion", 30, 6000, 256, 200, 2e-3), ("digits", 6, 1500, 128, 50, 3e-3)
 
 
 def forward(layers, x):  # two ReLU layers and a linear one
@@ -35,12 +35,12 @@ def loss(p, x, Y):
     return fit + LAM / 2 * ((h * h).sum() / BATCH + (p[1] * p[1]).sum())
 
 
-def train(x, y):  # Adam with warm-up and a cosine to 0, each step on fresh pairs
+def train(x, y, steps, width, warm, rate):  # Adam with warm-up and a cosine to 0, each step on fresh pairs
     rng, X, Y = np.random.default_rng(SEED), jnp.asarray(x), jnp.eye(K, dtype="f")[y]
-    weights = [rng.normal(0, (2 / n) ** 0.5, (n, WIDTH)).astype("f") for n in (x.shape[1], WIDTH, WIDTH)]
-    p = [(A, np.zeros(WIDTH, "f")) for A in weights], np.zeros((K, WIDTH), "f")
-    adam = optax.adam(optax.warmup_cosine_decay_schedule(0.0, RATE, WARM, STEPS))
-    draws = (*rng.integers(0, len(x), (2, STEPS, BATCH)), rng.random((STEPS, BATCH, 1), "f"))
+    weights = [rng.normal(0, (2 / n) ** 0.5, (n, width)).astype("f") for n in (x.shape[1], width, width)]
+    p = [(A, np.zeros(width, "f")) for A in weights], np.zeros((K, width), "f")
+    adam = optax.adam(optax.warmup_cosine_decay_schedule(0.0, rate, warm, steps))
+    draws = (*rng.integers(0, len(x), (2, steps, BATCH)), rng.random((steps, BATCH, 1), "f"))
 
     def step(state, draw):
         i, j, lam = draw
@@ -53,12 +53,15 @@ def train(x, y):  # Adam with warm-up and a cosine to 0, each step on fresh pair
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="python -m experiments.headline_jax", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="in small, on the embedded digits")
+    name, each, *sizes = QUICK if parser.parse_args().quick else FULL
     jax.config.update("jax_enable_x64", True)
-    data = subset(load_dataset("digits" if QUICK else "fashion"), EACH * K, K, SEED)
-    x, y = data.train_x.reshape(EACH * K, -1), data.train_y.astype(int)
+    data = subset(load_dataset(name), each * K, K, SEED)
+    x, y = data.train_x.reshape(each * K, -1), data.train_y.astype(int)
     u, s, _ = np.linalg.svd((x - x.mean(0)) / np.std(x - x.mean(0)), full_matrices=False)
     x, rng = u * s, np.random.default_rng(SEED)  # the mean removed, one scale, along the principal axes
-    features, W = train(x, y)
+    features, W = train(x, y, *sizes)
     (i, j), lam = rng.integers(0, len(x), (2, 6000)), rng.random(6000, np.float32)
     H, V, i, j = features(lam[:, None] * x[i] + (1 - lam[:, None]) * x[j]), W - W.mean(0), y[i], y[j]
     found = compare_activations(from_arrays(H=H, W=V, i=i, j=j, lam=lam), Options(LAM, LAM, replicates=0))
@@ -66,14 +69,12 @@ def main():
     m, z = joint.value, closed_logits(LabelBlock(i, j, lam.astype(float), None, K), joint.sharpness)[0]
     best = z @ left[:, : K - 1] @ right[: K - 1] * np.sqrt((K - 1) / K) / m  # the theorem's h, W only turned
     r2 = 1 - ((H - best) ** 2).sum() / ((H - H.mean(0)) ** 2).sum()
-    fit, cosine = found.fit, float(found.channel.overall["alignment"].value)
-    print(
-        f"R², nothing fitted: logits {fit.r2_known:.4f}, features {r2:.4f}; straight line {fit.r2_linear:.4f}"
-    )
+    known, line, cosine = found.fit.r2_known, found.fit.r2_linear, found.channel.overall["alignment"].value
+    print(f"R², nothing fitted: logits {known:.4f}, features {r2:.4f}; straight line {line:.4f}")
     print(f"same-class cosine {cosine:.4f}, W within {found.etf:.4f} of a simplex ETF")
     print(f"m {found.multiplier:.4f}, theorem {m:.4f}; a {found.a:.1f}, theorem {joint.sharpness:.1f}")
-    return 0 if fit.r2_known > fit.r2_linear else 1
+    return 0 if known > line else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -33,6 +33,7 @@ PROGRAM = "experiments.laws"
 CLASSES, IMAGES, STEPS = 4, 100, 6000
 ZERO = 1e-9  # a squared length below this is none
 SKEWED = (0.4, 0.4, 0.1, 0.1)
+NAMES = {"fashion": "Fashion-MNIST"}  # of data sets, where a page has another one
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _apart(G: np.ndarray) -> float | None:
     return float(np.sqrt(max(G[2, 2] + G[3, 3] - 2 * G[2, 3], 0) / size)) if size > ZERO else None
 
 
-def table(found: list[dict], command: str) -> str:
+def table(found: list[dict], command: str, dataset: str) -> str:
     """The page: mean and 95 % interval over seeds, and whether the criterion holds."""
     from experiments.reproduction.table import grid
     from experiments.reproduction.verdict import judge
@@ -159,8 +160,8 @@ def table(found: list[dict], command: str) -> str:
         "# The theorem where W is learned: trained classifiers beside the certified optimum of the same law"
     )
     note = (
-        f"Made by `{command}`; do not edit. {CLASSES} classes of Fashion-MNIST, {IMAGES} images drawn by each "
-        "seed; means with 95 % t-intervals over seeds. G*: `solve_joint` on the finite law, with its "
+        f"Made by `{command}`; do not edit. {CLASSES} classes of {NAMES.get(dataset, dataset)}, {IMAGES} images "
+        "drawn by each seed; means with 95 % t-intervals over seeds. G*: `solve_joint` on the finite law, with its "
         "relative duality gap; for d < K − 1 that cannot close, and G* is the best of eight starts, up to "
         "permutations of classes. Undefined: the optimum is W = 0. Cases and criteria as committed in "
         f"{', '.join(f'`{commit[:12]}`' for commit in commits)}."
@@ -221,7 +222,7 @@ def run(args: Arguments, argv: list[str]) -> int:
 
     require_extras()
     start_jax()
-    page = table(complete(args), f"python -m {PROGRAM} --out docs/claims")
+    page = table(complete(args), " ".join(["python", "-m", PROGRAM, *argv]), args.dataset)
     print(page)
     if args.out is not None:
         write_whole(args.out / "laws.md", lambda file: file.write(page.encode()))
@@ -229,30 +230,34 @@ def run(args: Arguments, argv: list[str]) -> int:
 
 
 def complete(args: Arguments) -> list[dict]:
-    """All runs asked for; those that laws.json in --out has already are not made again."""
-    from experiments.reproduction.files import read_json, write_json
+    """All runs asked for; those that laws.json in --out has already are not made again, and all of them stay."""
+    from experiments.reproduction.files import write_json
 
     path = None if args.out is None else args.out / "laws.json"
-    kept = (
-        {}
-        if path is None
-        else {run.get("fingerprint"): run for run in (read_json(path) or {}).get("runs", ())}
-    )
+    kept = {} if path is None else _kept(path)
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     wanted = {
         fingerprint(case, args.dataset, seed, args.steps): (case, seed) for case in CASES for seed in seeds
     }
-    commit = criteria_commit()
+    commit, of_run = criteria_commit(), {"steps": args.steps, "dataset": args.dataset}
     for key, (case, seed) in wanted.items():
         if key in kept:
             continue
         run = measure(case, args.dataset, seed, args.steps)
-        kept[key] = run | {"fingerprint": key, "commit": commit}
+        kept[key] = run | of_run | {"fingerprint": key, "commit": commit}
         print(json.dumps(kept[key]), flush=True)
         if path is not None:
-            runs = [kept[one] for one in wanted if one in kept]
-            write_json(path, {"schema": 2, "steps": args.steps, "dataset": args.dataset, "runs": runs})
+            write_json(path, {"schema": 3, "runs": list(kept.values())})
     return [kept[key] for key in wanted]
+
+
+def _kept(path: Path) -> dict[str, dict]:
+    """The runs of a record by fingerprint; before schema 3 it had one number of steps and one data set for all."""
+    from experiments.reproduction.files import read_json
+
+    record = read_json(path) or {}
+    of_all = {name: record[name] for name in ("steps", "dataset") if name in record}
+    return {run["fingerprint"]: of_all | run for run in record.get("runs", ()) if "fingerprint" in run}
 
 
 def fingerprint(case: Case, dataset: str, seed: int, steps: int) -> str:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from ufm.runtime.threads import usable_cores
@@ -15,7 +16,8 @@ XLA_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 def in_processes(work: Callable, tasks: Iterable, jobs: int) -> Iterator[tuple]:
     """(task, work(task)) as each ends; with one job here and in order.
 
-    Where there is no more than a core a job, each has one thread: more would wait for each other.
+    Where there is no more than a core a job, each has one thread: more would wait for each other. MemoryError where
+    one is ended from outside: on most machines only the system does that, for want of memory.
     """
     if jobs == 1:
         for task in tasks:
@@ -25,10 +27,12 @@ def in_processes(work: Callable, tasks: Iterable, jobs: int) -> Iterator[tuple]:
         _threads_for(jobs),
         ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin) as pool,
     ):
-        begun = {pool.submit(work, task): task for task in tasks}
         try:
+            begun = {pool.submit(work, task): task for task in tasks}
             for future in as_completed(begun):
                 yield begun[future], future.result()
+        except BrokenProcessPool:
+            raise MemoryError("a process was ended from outside: give fewer --jobs") from None
         finally:  # after an interrupt or a failure only what runs already is waited for
             pool.shutdown(cancel_futures=True)
 

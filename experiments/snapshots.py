@@ -12,6 +12,7 @@ from experiments.epochs import Run, epoch_rates, shard_draws, start_run
 from experiments.networks import Network
 from experiments.settings import TrainSettings
 from experiments.steps import State, one_step
+from experiments.training import LARGEST, diverged
 from ufm.rules.errors import InputError
 
 
@@ -20,7 +21,7 @@ def snapshots(settings: TrainSettings, data, steps: Sequence[int]) -> Iterator[t
 
     `data` as prepared for the settings. Draws and steps are those of `train`, one at a time, up to the last step
     asked for: the same training but for rounding. Raises InputError for a run of epochs, for steps that do not
-    rise, and for steps outside the run.
+    rise, and for steps outside the run; Diverged where the loss at a step asked for is no longer one of training.
     """
     total = 0 if settings.steps is None else sum(settings.stretches)
     if not steps or not all(a < b for a, b in pairwise([-1, *steps, total + 1])):
@@ -34,8 +35,10 @@ def snapshots(settings: TrainSettings, data, steps: Sequence[int]) -> Iterator[t
         rates, before, _ = epoch_rates(settings, row, count)
         draws = shard_draws(run.mesh, draws)
         for number in range(min(count, steps[-1] - before)):
-            state, _ = one_step(run.plan, state, run.x, run.y, draws, number, rates)
+            state, loss = one_step(run.plan, state, run.x, run.y, draws, number, rates)
             if before + number + 1 in steps:
+                if not loss < LARGEST:
+                    raise diverged(settings, row)
                 yield before + number + 1, _network(run, state)
 
 

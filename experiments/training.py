@@ -123,7 +123,7 @@ def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
         train = accuracy(run, state, data.train_x[::stride], data.train_y[::stride])
         test = accuracy(run, state, data.test_x, data.test_y)
     if not loss < LARGEST or not all(math.isfinite(value) for value in (train, test) if value is not None):
-        raise Diverged(_diverged(s, epoch))
+        raise diverged(s, epoch)
     row = {"epoch": epoch + 1, "loss": loss, "train_accuracy": train, "test_accuracy": test}
     collapse = row_collapse(run, state, data) if s.log_collapse else {}
     row |= {"learning_rate": s.rate(epoch), **collapse, "seconds": time.perf_counter() - began}
@@ -134,8 +134,9 @@ def _row(run: Run, state, data, epoch: int, loss: float, began: float) -> dict:
     return row | {"learning_rate": last, "step": sum(s.stretches[:stretch]) + first + steps}
 
 
-def _diverged(settings: TrainSettings, epoch: int) -> str:
-    return (
+def diverged(settings: TrainSettings, epoch: int) -> Diverged:
+    """The error that says so of an epoch, or of a row of steps."""
+    return Diverged(
         f"training diverged in epoch {epoch + 1} ({settings.arm}, {settings.network}, seed {settings.seed}, "
         f"learning rate {settings.learning_rate:g}): try a smaller learning rate"
     )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.checkpoint import write_whole
@@ -23,10 +24,12 @@ from experiments.distance.numbers import (
     spreads,
     time_exponents,
 )
+from experiments.distance.runs import schema
 from experiments.reproduction.files import write_json
 from experiments.reproduction.report import write_figure
 from experiments.reproduction.table import grid as markdown_table
 from experiments.terminal.criteria import version
+from ufm.rules.errors import InputError
 
 KEY = b"law"
 QUICK = "**The quick form, a few small runs: to see that everything works. These numbers say nothing.**"
@@ -41,10 +44,9 @@ MODES = {
 
 
 def report(table_path: Path, out: Path, name: str, replicates: int) -> str:
-    """Write NAME.md, NAME.json and NAME.png from the table; returns the page."""
-    table = pq.read_table(table_path)
-    about = json.loads(table.schema.metadata[KEY])
-    rows = columns(table)
+    """Write NAME.md, NAME.json and NAME.png from the table; returns the page. InputError for another file."""
+    table = read_table(table_path)
+    about, rows = json.loads(table.schema.metadata[KEY]), columns(table)
     laws, curves = power_laws(rows, replicates), one_curves(rows, replicates)
     times, modes = time_exponents(rows, replicates), mode_exponents(rows, replicates)
     shapes = shapes_in_time(rows)
@@ -85,6 +87,17 @@ def report(table_path: Path, out: Path, name: str, replicates: int) -> str:
     write_json(out / f"{name}.json", record)
     write_whole(out / f"{name}.md", lambda file: file.write(page.encode()))
     return page
+
+
+def read_table(path: Path) -> pa.Table:
+    """The table that `experiments.distance.runs.write_table` wrote. InputError for any other file."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    if KEY not in (table.schema.metadata or {}) or not {*schema().names} <= {*table.column_names}:
+        raise InputError(f"{path} is not a table of this program: leave --report out to make it")
+    return table
 
 
 def _head(about: dict, rows: Rows, failed: int) -> str:

@@ -103,7 +103,9 @@ NAMES = tuple(cell.name for cell in CELLS)
 
 
 def choose(names: tuple[str, ...], seeds: int | None, quick: bool) -> tuple[Cell, ...]:
-    """The cells asked for; InputError for an unknown name or fewer than one seed."""
+    """The cells asked for; InputError for an unknown name, names of a quick run, or fewer than one seed."""
+    if names and quick:
+        raise InputError("--cells does not apply to --quick, which has a cell of its own: leave one of them")
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise InputError(f"unknown cells {', '.join(unknown)}: allowed are {', '.join(NAMES)}")

@@ -24,6 +24,7 @@ from experiments.terminal.criteria import blob
 from experiments.terminal.longer_criteria import FAR, claims, decay, explicit
 from experiments.terminal.report import PACKAGES, Judged, cell_record, networks_table
 from experiments.terminal.runs import complete
+from ufm.rules.errors import InputError
 
 NAME = "longer"
 NETWORK = {
@@ -98,7 +99,9 @@ SMALL = longer(
 
 
 def choose(names: Sequence[str], quick: bool) -> tuple[Longer, ...]:
-    """What is asked for: data sets by name, all of them without a name; or the small one."""
+    """What is asked for: data sets by name, all of them without a name; or the small one, without a name."""
+    if names and quick:
+        raise InputError("--datasets does not apply to --quick, which has the digits: leave one of them")
     return (SMALL,) if quick else tuple(one for one in ALL if not names or one.cell.dataset in names)
 
 

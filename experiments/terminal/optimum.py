@@ -61,7 +61,7 @@ def measure_optimum(found: Features, settings: TrainSettings, joint: Multiplier)
         **channel_lengths(found, a),
         "bend_off": abs(numbers["bend"] / numbers["bend_predicted"] - 1),
     }
-    own["displacement_finite"] = max(WORST, numbers["displacement_finite"])
+    own["displacement_finite"] = at_least_worst(numbers["displacement_finite"])
     own["middle_off"] = abs(numbers["middle_ratio"] / own["middle_theory"] - 1)
     own["r2_over_linear"] = own["r2_logits_joint"] - numbers["r2_linear"]
     numbers |= own
@@ -104,7 +104,12 @@ def joint_features(z: np.ndarray, V: np.ndarray, m: float) -> np.ndarray:
 
 def r_squared(found: np.ndarray, predicted: np.ndarray) -> float:
     """1 − Σ ‖found − predicted‖²/Σ ‖found − mean‖², at least WORST."""
-    return max(WORST, float(1 - ((found - predicted) ** 2).sum() / ((found - found.mean(0)) ** 2).sum()))
+    return at_least_worst(1 - ((found - predicted) ** 2).sum() / ((found - found.mean(0)) ** 2).sum())
+
+
+def at_least_worst(r2: float) -> float:
+    """An R² of at least WORST; NaN, of features that are no numbers, stays NaN."""
+    return float(np.maximum(WORST, r2))
 
 
 def channel_lengths(found: Features, a: float) -> dict[str, float]:

@@ -380,6 +380,23 @@ def test_tiny_candidates_whose_squares_underflow(given, loss, dtype):
         assert_honest(problem, np.full((5, 2), size, dtype), Y)
 
 
+@losses
+@pytest.mark.parametrize("d", [2, 5])
+@pytest.mark.parametrize("kind", ["etf", "any"])
+def test_a_gradient_whose_squares_underflow(kind, d, loss):
+    """W = 0: ∇f = λ_H h, along every axis, those outside of the coordinates of any W among them."""
+    problem = Problem(
+        3,
+        lambda_h=1.0,
+        loss=loss,
+        **({"multiplier": 0.0, "dim": d} if kind == "etf" else {"classifier": np.zeros((3, d))}),
+    )
+    H = np.concatenate([size * np.eye(d) for size in (1e-100, 1e-160, 1e-170)])
+    Y = normalise(np.tile([0.3, 0.7, 0.0], (len(H), 1)))
+    assert (np.asarray(certify_features(problem, H, Y).gradient_norm) >= H.max(1)).all()
+    assert (np.asarray(certify_features(problem, 0 * H, Y).gradient_norm) < 1e-150).all()
+
+
 def test_gradient_norm_is_that_of_the_objective():
     W, lambda_h = CLASSIFIERS["random 4x3"], 0.1
     Y, H = labels(4), RNG.normal(size=(5, 3))
@@ -569,17 +586,25 @@ def test_a_feature_that_is_no_number_has_no_bound_and_gives_no_warning(size, giv
     np.testing.assert_array_equal(np.delete(np.asarray(found.distance), 1), np.delete(plain, 1))
 
 
-def test_float64_needs_x64_mode():
-    """Without it JAX would round to float32 in silence and the bound would speak of another candidate."""
-    problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)
-    explicit = Problem(4, classifier=CLASSIFIERS["random 4x3"], lambda_h=1e-3)
+@pytest.mark.parametrize("given", [{"multiplier": 1.5, "dim": 5}, {"classifier": CLASSIFIERS["random 4x3"]}])
+def test_features_are_certified_as_they_stand_without_x64_mode(given):
+    problem, Y = Problem(4, lambda_h=1e-3, **given), labels(4)
+    H = RNG.normal(size=(5, problem.dim))
+    expected = certify_features(problem, H, Y)
     with jax.enable_x64(False):
-        for any_problem in (problem, explicit):
-            with pytest.raises(RuntimeError, match="jax_enable_x64"):
-                certify_features(any_problem, np.zeros((5, any_problem.dim)), Y)
-        assert np.isfinite(
-            np.asarray(certify_features(problem, np.zeros((5, 5), np.float32), Y).distance)
-        ).all()
+        found = certify_features(problem, H, Y)
+    for part, other in zip(found, expected):
+        np.testing.assert_array_equal(np.asarray(part), np.asarray(other))
+
+
+def test_traced_certificates_need_x64_mode():
+    """Without it JAX would round to float32 in silence and the bound would speak of another candidate."""
+    Y, W = labels(4), CLASSIFIERS["random 4x3"]
+    with jax.enable_x64(False):
+        with pytest.raises(RuntimeError, match="jax_enable_x64"):
+            certify_etf(np.zeros((4, 5)), Y.T, 1.0, 0.1, loss_name="cross-entropy")
+        with pytest.raises(RuntimeError, match="jax_enable_x64"):
+            certify_any(np.zeros((5, 3)), Y, W, 0.1, loss_name="cross-entropy")
 
 
 def test_a_float32_candidate_has_the_bound_of_its_own_error():

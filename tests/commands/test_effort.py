@@ -55,6 +55,24 @@ def test_a_day_is_said_and_a_year_is_refused(features, classes, words, capsys, m
     assert (words in err and "leave it" in err) if words else err == ""
 
 
+@pytest.mark.parametrize(
+    "time, words",
+    [
+        (1.2, "about 1 day here"),
+        (1.6, "about 2 days here"),
+        (370, "about 1 year here"),
+        (900, "about 2 years here"),
+    ],
+)
+def test_one_is_no_plural(time, words, capsys):
+    try:
+        effort.judge(time * effort.DAY, Alone, "leave it")
+        text = capsys.readouterr().err
+    except effort.InputError as error:
+        text = str(error)
+    assert words in text
+
+
 def test_a_sweep_names_its_keys():
     """As --help and the README have them: some of the flags of ufm.solve, not all."""
     page = (ROOT / "README.md").read_text(encoding="utf-8").split("## Sweeps")[1].split("## ")[0]

@@ -5,9 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from ufm.commands.footprint import count_features
+from ufm.model.cases import choose_cases
+from ufm.model.laws import LabelLaw, kway, mixup, onehot, smooth
+from ufm.model.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = {  # a small command that compiles and loads what all need, then large ones
@@ -86,3 +92,11 @@ def test_estimates_are_neither_too_low_nor_far_too_high(files, name):
     _, *found = json.loads(done.stdout.splitlines()[-1])
     for estimate, peak in found:
         assert peak <= estimate <= 4 * peak, (estimate / 2**20, peak / 2**20)
+
+
+def test_features_are_counted_as_the_cases_are():
+    args = SimpleNamespace(symmetry=False)
+    choice = {"lam": None, "samples": None, "quadrature": None}
+    for law in (LabelLaw("onehot"), onehot(), smooth(0.1), mixup(1.0), mixup(1.0, "cyclic"), kway(1.0)):
+        problem = Problem(5, multiplier=1.0, law=law)
+        assert count_features(args, problem, choice) == choose_cases(law, 5).count, law

@@ -2,14 +2,19 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("flax")
 
 from experiments import distance_law as command
+from experiments import pool as pool_module
 from experiments.datasets import load_dataset
 from experiments.distance import runs
 from experiments.distance.criteria import FILE, Criterion, judge, read_criteria
@@ -47,6 +52,7 @@ from experiments.distance.one_curve import judge_one_curve, plant, spread
 from experiments.pool import XLA_ONE_THREAD, in_processes
 from experiments.reproduction.verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from experiments.terminal.criteria import blob, committed_blob
+from ufm.commands.frame import guarded
 from ufm.model.atoms import finite_law
 from ufm.model.etf import gain, simplex_etf
 from ufm.model.laws import mixup
@@ -305,6 +311,28 @@ def test_processes_beside_each_other_have_a_thread_each(monkeypatch):
     assert dict(os.environ) == before
 
 
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_process_ended_from_outside_is_a_want_of_memory(when, monkeypatch, capsys):
+    """As a system out of memory ends one; the executor here is one whose processes are gone."""
+
+    class Broken(ThreadPoolExecutor):
+        def __init__(self, jobs, *_):
+            super().__init__(jobs)
+
+        def submit(self, work, task):
+            if when == "at once":
+                raise BrokenProcessPool("A child process terminated abruptly")
+            return super().submit(work, task)
+
+    def gone(task):
+        raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+    monkeypatch.setattr(pool_module, "ProcessPoolExecutor", Broken)
+    assert guarded("it", lambda: len(list(in_processes(gone, [1, 2], 2)))) == 71
+    err = capsys.readouterr().err
+    assert err == "it: out of memory: a process was ended from outside: give fewer --jobs\n"
+
+
 # criteria
 
 
@@ -373,6 +401,20 @@ def test_it_says_what_it_would_train_and_what_is_left_out(call_main):
 def test_bad_input_is_one_line(call_main, tmp_path, words, message):
     code, _, err = call_main(command.main, *words, "--folder", tmp_path)
     assert code == 2 and message in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["two bytes", "foreign", "of other columns"])
+def test_a_table_of_another_program_is_one_line(call_main, tmp_path, kind):
+    path = tmp_path / "law-quick.parquet"
+    if kind == "two bytes":
+        path.write_bytes(b"PA")
+    else:
+        table = pa.table({"images": [1], "failed": [None]})
+        about = {} if kind == "foreign" else {"law": "{}"}
+        pq.write_table(table.replace_schema_metadata(about), path)
+    code, out, err = call_main(command.main, "--quick", "--report", "--folder", tmp_path)
+    assert code == 2 and out == "" and str(path) in err and len(err.splitlines()) == 1, err
+    assert sorted(part.name for part in tmp_path.iterdir()) == [path.name]
 
 
 @pytest.mark.slow

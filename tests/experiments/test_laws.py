@@ -62,7 +62,7 @@ def test_three_way_mixing_is_trained_as_its_law_says():
 
 
 def test_a_run_in_the_record_is_not_made_again(tmp_path, monkeypatch):
-    """Killed in the middle, it goes on; other steps are other runs, and replace them."""
+    """Killed in the middle, it goes on; other steps are other runs, beside them."""
     made = []
 
     def measure(case, dataset, seed, steps):
@@ -84,6 +84,31 @@ def test_a_run_in_the_record_is_not_made_again(tmp_path, monkeypatch):
     assert laws.complete(args) == found and len(made) == count == len(CASES) + 1
     laws.complete(replace(args, steps=40))
     assert len(made) == count + len(CASES)
+    assert laws.complete(args) == found and len(made) == count + len(CASES), (
+        "runs of other steps were dropped"
+    )
+    runs = json.loads((tmp_path / "laws.json").read_text())["runs"]
+    assert [run["steps"] for run in runs] == [20] * len(CASES) + [40] * len(CASES)
+
+
+def test_runs_of_an_older_record_stay_and_say_what_they_are_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(laws, "measure", lambda case, dataset, seed, steps: {"case": case.name, "seed": seed})
+    old = {"schema": 2, "steps": 6000, "dataset": "fashion", "runs": [{"fingerprint": "of old", "seed": 0}]}
+    (tmp_path / "laws.json").write_text(json.dumps(old))
+    laws.complete(laws.Arguments(out=tmp_path, dataset="digits", seeds=1, steps=20))
+    first, *others = json.loads((tmp_path / "laws.json").read_text())["runs"]
+    assert (first["fingerprint"], first["steps"], first["dataset"]) == ("of old", 6000, "fashion")
+    assert len(others) == len(CASES) and {run["dataset"] for run in others} == {"digits"}
+
+
+def test_the_page_names_the_command_and_the_data_set(call_main, tmp_path, monkeypatch):
+    runs = json.loads((ROOT / "docs" / "claims" / "laws.json").read_text(encoding="utf-8"))["runs"]
+    monkeypatch.setattr(laws, "complete", lambda args: runs)
+    code, page, _ = call_main(laws.main, "--dataset", "digits", "--first-seed", 100, "--steps", 5)
+    command = f"python -m {laws.PROGRAM} --dataset digits --first-seed 100 --steps 5"
+    assert code == 0 and f"Made by `{command}`;" in page and "Fashion" not in page
+    _, page, _ = call_main(laws.main, "--out", tmp_path)
+    assert "4 classes of Fashion-MNIST" in page
 
 
 def test_bad_input_is_one_line_and_a_folder_is_made_before_any_run(call_main, tmp_path, monkeypatch):
@@ -93,7 +118,7 @@ def test_bad_input_is_one_line_and_a_folder_is_made_before_any_run(call_main, tm
         assert code == 2 and len(err.splitlines()) == 1 and words[0] in err
     monkeypatch.setattr(laws, "complete", lambda args: [])
     monkeypatch.setattr(
-        laws, "table", lambda found, command: f"{command}: {(tmp_path / 'new' / 'one').is_dir()}"
+        laws, "table", lambda found, command, _: f"{command}: {(tmp_path / 'new' / 'one').is_dir()}"
     )
     code, out, _ = call_main(laws.main, "--out", tmp_path / "new" / "one")
     assert code == 0 and out.strip().endswith("True") and (tmp_path / "new" / "one" / "laws.md").is_file()

@@ -111,7 +111,7 @@ def test_the_committed_table_was_judged_by_the_committed_criteria():
 def test_what_is_asked_for_is_chosen():
     assert longer.choose((), False) == longer.ALL
     assert [one.cell.name for one in longer.choose(("digits",), False)] == ["digits-longer"]
-    assert longer.choose(("fashion",), True) == (longer.SMALL,)
+    assert longer.choose((), True) == (longer.SMALL,)
 
 
 def test_it_says_what_it_would_train(call_main):
@@ -122,3 +122,5 @@ def test_it_says_what_it_would_train(call_main):
 def test_bad_input_is_one_line(call_main):
     code, _, err = call_main(command.main, "--jobs", "0")
     assert code == 2 and "--jobs must be at least 1" in err and len(err.splitlines()) == 1
+    code, out, err = call_main(command.main, "--quick", "--datasets", "fashion", "--dry-run")
+    assert code == 2 and out == "" and "--datasets does not apply to --quick" in err

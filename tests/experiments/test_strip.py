@@ -11,10 +11,10 @@ from experiments import strip as command
 from experiments.activations import classifier
 from experiments.snapshots import snapshots
 from experiments.terminal.cells import LAMBDA, MIXUP, quick_cells
-from experiments.terminal.optimum import joint_of, r_squared
+from experiments.terminal.optimum import WORST, joint_of, r_squared
 from experiments.terminal.runs import Task, images_of
 from experiments.terminal.strip import draw_strip, optimal, optimal_curves, title, watch
-from experiments.training import train
+from experiments.training import Diverged, train
 from ufm.model.etf import simplex_etf
 from ufm.model.problem import Problem
 from ufm.rules.errors import InputError
@@ -45,6 +45,18 @@ def test_looking_on_the_way_changes_no_training(run):
     np.testing.assert_allclose(found[120], last, rtol=1e-4, atol=1e-6)
     assert list(found) == [0, 7, 60, 90, 120] and not found[0].any()
     assert all(np.linalg.norm(found[step] - last) > 1e-2 * np.linalg.norm(last) for step in (0, 7, 60, 90))
+
+
+def test_a_run_that_diverges_on_the_way_is_said(run):
+    settings, data = run
+    with pytest.raises(Diverged, match=r"training diverged in epoch 1 .* try a smaller learning rate"):
+        list(snapshots(replace(settings, learning_rate=1e12), data, [0, 60]))
+
+
+def test_an_r2_of_no_numbers_is_none_and_no_bad_one():
+    H = np.arange(6.0).reshape(3, 2)
+    assert r_squared(H, H) == 1 and r_squared(H, 100 - H) == WORST
+    assert np.isnan(r_squared(H * [[np.nan], [1], [1]], H))
 
 
 def test_networks_seen_stay_as_they_were(run):

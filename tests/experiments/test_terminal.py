@@ -1,5 +1,6 @@
 """The terminal regime: criteria as they were committed, measures at a known optimum, the recipe on the digits."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -172,6 +173,19 @@ def test_the_headline_alone(name):
     assert "theorem 1.2993" in found.stdout
 
 
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_a_misspelt_flag_of_the_headline_trains_nothing(name, monkeypatch, capsys):
+    if name == "torch":
+        pytest.importorskip("torch")
+    headline = importlib.import_module(f"experiments.headline_{name}")
+    monkeypatch.setattr(headline, "load_dataset", lambda name: pytest.fail("it went on"))
+    for word, code, said in (("--help", 0, "--quick"), ("--quik", 2, "unrecognized arguments: --quik")):
+        monkeypatch.setattr("sys.argv", ["headline", word])
+        with pytest.raises(SystemExit) as stop:
+            headline.main()
+        assert stop.value.code == code and said in "".join(capsys.readouterr())
+
+
 # command
 
 
@@ -187,6 +201,10 @@ def test_it_says_what_it_would_train(call_main):
         (["--preset", "terminal", "--jobs", "0"], "--jobs must be at least 1"),
         (["--preset", "terminal", "--seeds", "0"], "--seeds must be at least 1"),
         (["--preset", "digits", "--jobs", "2"], "belong to --preset terminal"),
+        (
+            ["--preset", "terminal", "--quick", "--cells", "fashion-vit", "--dry-run"],
+            "--cells does not apply to --quick",
+        ),
     ],
 )
 def test_bad_input_is_one_line(call_main, words, message):

@@ -454,6 +454,9 @@ def test_what_is_not_a_file_is_refused(tmp_path):
     np.savez(tmp_path / "other" / "a.npz", **GOOD)
     with pytest.raises(InputError, match=r"a folder that holds a\.npz: give one of these"):
         read_activations(str(tmp_path / "other"))
+    np.save(tmp_path / "other" / "H.npy", H)
+    with pytest.raises(InputError, match=r"has no W; it holds H\. Save H"):
+        read_activations(str(tmp_path / "other"))
     with pytest.raises(ValueError, match="has no H; it holds nothing"):
         read_activations(str(tmp_path))
     np.save(tmp_path / "H.npy", H)

@@ -49,6 +49,20 @@ def test_no_cell_of_another_table_is_cut():
     assert "a" * 50 in text and "1" * 40 in text and str(10**30) in text and "…" not in text.split("draws")[0]
 
 
+@pytest.mark.parametrize(
+    "bound, words",
+    [
+        (4e-5, None),
+        (6e-5, "certain: within 6.0e-05 of the optimum's"),
+        (np.inf, "nothing is known of p where no digit of it is shown"),
+    ],
+)
+def test_what_is_not_known_of_p_is_said(bound, words):
+    one = row()
+    text = printed(print_rows, [one._replace(numeric=one.numeric._replace(p_bound=np.full(3, bound)))])
+    assert (words in text) if words else ("known" not in text and "certain" not in text)
+
+
 @pytest.mark.parametrize("wrong", [0, 1, 2])
 def test_the_reason_is_that_of_the_worst_row(wrong):
     bounds = [1e-3, 1e-3, 1e-3]

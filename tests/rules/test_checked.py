@@ -528,5 +528,23 @@ def test_of_many_numbers_the_first_wrong_one_is_named_in_one_line():
     many[5000] = 1.0000001
     with pytest.raises(InputError, match=r"^lam must lie in \[0, 1\], got 1.000000\d+$"):
         checked.mixing("lam", many)
+    with pytest.raises(InputError, match=r"got -0\.1$"):
+        checked.mixing("lam", -0.1)
     with pytest.raises(InputError, match=r"^classes i must be integers in 0 … 2, got 7$"):
         checked.class_numbers("i", np.r_[np.zeros(5000, int), 7], 3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_whole_numbers_are_doubles_where_a_double_holds_them():
+    for kind, good, bad in (
+        (np.int64, [2**54, -(2**63), 3 * 2**60], [2**54 + 1, 2**63 - 1, -(2**63) + 1]),
+        (np.uint64, [2**54, 2**63], [2**53 + 1, 2**64 - 1]),
+        (np.int8, [127, -128], []),
+    ):
+        assert checked.doubles("H", np.array(good, kind), ("n",)).tolist() == good
+        for value in bad:
+            with pytest.raises(InputError, match="numbers that are no doubles"):
+                checked.doubles("H", np.array([value], kind), ("n",))
+    if np.finfo(np.longdouble).max > np.finfo(float).max:
+        with pytest.raises(InputError, match="numbers that are no doubles"):
+            checked.doubles("H", np.array(["1e4000"], np.longdouble), ("n",))

@@ -14,6 +14,8 @@ import pytest
 
 from ufm.commands.frame import guarded
 from ufm.output.files import Outputs, whole_file
+from ufm.rules import environment
+from ufm.rules.environment import check_environment
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.catalogue import THEOREMS
 
@@ -61,7 +63,8 @@ def test_a_lost_standard_error_changes_no_exit_code(words, expected, redirect):
 
 
 @pytest.mark.parametrize(
-    "words", [LIST, "-m ufm.sweep --help", "-m ufm.compare --help", "-m proofs.refute --list"]
+    "words",
+    [LIST, f"-X dev {LIST}", "-m ufm.sweep --help", "-m ufm.compare --help", "-m proofs.refute --list"],
 )
 def test_output_that_nobody_can_read_is_no_success(words):
     code, _, err = shell(words, ">&-")
@@ -76,10 +79,12 @@ def test_a_closed_standard_output_that_nothing_is_written_to_changes_nothing():
 
 
 VARIABLES = {
-    "JAX_NUM_CPU_DEVICES": ("abc", "0", "-1", "1.5"),
+    "JAX_NUM_CPU_DEVICES": ("abc", "0", "-1", "1.5", "100000000000"),
     "JAX_ENABLE_X64": ("foo",),
-    "JAX_DEFAULT_MATMUL_PRECISION": ("foo",),
+    "JAX_DEFAULT_MATMUL_PRECISION": ("foo", "1"),
     "JAX_DEBUG_NANS": ("maybe",),
+    "JAX_TRACER_ERROR_NUM_TRACEBACK_FRAMES": ("true",),
+    "XLA_FLAGS": ("--nonsense", "--xla_cpu_enable_fast_math=maybe"),
 }
 
 
@@ -88,6 +93,46 @@ def test_a_variable_that_jax_refuses_is_one_line(name, value):
     code, out, err = shell("-m ufm.solve --classes 3 --json a.json", **{name: value})
     assert code == 2 and out == "" and len(err.splitlines()) == 1 and name in err and value in err, err
     assert not Path("a.json").exists()
+
+
+def test_a_count_of_any_length_is_refused_in_one_short_line(monkeypatch):
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1" * 5000)
+    with pytest.raises(InputError, match=r"positive integer below 10000, got '1{1,40}'"):
+        check_environment()
+
+
+def test_where_jax_names_no_variable_all_are_named(monkeypatch):
+    for name, value in (("JAX_A", "foo"), ("JAX_Z", "abc")):
+        monkeypatch.setenv(name, value)
+
+    def refuse(reason):
+        def load():
+            raise ValueError(reason)
+
+        return load
+
+    monkeypatch.setattr(environment, "_import_jax", refuse("invalid literal for int() with base 10: 'abc'"))
+    with pytest.raises(InputError, match=r"JAX_A='foo'.* JAX_Z='abc' is refused by JAX"):
+        check_environment()
+    monkeypatch.setattr(environment, "_import_jax", refuse("incorrect value for jax_z"))
+    with pytest.raises(InputError, match=r"^JAX_Z='abc' is refused by JAX"):
+        check_environment()
+
+
+def test_xla_is_asked_once_and_of_usual_flags_never(monkeypatch):
+    asked = []
+
+    def run(*_, env, **__):
+        asked.append(env["XLA_FLAGS"])
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(environment.subprocess, "run", run)
+    monkeypatch.setenv(environment.TAKEN, "")
+    usual = "--xla_force_host_platform_device_count=4 --xla_cpu_multi_thread_eigen=false"
+    for flags in ("", usual, "--odd", f"--odd {usual}", "--xla_force_host_platform_device_count=0"):
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        check_environment()
+    assert asked == ["--odd", "--xla_force_host_platform_device_count=0"]
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,9 @@ def _certify_tile(H, Y, *, space: RowSpace, loss: Loss, rounding, shared) -> Cer
     q = _dot(space.basis.T, v)
     inner, slope, residual = _inside(q, Y, space, loss, rounding, shared)
     outside, distance = _join(v, q, inner, space)
-    distance = distance + space.leak * residual + underflow(2 * len(H), v.dtype)
-    found = Certificate(space.length * distance, space.force * jnp.hypot(slope, outside))
+    lost = underflow(2 * len(H), v.dtype)
+    distance = distance + space.leak * residual + lost
+    found = Certificate(space.length * distance, space.force * jnp.hypot(slope, outside + lost))
     return jax.tree.map(lambda part: jnp.where(jnp.isnan(part), jnp.inf, part), found)
 
 
@@ -114,13 +115,14 @@ def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
     F_error = ((2.0 * K + 8.0) * EPS + error) * s * jnp.sum(jnp.abs(residual), 0) + 8.0 * EPS * jnp.abs(q)
     step, rho = _newton(F, F_error, e, curved, s, error)
     worth = _worth(curved.directions, c, largest, a, loss)
-    gradient = norm(F) + norm(F_error) + _moved(e, curved.directions, s, error)
+    lost = underflow(2 * K + 2 * r, q.dtype)
+    gradient = norm(F) + norm(F_error) + _moved(e, curved.directions, s, error) + lost
     local = Local(
         eta=eta,
         ratio=_range_ratio(space, c),
         least=1.0,
         everywhere=everywhere(loss, gradient, norm(q) * (1.0 + K * EPS), K, a),
-        underflow=underflow(2 * K + 2 * r, q.dtype),
+        underflow=lost,
         **_sizes(step, curved, s),
         **_defects(rho, e, worth, curved, s, a),
     )

@@ -121,7 +121,7 @@ def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) 
         everywhere=everywhere(loss, norm + norm_error, size, K, a),
         underflow=underflow(2 * K, c.dtype),
     )
-    return Certificate(combine(local, loss.concordance), norm + norm_error)
+    return Certificate(combine(local, loss.concordance), norm + norm_error + local.underflow)
 
 
 def certify_any(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
@@ -142,8 +142,6 @@ def certify_features(
     checked.instance("problem", problem, Problem)
     Y = normalise(Y, "labels Y", ("N", problem.classes))
     # where they are not finite the bound is infinite
-    if getattr(H, "dtype", np.float64) == np.float64:
-        _require_float64()
     H = checked.doubles("features H", H, (len(Y), problem.d))
     with jax.enable_x64(True):
         if problem.classifier is None:

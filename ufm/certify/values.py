@@ -11,7 +11,12 @@ cross-entropy, where the entries of p − p* sum to zero, so that each is at mos
     cross-entropy  |p_k − p_k*| ≤ min(½ ‖W‖₂ δ, ½ √(‖∇f‖ δ), p_k (e^{√2 ‖W‖₂ δ} − 1)),
 
 ½ being the largest slope of softmax and √2 ‖W‖₂ δ the range of z − z* at most. For an ill-conditioned W the
-second is the smaller one by orders of magnitude. NumPy and SciPy only.
+second is the smaller one by orders of magnitude. Rounding: the computed p is within a factor e^{±w} of that of h,
+w = 2 · error of the logits + (K + 16) ε, but for numbers below the smallest normal one, τ:
+
+    |p_k − p_k*| ≤ τ + (p_k + τ) (e^{√2 ‖W‖₂ δ + w} − 1),   and w for √2 ‖W‖₂ δ + w beside the first two.
+
+NumPy and SciPy only.
 """
 
 import numpy as np
@@ -20,6 +25,8 @@ from scipy.special import softmax
 
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS
+
+TINY = float(np.finfo(np.float64).tiny)
 
 
 def fitted(problem: Problem, logits: Float[np.ndarray, "B K"]) -> Float[np.ndarray, "B K"]:
@@ -40,13 +47,14 @@ def fitted_error(
 
     norm: ‖h‖; distance, slope: the certificate's; size: ‖W‖₂; rounding: of logits, as a share of size · ‖h‖.
     """
-    moved, wrong = size * distance, rounding * size * norm
     with np.errstate(invalid="ignore", over="ignore"):
-        bound = np.fmin(moved, np.sqrt(slope * distance))[:, None] + np.zeros_like(p)
+        moved, wrong = size * distance, rounding * size * norm
+        # a root each: their product may underflow, or overflow, where its root does not
+        bound = np.fmin(moved, np.sqrt(slope) * np.sqrt(distance))[:, None] + np.zeros_like(p)
         if loss == "cross-entropy":
-            relative = np.expm1(np.sqrt(2) * moved)[:, None] * p
-            last = (np.expm1(2 * wrong)[:, None] + (p.shape[1] + 16) * EPS) * p
-            bound = np.fmin(bound / 2, relative) + last
+            off = 2 * wrong + (p.shape[1] + 16) * EPS
+            here, there = (np.expm1(part)[:, None] * (p + TINY) for part in (off, np.sqrt(2) * moved + off))
+            bound = np.fmin(bound / 2 + here, there) + TINY
         else:
             bound = bound + wrong[:, None] + EPS * (1 + np.abs(p))
     return np.nan_to_num((1 + 1e-6) * bound, nan=np.inf, posinf=np.inf)

@@ -24,7 +24,14 @@ def judge(work: float, args, advice: str) -> None:
     """InputError for what takes years, a line on standard error for what takes days; args: of the command."""
     share = work / (args.processes or 1)
     if share > YEAR:
-        years = float(f"{share / YEAR:.1g}")
-        raise InputError(f"this would take about {years:,.0f} years here: {advice}")
+        raise InputError(
+            f"this would take about {_many(float(f'{share / YEAR:.1g}'), 'year')} here: {advice}"
+        )
     if share > DAY and not args.process:  # one of the processes speaks
-        print(f"this will take about {share / DAY:.0f} days here: {advice}", file=sys.stderr)
+        print(
+            f"this will take about {_many(float(round(share / DAY)), 'day')} here: {advice}", file=sys.stderr
+        )
+
+
+def _many(count: float, unit: str) -> str:
+    return f"{count:,.0f} {unit}{'s' * (count != 1)}"

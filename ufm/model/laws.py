@@ -59,6 +59,8 @@ class LabelLaw:
         if self.alpha is not None and checked.positive("alpha", self.alpha) > MAX_ALPHA:
             raise InputError(f"alpha must be at most {MAX_ALPHA:g} (beyond it λ is ½), got {self.alpha}")
         checked.choice("pairs", self.pairs, PAIRS)
+        if self.name == "onehot":  # there is no second class
+            object.__setattr__(self, "pairs", "same")
         checked.real("smoothing", self.smoothing, "lie in [0, 1)", lambda share: 0 <= share < 1)
         checked.integer("ways", self.ways, 2, MAX_WAYS)
         if self.class_weights is not None:
@@ -152,7 +154,7 @@ def kway(alpha: float, ways: int = 3, smoothing: float = 0.0) -> LabelLaw:
 
 def onehot() -> LabelLaw:
     """One-hot labels e_i."""
-    return LabelLaw("onehot", pairs="same")
+    return LabelLaw("onehot")
 
 
 def smooth(delta: float) -> LabelLaw:

@@ -62,7 +62,7 @@ class Problem:
             W = checked.array("classifier", self.classifier, (self.classes, "d"))
             self._set("classifier", W.copy())  # the caller's own may change
         self._set("dim", self._check_dim())
-        etf.sharpness(self.classes, self.row_norm, self.lambda_h)  # in range, or refused
+        _ = self.sharpness  # in range, or refused
 
     def _set(self, name: str, value) -> None:
         object.__setattr__(self, name, value)
@@ -108,10 +108,10 @@ class Problem:
         """g = m² K/(K−1), the nonzero eigenvalue of W Wᵀ when W is an ETF."""
         return etf.gain(self.classes, self.row_norm)
 
-    @property
+    @cached_property
     def sharpness(self) -> float:
         """a = g/λ_H, the only parameter of the closed form besides K and the label."""
-        return self.gain / self.lambda_h
+        return etf.sharpness(self.classes, self.row_norm, self.lambda_h)
 
     @cached_property
     def W(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from ufm.model.problem import Problem
 
 MAX_ROWS = 11
 DIGITS = ((4, 1), (3, 1), (3, 0), (2, 0))  # decimals of a number: fixed, scientific
-COARSE = 1e-4  # bounds on p beyond which some of the digits that fit are not certain
+COARSE = 5e-5  # bounds on p beyond which some of the digits that fit are not certain
 NOISE = 1e-12  # of the largest coefficient
 LARGE = 10_000  # features, from which on their errors are also shown by decade
 ASSUMED = "symmetry of the classes is assumed"
@@ -41,10 +41,13 @@ def fixed(value, digits=DIGITS[0]) -> str:
 
 
 def resolved(value, bound, digits=DIGITS[0]) -> str:
-    """A number known within `bound`, in no more digits than that leaves; "-" where it leaves none."""
+    """A number known within `bound`, in no more digits than that leaves; "-" where it leaves none.
+
+    The last digit has a unit of at least 2 `bound`, so that the number known is within one unit of what is shown.
+    """
     if not bound or not math.isfinite(value):
         return fixed(value, digits)
-    places = -math.log10(bound)  # after the point
+    places = -math.log10(2 * bound)  # after the point
     after_first = math.floor(math.log10(abs(value))) + places if 0 < abs(value) < 1e-3 else -1
     if after_first >= 0:
         return f"{value:.{min(digits[1], int(after_first))}e}"
@@ -154,10 +157,9 @@ def print_rows(console: Console, report: Report) -> None:
     known = [pair for _, row in chosen for pair in _fitted(row.numeric, row.classes is not None)]
     worst = max((bound for value, bound in known if bound is not None and math.isfinite(value)), default=0.0)
     if worst > COARSE:
-        within = shown(worst, ".1e", "no finite distance")
-        console.print(
-            f"p has those digits alone that are certain: within {within} of the optimum's", highlight=False
-        )
+        all_known = f"p has those digits alone that are certain: within {worst:.1e} of the optimum's"
+        text = all_known if math.isfinite(worst) else "nothing is known of p where no digit of it is shown"
+        console.print(text, highlight=False)
 
 
 def _table(shown: list[tuple[int, Row]], digits) -> Table:

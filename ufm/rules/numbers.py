@@ -159,14 +159,15 @@ def doubles(name: str, value, shape: Shape) -> np.ndarray:
     if getattr(kind, "name", "") == "bfloat16":  # which NumPy knows as a void
         value = np.asarray(value).astype(np.float32)
     given = numbers(name, value, shape)
-    found = given.astype(np.float64)
-    if given.dtype not in (np.float16, np.float32, np.float64):
-        with np.errstate(invalid="ignore"):
-            lost = (found.astype(given.dtype) != given) & ~np.isnan(found)
-        if lost.any() or (given.dtype.kind in "iu" and (np.abs(found) > 2.0**53).any()):
-            raise InputError(
-                f"{name} in {given.dtype} holds numbers that are no doubles: round them yourself"
-            )
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = given.astype(np.float64)
+        if given.dtype in (np.float16, np.float32, np.float64):
+            return found
+        lost = (found.astype(given.dtype) != given) & ~np.isnan(found)
+        if given.dtype.kind in "iu":  # what is rounded up to beyond the largest may come back as that
+            lost |= found >= float(np.iinfo(given.dtype).max) + 1
+    if lost.any():
+        raise InputError(f"{name} in {given.dtype} holds numbers that are no doubles: round them yourself")
     return found
 
 
@@ -198,7 +199,7 @@ def mixing(name: str, value) -> np.ndarray:
     found = numbers(name, value, None).astype(np.float64, copy=False)
     inside = (found >= 0) & (found <= 1)
     if not inside.all():
-        raise InputError(f"{name} must lie in [0, 1], got {found[~inside][0]:.17g}")
+        raise InputError(f"{name} must lie in [0, 1], got {float(found[~inside][0])!r}")
     return found
 
 

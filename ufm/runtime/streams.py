@@ -26,13 +26,18 @@ def mend_streams() -> None:
 
 def stdout_is_closed() -> bool:
     """It was when the program began."""
-    return isinstance(getattr(getattr(sys.stdout, "buffer", None), "raw", None), _Closed)
+    return _stand_in() is not None
+
+
+def _stand_in() -> "_Closed | None":
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _Closed) else None
 
 
 def silence_stdout() -> None:
     """Nothing more is written there, not by the interpreter at its exit either."""
-    if stdout_is_closed():
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if stand_in := _stand_in():
+        stand_in.lost = True
         return
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,7 +51,12 @@ def _fill_closed() -> None:
 
 
 class _Closed(io.RawIOBase):
-    """Standard output that was closed before the program began: what should be said there is said nowhere."""
+    """Standard output that was closed before the program began: what should be said there is an error.
+
+    Once that error is told it is lost: what the buffers above still hold is written whenever they are left.
+    """
+
+    lost = False
 
     def writable(self) -> bool:
         return True
@@ -55,6 +65,8 @@ class _Closed(io.RawIOBase):
         return 1
 
     def write(self, data) -> int:
+        if self.lost:
+            return len(data)
         raise OSError(errno.EIO, "it is closed")
 
 

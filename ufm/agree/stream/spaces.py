@@ -110,11 +110,15 @@ class ExplicitSpace:
 
     @property
     def reach(self) -> tuple[float, float]:
-        """The same; the certificate's coordinates are rounded too (`ufm.certify.explicit`)."""
-        d, r = self.judged.basis.shape
+        """The same; the certificate's coordinates are rounded too (`ufm.certify.explicit`).
+
+        What these leave out of h moves logits by ‖W (1 − P)‖₂ ‖h‖ ≤ leak √g ‖h‖, √g = a/L (`ufm.model.rows`).
+        """
+        (d, r), (a, length) = self.judged.basis.shape, (self.judged.sharpness, self.judged.length)
         coordinates = float(self.judged.turn) + 2.0 * (r + 8.0) * (1.0 + np.sqrt(r)) * EPS
         size = float(np.linalg.norm(self.problem.W, 2)) * (1.0 + 1e-9)
-        return size, np.sqrt(r) * (d + 8.0) * EPS + coordinates
+        left_out = float(self.judged.leak * a / length) / (size or 1.0)
+        return size, np.sqrt(r) * (d + 8.0) * EPS + coordinates + left_out
 
     def features(self, H):
         """(B, d) features."""

@@ -96,10 +96,8 @@ def check_given(report: JointReport, args, choice: dict, settings: Settings, gro
     if not law.two_hot or args.draws is not None or problem.lambda_b is not None:
         return None
     lam = choose_lam(law, choice["lam"], choice["samples"], args.seed, choice["quadrature"] or 11)
-    pairs = "same" if law.name == "onehot" else law.pairs
-    return check_features(
-        fixed_problem(report), PairCases(problem.classes, lam, pairs), settings, group=group
-    )
+    cases = PairCases(problem.classes, lam, law.pairs)
+    return check_features(fixed_problem(report), cases, settings, group=group)
 
 
 def fixed_problem(report: JointReport) -> Problem:

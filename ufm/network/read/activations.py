@@ -148,10 +148,10 @@ def _absent(path: str, key: str) -> str:
             f"{path} is a folder of {len(shards)} shards, which --save FOLDER/ writes: give one of them, "
             f"like {Path(path) / shards[0]}, or write one file with --save PATH.npz"
         )
-    if inside:
+    held = ", ".join(held_names(path)[:20])
+    if inside and not held:
         return f"{path} is a folder that holds {', '.join(inside[:5])}: give one of these files"
-    found = ", ".join(held_names(path)[:20]) or "nothing"
-    return f"{path} has no {key}; it holds {found}. Save H (N x d), W (K x d) and {LABELS}"
+    return f"{path} has no {key}; it holds {held or 'nothing'}. Save H (N x d), W (K x d) and {LABELS}"
 
 
 def from_arrays(**arrays: np.ndarray) -> Activations:
@@ -179,7 +179,7 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     labels = _label_keys(stored)
     _check_shapes(stored, labels, N, K)
     b = stored["b"].whole() if "b" in stored else None
-    penalties = _scalar(stored, "lambda_w"), _scalar(stored, "lambda_h")
+    penalties = read_scalar(stored, "lambda_w"), read_scalar(stored, "lambda_h")
     found = Activations(stored["W"].whole(), b, labels, stored, *penalties)
     scaled("W", found.W)
     if b is not None:
@@ -252,7 +252,7 @@ def _check_logits(stored: dict[str, Stored], labels: tuple[str, ...], K: int) ->
         raise InputError(f"logits have {shape[0]} rows and y does not: save their own classes as y_logits")
 
 
-def _scalar(stored: dict[str, Stored], key: str) -> float | None:
+def read_scalar(stored: dict[str, Stored], key: str) -> float | None:
     if key not in stored:
         return None
     value = stored[key].whole()
