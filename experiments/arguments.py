@@ -4,20 +4,6 @@ import math
 import tempfile
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import Annotated, TypeVar
-
-Arguments = TypeVar("Arguments")
-
-
-def parse(kind: type[Arguments], argv: list[str], program: str) -> Arguments:
-    """The dataclass `kind` from flags; SystemExit for what the parser itself refuses."""
-    import tyro
-
-    from ufm.commands.frame import refuse_repeated
-
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[kind, *config], args=argv, prog=f"python -m {program}")
 
 
 def count(text: str) -> int:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.arguments import parse
-from ufm.commands.frame import guarded
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.claims"
@@ -46,14 +45,6 @@ class Arguments:
     """A few epochs of small networks: to see that everything works, not what comes out."""
     dry_run: bool = False
     """Say what would be trained, and stop."""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded(
-        PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM), argv), "interrupted: run it again to go on"
-    )
 
 
 def run(args: Arguments, argv: list[str]) -> int:
@@ -133,6 +124,9 @@ def without_paths(argv: list[str]) -> list[str]:
             kept.append(word)
         skip = word in ("--folder", "--data-dir")
     return kept
+
+
+main = command(PROGRAM, Arguments, run, "interrupted: run it again to go on")
 
 
 if __name__ == "__main__":

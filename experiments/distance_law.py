@@ -9,8 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.arguments import parse
-from ufm.commands.frame import guarded
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.distance_law"
@@ -39,14 +38,6 @@ class Arguments:
     """A few small runs on the digits, within a minute: to see that everything works, not what comes out."""
     dry_run: bool = False
     """Say what would be trained, and stop."""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded(
-        PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM), argv), "interrupted: run it again to go on"
-    )
 
 
 def run(args: Arguments, argv: list[str]) -> int:
@@ -93,6 +84,9 @@ def plan(grid) -> str:
         words = (f"{name} {', '.join(f'{v:g}' for v in values)}" for name, values in part._asdict().items())
         lines.append("  " + "; ".join(words))
     return "\n".join([*lines, f"left out: {grid.left_out}"])
+
+
+main = command(PROGRAM, Arguments, run, "interrupted: run it again to go on")
 
 
 if __name__ == "__main__":

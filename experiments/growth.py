@@ -9,11 +9,8 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,19 +25,6 @@ class Arguments:
     """Under 1 minute: the first three points of four series; writes growth_quick.*."""
     out: str = str(RESULTS)
     """Folder for the results."""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded("experiments.growth", lambda: run(parse(argv), argv), "interrupted, nothing was written")
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m experiments.growth")
 
 
 def run(args: Arguments, argv: list[str]) -> int:
@@ -73,6 +57,9 @@ def teller():
         print(f"{time.monotonic() - began:5.0f} s  {route}, {size}: {result}", flush=True)
 
     return tell
+
+
+main = command("experiments.growth", Arguments, run)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.arguments import parse
 from experiments.claims import check_folder
-from ufm.commands.frame import guarded
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.laws"
@@ -210,15 +209,7 @@ class Arguments:
     """Folder for laws.md and laws.json; what that holds already is not made again."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded(
-        PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM)), "interrupted: run it again to go on"
-    )
-
-
-def run(args: Arguments) -> int:
+def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises InputError for bad values before any work."""
     if min(args.seeds, args.steps) < 1 or args.first_seed < 0:
         raise InputError("--seeds and --steps must be at least 1, and --first-seed at least 0")
@@ -277,6 +268,9 @@ def criteria_commit() -> str | None:
     here = version(Path(__file__))
     same = here["commit"] and committed_blob(here["commit"], Path(__file__)) == here["blob"]
     return here["commit"] if same else None
+
+
+main = command(PROGRAM, Arguments, run, "interrupted: run it again to go on")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.arguments import parse
-from ufm.commands.frame import guarded
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 PROGRAM = "experiments.longer"
@@ -40,14 +39,6 @@ class Arguments:
     """Say what would be trained, and stop."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded(
-        PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM), argv), "interrupted: run it again to go on"
-    )
-
-
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises InputError for bad values before any work."""
     from experiments.claims import check_folder, without_paths
@@ -71,6 +62,9 @@ def run(args: Arguments, argv: list[str]) -> int:
     data_dir = None if args.data_dir is None else str(args.data_dir)
     print(reproduce(chosen, args.folder, out, data_dir, args.jobs, command))
     return 0
+
+
+main = command(PROGRAM, Arguments, run, "interrupted: run it again to go on")
 
 
 if __name__ == "__main__":

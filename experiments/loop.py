@@ -10,12 +10,10 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from experiments.commands.shown import ROOT
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 RESULTS = Path(__file__).parent / "results" / "loop"
@@ -48,19 +46,6 @@ class Arguments:
     """Folder for loop.md, loop.json and the stacks of what did not end."""
     checkout: Path = ROOT
     """Folder of the code that is run: another checkout, to compare with."""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded("experiments.loop", lambda: run(parse(argv), argv), "interrupted: no report was written")
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m experiments.loop")
 
 
 def run(args: Arguments, argv: list[str]) -> int:
@@ -119,6 +104,9 @@ def numbers(name: str, text: str | None, least: int, most: int) -> list[int]:
     if not all(word.strip().isdecimal() and least <= int(word) <= most for word in found):
         raise InputError(f"--{name} must be integers from {least} to {most}, comma-separated, got {text}")
     return [int(word) for word in found]
+
+
+main = command("experiments.loop", Arguments, run, "interrupted: no report was written")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,9 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
-
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 FEATURE_PEERS = ("ours", "scipy_lbfgs", "cvxpy_clarabel", "optax_lbfgs", "torch_batched")
@@ -40,19 +38,6 @@ class Arguments:
     """Folder for the results."""
     device: Literal["cpu", "gpu"] = "cpu"
     """gpu: on one accelerator, in under 5 minutes; writes speed_gpu.*."""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded("experiments.speed", lambda: run(parse(argv), argv), "interrupted, nothing was written")
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m experiments.speed")
 
 
 def run(args: Arguments, argv: list[str]) -> int:
@@ -154,6 +139,9 @@ def jobs(peers: tuple[str, ...], tasks: list) -> list:
     return [
         Job(peer.__name__, variant, task) for peer in modules for task in tasks for variant in peer.VARIANTS
     ]
+
+
+main = command("experiments.speed", Arguments, run)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.arguments import parse
-from ufm.commands.frame import guarded
+from ufm.commands.frame import command
 
 PROGRAM = "experiments.strip"
 RESULTS = Path(__file__).parent / "results" / "strip"
@@ -33,13 +32,7 @@ class Arguments:
     """The recipe in small, on the embedded digits: terminal-strip-quick.png."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded(PROGRAM, lambda: run(parse(Arguments, argv, PROGRAM)))
-
-
-def run(args: Arguments) -> int:
+def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises InputError for bad values before any work."""
     from experiments.claims import check_folder
     from experiments.extras import require_extras
@@ -59,6 +52,9 @@ def run(args: Arguments) -> int:
     for step, r2 in zip(seen.steps, seen.r2):
         print(f"step {step}: R² of features {r2:.4f}")
     return 0
+
+
+main = command(PROGRAM, Arguments, run)
 
 
 if __name__ == "__main__":

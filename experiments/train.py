@@ -2,12 +2,10 @@
 
 import sys
 from dataclasses import dataclass, fields
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from experiments.settings import TrainSettings, default_settings
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 Number = float | None
@@ -103,20 +101,6 @@ class Arguments:
     """Write activations on mixed inputs of the first seed to PATH.npz, for python -m ufm.compare."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    interrupted = "stopped; with --folder the same command goes on from the last checkpoint"
-    return guarded("experiments.train", lambda: run(parse(argv)), interrupted)
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m experiments.train")
-
-
 def read_settings(args: Arguments) -> TrainSettings:
     """The settings of the first seed; what was not given takes its default for this network and arm."""
     names = {field.name for field in fields(TrainSettings)} - {"network", "arm"}
@@ -140,7 +124,7 @@ def network_bytes(settings: TrainSettings) -> int:
     return 4 * (6 * width * (3072 + (depth - 1) * width) + 4 * batch * (3072 + depth * width))
 
 
-def run(args: Arguments) -> int:
+def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     from experiments.extras import require_extras
     from ufm.output.files import Outputs
@@ -158,6 +142,11 @@ def run(args: Arguments) -> int:
     from experiments.session import run_session  # from here on JAX is needed
 
     return run_session(args, settings, outputs)
+
+
+INTERRUPTED = "stopped; with --folder the same command goes on from the last checkpoint"
+
+main = command("experiments.train", Arguments, run, INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from experiments.commands.run import Place, load, own_cores, run
 from experiments.commands.shown import ROOT
 from experiments.commands.stacks import family
 from experiments.commands.table import HOSTS, SHORT, Row
+from ufm.commands.frame import parse
 
 # Waiting as Python does, and as native code does: a mutex that this thread holds, which no signal interrupts.
 PLANTED = """
@@ -163,12 +164,14 @@ def test_wrong_usage(call_main, tmp_path, words):
 
 
 def test_places():
-    everything = loop.places(loop.completed(loop.parse([])))
+    everything = loop.places(loop.completed(parse(loop.Arguments, [], "experiments.loop")))
     there = len(os.sched_getaffinity(0))
     assert {place.load for place in everything} == {True, False}
     assert {place.cores for place in everything} == {1, min(2, there), there}
     assert any(place.devices == 2 * there for place in everything)
-    assert loop.places(loop.completed(loop.parse(["--quick"]))) == [
+    assert loop.places(loop.completed(parse(loop.Arguments, ["--quick"], "experiments.loop"))) == [
         Place(there, None, n) for n in (False, True)
     ]
-    assert loop.places(loop.completed(loop.parse(["--kind", "long"]))) == [Place(there, None, False)]
+    assert loop.places(loop.completed(parse(loop.Arguments, ["--kind", "long"], "experiments.loop"))) == [
+        Place(there, None, False)
+    ]

@@ -96,7 +96,7 @@ def _excess(W, lambda_h, y, h, exact):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_newton_ends_at_the_optimum_from_zero(name):
-    H, end = descend(newton, *TABLE[name])
+    H, end = descend(descend_newton, *TABLE[name])
     assert excess(*TABLE[name], H) <= 1
     assert np.asarray(end.done).all() and int(end.steps) <= MOST
 
@@ -113,7 +113,7 @@ def test_newton_ends_at_the_optimum_from_the_leap(name):
 def test_the_damping_alone_stalls(name, monkeypatch):
     """Negative control: without the search the steps of the module's first bound, which are as short as before."""
     monkeypatch.setattr(module, "lengthen", lambda derivative, slope, shortest, wanted: shortest)
-    H, end = descend(newton.__wrapped__, *TABLE[name])
+    H, end = descend(descend_newton.__wrapped__, *TABLE[name])
     assert excess(*TABLE[name], H) > 1e3 and not np.asarray(end.done).all()
 
 

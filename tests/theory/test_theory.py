@@ -22,6 +22,7 @@ from ufm.model.cases import PairCases
 from ufm.model.etf import etf_distance, gain, simplex_etf
 from ufm.model.laws import cutmix, kway, label_variance, mixup, onehot, pattern_rule, smooth, soft
 from ufm.model.problem import Problem
+from ufm.optimize.newton import descend_newton
 from ufm.rules.soft_labels import normalise
 from ufm.theory import features as closed_form
 from ufm.theory.features import label_optimum, rounding, solve_patterns, two_hot_optimum
@@ -792,7 +793,7 @@ def test_an_alpha_sweep_compiles_once():
         m = joint_multiplier(law, 4, 5e-4, 5e-4).value
         return check_features(Problem(4, multiplier=m, law=law), PairCases(4, lam)).verdict
 
-    programs = (newton, certify_etf, closed_form._label_optimum)
+    programs = (descend_newton, certify_etf, closed_form._label_optimum)
     assert one(0.05) == "agrees"
     sizes, counter, logger = [p._cache_size() for p in programs], CompileCount(), logging.getLogger("jax")
     logger.addHandler(counter)

@@ -9,5 +9,6 @@ solve      flags of solve
 verify     flags of verify
 compare    flags of compare
 sweep      flags of sweep
+console    the console script `ufm NAME`
 runs/      one run of each command, with JAX
 """

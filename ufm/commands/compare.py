@@ -1,13 +1,12 @@
 """Flags of `python -m ufm.compare`: a network's last-layer activations against the theory of mixup."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 
@@ -53,19 +52,6 @@ class Arguments:
     """Write one self-contained HTML page to PATH."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded("ufm.compare", lambda: run(parse(argv), argv))
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.compare")
-
-
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     from ufm.commands.inputs import PICTURES, read_bias, read_outputs
@@ -94,3 +80,6 @@ def _check(args: Arguments) -> None:
     for name in ("lambda_w", "lambda_h"):
         if getattr(args, name) is not None:
             checked.penalty(f"--{name.replace('_', '-')}", getattr(args, name))
+
+
+main = command("ufm.compare", Arguments, run)

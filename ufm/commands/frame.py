@@ -1,10 +1,11 @@
-"""What every command does around its work: exit codes, and one line for what went wrong. Standard library only."""
+"""What every command does around its work: flags, exit codes, and one line for what went wrong."""
 
 import errno
 import sys
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
+from typing import Annotated, TypeVar
 
 from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
@@ -20,9 +21,33 @@ DEFECT = (
 )
 
 
-def guarded(
-    program: str, work: Callable[[], int], interrupted: str = "interrupted, nothing was written"
-) -> int:
+Flags = TypeVar("Flags")
+NOTHING = "interrupted, nothing was written"
+
+
+def command(
+    program: str, flags: type[Flags], run: Callable[[Flags, list[str]], int], interrupted: str = NOTHING
+) -> Callable[[list[str] | None], int]:
+    """main(argv) of a command; flags: a dataclass, one field a flag; run(flags, argv): everything after parsing."""
+
+    def main(argv: list[str] | None = None) -> int:
+        """Parse, run, report; returns the exit code."""
+        words = sys.argv[1:] if argv is None else argv
+        return guarded(program, lambda: run(parse(flags, words, program), words), interrupted)
+
+    return main
+
+
+def parse(flags: type[Flags], argv: list[str], program: str) -> Flags:
+    """The dataclass from words; SystemExit for what the parser itself refuses."""
+    import tyro
+
+    refuse_repeated(argv)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    return tyro.cli(Annotated[flags, *config], args=argv, prog=f"python -m {program}")
+
+
+def guarded(program: str, work: Callable[[], int], interrupted: str = NOTHING) -> int:
     """The exit code of `work`; 2 for an InputError (wrong usage), 130, 141, 143, 71, 74, or 70 for a defect.
 
     A defect must look neither like the verdict "fails" (1) nor like a refutation. LOST where another process

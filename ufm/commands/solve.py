@@ -3,13 +3,10 @@
 Only standard-library, numpy and CLI imports at the top: help and usage errors answer without JAX.
 """
 
-import sys
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
-
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 from ufm.runtime.supervisor import needs_supervisor, supervise
 
 INTERRUPTED = "interrupted, nothing was written (finished shards of --save FOLDER/ stay, its index says so)"
@@ -100,19 +97,6 @@ class Arguments:
     """Which of them this is, from 0, with --coordinator."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded("ufm.solve", lambda: run(parse(argv), argv), INTERRUPTED)
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.solve")
-
-
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     import ufm.commands.effort as effort
@@ -153,3 +137,6 @@ def run(args: Arguments, argv: list[str]) -> int:
     from ufm.commands.runs.features import solve  # from here on JAX is needed
 
     return solve(args, command, problem, choice, outputs, shards)
+
+
+main = command("ufm.solve", Arguments, run, INTERRUPTED)

@@ -3,14 +3,13 @@
 Only standard-library, numpy and CLI imports at the top: help and usage errors answer without JAX.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 from ufm.runtime.supervisor import needs_supervisor, supervise
 
 KEPT = "interrupted; finished blocks are kept: run the same command again to go on"
@@ -46,19 +45,6 @@ class Arguments:
     """Number of processes, with --coordinator."""
     process: int | None = None
     """Which of them this is, from 0, with --coordinator."""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded("ufm.sweep", lambda: run(parse(argv), argv), interrupted=KEPT)
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.sweep")
 
 
 def run(args: Arguments, argv: list[str]) -> int:
@@ -98,3 +84,6 @@ def dry_run(grid, name: str, folder: Path) -> int:
     if folder.exists():
         print(f"  finished      {len(Dataset(folder, grid).finished()):,} of them")
     return 0
+
+
+main = command("ufm.sweep", Arguments, run, KEPT)

@@ -1,12 +1,9 @@
 """Flags of `python -m ufm.verify`: every theorem on your own parameters."""
 
-import sys
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-import tyro
-
-from ufm.commands.frame import guarded, refuse_repeated
+from ufm.commands.frame import command
 
 
 @dataclass
@@ -62,19 +59,6 @@ class Arguments:
     """Statement, assumptions, source and check of one theorem, and stop."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse, run, report; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    return guarded("ufm.verify", lambda: run(parse(argv), argv))
-
-
-def parse(argv: list[str]) -> Arguments:
-    """Arguments from words; SystemExit for what the parser itself refuses."""
-    refuse_repeated(argv)
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[Arguments, *config], args=argv, prog="python -m ufm.verify")
-
-
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     import ufm.commands.footprint as footprint
@@ -97,3 +81,6 @@ def run(args: Arguments, argv: list[str]) -> int:
     from ufm.commands.runs.verify import verify  # from here on JAX is needed
 
     return verify(args, ["python", "-m", "ufm.verify", *argv], problem, lam, bias, outputs)
+
+
+main = command("ufm.verify", Arguments, run)

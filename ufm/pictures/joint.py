@@ -18,10 +18,9 @@ from ufm.model.atoms import JointProblem
 from ufm.model.etf import gain
 from ufm.output.text import shown
 from ufm.pictures.joint_features import ORANGE, RANK, draw_feature_panel
-from ufm.pictures.joint_words import describe_joint, trivial_text
-from ufm.pictures.plane import DIFFERENT, RED, title_axes
+from ufm.pictures.joint_words import ACTIVE, describe_joint, trivial_text
+from ufm.pictures.plane import DIFFERENT, RED, plain, title_axes
 
-ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
 ZERO = 1e-13  # eigenvalues of M below this share of the largest are rounding
 MAX_TICKS = 20  # classes named on the axes of the Gram matrix
 MAX_ENTRIES = 6  # classes up to which its entries are written out
@@ -58,19 +57,7 @@ def _draw_trivial(figure: Figure, report: JointReport) -> None:
     _draw_spectrum(right, report, "Certificate:")
 
 
-TRIVIAL = "The optimum is zero.", "The penalties outweigh every direction\nthat the labels could pull in."
-SADDLE = (
-    "The solver stopped at zero.",
-    "An eigenvalue exceeds the penalties:\nthis is a saddle, not the optimum.",
-)
-
-
 # panels
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
 
 
 def _draw_gram(figure: Figure, axes: Axes, report: JointReport) -> None:
@@ -114,7 +101,7 @@ def _draw_singular_values(axes: Axes, report: JointReport) -> None:
     found = np.linalg.svd(W, compute_uv=False)[:K]
     size[: len(found)] = found
     index = np.arange(1, K + 1)
-    _plain(axes)
+    plain(axes)
     predicted = predicted_singular_values(report)
     if predicted is not None:
         text = f"predicted ETF, $m$ = {report.theory.value:.6g}"
@@ -147,7 +134,7 @@ def _draw_spectrum(axes: Axes, report: JointReport, name: str) -> None:
     bottom = 0.3 * min(product, np.min(alive, initial=np.inf))
     top = 3.0 * max(product, np.max(alive, initial=0.0))
     index = np.arange(1, len(spectrum) + 1)
-    _plain(axes)
+    plain(axes)
     axes.set_yscale("log")
     axes.set_ylim(bottom * (bottom / top) ** 0.1, top * (top / bottom) ** 0.25)
     axes.axhline(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ufm.agree.geometry import collapsed_groups
 from ufm.agree.joint import JointReport
 from ufm.model.atoms import JointProblem
-from ufm.pictures.plane import DIFFERENT, class_plane, title_axes
+from ufm.pictures.plane import DIFFERENT, class_plane, plain, title_axes
 
 LEAST_AREA = 8.0  # points²
 
@@ -110,7 +110,7 @@ def marker_areas(weights: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
 def draw_feature_panel(figure: Figure, axes: Axes, report: JointReport) -> None:
     """(d) features of the shown classes; area by weight, colour by purity, rows of W as arrows."""
     picture = feature_picture(report)
-    _plain(axes)
+    plain(axes)
     drawn = _draw_dots(axes, picture)
     note = _draw_rows(axes, picture)
     _frame_features(axes, picture, report.problem, note)

@@ -5,6 +5,13 @@ from ufm.model.laws import LabelLaw
 from ufm.output.text import small
 from ufm.pictures.plane import name_law
 
+ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
+TRIVIAL = "The optimum is zero.", "The penalties outweigh every direction\nthat the labels could pull in."
+SADDLE = (
+    "The solver stopped at zero.",
+    "An eigenvalue exceeds the penalties:\nthis is a saddle, not the optimum.",
+)
+
 
 def describe_joint(report: JointReport) -> str:
     """Three lines: sizes, loss and law; bias, penalties and relative gap; the verdict on the ETF."""

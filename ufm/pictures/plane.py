@@ -5,6 +5,7 @@ from math import sqrt
 import numpy as np
 from jaxtyping import Float
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 
 from ufm.model.laws import LabelLaw
@@ -69,3 +70,9 @@ def title_axes(axes, title, x, y=""):
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)
+
+
+def plain(axes: Axes) -> None:
+    """No frame above and on the right."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
