@@ -39,8 +39,6 @@ from ufm.network.resample import Curve, check_bootstrap, curve, pieces, poisson_
 from ufm.rules.errors import InputError
 
 CENTRES = ("class", "mean", "none")
-# weighted sums kept for each bin and replicate
-SUMS += ("straight", "along_a", "straight_a", "paired", "bend", "bend_a", "tt", "tx", "tx_a")
 
 
 @dataclass(frozen=True, eq=False)

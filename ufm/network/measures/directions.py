@@ -9,6 +9,7 @@ from ufm.network.measures.mixed import channel_prediction
 
 RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
 
+# weighted sums kept for each bin and replicate
 SUMS = (
     "pure",
     "same",
@@ -22,6 +23,7 @@ SUMS = (
     "outside",
     "along",
 )
+SUMS += ("straight", "along_a", "straight_a", "paired", "bend", "bend_a", "tt", "tx", "tx_a")
 
 
 class Frame(NamedTuple):
