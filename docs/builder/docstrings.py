@@ -35,7 +35,7 @@ def prose(paragraph: str) -> str:
 
 
 def signature(thing) -> tuple[str | None, str | None]:
-    """Arguments and what is returned, as the source writes them; of a class its fields. None where there is none."""
+    """Arguments and what is returned, as the source writes them; of a class its fields. None: there are none."""
     thing = inspect.unwrap(thing)
     try:
         node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]

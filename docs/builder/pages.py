@@ -123,7 +123,9 @@ def api_page(name: str) -> str:
     lines = [title, "=" * len(title), "", f".. currentmodule:: {name}", ""]
     lines += [*([] if name == "ufm" else ["::", "", *_indented(inspect.getdoc(module))]), ""]
     for word in module.__all__:
-        lines += [_link(word)] if name != "ufm" and word in ufm.__all__ else _entry(word, getattr(module, word))
+        lines += (
+            [_link(word)] if name != "ufm" and word in ufm.__all__ else _entry(word, getattr(module, word))
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ show, once, with its class.
+"""Every command that README.md, CONTRIBUTING.md and docs/ show, once, with its class.
 
 tests/house/test_shown.py holds it against them.
 
@@ -163,6 +163,8 @@ ROWS = (
     Row("venv .venv", SETUP),
     Row("pip install --quiet --editable .", SETUP),
     Row("pip install --quiet --editable .[test]", SETUP),
+    Row("pip install --quiet --editable .[docs]", SETUP),
+    Row("sphinx -EW --keep-going docs build/docs", SETUP),
     Row("pip install --editable .[experiments]", SETUP),
     Row("pip install --editable .[bench]", SETUP),
     Row("pip install jax[cuda13]", SETUP),
