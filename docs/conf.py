@@ -17,9 +17,10 @@ myst_enable_extensions = ["dollarmath"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 highlight_language = "none"
+smartquotes = False  # p'' is no quotation
 html_theme = "furo"
 html_title = f"ufm {release}"
 html_static_path = ["static", str(FONT)]
 html_css_files = ["site.css"]
-html_copy_source = html_show_sourcelink = False
+html_copy_source = html_show_sourcelink = html_show_copyright = False
 html_math_renderer = "mathml"  # drawn by the browser itself, in a font that comes with the pages

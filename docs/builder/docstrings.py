@@ -11,7 +11,7 @@ import textwrap
 from functools import cached_property
 
 MARKUP = re.compile(r"([\\*`|_<>\[\]])")
-BULLET = re.compile(r"^(?=[-+•*#.:=~^\d\w]{1,3}[.)]? )")
+LIST = re.compile(r"^(?=(?:[-+•]|\(?(?:\d+|[A-Za-z#]|[ivxlc]+)[.)]) )")  # how an item of a list would begin
 
 
 def plain(text: str) -> list[str]:
@@ -31,7 +31,7 @@ def prose(paragraph: str) -> str:
     escaped = [MARKUP.sub(r"\\\1", part) for part in parts[::2]]
     coded = [f"\\ ``{part}``\\ " for part in parts[1::2]]
     found = "".join(part for pair in zip(escaped, [*coded, ""]) for part in pair)
-    return BULLET.sub(r"\\", found)
+    return LIST.sub(r"\\", found)
 
 
 def signature(thing) -> tuple[str | None, str | None]:

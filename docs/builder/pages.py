@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import ufm
+from docs.builder.docstrings import prose
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES, GENERATED = ROOT / "proofs" / "tables", ROOT / "docs" / "generated"
@@ -121,7 +122,8 @@ def api_page(name: str) -> str:
     module = import_module(name)
     title = "The public names of ufm" if name == "ufm" else f"Names of {name}"
     lines = [title, "=" * len(title), "", f".. currentmodule:: {name}", ""]
-    lines += [*([] if name == "ufm" else ["::", "", *_indented(inspect.getdoc(module))]), ""]
+    about, _, files = inspect.getdoc(module).partition("\n\n")
+    lines += [] if name == "ufm" else [prose(" ".join(about.split())), "", "::", "", *_indented(files), ""]
     for word in module.__all__:
         lines += (
             [_link(word)] if name != "ufm" and word in ufm.__all__ else _entry(word, getattr(module, word))
