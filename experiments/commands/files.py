@@ -23,7 +23,9 @@ def copy_tree(folder: Path, root: Path = ROOT) -> None:
     for name in TREE:
         if (root / name).is_dir():
             shutil.copytree(
-                root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results")
+                root / name,
+                folder / name,
+                ignore=shutil.ignore_patterns("__pycache__", "results", "generated"),
             )
         else:
             shutil.copy2(root / name, folder / name)

@@ -160,6 +160,8 @@ ROWS = (
     Row("pytest", LONG, "pytest tests/model/test_etf.py tests/agree/test_verdict.py -n 2"),
     Row("experiments.fuzz", LONG, "experiments.fuzz --seconds 10 --seed 0"),
     Row("experiments.loop", LONG, "experiments.loop --times 1 --only minimal --out out"),
+    Row("tests.golden --record ../golden", LONG, "tests.golden --record golden --only verify-list"),
+    Row("tests.golden --compare ../golden", LONG, "tests.golden --record golden --only refused-flags"),
     Row("venv .venv", SETUP),
     Row("pip install --quiet --editable .", SETUP),
     Row("pip install --quiet --editable .[test]", SETUP),

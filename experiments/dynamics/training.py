@@ -168,7 +168,7 @@ def _descend(start, atoms, penalties, rate, *, loss_name, bias, transform, recor
     W, H, b = start
     transform = optax.sgd(rate, momentum=MOMENTUM) if transform is None else transform
 
-    def point(params):
+    def point(params) -> tuple[Array, Array, Array]:
         return params["W"], params["U"] / scale[:, None], params.get("b", b)
 
     def value(params):

@@ -14,6 +14,7 @@ import ufm.agree.theorem
 import ufm.theory.features
 import ufm.theory.theorems.assumptions as given
 import ufm.theory.theorems.fixed as fixed
+import ufm.theory.theorems.fixed_limits as fixed_limits
 import ufm.theory.theorems.joint as joint
 from ufm.agree.theorem import check_theorem
 from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
@@ -409,8 +410,8 @@ def test_an_inequality_that_promises_too_much_fails(name):
 
 @pytest.mark.parametrize("factor", [0.8, 1.25, -1.0])
 def test_another_limit_of_the_channel_fails(factor, monkeypatch):
-    right = fixed.lambertw
-    monkeypatch.setattr(fixed, "lambertw", lambda x: factor * right(x))
+    right = fixed_limits.lambertw
+    monkeypatch.setattr(fixed_limits, "lambertw", lambda x: factor * right(x))
     assert verdict("channel-limit", fitting("channel-limit", sharpness=1e4)) == FAILS
 
 
@@ -622,7 +623,7 @@ def test_a_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
 
 
 def test_a_joint_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
-    right = ufm.agree.theorem.certify_features_solution
+    right = ufm.agree.theorem.certify_solution
     monkeypatch.setattr(ufm.agree.theorem, "certify_solution", lambda *a: right(*a)._replace(gap=0.0))
     found = check_theorem(THEOREMS["joint-etf"], fitting("joint-etf"), rigorous=True)
     assert found.verdict.word == FAILS and "ball arithmetic" in found.verdict.reason

@@ -58,6 +58,6 @@ def test_a_day_is_said_and_a_year_is_refused(features, classes, words, capsys, m
 def test_a_sweep_names_its_keys():
     """As --help and the page on sweeps have them: some of the flags of ufm.solve, not all."""
     page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    source = (ROOT / "ufm" / "sweep.py").read_text(encoding="utf-8")
+    source = (ROOT / "ufm" / "commands" / "sweep.py").read_text(encoding="utf-8")
     for key in KEYS:
-        assert f"`{key}`" in page and key in source.split("class Arguments")[1].split("def main")[0], key
+        assert f"`{key}`" in page and key in source.split("class Arguments")[1].split("def run")[0], key

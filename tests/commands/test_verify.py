@@ -12,8 +12,8 @@ import pytest
 import ufm.commands.runs.verify
 import ufm.theory.theorems.fixed
 from tests.children import refused, strict
-from ufm import verify
 from ufm.agree.verdict import Verdict
+from ufm.commands import verify
 from ufm.theory.theorems.catalogue import THEOREMS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,6 +22,7 @@ BATCH = 5  # does not divide N
 PYTHON = ("python", "py", "pycon", "code-block", "code-cell", "doctest")
 RECIPES = ("torch", "numpy", "jax", "keras")
 SHOWN = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
+SLOW = ("theorist", "empiricist")  # more than ten seconds on an idle core
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 
@@ -90,13 +91,15 @@ def test_every_python_block_of_a_page_is_run_here():
     assert [code for code, _ in blocks(NETWORK)] == [recipe(name) for name in RECIPES]
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW), id=page.stem) for page in TUTORIALS],
+)
 def test_a_tutorial_prints_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = blocks(page)
     assert any(said for _, said in shown)
-    for _ in range(2):
-        assert differences(shown) == []
+    assert differences(shown) == []
 
 
 def test_what_a_page_does_not_say_is_found():

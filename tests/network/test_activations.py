@@ -509,7 +509,9 @@ def test_a_file_larger_than_the_memory_allowed_is_streamed(tmp_path):
     path = tmp_path / "large.npz"
     write_large(path, 100_000, 500)
     small = STREAM.replace(
-        "import json", "import ufm.network.read.activations\nufm.activations.BLOCK = 2**22\nimport json", 1
+        "import json",
+        "import ufm.network.read.activations\nufm.network.read.activations.BLOCK = 2**22\nimport json",
+        1,
     )
     command = [sys.executable, "-c", small, str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])

@@ -10,7 +10,7 @@ from ufm.model.problem import Problem
 from ufm.network.measures.channels import channel_geometry
 from ufm.network.measures.mixed import lambda_bin, two_hot
 from ufm.network.read.activations import from_arrays
-from ufm.network.resample import BLOCK, Curve, poisson_weights
+from ufm.network.resample import BLOCK, Curve, Estimate, poisson_weights
 from ufm.optimize.features import solve_features
 from ufm.theory.predict import predict_features
 
@@ -96,7 +96,7 @@ def test_every_measure_equals_its_definition(centre, weighted):
     found = geometry(H, W, i, j, lam, means, centre=centre, bins=BINS, weights=weights, replicates=5)
     for name, value in brute(H, W, i, j, lam, means, centre, weights).items():
         got = getattr(found, name)
-        got = got.value if isinstance(got, Curve) else got
+        got = got.value if isinstance(got, Curve | Estimate) else got
         np.testing.assert_allclose(got, value, rtol=1e-12, atol=1e-12, err_msg=name)
     assert found.predicted is None and found.slope_predicted is None and found.skipped == 0
 

@@ -14,7 +14,7 @@ from ufm.model.cases import PairCases, choose_cases
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import kway, mixup, onehot, smooth, soft
 from ufm.model.problem import Problem
-from ufm.pictures import features as plot
+from ufm.pictures import points as sampled
 from ufm.pictures.features import draw_features, limit_slope, pair_coefficients
 from ufm.pictures.plane import class_plane
 from ufm.pictures.points import MAX_LABELS, MAX_LAM, lam_grid, solve_labels, solve_pairs
@@ -159,7 +159,7 @@ def test_pair_coefficients_rebuild_the_feature():
 
 
 def test_many_lam_and_labels_are_thinned(monkeypatch):
-    monkeypatch.setattr(plot, "_solve", lambda problem, Y, settings: SimpleNamespace(H=Y, logits=Y))
+    monkeypatch.setattr(sampled, "_solve", lambda problem, Y, settings: SimpleNamespace(H=Y, logits=Y))
     points = solve_pairs(Problem(3, 1.0), PairCases(3, np.linspace(0, 1, 500)), SETTINGS)
     assert len(points.lam) == 9 * MAX_LAM and {0.0, 1.0} <= set(points.lam)
     law = soft(np.random.default_rng(0).dirichlet(np.ones(3), 3 * MAX_LABELS))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tyro
 
+import ufm.commands.verify
 import ufm.theory.theorems.assumptions as given
-import ufm.verify
 from proofs.candidates import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
 from proofs.planted import PLANTED, THRESHOLD
 from proofs.refutation import find_claim
@@ -273,7 +273,7 @@ def test_class_weights_are_weights(groups, classes):
 def test_the_printed_options_are_those_of_verify_and_give_the_case_back(case):
     joint = THEOREMS["duality"]
     words = [text for name, value in parameters(joint, case) for text in (f"--{name}", value)]
-    read = tyro.cli(ufm.verify.Arguments, args=words)
+    read = tyro.cli(ufm.commands.verify.Arguments, args=words)
     law, here = inputs.read_law(read), case.law
     assert (law.name, law.alpha, law.pairs, law.ways) == (here.name, here.alpha, here.pairs, here.ways)
     assert law.smoothing == here.smoothing

@@ -92,7 +92,7 @@ class Report(NamedTuple):
 
     problem: Problem
     rows: list[Row]
-    count: int
+    count: int  # type: ignore[assignment] # hides the count of a tuple, which nobody needs here
     steps: int
     worst_error: float | None
     worst_bound: float
@@ -211,9 +211,17 @@ class Comparison:
         unit = np.where(unit > 0, unit, self._natural_length())
         error = np.nan_to_num(error / unit, nan=np.inf) if self.violated is None else np.full(len(n), -1.0)
         theory_bound = rounding_bound(self.problem, mass, self.source.terms) / unit
-        candidates = (np.asarray(part)[:, keep] for part in (numeric, theory))
         return Batch(
-            labels.row[keep], error, bound / unit, theory_bound, unit, *candidates, norm, slope, steps
+            row=labels.row[keep],
+            error=error,
+            bound=bound / unit,
+            theory_bound=theory_bound,
+            unit=unit,
+            numeric=np.asarray(numeric)[:, keep],
+            theory=np.asarray(theory)[:, keep],
+            norm=norm,
+            slope=slope,
+            steps=steps,
         )
 
     def rows(self, worst: WorstRows) -> list[Row]:
@@ -241,8 +249,8 @@ class Comparison:
         # without a closed form the numerical feature stands in both places, under one bound
         own = batch.bound if self.violated is not None else batch.theory_bound
         bounds = (batch.bound[k] * batch.unit[k], own[k] * batch.unit[k])
-        candidates = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
-        return confirm(self.problem, self.source.label(n), *candidates, *bounds)
+        numeric, theory = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
+        return confirm(self.problem, self.source.label(n), numeric, theory, *bounds)
 
     def _row(self, worst: WorstRows, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
         kind, lam = self.kinds[number]

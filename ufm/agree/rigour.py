@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.enclose.features import distance_between, enclose_etf, enclose_features
+from ufm.enclose.balls import norm
+from ufm.enclose.features import Enclosure, distance_between, enclose_etf, enclose_features
 from ufm.model.problem import Problem
 
 
@@ -32,22 +33,20 @@ def confirm(
     classifier. The enclosure is about 1e-30 wide, so a bound is either confirmed or refuted.
     """
     isometric = problem.classifier is None
-    if isometric:
-        ball = enclose_etf(label, problem.multiplier, problem.lambda_h, problem.loss)
-    else:
-        ball = enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)
+    ball = _enclose(problem, label)
     holds = ball.distance(numeric)[1] <= bound and ball.distance(theory)[1] <= theory_bound
     return Confirmation(bool(holds), distance_between(numeric, theory, isometric=isometric)[1])
 
 
 def logit_distance(problem: Problem, label: np.ndarray, z: np.ndarray) -> float:
     """Upper bound of ‖Π(z − z*)‖, z* the logits of the enclosed optimum, z (K) with Σ z = 0."""
-    if problem.classifier is None:
-        ball = enclose_etf(label, problem.multiplier, problem.lambda_h, problem.loss)
-    else:
-        ball = enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)
+    ball = _enclose(problem, label)
     gaps = [star - float(value) for star, value in zip(ball.logits, z)]
     mean = sum(gaps) / len(gaps)
-    # a product: python-flint's power of a ball centred at exactly 0 is NaN
-    square = sum((gap - mean) * (gap - mean) for gap in gaps)
-    return float(square.nonnegative_part().sqrt().upper()) * (1 + 1e-12)
+    return float(norm([gap - mean for gap in gaps]).upper()) * (1 + 1e-12)
+
+
+def _enclose(problem: Problem, label: np.ndarray) -> Enclosure:
+    if problem.classifier is None:
+        return enclose_etf(label, problem.row_norm, problem.lambda_h, problem.loss)
+    return enclose_features(label, problem.classifier, problem.lambda_h, problem.loss)

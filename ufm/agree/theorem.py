@@ -50,9 +50,11 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
         return Check(theorem.name, None, None, None, None, None, Verdict(OUT_OF_HYPOTHESIS, violated))
     if isinstance(theorem.claim, JointClaim) and setting.too_large:
         return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, setting.too_large))
-    compare = check_feature_claim if isinstance(theorem.claim, FeatureClaim) else check_joint_claim
     try:
-        finding, enclosed = compare(theorem, setting, rigorous)
+        if isinstance(theorem.claim, FeatureClaim):
+            finding, enclosed = check_feature_claim(theorem.claim, setting, rigorous)
+        else:
+            finding, enclosed = check_joint_claim(theorem.claim, setting, rigorous)
     except TooLarge:  # by a limit that depends on the machine: no verdict
         raise
     except InputError as error:  # parameters beyond a formula's reach leave the other theorems alone
@@ -78,15 +80,14 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
     )
 
 
-def check_feature_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
+def check_feature_claim(claim: FeatureClaim, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
     """Optimal features of the theorem's labels, measured; the worst row relative to the largest prediction."""
-    claim, problem = theorem.claim, setting.problem
-    labels = claim.labels(setting)
+    problem, labels = setting.problem, claim.labels(setting)
     found = solve_features(problem, labels)
     z = found.H @ problem.W.T  # of the features that the certificate judges
     z = z - z.mean(1, keepdims=True)
     size = np.sqrt(problem.gain)
-    slack = (problem.dim + 16) * np.finfo(float).eps * size * np.linalg.norm(found.H, axis=1)
+    slack = (problem.d + 16) * np.finfo(float).eps * size * np.linalg.norm(found.H, axis=1)
     away = size * np.asarray(certify_features(problem, found.H, labels).distance, float) + slack
     enclosed = None
     if rigorous:
@@ -143,7 +144,7 @@ def _enclosed_distance(problem, labels, z, away):
     return exact, bool((exact <= away).all())
 
 
-def check_joint_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
+def check_joint_claim(claim: JointClaim, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
     """The certified joint optimum, held against the claim."""
     joint = setting.joint
     found = solve_joint(
@@ -159,7 +160,7 @@ def check_joint_claim(theorem: Theorem, setting: Setting, rigorous: bool) -> tup
     if rigorous:
         exact = enclose_solution(joint, found)
         enclosed, gap = bool(exact <= gap), exact
-    return theorem.claim.judge(setting, _optimum(joint, found, gap)), enclosed
+    return claim.judge(setting, _optimum(joint, found, gap)), enclosed
 
 
 def _optimum(joint, found, gap) -> JointOptimum:

@@ -40,7 +40,7 @@ def judge(
     """
     if enclosed is False:
         return Verdict(FAILS, "ball arithmetic contradicts a stated bound")
-    if violated is None and (exceeds or not error <= bound + theory_bound):
+    if violated is None and (exceeds or error is None or not error <= bound + theory_bound):
         return Verdict(
             FAILS, f"error {_size(error)} exceeds both bounds together, {_size(bound + theory_bound)}"
         )
@@ -63,9 +63,9 @@ def _unmet(bound: float, tol: float) -> str | None:
     return None if bound <= tol else f"certified bound {_size(bound)} exceeds --tol {tol:.0e}"
 
 
-def _size(value: float) -> str:
+def _size(value: float | None) -> str:
     """Where nothing finite is known, in a word: a NaN is as good as no bound."""
-    return f"{value:.2e}" if isfinite(value) else "infinite"
+    return f"{value:.2e}" if value is not None and isfinite(value) else "infinite"
 
 
 def worst_verdict(words) -> str:

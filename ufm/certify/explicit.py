@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from ufm.certify.curvature import Hessians, apply, hessians, norm, solve
@@ -45,7 +46,7 @@ TILE = 64
 class _Curved(NamedTuple):
     """Directions d (r, K, B) and the Hessians."""
 
-    directions: Array
+    directions: Array | np.ndarray
     hessians: Hessians
 
 

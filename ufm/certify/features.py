@@ -144,7 +144,7 @@ def certify_features(
     # where they are not finite the bound is infinite
     if getattr(H, "dtype", np.float64) == np.float64:
         _require_float64()
-    H = checked.doubles("features H", H, (len(Y), problem.dim))
+    H = checked.doubles("features H", H, (len(Y), problem.d))
     with jax.enable_x64(True):
         if problem.classifier is None:
             return _certify_in_space(problem, H, Y)

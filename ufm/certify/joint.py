@@ -101,11 +101,11 @@ def certify_joint(
 
 
 class _Law(NamedTuple):
-    """Labels (n, K) and weights (n), or a process's own part of both: sums run over all. count: labels in all."""
+    """Labels (n, K) and weights (n), or a process's own part of both: sums run over all. n: labels in all."""
 
     Y: np.ndarray
     weights: np.ndarray
-    count: int
+    n: int
     group: Group
 
     def mean(self, rows):
@@ -179,7 +179,7 @@ def _objective(W, H, Z, law: _Law, b, penalties, loss):
         0.5 * lambda_w * float(np.sum(W * W)),
     )
     total = float(sum(parts)) + 0.5 * (lambda_b or 0.0) * float(b @ b)
-    terms = law.count + Z.shape[1] + W.size + H.shape[1]
+    terms = law.n + Z.shape[1] + W.size + H.shape[1]
     scale = float(law.mean(np.abs(fit) + 1.0 + np.abs(Z).max(1)))
     return total, EPS * (Z.shape[1] + 16) * scale + EPS * terms * total
 
@@ -198,7 +198,7 @@ def _dual_value(residual, law: _Law, product, lambda_b, loss):
 
 def _feasible_value(r, law: _Law, product, lambda_b, loss):
     """The dual value of a residual after shrinking it to E r rᵀ ⪯ c² I, and its rounding."""
-    n, K = law.count, r.shape[1]
+    n, K = law.n, r.shape[1]
     theta = shrinkage(law.product(r, r), n, product)
     if loss == "squared-error":
         return _squared_dual(r, law, theta, lambda_b)
@@ -227,7 +227,7 @@ def entropies(
 def _squared_dual(r, law: _Law, theta, lambda_b):
     linear, square = float(law.mean(np.sum(r * law.Y, 1))), float(law.mean(np.sum(r * r, 1)))
     value = squared_value(linear, square, law.mean(r), theta, lambda_b)
-    return value, EPS * (law.count * r.shape[1] + 16) * (abs(linear) + square + abs(value))
+    return value, EPS * (law.n * r.shape[1] + 16) * (abs(linear) + square + abs(value))
 
 
 def squared_value(

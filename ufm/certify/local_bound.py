@@ -27,6 +27,7 @@ Where Q is known up to Q e^{±w} alone, φ becomes e^w φ + e^w − 1, and ν e^
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 SLACK = 1e-3  # relative allowance for rounding in the positive sums that make up the bound itself
@@ -35,8 +36,8 @@ SLACK = 1e-3  # relative allowance for rounding in the positive sums that make u
 class Certificate(NamedTuple):
     """Per candidate: ‖h − h*‖ ≤ distance; ‖∇f‖ ≤ gradient_norm at h, or where rounding cannot tell it from h."""
 
-    distance: Float[Array, "*batch"]
-    gradient_norm: Float[Array, "*batch"]
+    distance: Float[Array | np.ndarray, "*batch"]
+    gradient_norm: Float[Array | np.ndarray, "*batch"]
 
 
 class Local(NamedTuple):
@@ -49,7 +50,7 @@ class Local(NamedTuple):
     defect_q: Array  # ‖F + Qñ‖_{Q⁻¹}
     eta: Array  # log-relative error of the probabilities in Q
     ratio: Array  # R
-    least: Array  # ≤ λ_min(Q)
+    least: Array | float  # ≤ λ_min(Q)
     everywhere: Array  # a bound that holds without local information
     underflow: Array  # what squares below the smallest normal number can hide in a norm
 

@@ -1,9 +1,6 @@
 """The console script `ufm`: `ufm solve …` is `python -m ufm.solve …`."""
 
 import sys
-from functools import reduce
-from operator import or_
-from typing import Annotated
 
 import tyro
 
@@ -11,6 +8,7 @@ import ufm.commands.compare as compare
 import ufm.commands.solve as solve
 import ufm.commands.sweep as sweep
 import ufm.commands.verify as verify
+from ufm.commands.frame import guarded
 
 COMMANDS = {"solve": solve, "verify": verify, "compare": compare, "sweep": sweep}
 
@@ -20,7 +18,12 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] in COMMANDS:
         return COMMANDS[words[0]].main(words[1:])
-    flags = [Annotated[room.Arguments, tyro.conf.subcommand(name)] for name, room in COMMANDS.items()]
-    about = "Unconstrained features models: solve, verify, compare, sweep."
-    tyro.cli(reduce(or_, flags), args=words, prog="ufm", description=about)
-    return 2
+    return guarded("ufm", lambda: about(words))
+
+
+def about(words: list[str]) -> int:
+    """Help, completion, or what is wrong with the first word; SystemExit from the parser."""
+    flags = {name: room.Arguments for name, room in COMMANDS.items()}
+    text = "Unconstrained features models: solve, verify, compare, sweep."
+    tyro.extras.subcommand_cli_from_dict(flags, args=words, prog="ufm", description=text)
+    return 2  # the parser has ended the run before, whatever the words are

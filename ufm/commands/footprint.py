@@ -43,9 +43,9 @@ def refuse(parts: Parts) -> None:
 def fixed_classifier(args, problem: Problem, choice: dict) -> Parts:
     """`solve` with a given classifier: the streamed check of all features, and what is written."""
     symmetry, json, save, plot = args.symmetry, args.json is not None, args.save, args.plot
-    law, K, d = problem.law, problem.classes, problem.dim
+    law, K, d = problem.law, problem.classes, problem.d
     lam = count_lam(law, **choice)
-    parts = {"batches of features": 24 * NUMBER * max(LEAST * K, ENTRIES) * (1 + usable_cores() // 2)}
+    parts: Parts = {"batches of features": 24 * NUMBER * max(LEAST * K, ENTRIES) * (1 + usable_cores() // 2)}
     parts["the mixing weights"] = 100 * lam + _gauss_rule(law, choice["quadrature"])
     if law.two_hot:
         kinds = 2 if law.pairs == "all" else 1
@@ -93,7 +93,8 @@ def _gauss_rule(law: LabelLaw, nodes: int | None) -> float:
     from ufm.model.quadrature import beta_rule  # with scipy.special, which no other estimate needs
 
     refine = 1 + nodes // 4
-    return 8 * NUMBER * len(beta_rule(law.alpha, law.alpha)[0]) * refine * (800.0 * refine)
+    nodes = len(beta_rule(law.concentration, law.concentration)[0])
+    return 8 * NUMBER * nodes * refine * (800.0 * refine)
 
 
 def _pairs(law: LabelLaw, K: int) -> int:
@@ -183,10 +184,10 @@ def theorems(problem: Problem, free_dim: int | None, mixing: int) -> Parts:
     """`verify`: the theorems' labels and classifiers, and the joint problem unless that is left `undecided` for its
     size, by a rule that knows no memory (`ufm.theory.theorems.theorem.Setting`). mixing: number of λ looked at.
     """
-    law, K, d = problem.law, problem.classes, problem.dim
+    law, K, d = problem.law, problem.classes, problem.d
     labels = 15 + 3 * mixing + min(K, 8)
     given = 0 if law.labels is None else law.labels.size
-    parts = {
+    parts: Parts = {
         "the classifier and the theorems' labels": NUMBER * (10 * K * max(K, d) + 12 * labels * (K + d)),
         "the given labels": NUMBER * 10 * given,
     }

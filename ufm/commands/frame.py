@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
@@ -27,8 +27,8 @@ NOTHING = "interrupted, nothing was written"
 
 def command(
     program: str, flags: type[Flags], run: Callable[[Flags, list[str]], int], interrupted: str = NOTHING
-) -> Callable[[list[str] | None], int]:
-    """main(argv) of a command; flags: a dataclass, one field a flag; run(flags, argv): everything after parsing."""
+) -> Callable[..., int]:
+    """main(argv=None) of a command; flags: a dataclass, one field a flag; run(flags, argv): all after parsing."""
 
     def main(argv: list[str] | None = None) -> int:
         """Parse, run, report; returns the exit code."""
@@ -44,7 +44,7 @@ def parse(flags: type[Flags], argv: list[str], program: str) -> Flags:
 
     refuse_repeated(argv)
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
-    return tyro.cli(Annotated[flags, *config], args=argv, prog=f"python -m {program}")
+    return tyro.cli(flags, args=argv, prog=f"python -m {program}", config=config)
 
 
 def guarded(program: str, work: Callable[[], int], interrupted: str = NOTHING) -> int:

@@ -126,8 +126,10 @@ def run(args: Arguments, argv: list[str]) -> int:
     problem = inputs.read_problem(args, law)
     footprint.refuse(footprint.fixed_classifier(args, problem, choice))
     shards = inputs.read_folder(args)
-    files = {"plot": inputs.PICTURES} | ({} if shards else {"save": (".npz", "/")})
-    paths = {} if args.process else inputs.read_outputs(args, **files)  # process 0 writes
+    endings: dict[str, tuple[str, ...]] = {"plot": inputs.PICTURES}
+    if not shards:
+        endings["save"] = (".npz", "/")
+    paths = {} if args.process else inputs.read_outputs(args, **endings)  # process 0 writes
     outputs = Outputs(paths, inputs.read_sources(args))
     if needs_supervisor(args):
         return supervise("ufm.solve", argv)

@@ -69,7 +69,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.list or args.explain is not None:
         from ufm.commands.runs.verify import explain, list_theorems
 
-        return list_theorems() if args.list else explain(args.explain)
+        return list_theorems() if args.list or args.explain is None else explain(args.explain)
     allow(args.memory)
     law = inputs.read_law(args)
     lam = inputs.read_mixing(args)

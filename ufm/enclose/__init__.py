@@ -12,7 +12,8 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "features": "distance_between enclose_etf enclose_features",
+        "balls": "norm",
+        "features": "Enclosure distance_between enclose_etf enclose_features",
         "joint": "enclose_gap",
     },
 )

@@ -8,7 +8,7 @@ from flint import arb, arb_mat
 Balls = Sequence[arb]
 
 
-def complete(values: Sequence[float], counts: Sequence[int], top: int) -> Balls:
+def complete(values: Sequence[float], counts: Sequence[int], top: int) -> list[arb]:
     """The label: the doubles as they are, but entry `top` (of count 1) equal to 1 − Σ of the others."""
     y = [arb(v) for v in values]
     y[top] = arb(0)
@@ -16,7 +16,7 @@ def complete(values: Sequence[float], counts: Sequence[int], top: int) -> Balls:
     return y
 
 
-def softmax(z: Balls, counts: Sequence[int]) -> Balls:
+def softmax(z: Balls, counts: Sequence[int]) -> list[arb]:
     """p = e^z/Σe^z with multiplicities; shifted by an exact number so that no exponential overflows."""
     top = max(x.mid() for x in z)
     weights = [(x - top).exp() for x in z]
@@ -40,7 +40,7 @@ def norm(values: Balls, counts: Sequence[int] | None = None) -> arb:
     return total(squares, counts or [1] * len(squares)).nonnegative_part().sqrt()
 
 
-def subtract(left: Balls, right: Balls) -> Balls:
+def subtract(left: Balls, right: Balls) -> list[arb]:
     """left − right."""
     return [u - v for u, v in zip(left, right)]
 

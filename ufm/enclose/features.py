@@ -200,7 +200,7 @@ def distance_between(
 
 def _enclose(model: Etf | Dense, digits: int) -> tuple[tuple[arb, ...], float, int]:
     """Centre, radius and bits: double the precision until radius ≤ 10^−digits ‖centre‖, or least."""
-    point = [arb(0) for _ in model.counts]
+    point: Balls = [arb(0) for _ in model.counts]
     # A zero optimum has no relative accuracy, so it is settled first, and exactly: doubles are rationals.
     with ctx.workprec(_EXACT_BITS):
         if model.is_zero_optimal():

@@ -34,7 +34,7 @@ def distinct_values(groups: np.ndarray, values: np.ndarray) -> tuple[list[int], 
 
 def read_scalar(value: SupportsFloat, name: str, *, positive: bool) -> float:
     """The double of a number: of a Python or NumPy one, or of any other type that converts itself."""
-    plain = isinstance(value, (bool, np.bool_, str, bytes, complex)) or np.ndim(value) > 0
+    plain = isinstance(value, (bool, np.bool_, str, bytes, complex)) or getattr(value, "ndim", 0) > 0
     try:
         number = math.nan if plain else float(value)
     except (TypeError, ValueError, OverflowError):

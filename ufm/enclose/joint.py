@@ -70,17 +70,15 @@ def enclose_gap(
     W: (K, d); H: (n, d); labels: (n, K); weights: (n,) ≥ 0; b: (K,). lambda_b: None no bias, 0 free, > 0
     penalised. Raises InputError for bad input.
     """
-    arrays = _arrays(W, H, labels, weights, b, lambda_b)
-    penalties = (
-        read_scalar(lambda_w, "lambda_w", positive=True),
-        read_scalar(lambda_h, "lambda_h", positive=True),
-    )
+    W, H, labels, weights, b = _arrays(W, H, labels, weights, b, lambda_b)
+    of_w = read_scalar(lambda_w, "lambda_w", positive=True)
+    of_h = read_scalar(lambda_h, "lambda_h", positive=True)
     bias_penalty = None if lambda_b is None else read_scalar(lambda_b, "lambda_b", positive=False)
     checked.choice("loss", loss, LOSSES)
     bits = FIRST_BITS
     while True:
         with ctx.workprec(bits):
-            objective, dual = _evaluate(*arrays, *penalties, bias_penalty, loss)
+            objective, dual = _evaluate(W, H, labels, weights, b, of_w, of_h, bias_penalty, loss)
             if bits >= LAST_BITS or _is_narrow(objective, dual):
                 low, high = _outward(objective - dual)
                 return GapEnclosure(_outward(objective), _outward(dual), (max(low, 0.0), high))
@@ -167,8 +165,8 @@ def _dual(problem: _Joint, p: Rows) -> arb:
     moment = _moment(problem.weights, residual)
     product = problem.lambda_w * problem.lambda_h
     mean = _mean_row(problem.weights, residual)
-    free = problem.lambda_b is None or problem.lambda_b.is_zero()
-    penalty = arb(0) if free else _square(mean) / (2 * problem.lambda_b)  # of θ = 1
+    lambda_b = problem.lambda_b or arb(0)
+    penalty = arb(0) if lambda_b.is_zero() else _square(mean) / (2 * lambda_b)  # of θ = 1
     if problem.loss == "squared-error":
         linear = _average(problem.weights, [_dot(r, y) for r, y in zip(residual, problem.labels)])
         square = _average(problem.weights, [_square(r) for r in residual]) + 2 * penalty
@@ -256,7 +254,7 @@ def _square(values: list[arb]) -> arb:
 
 
 def _matrix_of(rows: np.ndarray) -> arb_mat:
-    return arb_mat(*rows.shape, rows.ravel().tolist())
+    return arb_mat(rows.tolist())
 
 
 def _outward(ball: arb) -> tuple[float, float]:

@@ -82,7 +82,7 @@ class Dense:
 
     def __init__(self, labels: np.ndarray, rows: np.ndarray, lam: float, loss: str):
         self.values, self.top, self.lam, self.loss = labels.tolist(), int(labels.argmax()), arb(lam), loss
-        self.W = arb_mat(*rows.shape, rows.ravel().tolist())
+        self.W = arb_mat(rows.tolist())
         self.counts = (1,) * rows.shape[1]
 
     @property

@@ -163,14 +163,14 @@ def _merge_mirrored(labels, weights):
 
 def _kway_atoms(law: LabelLaw, K: int, nodes: int):
     """All classes^ways assignments, grouped by which draws coincide; weights by products of Gauss rules."""
-    few = max(3, round(nodes ** (1 / (law.ways - 1))))
+    few, alpha = max(3, round(nodes ** (1 / (law.ways - 1)))), law.concentration
     labels, weights = [], []
     for blocks in _set_partitions(list(range(law.ways))):
         r = len(blocks)
         if r > K:
             continue
         sizes = [len(block) for block in blocks]
-        sticks = [_stick(law.alpha * sizes[l], law.alpha * sum(sizes[l + 1 :]), few) for l in range(r - 1)]
+        sticks = [_stick(alpha * sizes[l], alpha * sum(sizes[l + 1 :]), few) for l in range(r - 1)]
         values, weight = product_rule(sticks)
         for chosen in permutations(range(K), r):
             atoms = np.zeros((len(weight), K))

@@ -226,7 +226,8 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     need no compiled program, and every process and device sees the same ones.
     """
     weight_seed, centre_seed, _ = streams(seed)
-    lam = betaincinv(law.alpha, law.alpha, np.random.default_rng(weight_seed).random(samples))
+    alpha = law.concentration
+    lam = betaincinv(alpha, alpha, np.random.default_rng(weight_seed).random(samples))
     lam[lam < 1e-300] = 0.0  # where the quantile underflows
     if law.name == "mixup":
         return lam

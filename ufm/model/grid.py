@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.model.laws import LabelLaw, cutmix, mixup, onehot, smooth
+from ufm.model.laws import LabelLaw, onehot, smooth
 
 STATIC = ("labels", "pairs", "loss", "classes")
 REAL = ("dim", "alpha", "smoothing", "multiplier", "lambda_w", "lambda_h")
@@ -102,8 +102,11 @@ class Grid:
     def resolve(self, group: Group) -> dict[str, tuple]:
         """The real axes of a group with the defaults that depend on law and K filled in."""
         axes = {name: self.axes[name] for name in REAL}
-        default = {"dim": group.classes, "smoothing": 0.1 if group.labels == "smoothing" else 0.0}
-        default |= {"alpha": None if group.labels in UNMIXED else 1.0}
+        default = {
+            "dim": group.classes,
+            "smoothing": 0.1 if group.labels == "smoothing" else 0.0,
+            "alpha": None if group.labels in UNMIXED else 1.0,
+        }
         return axes | {name: (value,) for name, value in default.items() if axes[name] == (None,)}
 
     def rows(self, group: Group) -> list[tuple[str, float, int]]:
@@ -138,5 +141,5 @@ class Grid:
 def make_law(group: Group, alpha: float | None, smoothing: float) -> LabelLaw:
     """The label law of a problem."""
     if group.labels in ("mixup", "cutmix"):
-        return (mixup if group.labels == "mixup" else cutmix)(alpha, group.pairs, smoothing)
+        return LabelLaw(group.labels, alpha, group.pairs, smoothing)
     return smooth(smoothing) if group.labels == "smoothing" else onehot()

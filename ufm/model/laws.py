@@ -71,8 +71,21 @@ class LabelLaw:
     @property
     def probabilities(self) -> Float[np.ndarray, " N"]:
         """Of the given labels, one a row: their weights, or 1/N each."""
-        N = len(self.labels)
-        return np.full(N, 1 / N) if self.label_weights is None else self.label_weights
+        if self.label_weights is not None:
+            return self.label_weights
+        return np.full(len(self.given), 1 / len(self.given))
+
+    @property
+    def given(self) -> Float[np.ndarray, "N K"]:
+        """The labels of a law that has some."""
+        assert self.labels is not None, self.name
+        return self.labels
+
+    @property
+    def concentration(self) -> float:
+        """α of a law that has one."""
+        assert self.alpha is not None, self.name
+        return self.alpha
 
     def _check_labels(self) -> None:
         if (self.labels is None) == (self.name == "labels"):
@@ -172,7 +185,8 @@ def mixing_rule(law: LabelLaw, refine: int = 1) -> MixingRule:
     lam, colam, weight = beta_rule(law.alpha, law.alpha, refine)
     if law.name == "mixup":
         return MixingRule(lam, colam, weight)
-    return MixingRule(*compress(*_cutmix_points(lam, colam, weight, refine), refine))
+    lam, colam, weight = _cutmix_points(lam, colam, weight, refine)
+    return MixingRule(*compress(lam, colam, weight, refine))
 
 
 def _cutmix_points(lam0, side2, weight, refine):
@@ -205,7 +219,7 @@ def gauss_lam(law: LabelLaw, nodes: int) -> MixingRule:
     As α → 0 two nodes carry all the weight.
     """
     if law.name == "mixup":
-        lam, weight = beta_gauss(law.alpha, nodes)
+        lam, weight = beta_gauss(law.concentration, nodes)
     else:  # a fine rule with panels enough for polynomials of that degree
         rule = mixing_rule(law, 1 + nodes // 4)
         lam, weight = gauss(rule.lam, rule.weight, nodes)
@@ -316,6 +330,6 @@ def label_variance(law: LabelLaw, classes: int) -> float:
     if law.labels is None and law.pairs == "same":
         return spread / classes
     if law.name in ("mixup", "kway"):  # E‖y‖² = s + (1−s)/K with s = E Σ u_l², for all pairs
-        s = (law.alpha + 1) / (law.ways * law.alpha + 1)
+        s = (law.concentration + 1) / (law.ways * law.concentration + 1)
         return spread * (s / classes if law.pairs == "all" else (s - 1 / classes) / (classes - 1))
     return pattern_rule(law, classes).variance

@@ -81,6 +81,11 @@ class Problem:
         return dim
 
     @property
+    def d(self) -> int:
+        """Feature dimension: `dim`, which is None only in what the constructor is given."""
+        return self._check_dim()
+
+    @property
     def is_etf(self) -> bool:
         """The classifier is a simplex ETF: by construction, or as given up to rounding."""
         return self.etf_distance <= ETF_TOLERANCE
@@ -93,7 +98,10 @@ class Problem:
     @cached_property
     def row_norm(self) -> float:
         """m: the multiplier, or ‖W‖_F/√K of an explicit classifier."""
-        return self.multiplier if self.classifier is None else etf.etf_multiplier(self.classifier)
+        if self.classifier is not None:
+            return etf.etf_multiplier(self.classifier)
+        assert self.multiplier is not None
+        return self.multiplier
 
     @property
     def gain(self) -> float:
@@ -110,4 +118,4 @@ class Problem:
         """The classifier as a K x d float64 array."""
         if self.classifier is not None:
             return self.classifier
-        return etf.simplex_etf(self.classes, self.dim, self.multiplier)
+        return etf.simplex_etf(self.classes, self.d, self.row_norm)

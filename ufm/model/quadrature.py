@@ -45,8 +45,8 @@ def beta_rule(a: float, b: float, refine: int = 1) -> tuple[np.ndarray, np.ndarr
         return a * u - (a + b) * of.log1p(a / (a + b) * of.expm1(u))
 
     ends = [_cut(log_density, mode, sign) for sign in (-1, 1)]
-    t, w = zip(*(panels(*sorted((mode, e)), _count(abs(e - mode), refine)) for e in ends))
-    t, w = np.concatenate(t), np.concatenate(w)
+    sides = [panels(min(mode, e), max(mode, e), _count(abs(e - mode), refine)) for e in ends]
+    t, w = (np.concatenate(parts) for parts in zip(*sides))
     # times ab/(a+b), so that tails stay finite as a, b → 0
     scale = a * b / (a + b)
     weight = w * scale * np.exp(log_density(t, np))
@@ -143,13 +143,12 @@ def compress(lam, colam, weight, refine: int = 1):
     t = np.clip(t, -REACH, REACH)
     width = PANEL / (2 * refine)
     cell = np.floor(t / width)
-    node, mass = [], []
+    rules = []
     for c in np.unique(cell):
         here = cell == c
         x, share = gauss(t[here], weight[here], NODES)
-        node.append(x)
-        mass.append(share * weight[here].sum())
-    node, mass = np.concatenate(node), np.concatenate(mass)
+        rules.append((x, share * weight[here].sum()))
+    node, mass = (np.concatenate(parts) for parts in zip(*rules))
     return np.exp(log_expit(node)), np.exp(log_expit(-node)), mass / mass.sum()
 
 

@@ -101,7 +101,7 @@ def _add(high, low, term, mass):
 
 def _slices(matrix, bits: int, axis: int) -> tuple[list, np.ndarray]:
     """Multiples, of at most 2^bits, of one power of two a row (axis = 1) or column; and |what they leave|."""
-    parts = []
+    parts: list[np.ndarray] = []
     while len(parts) < SLICES and (top := np.max(np.abs(matrix), axis, keepdims=True)).any():
         grid = np.ldexp(1.0, np.maximum(np.frexp(top)[1] - bits, -500))  # 2^-500 squared is no denormal
         parts.append(np.round(matrix / grid) * grid)

@@ -13,6 +13,7 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "comparison": "Comparison Options ZERO compare_activations",
+        "measures.calibration": "Calibration Reliability",
         "measures.channels": "weighted_mean",
         "measures.fitting": "closed_logits",
         "measures.metrics": "CONVENTIONS",
@@ -20,7 +21,7 @@ __all__, __getattr__, __dir__ = facade(
         "read.activations": "Activations read_activations",
         "read.label_rows": "LabelBlock",
         "read.mapped": "read_array",
-        "resample": "Curve Reservoir pieces",
+        "resample": "Curve Estimate Reservoir pieces",
         "resemblance": "CRITERIA INCONCLUSIVE NOT_APPLICABLE NOT_REPRODUCED OVERALL REPRODUCED",
     },
 )

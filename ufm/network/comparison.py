@@ -94,9 +94,11 @@ def compare_activations(
     Raises InputError for bad files and values, RuntimeError without float64.
     """
     options = _check(Options() if options is None else options)
-    named = isinstance(activations, (str, PathLike))
-    given = read_activations(str(activations)) if named else activations
-    checked.instance("activations", given, Activations, "ufm.network.read.activations.from_arrays, or a path")
+    if isinstance(activations, (str, PathLike)):
+        activations = read_activations(str(activations))
+    given = checked.instance(
+        "activations", activations, Activations, "ufm.network.read.activations.from_arrays, or a path"
+    )
     options = _completed(given, options)
     run = _Run(given, options, progress or (lambda stage, rows: None))
     V = given.W - given.W.mean(0)
@@ -145,16 +147,14 @@ def _check(options: Options) -> Options:
 
 def _completed(given: Activations, options: Options) -> Options:
     """Penalties of the file where none are given; zero counts as unknown. No bias if all of b is zero."""
-    found = {}
-    for name in ("lambda_w", "lambda_h"):
-        value, stored = getattr(options, name), getattr(given, name)
-        found[name] = value or stored or None
     has_bias = given.b is not None and given.b.any()
-    if options.lambda_b == "file":
-        found["lambda_b"] = 0.0 if has_bias else None
-    elif options.lambda_b is None and has_bias:
+    if options.lambda_b is None and has_bias:
         raise InputError("the file holds a bias b: give --bias free or --bias PENALTY, not none")
-    return options._replace(**found)
+    return options._replace(
+        lambda_w=options.lambda_w or given.lambda_w or None,
+        lambda_h=options.lambda_h or given.lambda_h or None,
+        lambda_b=options.lambda_b if options.lambda_b != "file" else 0.0 if has_bias else None,
+    )
 
 
 class _Run:
@@ -241,6 +241,7 @@ class _Run:
         if o.lambda_h is None or o.lambda_w is None:
             self.missing["gap"] = "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h"
             return None
+        assert not isinstance(o.lambda_b, str)  # `_completed` has put a number in the place of "file"
         chunks = self.stream("certificate")
         return certify_stream(
             chunks, given.W, o.lambda_w, o.lambda_h, b=given.b, lambda_b=o.lambda_b, loss=o.loss
@@ -261,8 +262,8 @@ class _Findings:
         self.fit, self.channel, self.missing = fit, channel, missing
         few = 0 if "weights" in given.stored else FEW  # weights: a law of labels, not a sample
         same, different = channel.rows
-        self.no_same = _too_few("of one class", same, few)
-        self.no_pairs = _too_few("of two mixed classes", different, few)
+        self.no_same: str | None = _too_few("of one class", same, few)
+        self.no_pairs: str | None = _too_few("of two mixed classes", different, few)
         if different == 0 and channel.skipped:
             self.no_pairs = f"no samples of two mixed classes ({_left_out(channel)})"
         if a is None:
@@ -288,14 +289,14 @@ class _Findings:
     def displacement(self) -> Finding:
         """Slope over the predicted one."""
         predicted, none = self.channel.slope_predicted, self.no_pairs or self.no_a
-        if none or not predicted > 0:
+        if none or predicted is None or not predicted > 0:
             return find("displacement", None, missing=none or "no sample has λ in the window of the slope")
         return find("displacement", *(float(end) / predicted for end in self.channel.slope))
 
     def amplification(self) -> Finding:
         """(amplification − 1) over the predicted one's."""
         none = self.no_pairs or self.no_a or self.missing.get("metrics")
-        if none:
+        if none or self.channel.predicted_overall is None:
             return find("amplification", None, missing=none)
         predicted = self.channel.predicted_overall["amplification"] - 1
         if np.isnan(predicted):
@@ -310,7 +311,7 @@ class _Findings:
         """R², with nothing fitted where a is known; and not below the linear baseline's."""
         fit, none = self.fit, self.no_a
         r2 = fit.r2 if fit.a_known is None else fit.r2_known
-        if none or r2 is None or not np.isfinite(r2):
+        if none or r2 is None or not np.isfinite(r2) or fit.r2_interval is None or fit.advantage is None:
             return find("closed-form", None, missing=none or "all logits are equal")
         found = find("closed-form", r2, *fit.r2_interval)
         low, high = (end if np.isfinite(end) else fit.advantage.value for end in fit.advantage[1:])

@@ -21,8 +21,16 @@ BLOCK = 1024  # samples that share a generator; also the rows that `pieces` yiel
 BOOTSTRAP, SUBSAMPLE = 1, 2  # purposes
 
 
+class Estimate(NamedTuple):
+    """A number with the ends of its bootstrap interval (NaN: no samples)."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Curve(NamedTuple):
-    """A value with the ends of its bootstrap interval: one number, or one for each bin (NaN: no samples)."""
+    """The same for each bin."""
 
     value: Float[np.ndarray, "*bins"]
     low: Float[np.ndarray, "*bins"]
@@ -109,7 +117,8 @@ class Reservoir:
         if size < 1:
             raise InputError(f"a subsample needs size >= 1, got {size}")
         self.size, self.seed = size, seed
-        self.keys, self.index, self.rows = np.empty(0), np.empty(0, np.int64), None
+        self.keys, self.index = np.empty(0), np.empty(0, np.int64)
+        self.rows: list[np.ndarray] = []
 
     def add(self, start: int, use: np.ndarray, *arrays: np.ndarray) -> None:
         """Offer the rows start … of one piece of the stream, those with `use`."""
@@ -117,7 +126,7 @@ class Reservoir:
         full = len(self.keys) >= self.size
         chosen = np.flatnonzero(keys < (self.keys.max() if full else np.inf))
         new = [array[chosen] for array in arrays]
-        self.rows = new if self.rows is None else [np.concatenate(p) for p in zip(self.rows, new)]
+        self.rows = [np.concatenate(p) for p in zip(self.rows, new)] if self.rows else new
         self.keys = np.concatenate([self.keys, keys[chosen]])
         self.index = np.concatenate([self.index, start + chosen])
         if len(self.keys) > self.size:

@@ -58,7 +58,7 @@ class Finding(NamedTuple):
     reason: str
 
 
-def find(name: str, value: float | None, low=None, high=None, missing: str | None = None) -> Finding:
+def find(name: str, value: float | None, low=None, high=None, *, missing: str | None = None) -> Finding:
     """The verdict on a number with an interval; missing: why there is no number, or why it decides nothing."""
     criterion = CRITERIA[name]
     if missing is not None or value is None or isnan(value):

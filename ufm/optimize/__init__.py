@@ -1,5 +1,4 @@
-"""Numerical optima by autodiff, from zero and blind: this room never reaches `ufm.theory`, `ufm.certify`,
-`ufm.enclose`.
+"""Numerical optima by autodiff, from zero and blind: never reaches `ufm.theory`, `ufm.certify`, `ufm.enclose`.
 
 features     solve_features: optimal features for a given W
 joint        solve_joint: W, features and bias together

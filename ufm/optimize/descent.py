@@ -82,7 +82,7 @@ def descend(coordinates, q, Y, lambda_h, *, loss_name: str, transform, steps: in
         (q, _), trace = jax.lax.scan(advance, (q, transform.init(q)), length=steps)
         return q, trace
 
-    axes = (1, Trace(2, 1, 1) if record else None)
+    axes = (1, Trace._make((2, 1, 1)) if record else None)
     q, trace = jax.vmap(one, (1, 1), axes)(q, Y)
     return Iterate(q, jnp.zeros(q.shape[1], bool), jnp.asarray(steps, jnp.int32)), trace
 

@@ -1,5 +1,6 @@
 """Optimal features for a given classifier, by blind numerical optimisation from zero."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ class FeatureSolution:
 def frame(problem: Problem, dtype=np.float64) -> Frame:
     """The classifier's row space in isometric coordinates: O(K) for the built-in ETF."""
     if problem.classifier is None:
-        return Frame(etf_coordinates(problem, dtype), etf_basis(problem.classes, problem.dim).T.astype(dtype))
+        return Frame(etf_coordinates(problem, dtype), etf_basis(problem.classes, problem.d).T.astype(dtype))
     found = condition_classifier(problem.classifier, dtype) if problem.loss == "cross-entropy" else None
     return Frame(*(found or reduce_classifier(problem.classifier, dtype)))
 
@@ -93,7 +94,7 @@ def minimise(
     if method not in METHODS:
         raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     mesh = mesh or local_mesh()
-    static = {"method": method, "loss_name": problem.loss}
+    static: dict[str, Hashable] = {"method": method, "loss_name": problem.loss}
     if method == "newton":
         share, tile = Y.shape[1] // mesh.size, tile_size(coordinates, len(Y))
         static |= {"tile": 0 if share % tile else tile, "first": first}

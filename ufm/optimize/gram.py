@@ -45,9 +45,9 @@ SETTLED = 1e-12  # predicted relative decrease at which the next step is the las
 class Penalties(NamedTuple):
     """λ_W, λ_H and λ_b (0: free bias; ignored without a bias)."""
 
-    w: Array
-    h: Array
-    b: Array
+    w: Array | np.floating
+    h: Array | np.floating
+    b: Array | np.floating
 
 
 class Atoms(NamedTuple):
@@ -64,24 +64,24 @@ class GramPoint(NamedTuple):
     thin: the least singular value of V, as a share of the largest or of the size natural to W.
     """
 
-    V: Float[Array, "k k"]
-    b: Float[Array, "k"]
+    V: Float[Array | np.ndarray, "k k"]
+    b: Float[Array | np.ndarray, "k"]
     h: Float[Array, "k n"]
-    objective: Array
-    thin: Array
+    objective: Array | float
+    thin: Array | float
 
 
 class GramStep(NamedTuple):
     """D (k, k), db̃ (k), the change of the logits dz̃ (k, n), and the slope ⟨∇φ, step⟩."""
 
-    D: Float[Array, "k k"]
-    b: Float[Array, "k"]
+    D: Float[Array | np.ndarray, "k k"]
+    b: Float[Array | np.ndarray, "k"]
     z: Float[Array, "k n"]
-    slope: Array
+    slope: Array | float
 
 
-POINT = GramPoint(V=ALL, b=ALL, h=CUT_LAST, objective=ALL, thin=ALL)  # how they are cut among devices
-STEP = GramStep(D=ALL, b=ALL, z=CUT_LAST, slope=ALL)
+POINT = GramPoint._make((ALL, ALL, CUT_LAST, ALL, ALL))  # how they are cut among devices, field by field
+STEP = GramStep._make((ALL, ALL, CUT_LAST, ALL))
 
 
 def logit_basis(classes: int, loss_name: str) -> np.ndarray:

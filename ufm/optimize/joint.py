@@ -56,7 +56,7 @@ class JointPoint(NamedTuple):
     W: Float[Array, "K r"]
     b: Float[Array, "K"]
     H: Float[Array, "r n"]
-    objective: Array
+    objective: Array | float
 
 
 @partial(jax.jit, static_argnames=("loss_name", "axis"))
@@ -142,7 +142,7 @@ def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
     return _Sums((R * weight) @ R.T, R @ weight, inner, mixed, jnp.sum(weighted, 0))
 
 
-POINT = JointPoint(W=ALL, b=ALL, H=CUT_LAST, objective=ALL)  # how it is cut among devices
+POINT = JointPoint._make((ALL, ALL, CUT_LAST, ALL))  # how W, b, H and objective are cut among devices
 
 
 class JointRun(NamedTuple):
@@ -169,7 +169,7 @@ def descend_jointly(
         if settled and norm >= least:
             return JointRun(best, least, count, True)
         best, least = point, norm
-        trial = call.move(point, step, 1.0)
+        trial: JointPoint | None = call.move(point, step, 1.0)
         if not settled:
             trial = _backtrack(point, step, slope, trial, call)
         if trial is None:
@@ -204,7 +204,7 @@ class _Calls:
         """The features that are optimal for W and b, from the start H."""
         return self._project(W, b, H, *self.atoms)
 
-    def descend_newton(self, point: JointPoint):
+    def newton(self, point: JointPoint):
         """Step, slope and ‖∇φ‖."""
         return self._newton(point, *self.atoms)
 
@@ -281,7 +281,8 @@ def solve_joint(
     require_dtype(np.float64)
     mesh = mesh or one_device()
     atoms = _cut_law(law, Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0))), mesh)
-    rng, bias, runs = np.random.default_rng(seed), lambda_b is not None, []
+    rng, bias = np.random.default_rng(seed), lambda_b is not None
+    runs: list[JointRun] = []
     for _ in range(starts):
         W = rng.standard_normal((K, min(K, dim))) / np.sqrt(K)
         if not runs and dim >= logit_basis(K, loss).shape[1]:

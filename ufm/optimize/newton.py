@@ -139,7 +139,8 @@ def newton_from_zero(
         if first is None:
             return _from_zero(coordinates, Y, lambda_h, max_steps, loss_name)
         few = jnp.minimum(max_steps, ROUGH_STEPS)
-        rough = _from_zero(*_cast((coordinates, Y, lambda_h), first), few, loss_name)
+        roughly = _cast((coordinates, Y, lambda_h), first)
+        rough = _from_zero(roughly[0], roughly[1], roughly[2], few, loss_name)
         # where its range did not suffice, start again
         q = coordinates.settle(jnp.where(jnp.all(jnp.isfinite(rough.q), 0), rough.q, 0.0).astype(Y.dtype))
         return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=rough.steps)
@@ -152,12 +153,11 @@ def newton_from_zero(
 
 
 def _from_zero(coordinates, Y, lambda_h, max_steps, loss_name) -> Iterate:
-    q, count = coordinates.zero(Y), 0
-    if LOSSES[loss_name].coupling:
-        count = jnp.minimum(max_steps, 1)
-        q = jnp.where(
-            count > 0, _lower(coordinates, leap(coordinates, Y, lambda_h), Y, lambda_h, loss_name), q
-        )
+    q = coordinates.zero(Y)
+    if not LOSSES[loss_name].coupling:
+        return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name)
+    count = jnp.minimum(max_steps, 1)
+    q = jnp.where(count > 0, _lower(coordinates, leap(coordinates, Y, lambda_h), Y, lambda_h, loss_name), q)
     return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=count)
 
 

@@ -37,7 +37,11 @@ class Dataset:
             number, footer = self.names.get(path.name), read_footer(path)
             if footer is None and number is not None:
                 continue  # damaged from outside: it will be written anew
-            if footer is None or (footer.get("hash"), footer.get("block")) != (self.digest, number):
+            if (
+                number is None
+                or footer is None
+                or (footer.get("hash"), footer.get("block")) != (self.digest, number)
+            ):
                 raise InputError(f"{path} is not a block of this grid: move it away, or give another --out")
             found[number] = footer
         return found

@@ -92,9 +92,9 @@ class Outputs:
             self.softly.__exit__(None, None, None)
 
     def _settle(self, kind, error) -> None:
-        name = next(reversed(self.staged), None)  # what was being written
+        name = next(reversed(self.staged), "")  # what was being written
         try:
-            if isinstance(error, OSError) and name is not None:
+            if isinstance(error, OSError) and name:
                 raise error
             if kind is None:
                 for name, temporary in self.staged.items():

@@ -4,7 +4,7 @@ import numpy as np
 
 from ufm.network.comparison import Comparison
 from ufm.network.read.activations import Activations
-from ufm.network.resample import Curve
+from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import CRITERIA
 from ufm.output.records import number
 
@@ -139,7 +139,7 @@ def _reliability(part) -> dict:
     return {name: _numbers(value) for name, value in vars(part).items()}
 
 
-def _curve(part: Curve) -> dict:
+def _curve(part: Curve | Estimate) -> dict:
     return {name: _numbers(value) for name, value in part._asdict().items()}
 
 

@@ -37,7 +37,7 @@ class Shards:
         self.folder, self.problem, self.cases, self.index = folder, problem, cases, index
         self.group, self.rows = group, shard_rows(problem, cases)
         self.own = group.part(cases.count, self.rows)
-        self.H = np.empty((min(self.rows, cases.count), problem.dim))
+        self.H = np.empty((min(self.rows, cases.count), problem.d))
         self.filled, self.written = 0, self.own.start
 
     def keep(self, n: np.ndarray, H: np.ndarray) -> None:
@@ -55,8 +55,12 @@ class Shards:
         name = shard_name(self.written // self.rows)
         with whole_file(self.folder / name) as file:
             arrays = label_arrays(self.cases, np.arange(self.written, stop))
-            penalties = {"lambda_w": self.problem.lambda_w, "lambda_h": self.problem.lambda_h}
-            np.savez(file, H=self.H[: self.filled], W=self.problem.W, **arrays, **penalties)
+            arrays |= {
+                "lambda_w": np.array(self.problem.lambda_w),
+                "lambda_h": np.array(self.problem.lambda_h),
+            }
+            # numpy's stubs hold every array against allow_pickle too
+            np.savez(file, H=self.H[: self.filled], W=self.problem.W, **arrays)  # type: ignore[arg-type]
         self.written, self.filled = stop, 0
 
     def finish(self) -> None:
@@ -70,7 +74,7 @@ class Shards:
                 for n, start in enumerate(starts)
             ]
             patience = 60.0 if self.group.count > 1 else 0.0
-            for file in (shard["file"] for shard in found):
+            for file in map(shard_name, range(len(found))):
                 if not appears(self.folder / file, patience):
                     raise InputError(
                         f"--save {self.folder}/ lacks {file}: give a folder that all processes see"
@@ -96,13 +100,13 @@ def shard_rows(problem: Problem, cases: PairCases | LabelCases) -> int:
 def row_bytes(problem: Problem, cases: PairCases | LabelCases) -> int:
     """Bytes of a feature with i, j, lam and, where labels are not two-hot, its label."""
     dense = 0 if isinstance(cases, PairCases) else problem.classes
-    return 8 * (problem.dim + 3 + dense)
+    return 8 * (problem.d + 3 + dense)
 
 
 def shard_bytes(problem: Problem, cases: PairCases | LabelCases) -> int:
     """Bytes of all shards, without the few kilobytes of their headers."""
     shards = -(-cases.count // shard_rows(problem, cases))
-    return cases.count * row_bytes(problem, cases) + 8 * shards * problem.classes * problem.dim
+    return cases.count * row_bytes(problem, cases) + 8 * shards * problem.classes * problem.d
 
 
 def shard_name(number: int) -> str:

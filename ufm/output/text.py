@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Iterable
 
 import numpy as np
 from rich.console import Console
@@ -151,7 +152,7 @@ def print_rows(console: Console, report: Report) -> None:
     if len(chosen) < len(report.rows):
         console.print(f"{len(chosen)} of {len(report.rows)} rows; all are in --json", highlight=False)
     known = [pair for _, row in chosen for pair in _fitted(row.numeric, row.classes is not None)]
-    worst = max((bound for value, bound in known if math.isfinite(value)), default=0.0)
+    worst = max((bound for value, bound in known if bound is not None and math.isfinite(value)), default=0.0)
     if worst > COARSE:
         within = shown(worst, ".1e", "no finite distance")
         console.print(
@@ -205,7 +206,7 @@ def _fitted(side, two_hot: bool) -> list[tuple[float, float | None]]:
     return [(side.p[k], bounds[k]) for k in ((0, 1) if two_hot else (side.p.argmax(), side.p.argmin()))]
 
 
-def print_verdicts(console: Console, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def print_verdicts(console: Console, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """A plain table whose last column is a verdict."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for n, head in enumerate(heads):

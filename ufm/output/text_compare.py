@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ufm.network.comparison import ZERO, Comparison
 from ufm.network.read.activations import Activations
-from ufm.network.resample import Curve
+from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import (
     CRITERIA,
     INCONCLUSIVE,
@@ -35,7 +35,7 @@ def print_comparison(console: Console, source: str, given: Activations, found: C
     if found.metrics is None:
         _note(console, found.missing["metrics"])
     else:
-        print_table(console, _metrics(found))
+        print_table(console, _metrics(found.metrics))
     _heading(console, f"mixup geometry by λ, {found.channel.level:.0%} intervals; pred.: closed form")
     if found.channel.different.any():
         print_table(console, _geometry(found))
@@ -92,11 +92,11 @@ def sharpness(found: Comparison) -> str:
     )
 
 
-def _metrics(found: Comparison) -> Table:
-    names = list(found.metrics)
+def _metrics(metrics: dict[str, dict[str, float | None]]) -> Table:
+    names = list(metrics)
     table = _table("metric", *names)
-    for key in found.metrics[names[0]]:
-        table.add_row(key, *(_number(found.metrics[name][key]) for name in names))
+    for key in metrics[names[0]]:
+        table.add_row(key, *(_number(metrics[name][key]) for name in names))
     return table
 
 
@@ -148,8 +148,8 @@ def _intervals(found: Comparison) -> str:
 def fit_facts(found: Comparison) -> list[tuple[str, str]]:
     """R², excess and gap."""
     f, e, g = found.fit, found.excess, found.certificate
-    some = f.r2_interval is not None and not np.isnan(f.r2_interval).any()
-    ends = " ({:.4f} to {:.4f})".format(*f.r2_interval) if some else ""
+    low, high = f.r2_interval or (np.nan, np.nan)
+    ends = "" if np.isnan([low, high]).any() else f" ({low:.4f} to {high:.4f})"
     known, lines = f.a_known is not None, []
     if known:
         lines.append(("R^2 known a", f"{_r2(f.r2_known)}{ends} at a = {f.a_known:.6g}, nothing fitted"))
@@ -234,7 +234,7 @@ def _count(weight: float) -> str:
     return f"{weight:.0f}" if weight >= 100 else f"{weight:.3g}"
 
 
-def _spread(part: Curve) -> str:
+def _spread(part: Estimate) -> str:
     value, low, high = (float(end) for end in part)
     if np.isnan(value):
         return "-"

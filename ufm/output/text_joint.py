@@ -74,7 +74,7 @@ def multiplier_words(report: JointReport) -> str:
     words = f"numeric {report.multiplier:.12g}"
     if report.theory is not None:
         words += f", theory {report.theory.value:.12g}"
-    if report.continuous is not None:
+    if report.theory is not None and report.continuous is not None:
         off = abs(report.theory.value - report.continuous.value)
         words += f", continuous law {report.continuous.value:.12g} (discretisation {off:.1e})"
     return words

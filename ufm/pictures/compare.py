@@ -12,10 +12,13 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.typing import ColorType
 from scipy.special import expit
 
 from ufm.model.etf import simplex_etf
 from ufm.network.comparison import Comparison
+from ufm.network.measures.calibration import Calibration, Reliability
 from ufm.network.measures.channels import weighted_mean
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.measures.mixed import channel_prediction, pair_optimum, two_hot
@@ -23,7 +26,7 @@ from ufm.network.read.activations import Activations
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import Reservoir, pieces
 from ufm.output.text import shown
-from ufm.pictures.plane import BLUE, CURVE, DIFFERENT, LIGHT_BLUE, RED, SAME, class_plane
+from ufm.pictures.plane import BLUE, CURVE, DIFFERENT, LIGHT_BLUE, RED, SAME, Style, class_plane
 
 SHOWN = 1500  # samples in panels (a) and (e)
 ORANGE = "#d95f02"
@@ -42,9 +45,9 @@ class Sample(NamedTuple):
 
 def draw_comparison(given: Activations, found: Comparison) -> Figure:
     """Everything measured, on one page; reads the features two or three times more."""
-    figure = Figure(figsize=(12.6, 7.6), dpi=130, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(12.6, 7.6), dpi=130, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     if found.a is None:
         return _draw_nothing(figure, "W is zero, or all its rows are equal: there is nothing to draw")
     known = "from $\\lambda_H$" if found.a_known else "fitted" if found.fit.a_identified else "not identified"
@@ -60,7 +63,8 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
     _draw_probabilities(c, found)
     _draw_bending(d, found)
     _draw_logits(e, found, take_sample(given, centre, plane=False))
-    _draw_alignment(f, found) if found.calibration is None else _draw_reliability(f, found)
+    held = found.calibration
+    _draw_alignment(f, found) if held is None else _draw_reliability(f, held)
     return figure
 
 
@@ -70,7 +74,7 @@ def _draw_nothing(figure: Figure, text: str) -> Figure:
 
 
 def _origin(given: Activations, found: Comparison) -> Float[np.ndarray, " d"]:
-    if found.channel.centre == "class":
+    if found.channel.centre == "class" and found.stats is not None:
         return found.stats.means.mean(0)
     return weighted_mean(given.chunks()) if found.channel.centre == "mean" else np.zeros(given.dim)
 
@@ -95,9 +99,10 @@ def _draw_plane(axes: Axes, given: Activations, found: Comparison, sample: Sampl
     curves = _plane_curves(len(V), found)
     xy, purity = sample.H @ plane, np.abs(2 * sample.lam - 1)
     same = sample.i == sample.j
-    style = {"vmin": 0, "vmax": 1, "s": 9, "lw": 0}
-    axes.scatter(*xy[~same].T, c=purity[~same], cmap=DIFFERENT, zorder=2, **style)
-    axes.scatter(*xy[same].T, c=np.ones(same.sum()), cmap=SAME, zorder=3, **style)
+    style: Style = {"vmin": 0, "vmax": 1, "s": 9, "lw": 0}
+    x, y = xy.T
+    axes.scatter(x[~same], y[~same], c=purity[~same], cmap=DIFFERENT, zorder=2, **style)
+    axes.scatter(x[same], y[same], c=np.ones(same.sum()), cmap=SAME, zorder=3, **style)
     for curve in curves:
         axes.plot(*curve.T, **CURVE | {"zorder": 4})
     reach = np.linalg.norm(np.concatenate([xy, *curves]), axis=1).max()
@@ -107,7 +112,7 @@ def _draw_plane(axes: Axes, given: Activations, found: Comparison, sample: Sampl
         arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.5, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", tip, (0, 0), arrowprops=arrow, zorder=5)
         out = tip / (np.linalg.norm(tip) or 1.0)
-        place = {"textcoords": "offset points", "ha": "center", "va": "center"}
+        place: Style = {"textcoords": "offset points", "ha": "center", "va": "center"}
         axes.annotate(f"{k}", tip, 9 * out, fontsize=9, weight="bold", zorder=6, **place)
     for colour, text in ((BLUE, "different classes (dark: pure)"), (RED, "same class")):
         axes.scatter([], [], color=colour, s=14, label=text)
@@ -119,10 +124,15 @@ def _draw_plane(axes: Axes, given: Activations, found: Comparison, sample: Sampl
     _title(axes, "(a) features, plane of $w_0, w_1, w_2$" if n == 3 else "(a) features along $w_0 - w_1$")
 
 
+def _sharpness(found: Comparison) -> float:
+    assert found.a is not None  # or nothing is drawn
+    return found.a
+
+
 def _plane_curves(K: int, found: Comparison) -> list[np.ndarray]:
     """Closed-form features of the pairs of classes 0, 1, 2 against an ETF of the network's row norm."""
     W = simplex_etf(K, K, found.multiplier)
-    best = pair_optimum(_grid(), found.a, K)
+    best = pair_optimum(_grid(), _sharpness(found), K)
     scale, plane, n = (K - 1) / (K * found.multiplier**2), class_plane(W), min(K, 3)
     pairs = [(i, j) for i in range(n) for j in range(i)]
     return [scale * (np.outer(best.x_i, W[i]) + np.outer(best.x_j, W[j])) @ plane for i, j in pairs]
@@ -158,12 +168,12 @@ def _draw_across(axes: Axes, found: Comparison) -> None:
 
 
 def _across(found: Comparison, lam):
-    return channel_prediction(lam, found.a, found.classes, found.multiplier)["across_a"]
+    return channel_prediction(lam, _sharpness(found), found.classes, found.multiplier)["across_a"]
 
 
 def _draw_probabilities(axes: Axes, found: Comparison) -> None:
     mixed, lam, K = found.mixed, _inner(found), found.classes
-    best = pair_optimum(lam, found.a, K)
+    best = pair_optimum(lam, _sharpness(found), K)
     curves = (best.p_i, best.p_j, (K - 2) * best.p_other)
     shown = (mixed.first, mixed.second, mixed.others)
     names = ("$p_i$", "$p_j$", "all others")
@@ -177,7 +187,7 @@ def _draw_probabilities(axes: Axes, found: Comparison) -> None:
 
 def _draw_bending(axes: Axes, found: Comparison) -> None:
     c, lam = found.channel, _inner(found)
-    best = channel_prediction(lam, found.a, found.classes, found.multiplier)
+    best = channel_prediction(lam, _sharpness(found), found.classes, found.multiplier)
     if found.classes > 2:
         axes.plot(lam, best["along_a"] / best["straight_a"], color=BLUE, lw=1.1)
         _points(axes, c.lam, c.amplification, BLUE, "o", "amplification (straight: 1)")
@@ -191,7 +201,7 @@ def _draw_bending(axes: Axes, found: Comparison) -> None:
 def _draw_logits(axes: Axes, found: Comparison, sample: Sample) -> None:
     """Every centred logit of the subsample against the closed form; on the diagonal where they agree."""
     labels = LabelBlock(sample.i, sample.j, sample.lam, sample.Y, found.classes)
-    expected = closed_logits(labels, found.a)[0].ravel()
+    expected = closed_logits(labels, _sharpness(found))[0].ravel()
     colour = DIFFERENT(0.25 + 0.75 * np.repeat(sample.Y.max(1), found.classes))
     axes.scatter(expected, sample.z.ravel(), c=colour, s=4, lw=0, alpha=0.6, rasterized=True, zorder=2)
     ends = np.array([expected.min(), expected.max()])
@@ -201,10 +211,9 @@ def _draw_logits(axes: Axes, found: Comparison, sample: Sample) -> None:
     _finish(axes, f"(e) logits{text}", "closed form", "network, centred")
 
 
-def _draw_reliability(axes: Axes, found: Comparison) -> None:
-    held = found.calibration
+def _draw_reliability(axes: Axes, held: Calibration) -> None:
     axes.plot([0, 1], [0, 1], color="0.8", lw=1)
-    rows = [(held.observed, BLUE, "o", "as trained")]
+    rows: list[tuple[Reliability, ColorType, str, str]] = [(held.observed, BLUE, "o", "as trained")]
     if held.fitted is not None:
         rows.append((held.fitted, ORANGE, "s", f"temperature {shown(held.temperature, '.3g')}"))
     for part, colour, marker, name in rows:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from scipy.special import logit
 
@@ -31,6 +32,7 @@ from ufm.pictures.plane import (
     RED,
     RING,
     SAME,
+    Style,
     class_plane,
     name_law,
     title_axes,
@@ -51,9 +53,9 @@ def draw_features(
     checked.instance("problem", problem, Problem)
     checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
     settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
-    figure = Figure(figsize=(10.5, 6.4), dpi=150, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    figure = Figure(figsize=(10.5, 6.4), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     figure.suptitle(describe(problem), fontsize=11)
     if problem.gain == 0:
         _draw_trivial(figure, problem)
@@ -132,9 +134,9 @@ def _draw_trivial(figure: Figure, problem: Problem) -> None:
 
 def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
     """Left: panel (a) over `bars` axes for colour bars. Right: panels (b) and (c)."""
-    left, right = figure.add_gridspec(1, 2, width_ratios=[1.25, 1])
-    left = left.subgridspec(2, bars, height_ratios=[1, 0.035])
-    right = right.subgridspec(2, 1)
+    halves = figure.add_gridspec(1, 2, width_ratios=[1.25, 1])
+    left = halves[0].subgridspec(2, bars, height_ratios=[1, 0.035])
+    right = halves[1].subgridspec(2, 1)
     colour_bars = [figure.add_subplot(left[1, n]) for n in range(bars)]
     a, b, c = (figure.add_subplot(cell) for cell in (left[0, :], right[0], right[1]))
     for axes in (a, b, c):
@@ -205,7 +207,7 @@ def _draw_classifier(axes, problem, H):
 
 def _name_classes(axes, tips, base, reach):
     """Class labels beyond everything drawn, along the rows of W; pushed outwards where two coincide."""
-    placed = []
+    placed: list[np.ndarray] = []
     for k, tip in enumerate(tips):
         out = tip / (np.linalg.norm(tip) or 1.0)
         at = reach * out
@@ -238,7 +240,8 @@ def _scatter_pairs(axes, problem, points, colours, nested):
     if nested:
         rank = np.array([np.sum(points.i[:n] == points.i[n]) for n in range(len(points.i))])
         sizes = np.linspace(150, 2, rank.max() + 1)[rank]
-    return _dots(axes, *_place(problem, points.H, points.lam).T, points, colours, sizes)
+    x, y = _place(problem, points.H, points.lam).T
+    return _dots(axes, x, y, points, colours, sizes)
 
 
 def _dots(axes, x, y, points, colours=DIFFERENT, sizes=18.0):
@@ -303,7 +306,7 @@ def _draw_limit(axes, problem, H):
 def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
     """(a) the plane, (b) y − p against y, (c) ‖h‖; dots numerical, rings closed form, one colour a label."""
     a, bars, b, c = _panels(figure, 1)
-    shade = {"cmap": OTHER, "vmin": 1 / problem.classes, "vmax": 1, "lw": 0, "zorder": 3}
+    shade: Style = {"cmap": OTHER, "vmin": 1 / problem.classes, "vmax": 1, "lw": 0, "zorder": 3}
     top, routes = points.Y.max(1), [(points.H, fitted(problem, points.logits))]
     if violated_assumption(problem) is None:
         theory = predict_features(problem, points.Y)
@@ -313,7 +316,8 @@ def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
     for number, (H, p) in enumerate(routes):
         style = RING if number else shade | {"c": top}
         residual = y - np.take_along_axis(p, order, 1)
-        a.scatter(*_place(problem, H, points.Y[:, 0]).T, s=50 if number else 18, **style)
+        x, up = _place(problem, H, points.Y[:, 0]).T
+        a.scatter(x, up, s=50 if number else 18, **style)
         c.scatter(top, np.linalg.norm(H, axis=1), s=50 if number else 18, **style)
         style = RING if number else shade | {"c": np.repeat(top, y.shape[1])}
         b.scatter(y.ravel(), residual.ravel(), s=34 if number else 12, **style)

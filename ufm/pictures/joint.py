@@ -11,6 +11,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from ufm.agree.joint import JointReport
@@ -19,7 +20,7 @@ from ufm.model.etf import gain
 from ufm.output.text import shown
 from ufm.pictures.joint_features import ORANGE, RANK, draw_feature_panel
 from ufm.pictures.joint_words import ACTIVE, describe_joint, trivial_text
-from ufm.pictures.plane import DIFFERENT, RED, plain, title_axes
+from ufm.pictures.plane import DIFFERENT, RED, Style, plain, title_axes
 
 ZERO = 1e-13  # eigenvalues of M below this share of the largest are rounding
 MAX_TICKS = 20  # classes named on the axes of the Gram matrix
@@ -28,9 +29,10 @@ MAX_ENTRIES = 6  # classes up to which its entries are written out
 
 def draw_joint(report: JointReport) -> Figure:
     """The figure of one joint problem: Gram matrix, singular values, spectrum of M, features (object API)."""
-    figure = Figure(figsize=(10.5, 8.6), dpi=150, layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(10.5, 8.6), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+
     figure.suptitle(describe_joint(report), fontsize=11)
     if not report.solution.W.any():
         _draw_trivial(figure, report)
@@ -68,7 +70,7 @@ def _draw_gram(figure: Figure, axes: Axes, report: JointReport) -> None:
     title_axes(axes, f"(a) Gram matrix $W W^T$, ETF deviation {shown(report.etf_deviation, '.2g')}", "class")
     K, names = len(gram), class_names(report.problem)
     if K <= MAX_TICKS:
-        axes.set_xticks(range(K), range(K), fontsize=8)
+        axes.set_xticks(range(K), map(str, range(K)), fontsize=8)
         axes.set_yticks(range(K), names, fontsize=8)
     if report.problem.law.class_weights is not None:
         axes.set_ylabel("class (weight)", fontsize=9)
@@ -103,9 +105,9 @@ def _draw_singular_values(axes: Axes, report: JointReport) -> None:
     index = np.arange(1, K + 1)
     plain(axes)
     predicted = predicted_singular_values(report)
-    if predicted is not None:
+    if report.theory is not None and predicted is not None:
         text = f"predicted ETF, $m$ = {report.theory.value:.6g}"
-        ring = {"facecolors": "none", "edgecolors": RED, "linewidths": 1.2, "zorder": 2}
+        ring: Style = {"facecolors": "none", "edgecolors": RED, "linewidths": 1.2, "zorder": 2}
         axes.scatter(index, predicted, s=90, label=text, **ring)
     axes.vlines(index, 0, size, color="0.85", lw=1, zorder=1)
     axes.scatter(index, size, s=22, color=DIFFERENT(0.85), zorder=3, label="numerical optimum")
@@ -172,7 +174,7 @@ def _ticks_for_a_short_range(axes: Axes, bottom: float, top: float) -> None:
     if top / bottom > 100:
         return
     decades = 10.0 ** np.arange(np.floor(np.log10(bottom)) - 1, np.ceil(np.log10(top)) + 2)
-    ticks = np.outer(decades, [1, 2, 5]).ravel()
+    ticks = np.outer(decades, [1, 2, 5]).ravel().tolist()
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:.3g}" for tick in ticks]))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -125,14 +125,16 @@ def _draw_dots(axes: Axes, picture: FeaturePicture):
     """Heavy atoms first, so that light ones stay on top."""
     order = np.argsort(-picture.weights, kind="stable")
     areas = marker_areas(picture.weights)[order]
+    x, y = picture.xy[order].T
     return axes.scatter(
-        *picture.xy[order].T,
+        x,
+        y,
         c=purity(picture.labels)[order],
         s=areas,
         cmap=DIFFERENT,
         vmin=0,
         vmax=1,
-        linewidths=np.where(areas > 2 * LEAST_AREA, 0.4, 0.0),
+        linewidths=np.where(areas > 2 * LEAST_AREA, 0.4, 0.0).tolist(),
         edgecolors="white",
         zorder=3,
     )
@@ -144,7 +146,7 @@ def _draw_rows(axes: Axes, picture: FeaturePicture) -> str:
     reach = np.abs(xy[:, 0]).max() if picture.line else np.linalg.norm(xy, axis=1).max()
     longest = np.linalg.norm(tips, axis=1).max()
     scale = 1.0 if reach == 0 or 0.2 < longest / reach < 0.8 else 0.5 * reach / longest
-    base, tips = np.array([0.0, -0.14 if picture.line else 0.0]), scale * tips
+    base, tips = (0.0, -0.14 if picture.line else 0.0), scale * tips
     style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.4}
     for tip in tips:
         axes.annotate("", base + tip, base, arrowprops=style | {"shrinkA": 0, "shrinkB": 0}, zorder=4)
@@ -170,7 +172,7 @@ def _name_rows(axes: Axes, picture: FeaturePicture, base, tips) -> list[int]:
         at = 1.14 * max(np.max(picture.xy @ out), np.max(tips @ out)) * out
         side = "center" if abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
         text = f"class {numbers}" if len(names) == 1 else f"classes {numbers}"
-        axes.text(*at, text, fontsize=9, ha=side, va="bottom" if out[1] > 0.3 else "center")
+        axes.text(at[0], at[1], text, fontsize=9, ha=side, va="bottom" if out[1] > 0.3 else "center")
         axes.update_datalim([1.25 * at])  # room for the text
     return zero
 

@@ -1,6 +1,7 @@
 """What the pictures share: colours, the plane of the classes, names of label laws, labelled axes."""
 
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -30,10 +31,11 @@ LAW_NAMES = {
 }
 
 
-CURVE = {"color": "0.35", "lw": 0.9, "zorder": 2}
+Style = dict[str, Any]  # keywords for matplotlib
+CURVE: Style = {"color": "0.35", "lw": 0.9, "zorder": 2}
 
 
-RING = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
+RING: Style = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
 
 
 def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:

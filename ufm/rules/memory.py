@@ -30,7 +30,7 @@ def parse_size(text: str) -> int:
     """Bytes of 4GiB, 500MB, 1.5 G (= GiB) or 4096B; InputError for anything else, bare numbers too."""
     found = _SIZE.fullmatch(text)
     unit = UNITS.get(found[2].lower()) if found else None
-    if unit is None:
+    if found is None or unit is None:
         raise InputError(f"--memory must be a size like 4GiB or 500MB, got {text!r}")
     return int(float(found[1]) * unit)
 

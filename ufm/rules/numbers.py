@@ -68,7 +68,11 @@ def bias_penalty(name: str, value):
 
 def integer(name: str, value, least: int, most: int = MAX_SIZE) -> int:
     """An integer; True is none."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or not least <= value <= most:
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, Integral)
+        or not least <= int(value) <= most
+    ):
         raise InputError(f"{name} must be an integer, at least {least} and at most {most}, got {value!r}")
     return int(value)
 
@@ -131,7 +135,8 @@ def _fits(found: tuple[int, ...], shape: Shape) -> bool:
     if shape is None:
         return 0 not in found
     letters = {k: n for n, k in zip(found, shape) if isinstance(k, str)}
-    return 0 not in letters.values() and found == tuple(letters.get(k, k) for k in shape)
+    wanted = tuple(letters.get(k) if isinstance(k, str) else k for k in shape)
+    return 0 not in letters.values() and found == wanted
 
 
 def _words(shape: Shape) -> str:

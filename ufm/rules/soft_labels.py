@@ -53,8 +53,8 @@ def normalise(
 def accept(labels, name: str, shape: tuple[int | str, int | str] = ("N", "K")) -> Float[np.ndarray, "N K"]:
     """The same, but for the largest entry, which is left as given where a row sums to one."""
     Y, off = _divided(numbers(name, labels, shape), name, 0)
-    if off:
-        warnings.warn(said(off), stacklevel=3)
+    if note := said(off):
+        warnings.warn(note, stacklevel=3)
     return Y
 
 

@@ -123,8 +123,10 @@ def threads_for(mesh: Mesh) -> int:
 
 def as_here(work: Callable) -> Callable:
     """`work` for another thread, as it would be done on this one: JAX's context managers are a thread's own."""
-    x64, device = jax.config.jax_enable_x64, jax.config.jax_default_device
-    precision = jax.config.jax_default_matmul_precision
+    # JAX adds a flag's attribute at run time, which a checker cannot see
+    x64 = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
 
     def there(item):
         with jax.enable_x64(x64), jax.default_device(device), jax.default_matmul_precision(precision):

@@ -150,7 +150,7 @@ def _wait_for_all() -> None:
     from jax._src import distributed
 
     client = getattr(distributed.global_state, "client", None)
-    if hasattr(client, "wait_at_barrier"):
+    if client is not None and hasattr(client, "wait_at_barrier"):
         client.wait_at_barrier(f"ufm-{next(_ROUNDS)}", timeout_in_ms=AGES)
 
 

@@ -48,7 +48,8 @@ def require_devices() -> None:
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # an assertion of JAX's own, where a plugin is missing
-        if not (asked := jax.config.jax_platforms):
+        asked = jax.config.jax_platforms  # type: ignore[attr-defined] # which JAX adds at run time
+        if not asked:
             raise
         reason = "".join(f" ({line})" for line in str(error).strip().splitlines()[:1])
         raise InputError(

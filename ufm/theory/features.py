@@ -33,9 +33,9 @@ ROUNDING_ULPS = 64.0
 class LabelOptimum(NamedTuple):
     """The optimum for one label: x (..., r), p (..., r), and o = a p_o (...)."""
 
-    x: Float[Array, "*batch r"]
-    p: Float[Array, "*batch r"]
-    reference: Float[Array, "*batch"]
+    x: Float[Array | np.ndarray, "*batch r"]
+    p: Float[Array | np.ndarray, "*batch r"]
+    reference: Float[Array | np.ndarray, "*batch"]
 
 
 def excess_logit(o, b):
@@ -131,12 +131,12 @@ class TwoHotOptimum(NamedTuple):
     For squared error p is the fitted value z + 1/K rather than a probability.
     """
 
-    x_i: Float[Array, "*batch"]
-    x_j: Float[Array, "*batch"]
-    gap: Float[Array, "*batch"]
-    p_i: Float[Array, "*batch"]
-    p_j: Float[Array, "*batch"]
-    p_other: Float[Array, "*batch"]
+    x_i: Float[Array | np.ndarray, "*batch"]
+    x_j: Float[Array | np.ndarray, "*batch"]
+    gap: Float[Array | np.ndarray, "*batch"]
+    p_i: Float[Array | np.ndarray, "*batch"]
+    p_j: Float[Array | np.ndarray, "*batch"]
+    p_other: Float[Array | np.ndarray, "*batch"]
 
 
 @jax.custom_jvp

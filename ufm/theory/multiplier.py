@@ -177,11 +177,11 @@ def pattern_slopes(
     first = (here.d_alpha_error + 2 * off * abs(turns)) * abs(per_a / here.d_a)
     own = found.value / (2 * lambda_h)
     rounding = (
-        common * abs(slopes[0]) + first,
-        common * abs(slopes[1]),
-        common * abs(slopes[2]) + (off + 16 * EPS) * own,
+        float(common * abs(slopes[0]) + first),
+        float(common * abs(slopes[1])),
+        float(common * abs(slopes[2]) + (off + 16 * EPS) * own),
     )
-    return MultiplierSlopes(slopes[0], slopes[1], slopes[2] + own, tuple(map(float, rounding)))
+    return MultiplierSlopes(slopes[0], slopes[1], slopes[2] + own, rounding)
 
 
 class _Moments(NamedTuple):

@@ -42,10 +42,8 @@ class Prediction:
 
 def violated_assumption(problem: Problem) -> str | None:
     """The hypothesis of the closed form that the problem breaks, or None."""
-    if problem.dim < problem.classes - 1:
-        return (
-            f"dim = {problem.dim} < {problem.classes - 1}: no simplex ETF of {problem.classes} classes fits"
-        )
+    if problem.d < problem.classes - 1:
+        return f"dim = {problem.d} < {problem.classes - 1}: no simplex ETF of {problem.classes} classes fits"
     if not problem.is_etf:
         return (
             "the classifier is not a simplex ETF: relative distance "
@@ -111,7 +109,7 @@ def pair_features(problem: Problem, lam: Float[np.ndarray, " n"]) -> Float[np.nd
     _require_hypotheses(problem)
     lam = checked.mixing("lam", lam)
     if problem.gain == 0:
-        return np.zeros((len(lam), problem.classes, problem.classes, problem.dim))
+        return np.zeros((len(lam), problem.classes, problem.classes, problem.d))
     W = problem.W / problem.gain
     return np.asarray(_spread_features(lam, problem.sharpness, W, loss=problem.loss))
 
@@ -189,11 +187,10 @@ def _solve_pairs(i, j, lam, a, distance, *, classes, loss):
     if loss == "squared-error":
         values = jnp.stack([lam, 1.0 - lam, 0.0 * lam], 1)
         mixed = jnp.stack([1.0 + 0.0 * lam, -1.0 + 0.0 * lam, 0.0 * lam], 1)
-        slopes = affine_slopes(spread(values, i, j, classes), spread(mixed, i, j, classes), a, distance)
+        d_a, d_lam = affine_slopes(spread(values, i, j, classes), spread(mixed, i, j, classes), a, distance)
     else:
         slopes = pair_slopes(two_hot_optimum(lam, a, classes), a, classes, distance)
-        slopes = [Slope(spread(slope.z, i, j, classes), slope.error) for slope in slopes]
-    d_a, d_lam = slopes
+        d_a, d_lam = (Slope(spread(slope.z, i, j, classes), slope.error) for slope in slopes)
     return z, p, d_a, Slope(*(jnp.where(same, 0.0, part.T).T for part in d_lam))
 
 

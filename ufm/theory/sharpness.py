@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ufm.model.laws import LabelLaw, mixing_rule
@@ -30,9 +31,9 @@ MAX_STEPS = 80  # of either Newton iteration; four to ten are usual
 class PairRule(NamedTuple):
     """Nodes of a law of pairs: λ and 1−λ (n), and weights (n), Σ = 1."""
 
-    lam: Float[Array, "*batch n"]
-    colam: Float[Array, "*batch n"]
-    weight: Float[Array, "*batch n"]
+    lam: Float[Array | np.ndarray, "*batch n"]
+    colam: Float[Array | np.ndarray, "*batch n"]
+    weight: Float[Array | np.ndarray, "*batch n"]
 
 
 class _Logits(NamedTuple):

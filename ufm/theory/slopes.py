@@ -95,9 +95,11 @@ def affine_slopes(Y, mixed, a, distance) -> tuple[Slope, Slope]:
     K = Y.shape[1]
     unit = 2 * rounding(2, EPS) + 18 * distance
     in_a, in_lam = 1 / (1 + a) / (1 + a), 1 / (1 + 1 / a)
-    sizes = (jnp.linalg.norm(rows, axis=1) for rows in (Y + 1 / K, mixed))
-    errors = (unit * share * size for share, size in zip((in_a, in_lam), sizes))
-    return tuple(map(Slope, (in_a * (Y - 1 / K), in_lam * mixed), errors))
+    along_a, along_lam = jnp.linalg.norm(Y + 1 / K, axis=1), jnp.linalg.norm(mixed, axis=1)
+    return (
+        Slope(in_a * (Y - 1 / K), unit * in_a * along_a),
+        Slope(in_lam * mixed, unit * in_lam * along_lam),
+    )
 
 
 def _length(rows, counts):

@@ -153,7 +153,9 @@ class LabelSource:
 
 def choose_source(problem: Problem, cases: PairCases | LabelCases, dtype, mesh: Mesh):
     """The table for pairs, the general solve otherwise."""
-    return (PairSource if isinstance(cases, PairCases) else LabelSource)(problem, cases, dtype, mesh)
+    if isinstance(cases, PairCases):
+        return PairSource(problem, cases, dtype, mesh)
+    return LabelSource(problem, cases, dtype, mesh)
 
 
 def _pair_table(problem: Problem, lam: np.ndarray):

@@ -67,7 +67,7 @@ class EtfSpace:
 
     def features(self, q):
         """(B, d) features."""
-        return contrasts(np.asarray(q, np.float64), self.problem.dim).T
+        return contrasts(np.asarray(q, np.float64), self.problem.d).T
 
 
 class ExplicitSpace:
@@ -76,7 +76,7 @@ class ExplicitSpace:
     def __init__(self, problem: Problem, dtype, mesh: Mesh):
         self.problem, self.dtype, self.mesh = problem, dtype, mesh
         self.coordinates, self.lift = frame(problem, dtype)
-        self.judged = row_space(problem.classifier, problem.lambda_h)
+        self.judged = row_space(problem.W, problem.lambda_h)
 
     def solve(self, Y, method: str, max_steps: int, first=None):
         """Numerical optima and the number of steps, one a device."""

@@ -45,11 +45,11 @@ class Point(NamedTuple):
     multiplier is ignored where it is solved for, the rule where it is not.
     """
 
-    lambda_w: Float[Array, "*batch"]
-    lambda_h: Float[Array, "*batch"]
-    smoothing: Float[Array, "*batch"]
-    multiplier: Float[Array, "*batch"]
-    threshold: Float[Array, "*batch"]
+    lambda_w: Float[Array | np.ndarray, "*batch"]
+    lambda_h: Float[Array | np.ndarray, "*batch"]
+    smoothing: Float[Array | np.ndarray, "*batch"]
+    multiplier: Float[Array | np.ndarray, "*batch"]
+    threshold: Float[Array | np.ndarray, "*batch"]
     rule: PairRule
 
 
@@ -70,8 +70,8 @@ class Numbers(NamedTuple):
 class Answer(NamedTuple):
     """m, a, and per feature both routes, their distance and its bounds, relative as in `ufm.agree.features`."""
 
-    m: Float[Array, "*batch"]
-    a: Float[Array, "*batch"]
+    m: Float[Array | np.ndarray, "*batch"]
+    a: Float[Array | np.ndarray, "*batch"]
     numeric: Numbers
     theory: Numbers
     error: Float[Array, "*batch F"]
@@ -130,7 +130,8 @@ def _solve(point: Point, *, lam: np.ndarray, shape: Shape) -> Answer:
     labels = _labels(jnp.asarray(lam), point.smoothing, shape)
     q, distance = _numeric(_place(*labels, K), root, point.lambda_h, shape.loss)
     best = _closed_form(labels, a, shape)
-    other = _centre(_place(*best.x, labels.same, K)) / _divisor(root)
+    x_i, x_j, x_o = best.x
+    other = _centre(_place(x_i, x_j, x_o, labels.same, K)) / _divisor(root)
     norm = jnp.linalg.norm(other, axis=0)
     unit = jnp.maximum(norm, best.unit * np.sqrt((K - 1) / K) / _divisor(root))
     coef = (best.x - best.x[2]) / jnp.where(g > 0, g, jnp.nan)
@@ -157,8 +158,7 @@ def _theory_bound(mass, shape: Shape):
 
 def _joint_multiplier(point: Point, shape: Shape):
     K, product = shape.classes, point.lambda_w * point.lambda_h
-    static = {"classes": K, "loss": shape.loss}
-    a = joint_sharpness(point.rule, point.smoothing, product, point.threshold, **static)
+    a = joint_sharpness(point.rule, point.smoothing, product, point.threshold, classes=K, loss=shape.loss)
     return jnp.sqrt(a * (K - 1) * point.lambda_h / K)
 
 

@@ -65,8 +65,8 @@ def _resize(rule: PairRule, nodes: int) -> PairRule:
     if nodes == 0:
         return PairRule(*(part[:0] for part in rule))
     more = nodes - len(rule.lam)
-    ends = (np.pad(part, (0, more), mode="edge") for part in rule[:2])
-    return PairRule(*ends, np.pad(rule.weight, (0, more)))
+    lam, colam = (np.pad(part, (0, more), mode="edge") for part in rule[:2])
+    return PairRule(lam, colam, np.pad(rule.weight, (0, more)))
 
 
 def _repeat_last(part: np.ndarray, width: int) -> np.ndarray:

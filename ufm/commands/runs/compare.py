@@ -40,7 +40,7 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
         given = read_activations(args.file)
         for note in given.notes:
             print(f"{args.file}: {note}", file=sys.stderr)
-        refuse(comparison(given.count, *given.W.shape, args.bins, args.replicates))
+        refuse(comparison(given.count, given.classes, given.dim, args.bins, args.replicates))
         found = _with_progress(given, options)
     data = comparison_record(found, given, run_record(command) | {"seed": args.seed, "file": args.file})
     try:  # what took minutes is said before any file can fail, and written though nobody listens
@@ -73,15 +73,15 @@ def _with_progress(given: Activations, options: Options) -> Comparison:
         *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task("reading", total=None, rows=0)
-        stage = {"name": "", "rows": 0}
+        stage, read = "", 0
 
         def progress(name: str, rows: int) -> None:
-            stage["rows"] = rows + (stage["rows"] if stage["name"] == name else 0)
-            stage["name"] = name
-            bar.update(task, description=name, rows=stage["rows"])
+            nonlocal stage, read
+            stage, read = name, rows + (read if stage == name else 0)
+            bar.update(task, description=name, rows=read)
             if bar.disable and time.perf_counter() - last[0] > QUIET:
                 last[0] = time.perf_counter()
-                print(f"{name}: {stage['rows']} rows read", file=sys.stderr)
+                print(f"{name}: {read} rows read", file=sys.stderr)
 
         with handed("the comparison"):
             return compare_activations(given, options, progress)

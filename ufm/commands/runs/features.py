@@ -45,6 +45,7 @@ def solve(
         problem, source = derive_multiplier(problem, args.multiplier)
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)
     if args.symmetry:
+        assert isinstance(cases, PairCases)  # `check_fixed` refuses all others
         cases = OrbitCases(cases.classes, cases.lam, cases.pairs)
     settings = choose_settings(args)
     problem, cases = _agree(problem, cases, group, settings, args.seed, args.save)
@@ -147,7 +148,7 @@ def _check(
     problem, cases, settings: Settings, shards: Path | None, index: dict | None, group: Group
 ) -> Report:
     """Solve and compare; with a folder, every numerical feature is written to shards there on the way."""
-    if shards is None:
+    if shards is None or index is None:
         return _check_with_progress(problem, cases, settings, group)
     with open_shards(shards, problem, cases, index, group) as store:
         report = _check_with_progress(problem, cases, settings, group, store.keep)

@@ -20,7 +20,7 @@ import ufm.rules.numbers as checked
 from ufm.model.roots import bracketed_root
 from ufm.network.measures.mixed import lambda_bin, lambda_edges, pair_optimum, two_hot
 from ufm.network.read.activations import Chunk
-from ufm.network.resample import Curve, check_bootstrap, curve, pieces, poisson_weights
+from ufm.network.resample import Estimate, check_bootstrap, curve, pieces, poisson_weights
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import PROBABILITIES, are_probabilities
 
@@ -74,7 +74,7 @@ class MixedCalibration:
     second: Float[np.ndarray, " B"]
     others: Float[np.ndarray, " B"]
     predicted: Float[np.ndarray, "3 B"] | None
-    deviation: Curve | None
+    deviation: Estimate | None
 
 
 def calibrate(held: Held, bins: int = 15) -> Calibration:
@@ -108,9 +108,9 @@ def reliability(held: Held, temperature: float = 1.0, bins: int = 15) -> Reliabi
         raise InputError("no held-out logits")
     if not logits:
         raise InputError(PROBABILITIES)
-    means = _means(sums[1:], sums[0])
+    confidence, accuracies = _means(sums[1:], sums[0])
     ece = float(np.abs(sums[1] - sums[2]).sum() / N)
-    return Reliability(edges, sums[0], *means, float(sums[2].sum() / N), ece, loss / N)
+    return Reliability(edges, sums[0], confidence, accuracies, float(sums[2].sum() / N), ece, loss / N)
 
 
 def fit_temperature(held: Held) -> float | None:
@@ -163,15 +163,16 @@ def mixed_calibration(
                 sums[:, k] += parts[:, where == k] @ draws[where == k]
     mass = sums[0]
     means = _means(sums[1:], mass)
-    first = means[:, :, 0]
+    lam, first, second, others, *predicted = means[:, :, 0]
+    observed = edges, mass[:, 0], lam, first, second, others
     if a is None:
-        return MixedCalibration(edges, mass[:, 0], *first[:4], None, None)
+        return MixedCalibration(*observed, predicted=None, deviation=None)
     away = np.where(mass > 0, mass * np.abs(means[1] - means[4]), 0.0).sum(0)
     total = mass.sum(0)
     deviation = None
     if total[0] > 0:
-        deviation = Curve(*map(float, curve(away / np.where(total > 0, total, np.nan), level)))
-    return MixedCalibration(edges, mass[:, 0], *first[:4], first[4:], deviation)
+        deviation = Estimate(*map(float, curve(away / np.where(total > 0, total, np.nan), level)))
+    return MixedCalibration(*observed, predicted=np.stack(predicted), deviation=deviation)
 
 
 def _probabilities(z, i, j, lam, a: float | None) -> list[np.ndarray]:

@@ -35,7 +35,7 @@ from ufm.network.measures.directions import (
 )
 from ufm.network.measures.mixed import lambda_bin, lambda_edges, two_hot
 from ufm.network.read.activations import Chunk
-from ufm.network.resample import Curve, check_bootstrap, curve, pieces, poisson_weights
+from ufm.network.resample import Curve, Estimate, check_bootstrap, curve, pieces, poisson_weights
 from ufm.rules.errors import InputError
 
 CENTRES = ("class", "mean", "none")
@@ -65,9 +65,9 @@ class Channel:
     amplification: Curve
     nonlinearity: Curve
     predicted: dict[str, np.ndarray] | None
-    overall: dict[str, Curve]
+    overall: dict[str, Estimate]
     predicted_overall: dict[str, float] | None
-    slope: Curve
+    slope: Estimate
     slope_predicted: float | None
     slope_limit: float
     window: float
@@ -109,10 +109,10 @@ def channel_geometry(
     for chunk in chunks():
         for piece in pieces(chunk):
             _add(found, piece, frame, replicates, seed)
-    if found.lever is not None and found.rows[1]:
+    if found.lever is not None and frame.means is not None and found.rows[1]:
         for chunk in chunks():
             for piece in pieces(chunk):
-                _add_means(found, piece, frame, centre, replicates, seed)
+                _add_means(found, piece, found.lever, frame.means, centre, replicates, seed)
     return _result(found, frame, centre, replicates, level)
 
 
@@ -144,7 +144,7 @@ class _Sums:
     lever: Float[np.ndarray, "B K d"] | None
     mass: Float[np.ndarray, " K"]
     shifts: Float[np.ndarray, "2 B R1"]
-    rows: list[int]
+    rows: tuple[int, int]
     skipped: int
     alike: int = 0
 
@@ -153,7 +153,7 @@ class _Sums:
         """Zeros."""
         lever = None if frame.means is None else np.zeros((bins, *frame.V.shape))
         table, shifts = np.zeros((bins, replicates + 1, len(SUMS))), np.zeros((2, bins, replicates + 1))
-        return _Sums(table, lever, np.zeros(len(frame.V)), shifts, [0, 0], 0)
+        return _Sums(table, lever, np.zeros(len(frame.V)), shifts, (0, 0), 0)
 
 
 def _add(sums: _Sums, piece: Chunk, frame: Frame, replicates: int, seed: int) -> None:
@@ -167,7 +167,7 @@ def _add(sums: _Sums, piece: Chunk, frame: Frame, replicates: int, seed: int) ->
     which = lambda_bin(lam, len(sums.table))
     for b in np.unique(which):
         sums.table[b] += (draws[which == b] * weights[which == b, None]).T @ columns[which == b]
-    sums.rows = [sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum())]
+    sums.rows = (sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum()))
     sums.skipped += len(use) - int(same.sum() + mixed.sum())
     sums.alike += int((~same & ~mixed).sum())
     if sums.lever is not None:
@@ -185,17 +185,19 @@ def _add_lever(lever, i, j, lam, weights, which, frame: Frame) -> None:
         np.add.at(lever, (b, k), np.bincount(inverse, weights * share, len(cells))[:, None] * along)
 
 
-def _add_means(sums: _Sums, piece: Chunk, frame: Frame, centre: str, replicates: int, seed: int) -> None:
+def _add_means(
+    sums: _Sums, piece: Chunk, lever, means: np.ndarray, centre: str, replicates: int, seed: int
+) -> None:
     """Σ over pure samples of draw · ⟨h − μ_k, lever_k⟩/n_k, for each bin; centre "class" moves c too."""
-    label, V = piece.labels.pure(), frame.V
+    label = piece.labels.pure()
     use = (label >= 0) & (piece.weights > 0)
     draws = poisson_weights(piece.start, len(use), replicates, seed)[use] * piece.weights[use, None]
-    label, apart = label[use], piece.H[use] - frame.means[label[use]]
-    total = sums.lever.sum(1)  # (B, d): what c is multiplied with
-    common = total / len(V) if centre == "class" else np.zeros_like(total)
+    label, apart = label[use], piece.H[use] - means[label[use]]
+    total = lever.sum(1)  # (B, d): what c is multiplied with
+    common = total / len(means) if centre == "class" else np.zeros_like(total)
     for k in np.unique(label):
         here = label == k
-        pull = np.stack([-common, sums.lever[:, k] - common])  # (2, B, d)
+        pull = np.stack([-common, lever[:, k] - common])  # (2, B, d)
         sums.shifts += pull @ (apart[here].T @ draws[here]) / sums.mass[k]
 
 
@@ -205,8 +207,10 @@ def _result(sums: _Sums, frame: Frame, centre, replicates, level) -> Channel:
     S |= {"along": S["along"] + moved[0], "straight": S["straight"] + moved[1]}
     total = {name: part.sum(0, keepdims=True) for name, part in S.items()}  # (1, R+1): all bins as one
     K, m, known = len(frame.V), etf_multiplier(frame.V), frame.a is not None
-    slope = curve(ratio(total["tx"], total["tt"])[0], level)
-    whole = {name: Curve(*(part[0] for part in found)) for name, found in _curves(total, level).items()}
+    slope = Estimate(*map(float, curve(ratio(total["tx"], total["tt"])[0], level)))
+    whole = {
+        name: Estimate(*(float(part[0]) for part in found)) for name, found in _curves(total, level).items()
+    }
     return Channel(
         edges=lambda_edges(len(sums.table)),
         same=S["same"][:, 0],
@@ -224,7 +228,7 @@ def _result(sums: _Sums, frame: Frame, centre, replicates, level) -> Channel:
         centre=centre,
         skipped=sums.skipped,
         alike=sums.alike,
-        rows=tuple(sums.rows),
+        rows=sums.rows,
         replicates=replicates,
         level=level,
     )

@@ -22,6 +22,15 @@ SUMS = (
     "size",
     "outside",
     "along",
+    "straight",
+    "along_a",
+    "straight_a",
+    "paired",
+    "bend",
+    "bend_a",
+    "tt",
+    "tx",
+    "tx_a",
 )
 SUMS += ("straight", "along_a", "straight_a", "paired", "bend", "bend_a", "tt", "tx", "tx_a")
 

@@ -119,7 +119,8 @@ def _subsample(chunks: Iterable[Chunk], size: int, seed: int) -> tuple[np.ndarra
             reservoir.add(piece.start, piece.weights > 0, piece.H, piece.labels.dense(), piece.weights)
     if len(reservoir.keys) == 0:
         raise InputError("the stream has no samples of positive weight")
-    return tuple(reservoir.rows)
+    H, Y, weights = reservoir.rows
+    return H, Y, weights
 
 
 def _values(H, Y, problem: Problem, b) -> np.ndarray:

@@ -21,7 +21,16 @@ from ufm.model.etf import etf_multiplier, sharpness
 from ufm.network.measures.mixed import two_hot
 from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import LabelBlock
-from ufm.network.resample import BLOCK, Curve, Reservoir, check_bootstrap, curve, cut, pieces, poisson_weights
+from ufm.network.resample import (
+    BLOCK,
+    Estimate,
+    Reservoir,
+    check_bootstrap,
+    curve,
+    cut,
+    pieces,
+    poisson_weights,
+)
 from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
@@ -55,7 +64,7 @@ class Fit:
     a_known: float | None
     at_end: bool
     r2_interval: tuple[float, float] | None
-    advantage: Curve | None
+    advantage: Estimate | None
     sample: int
     count: int
 
@@ -91,37 +100,39 @@ def fit_sharpness(
     known = None if lambda_h is None else sharpness(len(W), etf_multiplier(V), lambda_h)
     trials = [a, a / 2, 2 * a, *([known] if known else [])]
     table = _unexplained(_logits(chunks, V, shift), first.mean, first.slope, trials, replicates, seed)
-    r2_linear, *r2 = (None, *[None] * len(trials)) if table is None else 1 - table[1:, 0] / table[0, 0]
+    r2_linear, r2, r2_half, r2_double, *r2_known = _explained(table, len(trials))
     interval, advantage = (None, None) if table is None else _intervals(table, -1 if known else 2, level)
-    at_end = not GRID[0] < np.log(a) < GRID[-1]
-    identified = table is not None and r2[0] - max(r2[1:3]) > FLAT and not at_end
+    at_end = bool(not GRID[0] < np.log(a) < GRID[-1])
+    flat = r2 is None or r2_half is None or r2_double is None or not r2 - max(r2_half, r2_double) > FLAT
     return Fit(
-        _number(r2[0]),
-        _number(r2_linear),
-        first.slope,
-        a,
-        bool(identified),
-        *map(_number, r2[1:3]),
-        _number(r2[3]) if known else None,
-        known or None,
-        bool(at_end),
-        interval,
-        advantage,
-        len(first.reservoir.keys),
-        first.count,
+        r2=r2,
+        r2_linear=r2_linear,
+        linear_slope=first.slope,
+        a=a,
+        a_identified=not flat and not at_end,
+        r2_half=r2_half,
+        r2_double=r2_double,
+        r2_known=r2_known[0] if known else None,
+        a_known=known or None,
+        at_end=at_end,
+        r2_interval=interval,
+        advantage=advantage,
+        sample=len(first.reservoir.keys),
+        count=first.count,
     )
 
 
-def _number(value) -> float | None:
-    return None if value is None else float(value)
+def _explained(table, trials: int) -> list[float] | list[None]:
+    """R² of the linear baseline and of each trial; None each where all logits are equal."""
+    return [None] * (1 + trials) if table is None else (1 - table[1:, 0] / table[0, 0]).tolist()
 
 
-def _intervals(table, row: int, level: float) -> tuple[tuple[float, float], Curve]:
+def _intervals(table, row: int, level: float) -> tuple[tuple[float, float], Estimate]:
     """Of R² of one row of the table, and of what it has over the linear baseline."""
     r2, linear = (1 - table[n] / np.where(table[0] > 0, table[0], np.nan) for n in (row, 1))
     found = curve(r2, level)
     advantage = curve(r2 - linear, level)
-    return (float(found.low), float(found.high)), Curve(*map(float, advantage))
+    return (float(found.low), float(found.high)), Estimate(*map(float, advantage))
 
 
 def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +145,7 @@ def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]
         found = _pair_logits(*arrays, a, classes=labels.classes)
         z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
     for rows in _parts(np.flatnonzero(~pair)):
-        found = _soft_logits(_pad(labels.soft[rows]), a)
+        found = _soft_logits(_pad(cut(labels, rows).dense()), a)
         z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
     return z, slope
 
@@ -178,7 +189,7 @@ class _First:
 
     def __init__(self, reservoir: Reservoir):
         self.reservoir, self.count, self.mass = reservoir, 0, 0.0
-        self.total, self.product, self.square = 0.0, 0.0, 0.0
+        self.total, self.product, self.square = np.zeros(()), 0.0, 0.0
 
     def add(self, start, z, labels, weights, use) -> None:
         Y = labels.dense()
@@ -220,7 +231,9 @@ def _best_sharpness(z, labels: LabelBlock, weights) -> float:
     values = [misfit(log_a)[0] for log_a in GRID]
     best = int(np.argmin(values))
     ends = GRID[max(best - 1, 0)], GRID[min(best + 1, len(GRID) - 1)]
-    log_a = minimize_scalar(lambda t: misfit(t)[0], bounds=ends, method="bounded", options={"xatol": 1e-6}).x
+    log_a: float = minimize_scalar(
+        lambda t: misfit(t)[0], bounds=ends, method="bounded", options={"xatol": 1e-6}
+    ).x
     log_a = log_a if misfit(log_a)[0] <= values[best] else GRID[best]
     value, step = misfit(log_a)
     for _ in range(10):

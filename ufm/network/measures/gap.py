@@ -39,7 +39,7 @@ class StreamCertificate(NamedTuple):
     gap: float
     rounding: float
     lambda_max_ratio: float
-    count: int
+    count: int  # type: ignore[assignment] # hides the count of a tuple, which nobody needs here
 
     @property
     def relative_gap(self) -> float:
@@ -63,7 +63,7 @@ class _Means(NamedTuple):
     logits: float
     residual: Float[np.ndarray, " K"]
     label: Float[np.ndarray, " K"]
-    count: int
+    n: int
 
 
 class _Moments(NamedTuple):
@@ -96,14 +96,14 @@ def certify_stream(
     means = _means(point)
     penalty = 0.5 * lambda_w * float(np.sum(W * W)) + 0.5 * (lambda_b or 0.0) * float(b @ b)
     objective = means.fit + 0.5 * lambda_h * means.square + penalty
-    terms = means.count + len(W) + W.size + W.shape[1]
+    terms = means.n + len(W) + W.size + W.shape[1]
     plain = _moments(point, _as_it_is)
     dual, slack = _dual(point, means, plain, lambda_w * lambda_h, lambda_b)
     rounding = EPS * ((len(W) + 16) * means.size + terms * objective + 8 * (W.shape[1] + 4) * means.logits)
     rounding += slack
     largest = float(np.linalg.eigvalsh(plain.M)[-1])
     gap = max(objective - dual, 0.0) + rounding
-    return StreamCertificate(objective, dual, gap, rounding, largest / (lambda_w * lambda_h) - 1, means.count)
+    return StreamCertificate(objective, dual, gap, rounding, largest / (lambda_w * lambda_h) - 1, means.n)
 
 
 def _blocks(point: _Point):
@@ -116,7 +116,7 @@ def _blocks(point: _Point):
 
 
 def _means(point: _Point) -> _Means:
-    mass, count, sums = 0.0, 0, [0.0] * 6
+    mass, count, sums = 0.0, 0, [np.zeros(())] * 6
     for H, Y, Z, weights in _blocks(point):
         r, scale = residuals(Z, Y, point.loss)
         fit = losses(Z, Y, point.loss)
@@ -125,7 +125,8 @@ def _means(point: _Point) -> _Means:
         mass, count = mass + float(weights.sum()), count + len(H)
     if count == 0:
         raise InputError("the stream has no samples of positive weight")
-    return _Means(*(part / mass for part in sums), count)
+    fit, square, size, logits, residual, label = (part / mass for part in sums)
+    return _Means(float(fit), float(square), float(size), float(logits), residual, label, count)
 
 
 def _as_it_is(r, Y):
@@ -142,7 +143,7 @@ def _shifted(r, Y, mean):
 
 def _moments(point: _Point, change) -> _Moments:
     """Moments of the changed residual."""
-    mass, M, linear, mean = 0.0, 0.0, 0.0, 0.0
+    mass, M, linear, mean = 0.0, np.zeros(()), 0.0, np.zeros(())
     for _, Y, Z, weights in _blocks(point):
         r = change(residuals(Z, Y, point.loss)[0], Y)
         heavy = weights[:, None] * r
@@ -158,7 +159,7 @@ def _dual(point, means: _Means, plain: _Moments, product, lambda_b) -> tuple[flo
     if point.loss == "squared-error":
         change = partial(_shifted, mean=means.residual)
     else:
-        t, s = centring(means.residual, means.label, 16 + means.count)
+        t, s = centring(means.residual, means.label, 16 + means.n)
         change = partial(_mixed, t=t, s=s)
     free = _value(point, means, _moments(point, change), change, product, FREE)
     if lambda_b == FREE:
@@ -168,7 +169,7 @@ def _dual(point, means: _Means, plain: _Moments, product, lambda_b) -> tuple[flo
 
 
 def _value(point, means: _Means, moments: _Moments, change, product, lambda_b) -> tuple[float, float]:
-    n, K = means.count, len(point.W)
+    n, K = means.n, len(point.W)
     theta = shrinkage(moments.M, n, product)
     if point.loss == "squared-error":
         square = float(np.trace(moments.M))

@@ -121,10 +121,10 @@ class Activations:
         if "y" in self.labels:
             y = class_numbers("y", part["y"], self.classes, start)
             return LabelBlock(y, y, np.ones(len(y)), None, self.classes), off
-        if "i" not in part:
-            none = np.full(len(soft), -1)
-            return LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes), off
-        return pair_rows(part, soft, self.classes, start), off
+        if soft is None or "i" in part:
+            return pair_rows(part, soft, self.classes, start), off
+        none = np.full(len(soft), -1)
+        return LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes), off
 
 
 def read_activations(path: str) -> Activations:
@@ -179,8 +179,8 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     labels = _label_keys(stored)
     _check_shapes(stored, labels, N, K)
     b = stored["b"].whole() if "b" in stored else None
-    scalars = {key: _scalar(stored, key) for key in ("lambda_w", "lambda_h")}
-    found = Activations(stored["W"].whole(), b, labels, stored, **scalars)
+    penalties = _scalar(stored, "lambda_w"), _scalar(stored, "lambda_h")
+    found = Activations(stored["W"].whole(), b, labels, stored, *penalties)
     scaled("W", found.W)
     if b is not None:
         scaled("b", b, small=True)

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -51,7 +52,9 @@ class Stored:
         checked, crc = self.checksum is not None and self.array.flags.c_contiguous, self.head
         for start in range(0, len(self.array), rows):
             block = self.array[start : start + rows]
-            crc = zlib.crc32(block, crc) if checked else crc
+            if checked:
+                # numpy's stubs know arrays as buffers from Python 3.12 on
+                crc = zlib.crc32(block, crc)  # type: ignore[arg-type, unused-ignore]
             yield block
         if checked and crc != self.checksum:
             raise InputError(_damaged(self.name))
@@ -179,7 +182,7 @@ def _map(name: str, place: Path, offset: int, length: int, checksum: int | None)
     return Stored(name, array, checksum, zlib.crc32(head[:start]))
 
 
-def _layout(name: str, head: bytes, length: int) -> tuple[tuple[int, ...], str, np.dtype, int]:
+def _layout(name: str, head: bytes, length: int) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype, int]:
     """Shape, order, dtype and start of the data of an .npy file of `length` bytes, from its first bytes."""
     file = io.BytesIO(head)
     try:

@@ -29,7 +29,7 @@ def predictions(labels: np.ndarray, sharpness: float) -> np.ndarray:
     """p_a(y) of the fixed-ETF theorem; 1/K at a = 0."""
     if sharpness == 0:
         return np.full_like(labels, 1 / labels.shape[1])
-    return solve_patterns(labels, np.ones_like(labels), sharpness).p
+    return np.asarray(solve_patterns(labels, np.ones_like(labels), sharpness).p)
 
 
 def mean_divergence(weights, p, Z) -> float:
@@ -190,7 +190,8 @@ def _merged_divergence(weights, optimum: JointOptimum, group) -> float:
 def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
     """The group of least weight: collapsed iff λ_W λ_H reaches its threshold."""
     joint, law = setting.joint, setting.problem.law
-    weight = min(q for q in set(law.class_weights) if law.class_weights.count(q) > 1)
+    weights, times = np.unique(np.asarray(law.class_weights), return_counts=True)
+    weight = weights[times > 1].min()
     group = np.flatnonzero(np.asarray(law.class_weights) == weight)
     least = min(minority_collapse(law, joint.classes, joint.product), key=lambda threshold: threshold.value)
     divergence = _merged_divergence(joint.atoms.weights, optimum, group)

@@ -47,7 +47,7 @@ class Setting:
     @property
     def dim(self) -> int:
         """Feature dimension of the joint problem."""
-        return self.problem.dim if self.free_dim is None else self.free_dim
+        return self.problem.d if self.free_dim is None else self.free_dim
 
     @property
     def too_large(self) -> str | None:
