@@ -60,6 +60,7 @@ def run(args) -> int:
     size = 4 * args.samples * args.dim / 2**30
     head = f"{args.samples} features of dimension {args.dim}: {size:.2f} GiB in float32"
     lines = [
+        f"# A comparison of {size:.3g} GiB of features",
         f"`python -m experiments.compare_large --samples {args.samples} --dim {args.dim}`",
         f"{head}; {seconds:.0f} s with the page; peak anonymous memory {found['peak'] / 2**30:.3f} GiB.",
         f"```text\n{found['text'].rstrip()}\n```",

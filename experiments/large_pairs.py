@@ -34,6 +34,7 @@ def describe(classes: int, nodes: int, cap: float, found: dict) -> str:
     held = "within" if found["peak"] <= cap * 2**30 else "OVER"
     each = 1e6 * found["seconds"] / (classes**2 * nodes)
     lines = [
+        f"# All pairs of {classes} classes, streamed",
         f"`python -m experiments.large_pairs --classes {classes} --nodes {nodes} --cap {cap:g}`",
         f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores; {classes**2} pairs x {nodes} weights: "
         f"features of {stored / 2**30:.3g} GiB.\n"

@@ -106,6 +106,8 @@ def describe(points: list[Point], command: str) -> str:
 
     about = machine()
     lines = [
+        "# Several devices and processes",
+        "",
         f"`{command}`",
         "",
         f"{about['processor']}, {about['cores']} cores, jax {about['jax']}, float64, K = {CLASSES}.",

@@ -1,7 +1,7 @@
 """python -m proofs [NAME …] [--check]: derive every theorem, check it on its grid, write the tables.
 
 Without --check the tables of the named theorems (all by default) are written to proofs/tables/, and the index
-there and in the README is made anew. With --check nothing is written: the committed Markdown and LaTeX must
+there is made anew. With --check nothing is written: the committed Markdown and LaTeX must
 equal the rendering of the committed JSON byte for byte, the JSON's words must equal a fresh run's, and its
 numbers must agree with it within their bounds.
 

@@ -162,19 +162,6 @@ def index(summaries: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme_index(summaries: list[dict]) -> str:
-    """The table between the marks in the README."""
-    heads = ["theorem", "says", "steps (symbolic + argued)", "worst error", "worst bound", "verdict"]
-    lines = [_line(heads), _line(["---"] * len(heads))]
-    for s in summaries:
-        link = f"[{s['name']}](proofs/tables/{s['name']}.md)"
-        steps = f"{s['symbolic']} + {s['argued']}"
-        lines.append(
-            _line([link, s["title"], steps, size(s["worst_error"]), size(s["worst_bound"]), s["enclosure"]])
-        )
-    return "\n".join(lines)
-
-
 def tex(record: dict) -> str:
     """One theorem for a paper: statement and booktabs table (packages amsmath, booktabs, longtable)."""
     keys = list(record["rows"][0]["parameters"])

@@ -6,11 +6,8 @@ from pathlib import Path
 
 from proofs import render
 from ufm.output.files import Outputs
-from ufm.rules.errors import InputError
 
 TABLES = Path(__file__).parent / "tables"
-README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- theorems -->\n", "<!-- end of theorems -->"
 
 
 def load(names, folder: Path = TABLES) -> list[dict]:
@@ -19,7 +16,7 @@ def load(names, folder: Path = TABLES) -> list[dict]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
 
 
-def rendered(records: list[dict], folder: Path = TABLES, readme: Path = README) -> dict[Path, str]:
+def rendered(records: list[dict], folder: Path = TABLES) -> dict[Path, str]:
     """Every generated file and its text."""
     files = {}
     for record in records:
@@ -30,17 +27,7 @@ def rendered(records: list[dict], folder: Path = TABLES, readme: Path = README) 
     files[folder / "theorems.json"] = render.dump({"theorems": summaries})
     files[folder / "theorems.md"] = render.index(summaries)
     files[folder / "theorems.tex"] = render.tex_index(summaries)
-    files[readme] = spliced(readme.read_text(encoding="utf-8"), render.readme_index(summaries))
     return files
-
-
-def spliced(text: str, table: str) -> str:
-    """The README with the table between its marks; InputError without marks."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise InputError(f"README.md lacks the marks {BEGIN.strip()} and {END}")
-    return f"{head}{BEGIN}{table}\n{END}{tail}"
 
 
 def write(files: dict[Path, str]) -> None:

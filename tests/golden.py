@@ -1,8 +1,8 @@
 """The golden set: what commands print and write, recorded before a change, compared after it, to the last digit.
 
-    python -m tests.golden --record FOLDER     before: one text file a case, named after it
-    python -m tests.golden --compare FOLDER    after, on the same machine: each difference, in a few lines
-    python -m tests.golden --compare FOLDER --only sweep      cases whose name has the word
+    --record FOLDER     before: one text file a case, named after it
+    --compare FOLDER    after, on the same machine: each difference, in a few lines
+    --only WORD         cases whose name has the word
 
 Commands run as `python -m ufm.NAME` in processes of their own, in one environment and each bound to one core, on
 which threads and estimates of memory depend. FOLDER keeps their compiled programs. Nothing of `ufm` is imported, so

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.commands.shown import ROOT
 
-TREE = ("README.md", "pyproject.toml", "docs", "experiments", "proofs", "tests", "ufm")
+TREE = ("README.md", "CONTRIBUTING.md", "pyproject.toml", "docs", "experiments", "proofs", "tests", "ufm")
 
 
 def make(names: tuple[str, ...], folder: Path) -> None:
@@ -23,7 +23,9 @@ def copy_tree(folder: Path, root: Path = ROOT) -> None:
     for name in TREE:
         if (root / name).is_dir():
             shutil.copytree(
-                root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results")
+                root / name,
+                folder / name,
+                ignore=shutil.ignore_patterns("__pycache__", "results", "generated"),
             )
         else:
             shutil.copy2(root / name, folder / name)
@@ -45,8 +47,8 @@ def classifier(path: Path) -> None:
 
 
 def grid(path: Path) -> None:
-    """The grid of the README, word for word."""
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The grid of the page on sweeps, word for word."""
+    page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
     path.write_text(re.search(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[1], encoding="utf-8")
 
 

@@ -20,8 +20,10 @@ Words = tuple[str, ...]
 
 
 def pages(root: Path = ROOT) -> list[Path]:
-    """README.md and all of docs/."""
-    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    """README.md, CONTRIBUTING.md and docs/, but for the pages there that are made when they are built."""
+    made = root / "docs" / "generated"
+    found = [page for page in sorted((root / "docs").rglob("*.md")) if made not in page.parents]
+    return [page for page in (root / "README.md", root / "CONTRIBUTING.md") if page.exists()] + found
 
 
 def shown(root: Path = ROOT) -> dict[Words, list[str]]:

@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ show, once, with its class.
+"""Every command that README.md, CONTRIBUTING.md and docs/ show, once, with its class.
 
 tests/house/test_shown.py holds it against them.
 
@@ -160,9 +160,13 @@ ROWS = (
     Row("pytest", LONG, "pytest tests/model/test_etf.py tests/agree/test_verdict.py -n 2"),
     Row("experiments.fuzz", LONG, "experiments.fuzz --seconds 10 --seed 0"),
     Row("experiments.loop", LONG, "experiments.loop --times 1 --only minimal --out out"),
+    Row("tests.golden --record ../golden", LONG, "tests.golden --record golden --only verify-list"),
+    Row("tests.golden --compare ../golden", LONG, "tests.golden --record golden --only refused-flags"),
     Row("venv .venv", SETUP),
     Row("pip install --quiet --editable .", SETUP),
     Row("pip install --quiet --editable .[test]", SETUP),
+    Row("pip install --quiet --editable .[docs]", SETUP),
+    Row("sphinx -EW --keep-going docs build/docs", SETUP),
     Row("pip install --editable .[experiments]", SETUP),
     Row("pip install --editable .[bench]", SETUP),
     Row("pip install jax[cuda13]", SETUP),

@@ -74,8 +74,8 @@ def test_one_is_no_plural(time, words, capsys):
 
 
 def test_a_sweep_names_its_keys():
-    """As --help and the README have them: some of the flags of ufm.solve, not all."""
-    page = (ROOT / "README.md").read_text(encoding="utf-8").split("## Sweeps")[1].split("## ")[0]
+    """As --help and the page on sweeps have them: some of the flags of ufm.solve, not all."""
+    page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
     source = (ROOT / "ufm" / "commands" / "sweep.py").read_text(encoding="utf-8")
     for key in KEYS:
         assert f"`{key}`" in page and key in source.split("class Arguments")[1].split("def run")[0], key

@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/ show is in the table, parses as it stands, and has what it reads."""
+"""Every command that a page shows is in the table, parses as it stands, and has what it reads."""
 
 import argparse
 import importlib
@@ -150,7 +150,7 @@ def test_a_misspelt_command_is_refused(parse, words):
 def test_rows_are_whole():
     for row in ROWS:
         assert row.kind in CLASSES and row.codes and set(row.files) <= set(MAKERS), row
-        assert (row.kind == SETUP) == (row.words.split()[0] in ("venv", *OTHERS)), row
+        assert (row.kind == SETUP) == (row.words.split()[0] in ("venv", "sphinx", *OTHERS)), row
         assert row.cut is None or row.kind in (LONG, HOSTS), row
         assert row.cut is not None or row.kind not in (LONG, HOSTS), row
         assert ("{process}" in row.runs) == (row.processes > 1), row
@@ -164,5 +164,6 @@ def test_what_commands_read_can_be_made(tmp_path):
     from ufm.network.read.activations import read_activations
 
     assert read_activations(str(tmp_path / "activations.npz")).count == 400
-    assert read_grid(str(tmp_path / "grid.toml")).problems > 100  # the README's
-    assert (ROOT / "README.md").read_text(encoding="utf-8").count((tmp_path / "grid.toml").read_text()) == 1
+    assert read_grid(str(tmp_path / "grid.toml")).problems > 100  # the page's
+    page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    assert page.count((tmp_path / "grid.toml").read_text()) == 1

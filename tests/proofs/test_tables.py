@@ -20,11 +20,10 @@ SMALL = "two-classes"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A copy of the tables and the README that may be spoilt."""
+    """A copy of the tables that may be spoilt."""
     shutil.copytree(tables.TABLES, tmp_path / "tables")
-    shutil.copy(tables.README, tmp_path / "README.md")
     monkeypatch.setattr(tables.load, "__defaults__", (tmp_path / "tables",))
-    monkeypatch.setattr(tables.rendered, "__defaults__", (tmp_path / "tables", tmp_path / "README.md"))
+    monkeypatch.setattr(tables.rendered, "__defaults__", (tmp_path / "tables",))
     return tmp_path
 
 
@@ -64,17 +63,12 @@ def test_committed_files_are_the_renderings_of_their_data():
         "theorems.md",
         "theorems.tex",
         "theorems.json",
-        "README.md",
     ],
 )
 def test_one_digit_edited_in_any_file_is_noticed(folder, name):
-    path = folder / name if name == "README.md" else folder / "tables" / name
+    path = folder / "tables" / name
     text = path.read_text(encoding="utf-8")
-    if name == "README.md":
-        head, mark, tail = text.partition(tables.END)
-        path.write_text(spoilt(head) + mark + tail, encoding="utf-8")
-    else:
-        path.write_text(spoilt(text), encoding="utf-8")
+    path.write_text(spoilt(text), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != text
     assert tables.differences(tables.rendered(tables.load(THEOREMS)))
 

@@ -1,5 +1,7 @@
-"""The README's Python: every block compiles, and runs twice, as in a notebook, where its framework is installed."""
+"""What the pages show is so: their Python runs, twice as in a notebook, and prints what they say."""
 
+import contextlib
+import io
 import json
 import re
 import sys
@@ -8,26 +10,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.commands.shown import pages
+from tests.house.test_walls import MAY
 from ufm.network.read.activations import read_activations
+from ufm.solve import main as solve
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README, NETWORK, SWEEPS = ROOT / "README.md", ROOT / "docs" / "network.md", ROOT / "docs" / "sweeps.md"
 N, D, K, INPUTS = 12, 5, 3, 7
 BATCH = 5  # does not divide N
+PYTHON = ("python", "py", "pycon", "code-block", "code-cell", "doctest")
 RECIPES = ("torch", "numpy", "jax", "keras")
-OTHERS = ("rows = pandas.read_parquet", "import jax\n")  # how the blocks without a name begin
+SHOWN = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
+SLOW = ("theorist", "empiricist")  # more than ten seconds on an idle core
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 
-def blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Every block of Python of a page, and the block of text that follows it at once, or nothing."""
+    return SHOWN.findall(page.read_text(encoding="utf-8"))
 
 
 def recipe(name: str) -> str:
-    found = re.search(rf"<!-- {name} -->\n```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search(
+        rf"<!-- {name} -->\n```python\n(.*?)```", NETWORK.read_text(encoding="utf-8"), re.DOTALL
+    )
     return found.group(1)
 
 
-def block(beginning: str) -> str:
-    (found,) = (text for text in blocks() if text.startswith(beginning))
+def only_block(page: Path) -> str:
+    ((code, _),) = blocks(page)
+    return code
+
+
+def differences(shown: list[tuple[str, str]]) -> list[str]:
+    """What the blocks of a page, run one after the other in one namespace, print that the page does not say."""
+    names, found = {}, []
+    for code, said in shown:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(code, names)
+        found += [] if out.getvalue() == said else [out.getvalue()]
     return found
 
 
@@ -59,11 +81,65 @@ def check(path, mixed, test, features, W, b, atol=1e-5):
     np.testing.assert_array_equal(y, np.concatenate([y for _, y in test]))
 
 
-def test_every_python_block_of_the_readme_is_tested():
-    tested = [recipe(name) for name in RECIPES] + [block(beginning) for beginning in OTHERS]
-    assert sorted(blocks()) == sorted(tested)
-    for text in tested:
-        compile(text, "README.md", "exec")
+def test_every_python_block_of_a_page_is_run_here():
+    """A page with Python is one of these; and in them no block has another form."""
+    run = {README, NETWORK, SWEEPS, *TUTORIALS}
+    for page in pages():
+        fences = re.findall(r"^ *(?:```+|~~~+) *(\S*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(blocks(page)) == sum(name.strip("{}") in PYTHON for name in fences), page
+        assert page in run or not blocks(page), page
+    assert [code for code, _ in blocks(NETWORK)] == [recipe(name) for name in RECIPES]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * (page.stem in SLOW), id=page.stem) for page in TUTORIALS],
+)
+def test_a_tutorial_prints_what_it_says(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = blocks(page)
+    assert any(said for _, said in shown)
+    assert differences(shown) == []
+
+
+def test_what_a_page_does_not_say_is_found():
+    """Negative control."""
+    assert differences([("print(1)\n", "1\n"), ("x = 2\n", ""), ("print(x)\n", "3\n")]) == ["2\n"]
+
+
+def without_bounds(line: str) -> str:
+    """Errors and bounds are this machine's own; all else is what a page says."""
+    return re.sub(r"\d\.\de-\d\d", "#", line.rstrip())
+
+
+def test_the_readme_shows_what_the_main_command_prints(call_main):
+    text = README.read_text(encoding="utf-8")
+    words = re.search(r"<!-- main command -->\n```sh\n.*-m ufm.solve (.*)\n```", text)[1].split()
+    said = re.search(r"```text\n(.*?)```", text, re.DOTALL)[1].splitlines()
+    code, out, _ = call_main(solve, *words)
+    printed = {without_bounds(line) for line in out.splitlines()} | {"…"}
+    assert code == 0 and len(said) > 10
+    assert [line for line in said if without_bounds(line) not in printed] == []
+
+
+def test_the_readme_is_short_and_links_lead_somewhere():
+    for page in pages():
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert "generated/" in target or (page.parent / target).exists(), (page.name, target)
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_the_rooms_of_the_pages_are_those_of_the_house():
+    """The table of CONTRIBUTING.md is that of the walls, and each room has its page."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("<!-- may -->") : text.index("<!-- end of may -->")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[3:]]
+    assert {room: may for room, may in rows} == MAY
+    assert {page.stem for page in (ROOT / "docs" / "rooms").glob("*.md")} == {*MAY, "index"}
+    for room, may in MAY.items():
+        page = (ROOT / "docs" / "rooms" / f"{room}.md").read_text(encoding="utf-8")
+        said = re.search(r"\*\*May import\*\*: (.*)\.", page)[1].replace(",", "")
+        assert said in (may or "nothing of `ufm`", "every room but the doors"), room
 
 
 def test_the_softmax_trap_is_named():
@@ -304,7 +380,7 @@ def test_keras_recipe_runs_twice(tmp_path, monkeypatch, end):
 def test_block_from_python_runs_twice():
     names: dict = {}
     for _ in range(2):
-        exec(block(OTHERS[1]), names)
+        exec(only_block(README), names)
     assert names["report"].verdict == "agrees" and names["pairs"].d_lam.shape == names["pairs"].H.shape
 
 
@@ -320,32 +396,27 @@ def test_block_on_sweeps_runs_twice(tmp_path, monkeypatch, call_main):
     assert call_main(main, "grid.toml")[0] == 0
     names = {"pandas": pandas, "duckdb": duckdb}
     for _ in range(2):
-        exec(block(OTHERS[0]), names)
+        exec(only_block(SWEEPS), names)
     assert len(names["rows"]) == names["rows"].alpha.count() > 0
 
 
 def test_table_of_claims_is_that_of_the_committed_runs():
-    """Every verdict of docs/claims is in the README as it came out."""
+    """Every verdict of docs/claims is on their page as it came out."""
     rows = [
-        json.loads((README.parent / "docs" / "claims" / f"{name}.json").read_text(encoding="utf-8"))["claims"]
+        json.loads((ROOT / "docs" / "claims" / f"{name}.json").read_text(encoding="utf-8"))["claims"]
         for name in ("digits", "fashion")
     ]
     lines = [f"| {a['says']} | {a['verdict']} | {b['verdict']} |" for a, b in zip(*rows, strict=True)]
-    text = README.read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "claims" / "index.md").read_text(encoding="utf-8")
     table = text[text.index("<!-- claims -->") : text.index("<!-- end of claims -->")]
     assert table.splitlines()[3:] == lines
 
 
 def test_table_of_speeds_is_that_of_the_committed_run():
-    """Every figure of the README's table stands in the targets of docs/speed.md."""
-    readme = README.read_text(encoding="utf-8").split("<!-- speed table -->")[1].split("\n\n")[1]
-    found = [line.split("|")[2].strip() for line in readme.splitlines()[2:]]
-    targets = (
-        (README.parent / "docs" / "speed.md")
-        .read_text(encoding="utf-8")
-        .split("## Targets")[1]
-        .split("##")[0]
-    )
+    """Every figure of the table of docs/cost.md stands in the targets of docs/speed.md."""
+    page, speed = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("cost.md", "speed.md"))
+    rows = page.split("<!-- speed table -->")[1].split("\n\n")[1].splitlines()[2:]
+    found, targets = [row.split("|")[2].strip() for row in rows], speed.split("## Targets")[1].split("##")[0]
     assert len(found) == 9
     for figure in found:
         assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", targets), figure

@@ -1,0 +1,1 @@
+"""What Sphinx lacks for these pages: formulas without a network, plain docstrings, pages made from the code."""
