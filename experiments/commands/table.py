@@ -93,9 +93,9 @@ ROWS = (
         "experiments.claims --preset terminal --quick --jobs 2 --out claims",
     ),
     Row(
-        "experiments.claims --preset terminal --cells fashion-mlp --out docs/claims",
+        "experiments.claims --preset terminal --jobs 2 --out docs/claims",
         HOSTS,
-        "experiments.claims --preset terminal --cells fashion-mlp --dry-run --out docs/claims",
+        "experiments.claims --preset terminal --jobs 2 --dry-run --out docs/claims",
     ),
     Row(
         "experiments.longer --jobs 2 --out docs/claims",
