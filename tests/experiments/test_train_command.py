@@ -6,9 +6,10 @@ import os
 import pytest
 
 from experiments.settings import TrainSettings, default_settings
-from experiments.train import main, parse, read_settings
+from experiments.train import Arguments, main, read_settings
 from tests.children import refused
 from tests.house.test_walls import loaded_after
+from ufm.commands.frame import parse
 from ufm.network.read.activations import read_activations
 
 QUICK = [
@@ -84,13 +85,16 @@ def test_an_unknown_choice_is_refused_by_the_parser(call_main):
 
 
 def test_flags_become_settings():
-    assert read_settings(parse([])) == TrainSettings()
+    assert read_settings(parse(Arguments, [], "train")) == TrainSettings()
     words = (
         "--network resnet8 --arm manifold --classifier etf --lambda-h 0.5 --lam-per sample --dtype bfloat16"
     )
     changes = {"classifier": "etf", "lambda_h": 0.5, "lam_per": "sample", "dtype": "bfloat16"}
-    assert read_settings(parse(words.split())) == default_settings("resnet8", "manifold", **changes)
-    assert not read_settings(parse(["--classifier", "etf", "--linear-features", "no"])).linear_features
+    assert read_settings(parse(Arguments, words.split(), "train")) == default_settings(
+        "resnet8", "manifold", **changes
+    )
+    flags = parse(Arguments, ["--classifier", "etf", "--linear-features", "no"], "train")
+    assert not read_settings(flags).linear_features
 
 
 def test_help_and_refusals_load_no_jax():

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = """
 from tests import limits
 from tests.limits import *
-limits.GRACE = 1.0
+limits.GRACE = {grace}
 """
 PLANTED = """
 import ctypes, subprocess, sys, threading, pytest
@@ -46,9 +46,9 @@ def test_in_native_code():
 """
 
 
-def run(folder, source, *options):
+def run(folder, source, *options, grace=1.0):
     """Exit code and all output of pytest over a file of planted tests."""
-    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "conftest.py").write_text(CONFTEST.format(grace=grace))
     (folder / "test_planted.py").write_text(source)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *options, str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
@@ -59,7 +59,7 @@ def run(folder, source, *options):
 
 
 def test_a_test_that_hangs_fails_and_says_where(tmp_path):
-    code, out = run(tmp_path, PLANTED, "-p", "no:xdist")
+    code, out = run(tmp_path, PLANTED, "-p", "no:xdist", grace=60.0)
     assert code == 1, out
     assert "2 failed, 1 passed" in out
     assert out.count("Timeout (>1.0s) from pytest-timeout") >= 2

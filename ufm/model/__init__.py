@@ -26,7 +26,8 @@ __all__, __getattr__, __dir__ = facade(
         ),
         "grid": "AXES Block Grid Group UNMIXED make_law",
         "laws": (
-            "LabelLaw PAIRS Patterns cutmix kway label_variance mixing_rule mixup onehot pattern_rule smooth soft"
+            "LabelLaw PAIRS Patterns cutmix fineness kway label_variance mixing_rule mixup onehot pattern_rule "
+            "smooth soft"
         ),
         "problem": "Problem",
         "quadrature": "REACH beta_rule edge_gauss",

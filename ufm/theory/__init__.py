@@ -1,4 +1,4 @@
-"""Closed forms and theorems: this room never reaches `ufm.loss`, `ufm.optimize`, `ufm.certify`, `ufm.enclose`.
+"""Closed forms and theorems: never reaches `ufm.loss`, `ufm.optimize`, `ufm.certify`, `ufm.enclose`.
 
 features    optimal features for any soft label against an ETF
 predict     from labels of a problem to predictions

@@ -179,7 +179,7 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     labels = _label_keys(stored)
     _check_shapes(stored, labels, N, K)
     b = stored["b"].whole() if "b" in stored else None
-    penalties = read_scalar(stored, "lambda_w"), read_scalar(stored, "lambda_h")
+    penalties = _scalar(stored, "lambda_w"), _scalar(stored, "lambda_h")
     found = Activations(stored["W"].whole(), b, labels, stored, *penalties)
     scaled("W", found.W)
     if b is not None:
@@ -252,7 +252,7 @@ def _check_logits(stored: dict[str, Stored], labels: tuple[str, ...], K: int) ->
         raise InputError(f"logits have {shape[0]} rows and y does not: save their own classes as y_logits")
 
 
-def read_scalar(stored: dict[str, Stored], key: str) -> float | None:
+def _scalar(stored: dict[str, Stored], key: str) -> float | None:
     if key not in stored:
         return None
     value = stored[key].whole()
