@@ -301,7 +301,7 @@ def test_a_distorted_answer_fails(name, monkeypatch):
 @pytest.mark.parametrize("factor", [10.0, 1 / 10, 2.0, 0.5, 10 / 9, 1 + 1e-8])
 def test_wrong_normalisation_of_lambda_h_in_the_theory_fails(factor, monkeypatch):
     """λ_H/K, K λ_H, λ_H/2, 2λ_H, λ_H (K−1)/K: the slips that conventions invite, and one of 1e-8."""
-    right = Problem.sharpness.fget
+    right = Problem.sharpness.func
     monkeypatch.setattr(Problem, "sharpness", property(lambda self: factor * right(self)))
     for problem, pairs in problems():
         assert_caught(check_features(problem, pairs), is_mixed_off_centre)
