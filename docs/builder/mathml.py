@@ -4,14 +4,17 @@ What the converter does not know is an error.
 """
 
 import re
+from xml.etree import ElementTree
 
 from docutils.nodes import SkipNode, entry
 from latex2mathml.converter import convert
 from sphinx.errors import ExtensionError
 
+LONG = 36  # characters of LaTeX that may not fit in one line
 SHORT = 16  # characters of a number with its unit
 # what the converter takes for letters, without space around
 SIGNS = "|".join([":", ";", *(f"&#x{ord(sign):05X};" for sign in "⪯⪰±~⟺⟂")])
+RELATIONS, OPENING, CLOSING = "=<>≤≥⪯⪰∼→⟺↦∈", "([{⟨", ")]}⟩"
 SPACE = ' lspace="0.17em" rspace="0.17em"'
 
 
@@ -24,9 +27,23 @@ def mathml(latex: str, display: str) -> str:
     return re.sub(r"<mi>([a-z]{2,})</mi>", rf"<mo{SPACE}>\1</mo>", found)
 
 
+def pieces(formula: str) -> str:
+    """A long inline formula as several that a line may break between: before each relation outside brackets."""
+    head, inside, tail = re.fullmatch(r"(<math[^>]*><mrow>)(.*)(</mrow></math>)", formula, re.DOTALL).groups()
+    parts, depth = [""], 0
+    for child in ElementTree.fromstring(f"<mrow>{inside}</mrow>"):
+        sign = child.text if child.tag == "mo" else ""
+        depth += (sign in OPENING) - (sign in CLOSING) if sign else 0
+        if sign and sign in RELATIONS and depth == 0 and parts[-1]:
+            parts.append("")
+        parts[-1] += ElementTree.tostring(child, "unicode")
+    return "".join(f'<span class="piece">{head}{part}{tail}</span>' for part in parts)
+
+
 def inline(self, node) -> None:
     """A formula within a line."""
-    self.body.append(mathml(node.astext(), "inline"))
+    formula = mathml(node.astext(), "inline")
+    self.body.append(formula if len(node.astext()) < LONG else pieces(formula))
     raise SkipNode
 
 
