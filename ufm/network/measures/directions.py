@@ -32,7 +32,6 @@ SUMS = (
     "tx",
     "tx_a",
 )
-SUMS += ("straight", "along_a", "straight_a", "paired", "bend", "bend_a", "tt", "tx", "tx_a")
 
 
 class Frame(NamedTuple):
