@@ -3,7 +3,8 @@
 A room is a verb, a file in it is a noun; a room imports only from the levels below its own:
 
     commands
-    output  pictures
+    pictures
+    output
     network
     agree
     optimize  theory  certify

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ufm.model.laws import LabelLaw, fineness, mixing_rule
+from ufm.model.laws import LabelLaw, mixing_rule
 
 MAX_STEPS = 80  # of either Newton iteration; four to ten are usual
 
@@ -45,9 +45,9 @@ class _Logits(NamedTuple):
     d_log_o: Array
 
 
-def pair_rule(law: LabelLaw, classes: int) -> PairRule:
+def pair_rule(law: LabelLaw, refine: int = 1) -> PairRule:
     """The law of λ as nodes; mixup's, symmetric about ½, folded onto λ ≥ ½, as (i, j) and (j, i) are alike."""
-    rule = mixing_rule(law, fineness(law.name, classes))
+    rule = mixing_rule(law, refine)
     keep = rule.lam >= (rule.colam if law.name == "mixup" else 0.0)
     lam, colam, weight = (part[keep] for part in rule)
     return PairRule(lam, colam, weight / weight.sum())

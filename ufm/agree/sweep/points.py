@@ -7,20 +7,21 @@ import numpy as np
 
 from ufm.agree.sweep.block import Point
 from ufm.model.grid import Grid, Group, make_law
+from ufm.model.laws import fineness
 from ufm.theory.sharpness import PairRule, pair_rule
 
 CACHED = 1024  # laws of λ: at most a few megabytes
 
 
 @lru_cache(CACHED)
-def mixing_nodes(labels: str, alpha: float | None, classes: int) -> PairRule:
+def mixing_nodes(labels: str, alpha: float | None, refine: int) -> PairRule:
     """The law of λ alone; one node at λ = 1 for laws without mixing."""
-    return pair_rule(make_law(Group(labels, "all", "", 0), alpha, 0.0), classes)
+    return pair_rule(make_law(Group(labels, "all", "", 0), alpha, 0.0), refine)
 
 
 def law_nodes(group: Group, alpha: float | None) -> PairRule:
     """Nodes of all pairs the law draws: λ for different classes, and one at λ = 1 for the same class."""
-    rule = mixing_nodes(group.labels, alpha, group.classes)
+    rule = mixing_nodes(group.labels, alpha, fineness(group.labels, group.classes))
     share = {"all": 1 / group.classes, "same": 1.0, "different": 0.0}[group.pairs]
     if share == 1.0:
         return PairRule(*np.array([[1.0], [0.0], [1.0]]))
