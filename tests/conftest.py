@@ -9,6 +9,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import pytest
 
+from tests import programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
 jax.config.update("jax_enable_x64", True)
@@ -17,6 +18,17 @@ jax.config.update("jax_enable_x64", True)
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
     parser.addoption("--long", action="store_true", help="run the tests marked long as well")
+
+
+def pytest_sessionstart(session):
+    """What one run, worker or command compiled the others load; JAX's own variable goes before it."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    kept = programs.folder() if "PYTEST_XDIST_WORKER" in os.environ else programs.open_folder()
+    os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
+    jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 LONG = {line for line in (Path(__file__).parent / "long.txt").read_text().splitlines() if line[0] != "#"}
@@ -39,19 +51,6 @@ def _name_no_test_in_vain(config, found):
     files = {name.split("::")[0] for name in found}
     if gone := {line for line in LONG - found if line.split("::")[0] in files}:
         raise pytest.UsageError(f"tests/long.txt names no test in {sorted(gone)}")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory):
-    """What one worker or command compiles the others load; the user's cache only where JAX's variable names it."""
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
-    os.environ["XDG_CACHE_HOME"] = str(shared)
-    jax.config.update("jax_compilation_cache_dir", str(shared / "ufm" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(scope="module", autouse=True)

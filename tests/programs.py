@@ -1,0 +1,49 @@
+"""Compiled programs are kept between runs in .cache/, one folder for each processor, jaxlib and Python.
+
+A compiled program is machine code: XLA uses the instructions that the processor has when it compiles, and JAX's own
+name of an entry (program, options, jaxlib) says nothing of them. So the folder's name does, and another
+processor's programs are never read. JAX's variable JAX_COMPILATION_CACHE_DIR goes before all of this.
+"""
+
+import hashlib
+import platform
+import shutil
+from pathlib import Path
+
+import jaxlib
+
+KEPT = Path(__file__).resolve().parents[1] / ".cache"
+FOLDERS = 2  # the last used ones
+BYTES = 2 * 2**30  # a larger folder is begun anew
+
+
+def processor() -> str:
+    """Model and instructions; the platform's word for it where there is no /proc/cpuinfo."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    told = sorted({line for line in lines if line.split("\t")[0] in ("model name", "flags", "Features")})
+    return "\n".join([platform.machine(), *(told or [platform.processor()])])
+
+
+def key(processor: str, jaxlib: str, python: str) -> str:
+    """The folder's name: three versions, and 16 digits of the processor's hash."""
+    return f"{jaxlib}-{python}-{hashlib.sha256(processor.encode()).hexdigest()[:16]}"
+
+
+def folder(root: Path = KEPT) -> Path:
+    """Where this processor's programs are kept."""
+    return root / key(processor(), jaxlib.__version__, platform.python_version())
+
+
+def open_folder(root: Path = KEPT, folders: int = FOLDERS, most: float = BYTES) -> Path:
+    """`folder`, made and marked as used last; what is over the bounds is removed."""
+    own = folder(root)
+    if own.exists() and sum(path.stat().st_size for path in own.rglob("*")) > most:
+        shutil.rmtree(own)
+    own.mkdir(parents=True, exist_ok=True)
+    own.touch()
+    for old in sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[folders:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return own
