@@ -190,6 +190,15 @@ class _FullFile:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]], ids=["run", "dry"])
+def test_without_pyarrow_one_line_says_what_to_install(run, monkeypatch, flags):
+    for name in ("ufm.output.dataset", "ufm.commands.runs.sweep"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as if it were not installed
+    refused(run("grid.toml", *flags), "pip install pyarrow")
+    assert not OUT.exists()
+
+
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
 @pytest.mark.parametrize("after", [1, 2])
 def test_full_disk(run, monkeypatch, call, after):

@@ -24,7 +24,7 @@ __all__, __getattr__, __dir__ = facade(
             "contrasts etf_basis etf_deviation etf_multiplier frame_distance gain sharpness simplex_etf "
             "unit_scale write_contrasts"
         ),
-        "grid": "AXES Block Grid Group UNMIXED make_law",
+        "grid": "AXES Block Columns Grid Group UNMIXED Words make_law",
         "laws": (
             "LabelLaw PAIRS Patterns cutmix fineness kway label_variance mixing_rule mixup onehot pattern_rule "
             "smooth soft"

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,16 @@ class Block(NamedTuple):
     group: Group
     first: int
     size: int
+
+
+class Words(NamedTuple):
+    """A column of words: the index of each row's word."""
+
+    codes: np.ndarray
+    words: tuple[str, ...]
+
+
+Columns = dict[str, Any]  # arrays, or Words, with one entry a row; a masked entry is null
 
 
 @dataclass(frozen=True)

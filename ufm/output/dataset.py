@@ -11,14 +11,21 @@ import json
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 
-from ufm.model.grid import Grid
+from ufm.model.grid import Columns, Grid, Words
 from ufm.output.files import appears, whole_file
 from ufm.rules.errors import InputError
 from ufm.rules.files import read_json, require_regular
 from ufm.runtime.processes import ALONE, Group
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ModuleNotFoundError:
+    raise InputError(
+        "a sweep writes Parquet files with pyarrow, which is missing: pip install pyarrow"
+    ) from None
 
 MANIFEST, LOCK, KEY = "_sweep.json", "_lock", b"ufm"
 
@@ -46,16 +53,21 @@ class Dataset:
             found[number] = footer
         return found
 
-    def write(self, number: int, table: pa.Table, footer: dict) -> None:
+    def write(self, number: int, columns: Columns, footer: dict) -> None:
         """Write a block; InputError if the disk refuses it, and then nothing of it is left."""
         meta = {KEY: json.dumps({"hash": self.digest, "block": number, **footer})}
+        table = pa.table({name: _arrow(column) for name, column in columns.items()}, metadata=meta)
         buffer = pa.BufferOutputStream()
-        columns = [name for name in table.column_names if not _is_measured(name)]
-        pq.write_table(
-            table.replace_schema_metadata(meta), buffer, use_dictionary=columns, compression="zstd"
-        )
+        repeated = [name for name in columns if not _is_measured(name)]
+        pq.write_table(table, buffer, use_dictionary=repeated, compression="zstd")
         with whole_file(self.folder / f"block-{number:06d}.parquet") as file:
             file.write(buffer.getvalue().to_pybytes())
+
+
+def _arrow(column: np.ndarray | Words) -> pa.Array:
+    if isinstance(column, Words):
+        return pa.DictionaryArray.from_arrays(pa.array(column.codes), pa.array(column.words))
+    return pa.array(column)
 
 
 def _is_measured(name: str) -> bool:

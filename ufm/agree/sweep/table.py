@@ -1,11 +1,12 @@
 """Rows of a sweep: one flat table a block, one row for each (problem, kind, λ)."""
 
+from collections import Counter
+
 import numpy as np
-import pyarrow as pa
 
 from ufm.agree.sweep.block import Answer, Numbers
 from ufm.agree.verdict import AGREES, FAILS, UNDECIDED
-from ufm.model.grid import Block, Grid
+from ufm.model.grid import Block, Columns, Grid, Words
 
 JUDGED = (FAILS, UNDECIDED, AGREES)  # what a row can be: an ETF with an ETF's closed form, no ball arithmetic
 
@@ -18,42 +19,41 @@ def judge_rows(error, bound, theory_bound, tol: float) -> np.ndarray:
     return np.where(fails, 0, np.where(decided, 2, 1)).astype(np.int8)
 
 
-def make_table(grid: Grid, block: Block, answer: Answer) -> pa.Table:
+def make_table(grid: Grid, block: Block, answer: Answer) -> Columns:
     """The rows of a block; answer: arrays of its problems. Null where a number means nothing."""
     rows = grid.rows(block.group)
     kinds, lam = [kind == "different" for kind, *_ in rows], [value for _, value, _ in rows]
     columns = _parameters(grid, block, rows)
     columns |= {name: _each(getattr(answer, name), rows) for name in ("m", "a")}
     columns["kind"] = _words(np.tile(kinds, block.size), ("same", "different"))
-    columns["lam"] = pa.array(np.tile(lam, block.size))
+    columns["lam"] = np.tile(lam, block.size)
     for side in ("numeric", "theory"):
         parts = zip(Numbers._fields, getattr(answer, side))
         columns |= {f"{side}_{name}": _nullable(_spread(part, rows)) for name, part in parts}
     found = {name: _spread(getattr(answer, name), rows) for name in ("error", "bound", "theory_bound")}
-    columns |= {name: pa.array(part) for name, part in found.items()}
-    columns["verdict"] = _words(judge_rows(**found, tol=grid.tol), JUDGED)
-    return pa.table(columns)
+    return columns | found | {"verdict": Words(judge_rows(**found, tol=grid.tol), JUDGED)}
 
 
-def _parameters(grid: Grid, block: Block, rows) -> dict[str, pa.Array]:
+def _parameters(grid: Grid, block: Block, rows) -> Columns:
     """Every parameter of the problems, once a row."""
     group, each = block.group, np.zeros(block.size * len(rows), np.int32)
-    columns = {"problem": _each(np.arange(block.first, block.first + block.size), rows)}
-    columns["classes"] = pa.array(each + np.int32(group.classes))
+    columns: Columns = {"problem": _each(np.arange(block.first, block.first + block.size), rows)}
+    columns["classes"] = each + np.int32(group.classes)
     columns |= {name: _words(each, (getattr(group, name),)) for name in ("labels", "pairs", "loss")}
     columns |= {name: _each(part, rows) for name, part in grid.values(block).items()}
-    columns["dim"] = columns["dim"].cast(pa.int32())
+    columns["dim"] = columns["dim"].astype(np.int32)
     return columns
 
 
-def summarise(table: pa.Table) -> dict:
+def summarise(columns: Columns) -> dict:
     """How many rows have each verdict, and the worst error and bound."""
-    counts = {item["values"].as_py(): item["counts"].as_py() for item in table["verdict"].value_counts()}
-    worst = {f"worst_{name}": float(np.max(table[name].to_numpy())) for name in ("error", "bound")}
+    codes, words = columns["verdict"]
+    counts = {words[code]: count for code, count in Counter(codes.tolist()).items()}
+    worst = {f"worst_{name}": float(np.max(columns[name])) for name in ("error", "bound")}
     return {"verdicts": counts, **worst}
 
 
-def _each(values, rows) -> pa.Array:
+def _each(values, rows) -> np.ndarray:
     """A number of each problem, once a row."""
     return _nullable(np.repeat(np.asarray(values), len(rows)))
 
@@ -63,9 +63,9 @@ def _spread(part, rows) -> np.ndarray:
     return np.asarray(part)[:, [feature for *_, feature in rows]].ravel()
 
 
-def _nullable(values: np.ndarray) -> pa.Array:
-    return pa.array(values, from_pandas=True)
+def _nullable(values: np.ndarray) -> np.ndarray:
+    return np.ma.masked_where(np.isnan(values), values)
 
 
-def _words(codes, words) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.asarray(codes, np.int8)), pa.array(words))
+def _words(codes, words) -> Words:
+    return Words(np.asarray(codes, np.int8), words)
