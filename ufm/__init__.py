@@ -16,7 +16,7 @@ Names are loaded on first use, so that `python -m ufm.solve --help` never import
 
 from ufm.facade import facade
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
