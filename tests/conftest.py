@@ -34,13 +34,43 @@ def pytest_sessionstart(session):
 LONG = {line for line in (Path(__file__).parent / "long.txt").read_text().splitlines() if line[0] != "#"}
 
 
+# Begun first, so that no worker is left alone with one of them at the end: a worker takes a whole file.
+LONGEST = [
+    "experiments/test_claims",
+    "experiments/test_train",
+    "experiments/test_training",
+    "experiments/test_speed",
+    "runtime/test_distributed",
+    "agree/test_checks",
+    "proofs/test_refute",
+    "network/test_compare",
+    "optimize/test_gram",
+    "agree/test_agreement",
+    "agree/test_problems",
+    "certify/test_certificate",
+    "theory/test_theory",
+    "commands/test_solve",
+    "rules/test_environment",
+    "optimize/test_joint",
+    "certify/test_duality",
+    "house/test_pages",
+]
+
+
+def _rank(item) -> int:
+    name = "/".join(item.path.with_suffix("").parts[-2:])
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 def pytest_collection_modifyitems(config, items):
     _name_no_test_in_vain(config, {item.nodeid for item in items})
+    items.sort(key=_rank)
     for item in items:
         if item.nodeid in LONG:
             item.add_marker(pytest.mark.long)
-        for word in ("slow", "long"):
-            if word in item.keywords and not config.getoption(f"--{word}"):
+        slow = "slow" in item.keywords and "promise" not in item.keywords
+        for word, is_so in (("slow", slow), ("long", "long" in item.keywords)):
+            if is_so and not config.getoption(f"--{word}"):
                 item.add_marker(pytest.mark.skip(reason=f"{word}: give --{word}"))
 
 

@@ -60,6 +60,7 @@ def test_curves_are_those_of_the_theory():
     assert near_balance.minority == pytest.approx(1 / 6, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_solved_points_lie_in_the_predicted_phases(solved):
     assert [solved[setting].region for setting in TINY] == REGIONS
     assert all(point.relative_gap <= phases.GAP_TOLERANCE for point in solved.values())
@@ -67,6 +68,7 @@ def test_solved_points_lie_in_the_predicted_phases(solved):
     assert counts == phases.Tally(len(TINY), 0, 0, 0) and not wrong
 
 
+@pytest.mark.slow
 def test_a_wrong_curve_disagrees(solved):
     def one_hot(alpha, imbalance):  # forgets that mixup moves the collapse by ρ = 2/3
         right = phases.theory(alpha, imbalance)
@@ -84,6 +86,7 @@ def test_a_wrong_curve_disagrees(solved):
     assert len(wrong) == 4
 
 
+@pytest.mark.slow
 def test_uncertified_and_near_points_are_not_judged(solved):
     setting = TINY[0]
     loose = {setting: solved[setting]._replace(relative_gap=1e-6, region="trivial")}
@@ -136,6 +139,7 @@ def test_half_a_header_is_no_obstacle_and_other_columns_are(tmp_path):
         phases.read_points(path)
 
 
+@pytest.mark.slow
 def test_report_and_picture(solved, tmp_path, capsys):
     assert phases.report(solved) == 0
     assert "disagree" in capsys.readouterr().out
@@ -144,6 +148,7 @@ def test_report_and_picture(solved, tmp_path, capsys):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_report_names_points_that_disagree(solved, capsys):
     points = solved | {TINY[2]: solved[TINY[2]]._replace(region="distinct")}
     assert phases.report(points) == 1

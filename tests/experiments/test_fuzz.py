@@ -217,6 +217,7 @@ JOINT_SLIPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JOINT_SLIPS)
 def test_slips_of_the_joint_problem_are_found(monkeypatch, name):
     changed(monkeypatch, *JOINT_SLIPS[name])

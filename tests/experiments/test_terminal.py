@@ -105,6 +105,7 @@ def optimum():
     return found, settings, joint
 
 
+@pytest.mark.slow
 def test_the_optimum_meets_every_criterion_and_spoilt_features_none(optimum):
     found, settings, joint = optimum
     numbers = measure_optimum(found, settings, joint)[0] | objective_excess(found, settings)
@@ -121,6 +122,7 @@ def test_the_optimum_meets_every_criterion_and_spoilt_features_none(optimum):
     assert judged.controls and all(refuted for _, _, refuted in judged.controls)
 
 
+@pytest.mark.slow
 def test_another_multiplier_is_another_optimum(optimum):
     """Negative control of "nothing fitted": W 3 % too long costs the criterion on m, at the same directions."""
     found, settings, joint = optimum
@@ -130,6 +132,7 @@ def test_another_multiplier_is_another_optimum(optimum):
     )
 
 
+@pytest.mark.slow
 def test_both_lengths_of_the_channel_are_one_at_the_optimum(optimum):
     numbers = measure_optimum(*optimum)[0]
     for name in ("middle_size", "vertex_size", "same_size"):
@@ -144,6 +147,7 @@ def test_runs_differ_where_their_settings_do(tmp_path):
     assert len({fingerprint(task) for task in found}) == len(found) == len({task.path for task in found})
 
 
+@pytest.mark.slow
 def test_the_recipe_leads_towards_the_optimum_on_the_digits(tmp_path):
     """Direction only: far fewer steps than the table's, one seed."""
     cell = quick_cells()[0]

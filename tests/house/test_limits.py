@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests import limits
-from tests.conftest import LONG, _name_no_test_in_vain
+from tests.conftest import LONG, LONGEST, _name_no_test_in_vain
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = """
@@ -92,6 +92,19 @@ def test_every_test_has_a_limit(request):
     assert own.args[0] == limits.LIMIT
 
 
+PROMISES = {"compare", "channels", "fitting", "pictures", "mixed precision", "proofs", "refuter"}
+
+
+def test_the_default_run_tries_every_promise(request):
+    """Files that are slow as a whole have tests that run with nothing asked for: as collected here."""
+    items = request.session.items
+    promised = [item for item in items if item.get_closest_marker("promise") and item.nodeid not in LONG]
+    for item in promised:
+        assert not any("give --" in mark.kwargs.get("reason", "") for mark in item.iter_markers("skip")), item
+    if {item.path for item in items} == set((ROOT / "tests").rglob("test_*.py")):
+        assert {item.get_closest_marker("promise").args[0] for item in promised} == PROMISES
+
+
 def test_a_line_of_long_txt_that_names_no_test_is_an_error():
     whole, one = (
         SimpleNamespace(args=["tests"]),
@@ -101,3 +114,8 @@ def test_a_line_of_long_txt_that_names_no_test_is_an_error():
         _name_no_test_in_vain(whole, {"tests/output/test_dataset.py::test_x"})
     _name_no_test_in_vain(whole, LONG)
     _name_no_test_in_vain(one, {"tests/output/test_dataset.py::test_x"})
+
+
+def test_the_files_that_are_begun_first_exist():
+    assert len(set(LONGEST)) == len(LONGEST)
+    assert [name for name in LONGEST if not (ROOT / "tests" / f"{name}.py").exists()] == []

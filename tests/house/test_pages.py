@@ -22,7 +22,7 @@ BATCH = 5  # does not divide N
 PYTHON = ("python", "py", "pycon", "code-block", "code-cell", "doctest")
 RECIPES = ("torch", "numpy", "jax", "keras")
 SHOWN = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
-SLOW = ("theorist", "empiricist")  # more than ten seconds on an idle core
+SLOW = ("theorist", "empiricist", "student")  # more than ten seconds on an idle core
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 

@@ -140,7 +140,8 @@ def test_a_solution_shows_numbers(name, call_main, drawn):
     assert not without_numbers(out) and not without_numbers(err) and not without_numbers("\n".join(drawn))
 
 
-@pytest.mark.parametrize("argv", [(), ("--multiplier", "0"), ("--lambda-w", "0"), ("--smoothing", "0.2")])
+@pytest.mark.slow  # test_verify looks at those of a usual problem
+@pytest.mark.parametrize("argv", [("--multiplier", "0"), ("--lambda-w", "0"), ("--smoothing", "0.2")])
 def test_the_theorems_show_numbers(argv, call_main):
     code, out, err = call_main(verify.main, "--classes", "3", *argv)
     assert code in (0, 3), err

@@ -88,6 +88,7 @@ def brute(H, W, i, j, lam, means, centre, weights, window=0.05) -> dict:
     }
 
 
+@pytest.mark.promise("channels")
 @pytest.mark.parametrize("centre", ["class", "mean", "none"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_every_measure_equals_its_definition(centre, weighted):
@@ -117,6 +118,7 @@ def test_chunks_change_nothing(rows):
 OPTIMA = [(3, 5, 10.0), (3, 5, 2000.0), (5, 8, 100.0), (2, 4, 30.0)]
 
 
+@pytest.mark.promise("channels")
 @pytest.mark.parametrize("K, d, a", OPTIMA)
 @pytest.mark.parametrize("solver", [solve_features, predict_features])
 def test_optimum_matches_prediction(K, d, a, solver):
@@ -178,6 +180,7 @@ def test_a_bias_of_all_features_is_taken_out_by_the_mean():
     assert np.nanmin(plain.outside.value) > 0.1 > np.nanmax(centred.outside.value)
 
 
+@pytest.mark.promise("channels")
 @pytest.mark.parametrize("control", ["labels", "rows"])
 def test_wrong_labels_and_permuted_rows_are_told_apart(control):
     K, a = 5, 200.0
@@ -304,10 +307,12 @@ def test_a_network_without_mixed_samples(K):
     assert np.isnan(found.displacement.high).all() and np.isnan(found.predicted["displacement"]).all()
 
 
+@pytest.mark.promise("channels")
 def test_bins_hold_their_lower_edge():
     np.testing.assert_array_equal(lambda_bin(np.array([0, 0.2, 0.3, 0.6, 0.7, 1.0]), 10), [0, 2, 3, 6, 7, 9])
 
 
+@pytest.mark.promise("channels")
 @pytest.mark.parametrize(
     "settings, words",
     [

@@ -48,29 +48,32 @@ def _in_tmp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+FREE = ("--classes", "4", "--classifier", "free")
+RUNS = {
+    "fixed": ("--classes", "4", "--samples", "24", "--lambda-h", "1e-3"),
+    "squared": ("--classes", "4", "--samples", "24", "--loss", "squared-error"),
+    "free": FREE,
+    "unbalanced": (*FREE, "--weights", "0.4,0.3,0.2,0.1", "--bias", "free"),
+    "two": ("--classes", "2", "--samples", "24"),
+}
+
+
+class Saved(dict):
+    """Files of `ufm.solve --save` by name, each solved when it is first asked for."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __missing__(self, name: str) -> str:
+        path = str(self.folder / f"{name}.npz")
+        assert solve.main([*RUNS[name], "--save", path]) == 0
+        self[name] = path
+        return path
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Files of `ufm.solve --save`, by name."""
-    folder = tmp_path_factory.mktemp("saved")
-    runs = {
-        "fixed": ("--classes", "4", "--samples", "24", "--lambda-h", "1e-3"),
-        "squared": ("--classes", "4", "--samples", "24", "--loss", "squared-error"),
-        "free": ("--classes", "4", "--classifier", "free"),
-        "unbalanced": (
-            "--classes",
-            "4",
-            "--classifier",
-            "free",
-            "--weights",
-            "0.4,0.3,0.2,0.1",
-            "--bias",
-            "free",
-        ),
-        "two": ("--classes", "2", "--samples", "24"),
-    }
-    for name, argv in runs.items():
-        assert solve.main([*argv, "--save", str(folder / f"{name}.npz")]) == 0
-    return {name: str(folder / f"{name}.npz") for name in runs}
+    return Saved(tmp_path_factory.mktemp("saved"))
 
 
 @pytest.fixture
@@ -116,6 +119,7 @@ def verdicts(data: dict) -> dict:
 # --- exact optima and controls -----------------------------------------------------------------------
 
 
+@pytest.mark.promise("compare")
 def test_a_fixed_etf_optimum_is_the_theory(record, saved):
     """What the issue of this command is about: R² = 1, displacement as predicted, no excess."""
     data = record(saved["fixed"])
@@ -173,6 +177,7 @@ CONTROLS = {
 }
 
 
+@pytest.mark.promise("compare")
 @pytest.mark.parametrize("name", CONTROLS)
 def test_what_is_no_mixup_optimum_is_told_apart(record, saved, name):
     spoil, broken = CONTROLS[name]
@@ -345,6 +350,7 @@ def test_an_unknown_sharpness_is_fitted_and_one_too_large_is_not_identified(reco
 # --- the rule ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("compare")
 @pytest.mark.parametrize(
     "value, low, high, word",
     [
@@ -361,6 +367,7 @@ def test_the_whole_interval_decides(value, low, high, word):
     assert find("alignment", value, low, high).word == word
 
 
+@pytest.mark.promise("compare")
 def test_the_worst_decisive_word_counts():
     def row(name, word):
         return Finding(name, 0.0, 0.0, 0.0, word, "")
@@ -379,6 +386,7 @@ def test_the_worst_decisive_word_counts():
 # --- record and text -------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("compare")
 def test_record_has_the_documented_fields(record, run):
     path = written(**network(logits=np.eye(4)[[0, 1, 2, 3]] * 3, y_logits=np.array([0, 1, 2, 0])))
     data = record(path)
@@ -465,6 +473,7 @@ class Links(HTMLParser):
         self.found += [value for key, value in attrs if key in ("src", "href", "srcset", "action", "data")]
 
 
+@pytest.mark.promise("compare")
 def test_the_page_holds_everything_and_fetches_nothing(run, saved):
     name = "<!--<script><b>&name'.npz"
     shutil.copy(saved["fixed"], name)
@@ -575,6 +584,7 @@ BAD = {
 }
 
 
+@pytest.mark.promise("compare")
 @pytest.mark.parametrize("name", BAD)
 def test_bad_files_are_refused(run, name):
     make, words = BAD[name]
@@ -586,6 +596,7 @@ def test_bad_files_are_refused(run, name):
     assert sorted(os.listdir()) == before  # nothing written, nothing executed
 
 
+@pytest.mark.promise("compare")
 @pytest.mark.parametrize(
     "argv, words",
     [
@@ -607,6 +618,7 @@ def test_bad_flags_are_refused_before_the_file_is_read(run, argv, words):
     refused(run(*file, *argv), words)
 
 
+@pytest.mark.promise("compare")
 @pytest.mark.parametrize("argv", [("a.npz", "--json", "a.npz"), (".", "--json", "H.npy")])
 def test_what_is_read_is_never_written_over(run, argv):
     parts = network(60)
@@ -661,6 +673,7 @@ def test_a_full_disk_costs_the_files_and_not_the_report(saved):
     assert "closed-form" in done.stdout and os.listdir() == []
 
 
+@pytest.mark.promise("compare")
 def test_huge_features_are_refused(run):
     parts = network(60)
     parts["H"][7] *= 1e200
@@ -698,6 +711,7 @@ def test_from_python(saved):
         compare_activations(saved["fixed"], Options(lambda_h=-1.0))
 
 
+@pytest.mark.promise("compare")
 def test_a_defect_is_no_verdict(run, saved, monkeypatch):
     def broken(*_):
         raise RuntimeError("defect")

@@ -36,6 +36,7 @@ def excess(H, W, lambda_h, rows=None, weights=None, **settings):
     return feature_excess(lambda: found.chunks(rows), W, lambda_h, **settings)
 
 
+@pytest.mark.promise("fitting")
 @pytest.mark.parametrize("K, d, a", [(3, 5, 4.0), (3, 5, 60.0), (5, 8, 300.0), (2, 4, 20.0)])
 def test_optimum_is_explained_in_full(K, d, a):
     problem = etf_problem(K, a, d=d)
@@ -49,6 +50,7 @@ def test_optimum_is_explained_in_full(K, d, a):
     assert soft.a == pytest.approx(a, rel=1e-6) and soft.r2 == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.promise("fitting")
 def test_every_r2_equals_its_definition():
     """On noise, with a bias, weights and an uncentred W: all samples, not the subsample, are counted."""
     rng = np.random.default_rng(1)
@@ -184,6 +186,7 @@ def test_subsample_is_uniform_and_keeps_rows_together():
     np.testing.assert_allclose(thirds, 6, rtol=0.05)
 
 
+@pytest.mark.promise("fitting")
 @pytest.mark.parametrize("K, d, frame", [(3, 5, "etf"), (5, 8, "any")])
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
 def test_excess_is_zero_at_the_optimum_and_right_beside_it(K, d, frame, loss):
@@ -272,6 +275,7 @@ def test_bound_is_honest_when_the_solver_stops_early(monkeypatch, steps):
     assert 1e-12 < abs(early.excess - true.excess) <= early.bound + true.bound
 
 
+@pytest.mark.promise("fitting")
 def test_bad_input_is_refused():
     i, j, lam, Y = mixup(20, 3)
     H, W = np.ones((20, 3)), simplex_etf(3)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.optimize.test_gram import imbalanced, padded
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import finite_law
-from ufm.model.laws import LabelLaw, mixup
+from ufm.model.laws import mixup
 from ufm.network.measures.gap import certify_stream
 from ufm.network.read.activations import from_arrays
 from ufm.optimize.joint import solve_joint
@@ -51,8 +52,7 @@ def test_blocks_change_nothing_but_rounding(rows):
 @pytest.mark.parametrize("lambda_b", BIASES)
 def test_gap_closes_at_the_optimum_and_covers_what_is_lost_elsewhere(lambda_b):
     """Class weights, so that the bias matters; 64-fold copies of each sample leave the law as it is."""
-    law = LabelLaw("mixup", alpha=1.0, class_weights=(0.5, 0.3, 0.2))
-    atoms = finite_law(law, 3, 16)
+    atoms = imbalanced((0.5, 0.3, 0.2))
     best = solve_joint(atoms, 0.02, 0.03, dim=2, lambda_b=lambda_b)
     H, Y, weights = (np.repeat(part, 64, axis=0) for part in (best.H, atoms.labels, atoms.weights))
     b = None if lambda_b is None else best.b
@@ -86,7 +86,7 @@ def test_bad_input_is_refused():
 
 def test_ordinary_mixup_law_is_a_stream_too():
     """Labels as pairs: the free optimum of plain mixup closes its gap."""
-    atoms = finite_law(mixup(1.0), 3, 16)
+    atoms = padded(finite_law(mixup(1.0), 3, 6))
     best = solve_joint(atoms, 0.01, 0.01)
     found = streamed(best.W, best.H, atoms.labels, atoms.weights, (0.01, 0.01))
     assert found.relative_gap <= 1e-9 and found.lambda_max_ratio == pytest.approx(0, abs=1e-6)

@@ -465,7 +465,7 @@ def test_the_boundary_is_handed_over(monkeypatch):
 # --- other sizes, labels that do not span -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lambda_b", BIASES)
+@pytest.mark.parametrize("lambda_b", [None, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_two_classes(lambda_b):
     """K = 2, cross-entropy: G is one number g, M one direction, and E‖r‖² = c²."""
     law = padded(finite_law(mixup(1.0), 2, 8))
@@ -511,7 +511,9 @@ FLAT = {
 
 
 @pytest.mark.parametrize("name", FLAT)
-@pytest.mark.parametrize("loss, lambda_b", [(CE, None), (CE, 0.5), (SE, None), (SE, 0.0)])
+@pytest.mark.parametrize(
+    "loss, lambda_b", [(CE, None), (CE, 0.5), pytest.param(SE, None, marks=pytest.mark.slow), (SE, 0.0)]
+)
 def test_labels_that_do_not_span(name, loss, lambda_b):
     """Certified all the same. W = E r hᵀ/λ_W has at most as many dimensions as there are labels."""
     law = padded(finite_law(soft(FLAT[name]), 3))

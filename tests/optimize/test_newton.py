@@ -12,6 +12,7 @@ from mpmath import mp, mpf
 
 import ufm.optimize.newton as module
 from tests import oracle
+from tests.shapes import ROWS
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.factor import solve_ridge_each
@@ -38,12 +39,12 @@ def scaled_rows(K, d, condition, seed):
 
 
 def soft(K, seed=0):
-    """One-hot, two-hot, two-hot near an edge, soft: four rows for every K, so that shapes are few."""
-    Y = np.zeros((4, K))
+    """One-hot, two-hot, two-hot near an edge, soft: as many rows as in other tests, so that shapes are few."""
+    Y = np.zeros((ROWS, K))
     Y[0, 1] = 1
     Y[1, :2] = 0.7, 0.3
     Y[2, [0, -1]] = 1e-9, 1 - 1e-9
-    Y[3] = np.random.default_rng(seed).dirichlet(np.full(K, 0.3))
+    Y[3:] = np.random.default_rng(seed).dirichlet(np.full(K, 0.3), ROWS - 3)
     return normalise(Y)
 
 
@@ -72,7 +73,7 @@ TABLE = {f"line {name:g}": given for name, given in LINE.items()} | {
 
 
 def descend(run, W, lambda_h):
-    """Features (4, d) of `soft` labels from zero without the leap, and how the descent ended."""
+    """Features of `soft` labels from zero without the leap, and how the descent ended."""
     coordinates, lift = reduce_classifier(W, np.float64)
     Y = jnp.asarray(soft(len(W)).T)
     end = run(coordinates, coordinates.zero(Y), Y, lambda_h, 200, loss_name=CE)

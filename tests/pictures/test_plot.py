@@ -63,6 +63,7 @@ def away(points, curve):
     return np.linalg.norm(points[:, None] - start - share[..., None] * step, axis=2).min(1).max()
 
 
+@pytest.mark.promise("pictures")
 @pytest.mark.parametrize(("K", "loss"), [(2, "cross-entropy"), (3, "cross-entropy"), (3, "squared-error")])
 def test_pairs_have_three_panels_nine_pairs_and_two_colour_bars(K, loss):
     figure, n = usual(K, loss), min(K, 3)
@@ -89,6 +90,7 @@ def test_pairs_have_three_panels_nine_pairs_and_two_colour_bars(K, loss):
         assert text in figure.get_suptitle()
 
 
+@pytest.mark.promise("pictures")
 def test_numerical_points_lie_on_the_drawn_curves():
     # the curve is a polyline through lam_grid, so compare at λ that are nodes of it
     problem = Problem(7, 1.5)
@@ -118,6 +120,7 @@ def test_limit_line_has_the_slope_of_the_formula_and_the_curve_tends_to_it(K):
     np.testing.assert_allclose(curve[middle, 1], slope * curve[middle, 0], atol=1e-5)
 
 
+@pytest.mark.promise("pictures")
 def test_squared_error_is_straight_and_has_no_limit_line():
     axes = panel(usual(loss="squared-error"), "c")
     assert not any(part.get_label().startswith("limit") for part in axes.lines)
@@ -137,6 +140,7 @@ def test_same_class_points_coincide_as_nested_discs_and_touch_the_level():
     np.testing.assert_allclose(theory.H, level * np.tile(problem.W[0], (len(theory.H), 1)), atol=1e-12)
 
 
+@pytest.mark.promise("pictures")
 def test_plane_of_an_etf_is_an_isometry_with_class_0_upwards():
     for K, d in ((3, 2), (3, 5), (10, 9)):
         W = simplex_etf(K, d, 2.0)
@@ -197,6 +201,7 @@ def test_different_classes_only_has_one_colour_bar():
     assert len(figure.axes) == 4 and [len(part) for part in dots(panel(figure, "a"))] == [6 * len(LAM)]
 
 
+@pytest.mark.promise("pictures")
 def test_zero_classifier_says_so():
     for law in (mixup(1.0), soft(np.eye(3))):
         figure = draw(Problem(3, 0.0, lambda_w=1.0, lambda_h=1.0, law=law), choose_cases(law, 3))

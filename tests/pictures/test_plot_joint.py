@@ -190,6 +190,7 @@ def test_three_classes_that_lie_apart_are_chosen():
     assert "classes 2, 3" in texts(panel(drawn("collapsed"), "d"))
 
 
+@pytest.mark.promise("pictures")
 def test_atoms_purity_places_and_areas():
     labels = np.array([[0.7, 0.3, 0, 0], [0, 0, 0.5, 0.5], [0.05, 0.85, 0.05, 0.05], [0, 0, 1.0, 0]])
     assert atoms_of(labels, [0, 1, 2]).tolist() == [True, False, True, True]
@@ -217,6 +218,7 @@ def test_a_zero_that_is_no_optimum_is_not_called_one():
     assert "saddle" in words and "outweigh" not in words and "The optimum is zero" not in words
 
 
+@pytest.mark.promise("pictures")
 def test_words_of_the_law_and_the_bias():
     assert describe_law(kway(1.0, 3)) == r"3-way mixing, $\alpha$ = 1"
     many = replace(onehot(), class_weights=tuple(np.full(10, 0.1)))

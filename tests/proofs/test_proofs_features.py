@@ -47,6 +47,7 @@ x, y, K = sp.symbols("x y K", positive=True)
 D, lam = sp.Symbol("D", real=True), sp.Symbol("lambda", positive=True)
 
 
+@pytest.mark.promise("proofs")
 @pytest.mark.parametrize("name", THEOREMS)
 def test_every_symbolic_step_holds(name):
     derivation = THEOREMS[name].derive()
@@ -64,6 +65,7 @@ LONG = {
 }  # `python -m proofs --check` does them all
 
 
+@pytest.mark.promise("proofs")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in THEOREMS])
 def test_derived_expression_is_the_shipped_one(name):
     derivation = THEOREMS[name].derive()
@@ -112,6 +114,7 @@ WRONG = {
 }
 
 
+@pytest.mark.promise("proofs")
 @pytest.mark.parametrize("step", WRONG.values(), ids=WRONG)
 def test_a_wrong_step_fails(step):
     with pytest.raises(ProofError, match="wrong"):

@@ -44,6 +44,7 @@ def load(name: str):
     return import_module(f"proofs.{name}")
 
 
+@pytest.mark.promise("proofs")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_step_holds(name):
     derivation = load(name).derive()
@@ -68,6 +69,7 @@ def relative(row):
         return float(abs(mp.mpf(float(row.shipped)) - row.derived) / abs(row.derived))
 
 
+@pytest.mark.promise("proofs")
 @pytest.mark.parametrize("name, claim, false, step", MUTATIONS)
 def test_a_false_claim_is_refused(monkeypatch, name, claim, false, step):
     module = load(name)

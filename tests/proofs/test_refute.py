@@ -46,6 +46,7 @@ def search_of(theorem, settings, seed=0):
 LONG = {f"planted-{name}" for name in ("minority", "minority-late", "cyclic-etf")}
 
 
+@pytest.mark.promise("refuter")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.long] * (n in LONG)) for n in PLANTED])
 def test_each_planted_claim_is_refuted_and_shrunk_to_a_small_case_that_still_fails(name):
     theorem = PLANTED[name]
@@ -299,6 +300,7 @@ def test_shrinking_moves_never_make_a_case_worse():
 # --- the command ----------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("refuter")
 def test_a_refutation_is_reported_with_exit_code_one(capsys):
     assert main(["planted-constant", "--settings", "5"]) == 1
     out = capsys.readouterr().out
@@ -307,6 +309,7 @@ def test_a_refutation_is_reported_with_exit_code_one(capsys):
     assert "predicted   0.448976680515" in out and "fails" in out
 
 
+@pytest.mark.promise("refuter")
 def test_a_true_theorem_is_reported_with_exit_code_zero(capsys):
     assert main(["calibration", "--settings", "5", "--seed", "3"]) == 0
     out = capsys.readouterr().out
@@ -319,6 +322,7 @@ def test_both_kinds_of_names_are_listed(capsys):
     assert all(name in out for name in (*THEOREMS, *PLANTED))
 
 
+@pytest.mark.promise("refuter")
 @pytest.mark.parametrize(
     "arguments, words",
     [

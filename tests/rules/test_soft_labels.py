@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from tests.optimize.test_gram import padded
 from ufm import certify_features, certify_joint, enclose_etf, soft, solve, solve_features, solve_joint
 from ufm.enclose.joint import enclose_gap
 from ufm.model.atoms import FiniteLaw
@@ -100,7 +101,7 @@ def test_every_door_takes_them_and_makes_the_same_of_them(name):
 @pytest.mark.filterwarnings("ignore:labels sum to one")
 def test_the_joint_optimum_of_loose_labels_is_that_of_the_normalised_ones(name):
     found = [
-        solve_joint(FiniteLaw(part, SHARES, False), 0.1, 0.1)
+        solve_joint(padded(FiniteLaw(part, SHARES, False)), 0.1, 0.1)
         for part in (LOOSE[name], normalise(LOOSE[name]))
     ]
     assert found[0].objective == pytest.approx(found[1].objective, rel=1e-14)

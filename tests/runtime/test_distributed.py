@@ -174,9 +174,9 @@ def test_eight_devices_give_the_features_of_one(start):
 
 
 def test_processes_give_the_rows_of_one(start, together):
-    (code, out, err), *others = together(3, "-m", "ufm.solve", *PAIRS, "--json", "-")
+    (code, out, err), *others = together(2, "-m", "ufm.solve", *PAIRS, "--json", "-")
     assert code == 0, err
-    assert [other[:2] for other in others] == [(0, "")] * 2, "process 0 alone speaks"
+    assert [other[:2] for other in others] == [(0, "")], "process 0 alone speaks"
     same(alone(start, *PAIRS), strict(out))
 
 

@@ -45,6 +45,7 @@ def problem(kind: str, loss: str = "cross-entropy", lambda_h: float = 1e-4) -> P
     return Problem(5, lambda_h=lambda_h, loss=loss, **given, **({"dim": 7} if kind == "etf" else {}))
 
 
+@pytest.mark.promise("mixed precision")
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_refined_features_are_those_of_float64(kind, loss):
@@ -103,6 +104,7 @@ def test_the_certificate_decides():
     assert words == {"mixed": "agrees", "single": "undecided"}
 
 
+@pytest.mark.promise("mixed precision")
 def test_first_belongs_to_newton():
     with pytest.raises(ValueError, match="first belongs"):
         solve_features(problem("etf"), LABELS, method="lbfgs", first=np.float32)
@@ -133,6 +135,7 @@ def exact(jaxpr) -> bool:
     return all(one in (high, (high, high)) for one in products(jaxpr))
 
 
+@pytest.mark.promise("mixed precision")
 @pytest.mark.parametrize("method", ["newton", "lbfgs"])
 @pytest.mark.parametrize("kind", ["conditioned", "any"])
 def test_every_product_in_float32_is_full_float32(kind, method):
@@ -158,6 +161,7 @@ def test_the_certificate_of_float32_candidates_has_no_rounded_products():
     assert exact(etf.jaxpr)
 
 
+@pytest.mark.promise("mixed precision")
 def test_a_plain_product_would_be_seen():
     inside = jax.make_jaxpr(lambda x: jax.lax.while_loop(lambda y: y[0, 0] > 0, lambda y: y @ y, x))(
         jnp.ones((2, 2))
@@ -178,6 +182,7 @@ DEVICES = {
 }
 
 
+@pytest.mark.promise("mixed precision")
 @pytest.mark.parametrize("name", DEVICES)
 def test_auto_is_what_suits_the_device(name, monkeypatch):
     platform, kind, slow = DEVICES[name]
