@@ -98,7 +98,9 @@ PROMISES = {"compare", "channels", "fitting", "pictures", "mixed precision", "pr
 def test_the_default_run_tries_every_promise(request):
     """Files that are slow as a whole have tests that run with nothing asked for: as collected here."""
     items = request.session.items
-    promised = [item for item in items if item.get_closest_marker("promise") and item.nodeid not in LONG]
+    promised = [
+        item for item in items if item.get_closest_marker("promise") and not item.get_closest_marker("long")
+    ]
     for item in promised:
         assert not any("give --" in mark.kwargs.get("reason", "") for mark in item.iter_markers("skip")), item
     if {item.path for item in items} == set((ROOT / "tests").rglob("test_*.py")):
