@@ -24,6 +24,7 @@ __all__, __getattr__, __dir__ = facade(
         "model.laws": "LabelLaw mixup cutmix kway onehot smooth soft",
         "model.etf": "simplex_etf etf_deviation frame_distance",
         "optimize.features": "solve_features",
+        "optimize.implicit": "optimal_features optimal_features_etf",
         "theory.predict": "predict_features predict_pairs",
         "theory.multiplier": "joint_multiplier multiplier_slopes",
         "theory.features": "two_hot_optimum",

@@ -1,6 +1,7 @@
 """Numerical optima by autodiff, from zero and blind: never reaches `ufm.theory`, `ufm.certify`, `ufm.enclose`.
 
 features     solve_features: optimal features for a given W
+implicit     optimal_features: the same as a traced function, with derivatives
 joint        solve_joint: W, features and bias together
 gram         the joint problem as a convex one in G, d ≥ K − 1
 coordinates  isometric coordinates of W's row space
@@ -17,6 +18,7 @@ __all__, __getattr__, __dir__ = facade(
     {
         "coordinates": "Isometric reduce_classifier",
         "features": "METHODS chunk_size etf_coordinates frame minimise require_dtype solve_features",
+        "implicit": "FeatureOptimum optimal_features optimal_features_etf",
         "joint": "JointSolution solve_joint",
         "newton": "descend_newton",
     },

@@ -12,6 +12,8 @@ Shapes: the batch is the last axis, as everywhere; A (r, r, B) is symmetric and 
 in floats, the result is not finite.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
@@ -54,6 +56,56 @@ def solve_ridge_each(F: Float[Array, "B K r"], ridge, g: Float[Array, "r B"]) ->
 
     lost = CHOLESKY * r * eps * jnp.max(jnp.sum(F**2, (1, 2)), initial=0.0) > ridge
     return jax.lax.cond(lost, lambda: _each(by_qr, jnp.moveaxis(F, 0, -1), g), square)
+
+
+class Triangle(NamedTuple):
+    """R (r, r, B), upper triangular, and the reflections (m, r, B) of A = Q R, each I − v vᵀ."""
+
+    R: Float[Array, "r r B"]
+    reflections: Float[Array, "m r B"]
+
+    def solve(self, g: Float[Array, "r B"]) -> Float[Array, "r B"]:
+        """x with RᵀR x = g."""
+        return _substitute(self.R, _substitute_transposed(self.R, g))
+
+    def basis(self) -> Float[Array, "m r B"]:
+        """Q: orthonormal columns, whatever the rank of A."""
+        m, r, _ = self.reflections.shape
+
+        def step(n, Q):
+            v = self.reflections[:, r - 1 - n, None]
+            return Q - v * jnp.sum(v * Q, 0)
+
+        start = jnp.broadcast_to(jnp.eye(m, r, dtype=self.R.dtype)[..., None], self.reflections.shape)
+        return jax.lax.fori_loop(0, r, step, start)
+
+
+def triangle_each(A: Float[Array, "m r B"]) -> Triangle:
+    """A = Q R for m ≥ r by Householder's reflections: array operations alone, so that a caller may `vmap`."""
+    below = jnp.arange(len(A))[:, None]
+
+    def step(k, state):
+        A, found = state
+        column = jnp.where(below >= k, A[:, k], 0.0)
+        size = jnp.sqrt(jnp.sum(column**2, 0))
+        v = column.at[k].add(jnp.where(column[k] < 0, -size, size))
+        length = jnp.sqrt(0.5 * jnp.sum(v**2, 0))
+        v = v / jnp.where(length > 0, length, 1.0)
+        return A - v[:, None] * jnp.sum(v[:, None] * A, 0), found.at[:, k].set(v)
+
+    reduced, found = jax.lax.fori_loop(0, A.shape[1], step, (A, jnp.zeros_like(A)))
+    return Triangle(reduced[: A.shape[1]], found)
+
+
+def _substitute_transposed(upper, y):
+    """x with Uᵀ x = y, U the upper triangle."""
+    below = jnp.arange(len(y))[:, None]
+
+    def step(k, x):
+        first = x[k] / upper[k, k]
+        return jnp.where(below > k, x - upper[k] * first, x).at[k].set(first)
+
+    return jax.lax.fori_loop(0, len(y), step, y)
 
 
 def _eliminate(A, F):

@@ -166,6 +166,7 @@ def solve_features(
     method: "newton" (damped, batched), "lbfgs" (optax) or "gd" (`transform`, any optax
     transformation; record=True keeps the path). Needs float64 unless dtype says otherwise;
     first=np.float32 begins Newton in float32, for devices where float64 is slow.
+    The same as traced functions of arrays, with derivatives: `ufm.optimal_features`, `ufm.optimal_features_etf`.
     """
     checked.choice("method", method, METHODS)
     checked.precision("dtype", dtype)
