@@ -190,7 +190,7 @@ def test_envelope_and_second_derivatives():
     def least(lambda_h):
         h = optimal_features_etf(1.0, LABELS[2], lambda_h).h
         z = np.sqrt(1.5) * etf_basis(3, 3) @ h
-        return loss.value(z, LABELS[2]) + 0.5 * lambda_h * jnp.sum(h * h)
+        return loss.value(z, jnp.asarray(LABELS[2])) + 0.5 * lambda_h * jnp.sum(h * h)
 
     def found(lambda_h):
         h, dh = jax.jvp(lambda l: optimal_features_etf(1.0, LABELS[2], l).h, (lambda_h,), (1.0,))
