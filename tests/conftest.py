@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -13,6 +14,9 @@ from tests import programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
 jax.config.update("jax_enable_x64", True)
+# some hundred processes are started: they read the bytecode of the first, also where Python is told to write none
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_addoption(parser):

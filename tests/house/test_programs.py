@@ -1,6 +1,7 @@
 """Compiled programs are kept for one processor, one jaxlib and one Python, and not without bound."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,3 +54,9 @@ def test_a_folder_over_its_bound_is_begun_anew(tmp_path):
     (own / "program").write_bytes(bytes(1000))
     assert (programs.open_folder(tmp_path, most=10_000) / "program").exists()
     assert not (programs.open_folder(tmp_path, most=999) / "program").exists() and own.exists()
+
+
+def test_bytecode_is_kept_too():
+    """By this process and by those that it starts: else each compiles all sources anew."""
+    code = "import sys; sys.exit(sys.dont_write_bytecode)"
+    assert not sys.dont_write_bytecode and subprocess.run([sys.executable, "-S", "-c", code]).returncode == 0
