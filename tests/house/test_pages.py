@@ -377,6 +377,7 @@ def test_keras_recipe_runs_twice(tmp_path, monkeypatch, end):
             check(tmp_path / name, list(names["mix"](train)), test, features, kernel.T, b)
 
 
+@pytest.mark.slow
 def test_block_from_python_runs_twice():
     names: dict = {}
     for _ in range(2):

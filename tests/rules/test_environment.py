@@ -64,7 +64,7 @@ def test_a_lost_standard_error_changes_no_exit_code(words, expected, redirect):
 
 @pytest.mark.parametrize(
     "words",
-    [LIST, f"-X dev {LIST}", "-m ufm.sweep --help", "-m ufm.compare --help", "-m proofs.refute --list"],
+    [LIST, f"-X dev {LIST}", "-m ufm.sweep --help", "-m proofs.refute --list"],
 )
 def test_output_that_nobody_can_read_is_no_success(words):
     code, _, err = shell(words, ">&-")
