@@ -333,28 +333,65 @@ def loaded_after(code: str) -> set[str]:
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
+def loads(*names: str) -> set[str]:
+    """Everything that importing some modules of ufm loads: files of ufm by name, libraries by their first word."""
+    files, found, open_ = sources(), set(), list(names)
+    while open_:
+        name = open_.pop()
+        if name in found:
+            continue
+        found.add(name)
+        targets = imports(name, files[name], top=True)
+        found |= {target.split(".")[0] for target in targets}
+        open_ += [target for target in targets if target in files]
+        open_ += [parent for parent in parents(name) if parent in files]
+    return found
+
+
+LIGHT = (
+    "ufm.solve",
+    "ufm.sweep",
+    "ufm.commands.grid_file",
+    "ufm.output.dataset",
+    "ufm.commands.inputs",
+    "ufm.output.files",
+)
+HEAVY = {"jax", "jaxlib", "flint", "matplotlib", "optax"}
+
+
 @pytest.mark.parametrize(
-    "code, absent",
+    "names, absent",
     [
-        ("import ufm", {"jax", "numpy", "flint", "tyro", "rich", "matplotlib"}),
-        ("import ufm.solve", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
+        (["ufm"], {"numpy", "tyro", "rich"} | HEAVY),
+        *(([name], HEAVY) for name in LIGHT),
+        (["ufm.theory.sharpness"], {"ufm.loss", "ufm.optimize.features", "flint"}),
+        (["ufm.theory.predict", "ufm.theory.multiplier"], {"ufm.loss", "ufm.optimize", "flint"}),
         (
-            "import ufm.sweep, ufm.commands.grid_file, ufm.output.dataset",
-            {"jax", "jaxlib", "flint", "matplotlib", "optax"},
-        ),
-        ("import ufm.commands.inputs, ufm.output.files", {"jax", "jaxlib", "flint", "matplotlib", "optax"}),
-        ("import ufm.theory.sharpness", {"ufm.loss", "ufm.optimize.features", "flint"}),
-        ("import ufm.theory.predict, ufm.theory.multiplier", {"ufm.loss", "ufm.optimize", "flint"}),
-        (
-            "import ufm.optimize.features, ufm.optimize.descent",
+            ["ufm.optimize.features", "ufm.optimize.descent"],
             {"ufm.theory", "ufm.enclose.features", "flint"},
         ),
-        ("import ufm.certify.features", {"ufm.theory", "ufm.optimize", "ufm.enclose.features", "flint"}),
+        (["ufm.certify.features"], {"ufm.theory", "ufm.optimize", "ufm.enclose.features", "flint"}),
     ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_an_import_loads(code, absent):
-    """The same walls as they are at run time, in a fresh interpreter."""
-    assert not loaded_after(code) & absent
+def test_what_an_import_loads(names, absent):
+    assert not loads(*names) & absent
+
+
+def test_what_is_loaded_at_the_top_of_a_file_is_seen():
+    assert {"jax", "ufm.loss", "ufm.rules.numbers", "numpy"} <= loads("ufm.certify.features")
+    assert {"optax", "ufm.optimize.newton"} <= loads("ufm.optimize.descent")
+
+
+def test_what_commands_load_before_their_flags_are_read():
+    """The same at run time, in a fresh interpreter: of libraries too, whose own imports no graph of ours has."""
+    found = loaded_after(
+        "import ufm\nassert 'numpy' not in __import__('sys').modules\nimport " + ", ".join(LIGHT)
+    )
+    assert not found & HEAVY
+    assert {name for name in found if name.split(".")[0] == "ufm"} == {
+        name for name in loads(*LIGHT) if name.split(".")[0] == "ufm"
+    }
 
 
 def test_importing_leaves_jax_alone():
