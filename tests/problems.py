@@ -13,10 +13,13 @@ import numpy as np
 from mpmath import mp, mpf
 
 from tests import oracle
-from tests.shapes import optimum
+from tests.shapes import ATOMS, optimum, padded
 from ufm.loss import LOSSES
+from ufm.model.atoms import JointProblem, finite_law
+from ufm.model.laws import onehot, smooth
 from ufm.model.problem import Problem
 from ufm.optimize.features import FeatureSolution
+from ufm.optimize.joint import JointSolution, solve_joint
 from ufm.rules.soft_labels import normalise
 
 DIGITS = 60
@@ -191,3 +194,86 @@ def solved(name: str, lambda_h: float, steps: int = 200, dtype=np.float64) -> Fe
     found = optimum(replace(named.problem, lambda_h=lambda_h), named.labels, max_steps=steps, dtype=dtype)
     found.H.flags.writeable = False
     return found
+
+
+# --- joint problems, whose optimum is a formula -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NamedJoint:
+    """W, features and perhaps a bias are free; the optimum is a simplex ETF, W Wᵀ = gain Π, or zero.
+
+    objective and gain: their exact values, as mpf. tags: `bias`, `trivial`, a loss.
+    """
+
+    name: str
+    task: JointProblem
+    objective: mpf
+    gain: mpf
+    tags: frozenset[str]
+
+    def __str__(self):
+        return self.name
+
+
+def _mixed_with_even(K, delta, lambda_w, lambda_h):
+    """Cross-entropy on (1 − δ) e_k + δ/K: logits x (e_k − 1/K) with e^x = K/(√K c + δ) − K + 1, c² = λ_W λ_H.
+
+    p_k and the others p: residual r = y − p ∝ e_k − 1/K, λ_H h = Wᵀ r, so gain = x λ_H/(y_k − p_k − (y_o − p)).
+    """
+    c = mp.sqrt(mpf(lambda_w) * mpf(lambda_h))
+    x = mp.log(K / (mp.sqrt(K) * c + delta) - K + 1)
+    total = mp.exp(x) + K - 1
+    gain = x * mpf(lambda_h) / (1 - delta - (mp.exp(x) - 1) / total)
+    right = 1 - delta + mpf(delta) / K
+    fit = mp.log(total) - right * x
+    return fit + _penalty(x * x * (1 - mpf(1) / K), gain, K, lambda_w, lambda_h), gain
+
+
+def _squared(K, lambda_w, lambda_h):
+    """Squared error with a free bias on one-hot labels: a = σ/c − 1, σ² = 1/K, z = a/(1 + a) (e_k − 1/K)."""
+    a = 1 / mp.sqrt(K * mpf(lambda_w) * mpf(lambda_h)) - 1
+    spread = 1 - mpf(1) / K
+    logits = (a / (1 + a)) ** 2 * spread
+    return spread / (2 * (1 + a) ** 2) + _penalty(logits, a * lambda_h, K, lambda_w, lambda_h), a * lambda_h
+
+
+def _penalty(logits, gain, K, lambda_w, lambda_h):
+    """(λ_H/2) ‖z‖²/gain + (λ_W/2) gain (K − 1)."""
+    return mpf(lambda_h) / 2 * logits / gain + mpf(lambda_w) / 2 * gain * (K - 1)
+
+
+def _joint_table() -> Iterator[NamedJoint]:
+    K = 4
+    atoms, even = (
+        padded(finite_law(law, K), ATOMS) for law in (onehot(), smooth(0.25))
+    )  # doubles, all of them
+    ce, se = LOSSES
+
+    def named(name, law, atoms, lambda_w, lambda_h, exact, *tags, lambda_b=None, loss=ce):
+        task = JointProblem(law, atoms, K - 1 if loss == ce else K, lambda_w, lambda_h, lambda_b, loss)
+        return NamedJoint(name, task, *exact, frozenset([loss, *tags]))
+
+    with mp.workdps(DIGITS):
+        plain, sharp = _mixed_with_even(K, 0, 0.02, 0.01), _mixed_with_even(K, 0, 1e-4, 1e-5)
+        yield named("one-hot", onehot(), atoms, 0.02, 0.01, plain)
+        yield named("one-hot, sharp", onehot(), atoms, 1e-4, 1e-5, sharp)
+        yield named("one-hot, free bias", onehot(), atoms, 0.02, 0.01, plain, "bias", lambda_b=0.0)
+        yield named("one-hot, penalised bias", onehot(), atoms, 0.02, 0.01, plain, "bias", lambda_b=0.05)
+        mixed = _mixed_with_even(K, mpf(0.25), 0.02, 0.01)
+        yield named("smoothed", smooth(0.25), even, 0.02, 0.01, mixed)
+        yield named("trivial", onehot(), atoms, 1.0, 1.0, (mp.log(K), mpf(0)), "trivial")
+        square = _squared(K, 0.02, 0.01)
+        yield named("squared error", onehot(), atoms, 0.02, 0.01, square, "bias", lambda_b=0.0, loss=se)
+
+
+JOINT = {named.name: named for named in _joint_table()}
+
+
+@cache
+def solved_jointly(name: str) -> JointSolution:
+    """`solve_joint` of a named problem."""
+    task = JOINT[name].task
+    return solve_joint(
+        task.atoms, task.lambda_w, task.lambda_h, dim=task.dim, lambda_b=task.lambda_b, loss=task.loss
+    )

@@ -3,10 +3,12 @@
 import numpy as np
 
 from ufm.certify.features import Certificate, certify_features
+from ufm.model.atoms import FiniteLaw
 from ufm.model.problem import Problem
 from ufm.optimize.features import FeatureSolution, solve_features
 
 ROWS = 5  # in every call
+ATOMS = 256  # of a law whose W is free
 
 
 def calls(*arrays):
@@ -30,3 +32,10 @@ def optimum(problem: Problem, Y, **how) -> FeatureSolution:
     return FeatureSolution(
         found.H[: len(Y)], found.logits[: len(Y)], found.steps, found.converged, found.trace
     )
+
+
+def padded(law: FiniteLaw, width: int) -> FiniteLaw:
+    """The same law with labels of weight zero up to `width`."""
+    extra = width - len(law.weights)
+    labels = np.concatenate([law.labels, np.repeat(law.labels[:1], extra, 0)])
+    return FiniteLaw(labels, np.pad(law.weights, (0, extra)), law.exchangeable)

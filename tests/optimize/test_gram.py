@@ -15,6 +15,7 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 import ufm.optimize.gram as gram
+from tests import shapes
 from ufm.agree.geometry import collapsed_groups
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import FiniteLaw, finite_law
@@ -28,12 +29,7 @@ LOSSES = [CE, SE]
 BIASES = [None, 0.0, 0.5]
 ATOMS = 64
 GAP = 1e-9  # relative gap demanded
-
-
-def padded(law: FiniteLaw, width=ATOMS) -> FiniteLaw:
-    extra = width - len(law.weights)
-    labels = np.concatenate([law.labels, np.repeat(law.labels[:1], extra, 0)])
-    return FiniteLaw(labels, np.pad(law.weights, (0, extra)), law.exchangeable)
+padded = partial(shapes.padded, width=ATOMS)
 
 
 def atoms_of(law: FiniteLaw, lambda_w, lambda_h, lambda_b=None) -> Atoms:
@@ -431,7 +427,7 @@ def test_minority_collapse_is_finished_exactly(kind, rho, ratio):
     q = (0.6, 0.2, 0.2)
     law = LabelLaw(kind, alpha=1.0 if kind == "mixup" else None, pairs="all" if kind == "mixup" else "same")
     law = LabelLaw(law.name, alpha=law.alpha, pairs=law.pairs, class_weights=q)
-    atoms = padded(finite_law(law, 3, 8), 64)
+    atoms = padded(finite_law(law, 3, 8))
     for share in (1.01, 1.5):
         found = certified(atoms, share * rho * 0.2, ratio)
         size = np.linalg.norm(found.W)

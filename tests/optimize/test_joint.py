@@ -9,11 +9,14 @@ step squares that to rounding, times the conditioning: 1e-9 (ROUNDED).
 """
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from tests import shapes
+from tests.shapes import ATOMS
 from ufm.agree import joint as joint_agreement
 from ufm.agree.geometry import collapsed_groups
 from ufm.agree.joint import check_joint
@@ -25,16 +28,9 @@ from ufm.optimize.joint import solve_joint
 from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.thresholds import minority_collapse, triviality
 
-ATOMS = 256
+padded = partial(shapes.padded, width=ATOMS)
 GAP, ETF, ROUNDED = 1e-9, 1e-8, 1e-9  # relative gap and deviation as demanded; closed forms
 CE, SE = "cross-entropy", "squared-error"
-
-
-def padded(law: FiniteLaw) -> FiniteLaw:
-    """The same law with labels of weight zero up to ATOMS."""
-    extra = ATOMS - len(law.weights)
-    labels = np.concatenate([law.labels, np.repeat(law.labels[:1], extra, 0)])
-    return FiniteLaw(labels, np.pad(law.weights, (0, extra)), law.exchangeable)
 
 
 def problem(law, K, dim, product, *, nodes=8, lambda_b=None, loss=CE, ratio=2.0):

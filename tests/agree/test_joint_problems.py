@@ -1,0 +1,57 @@
+"""W set free, over the named problems whose optimum is a formula: converged and honest, over one solve."""
+
+import numpy as np
+import pytest
+
+from tests.problems import JOINT, solved_jointly
+from ufm.agree.joint import check_joint
+from ufm.certify.joint import certify_joint
+from ufm.theory.multiplier import joint_multiplier
+
+GAP = 1e-9  # relative gap demanded
+SIZES = (0.0, 1e-9, 1e-6, 1e-3, 0.1, 1.0, 30.0)  # of what spoils an optimum
+every = pytest.mark.parametrize("named", JOINT.values(), ids=str)
+
+
+def certify(task, W, H, b):
+    atoms, free = task.atoms, task.lambda_b is not None
+    more = {"b": b if free else None, "lambda_b": task.lambda_b, "loss": task.loss}
+    return certify_joint(W, H, atoms.labels, atoms.weights, task.lambda_w, task.lambda_h, **more)
+
+
+@every
+def test_converged(named):
+    """The objective is the exact one within a relative gap of 1e-9, and so is what the certificate says of it."""
+    found = solved_jointly(named.name)
+    bound = certify(named.task, found.W, found.H, found.b)
+    assert abs(bound.objective - named.objective) <= GAP * named.objective + bound.rounding
+    assert bound.gap <= GAP * named.objective + bound.rounding
+    assert bool(found.W.any()) == ("trivial" not in named.tags)
+
+
+@every
+def test_honest(named):
+    """No gap is below what a point loses to the exact optimum, near or far, and no dual value passes that."""
+    rng, found = np.random.default_rng(2), solved_jointly(named.name)
+    for size in SIZES:
+        parts = [part + size * rng.normal(size=part.shape) for part in (found.W, found.H, found.b)]
+        bound = certify(named.task, *parts)
+        assert bound.gap >= bound.objective - named.objective - bound.rounding, size
+        assert bound.dual_objective <= named.objective + bound.rounding, size
+
+
+@every
+def test_the_multiplier_is_the_exact_one(named):
+    """The gain is g = m² K/(K − 1), of the closed form to 1e-12 and of the numerical W to √GAP."""
+    task, K = named.task, named.task.atoms.classes
+    told = joint_multiplier(task.law, K, task.lambda_w, task.lambda_h, task.loss).value
+    assert told**2 * K / (K - 1) == pytest.approx(float(named.gain), rel=1e-12)
+    W = solved_jointly(named.name).W
+    assert np.allclose(
+        W @ W.T, float(named.gain) * (np.eye(K) - 1 / K), rtol=0, atol=3e-5 * float(named.gain)
+    )
+
+
+@pytest.mark.parametrize("name", ["one-hot", "one-hot, free bias", "smoothed", "squared error", "trivial"])
+def test_the_routes_agree(name):
+    assert check_joint(JOINT[name].task).verdict.word == "agrees"
