@@ -29,6 +29,8 @@ def pytest_sessionstart(session):
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     kept = programs.folder() if "PYTEST_XDIST_WORKER" in os.environ else programs.open_folder()
+    if not os.access(kept, os.W_OK):
+        return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
     jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

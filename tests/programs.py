@@ -8,6 +8,7 @@ processor's programs are never read. JAX's variable JAX_COMPILATION_CACHE_DIR go
 import hashlib
 import platform
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import jaxlib
@@ -38,12 +39,22 @@ def folder(root: Path = KEPT) -> Path:
 
 
 def open_folder(root: Path = KEPT, folders: int = FOLDERS, most: float = BYTES) -> Path:
-    """`folder`, made and marked as used last; what is over the bounds is removed."""
+    """`folder`, made where it can be and marked as used last; what is over the bounds is removed."""
     own = folder(root)
-    if own.exists() and sum(path.stat().st_size for path in own.rglob("*")) > most:
-        shutil.rmtree(own)
-    own.mkdir(parents=True, exist_ok=True)
-    own.touch()
-    for old in sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[folders:]:
-        shutil.rmtree(old, ignore_errors=True)
+    with suppress(OSError):  # a checkout that cannot be written keeps nothing
+        if _size(own) > most:
+            shutil.rmtree(own)
+        own.mkdir(parents=True, exist_ok=True)
+        own.touch()
+        for old in sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)[folders:]:
+            shutil.rmtree(old)
     return own
+
+
+def _size(path: Path) -> int:
+    """Bytes of all files; those that another run removes meanwhile count for nothing."""
+    total = 0
+    for part in path.rglob("*"):
+        with suppress(OSError):
+            total += part.stat().st_size
+    return total

@@ -36,6 +36,7 @@ def test_the_key_is_this_processor_s():
 
 
 @pytest.mark.skipif("JAX_COMPILATION_CACHE_DIR" in os.environ, reason="the variable names another folder")
+@pytest.mark.skipif(not os.access(programs.folder(), os.W_OK), reason="this checkout cannot be written")
 def test_this_run_reads_and_writes_there():
     assert Path(jax.config.jax_compilation_cache_dir).is_relative_to(programs.folder())
     assert Path(os.environ["XDG_CACHE_HOME"]) == programs.folder()
@@ -54,6 +55,11 @@ def test_a_folder_over_its_bound_is_begun_anew(tmp_path):
     (own / "program").write_bytes(bytes(1000))
     assert (programs.open_folder(tmp_path, most=10_000) / "program").exists()
     assert not (programs.open_folder(tmp_path, most=999) / "program").exists() and own.exists()
+
+
+def test_where_nothing_can_be_kept_nothing_is(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert not programs.open_folder(tmp_path / "file").exists()
 
 
 def test_bytecode_is_kept_too():
