@@ -33,7 +33,7 @@ small { color: #555; }
 
 
 def report_page(given: Activations, found: Comparison, record: dict, picture: bytes) -> str:
-    """The page as text; record: that of `ufm.output.record_compare`, with provenance; picture: a PNG."""
+    """The page as text; record: that of `comparison_record`, with provenance; picture: a PNG."""
     name = Path(record["provenance"]["file"]).name
     parts = [
         f"<h1>{escape(name)} against the theory of mixup</h1>",
