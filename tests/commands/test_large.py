@@ -19,7 +19,7 @@ from scipy.special import softmax
 
 import ufm.agree.features
 import ufm.commands.runs.features
-import ufm.output.progress
+import ufm.commands.runs.progress
 import ufm.output.shards
 import ufm.output.text
 from experiments import large_pairs
@@ -28,13 +28,13 @@ from ufm import solve
 from ufm.agree.features import Settings, check_features
 from ufm.agree.stream import sources, spaces
 from ufm.agree.stream.reductions import EDGES, ErrorHistogram
+from ufm.commands.runs.progress import duration, progress_line
 from ufm.model.cases import OrbitCases, PairCases, fold_lam
 from ufm.model.laws import gauss_lam, mixup
 from ufm.model.problem import Problem
 from ufm.network.read.activations import read_activations
 from ufm.optimize.features import solve_features
 from ufm.output import files as outputs
-from ufm.output.progress import duration, progress_line
 from ufm.output.text import decades
 
 LAM = np.array([0.0, 1e-9, 0.25, 0.5, 0.75, 1.0])
@@ -505,7 +505,7 @@ def test_durations_read_well(seconds, words):
 
 
 def test_progress_without_a_terminal_is_lines(run, monkeypatch):
-    monkeypatch.setattr(ufm.output.progress, "QUIET", -1.0)
+    monkeypatch.setattr(ufm.commands.runs.progress, "QUIET", -1.0)
     lines = [line for line in run(*K4)[2].splitlines() if "left" in line]
     assert [line.split(",")[0] for line in lines] == ["16 of 32 features", "32 of 32 features"]
     assert lines[-1].endswith("about 0 s left")

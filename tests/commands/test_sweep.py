@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import ufm.agree.sweep.block
+import ufm.commands.runs.progress
 import ufm.commands.runs.sweep
-import ufm.output.progress
 from tests.children import strict
 from tests.sweeps import free_kernel, rows
 from ufm import solve, sweep
@@ -351,7 +351,7 @@ def test_help_and_missing_grid(run):
 
 def test_progress_without_a_terminal(swept, run, monkeypatch):
     monkeypatch.setattr(ufm.commands.runs.sweep, "compile_block", free_kernel)
-    monkeypatch.setattr(ufm.output.progress, "QUIET", -1)
+    monkeypatch.setattr(ufm.commands.runs.progress, "QUIET", -1)
     Path("grid.toml").write_text("multiplier = [1, 2, 3]\nblock = 1\nlam = [0.3, 0.5]")
     _, _, err = run("grid.toml")
     assert err.splitlines()[0].startswith("1 of 3 blocks, about ") and "3 of 3 blocks, about 0 s left" in err

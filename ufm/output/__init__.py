@@ -7,9 +7,9 @@ records         JSON records
 record_compare  the record of a comparison
 page            one HTML page of a comparison
 files           files of one run, moved into place together
+folder          a folder that a long run fills
 shards          features of a long stream on disk
 dataset         a Parquet file a block
-progress        how far a long run is
 """
 
 from ufm.facade import facade
@@ -20,11 +20,10 @@ __all__, __getattr__, __dir__ = facade(
         "dataset": "Dataset check_folder guess_bytes open_dataset",
         "files": "Ended Outputs",
         "page": "report_page",
-        "progress": "QUIET show_progress",
         "record_compare": "comparison_record",
         "records": (
-            "dump_json joint_record number problem_record provenance record row_records run_record save_joint "
-            "settings_record"
+            "dump_json joint_record number problem_record provenance record row_records "
+            "run_record save_joint settings_record"
         ),
         "shards": "open_shards plan_shards shard_rows",
         "text": (

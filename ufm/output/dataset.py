@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ufm.model.grid import Columns, Grid, Words
-from ufm.output.files import appears, whole_file
+from ufm.output.files import whole_file
+from ufm.output.folder import LOCK, Folder
 from ufm.rules.errors import InputError
-from ufm.rules.files import read_json, require_regular
+from ufm.rules.files import require_regular
 from ufm.runtime.processes import ALONE, Group
 
 try:
@@ -27,7 +28,7 @@ except ModuleNotFoundError:
         "a sweep writes Parquet files with pyarrow, which is missing: pip install pyarrow"
     ) from None
 
-MANIFEST, LOCK, KEY = "_sweep.json", "_lock", b"ufm"
+MANIFEST, KEY = "_sweep.json", b"ufm"
 
 
 class Dataset:
@@ -44,11 +45,8 @@ class Dataset:
             number, footer = self.names.get(path.name), read_footer(path)
             if footer is None and number is not None:
                 continue  # damaged from outside: it will be written anew
-            if (
-                number is None
-                or footer is None
-                or (footer.get("hash"), footer.get("block")) != (self.digest, number)
-            ):
+            own = {"hash": self.digest, "block": number}
+            if number is None or footer is None or not own.items() <= footer.items():
                 raise InputError(f"{path} is not a block of this grid: move it away, or give another --out")
             found[number] = footer
         return found
@@ -90,72 +88,22 @@ def guess_bytes(features: int, problems: int, blocks: int) -> int:
     return 65 * features + 20 * problems + 16_000 * blocks
 
 
-def check_folder(folder: Path, grid: Grid) -> None:
+def dataset_folder(path: Path) -> Folder:
+    """The folder of a dataset, as the flag --out names it."""
+    return Folder(path, f"--out {path}", MANIFEST, "grid", LOCK)
+
+
+def check_folder(path: Path, grid: Grid) -> None:
     """Raise InputError unless the folder is absent, empty, or holds a sweep of this grid."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise InputError(f"--out {folder} exists and is not a folder")
-    if not (folder / MANIFEST).exists():
-        others = [path.name for path in folder.iterdir() if not path.name.startswith((".", LOCK))]
-        if others:
-            raise InputError(f"--out {folder} holds {others[0]} and no sweep: give a new folder")
-        return
-    written, record = _read_manifest(folder), json.loads(json.dumps(grid.record()))
-    changed = [name for name in record if written.get(name) != record[name]]
-    if changed:
-        raise InputError(
-            f"--out {folder} holds a sweep of another grid ({', '.join(changed)} changed): "
-            "restore the grid, or give another --out"
-        )
-
-
-def _read_manifest(folder: Path) -> dict:
-    try:
-        return read_json(folder / MANIFEST)["grid"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{folder / MANIFEST} cannot be read: restore it, or give another --out") from None
+    dataset_folder(path).check(grid.record(), within="grid")
 
 
 @contextmanager
-def open_dataset(folder: Path, grid: Grid, provenance: dict, group: Group = ALONE):
-    """The dataset of a grid, made if absent, locked against a second run, cleared of unfinished files.
-
-    Process 0 of a group does that for all; the folder must be one that all of them see.
-    """
-    if not group.leads:
-        group.meet()
-        if not appears(folder / MANIFEST):
-            raise InputError(
-                f"--out {folder} is not the folder that process 0 sees: give one on a shared disk"
-            )
-        yield Dataset(folder, grid)
-        return
-    check_folder(folder, grid)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / LOCK, "w")  # noqa: SIM115 (held until the end)
-    except OSError as error:
-        raise InputError(f"--out {folder} cannot be written: {error.strerror}") from None
-    with lock:
-        _lock(lock, folder)
-        for path in folder.glob(".*.tmp"):
-            path.unlink()
-        if not (folder / MANIFEST).exists():
-            data = {"hash": grid.digest, "grid": grid.record(), **provenance}
-            with whole_file(folder / MANIFEST) as file:
-                file.write((json.dumps(data, indent=1) + "\n").encode())
-        group.meet()
-        yield Dataset(folder, grid)
-
-
-def _lock(file, folder: Path) -> None:
-    """Released by the system when the process ends, however it ends."""
-    import fcntl  # POSIX only
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"--out {folder}: another run is writing there") from None
-    except OSError as error:
-        raise InputError(f"--out {folder} cannot be locked: {error.strerror}") from None
+def open_dataset(path: Path, grid: Grid, provenance: dict, group: Group = ALONE):
+    """The dataset of a grid, made if absent and held against a second run (`Folder.held`)."""
+    folder = dataset_folder(path)
+    if group.leads:
+        check_folder(path, grid)
+        folder.make()
+    with folder.held(group, {"hash": grid.digest, "grid": grid.record(), **provenance}, anew=False):
+        yield Dataset(path, grid)

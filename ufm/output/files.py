@@ -78,6 +78,12 @@ class Outputs:
         watchdog.temporary.add(self.staged[name])
         yield temporary
 
+    def write(self, name: str, text: str) -> None:
+        """The file of a name, where one was asked for."""
+        if name in self.paths:
+            with self.stage(name) as path:
+                Path(path).write_text(text, encoding="utf-8")
+
     def __enter__(self) -> "Outputs":
         self.softly = ended_softly()
         self.at_last = self.softly.__enter__()

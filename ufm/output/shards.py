@@ -9,8 +9,6 @@ command writes the shards anew, each in place of the old one; another problem is
 """
 
 import hashlib
-import json
-import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +18,8 @@ import numpy as np
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
 from ufm.output.files import appears, whole_file
+from ufm.output.folder import Folder
 from ufm.rules.errors import InputError
-from ufm.rules.files import read_json
 from ufm.runtime.processes import ALONE, Group
 
 SHARD_BYTES = 2**27  # of labels and features in one shard; the classifier comes on top
@@ -31,9 +29,7 @@ INDEX, SCHEMA = "index.json", 1
 class Shards:
     """The folder of one stream of features; `open_shards` makes it."""
 
-    def __init__(
-        self, folder: Path, problem: Problem, cases: PairCases | LabelCases, index: dict, group: Group
-    ):
+    def __init__(self, folder: Folder, problem: Problem, cases, index: dict, group: Group):
         self.folder, self.problem, self.cases, self.index = folder, problem, cases, index
         self.group, self.rows = group, shard_rows(problem, cases)
         self.own = group.part(cases.count, self.rows)
@@ -51,35 +47,30 @@ class Shards:
 
     def _write(self) -> None:
         """One shard, from the buffer."""
-        stop = self.written + self.filled
-        name = shard_name(self.written // self.rows)
-        with whole_file(self.folder / name) as file:
-            arrays = label_arrays(self.cases, np.arange(self.written, stop))
-            arrays |= {
-                "lambda_w": np.array(self.problem.lambda_w),
-                "lambda_h": np.array(self.problem.lambda_h),
-            }
+        stop, p = self.written + self.filled, self.problem
+        arrays = label_arrays(self.cases, np.arange(self.written, stop))
+        arrays |= {"lambda_w": np.array(p.lambda_w), "lambda_h": np.array(p.lambda_h)}
+        with whole_file(self.folder.path / shard_name(self.written // self.rows)) as file:
             # numpy's stubs hold every array against allow_pickle too
-            np.savez(file, H=self.H[: self.filled], W=self.problem.W, **arrays)  # type: ignore[arg-type]
+            np.savez(file, H=self.H[: self.filled], W=p.W, **arrays)  # type: ignore[arg-type]
         self.written, self.filled = stop, 0
 
     def finish(self) -> None:
         """Say in the index that every shard is there, which it is once all processes have come here."""
         self.group.meet()
-        if self.group.leads:
-            count = self.cases.count
-            starts = range(0, count, self.rows)
-            found = [
-                {"file": shard_name(n), "start": start, "stop": min(start + self.rows, count)}
-                for n, start in enumerate(starts)
-            ]
-            patience = 60.0 if self.group.count > 1 else 0.0
-            for file in map(shard_name, range(len(found))):
-                if not appears(self.folder / file, patience):
-                    raise InputError(
-                        f"--save {self.folder}/ lacks {file}: give a folder that all processes see"
-                    )
-            write_index(self.folder, self.index | {"complete": True, "shards": found})
+        if not self.group.leads:
+            return
+        count, patience = self.cases.count, 60.0 if self.group.count > 1 else 0.0
+        found = [
+            {"file": shard_name(n), "start": start, "stop": min(start + self.rows, count)}
+            for n, start in enumerate(range(0, count, self.rows))
+        ]
+        for shard in found:
+            if not appears(self.folder.path / shard["file"], patience):
+                raise InputError(
+                    f"{self.folder.name} lacks {shard['file']}: give a folder that all processes see"
+                )
+        self.folder.write(self.index | {"complete": True, "shards": found})
 
 
 def label_arrays(cases: PairCases | LabelCases, n: np.ndarray) -> dict[str, np.ndarray]:
@@ -114,7 +105,12 @@ def shard_name(number: int) -> str:
     return f"shard-{number:06d}.npz"
 
 
-def plan_shards(folder: Path, problem: Problem, cases: PairCases | LabelCases, words: dict) -> dict:
+def shards_folder(path: Path) -> Folder:
+    """The folder of shards, as the flag --save names it."""
+    return Folder(path, f"--save {path}/", INDEX, "run")
+
+
+def plan_shards(path: Path, problem: Problem, cases: PairCases | LabelCases, words: dict) -> dict:
     """The index of a stream before the first shard; `words`: what else its numbers depend on.
 
     Makes the folder. Raises InputError if it holds anything but shards of this stream, or has no room.
@@ -126,35 +122,18 @@ def plan_shards(folder: Path, problem: Problem, cases: PairCases | LabelCases, w
         "count": cases.count,
         "rows": shard_rows(problem, cases),
     }
-    check_folder(folder, index)
-    check_room(folder, shard_bytes(problem, cases))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--save {folder}/ cannot be written: {error.strerror}") from None
+    shards_folder(path).check(index)
+    check_room(path, shard_bytes(problem, cases))
+    shards_folder(path).make()
     return index
 
 
 @contextmanager
-def open_shards(
-    folder: Path, problem: Problem, cases: PairCases | LabelCases, index: dict, group: Group = ALONE
-):
-    """The shards of a planned stream, held against a second run until the end; by process 0 of a group, for all."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        if group.leads:
-            _lock(handle, folder)
-            write_index(folder, index | {"complete": False, "shards": []})
-        group.meet()
+def open_shards(path: Path, problem: Problem, cases, index: dict, group: Group = ALONE):
+    """The shards of a planned stream, held against a second run until the end (`Folder.held`)."""
+    folder = shards_folder(path)
+    with folder.held(group, index | {"complete": False, "shards": []}, anew=True):
         yield Shards(folder, problem, cases, index, group)
-    finally:
-        os.close(handle)
-
-
-def write_index(folder: Path, index: dict) -> None:
-    """Replace the index whole."""
-    with whole_file(folder / INDEX) as file:
-        file.write((json.dumps(index, indent=1, allow_nan=False) + "\n").encode())
 
 
 def stream_digest(problem: Problem, cases: PairCases | LabelCases) -> str:
@@ -165,50 +144,12 @@ def stream_digest(problem: Problem, cases: PairCases | LabelCases) -> str:
     return hashlib.sha256(b"".join([*map(str.encode, words), *(a.tobytes() for a in arrays)])).hexdigest()
 
 
-def check_room(folder: Path, needed: int) -> None:
+def check_room(path: Path, needed: int) -> None:
     """Raise InputError where the disk has less than `needed` bytes beside what the folder holds already."""
-    place = next(part for part in (folder, *folder.parents) if part.is_dir())
-    held = sum(path.stat().st_size for path in folder.glob("shard-*.npz"))
-    room = shutil.disk_usage(place).free + held
+    place = next(part for part in (path, *path.parents) if part.is_dir())
+    room = shutil.disk_usage(place).free + sum(old.stat().st_size for old in path.glob("shard-*.npz"))
     if needed > room:
         raise InputError(
-            f"--save {folder}/ would write {needed / 2**30:.1f} GiB where {room / 2**30:.1f} GiB are free: "
+            f"--save {path}/ would write {needed / 2**30:.1f} GiB where {room / 2**30:.1f} GiB are free: "
             "give fewer --samples, or a folder on a larger disk"
         )
-
-
-def check_folder(folder: Path, index: dict) -> None:
-    """Raise InputError unless the folder is absent, empty, or holds shards of the same stream."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise InputError(f"--save {folder}/ exists and is not a folder")
-    others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    if not others:
-        return
-    if INDEX not in others:
-        raise InputError(f"--save {folder}/ holds {others[0]} and no {INDEX} of shards: give a new folder")
-    written = _read_index(folder)
-    changed = [name for name in index if written.get(name) != json.loads(json.dumps(index[name]))]
-    if changed:
-        raise InputError(
-            f"--save {folder}/ holds shards of another run ({', '.join(changed)} differ): give a new folder"
-        )
-
-
-def _read_index(folder: Path) -> dict:
-    try:
-        found = read_json(folder / INDEX)
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder / INDEX} cannot be read ({error}): give a new folder") from None
-
-
-def _lock(handle: int, folder: Path) -> None:
-    """Released by the system when the process ends, however it ends."""
-    import fcntl  # POSIX only
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise InputError(f"--save {folder}/: another run is writing there") from None

@@ -10,10 +10,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ufm.commands.footprint import comparison, refuse
 from ufm.commands.runs.features import plain_console
+from ufm.commands.runs.progress import QUIET
 from ufm.network.comparison import Comparison, Options, compare_activations
 from ufm.network.read.activations import Activations, read_activations
 from ufm.output.files import Outputs
-from ufm.output.progress import QUIET
 from ufm.output.record_compare import comparison_record
 from ufm.output.records import dump_json, run_record
 from ufm.output.text_compare import print_comparison
@@ -88,9 +88,7 @@ def _with_progress(given: Activations, options: Options) -> Comparison:
 
 
 def _write(outputs: Outputs, given: Activations, found: Comparison, data: dict) -> None:
-    if "json" in outputs.paths:
-        with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
-            file.write(dump_json(data))
+    outputs.write("json", dump_json(data))
     if "plot" in outputs.paths or "report" in outputs.paths:
         from ufm.pictures.compare import draw_comparison  # matplotlib is loaded only when a picture is wanted
 
@@ -103,5 +101,4 @@ def _write(outputs: Outputs, given: Activations, found: Comparison, data: dict) 
 
             picture = io.BytesIO()
             figure.savefig(picture, format="png")
-            with outputs.stage("report") as path, open(path, "w", encoding="utf-8") as file:
-                file.write(report_page(given, found, data, picture.getvalue()))
+            outputs.write("report", report_page(given, found, data, picture.getvalue()))

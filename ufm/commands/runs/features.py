@@ -10,12 +10,12 @@ from rich.console import Console
 
 from ufm.agree.features import Report, Settings, check_features
 from ufm.agree.verdict import exit_code
+from ufm.commands.runs.progress import show_progress
 from ufm.commands.runs.save import save_features
 from ufm.model.cases import OrbitCases, PairCases, choose_cases
 from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
 from ufm.output.files import Outputs
-from ufm.output.progress import show_progress
 from ufm.output.records import (
     dump_json,
     problem_record,
@@ -164,9 +164,7 @@ def _check_with_progress(problem, cases, settings, group, keep=None) -> Report:
 
 
 def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict) -> None:
-    if "json" in outputs.paths:
-        with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
-            file.write(dump_json(data))
+    outputs.write("json", dump_json(data))
     if "save" in outputs.paths:
         with outputs.stage("save") as path:
             save_features(path, report.problem, cases, settings)

@@ -143,9 +143,7 @@ def _print(console, report, features, draws, explain: bool, settings) -> None:
 
 
 def _write(outputs: Outputs, report: JointReport, data: dict) -> None:
-    if "json" in outputs.paths:
-        with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
-            file.write(dump_json(data))
+    outputs.write("json", dump_json(data))
     if "save" in outputs.paths:
         with outputs.stage("save") as path:
             save_joint(path, report)

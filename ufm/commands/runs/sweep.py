@@ -15,9 +15,9 @@ from ufm.agree.sweep.block import Answer, Shape, block_width, compile_block
 from ufm.agree.sweep.points import make_point, node_count
 from ufm.agree.sweep.table import make_table, summarise
 from ufm.agree.verdict import exit_code, worst_verdict
+from ufm.commands.runs.progress import show_progress
 from ufm.model.grid import Block, Grid
 from ufm.output.dataset import Dataset, check_folder, open_dataset
-from ufm.output.progress import show_progress
 from ufm.output.records import run_record
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import as_here, exact_mesh, local_mesh, threads_for

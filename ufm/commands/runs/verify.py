@@ -48,9 +48,7 @@ def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: O
         "provenance": run_record(command),
     }
     with outputs:
-        if "json" in outputs.paths:
-            with outputs.stage("json") as path, open(path, "w", encoding="utf-8") as file:
-                file.write(dump_json(data))
+        outputs.write("json", dump_json(data))
     if args.json == "-":
         sys.stdout.write(dump_json(data))
     print(
