@@ -10,7 +10,8 @@ from ufm.agree.features import Report, Row
 from ufm.agree.finite_data import DrawStudy
 from ufm.agree.stream.sources import Side
 from ufm.agree.verdict import judge, worst_verdict
-from ufm.output.text import print_rows, print_summary, print_verdicts, shown_rows
+from ufm.output.sections import Table, show
+from ufm.output.text import print_rows, print_summary, shown_rows
 from ufm.output.text_joint import print_draws
 
 
@@ -43,7 +44,7 @@ def test_no_number_of_a_row_is_cut(lam, size):
 
 def test_no_cell_of_another_table_is_cut():
     console = Console(file=io.StringIO(), width=80)
-    print_verdicts(console, ("theorem", "numeric", "verdict"), [("a" * 50, "1" * 40, "agrees")])
+    show(console, Table(("theorem", "numeric", "verdict"), [("a" * 50, "1" * 40, "agrees")], left=(0, -1)))
     print_draws(console, [DrawStudy(10**30, 0, 0.1, (0.1, 0.2), 1.0, (1e90, 1e91), 0.1)])
     text = console.file.getvalue()
     assert "a" * 50 in text and "1" * 40 in text and str(10**30) in text and "…" not in text.split("draws")[0]

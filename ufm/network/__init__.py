@@ -22,6 +22,6 @@ __all__, __getattr__, __dir__ = facade(
         "read.label_rows": "LabelBlock",
         "read.mapped": "read_array",
         "resample": "Curve Estimate Reservoir pieces",
-        "resemblance": "CRITERIA INCONCLUSIVE NOT_APPLICABLE NOT_REPRODUCED OVERALL REPRODUCED",
+        "resemblance": "CRITERIA INCONCLUSIVE NOT_APPLICABLE NOT_REPRODUCED OVERALL REPRODUCED Finding",
     },
 )

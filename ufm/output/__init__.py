@@ -1,11 +1,11 @@
 """Reports as text, page, record and data on disk.
 
-text            tables of 80 columns
+sections        facts, tables and sentences, as text of 80 columns
+page            the same as one HTML page
+text            a report of features
 text_joint      the joint problem
-text_compare    a comparison
+comparison      a comparison: its sections and its record
 records         JSON records
-record_compare  the record of a comparison
-page            one HTML page of a comparison
 files           files of one run, moved into place together
 folder          a folder that a long run fills
 shards          features of a long stream on disk
@@ -19,18 +19,17 @@ __all__, __getattr__, __dir__ = facade(
     {
         "dataset": "Dataset check_folder guess_bytes open_dataset",
         "files": "Ended Outputs",
+        "comparison": "comparison_record comparison_sections",
         "page": "report_page",
-        "record_compare": "comparison_record",
         "records": (
             "dump_json joint_record number problem_record provenance record row_records "
             "run_record save_joint settings_record"
         ),
+        "sections": "Facts Sentence Table Verdict show",
         "shards": "open_shards plan_shards shard_rows",
         "text": (
-            "law_words print_explanations print_facts print_problem print_rows print_summary print_verdicts shown "
-            "small"
+            "law_facts law_words print_explanations print_problem print_rows print_summary shown sizes small spread"
         ),
-        "text_compare": "print_comparison",
         "text_joint": "print_draws print_joint print_joint_verdict",
     },
 )

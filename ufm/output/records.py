@@ -209,5 +209,13 @@ def joint_record(report: JointReport) -> dict:
 def save_joint(target, report: JointReport) -> None:
     """Write the optimum on the finite law: H (n, d), W, b, Y (n, K), weights (n), lambda_w, lambda_h."""
     p, found = report.problem, report.solution
-    labels = {"Y": p.atoms.labels, "weights": p.atoms.weights}
-    np.savez(target, H=found.H, W=found.W, b=found.b, **labels, lambda_w=p.lambda_w, lambda_h=p.lambda_h)
+    np.savez(
+        target,
+        H=found.H,
+        W=found.W,
+        b=found.b,
+        Y=p.atoms.labels,
+        weights=p.atoms.weights,
+        lambda_w=p.lambda_w,
+        lambda_h=p.lambda_h,
+    )

@@ -1,18 +1,17 @@
 """Reports as text: the problem with what follows from it, a table over λ, a summary; 80 columns."""
 
 import math
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from ufm.agree.features import Report, Row, Settings
 from ufm.agree.stream.reductions import EDGES, ErrorHistogram
 from ufm.agree.verdict import FAILS, ORDER
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.output.sections import Facts, Sentence, Table, Verdict, drawn, show, width, wrapped
 
 MAX_ROWS = 11
 DIGITS = ((4, 1), (3, 1), (3, 0), (2, 0))  # decimals of a number: fixed, scientific
@@ -21,7 +20,6 @@ NOISE = 1e-12  # of the largest coefficient
 LARGE = 10_000  # features, from which on their errors are also shown by decade
 ASSUMED = "symmetry of the classes is assumed"
 SHORT = {"out of hypothesis": "outside"}  # so that a row fits 80 columns; the summary spells it out
-STYLES = {"fails": "bold red", "undecided": "yellow", "agrees": "green", "proved": "bold green"}
 
 
 def shown(value, form: str, none: str = "-") -> str:
@@ -62,25 +60,24 @@ def coefficients(values, digits) -> list[str]:
 
 def print_problem(console: Console, problem: Problem, derived: dict) -> None:
     """The problem and everything derived from it."""
-    console.print(
-        f"unconstrained features model: {problem.classes} classes, {problem.dim} dimensions, {problem.loss}",
-        highlight=False,
-    )
     lines = [
-        ("labels", law_words(problem.law)),
-        ("penalties", f"lambda_W {problem.lambda_w:g}, lambda_H {problem.lambda_h:g}"),
+        *law_facts(problem),
         ("classifier", f"{_classifier(problem)}, {derived['multiplier_source']}"),
         ("sharpness", f"a = m^2 K/((K-1) lambda_H) = {problem.sharpness:.10g}"),
         ("threshold", _threshold(problem, derived)),
     ]
-    print_facts(console, lines)
+    show(console, f"unconstrained features model: {sizes(problem, problem.d)}", Facts(lines))
 
 
-def print_facts(console: Console, lines) -> None:
-    """Name and text pairs, the text wrapped beside its name, 80 columns."""
-    for name, text in lines:
-        for k, part in enumerate(textwrap.wrap(text, 66)):
-            console.print(f"  {name if k == 0 else '':<12}{part}", highlight=False, markup=False)
+def sizes(problem, dim: int) -> str:
+    """Classes, dimensions and loss of a problem, of whatever kind."""
+    return f"{problem.classes} classes, {dim} dimensions, {problem.loss}"
+
+
+def law_facts(problem, labels: str = "", bias: str = "") -> list[tuple[str, str]]:
+    """Labels and penalties of a problem, of whatever kind, with what else there is to say of them."""
+    penalties = f"lambda_W {problem.lambda_w:g}, lambda_H {problem.lambda_h:g}"
+    return [("labels", law_words(problem.law) + labels), ("penalties", penalties + bias)]
 
 
 def law_words(law: LabelLaw) -> str:
@@ -122,8 +119,8 @@ def shown_rows(rows: list[Row]) -> list[tuple[int, Row]]:
         max(range(len(rows)), key=lambda n: badness(rows[n])),
     }
     few = 2 if other else MAX_ROWS - len(chosen)
-    chosen |= set(_spread(same, few)) if same else set()
-    chosen |= set(_spread(other, MAX_ROWS - len(chosen))) if other else set()
+    chosen |= set(spread(same, few)) if same else set()
+    chosen |= set(spread(other, MAX_ROWS - len(chosen))) if other else set()
     return [(n, rows[n]) for n in sorted(chosen)]
 
 
@@ -134,7 +131,7 @@ def badness(row: Row) -> tuple[int, float]:
     return -ORDER.index(word), size if math.isfinite(size) else math.inf
 
 
-def _spread(indices: list[int], count: int) -> list[int]:
+def spread(indices: Sequence[int], count: int) -> list[int]:
     """At most `count` of the indices, evenly spread, ends included."""
     places = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
     return [indices[n] for n in places]
@@ -148,30 +145,29 @@ def print_rows(console: Console, report: Report) -> None:
     chosen = shown_rows(report.rows)
     for digits in DIGITS:
         table = _table(chosen, digits)
-        if table_width(console, table) <= console.width:
+        if width(console, drawn(table)) <= console.width:
             break
-    console.print()
-    print_table(console, table)
+    show(console, "", table)
     if len(chosen) < len(report.rows):
-        console.print(f"{len(chosen)} of {len(report.rows)} rows; all are in --json", highlight=False)
+        show(console, f"{len(chosen)} of {len(report.rows)} rows; all are in --json")
     known = [pair for _, row in chosen for pair in _fitted(row.numeric, row.classes is not None)]
     worst = max((bound for value, bound in known if bound is not None and math.isfinite(value)), default=0.0)
     if worst > COARSE:
         all_known = f"p has those digits alone that are certain: within {worst:.1e} of the optimum's"
-        text = all_known if math.isfinite(worst) else "nothing is known of p where no digit of it is shown"
-        console.print(text, highlight=False)
+        show(
+            console,
+            all_known if math.isfinite(worst) else "nothing is known of p where no digit of it is shown",
+        )
 
 
 def _table(shown: list[tuple[int, Row]], digits) -> Table:
     two_hot = shown[0][1].classes is not None
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     names = ("coef_i", "coef_j", "p_i", "p_j") if two_hot else ("max coef", "max p", "min p")
-    for name in (("kind λ" if two_hot else "label"), "route", *names, "|h|", "error", "bound", "verdict"):
-        left = name in ("kind λ", "label", "route", "verdict")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    for label, (_, row) in zip(_labels(shown), shown):
-        _add_row(table, row, two_hot, label, digits)
-    return table
+    heads = ("kind λ" if two_hot else "label", "route", *names, "|h|", "error", "bound", "verdict")
+    rows = [
+        line for label, (_, row) in zip(_labels(shown), shown) for line in _lines(row, two_hot, label, digits)
+    ]
+    return Table(heads, rows, left=(0, 1, -1))
 
 
 def _labels(shown: list[tuple[int, Row]]) -> list[str]:
@@ -185,15 +181,14 @@ def _labels(shown: list[tuple[int, Row]]) -> list[str]:
     return labels
 
 
-def _add_row(table: Table, row: Row, two_hot: bool, label: str, digits) -> None:
-    style = STYLES.get(row.verdict.word, "")
-    word = SHORT.get(row.verdict.word, row.verdict.word)
-    word = f"[{style}]{word}[/]" if style else word
-    judged = (small(row.error), small(row.bound), word)
-    first = judged if row.theory is None else ("", "", "")
-    table.add_row(label, "num", *_cells(row.numeric, two_hot, digits), *first)
-    if row.theory is not None:
-        table.add_row("", "thy", *_cells(row.theory, two_hot, digits), *judged)
+def _lines(row: Row, two_hot: bool, label: str, digits) -> list[tuple[str, ...]]:
+    """A line for each route; what was judged on the last."""
+    word = row.verdict.word
+    judged = (small(row.error), small(row.bound), SHORT.get(word, word))
+    numeric = (label, "num", *_cells(row.numeric, two_hot, digits))
+    if row.theory is None:
+        return [(*numeric, *judged)]
+    return [(*numeric, "", "", ""), ("", "thy", *_cells(row.theory, two_hot, digits), *judged)]
 
 
 def _cells(side, two_hot: bool, digits) -> list[str]:
@@ -208,54 +203,19 @@ def _fitted(side, two_hot: bool) -> list[tuple[float, float | None]]:
     return [(side.p[k], bounds[k]) for k in ((0, 1) if two_hot else (side.p.argmax(), side.p.argmin()))]
 
 
-def print_verdicts(console: Console, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """A plain table whose last column is a verdict."""
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for n, head in enumerate(heads):
-        table.add_column(head, justify="left" if n in (0, len(heads) - 1) else "right", no_wrap=True)
-    for *cells, word in rows:
-        style = STYLES.get(word, "")
-        table.add_row(*cells, f"[{style}]{word}[/]" if style else word)
-    console.print()
-    print_table(console, table)
-    console.print()
-
-
-def table_width(console: Console, table: Table) -> int:
-    """Columns that it takes whole."""
-    return console.measure(table, options=console.options.update(width=10_000)).maximum
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Whole, whatever the width of the console: a line may be too long, no number is cut."""
-    before = console.width
-    console.width = max(before, table_width(console, table))
-    try:
-        console.print(table)
-    finally:
-        console.width = before
-
-
 def print_summary(console: Console, report: Report) -> None:
     """Count, worst error and bound, verdict and, where it is not agreement, why."""
-    console.print()
-    style, symmetric = STYLES.get(report.verdict, "bold"), report.represented is not None
+    symmetric = report.represented is not None
+    show(console, "")
     if symmetric:
-        line = f"{report.represented} features represented, {report.count} solved: {ASSUMED}"
-        console.print(line, highlight=False)
+        show(console, f"{report.represented} features represented, {report.count} solved: {ASSUMED}")
     if report.errors is not None and report.count >= LARGE:
-        for line in textwrap.wrap(f"errors by decade: {decades(report.errors)}", 78, subsequent_indent="  "):
-            console.print(line, highlight=False)
-    console.print(
-        f"{report.count} features, worst error {small(report.worst_error)}, "
-        f"worst bound {small(report.worst_bound)}: [{style}]{report.verdict}[/]"
-        f"{', by symmetry' if symmetric else ''}",
-        highlight=False,
-    )
+        wrapped(console, f"errors by decade: {decades(report.errors)}")
+    worst = f"worst error {small(report.worst_error)}, worst bound {small(report.worst_bound)}"
+    by = ", by symmetry" if symmetric else ""
+    show(console, Verdict(f"{report.count} features, {worst}", report.verdict, by))
     if report.verdict not in ("agrees", "proved"):
-        reason = max(report.rows, key=badness).verdict.reason
-        text = textwrap.fill(reason, 78, initial_indent="  ", subsequent_indent="  ")
-        console.print(text, highlight=False, markup=False)
+        show(console, Sentence(max(report.rows, key=badness).verdict.reason))
 
 
 def decades(errors: ErrorHistogram) -> str:
@@ -267,31 +227,27 @@ def decades(errors: ErrorHistogram) -> str:
 
 def print_explanations(console: Console, report: Report, settings: Settings) -> None:
     """What was compared, then one sentence for each verdict shown."""
-    console.print()
     common = f"All rows: {compared(report, settings)} Lengths are divided by max(|h|, |h_same|)."
     if report.represented is not None:
         common += f" {ASSUMED[0].upper()}{ASSUMED[1:]}: one pair stands for each kind and weight."
-    console.print(textwrap.fill(common, 79, subsequent_indent="  "), highlight=False, markup=False)
+    show(console, "")
+    wrapped(console, common)
     for index, row in shown_rows(report.rows):
         where = f"{row.kind} λ = {row.lam:.5g}" if row.classes is not None else f"{row.kind} {index}"
-        text = f"{where}: {row.verdict.word}: {explain(row, report.represented is not None)}"
-        console.print(textwrap.fill(text, 79, subsequent_indent="  "), highlight=False, markup=False)
+        wrapped(console, f"{where}: {row.verdict.word}: {explain(row, report.represented is not None)}")
 
 
 def compared(report: Report, settings: Settings) -> str:
     """The independent means and the hypotheses, one sentence each."""
+    how = f"{settings.method} on the autodiff gradient from h = 0, {arithmetic(settings)}"
+    if report.errors is None:
+        return f"the numerical optimum ({how}) with its certificate; no closed form applies."
     closed = {
         "cross-entropy": "through log(p_k/p_o), a root of Lambert-W type",
         "squared-error": "affine in the label",
     }[report.problem.loss]
-    if report.errors is None:
-        return (
-            f"the numerical optimum ({settings.method} on the autodiff gradient from h = 0, "
-            f"{arithmetic(settings)}) with its certificate; no closed form applies."
-        )
     return (
-        f"the numerical optimum ({settings.method} on the autodiff gradient from h = 0, "
-        f"{arithmetic(settings)}) against the closed form ({closed}), which share only the "
+        f"the numerical optimum ({how}) against the closed form ({closed}), which share only the "
         f"frame W and the labels; the bound is a certificate of the numerical optimum alone. Hypotheses: "
         f"W a simplex ETF, lambda_H = {report.problem.lambda_h:g} > 0, labels in the simplex."
     )

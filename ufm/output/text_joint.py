@@ -1,40 +1,31 @@
 """The joint problem as text: what was solved, how it is certified, what shape it has."""
 
-import textwrap
-
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from ufm.agree.finite_data import DrawStudy
 from ufm.agree.geometry import collapsed_groups, mixed_variability, self_duality
 from ufm.agree.joint import JointReport
 from ufm.model.atoms import JointProblem
-from ufm.output.text import STYLES, law_words, print_facts, print_table, shown, small
+from ufm.output.sections import Facts, Sentence, Table, Verdict, show
+from ufm.output.text import law_facts, shown, sizes, small
 
 
 def print_joint(console: Console, report: JointReport) -> None:
     """Problem, thresholds, certificate and geometry, one fact a line."""
     p, c = report.problem, report.certificate
-    console.print(
-        f"joint problem, free classifier: {p.classes} classes, {p.dim} dimensions, {p.loss}", highlight=False
-    )
     lines = [
-        ("labels", f"{law_words(p.law)}; {len(p.atoms.weights)} labels"),
-        ("penalties", f"lambda_W {p.lambda_w:g}, lambda_H {p.lambda_h:g}, bias {bias_words(p)}"),
-        *[(name, text) for name, text in threshold_lines(report)],
+        *law_facts(p, f"; {len(p.atoms.weights)} labels", f", bias {bias_words(p)}"),
+        *threshold_lines(report),
         ("objective", f"L = {c.objective:.12g}, dual {c.dual_objective:.12g}"),
-        (
-            "gap",
-            gap_words(report),
-        ),
+        ("gap", gap_words(report)),
         ("residuals", f"lambda_max(M)/(lambda_W lambda_H) - 1 = {small(c.lambda_max_ratio)}"),
         ("stationary", f"|grad L| = {small(c.stationarity)}, imbalance {small(c.imbalance)}"),
         ("shape", shape_words(report)),
         ("multiplier", multiplier_words(report)),
         *geometry_lines(report),
     ]
-    print_facts(console, lines)
+    show(console, f"joint problem, free classifier: {sizes(p, p.dim)}", Facts(lines))
 
 
 def gap_words(report: JointReport) -> str:
@@ -113,15 +104,19 @@ def geometry_lines(report: JointReport):
 
 def print_draws(console: Console, studies: list[DrawStudy]) -> None:
     """Deviation and multiplier against the number of drawn labels, with intervals over seeds."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name in ("draws", "ETF deviation", "95 % interval", "m / m(law)", "95 % interval", "worst gap"):
-        table.add_column(name, justify="right")
-    for s in studies:
-        ratio = shown(s.multiplier_ratio, ".4f")
-        span, deviation = _ends(s.multiplier_interval), _ends(s.deviation_interval)
-        table.add_row(str(s.draws), shown(s.deviation, ".4f"), deviation, ratio, span, small(s.worst_gap))
-    console.print()
-    print_table(console, table)
+    heads = ("draws", "ETF deviation", "95 % interval", "m / m(law)", "95 % interval", "worst gap")
+    rows = [
+        (
+            str(s.draws),
+            shown(s.deviation, ".4f"),
+            _ends(s.deviation_interval),
+            shown(s.multiplier_ratio, ".4f"),
+            _ends(s.multiplier_interval),
+            small(s.worst_gap),
+        )
+        for s in studies
+    ]
+    show(console, "", Table(heads, rows, left=(), gap=2))
 
 
 def _ends(interval) -> str:
@@ -130,18 +125,13 @@ def _ends(interval) -> str:
 
 def print_joint_verdict(console: Console, report: JointReport) -> None:
     """The verdict on the statement, with its numbers."""
-    word = report.verdict.word
-    style = STYLES.get(word, "bold")
-    console.print(f"\nW is a simplex ETF with the predicted multiplier: [{style}]{word}[/]", highlight=False)
-    if report.error is None:
-        text = report.verdict.reason
-    else:
+    word, reason = report.verdict.word, report.verdict.reason
+    text = reason
+    if report.error is not None:
         distance = "sqrt(KL)" if report.problem.loss == "cross-entropy" else "sqrt(E|dz|^2/2)"
         text = (
             f"the predictions differ from the closed form's by {distance} = {small(report.error)}, where the "
             f"certified gap allows {small(report.bound)}"
         )
-        text += f"; {report.verdict.reason}" if word in ("fails", "undecided") else ""
-    console.print(
-        textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="  "), highlight=False, markup=False
-    )
+        text += f"; {reason}" if word in ("fails", "undecided") else ""
+    show(console, "", Verdict("W is a simplex ETF with the predicted multiplier", word), Sentence(text))

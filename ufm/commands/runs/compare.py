@@ -3,20 +3,20 @@
 import io
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from ufm.commands.footprint import comparison, refuse
 from ufm.commands.runs.features import plain_console
-from ufm.commands.runs.progress import QUIET
+from ufm.commands.runs.progress import bar_or_lines
 from ufm.network.comparison import Comparison, Options, compare_activations
 from ufm.network.read.activations import Activations, read_activations
+from ufm.output.comparison import comparison_record, comparison_sections
 from ufm.output.files import Outputs
-from ufm.output.record_compare import comparison_record
 from ufm.output.records import dump_json, run_record
-from ufm.output.text_compare import print_comparison
+from ufm.output.sections import show
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
@@ -43,15 +43,17 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
         refuse(comparison(given.count, given.classes, given.dim, args.bins, args.replicates))
         found = _with_progress(given, options)
     data = comparison_record(found, given, run_record(command) | {"seed": args.seed, "file": args.file})
+    sections = comparison_sections(given, found)
     try:  # what took minutes is said before any file can fail, and written though nobody listens
         if args.json == "-":
             sys.stdout.write(dump_json(data))
         else:
-            print_comparison(plain_console(sys.stdout), args.file, given, found)
+            title = f"{args.file}: a network held against the theory of mixup"
+            show(plain_console(sys.stdout), title, *sections)
         sys.stdout.flush()
     finally:
         with outputs:
-            _write(outputs, given, found, data)
+            _write(outputs, given, found, sections, data)
     print(f"{given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return 0
 
@@ -67,27 +69,22 @@ def named(file: str):
 
 def _with_progress(given: Activations, options: Options) -> Comparison:
     """A bar of the rows read in the present stage; without a terminal a line now and then."""
-    console, last = Console(stderr=True), [time.perf_counter()]
     columns = (TextColumn("{task.description:<32}"), BarColumn(), TextColumn("{task.fields[rows]} rows read"))
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with bar_or_lines(*columns, TimeElapsedColumn()) as (bar, due):
         task = bar.add_task("reading", total=None, rows=0)
-        stage, read = "", 0
+        read: Counter[str] = Counter()
 
-        def progress(name: str, rows: int) -> None:
-            nonlocal stage, read
-            stage, read = name, rows + (read if stage == name else 0)
-            bar.update(task, description=name, rows=read)
-            if bar.disable and time.perf_counter() - last[0] > QUIET:
-                last[0] = time.perf_counter()
-                print(f"{name}: {read} rows read", file=sys.stderr)
+        def progress(stage: str, rows: int) -> None:
+            read[stage] += rows
+            bar.update(task, description=stage, rows=read[stage])
+            if due():
+                print(f"{stage}: {read[stage]} rows read", file=sys.stderr)
 
         with handed("the comparison"):
             return compare_activations(given, options, progress)
 
 
-def _write(outputs: Outputs, given: Activations, found: Comparison, data: dict) -> None:
+def _write(outputs: Outputs, given: Activations, found: Comparison, sections, data: dict) -> None:
     outputs.write("json", dump_json(data))
     if "plot" in outputs.paths or "report" in outputs.paths:
         from ufm.pictures.compare import draw_comparison  # matplotlib is loaded only when a picture is wanted
@@ -101,4 +98,4 @@ def _write(outputs: Outputs, given: Activations, found: Comparison, data: dict) 
 
             picture = io.BytesIO()
             figure.savefig(picture, format="png")
-            outputs.write("report", report_page(given, found, data, picture.getvalue()))
+            outputs.write("report", report_page(sections, data, picture.getvalue()))

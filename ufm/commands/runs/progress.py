@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,37 +13,33 @@ QUIET = 20.0  # seconds between lines
 @contextmanager
 def show_progress(what: str, before: int = 0, speaks: bool = True):
     """report(done, total) to call after every piece of work; `before`: pieces that an earlier run had done."""
-    columns = (
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None, completed=before)
-        line = _lines(what, before)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with bar_or_lines(*columns, TimeRemainingColumn()) as (bar, due):
+        task, began = bar.add_task(what, total=None, completed=before), time.perf_counter()
 
         def report(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
-            if bar.disable and speaks:
-                line(done, total)
+            if speaks and due():
+                line = progress_line(done, total, time.perf_counter() - began, what, before)
+                print(line, file=sys.stderr)
 
         yield report
 
 
-def _lines(what: str, before: int) -> Callable[[int, int], None]:
-    began = last = time.perf_counter()
+@contextmanager
+def bar_or_lines(*columns):
+    """A bar on a terminal; and whether, without one, it is time for the next line, each time that is asked."""
+    console, last = Console(stderr=True), time.perf_counter()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
 
-    def line(done: int, total: int) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        if now - last > QUIET:
-            last = now
-            print(progress_line(done, total, now - began, what, before), file=sys.stderr)
+        def due() -> bool:
+            nonlocal last
+            now = time.perf_counter()
+            late = bar.disable and now - last > QUIET
+            last = now if late else last
+            return late
 
-    return line
+        yield bar, due
 
 
 def progress_line(done: int, total: int, seconds: float, what: str = "features", before: int = 0) -> str:

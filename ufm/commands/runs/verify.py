@@ -15,7 +15,8 @@ from ufm.commands.runs.features import plain_console
 from ufm.model.problem import Problem
 from ufm.output.files import Outputs
 from ufm.output.records import dump_json, number, problem_record, run_record
-from ufm.output.text import law_words, print_facts, print_verdicts, small
+from ufm.output.sections import Facts, Table, Verdict, show
+from ufm.output.text import law_facts, sizes, small
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
@@ -90,25 +91,19 @@ def check_record(check: Check) -> dict:
 
 def _print(console, setting: Setting, source: str, checks: list[Check], overall: str, rigorous: bool) -> None:
     p = setting.problem
-    console.print(f"theorems on {p.classes} classes, {setting.dim} dimensions, {p.loss}", highlight=False)
-    print_facts(
-        console,
-        [
-            ("labels", law_words(p.law)),
-            ("penalties", f"lambda_W {p.lambda_w:g}, lambda_H {p.lambda_h:g}"),
-            ("fixed ETF", f"m = {p.row_norm:.12g} ({source}), a = {p.sharpness:.10g}"),
-        ],
-    )
+    etf = ("fixed ETF", f"m = {p.row_norm:.12g} ({source}), a = {p.sharpness:.10g}")
+    show(console, f"theorems on {sizes(p, setting.dim)}", Facts([*law_facts(p), etf]))
     rows = [
         (c.theorem, _predicted(c), _shown(c.numeric), _size(c.error), _size(c.bound), c.verdict.word)
         for c in checks
     ]
-    print_verdicts(console, ("theorem", "theory", "numeric", "error", "bound", "verdict"), rows)
+    heads = ("theorem", "theory", "numeric", "error", "bound", "verdict")
+    show(console, "", Table(heads, rows, left=(0, -1)), "")
     for c in checks:
         if c.verdict.word not in ("agrees", "proved"):
             hint = " (--rigorous sharpens bounds)" if c.verdict.word == UNDECIDED and not rigorous else ""
-            console.print(f"{c.theorem}: {c.verdict.reason}{hint}", highlight=False, markup=False)
-    console.print(f"verdict on those that apply: {overall}", highlight=False)
+            show(console, f"{c.theorem}: {c.verdict.reason}{hint}")
+    show(console, Verdict("verdict on those that apply", overall))
 
 
 def _predicted(check: Check) -> str:
