@@ -4,8 +4,9 @@ Reads the stream of samples about ten times and never holds it. The sharpness a 
 predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from os import PathLike
 from typing import NamedTuple
@@ -35,6 +36,11 @@ from ufm.rules.errors import InputError
 from ufm.runtime.watchdog import handed
 
 ZERO = "W is zero, or all its rows are equal"
+NEEDS = {
+    "excess": "needs lambda_h, in the file or as --lambda-h",
+    "gap": "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h",
+    "calibration": "needs logits of held-out data, and y_logits",
+}
 TIE = 1e-3  # differences of R² below this are none
 SOLVED = 1e-6  # bounds below this share of the least objective count as an optimum that was found
 STRAIGHT = 0.01  # a predicted amplification this close to 1 tells nothing about bending
@@ -99,34 +105,45 @@ def compare_activations(
     given = checked.instance(
         "activations", activations, Activations, "ufm.network.read.activations.from_arrays, or a path"
     )
-    options = _completed(given, options)
-    run = _Run(given, options, progress or (lambda stage, rows: None))
-    V = given.W - given.W.mean(0)
-    etf, m = etf_deviation(V), etf_multiplier(V)
-    stats, metrics = run.collapse()
-    fit = run.fit()
+    o = _completed(given, options)
+    stream = partial(_stream, given, progress or (lambda stage, rows: None))
+    W, b, drawn = given.W, given.b, {"replicates": o.replicates, "seed": o.seed}
+    m, missing = etf_multiplier(W - W.mean(0)), _missing(given, o)
+    stats, metrics = _collapse(given, stream("class statistics"), missing)
+    fit = fit_sharpness(stream("closed form against logits"), W, b, o.lambda_h, **drawn)
     a = None if m == 0 else fit.a if fit.a_known is None else fit.a_known
-    channel, mixed = run.channel(stats, a), run.mixed(a)
-    excess, certificate, calibration = run.excess(), run.certificate(), run.calibration()
-    findings = _Findings(given, fit, channel, a, run.missing).all(mixed, excess, certificate, etf)
+    means = None if stats is None else stats.means
+    channel = channel_geometry(stream("mixup geometry"), W, means, a, centre=o.centre, bins=o.bins, **drawn)
+    mixed = mixed_calibration(stream("probabilities of mixed samples"), W, b, a, o.bins, **drawn)
+    excess = certificate = None
+    if o.lambda_h is not None:
+        chunks = stream("excess over the optimum")
+        excess = feature_excess(chunks, W, o.lambda_h, b=b, loss=o.loss, seed=o.seed)
+    if o.lambda_h is not None and o.lambda_w is not None:
+        assert not isinstance(o.lambda_b, str)  # `_completed` has put a number in the place of "file"
+        certificate = certify_stream(
+            stream("certificate"), W, o.lambda_w, o.lambda_h, b=b, lambda_b=o.lambda_b, loss=o.loss
+        )
+    etf = etf_deviation(W - W.mean(0))
+    findings = _Findings(given, fit, channel, a, missing).all(mixed, excess, certificate, etf)
     return Comparison(
-        options,
-        given.classes,
-        etf,
-        m,
-        stats,
-        metrics,
-        fit,
-        a,
-        fit.a_known is not None,
-        channel,
-        mixed,
-        excess,
-        certificate,
-        calibration,
-        run.missing,
-        findings,
-        mixup_optimum(findings),
+        options=o,
+        classes=given.classes,
+        etf=etf,
+        multiplier=m,
+        stats=stats,
+        metrics=metrics,
+        fit=fit,
+        a=a,
+        a_known=fit.a_known is not None,
+        channel=channel,
+        mixed=mixed,
+        excess=excess,
+        certificate=certificate,
+        calibration=calibrate(given.held_out_chunks) if given.held_out else None,
+        missing=missing,
+        findings=findings,
+        word=mixup_optimum(findings),
     )
 
 
@@ -157,102 +174,40 @@ def _completed(given: Activations, options: Options) -> Options:
     )
 
 
-class _Run:
-    """The measures one after another, each over a stream of its own that reports progress."""
+def _missing(given: Activations, o: Options) -> dict[str, str]:
+    """What the file does not hold, by the measure that takes it."""
+    here = {"excess": o.lambda_h, "gap": o.lambda_w and o.lambda_h, "calibration": given.held_out}
+    return {name: NEEDS[name] for name, value in here.items() if not value}
 
-    def __init__(self, given: Activations, options: Options, progress: Progress):
-        self.given, self.options, self.progress = given, options, progress
-        self.missing: dict[str, str] = {}
 
-    def stream(self, stage: str) -> Callable[[], "list[Chunk]"]:
-        """All chunks, again and again."""
+def _stream(given: Activations, progress: Progress, stage: str) -> Callable[[], Iterator[Chunk]]:
+    """All chunks, again and again, with progress."""
 
-        def chunks():
-            for chunk in self.given.chunks():
-                with handed(stage):
-                    yield chunk
-                self.progress(stage, len(chunk.H))
+    def chunks():
+        for chunk in given.chunks():
+            with handed(stage):
+                yield chunk
+            progress(stage, len(chunk.H))
 
-        return chunks
+    return chunks
 
-    def collapse(self) -> tuple[ClassStats | None, dict | None]:
-        """Class statistics and the metrics of neural collapse; neither if a class has no pure sample."""
-        given, chunks, largest = self.given, self.stream("class statistics"), [0.0]
 
-        def pure():
-            for chunk in chunks():
-                largest[0] = max(largest[0], float(np.abs(chunk.H).max()))
-                yield chunk.H, chunk.labels.pure(), chunk.weights
-            checked.scaled("H", np.array(largest))
+def _collapse(given: Activations, chunks, missing: dict) -> tuple[ClassStats | None, dict | None]:
+    """Class statistics and the metrics of neural collapse; neither if a class has no pure sample."""
+    largest = [0.0]
 
-        try:
-            stats = class_statistics(pure, given.classes, given.W, given.b)
-        except MissingClass as error:
-            self.missing["metrics"] = str(error)
-            return None, None
-        named = {name: all_metrics(stats, given.W, given.b, how) for name, how in CONVENTIONS.items()}
-        return stats, named
+    def pure():
+        for chunk in chunks():
+            largest[0] = max(largest[0], float(np.abs(chunk.H).max()))
+            yield chunk.H, chunk.labels.pure(), chunk.weights
+        checked.scaled("H", np.array(largest))
 
-    def fit(self) -> Fit:
-        """R² of the closed form."""
-        given, options = self.given, self.options
-        chunks = self.stream("closed form against logits")
-        return fit_sharpness(
-            chunks,
-            given.W,
-            given.b,
-            options.lambda_h,
-            replicates=options.replicates,
-            seed=options.seed,
-        )
-
-    def mixed(self, a: float | None) -> MixedCalibration:
-        """Probabilities of mixed samples."""
-        given, o = self.given, self.options
-        chunks = self.stream("probabilities of mixed samples")
-        return mixed_calibration(chunks, given.W, given.b, a, o.bins, replicates=o.replicates, seed=o.seed)
-
-    def channel(self, stats: ClassStats | None, a: float | None) -> Channel:
-        """Mixup geometry."""
-        o = self.options
-        return channel_geometry(
-            self.stream("mixup geometry"),
-            self.given.W,
-            None if stats is None else stats.means,
-            a,
-            centre=o.centre,
-            bins=o.bins,
-            replicates=o.replicates,
-            seed=o.seed,
-        )
-
-    def excess(self) -> Excess | None:
-        """Excess of the features over the optimum for their own classifier."""
-        given, o = self.given, self.options
-        if o.lambda_h is None:
-            self.missing["excess"] = "needs lambda_h, in the file or as --lambda-h"
-            return None
-        chunks = self.stream("excess over the optimum")
-        return feature_excess(chunks, given.W, o.lambda_h, b=given.b, loss=o.loss, seed=o.seed)
-
-    def certificate(self) -> StreamCertificate | None:
-        """Global optimality of classifier, bias and features together."""
-        given, o = self.given, self.options
-        if o.lambda_h is None or o.lambda_w is None:
-            self.missing["gap"] = "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h"
-            return None
-        assert not isinstance(o.lambda_b, str)  # `_completed` has put a number in the place of "file"
-        chunks = self.stream("certificate")
-        return certify_stream(
-            chunks, given.W, o.lambda_w, o.lambda_h, b=given.b, lambda_b=o.lambda_b, loss=o.loss
-        )
-
-    def calibration(self) -> Calibration | None:
-        """Calibration of held-out predictions."""
-        if not self.given.held_out:
-            self.missing["calibration"] = "needs logits of held-out data, and y_logits"
-            return None
-        return calibrate(self.given.held_out_chunks)
+    try:
+        stats = class_statistics(pure, given.classes, given.W, given.b)
+    except MissingClass as error:
+        missing["metrics"] = str(error)
+        return None, None
+    return stats, {name: all_metrics(stats, given.W, given.b, how) for name, how in CONVENTIONS.items()}
 
 
 class _Findings:
