@@ -94,7 +94,7 @@ def test_pairs_have_three_panels_nine_pairs_and_two_colour_bars(K, loss):
 def test_numerical_points_lie_on_the_drawn_curves():
     # the curve is a polyline through lam_grid, so compare at λ that are nodes of it
     problem = Problem(7, 1.5)
-    figure = draw(problem, PairCases(7, lam_grid(problem)[50:-50:80]))
+    figure = draw(problem, PairCases(7, lam_grid(problem.sharpness)[50:-50:80]))
     plane = panel(figure, "a")
     curves = [part.get_xydata() for part in plane.lines if len(part.get_xydata()) > 100]
     assert len(curves) == 3
@@ -136,7 +136,7 @@ def test_same_class_points_coincide_as_nested_discs_and_touch_the_level():
     assert len(np.unique(same.get_sizes())) == len(LAM)
     level = next(part for part in panel(figure, "b").lines if part.get_linestyle() == ":").get_ydata()[0]
     problem = Problem(3, 1.5)
-    theory = predict_pairs(problem, 0, 0, lam_grid(problem))
+    theory = predict_pairs(problem, 0, 0, lam_grid(problem.sharpness))
     np.testing.assert_allclose(theory.H, level * np.tile(problem.W[0], (len(theory.H), 1)), atol=1e-12)
 
 
@@ -156,7 +156,7 @@ def test_plane_of_an_etf_is_an_isometry_with_class_0_upwards():
 def test_pair_coefficients_rebuild_the_feature():
     for K in (2, 3):
         problem = Problem(K, 1.3)
-        theory = predict_pairs(problem, 0, 1, lam_grid(problem))
+        theory = predict_pairs(problem, 0, 1, lam_grid(problem.sharpness))
         np.testing.assert_allclose(
             pair_coefficients(problem, theory.coef) @ problem.W[:2], theory.H, atol=1e-12
         )

@@ -11,17 +11,22 @@ from ufm.agree.joint import JointReport, certify_solution, check_joint
 from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import kway, mixup, onehot, soft
-from ufm.pictures.joint import class_names, draw_joint, predicted_singular_values, spectrum_kinds
+from ufm.pictures.joint import (
+    class_names,
+    describe_bias,
+    draw_joint,
+    predicted_singular_values,
+    spectrum_kinds,
+)
 from ufm.pictures.joint_features import (
     atoms_of,
     feature_picture,
     feature_plane,
     marker_areas,
     purity,
-    same_places,
     shown_classes,
 )
-from ufm.pictures.joint_words import describe_bias, describe_law
+from ufm.pictures.plane import name_law, same_places
 
 pytestmark = pytest.mark.slow  # joint optima behind each picture
 
@@ -180,7 +185,10 @@ def test_a_line_of_three_classes_is_drawn():
     assert feature_picture(line).line
     figure = draw_joint(line)
     figure.draw_without_rendering()
-    assert texts(panel(figure, "d")) == ["0", "2"] and "zero row: 1" in panel(figure, "d").get_xlabel()
+    assert (
+        texts(panel(figure, "d")) == ["0", "2"]
+        and "zero row: 1" in panel(figure, "d").get_xlabel()
+    )
 
 
 def test_three_classes_that_lie_apart_are_chosen():
@@ -220,9 +228,9 @@ def test_a_zero_that_is_no_optimum_is_not_called_one():
 
 @pytest.mark.promise("pictures")
 def test_words_of_the_law_and_the_bias():
-    assert describe_law(kway(1.0, 3)) == r"3-way mixing, $\alpha$ = 1"
+    assert name_law(kway(1.0, 3)) == r"3-way mixing, $\alpha$ = 1"
     many = replace(onehot(), class_weights=tuple(np.full(10, 0.1)))
-    assert describe_law(many).endswith("0.1, …") and describe_law(many).count("0.1,") == 8
+    assert name_law(many).endswith("0.1, …") and name_law(many).count("0.1,") == 8
     assert [describe_bias(value) for value in (None, 0.0, 0.5)] == [
         "no bias",
         "free bias",

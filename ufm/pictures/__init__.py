@@ -4,9 +4,8 @@ features        numerical optima over the closed form
 points          the points of that picture, solved
 joint           the joint optimum and its certificate
 joint_features  its panel of features
-joint_words     its words
 compare         a network's samples over the closed form
-plane           colours, the plane of the classes, labelled axes
+plane           colours, panels, rows of W as arrows over features
 """
 
 from ufm.facade import facade

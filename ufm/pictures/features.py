@@ -11,32 +11,17 @@ from math import log, sqrt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from scipy.special import logit
 
+import ufm.pictures.plane as plane
 import ufm.rules.numbers as checked
 from ufm.agree.features import Settings
 from ufm.certify.values import fitted
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
-from ufm.pictures.plane import (
-    BLUE,
-    CURVE,
-    DIFFERENT,
-    LIGHT_BLUE,
-    OTHER,
-    RED,
-    RING,
-    SAME,
-    Style,
-    class_plane,
-    name_law,
-    title_axes,
-)
 from ufm.pictures.points import LabelPoints, PairPoints, lam_grid, solve_labels, solve_pairs
 from ufm.theory.predict import predict_features, predict_pairs, violated_assumption
 
@@ -53,12 +38,9 @@ def draw_features(
     checked.instance("problem", problem, Problem)
     checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
     settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
-    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-    figure = Figure(figsize=(10.5, 6.4), dpi=150, layout=layout)
-    FigureCanvasAgg(figure)
-    figure.suptitle(describe(problem), fontsize=11)
+    figure = plane.new_figure(10.5, 6.4, *describe(problem))
     if problem.gain == 0:
-        _draw_trivial(figure, problem)
+        plane.say(figure.add_subplot(), trivial_text(problem))
     elif isinstance(cases, PairCases) and cases.pairs != "same":
         _draw_pairs(figure, problem, solve_pairs(problem, cases, settings))
     else:
@@ -100,36 +82,27 @@ def numeric_coefficients(problem: Problem, points: PairPoints) -> Float[np.ndarr
 # words
 
 
-def describe(problem: Problem) -> str:
+def describe(problem: Problem) -> list[list[str]]:
     """Two lines: sizes, loss and law; penalties, m and a. A third names the assumption that is violated."""
-    lines = [
-        [f"$K$ = {problem.classes}", f"$d$ = {problem.dim}", problem.loss, name_law(problem.law)],
-        [rf"$\lambda_W$ = {problem.lambda_w:.3g}", rf"$\lambda_H$ = {problem.lambda_h:.3g}"],
-    ]
     if problem.is_etf:
-        lines[1] += [f"$m$ = {problem.row_norm:.4g}", f"$a$ = {problem.sharpness:.4g}"]
+        sizes = [f"$m$ = {problem.row_norm:.4g}", f"$a$ = {problem.sharpness:.4g}"]
     else:
-        lines[1] += [rf"$\|W\|_F/\sqrt{{K}}$ = {problem.row_norm:.4g}"]
-    text = "\n".join("   ·   ".join(line) for line in lines)
+        sizes = [rf"$\|W\|_F/\sqrt{{K}}$ = {problem.row_norm:.4g}"]
     violated = violated_assumption(problem)
-    return text if violated is None else f"{text}\nno closed form: {violated}"
+    return plane.problem_lines(problem, *sizes) + ([[f"no closed form: {violated}"]] if violated else [])
 
 
-# figures
-
-
-def _draw_trivial(figure: Figure, problem: Problem) -> None:
-    """W = 0: nothing to plot, so say what the optimum is, and why when the penalties alone decide it."""
+def trivial_text(problem: Problem) -> str:
+    """W = 0: what the optimum is, and why when the penalties alone decide it."""
     text = "The optimum is zero.\n\n$W = 0$, so every feature is $h = 0$ and all classes get the same score."
     product, threshold = problem.lambda_w * problem.lambda_h, label_variance(problem.law, problem.classes)
     if problem.law.exchangeable and product >= threshold:
-        text += (
-            "\n\nA free classifier vanishes here too: "
-            rf"$\lambda_W \lambda_H$ = {product:.3g} is not below {threshold:.3g}."
-        )
-    axes = figure.add_subplot()
-    axes.set_axis_off()
-    axes.text(0.5, 0.55, text, ha="center", va="center", fontsize=14, linespacing=1.4)
+        text += "\n\nA free classifier vanishes here too: "
+        text += rf"$\lambda_W \lambda_H$ = {product:.3g} is not below {threshold:.3g}."
+    return text
+
+
+# figures
 
 
 def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
@@ -139,33 +112,31 @@ def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
     right = halves[1].subgridspec(2, 1)
     colour_bars = [figure.add_subplot(left[1, n]) for n in range(bars)]
     a, b, c = (figure.add_subplot(cell) for cell in (left[0, :], right[0], right[1]))
-    for axes in (a, b, c):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=9)
     return a, colour_bars, b, c
-
-
-def _colour_bar(figure, axes, points, label):
-    bar = figure.colorbar(points, cax=axes, orientation="horizontal")
-    bar.set_label(label, fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
 
 
 def _draw_pairs(figure: Figure, problem: Problem, points: PairPoints) -> None:
     """(a) the plane, (b) coefficients and (c) displacement of the pair 0, 1."""
     same = points.i == points.j
-    kinds = [("different classes", DIFFERENT, ~same)] + [("same class", SAME, same)] * bool(same.any())
+    kinds = [("different classes", plane.DOTS, ~same)]
+    kinds += [("same class", plane.DOTS | {"cmap": plane.SAME}, same)] * bool(same.any())
     a, bars, b, c = _panels(figure, len(kinds))
-    grid, n = lam_grid(problem), min(problem.classes, 3)
+    grid, n = lam_grid(problem.sharpness), min(problem.classes, 3)
     closed = violated_assumption(problem) is None
     pairs = [(i, j) for i in range(n) for j in range(n) if i < j or (n == 2 and i != j)]
     theory = {pair: predict_pairs(problem, *pair, grid) for pair in pairs if closed}
-    _draw_plane(a, problem, points, grid, [curve.H for curve in theory.values()])
-    for axes, (name, colours, mask) in zip(bars, kinds):
-        nested = name == "same class" and n == 3
-        drawn = _scatter_pairs(a, problem, points.where(mask), colours, nested)
-        _colour_bar(figure, axes, drawn, rf"{name}: $|2\lambda - 1|$")
+    curves = [_place(problem, curve.H, grid) for curve in theory.values()]
+    for curve in curves:
+        a.plot(*curve.T, label="" if curve is not curves[0] else "closed form", **plane.CURVE)
+    a.scatter([], [], color=plane.BLUE, s=18, label="numerical optimum")
+    if same.any():
+        nested = " (nested discs)" * (n == 3)
+        a.scatter([], [], color=plane.RED, s=60, label=f"same class: one point\nfor every λ{nested}")
+    _finish_plane(a, problem, [_place(problem, points.H, points.lam), *curves], r"mixing weight $\lambda$")
+    for axes, (name, style, mask) in zip(bars, kinds):
+        drawn = _scatter_pairs(a, problem, points.where(mask), style, name == "same class" and n == 3)
+        label = rf"{name}: $|2\lambda - 1|$"
+        plane.colour_bar(figure, drawn, label, cax=axes, orientation="horizontal")
     mixed = points.where((points.i == 0) & (points.j == 1))
     _draw_coefficients(b, problem, mixed, grid, theory.get((0, 1)))
     _draw_across(c, problem, mixed, grid, theory.get((0, 1)))
@@ -173,85 +144,37 @@ def _draw_pairs(figure: Figure, problem: Problem, points: PairPoints) -> None:
 
 def _place(problem, H, height):
     """Panel (a) coordinates; for K = 2 features lie on a line, and the height is λ or the label's y_0."""
-    xy = H @ class_plane(problem.W)
+    xy = H @ plane.class_plane(problem.W)
     return xy if problem.classes > 2 else np.stack([xy[:, 0], height], 1)
 
 
-def _draw_plane(axes, problem, points, grid, curves):
-    """Closed-form curves, classifier rows, legend; the dots are `_scatter_pairs`."""
+def _finish_plane(axes, problem, places, height):
+    """Rows of W over all that is drawn at `places`, frame and legend; `height` is what K = 2 draws upwards."""
     n = min(problem.classes, 3)
-    for number, curve in enumerate(curves):
-        axes.plot(*_place(problem, curve, grid).T, label="" if number else "closed form", **CURVE)
-    axes.scatter([], [], color=BLUE, s=18, label="numerical optimum")
-    if (points.i == points.j).any():
-        text = "same class: one point\nfor every λ" + " (nested discs)" * (n == 3)
-        axes.scatter([], [], color=RED, s=60, label=text)
-    _draw_classifier(axes, problem, np.concatenate([points.H, *curves]))
-    _frame_plane(axes, n, r"mixing weight $\lambda$")
-
-
-def _draw_classifier(axes, problem, H):
-    """Rows of W as arrows with class labels; to scale unless they would be too short or too long to read."""
-    plane, n = class_plane(problem.W), min(problem.classes, 3)
-    tips, sizes = problem.W[:n] @ plane, np.linalg.norm(H @ plane, axis=1)
-    reach, longest = np.max(sizes, initial=0.0, where=np.isfinite(sizes)), np.linalg.norm(tips, axis=1).max()
-    scale = 1.0 if reach == 0 or longest == 0 or 0.2 < longest / reach < 0.8 else 0.5 * reach / longest
-    base, tips = np.array([0.0, 0.0 if n == 3 else -0.14]), scale * tips
-    style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.6}
-    for tip in tips:
-        axes.annotate("", base + tip, base, arrowprops=style | {"shrinkA": 0, "shrinkB": 0}, zorder=4)
-    size = "" if scale == 1 else f", length × {float(f'{scale:.2g}'):g}"
-    axes.plot([], [], color="black", lw=1.6, marker=">", ms=4, label=f"classifier rows{size}")
-    _name_classes(axes, tips, base, 1.08 * max(reach, scale * longest))
-
-
-def _name_classes(axes, tips, base, reach):
-    """Class labels beyond everything drawn, along the rows of W; pushed outwards where two coincide."""
-    placed: list[np.ndarray] = []
-    for k, tip in enumerate(tips):
-        out = tip / (np.linalg.norm(tip) or 1.0)
-        at = reach * out
-        while any(np.linalg.norm(at - other) < 0.05 * reach for other in placed):
-            at = at + 0.1 * reach * (out if out.any() else np.array([1.0, 0.0]))
-        placed.append(at)
-        side = "center" if len(tips) == 2 or abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
-        axes.text(*(base + at), f"class {k}", ha=side, va="bottom" if out[1] > 0.3 else "center")
-    axes.update_datalim(base + 1.12 * np.array(placed))
-
-
-def _frame_plane(axes, n, height):
-    """Scales, title and legend of panel (a); `height` is what K = 2 draws upwards."""
-    axes.autoscale_view()
-    if n == 2:
-        title_axes(axes, "(a) features on the line of two classes", "feature, along $w_0 - w_1$", height)
-        axes.set_ylim(-0.24, 1.36)
-        axes.set_yticks(np.linspace(0, 1, 6))
-    else:
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0, labelcolor="0.45", labelsize=8)
-        title_axes(axes, "(a) features in the plane of $w_0, w_1, w_2$ (centred)", "")
+    tips, line = problem.W[:n] @ plane.class_plane(problem.W), n == 2
+    length = plane.draw_rows(axes, tips, range(n), np.concatenate(places), line)
+    axes.plot([], [], color="black", lw=1.6, marker=">", ms=4, label=f"classifier rows{length}")
+    where = "on the line of two classes" if line else "in the plane of $w_0, w_1, w_2$ (centred)"
+    plane.frame(axes, line, f"(a) features {where}", "feature, along $w_0 - w_1$" * line, height)
+    if line:
+        axes.set_ylim(top=1.45)  # with room for the legend
     axes.legend(fontsize=8, frameon=False, loc="upper left")
 
 
-def _scatter_pairs(axes, problem, points, colours, nested):
+def _scatter_pairs(axes, problem, points, style, nested):
     """Dots coloured by |2λ−1|; same-class features share one point, so they are drawn as nested discs."""
     points, sizes = points.where(np.argsort(-points.purity, kind="stable")), 18.0
     if nested:
         rank = np.array([np.sum(points.i[:n] == points.i[n]) for n in range(len(points.i))])
         sizes = np.linspace(150, 2, rank.max() + 1)[rank]
     x, y = _place(problem, points.H, points.lam).T
-    return _dots(axes, x, y, points, colours, sizes)
-
-
-def _dots(axes, x, y, points, colours=DIFFERENT, sizes=18.0):
-    return axes.scatter(x, y, c=points.purity, cmap=colours, vmin=0, vmax=1, s=sizes, lw=0, zorder=3)
+    return axes.scatter(x, y, c=points.purity, s=sizes, **style)
 
 
 def _draw_coefficients(axes, problem, mixed, grid, theory):
     """(b) coef_i and coef_j against λ, with the same-class level. K = 2: coef_j = 0 is left out."""
     numeric = numeric_coefficients(problem, mixed)
-    styles = [("$c_0$", BLUE, "-", "o"), ("$c_1$", LIGHT_BLUE, "--", "s")]
+    styles = [("$c_0$", plane.BLUE, "-", "o"), ("$c_1$", plane.LIGHT_BLUE, "--", "s")]
     shown = 1 if problem.classes == 2 and problem.is_etf else 2
     for k, (name, colour, line, marker) in enumerate(styles[:shown]):
         if theory is not None:
@@ -261,17 +184,16 @@ def _draw_coefficients(axes, problem, mixed, grid, theory):
         _same_class_level(axes, pair_coefficients(problem, theory.coef)[-1, 0])  # at λ = 1
     formula = "$h = c_0 w_0 + c_1 w_1$" if shown == 2 else "$h = c_0 w_0$"
     formula = formula if problem.is_etf else r"$h = \Sigma_k\, c_k w_k$ of least norm"
-    title_axes(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$")
-    axes.legend(fontsize=8, frameon=False, loc="lower center", ncols=2)
+    plane.finish(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$", "", "lower center", 2)
 
 
 def _same_class_level(axes, level):
     low = axes.get_ylim()[0]
     axes.set_ylim(low, low + 1.14 * (level - low))
-    axes.axhline(level, color=RED, lw=1, ls=":")
+    axes.axhline(level, color=plane.RED, lw=1, ls=":")
     text = f"same class, every λ: {level:.4g}"
     place = {"xycoords": axes.get_yaxis_transform(), "xytext": (0, 3), "textcoords": "offset points"}
-    axes.annotate(text, (0.5, level), ha="center", fontsize=8, color=RED, **place)
+    axes.annotate(text, (0.5, level), ha="center", fontsize=8, color=plane.RED, **place)
 
 
 def _draw_across(axes, problem, mixed, grid, theory):
@@ -282,12 +204,12 @@ def _draw_across(axes, problem, mixed, grid, theory):
     horizontal = logit if logistic else np.asarray
     if theory is not None:
         text = f"closed form, $a$ = {problem.sharpness:.4g}"
-        axes.plot(horizontal(grid[1:-1]), across(problem, theory.H)[1:-1], label=text, **CURVE)
+        axes.plot(horizontal(grid[1:-1]), across(problem, theory.H)[1:-1], label=text, **plane.CURVE)
         if logistic:
             _draw_limit(axes, problem, np.concatenate([theory.H, mixed.H]))
-    _dots(axes, horizontal(mixed.lam), across(problem, mixed.H), mixed)
+    axes.scatter(horizontal(mixed.lam), across(problem, mixed.H), c=mixed.purity, s=18, **plane.DOTS)
     x = r"$\mathrm{logit}\ \lambda$" if logistic else r"mixing weight $\lambda$"
-    title_axes(axes, "(c) displacement across the channel", x, "$h$ along $w_0 - w_1$")
+    plane.finish(axes, "(c) displacement across the channel", x, "$h$ along $w_0 - w_1$", "upper left")
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
 
 
@@ -297,45 +219,43 @@ def _draw_limit(axes, problem, H):
     top = np.max(seen, initial=0.0, where=np.isfinite(seen))
     ends = max(4.0, log(1 + problem.sharpness) + 2) * np.array([-1, 1])
     label = "limit $\\lambda_H \\to 0$, slope\n" + rf"$\sqrt{{(K-1)/2K}}\,/\,m$ = {slope:.4g}"
-    axes.plot(ends, slope * ends, color="#d95f02", ls="--", lw=1.3, label=label, zorder=2.5)
+    axes.plot(ends, slope * ends, color=plane.ORANGE, ls="--", lw=1.3, label=label, zorder=2.5)
     axes.set_xlim(*ends)
     axes.set_ylim(-1.15 * top, 1.4 * top)
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
 
 
 def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
     """(a) the plane, (b) y − p against y, (c) ‖h‖; dots numerical, rings closed form, one colour a label."""
     a, bars, b, c = _panels(figure, 1)
-    shade: Style = {"cmap": OTHER, "vmin": 1 / problem.classes, "vmax": 1, "lw": 0, "zorder": 3}
+    shade = plane.DOTS | {"cmap": plane.OTHER, "vmin": 1 / problem.classes}
     top, routes = points.Y.max(1), [(points.H, fitted(problem, points.logits))]
     if violated_assumption(problem) is None:
         theory = predict_features(problem, points.Y)
         routes.append((theory.H, theory.p))
     order = np.argsort(-points.Y, axis=1)[:, :MAX_ENTRIES]
-    y = np.take_along_axis(points.Y, order, 1)
+    y, places = np.take_along_axis(points.Y, order, 1), []
     for number, (H, p) in enumerate(routes):
-        style = RING if number else shade | {"c": top}
-        residual = y - np.take_along_axis(p, order, 1)
-        x, up = _place(problem, H, points.Y[:, 0]).T
-        a.scatter(x, up, s=50 if number else 18, **style)
-        c.scatter(top, np.linalg.norm(H, axis=1), s=50 if number else 18, **style)
-        style = RING if number else shade | {"c": np.repeat(top, y.shape[1])}
-        b.scatter(y.ravel(), residual.ravel(), s=34 if number else 12, **style)
-    a.scatter([], [], color=OTHER(0.6), s=18, label="numerical optimum")
+        size, few = (50, 34) if number else (18, 12)
+        one = plane.RING if number else shade | {"c": top}
+        each = plane.RING if number else shade | {"c": np.repeat(top, y.shape[1])}
+        places.append(_place(problem, H, points.Y[:, 0]))
+        a.scatter(places[-1][:, 0], places[-1][:, 1], s=size, **one)
+        c.scatter(top, np.linalg.norm(H, axis=1), s=size, **one)
+        b.scatter(y.ravel(), (y - np.take_along_axis(p, order, 1)).ravel(), s=few, **each)
+    plane.colour_bar(figure, a.collections[0], "largest label entry", cax=bars[0], orientation="horizontal")
+    a.scatter([], [], color=plane.OTHER(0.6), s=18, label="numerical optimum")
     if len(routes) == 2:
-        a.scatter([], [], s=50, label="closed form", **RING)
-    _colour_bar(figure, bars[0], a.collections[0], "largest label entry")
-    _draw_classifier(a, problem, np.concatenate([H for H, _ in routes]))
-    _frame_plane(a, min(problem.classes, 3), "label entry $y_0$")
+        a.scatter([], [], s=50, label="closed form", **plane.RING)
+    _finish_plane(a, problem, places, "label entry $y_0$")
     _note_hidden(a, problem, points.Y)
     fit = "p_k" if problem.loss == "cross-entropy" else "(z_k + 1/K)"
-    title_axes(b, f"(b) residual, $y_k - {fit}$", "label entry $y_k$")
+    plane.finish(b, f"(b) residual, $y_k - {fit}$", "label entry $y_k$")
     b.ticklabel_format(axis="y", scilimits=(-2, 4))
-    title_axes(c, r"(c) feature norm, $\|h\|$", "largest label entry")
+    plane.finish(c, r"(c) feature norm, $\|h\|$", "largest label entry")
 
 
 def _note_hidden(axes, problem, Y):
-    """Labels with equal entries on classes 0, 1, 2 all project to the centre: say how many."""
+    """Labels with equal entries on classes 0, 1, 2 all project to the centre: plane.say how many."""
     hidden = int(np.sum(np.ptp(Y[:, :3], axis=1) == 0)) if problem.classes > 3 and problem.is_etf else 0
     if hidden:
         text = f"at the centre: {hidden} of {len(Y)} labels, equal on classes 0, 1 and 2"

@@ -9,33 +9,34 @@ classes where W has rank two or one. A zero optimum is said in words, beside its
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
+import ufm.pictures.plane as plane
 from ufm.agree.joint import JointReport
 from ufm.model.atoms import JointProblem
 from ufm.model.etf import gain
-from ufm.output.text import shown
-from ufm.pictures.joint_features import ORANGE, RANK, draw_feature_panel
-from ufm.pictures.joint_words import ACTIVE, describe_joint, trivial_text
-from ufm.pictures.plane import DIFFERENT, RED, Style, plain, title_axes
+from ufm.output.text import shown, small
+from ufm.pictures.joint_features import RANK, draw_feature_panel
 
 ZERO = 1e-13  # eigenvalues of M below this share of the largest are rounding
 MAX_TICKS = 20  # classes named on the axes of the Gram matrix
 MAX_ENTRIES = 6  # classes up to which its entries are written out
+ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
+TRIVIAL = "The optimum is zero.", "The penalties outweigh every direction\nthat the labels could pull in."
+SADDLE = (
+    "The solver stopped at zero.",
+    "An eigenvalue exceeds the penalties:\nthis is a saddle, not the optimum.",
+)
 
 
 def draw_joint(report: JointReport) -> Figure:
     """The figure of one joint problem: Gram matrix, singular values, spectrum of M, features (object API)."""
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=(10.5, 8.6), dpi=150, layout=layout)
-    FigureCanvasAgg(figure)
-
-    figure.suptitle(describe_joint(report), fontsize=11)
+    figure = plane.new_figure(10.5, 8.6, *describe_joint(report))
     if not report.solution.W.any():
-        _draw_trivial(figure, report)
+        left, right = figure.subplots(1, 2)
+        plane.say(left, trivial_text(report))
+        _draw_spectrum(right, report, "Certificate:")
         return figure
     (a, b), (c, d) = figure.subplots(2, 2)
     _draw_gram(figure, a, report)
@@ -48,15 +49,35 @@ def draw_joint(report: JointReport) -> Figure:
 # words
 
 
-# the zero optimum
+def describe_joint(report: JointReport) -> list[list[str]]:
+    """Three lines: sizes, loss and law; bias, penalties and relative gap; the verdict on the ETF.
+
+    With the broken hypothesis, which changes how the picture is read; other reasons are for the table.
+    """
+    p, verdict = report.problem, report.verdict
+    why = "" if report.theory is not None else f" – {verdict.reason.replace('$', '')}"
+    more = describe_bias(p.lambda_b), f"relative gap {small(report.relative_gap)}"
+    return [*plane.problem_lines(p, *more), [f"“W is a simplex ETF”: {verdict.word}{why}"]]
 
 
-def _draw_trivial(figure: Figure, report: JointReport) -> None:
-    """W = 0: say so, and show the spectrum that proves it (or does not)."""
-    left, right = figure.subplots(1, 2)
-    left.set_axis_off()
-    left.text(0.5, 0.55, trivial_text(report), ha="center", va="center", fontsize=12, linespacing=1.5)
-    _draw_spectrum(right, report, "Certificate:")
+def describe_bias(lambda_b: float | None) -> str:
+    """No bias, a free one, or λ_b."""
+    if lambda_b is None:
+        return "no bias"
+    return "free bias" if lambda_b == 0 else rf"$\lambda_b$ = {lambda_b:.3g}"
+
+
+def trivial_text(report: JointReport) -> str:
+    """What a zero optimum means, and whether the spectrum of M shows that it is global."""
+    free = report.problem.lambda_b is None
+    same = "every class gets the same score" if free else "every score is a bias alone"
+    head, why = TRIVIAL if report.certificate.lambda_max_ratio <= ACTIVE else SADDLE
+    return (
+        f"{head}\n\n$W = 0$, so every feature is $h = 0$\nand {same}.\n\n"
+        f"largest eigenvalue of $M$: {report.certificate.spectrum[-1]:.4g}\n"
+        rf"$\lambda_W \lambda_H$: {report.problem.product:.4g}"
+        f"\n\n{why}"
+    )
 
 
 # panels
@@ -67,20 +88,17 @@ def _draw_gram(figure: Figure, axes: Axes, report: JointReport) -> None:
     gram = report.solution.W @ report.solution.W.T
     top = np.abs(gram).max()
     image = axes.imshow(gram, cmap="RdBu_r", vmin=-top, vmax=top, interpolation="nearest")
-    title_axes(axes, f"(a) Gram matrix $W W^T$, ETF deviation {shown(report.etf_deviation, '.2g')}", "class")
-    K, names = len(gram), class_names(report.problem)
+    K, names, weighted = len(gram), class_names(report.problem), report.problem.law.class_weights is not None
+    title = f"(a) Gram matrix $W W^T$, ETF deviation {shown(report.etf_deviation, '.2g')}"
+    plane.finish(axes, title, "class", "class (weight)" if weighted else "")
     if K <= MAX_TICKS:
         axes.set_xticks(range(K), map(str, range(K)), fontsize=8)
         axes.set_yticks(range(K), names, fontsize=8)
-    if report.problem.law.class_weights is not None:
-        axes.set_ylabel("class (weight)", fontsize=9)
     if K <= MAX_ENTRIES:
         for i, j in np.ndindex(K, K):
             shade = "white" if abs(gram[i, j]) > 0.6 * top else "black"
             axes.text(j, i, entry_text(gram[i, j], top), ha="center", va="center", fontsize=8, color=shade)
-    bar = figure.colorbar(image, ax=axes, shrink=0.9)
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
+    plane.colour_bar(figure, image, ax=axes, shrink=0.9)
 
 
 def class_names(problem: JointProblem) -> list[str]:
@@ -98,25 +116,27 @@ def entry_text(value: float, top: float) -> str:
 
 def _draw_singular_values(axes: Axes, report: JointReport) -> None:
     """(b) singular values of W over those of the predicted ETF, √(m²K/(K−1)) K−1 times and 0."""
-    W, K = report.solution.W, report.problem.classes
-    size = np.zeros(K)
-    found = np.linalg.svd(W, compute_uv=False)[:K]
-    size[: len(found)] = found
-    index = np.arange(1, K + 1)
-    plain(axes)
-    predicted = predicted_singular_values(report)
+    K, predicted = report.problem.classes, predicted_singular_values(report)
+    found = np.linalg.svd(report.solution.W, compute_uv=False)[:K]
+    size = np.append(found, np.zeros(K - len(found)))
+    index, top = np.arange(1, K + 1), size[0]
     if report.theory is not None and predicted is not None:
         text = f"predicted ETF, $m$ = {report.theory.value:.6g}"
-        ring: Style = {"facecolors": "none", "edgecolors": RED, "linewidths": 1.2, "zorder": 2}
+        ring = plane.RING | {"edgecolors": plane.RED, "linewidths": 1.2}
         axes.scatter(index, predicted, s=90, label=text, **ring)
+        top = max(top, predicted[0])
     axes.vlines(index, 0, size, color="0.85", lw=1, zorder=1)
-    axes.scatter(index, size, s=22, color=DIFFERENT(0.85), zorder=3, label="numerical optimum")
-    axes.set_ylim(-0.04 * size[0], 1.3 * max(size[0], 0.0 if predicted is None else predicted[0]))
-    axes.set_xlim(0.5, K + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    axes.scatter(index, size, s=22, color=plane.BLUE, zorder=3, label="numerical optimum")
+    axes.set_ylim(-0.04 * size[0], 1.3 * top)
     rank = int(np.sum(size > RANK * size[0]))
-    title_axes(axes, f"(b) singular values of $W$, rank {rank}", "number")
-    axes.legend(fontsize=8, frameon=False, loc="upper right", ncols=2)
+    _finish_numbers(axes, K, f"(b) singular values of $W$, rank {rank}")
+
+
+def _finish_numbers(axes: Axes, count: int, title: str, y: str = "") -> None:
+    """A panel of numbered values."""
+    axes.set_xlim(0.5, count + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    plane.finish(axes, title, "number", y, "upper right", 2)
 
 
 def predicted_singular_values(report: JointReport) -> Float[np.ndarray, "K"] | None:
@@ -135,29 +155,25 @@ def _draw_spectrum(axes: Axes, report: JointReport, name: str) -> None:
     alive = spectrum[kinds != "zero"]
     bottom = 0.3 * min(product, np.min(alive, initial=np.inf))
     top = 3.0 * max(product, np.max(alive, initial=0.0))
-    index = np.arange(1, len(spectrum) + 1)
-    plain(axes)
+    index, heights = np.arange(1, len(spectrum) + 1), np.where(kinds == "zero", bottom, spectrum)
     axes.set_yscale("log")
     axes.set_ylim(bottom * (bottom / top) ** 0.1, top * (top / bottom) ** 0.25)
-    axes.axhline(
-        product, color="0.35", lw=1, ls="--", zorder=1, label=rf"$\lambda_W \lambda_H$ = {product:.3g}"
-    )
+    line = rf"$\lambda_W \lambda_H$ = {product:.3g}"
+    axes.axhline(product, color="0.35", lw=1, ls="--", zorder=1, label=line)
     for kind, (colour, marker, text) in SPECTRUM_STYLES.items():
-        at, height = index[kinds == kind], np.maximum(spectrum[kinds == kind], bottom)
-        if len(at):
-            height = np.full(len(at), bottom) if kind == "zero" else height
-            axes.scatter(at, height, s=24, color=colour, marker=marker, label=f"{text}: {len(at)}", zorder=3)
+        some = kinds == kind
+        if some.any():
+            label = f"{text}: {some.sum()}"
+            axes.scatter(index[some], heights[some], s=24, color=colour, marker=marker, label=label, zorder=3)
     _ticks_for_a_short_range(axes, bottom, top)
-    axes.set_xlim(0.5, len(spectrum) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
-    title_axes(axes, rf"{name} spectrum of $M = \mathbb{{E}}\, r r^T$, $r = y - p$", "number", "eigenvalue")
-    axes.legend(fontsize=8, frameon=False, loc="upper right", ncols=2)
+    title = rf"{name} spectrum of $M = \mathbb{{E}}\, r r^T$, $r = y - p$"
+    _finish_numbers(axes, len(spectrum), title, "eigenvalue")
 
 
 SPECTRUM_STYLES = {
-    "above": (ORANGE, "^", "above the line"),
-    "active": (RED, "o", "on the line (active)"),
-    "below": (DIFFERENT(0.75), "o", "below it"),
+    "above": (plane.ORANGE, "^", "above the line"),
+    "active": (plane.RED, "o", "on the line (active)"),
+    "below": (plane.DIFFERENT(0.75), "o", "below it"),
     "zero": ("0.6", "v", "0 up to rounding"),
 }
 
@@ -178,6 +194,3 @@ def _ticks_for_a_short_range(axes: Axes, bottom: float, top: float) -> None:
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(FixedFormatter([f"{tick:.3g}" for tick in ticks]))
     axes.yaxis.set_minor_locator(NullLocator())
-
-
-# features

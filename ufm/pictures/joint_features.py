@@ -9,19 +9,10 @@ from matplotlib.figure import Figure
 
 from ufm.agree.geometry import collapsed_groups
 from ufm.agree.joint import JointReport
-from ufm.model.atoms import JointProblem
-from ufm.pictures.plane import DIFFERENT, class_plane, plain, title_axes
+from ufm.pictures.plane import DOTS, class_plane, colour_bar, draw_rows, frame
 
 LEAST_AREA = 8.0  # points²
-
-
 RANK = 1e-9  # singular values of W below this share of the largest count as zero
-
-
-NAMED = 12  # arrows up to which every class is named
-
-
-ORANGE = "#d95f02"
 
 
 class FeaturePicture(NamedTuple):
@@ -109,103 +100,24 @@ def marker_areas(weights: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
 
 def draw_feature_panel(figure: Figure, axes: Axes, report: JointReport) -> None:
     """(d) features of the shown classes; area by weight, colour by purity, rows of W as arrows."""
-    picture = feature_picture(report)
-    plain(axes)
-    drawn = _draw_dots(axes, picture)
-    note = _draw_rows(axes, picture)
-    _frame_features(axes, picture, report.problem, note)
-    name = r"$|2\lambda - 1|$" if report.problem.law.two_hot else "largest − second label entry"
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.9)
-    bar.set_label(name, fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
-
-
-def _draw_dots(axes: Axes, picture: FeaturePicture):
-    """Heavy atoms first, so that light ones stay on top."""
-    order = np.argsort(-picture.weights, kind="stable")
-    areas = marker_areas(picture.weights)[order]
-    x, y = picture.xy[order].T
-    return axes.scatter(
-        x,
-        y,
-        c=purity(picture.labels)[order],
-        s=areas,
-        cmap=DIFFERENT,
-        vmin=0,
-        vmax=1,
-        linewidths=np.where(areas > 2 * LEAST_AREA, 0.4, 0.0).tolist(),
-        edgecolors="white",
-        zorder=3,
-    )
-
-
-def _draw_rows(axes: Axes, picture: FeaturePicture) -> str:
-    """Rows of W as named arrows, to scale unless too short or too long to read; returns what to say of it."""
-    xy, tips = picture.xy, picture.tips
-    reach = np.abs(xy[:, 0]).max() if picture.line else np.linalg.norm(xy, axis=1).max()
-    longest = np.linalg.norm(tips, axis=1).max()
-    scale = 1.0 if reach == 0 or 0.2 < longest / reach < 0.8 else 0.5 * reach / longest
-    base, tips = (0.0, -0.14 if picture.line else 0.0), scale * tips
-    style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.4}
-    for tip in tips:
-        axes.annotate("", base + tip, base, arrowprops=style | {"shrinkA": 0, "shrinkB": 0}, zorder=4)
-    axes.update_datalim(base + 1.1 * tips)
-    zero = _name_rows(axes, picture, base, tips) if len(tips) <= NAMED else []
-    size = "" if scale == 1 else f", length × {float(f'{scale:.2g}'):g}"
-    vanished = "" if not zero else f"; zero row: {', '.join(map(str, zero))}"
-    return f"arrows: rows of $W${size}{vanished}"
-
-
-def _name_rows(axes: Axes, picture: FeaturePicture, base, tips) -> list[int]:
-    """Class numbers, one text for rows that coincide, beyond the features; returns classes with zero rows."""
-    reach, zero = np.linalg.norm(tips, axis=1).max(), []
-    for tip, names in same_places(tips, picture.classes, 1e-3 * reach):
-        if np.linalg.norm(tip) <= 1e-6 * reach:
-            zero += names
-            continue
-        out = tip / np.linalg.norm(tip)
-        numbers = ", ".join(map(str, names))
-        if picture.line:
-            axes.text(base[0] + tip[0], base[1] - 0.05, numbers, fontsize=9, ha="center", va="top")
-            continue
-        at = 1.14 * max(np.max(picture.xy @ out), np.max(tips @ out)) * out
-        side = "center" if abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
-        text = f"class {numbers}" if len(names) == 1 else f"classes {numbers}"
-        axes.text(at[0], at[1], text, fontsize=9, ha=side, va="bottom" if out[1] > 0.3 else "center")
-        axes.update_datalim([1.25 * at])  # room for the text
-    return zero
-
-
-def same_places(tips, classes: list[int], tolerance: float) -> list[tuple[np.ndarray, list[int]]]:
-    """Distinct arrow tips, each with the classes that share it."""
-    places: list[tuple[np.ndarray, list[int]]] = []
-    for k, tip in zip(classes, tips):
-        shared = [names for other, names in places if np.linalg.norm(tip - other) <= tolerance]
-        if shared:
-            shared[0].append(k)
-        else:
-            places.append((tip, [k]))
-    return places
-
-
-def _frame_features(axes: Axes, picture: FeaturePicture, problem: JointProblem, note: str) -> None:
-    """Scales, title and notes of panel (d)."""
-    axes.autoscale_view()
-    note = f"{note}; marker area: weight"
-    if picture.line:
-        title_axes(axes, "(d) features on the line of $W$", note, f"label entry $y_{{{picture.first}}}$")
-        axes.set_ylim(-0.32, 1.12)
-        axes.set_yticks(np.linspace(0, 1, 6))
-        return
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelcolor="0.45", labelsize=8)
-    numbers = ", ".join(map(str, picture.classes))
-    if len(picture.classes) == problem.classes:
+    p, problem = feature_picture(report), report.problem
+    order = np.argsort(-p.weights, kind="stable")  # light ones stay on top
+    areas = marker_areas(p.weights)[order]
+    edges = np.where(areas > 2 * LEAST_AREA, 0.4, 0.0).tolist()
+    x, y = p.xy[order].T
+    style = DOTS | {"c": purity(p.labels)[order], "s": areas, "lw": edges, "edgecolors": "white"}
+    drawn = axes.scatter(x, y, **style)
+    length = draw_rows(axes, p.tips, p.classes, p.xy, p.line)
+    numbers = ", ".join(map(str, p.classes))
+    if p.line:
+        title = "(d) features on the line of $W$"
+    elif len(p.classes) == problem.classes:
         title = "(d) all features, in the plane of $W$"
-    elif len(picture.labels) == len(problem.atoms.labels):
+    elif len(p.labels) == len(problem.atoms.labels):
         title = f"(d) all features, in the plane of classes {numbers}"
     else:
         title = f"(d) features of classes {numbers}, in their plane"
-    title_axes(axes, title, note)
+    note = f"arrows: rows of $W${length}; marker area: weight"
+    frame(axes, p.line, title, note, f"label entry $y_{{{p.first}}}$")
+    name = r"$|2\lambda - 1|$" if problem.law.two_hot else "largest − second label entry"
+    colour_bar(figure, drawn, name, ax=axes, shrink=0.9)

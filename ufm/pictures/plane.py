@@ -1,4 +1,4 @@
-"""What the pictures share: colours, the plane of the classes, names of label laws, labelled axes."""
+"""What the pictures share: colours, figures, panels, and rows of W as named arrows over features in a plane."""
 
 from math import sqrt
 from typing import Any
@@ -7,7 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ufm.model.laws import LabelLaw
 
@@ -17,12 +20,15 @@ def trimmed(name: str) -> Colormap:
     return ListedColormap(colormaps[name](np.linspace(0.28, 1.0, 256)), name=f"{name}-trimmed")
 
 
+Style = dict[str, Any]  # keywords for matplotlib
 SAME, DIFFERENT, OTHER = trimmed("Reds"), trimmed("Blues"), trimmed("viridis_r")
-
-
-RED, BLUE, LIGHT_BLUE = SAME(0.75), DIFFERENT(0.85), DIFFERENT(0.35)
-
-
+RED, BLUE, LIGHT_BLUE, ORANGE = SAME(0.75), DIFFERENT(0.85), DIFFERENT(0.35), "#d95f02"
+CURVE: Style = {"color": "0.35", "lw": 0.9, "zorder": 2}
+RING: Style = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
+DOTS: Style = {"cmap": DIFFERENT, "vmin": 0, "vmax": 1, "lw": 0, "zorder": 3}  # c: purity
+ARROW: Style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.5}
+ARROW |= {"shrinkA": 0, "shrinkB": 0}
+NAMED = 12  # arrows up to which every class is named
 LAW_NAMES = {
     "cutmix": "CutMix",
     "onehot": "one-hot labels",
@@ -31,11 +37,65 @@ LAW_NAMES = {
 }
 
 
-Style = dict[str, Any]  # keywords for matplotlib
-CURVE: Style = {"color": "0.35", "lw": 0.9, "zorder": 2}
+# figures and panels
 
 
-RING: Style = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
+def new_figure(width: float, height: float, *lines: list[str], dpi: int = 150) -> Figure:
+    """An empty figure (inches) whose title has these lines, each of several parts."""
+    figure = Figure((width, height), dpi, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+    FigureCanvasAgg(figure)
+    figure.suptitle("\n".join("   ·   ".join(line) for line in lines), fontsize=11)
+    return figure
+
+
+def say(axes: Axes, text: str) -> None:
+    """Words in the place of a panel."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.55, text, ha="center", va="center", fontsize=13, linespacing=1.5)
+
+
+def finish(axes: Axes, title: str, x: str = "", y: str = "", legend: Any = None, columns: int = 1) -> None:
+    """Title and names of the axes, no frame above and on the right; where the legend is, if there is one."""
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    if legend and axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, frameon=False, loc=legend, ncols=columns)
+
+
+def colour_bar(figure: Figure, drawn, label: str = "", **place) -> None:
+    """The scale of what was drawn; place: keywords of `Figure.colorbar`."""
+    bar = figure.colorbar(drawn, **place)
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+
+
+def problem_lines(problem, *more: str) -> list[list[str]]:
+    """Two lines of a title: sizes, loss and law of a problem of any kind; its penalties, and what else is said."""
+    penalties = [rf"$\lambda_W$ = {problem.lambda_w:.3g}", rf"$\lambda_H$ = {problem.lambda_h:.3g}"]
+    sizes = [f"$K$ = {problem.classes}", f"$d$ = {problem.dim}", problem.loss, name_law(problem.law)]
+    return [sizes, [*penalties, *more]]
+
+
+def name_law(law: LabelLaw) -> str:
+    """A label law in words and mathtext, with everything that makes it uneven."""
+    parts = [f"{law.ways}-way mixing" if law.name == "kway" else LAW_NAMES.get(law.name, law.name)]
+    if law.alpha is not None:
+        parts.append(rf"$\alpha$ = {law.alpha:.4g}")
+    if law.smoothing:
+        parts.append(rf"$\delta$ = {law.smoothing:.4g}")
+    if law.pairs != "all" and law.alpha is not None:
+        parts.append(f"{law.pairs} classes")
+    if law.class_weights is not None:
+        more = ", …" * (len(law.class_weights) > 8)
+        parts.append("class weights " + ", ".join(f"{q:.3g}" for q in law.class_weights[:8]) + more)
+    return ", ".join(parts + ["weighted"] * (law.label_weights is not None))
+
+
+# the plane
 
 
 def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:
@@ -55,26 +115,67 @@ def class_plane(W: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "d 2"]:
     return (left[:, :rank] @ right[:rank]).T @ corners
 
 
-def name_law(law: LabelLaw) -> str:
-    """A label law in words and mathtext."""
-    parts = [f"{law.ways}-way mixing" if law.name == "kway" else LAW_NAMES.get(law.name, law.name)]
-    if law.alpha is not None:
-        parts.append(rf"$\alpha$ = {law.alpha:.4g}")
-    if law.smoothing:
-        parts.append(rf"$\delta$ = {law.smoothing:.4g}")
-    if law.pairs != "all" and law.alpha is not None:
-        parts.append(f"{law.pairs} classes")
-    return ", ".join(parts)
+def draw_rows(axes: Axes, tips: Float[np.ndarray, "n 2"], classes, xy, line: bool = False) -> str:
+    """Rows of W as arrows over the points xy (N, 2), named beyond them; returns what to say of their length.
+
+    To scale unless too short or too long to read. line: all lie on the x axis, and are drawn below y = 0.
+    """
+    xy = xy[np.isfinite(xy).all(1)]
+    sizes = np.abs(xy[:, 0]) if line else np.linalg.norm(xy, axis=1)
+    reach, longest = sizes.max(initial=0.0), np.linalg.norm(tips, axis=1).max()
+    readable = reach == 0 or longest == 0 or 0.2 < longest / reach < 0.8
+    scale = 1.0 if readable else 0.5 * reach / longest
+    base, tips = (0.0, -0.14 if line else 0.0), scale * tips
+    for tip in tips:
+        axes.annotate("", base + tip, base, arrowprops=ARROW, zorder=4)
+    axes.update_datalim(base + 1.1 * tips)
+    zero = _name_rows(axes, tips, classes, xy, base[1] if line else None) if len(tips) <= NAMED else []
+    size = "" if scale == 1 else f", length × {float(f'{scale:.2g}'):g}"
+    return size + (f"; zero row: {', '.join(map(str, zero))}" if zero else "")
 
 
-def title_axes(axes, title, x, y=""):
-    """A panel\'s title and the names of its axes."""
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_ylabel(y, fontsize=9)
+def _name_rows(axes: Axes, tips, classes, xy, line: float | None) -> list[int]:
+    """Class numbers, one text for rows that coincide; returns classes with zero rows. line: its height."""
+    reach, zero = np.linalg.norm(tips, axis=1).max(), []
+    for tip, names in same_places(tips, classes, 1e-3 * reach):
+        if np.linalg.norm(tip) <= 1e-6 * reach:
+            zero += names
+            continue
+        numbers = ", ".join(map(str, names))
+        text = f"{'class' if len(names) == 1 else 'classes'} {numbers}"
+        if line is not None:
+            text = text if len(tips) == 2 else numbers  # three may be close
+            axes.text(tip[0], line - 0.05, text, fontsize=9, ha="center", va="top")
+            continue
+        out = tip / np.linalg.norm(tip)
+        at = 1.14 * max(np.max(xy @ out, initial=0.0), np.max(tips @ out)) * out
+        side = "center" if abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
+        up = "bottom" if out[1] > 0.3 else "center"
+        axes.text(at[0], at[1], text, fontsize=9, ha=side, va=up)
+        axes.update_datalim([1.15 * at])  # room for the text
+    return zero
 
 
-def plain(axes: Axes) -> None:
-    """No frame above and on the right."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
+def same_places(tips, classes, tolerance: float) -> list[tuple[np.ndarray, list[int]]]:
+    """Distinct arrow tips, each with the classes that share it."""
+    places: list[tuple[np.ndarray, list[int]]] = []
+    for k, tip in zip(classes, tips):
+        shared = [names for other, names in places if np.linalg.norm(tip - other) <= tolerance]
+        if shared:
+            shared[0].append(k)
+        else:
+            places.append((tip, [k]))
+    return places
+
+
+def frame(axes: Axes, line: bool, title: str, x: str, y: str) -> None:
+    """Scales and words of a panel of features; line: y is a share, of what `y` says."""
+    axes.autoscale_view()
+    finish(axes, title, x, y if line else "")
+    if line:
+        axes.set_ylim(-0.32, 1.12)  # with room for arrows below
+        axes.set_yticks(np.linspace(0, 1, 6))
+        return
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor="0.45")

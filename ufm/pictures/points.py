@@ -10,10 +10,9 @@ from ufm.agree.features import Settings
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
+from ufm.output.text import spread
 
 MAX_LAM = 41  # values of λ drawn
-
-
 MAX_LABELS = 200  # labels drawn when they are not pairs
 
 
@@ -46,7 +45,7 @@ class LabelPoints(NamedTuple):
 
 def solve_pairs(problem: Problem, cases: PairCases, settings: Settings) -> PairPoints:
     """Numerical optima for the ordered pairs of classes 0, 1, 2 at no more than 41 of the λ."""
-    lam = cases.lam[_spread(len(cases.lam), MAX_LAM)]
+    lam = cases.lam[spread(range(len(cases.lam)), MAX_LAM)]
     i, j, lam = (part.ravel() for part in np.meshgrid(*[np.arange(min(problem.classes, 3))] * 2, lam))
     if cases.pairs == "different":
         i, j, lam = i[i != j], j[i != j], lam[i != j]
@@ -62,7 +61,7 @@ def solve_labels(problem: Problem, cases: PairCases | LabelCases, settings: Sett
     if isinstance(cases, PairCases):
         Y = np.eye(min(problem.classes, MAX_LABELS), problem.classes)
     else:
-        Y = cases.labels[_spread(len(cases.labels), MAX_LABELS)]
+        Y = cases.labels[spread(range(len(cases.labels)), MAX_LABELS)]
     found = _solve(problem, Y, settings)
     return LabelPoints(Y, found.H, found.logits)
 
@@ -73,13 +72,8 @@ def _solve(problem, Y, settings):
     )
 
 
-def _spread(count: int, most: int) -> np.ndarray:
-    """At most `most` of the indices 0 … count−1, evenly spaced, both ends included."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-
-
-def lam_grid(problem: Problem) -> np.ndarray:
+def lam_grid(sharpness: float) -> np.ndarray:
     """A dense grid of [0, 1] that also resolves the edge layers of width 1/a: even in λ and in logit λ."""
-    reach = min(36.0, log(1 + problem.sharpness) + 8)
+    reach = min(36.0, log(1 + sharpness) + 8)
     # of one length, repeated values and all, so that the closed form compiles once for each K
     return np.sort(np.concatenate([np.linspace(0, 1, 201), expit(np.linspace(-reach, reach, 301))]))
