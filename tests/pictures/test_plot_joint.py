@@ -185,10 +185,7 @@ def test_a_line_of_three_classes_is_drawn():
     assert feature_picture(line).line
     figure = draw_joint(line)
     figure.draw_without_rendering()
-    assert (
-        texts(panel(figure, "d")) == ["0", "2"]
-        and "zero row: 1" in panel(figure, "d").get_xlabel()
-    )
+    assert texts(panel(figure, "d")) == ["0", "2"] and "zero row: 1" in panel(figure, "d").get_xlabel()
 
 
 def test_three_classes_that_lie_apart_are_chosen():
