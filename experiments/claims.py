@@ -6,11 +6,11 @@ Runs that are finished are kept in the folder and not made again. Criteria: expe
 """
 
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from experiments.tools.arguments import check_folder, without_paths
 from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
@@ -49,8 +49,8 @@ class Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises InputError for bad values before any work."""
-    from experiments.extras import require_extras
     from experiments.reproduction.presets import PRESETS, plan, quick
+    from experiments.tools.extras import require_extras
 
     if args.preset == "terminal":
         return run_terminal(args, argv)
@@ -82,8 +82,8 @@ def run(args: Arguments, argv: list[str]) -> int:
 
 def run_terminal(args: Arguments, argv: list[str]) -> int:
     """The same for networks trained in the theory's regime."""
-    from experiments.extras import require_extras
     from experiments.terminal.cells import choose, plan
+    from experiments.tools.extras import require_extras
 
     cells = choose(args.cells, args.seeds, args.quick)
     if args.jobs < 1:
@@ -104,26 +104,6 @@ def run_terminal(args: Arguments, argv: list[str]) -> int:
     data_dir = None if args.data_dir is None else str(args.data_dir)
     print(reproduce(cells, folder, args.out or folder, data_dir, args.jobs, command, quick=args.quick))
     return 0
-
-
-def check_folder(name: str, folder: Path) -> None:
-    """Make the folder; InputError where that cannot be done, or nothing can be written in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{name} {folder} is no folder to write in: {error.strerror}") from None
-
-
-def without_paths(argv: list[str]) -> list[str]:
-    """The words of the command that matter to another machine: not where it kept its files."""
-    kept, skip = [], False
-    for word in argv:
-        if not skip and word.split("=")[0] not in ("--folder", "--data-dir"):
-            kept.append(word)
-        skip = word in ("--folder", "--data-dir")
-    return kept
 
 
 main = command(PROGRAM, Arguments, run, "interrupted: run it again to go on")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.arguments import count, written
-from experiments.memory import watched
+from experiments.tools.arguments import count, written
+from experiments.tools.memory import watched
 from ufm.commands.frame import guarded
 from ufm.rules.memory import require
 

@@ -42,9 +42,9 @@ class Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises InputError for bad values before any work."""
-    from experiments.claims import check_folder, without_paths
     from experiments.distance.grid import FULL, QUICK
-    from experiments.extras import require_extras
+    from experiments.tools.arguments import check_folder, without_paths
+    from experiments.tools.extras import require_extras
 
     grid = QUICK if args.quick else FULL
     name = f"{NAME}-quick" if args.quick else NAME
@@ -64,7 +64,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     from ufm.runtime.start import start_jax
 
     start_jax()
-    from experiments.distance.fit import REPLICATES
+    from experiments.distance.law.fit import REPLICATES
     from experiments.distance.report import report
     from experiments.distance.runs import complete, write_table
 

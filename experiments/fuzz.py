@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from importlib import import_module
 
-from experiments.arguments import positive
+from experiments.tools.arguments import positive
 
 PARTS = ("fixed", "joint", "commands")
 

@@ -29,9 +29,9 @@ class Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """All points, then the table. Raises InputError for an unusable folder or system."""
-    from experiments.benchmark.growth_points import measure_growth
-    from experiments.benchmark.growth_report import table_lines, write
-    from experiments.benchmark.growth_routes import choose_series
+    from experiments.benchmark.growth.points import measure_growth
+    from experiments.benchmark.growth.report import table_lines, write
+    from experiments.benchmark.growth.routes import choose_series
     from experiments.benchmark.machine import load, machine
 
     folder = Path(args.out)

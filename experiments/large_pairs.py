@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from experiments.arguments import classes, count, positive, written
-from experiments.memory import watched
+from experiments.tools.arguments import classes, count, positive, written
+from experiments.tools.memory import watched
 
 
 def solve_pairs(classes: int, nodes: int, folder: Path, *extra: str) -> dict:

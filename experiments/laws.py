@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.claims import check_folder
+from experiments.tools.arguments import check_folder
 from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
@@ -87,8 +87,8 @@ def images(case: Case, dataset: str, seed: int):
 
 def settings_of(case: Case, seed: int, steps: int):
     """The terminal regime at the case's penalties."""
-    from experiments.settings import default_settings
     from experiments.terminal.cells import MLP, REGIME
+    from experiments.training.settings import default_settings
 
     changes = REGIME | MLP | {"inputs": "axes", "depth": 2, "steps": steps} | case.changes
     changes |= {"lambda_w": case.penalty, "lambda_h": case.penalty, "log_collapse": False}
@@ -109,7 +109,7 @@ def optimum(case: Case):
 
 def measure(case: Case, dataset: str, seed: int, steps: int) -> dict:
     """One network beside its optimum."""
-    from experiments.training import classifier, train
+    from experiments.training.train import classifier, train
 
     W, _ = classifier(train(settings_of(case, seed, steps), images(case, dataset, seed)).model)
     best, gap = optimum(case)
@@ -216,8 +216,8 @@ def run(args: Arguments, argv: list[str]) -> int:
         raise InputError("--seeds and --steps must be at least 1, and --first-seed at least 0")
     if args.out is not None:
         check_folder("--out", args.out)
-    from experiments.checkpoint import write_whole
-    from experiments.extras import require_extras
+    from experiments.tools.extras import require_extras
+    from experiments.training.checkpoint import write_whole
     from ufm.runtime.start import start_jax
 
     require_extras()
@@ -231,7 +231,7 @@ def run(args: Arguments, argv: list[str]) -> int:
 
 def complete(args: Arguments) -> list[dict]:
     """All runs asked for; those that laws.json in --out has already are not made again, and all of them stay."""
-    from experiments.reproduction.files import write_json
+    from experiments.tools.files import write_json
 
     path = None if args.out is None else args.out / "laws.json"
     kept = {} if path is None else _kept(path)
@@ -253,7 +253,7 @@ def complete(args: Arguments) -> list[dict]:
 
 def _kept(path: Path) -> dict[str, dict]:
     """The runs of a record by fingerprint; before schema 3 it had one number of steps and one data set for all."""
-    from experiments.reproduction.files import read_json
+    from experiments.tools.files import read_json
 
     record = read_json(path) or {}
     of_all = {name: record[name] for name in ("steps", "dataset") if name in record}

@@ -41,8 +41,8 @@ class Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises InputError for bad values before any work."""
-    from experiments.claims import check_folder, without_paths
-    from experiments.extras import require_extras
+    from experiments.tools.arguments import check_folder, without_paths
+    from experiments.tools.extras import require_extras
 
     if args.jobs < 1:
         raise InputError(f"--jobs must be at least 1, got {args.jobs}")

@@ -15,10 +15,10 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from experiments.arguments import positive, written
-from experiments.benchmark.scaling_worker import joint_bytes
+from experiments.benchmark.growth.scaling_worker import joint_bytes
+from experiments.tools.arguments import positive, written
 
-WORKER = "experiments.benchmark.scaling_worker"
+WORKER = "experiments.benchmark.growth.scaling_worker"
 SIZES = {"features": 1_000_000, "joint": 20_000, "sweep": 8192}
 UNITS = {"features": "features", "joint": "labels", "sweep": "problems"}
 CLASSES = 10

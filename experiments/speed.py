@@ -22,7 +22,7 @@ from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
 FEATURE_PEERS = ("ours", "scipy_lbfgs", "cvxpy_clarabel", "optax_lbfgs", "torch_batched")
-JOINT_PEERS = ("joint_ours", "joint_scipy", "joint_sgd", "joint_cvxpy")
+JOINT_PEERS = ("joint.ours", "joint.scipy", "joint.sgd", "joint.cvxpy")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -71,9 +71,9 @@ def run(args: Arguments, argv: list[str]) -> int:
 
 def run_device(args: Arguments, argv: list[str]) -> int:
     """The same on one accelerator. Raises InputError where JAX has none."""
-    from experiments.benchmark.device import Scale
-    from experiments.benchmark.device_report import kernel_lines, write_device
-    from experiments.benchmark.device_run import TASKS, measure_device, measure_kernels
+    from experiments.benchmark.device.kernels import Scale
+    from experiments.benchmark.device.report import kernel_lines, write_device
+    from experiments.benchmark.device.run import TASKS, measure_device, measure_kernels
     from experiments.benchmark.machine import machine
 
     scale = Scale(classes=(10,)) if args.quick else Scale()

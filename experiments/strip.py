@@ -34,9 +34,9 @@ class Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Raises InputError for bad values before any work."""
-    from experiments.claims import check_folder
-    from experiments.extras import require_extras
     from experiments.terminal.cells import CELLS, quick_cells
+    from experiments.tools.arguments import check_folder
+    from experiments.tools.extras import require_extras
 
     require_extras()
     check_folder("--out", args.out)

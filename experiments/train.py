@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from experiments.settings import TrainSettings, default_settings
+from experiments.training.settings import TrainSettings, default_settings
 from ufm.commands.frame import command
 from ufm.rules.errors import InputError
 
@@ -126,7 +126,7 @@ def network_bytes(settings: TrainSettings) -> int:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
-    from experiments.extras import require_extras
+    from experiments.tools.extras import require_extras
     from ufm.output.files import Outputs
     from ufm.rules.memory import allow, require
 
@@ -139,7 +139,7 @@ def run(args: Arguments, argv: list[str]) -> int:
         raise InputError(f"--save must end in .npz, got {args.save!r}")
     outputs = Outputs({} if args.save is None else {"save": args.save})
     require_extras()
-    from experiments.session import run_session  # from here on JAX is needed
+    from experiments.training.session import run_session  # from here on JAX is needed
 
     return run_session(args, settings, outputs)
 

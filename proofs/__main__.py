@@ -43,7 +43,7 @@ def run(names: list[str], check: bool) -> int:
             close = difflib.get_close_matches(name, THEOREMS, 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             raise InputError(f"no theorem is called {name!r}{hint}; known: {', '.join(THEOREMS)}")
-    from proofs.session import check_tables, write_tables
+    from proofs.engine.session import check_tables, write_tables
 
     return (check_tables if check else write_tables)(names or list(THEOREMS))
 

@@ -17,8 +17,9 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.order import measured_order
-from proofs.step import Comparison, Derivation, argued, identity, series_order, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, series_order, sign
+from proofs.tools.order import measured_order
+from proofs.tools.settings import fixed
 
 K, u, v, a, Q, eps = sp.symbols("K u v a Q epsilon", positive=True)
 lam = sp.Symbol("lambda", positive=True)
@@ -196,6 +197,11 @@ def _many() -> list:
             {0: a * (1 - lam), 1: 0},
         ),
     ]
+
+
+def settings():
+    """Weak classifiers: a → 0."""
+    return fixed(strengths=((1e-3, 1.0), (0.1, 1.0), (0.5, 1.0), (0.9, 1.0)))
 
 
 def compare(rng) -> list[Comparison]:

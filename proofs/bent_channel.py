@@ -7,8 +7,9 @@ s = x/2, and in the middle, where D = 0. Its left side grows with s and with |D|
 import sympy as sp
 
 from proofs.different_class import ALONG, D, K, a, s
+from proofs.engine.step import Comparison, Derivation
 from proofs.squared_error_affine import bent_steps
-from proofs.step import Comparison, Derivation
+from proofs.tools.settings import fixed
 
 
 def derive() -> Derivation:
@@ -16,11 +17,16 @@ def derive() -> Derivation:
     return Derivation("bent-channel", bent_steps(), sp.Eq(ALONG.subs(D, 0), a), compare)
 
 
+def settings():
+    """K ≥ 3, from weak to sharp."""
+    return fixed((3, 10, 100))
+
+
 def compare(rng) -> list[Comparison]:
     """The height at λ = ½, the 40-digit root of that equation, beside the shipped coefficient."""
     import mpmath as mp
 
-    from proofs.roots import increasing_root
+    from proofs.tools.roots import increasing_root
     from ufm.theory.features import two_hot_optimum
 
     left = sp.lambdify((s, K, a), ALONG.subs(D, 0) - a, "mpmath")

@@ -10,7 +10,8 @@ import mpmath as mp
 import sympy as sp
 
 from proofs.different_class import solve
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.settings import fixed
 
 K, a, o, s, x, n = sp.symbols("K a o s x n", positive=True)
 D, lam = sp.symbols("D lambda", real=True)
@@ -92,6 +93,11 @@ def _mixtures() -> list:
             [x / a * (1 - 1 / K), (K - 1) / (sp.exp(x) + K - 1)],
         ),
     ]
+
+
+def settings():
+    """Every K, from weak to sharp."""
+    return fixed(strengths=((0.5, 1e3), (1.0, 1.0), (1.67, 5e-4), (1.0, 1e-6)))
 
 
 def compare(rng) -> list[Comparison]:

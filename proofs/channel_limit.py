@@ -8,14 +8,18 @@ in 1/a gives the first correction,
     D = L + [(1 − 2/K)(2λ − 1) s₀ − L/2] / (a λ(1−λ)) + O((log a)²/a²).
 """
 
+from itertools import product
+
 import mpmath as mp
 import numpy as np
 import sympy as sp
 
 from proofs.different_class import solve
-from proofs.order import measured_order
-from proofs.roots import DIGITS, increasing_root
-from proofs.step import Comparison, Derivation, argued, exactly, identity, limit, series_order, sign
+from proofs.engine.step import Comparison, Derivation, argued, exactly, identity, limit, series_order, sign
+from proofs.tools.order import measured_order
+from proofs.tools.roots import DIGITS, increasing_root
+from ufm.model.problem import Problem
+from ufm.theory.theorems.theorem import Setting
 
 K, a, m, s, w, x, ridge = sp.symbols("K a m s w x lambda_H", positive=True)
 lam, rest, eps, sigma = sp.symbols("lambda mu epsilon sigma", positive=True)  # μ = 1 − λ, ε = 1/a
@@ -214,6 +218,12 @@ def _lengths() -> list:
             r"with $\sigma = 0$.",
         ),
     ]
+
+
+def settings():
+    """λ_H → 0 at fixed m."""
+    for K, lambda_h in product((3, 10, 100), (1e-2, 1e-4, 1e-6, 1e-8)):
+        yield Setting(Problem(K, multiplier=1.0, lambda_h=lambda_h), lam=(0.01, 0.1, 0.3, 0.5, 0.9))
 
 
 def compare(rng) -> list[Comparison]:

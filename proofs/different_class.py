@@ -14,9 +14,10 @@ their difference then gives λ, which increases with D.
 import mpmath as mp
 import sympy as sp
 
-from proofs.frame import simplex_rows, softmax
-from proofs.roots import DIGITS, increasing_root
-from proofs.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.tools.frame import simplex_rows, softmax
+from proofs.tools.roots import DIGITS, increasing_root
+from proofs.tools.settings import two_hot
 
 K = sp.Symbol("K", positive=True)
 m, a, g, s = sp.symbols("m a g s", positive=True)
@@ -284,6 +285,11 @@ def _matrices(size: int):
         [*gradient, *parts],
         [*[0] * (size - 1), *claimed],
     )
+
+
+def settings():
+    """λ at and next to 0, ½ and 1, K ≥ 3."""
+    return two_hot((3, 10, 100))
 
 
 def compare(rng) -> list[Comparison]:

@@ -19,9 +19,10 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.frame import softmax
-from proofs.matrices import real, simplex
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.frame import softmax
+from proofs.tools.matrices import real, simplex
+from proofs.tools.settings import any_law
 
 lambda_w, lambda_h, c = sp.symbols("lambda_W lambda_H c", positive=True)
 y, q, p = sp.symbols("y_k q_k p_k", positive=True)
@@ -241,6 +242,11 @@ def _unused_direction(size: int):
         [*moved, sp.diff(loss, t).subs(t, 0)],
         [*(W * feature + small**2 * t * direction), -(residual.T * direction)[0]],
     )
+
+
+def settings():
+    """The identity holds for any law."""
+    return any_law()
 
 
 def compare(rng) -> list[Comparison]:

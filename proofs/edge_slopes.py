@@ -14,8 +14,9 @@ import mpmath as mp
 import sympy as sp
 
 from proofs import same_class
-from proofs.roots import DIGITS, increasing_root
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.roots import DIGITS, increasing_root
+from proofs.tools.settings import fixed
 
 K, a, x = same_class.K, same_class.a, same_class.x
 tau = sp.Symbol("tau", real=True)
@@ -137,6 +138,11 @@ def _determinant(size: int):
         (sp.eye(size) + a * (sp.diag(*p) - p * p.T)).det(method="berkowitz"),
         sp.prod([1 + a * q for q in p]) * (1 - sum(a * q**2 / (1 + a * q) for q in p)),
     )
+
+
+def settings():
+    """a ≤ 1e5: the error bound of a slope grows like a²."""
+    return fixed((3, 10, 100), ((0.5, 1e3), (1.0, 1.0), (1.0, 1e-2), (1.67, 5e-4)))
 
 
 def compare(rng) -> list[Comparison]:

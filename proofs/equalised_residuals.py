@@ -14,9 +14,10 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.frame import softmax
-from proofs.matrices import real, simplex
-from proofs.step import Comparison, Derivation, argued, identity
+from proofs.engine.step import Comparison, Derivation, argued, identity
+from proofs.tools.frame import softmax
+from proofs.tools.matrices import real, simplex
+from proofs.tools.settings import any_law
 
 lambda_w, lambda_h = sp.symbols("lambda_W lambda_H", positive=True)
 rest = sp.Symbol("R", positive=True)  # Σ of exp(z_l) over the other classes
@@ -148,6 +149,11 @@ def _critical(size: int):
         ],
         [*equation, *[0] * size, *(-W.T * equation / lambda_h)],
     )
+
+
+def settings():
+    """The identity holds for any law."""
+    return any_law()
 
 
 def compare(rng) -> list[Comparison]:

@@ -13,14 +13,17 @@ F decreases, from E‖y‖² − 1/K to 0, since −F'/2 is a variance plus a sq
 """
 
 from functools import partial
+from itertools import product
 
 import mpmath as mp
 import sympy as sp
 
-from proofs.frame import softmax
-from proofs.matrices import basis_vector, centring, covariance, real, simplex
-from proofs.roots import increasing_root
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.frame import softmax
+from proofs.tools.matrices import basis_vector, centring, covariance, real, simplex
+from proofs.tools.roots import increasing_root
+from proofs.tools.settings import joint
+from ufm.model.laws import cutmix, kway, mixup, onehot
 from ufm.rules.errors import InputError
 
 K = sp.Symbol("K", positive=True)
@@ -269,6 +272,23 @@ def _two_hot():
             ],
         ),
     ]
+
+
+def settings():
+    """Exchangeable laws, and mixup over K and the penalties, below and above the threshold."""
+    laws = (
+        mixup(1.0),
+        mixup(0.2),
+        mixup(5.0),
+        cutmix(1.0),
+        kway(1.0, 3),
+        mixup(1.0, smoothing=0.1),
+        onehot(),
+    )
+    for law in laws:
+        yield joint(3, law, 1e-2, 1e-2, free_dim=2)
+    for K, (lambda_w, lambda_h) in product((2, 3, 4, 6), ((5e-4, 5e-4), (1e-1, 1e-3), (0.2, 0.2))):
+        yield joint(K, mixup(1.0), lambda_w, lambda_h, free_dim=2 * K)
 
 
 def compare(rng) -> list[Comparison]:

@@ -4,11 +4,15 @@ z = a (y − p) lies between −a and a, entry by entry. The softmax of such a v
 e^{−2a}/K and e^{2a}/K, and what separates z from the affine map a (y − 1/K) is a (1/K − p).
 """
 
+from itertools import product
+
 import mpmath as mp
 import sympy as sp
 
-from proofs.order import measured_order
-from proofs.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.tools.order import measured_order
+from ufm.model.problem import Problem
+from ufm.theory.theorems.theorem import Setting
 
 K, a, total, least, above = sp.symbols("K a S delta t", positive=True)
 z, y, p = sp.symbols("z y p", real=True)
@@ -58,6 +62,12 @@ def derive() -> Derivation:
         compare,
         0.05,
     )
+
+
+def settings():
+    """K → ∞ at a = 0.01 … 0.8."""
+    for K, a in product((2, 10, 100, 1000), (0.01, 0.3, 0.8)):
+        yield Setting(Problem(K, multiplier=(a * (K - 1) / K) ** 0.5, lambda_h=1.0))
 
 
 def compare(rng) -> list[Comparison]:

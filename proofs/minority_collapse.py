@@ -11,14 +11,18 @@ label itself, and M(e_k − e_l) = ½ E(y_k − y_l)² (e_k − e_l) = ρ q_B (e
 global optimum iff this eigenvalue is at most λ_W λ_H.
 """
 
+from itertools import product
+
 import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.matrices import basis_vector, real
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.matrices import basis_vector, real
+from proofs.tools.settings import WEIGHTS, joint
 from proofs.trivial_threshold import THRESHOLD as TRIVIAL
 from proofs.trivial_threshold import K, alpha, k
+from ufm.model.laws import LabelLaw
 
 q, rho = sp.symbols("q_B rho", positive=True)
 lam = sp.Symbol("lambda", real=True)
@@ -196,6 +200,17 @@ def _matrices(size: int, group: int):
         left,
         right,
     )
+
+
+def settings():
+    """Below and above the threshold of the rare classes, mixup (exponent α) and one-hot (none)."""
+    for exponent, share in product((0.2, 1.0, 5.0, None), (0.5, 0.99, 1.01, 1.5)):
+        rho = 1.0 if exponent is None else (exponent + 1) / (2 * exponent + 1)
+        pairs = "same" if exponent is None else "all"
+        kind = "onehot" if exponent is None else "mixup"
+        law = LabelLaw(kind, alpha=exponent, pairs=pairs, class_weights=WEIGHTS)
+        c = (share * rho * WEIGHTS[-1]) ** 0.5
+        yield joint(4, law, c, c)
 
 
 def compare(rng) -> list[Comparison]:

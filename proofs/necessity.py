@@ -10,14 +10,18 @@ while M W = c² W with rank K−1 needs M = c² Π, all of whose off-diagonal en
 Dimension: Π has rank K−1, so an ETF needs d ≥ K−1.
 """
 
+from itertools import product
+
 import mpmath as mp
 import numpy as np
 import sympy as sp
 
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
 from proofs.joint_etf import PAIR, K, a, lam, x_i, x_j
-from proofs.matrices import centring, real
-from proofs.roots import increasing_root
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.matrices import centring, real
+from proofs.tools.roots import increasing_root
+from proofs.tools.settings import joint
+from ufm.model.laws import mixup
 
 r_1, r_2, r_o = sp.symbols("r_i r_j r_o", real=True)
 rho = sp.Symbol("rho", positive=True)  # E[λ² + (1−λ)²]
@@ -195,6 +199,12 @@ def _rank(size: int):
         [centring(size)[: size - 1, : size - 1].det(), (thin * thin.T).det()],
         [sp.Rational(1, size), 0],
     )
+
+
+def settings():
+    """Cyclic pairs of at least four classes."""
+    for classes, exponent in product((4, 5), (0.2, 1.0, 5.0)):
+        yield joint(classes, mixup(exponent, "cyclic"), 1e-2, 1e-2)
 
 
 def compare(rng) -> list[Comparison]:

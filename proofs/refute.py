@@ -45,7 +45,7 @@ def parse(argv: list[str]) -> Arguments:
 def run(args: Arguments) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     check(args)
-    from proofs.refutation import list_claims, refute  # from here on JAX is needed
+    from proofs.hunt.refutation import list_claims, refute  # from here on JAX is needed
 
     return list_claims() if args.list else refute(args.name, args.budget, args.settings, args.seed)
 

@@ -11,9 +11,10 @@ from functools import partial
 import mpmath as mp
 import sympy as sp
 
-from proofs.frame import simplex_rows
-from proofs.roots import increasing_root
-from proofs.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.tools.frame import simplex_rows
+from proofs.tools.roots import increasing_root
+from proofs.tools.settings import fixed
 
 K = sp.Symbol("K", positive=True)
 x, a, g = sp.symbols("x a g", positive=True)
@@ -83,6 +84,11 @@ def _matrices(size: int):
         [sp.simplify(entry) for entry in gradient],
         list(claimed),
     )
+
+
+def settings():
+    """Every K, from weak to sharp."""
+    return fixed()
 
 
 def compare(rng) -> list[Comparison]:

@@ -14,9 +14,10 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.frame import simplex_rows, softmax
-from proofs.roots import DIGITS, increasing_root
-from proofs.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.tools.frame import simplex_rows, softmax
+from proofs.tools.roots import DIGITS, increasing_root
+from proofs.tools.settings import fixed
 
 K = sp.Symbol("K", positive=True)
 a, g, w, o, Z = sp.symbols("a g w o Z", positive=True)
@@ -213,6 +214,11 @@ def _matrices(size: int):
         [sum(labels), *gradient],
         [1, *[0] * (size - 1)],
     )
+
+
+def settings():
+    """Every K, from weak to sharp."""
+    return fixed()
 
 
 def compare(rng) -> list[Comparison]:

@@ -11,9 +11,10 @@ import numpy as np
 import sympy as sp
 
 from proofs.different_class import ALONG, D, K, a, s
-from proofs.frame import simplex_rows
-from proofs.roots import DIGITS
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.frame import simplex_rows
+from proofs.tools.roots import DIGITS
+from proofs.tools.settings import fixed
 
 g, ridge, y, q = sp.symbols("g lambda_H y q", positive=True)
 lam = sp.Symbol("lambda", real=True)
@@ -123,6 +124,11 @@ def _two_classes() -> list:
             "negative",
         ),
     ]
+
+
+def settings():
+    """Every K, from weak to sharp."""
+    return fixed(loss="squared-error")
 
 
 def compare(rng) -> list[Comparison]:

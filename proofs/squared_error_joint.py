@@ -12,9 +12,11 @@ convex conjugate of ½‖·‖² instead of the entropy, evaluated at s = (c/σ)
 import mpmath as mp
 import sympy as sp
 
-from proofs.matrices import centring, real
-from proofs.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.tools.matrices import centring, real
+from proofs.tools.settings import joint
 from proofs.trivial_threshold import THRESHOLD, alpha, k
+from ufm.model.laws import cutmix, kway, mixup, onehot
 
 K, c, sigma, lambda_h, lambda_w = sp.symbols("K c sigma lambda_H lambda_W", positive=True)
 SHARPNESS = sigma / c - 1
@@ -158,6 +160,13 @@ def _candidate(size: int):
         [*(G * s / lambda_h), *(c**2 / lambda_h * basis - c**2 * projection * basis / lambda_h)],
         [*((1 - c / sigma) * (y - sp.ones(size, 1) / size)), *[0] * len(basis)],
     )
+
+
+def settings():
+    """Exchangeable laws, from weak to strong penalties."""
+    for law, K in ((mixup(1.0), 3), (mixup(0.2), 4), (cutmix(1.0), 3), (kway(1.0, 3), 3), (onehot(), 4)):
+        for c in (1e-3, 1e-1, 0.9):
+            yield joint(K, law, c, c, lambda_b=0.0, loss="squared-error", free_dim=K)
 
 
 def compare(rng) -> list[Comparison]:

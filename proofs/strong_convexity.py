@@ -10,9 +10,10 @@ import numpy as np
 import sympy as sp
 
 from proofs import same_class
-from proofs.frame import simplex_rows
-from proofs.order import measured_order
-from proofs.step import Comparison, Derivation, argued, identity, limit, series_order, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, limit, series_order, sign
+from proofs.tools.frame import simplex_rows
+from proofs.tools.order import measured_order
+from proofs.tools.settings import fixed
 
 K, a, g, m, ridge, x = sp.symbols("K a g m lambda_H x", positive=True)
 CONSTANT = sp.sqrt(g) / ridge
@@ -179,6 +180,11 @@ def _rows(size: int):
         (image.T * image)[0],
         g * (v.T * v)[0],
     )
+
+
+def settings():
+    """Every K, from weak to sharp."""
+    return fixed()
 
 
 def compare(rng) -> list[Comparison]:

@@ -10,11 +10,15 @@ Idea: at W = h = 0 the predictions are uniform, and the residual moment is the l
 The moments are ratios of gamma functions.
 """
 
+from itertools import product
+
 import mpmath as mp
 import sympy as sp
 
-from proofs.matrices import basis_vector, centring, covariance
-from proofs.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.tools.matrices import basis_vector, centring, covariance
+from proofs.tools.settings import joint
+from ufm.model.laws import cutmix, label_variance, mixup, onehot
 
 K, alpha, k = sp.symbols("K alpha k", positive=True)
 a, delta = sp.symbols("a delta", positive=True)
@@ -166,6 +170,16 @@ def _covariance(size: int):
         [*(moment - uniform * uniform.T), *covariance(uniform)],
         [*(THRESHOLD.subs({K: size, k: 2}) * centring(size)), *(centring(size) / size)],
     )
+
+
+def settings():
+    """One hundredth below and above the threshold."""
+    for K, alpha, share in product((2, 3, 4), (0.2, 1.0, 5.0), (0.99, 1.01)):
+        c = (share * (alpha + 1) / ((2 * alpha + 1) * K)) ** 0.5
+        yield joint(K, mixup(alpha), c, c)
+    for law, share in product((mixup(1.0, smoothing=0.2), cutmix(1.0), onehot()), (0.99, 1.01)):
+        c = (share * label_variance(law, 3)) ** 0.5
+        yield joint(3, law, c, c)
 
 
 def compare(rng) -> list[Comparison]:

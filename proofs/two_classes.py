@@ -9,9 +9,10 @@ so the root is unique, and it is odd in λ − ½.
 import mpmath as mp
 import sympy as sp
 
-from proofs.frame import simplex_rows, softmax
-from proofs.roots import increasing_root
-from proofs.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.tools.frame import simplex_rows, softmax
+from proofs.tools.roots import increasing_root
+from proofs.tools.settings import two_hot
 
 a, g, s, m = sp.symbols("a g s m", positive=True)
 D, lam = sp.symbols("D lambda", real=True)
@@ -124,6 +125,11 @@ def _feature() -> list:
             W.T * (softmax(W * h) - y) + g / a * h,
         ),
     ]
+
+
+def settings():
+    """λ at and next to 0, ½ and 1."""
+    return two_hot((2,))
 
 
 def compare(rng) -> list[Comparison]:

@@ -9,8 +9,8 @@ from experiments.benchmark.profile import Rates, Stage
 from experiments.benchmark.profile import lines as profile_lines
 from experiments.benchmark.rows import FeatureRow, JointRow
 from experiments.benchmark.targets import Target
-from experiments.checkpoint import write_whole
-from experiments.reproduction.files import plain
+from experiments.tools.files import plain
+from experiments.training.checkpoint import write_whole
 
 LEGEND = (
     "µs: microseconds a feature after warm-up, with the faster of the thread counts tried, each peer in a process "

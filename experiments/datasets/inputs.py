@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from experiments.datasets.dataset import Dataset
-from experiments.settings import TrainSettings
+from experiments.training.settings import TrainSettings
 from ufm.rules.errors import InputError
 
 RANK = 1e-6  # of the largest singular value: axes below it hold rounding only

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.distance.fit import Estimate
+from experiments.distance.law.fit import Estimate
 from experiments.reproduction.verdict import INCONCLUSIVE, decide
 
 FILE = Path(__file__).with_name("criteria.toml")

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from experiments.distance.fit import Rows, take
+from experiments.distance.law.fit import Rows, take
 from experiments.distance.numbers import RESPONSES, main_rows
 
 LABELS = {"far_features": r"$1 - R^2$ of features", "excess_share": r"excess over that of $h = 0$"}

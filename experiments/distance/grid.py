@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
-from experiments.settings import TrainSettings, default_settings
 from experiments.terminal.cells import MLP, REGIME
+from experiments.training.settings import TrainSettings, default_settings
 
 EVERY = 750  # steps of one compiled program: every budget is a multiple, so that all share it
 

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.datasets import prepare, subset
 from experiments.datasets.dataset import Dataset
 from experiments.distance.grid import Cell
-from experiments.settings import TrainSettings
+from experiments.training.settings import TrainSettings
 from ufm.rules.errors import InputError
 
 TEST = 500  # test images, for the accuracy alone

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from experiments.activations import classifier, outputs
 from experiments.distance.grid import Cell
 from experiments.distance.modes import FEATURE_MODES, GRAM_MODES, feature_errors, gram_errors
-from experiments.mixing import mix_inputs
-from experiments.reproduction.geometry import Features
-from experiments.settings import TrainSettings
+from experiments.networks.activations import classifier, outputs
+from experiments.reproduction.measures.geometry import Features
 from experiments.terminal.optimum import explained
+from experiments.training.mixing import mix_inputs
+from experiments.training.settings import TrainSettings
 from ufm.model.etf import etf_deviation, etf_multiplier, gain
 from ufm.model.laws import mixup
 from ufm.model.problem import Problem

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.distance.fit import (
+from experiments.distance.law.fit import (
     REPLICATES,
     Estimate,
     PowerLaw,
@@ -12,8 +12,8 @@ from experiments.distance.fit import (
     slope_in_time,
     take,
 )
+from experiments.distance.law.one_curve import OneCurve, judge_one_curve, plant, spread
 from experiments.distance.modes import FEATURE_MODES
-from experiments.distance.one_curve import OneCurve, judge_one_curve, plant, spread
 
 RESPONSES = {"far_features": "1 − R² of features", "excess_share": "excess over that of h = 0"}
 PLANTED = (1, 0.5, 0)

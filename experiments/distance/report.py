@@ -7,10 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from experiments.checkpoint import write_whole
 from experiments.distance.criteria import FILE, judge, read_criteria
 from experiments.distance.figure import draw
-from experiments.distance.fit import Estimate, Rows, columns
+from experiments.distance.law.fit import Estimate, Rows, columns
 from experiments.distance.modes import FEATURE_MODES, GRAM_MODES, feature_curvatures, gram_curvatures
 from experiments.distance.numbers import (
     MAIN,
@@ -25,10 +24,11 @@ from experiments.distance.numbers import (
     time_exponents,
 )
 from experiments.distance.runs import schema
-from experiments.reproduction.files import write_json
 from experiments.reproduction.report import write_figure
 from experiments.reproduction.table import grid as markdown_table
 from experiments.terminal.criteria import version
+from experiments.tools.files import write_json
+from experiments.training.checkpoint import write_whole
 from ufm.rules.errors import InputError
 
 KEY = b"law"

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from experiments.checkpoint import write_whole
 from experiments.distance.grid import Cell, Grid
-from experiments.pool import in_processes
+from experiments.tools.pool import in_processes
+from experiments.training.checkpoint import write_whole
 
 VERSION = 1  # of what is measured: raised when a measure changes
 ROWS = "rows"
@@ -117,7 +117,7 @@ def _load(dataset: str, data_dir: str | None):
 def run(task: Task, steps: int, data) -> dict:
     """One row."""
     from experiments.distance.measures import measure
-    from experiments.training import Diverged, train
+    from experiments.training.train import Diverged, train
 
     start, settings = time.perf_counter(), task.grid.settings(task.cell, steps, task.seed)
     row = task.cell._asdict() | {"steps": steps, "seed": task.seed, "rank": data.train_x[0].size}

@@ -11,7 +11,7 @@ from experiments.networks.network import FixedETF, Network
 from experiments.networks.resnet import resnet_stages
 from experiments.networks.vit import vit_stages
 from experiments.networks.wide_resnet import wide_resnet_stages
-from experiments.settings import TrainSettings
+from experiments.training.settings import TrainSettings
 
 
 def build_network(settings: TrainSettings, classes: int, train_x: np.ndarray, rngs: nnx.Rngs) -> Network:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.reproduction.layers import profile_distance
+from experiments.reproduction.measures.layers import profile_distance
 
 Seed = Mapping[str, dict]  # the numbers of every arm for one seed
 Value = Callable[[Seed], float | None]  # None: undefined, or a network that failed

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.reproduction.geometry import Features
+from experiments.reproduction.measures.geometry import Features
 
 
 def permuted_rows(found: Features, seed: int) -> Features:

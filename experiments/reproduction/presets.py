@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from experiments.settings import TrainSettings, default_settings
+from experiments.training.settings import TrainSettings, default_settings
 
 
 @dataclass(frozen=True)

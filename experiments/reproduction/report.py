@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.checkpoint import write_whole
-from experiments.reproduction.contrast import draw_contrast
 from experiments.reproduction.draws import draw_baseline
 from experiments.reproduction.evaluate import all_claims, evaluate, evaluate_controls, numbers
-from experiments.reproduction.figures import draw_calibration, draw_displacement, draw_trends
-from experiments.reproduction.files import write_json
+from experiments.reproduction.figures.contrast import draw_contrast
+from experiments.reproduction.figures.trends import draw_calibration, draw_displacement, draw_trends
 from experiments.reproduction.presets import Preset
 from experiments.reproduction.runs import complete, read_picture
 from experiments.reproduction.table import Reproduction, markdown, record
+from experiments.tools.files import write_json
+from experiments.training.checkpoint import write_whole
 
 CONTRAST = {"erm": "ERM", "mixup": "mixup", "squared": "mixup, squared error"}
 PACKAGES = ("jax", "flax", "numpy", "ufm")

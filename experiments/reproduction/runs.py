@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.checkpoint import write_whole
-from experiments.reproduction.files import read_json, write_json
 from experiments.reproduction.presets import MAIN, Arm, Preset
+from experiments.tools.files import read_json, write_json
+from experiments.training.checkpoint import write_whole
 
 VERSION = 2  # of what is measured: raised when a measure changes
 CONTROLLED = ("mixup", "etf")  # arms whose features are also measured spoilt
@@ -84,8 +84,8 @@ class Clock:
 
 
 def _run(preset: Preset, arm: Arm, seed: int, data, folder: Path, clock: Clock) -> dict:
-    from experiments.reproduction.measures import measure
-    from experiments.training import Diverged, train
+    from experiments.reproduction.measures.network import measure
+    from experiments.training.train import Diverged, train
 
     start, settings = time.perf_counter(), preset.settings(arm, seed)
     record = {"fingerprint": fingerprint(preset, arm, seed, data), "arm": arm.name, "seed": seed}

@@ -5,7 +5,7 @@ Settings were chosen on seeds 100 to 199; the table uses seeds from 0 on, and im
 
 from dataclasses import dataclass, field, replace
 
-from experiments.settings import TrainSettings, default_settings
+from experiments.training.settings import TrainSettings, default_settings
 from ufm.rules.errors import InputError
 
 LAMBDA = 0.01  # λ_W = λ_H

@@ -13,9 +13,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.checkpoint import write_whole
 from experiments.reproduction.evaluate import evaluate, numbers
-from experiments.reproduction.files import write_json
 from experiments.reproduction.table import claim_text, grid, mean_text
 from experiments.reproduction.verdict import judge
 from experiments.terminal import longer_criteria
@@ -24,6 +22,8 @@ from experiments.terminal.criteria import blob
 from experiments.terminal.longer_criteria import FAR, claims, decay, explicit
 from experiments.terminal.report import PACKAGES, Judged, cell_record, networks_table
 from experiments.terminal.runs import complete
+from experiments.tools.files import write_json
+from experiments.training.checkpoint import write_whole
 from ufm.rules.errors import InputError
 
 NAME = "longer"

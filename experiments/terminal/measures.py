@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from experiments.activations import activations, outputs
-from experiments.mixing import Mixed, mix_inputs
+from experiments.networks.activations import activations, outputs
 from experiments.reproduction.controls import CONTROLS
-from experiments.reproduction.held_out import measure_held_out
-from experiments.reproduction.layers import layer_profile
-from experiments.reproduction.measures import Measured, network_features, picture
+from experiments.reproduction.measures.held_out import measure_held_out
+from experiments.reproduction.measures.layers import layer_profile
+from experiments.reproduction.measures.network import Measured, network_features, picture
 from experiments.terminal.cells import LAMBDA
 from experiments.terminal.optimum import joint_of, measure_optimum, objective_excess
+from experiments.training.mixing import Mixed, mix_inputs
 
 MIXED, LAYERS, SHOWN = 6000, 1500, 1500  # inputs measured on, for all layers, in the picture
 HELD_OUT = ("r2_logits_joint", "r2_known", "r2_linear", "alignment", "displacement_finite", "curve_explained")

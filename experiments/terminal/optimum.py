@@ -6,8 +6,8 @@ the network's own (`r2_features`, at its own m), or the nearest ETF of the theor
 
 import numpy as np
 
-from experiments.reproduction.geometry import MIDDLE, Features, measure_geometry, middle_ratio
-from experiments.settings import TrainSettings
+from experiments.reproduction.measures.geometry import MIDDLE, Features, measure_geometry, middle_ratio
+from experiments.training.settings import TrainSettings
 from ufm.model.etf import etf_multiplier, gain
 from ufm.model.laws import mixup
 from ufm.network.measures.excess import feature_excess

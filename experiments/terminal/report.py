@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from experiments.checkpoint import write_whole
-from experiments.reproduction.contrast import draw_contrast
 from experiments.reproduction.evaluate import Row, evaluate, numbers
-from experiments.reproduction.files import write_json
+from experiments.reproduction.figures.contrast import draw_contrast
 from experiments.reproduction.report import write_figure
 from experiments.reproduction.table import claim_record, claim_text, grid, mean_text
 from experiments.reproduction.verdict import NOT_REPRODUCED, judge
@@ -18,6 +16,8 @@ from experiments.terminal.cells import Cell
 from experiments.terminal.criteria import Criterion, read_criteria, version
 from experiments.terminal.curves import draw_curves
 from experiments.terminal.runs import Task, complete, read_picture
+from experiments.tools.files import write_json
+from experiments.training.checkpoint import write_whole
 
 NAME = "terminal"
 CONTRAST = {"erm": "ERM", "mixup": "mixup", "squared": "mixup, squared error"}

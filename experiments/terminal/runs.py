@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.checkpoint import write_whole
-from experiments.pool import in_processes
-from experiments.reproduction.files import read_json, write_json
 from experiments.terminal.cells import Arm, Cell
+from experiments.tools.files import read_json, write_json
+from experiments.tools.pool import in_processes
+from experiments.training.checkpoint import write_whole
 
 VERSION = 1  # of what is measured: raised when a measure changes
 RUNS = "runs"
@@ -85,7 +85,7 @@ def images_of(task: Task):
 def run_task(task: Task) -> dict:
     """Train, measure, write the record."""
     from experiments.terminal.measures import measure
-    from experiments.training import Diverged, train
+    from experiments.training.train import Diverged, train
 
     start, settings = time.perf_counter(), task.cell.settings(task.arm, task.seed)
     record = {

@@ -9,14 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from experiments.activations import classifier, outputs
-from experiments.mixing import mix_inputs
-from experiments.reproduction.contrast import Picture, draw_bars, draw_mixtures, draw_rows, row_length
-from experiments.snapshots import snapshots
+from experiments.networks.activations import classifier, outputs
+from experiments.reproduction.figures.contrast import Picture, draw_bars, draw_mixtures, draw_rows, row_length
 from experiments.terminal.cells import LAMBDA, MIXUP, Cell
 from experiments.terminal.measures import MIXED
 from experiments.terminal.optimum import joint_features, joint_of, r_squared
 from experiments.terminal.runs import Task, images_of
+from experiments.training.mixing import mix_inputs
+from experiments.training.snapshots import snapshots
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.read.label_rows import LabelBlock
 from ufm.pictures.plane import class_plane

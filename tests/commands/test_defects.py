@@ -14,8 +14,8 @@ import pytest
 
 import ufm.agree.theorem
 from proofs import refute
-from proofs.candidates import Case
-from proofs.search import check_case
+from proofs.hunt.candidates import Case
+from proofs.hunt.search import check_case
 from ufm import compare, solve, sweep, verify
 from ufm.agree.theorem import check_theorem
 from ufm.model.problem import Problem

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.checkpoint import LOG, META, NAME, write_whole
-from experiments.settings import default_settings
-from experiments.training import train
+from experiments.training.checkpoint import LOG, META, NAME, write_whole
+from experiments.training.settings import default_settings
+from experiments.training.train import train
 from tests.experiments.test_train import SMALL, made_up, same
 
 pytestmark = pytest.mark.slow  # networks are trained
@@ -114,7 +114,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from tests.experiments.test_checkpoint import long_run
-from experiments.training import train
+from experiments.training.train import train
 train(*long_run(), folder=Path(sys.argv[1]), every=0)
 """
 
@@ -222,7 +222,7 @@ def test_a_full_disk_is_said_and_the_old_checkpoint_stays(tmp_path, monkeypatch)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.checkpoint.os.fsync", full)
+        patch.setattr("experiments.training.checkpoint.os.fsync", full)
         with pytest.raises(ValueError, match=r"nothing can be written to .*: No space left on device"):
             train(SETTINGS, made_up(), folder=tmp_path)
     assert (tmp_path / NAME).read_bytes() == before and sorted(os.listdir(tmp_path)) == [NAME, LOG]

@@ -13,17 +13,18 @@ pytest.importorskip("flax")
 
 from experiments import claims as command
 from experiments.reproduction import criteria, evaluate, runs, verdict
-from experiments.reproduction.attacks import cross_entropy, fgsm, pgd
 from experiments.reproduction.controls import CONTROLS, permuted_rows, straight_features
 from experiments.reproduction.draws import matching_penalty
-from experiments.reproduction.files import plain, read_json, write_json
-from experiments.reproduction.geometry import Features, measure_geometry, middle_ratio, proportional
-from experiments.reproduction.held_out import measure_held_out
-from experiments.reproduction.layers import layer_profile, profile_distance
+from experiments.reproduction.measures.attacks import cross_entropy, fgsm, pgd
+from experiments.reproduction.measures.geometry import Features, measure_geometry, middle_ratio, proportional
+from experiments.reproduction.measures.held_out import measure_held_out
+from experiments.reproduction.measures.layers import layer_profile, profile_distance
+from experiments.reproduction.measures.samples import first_of_classes
 from experiments.reproduction.presets import MAIN, PRESETS, Arm, quick
-from experiments.reproduction.samples import first_of_classes
 from experiments.reproduction.table import _range
 from experiments.reproduction.verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, combine, judge
+from experiments.tools.arguments import without_paths
+from experiments.tools.files import plain, read_json, write_json
 from tests.children import refused, strict
 from ufm.model.laws import mixup
 from ufm.model.problem import Problem
@@ -340,8 +341,8 @@ def test_records_are_strict_json(tmp_path):
 @pytest.fixture
 def stand_in(monkeypatch):
     """Training and measuring that only note what they were asked for; `stop` after so many runs."""
-    import experiments.reproduction.measures as measures
-    import experiments.training as training
+    import experiments.reproduction.measures.network as measures
+    import experiments.training.train as training
 
     noted = SimpleNamespace(asked=[], stop=None, diverge=None)
 
@@ -462,7 +463,7 @@ def test_bad_words_are_refused(call_main, tmp_path, monkeypatch, words, says):
 
 def test_the_command_on_the_page_names_no_folder():
     words = ["--preset", "digits", "--folder", "/x", "--data-dir=/y", "--out", "docs/claims", "--seeds", "3"]
-    assert command.without_paths(words) == ["--preset", "digits", "--out", "docs/claims", "--seeds", "3"]
+    assert without_paths(words) == ["--preset", "digits", "--out", "docs/claims", "--seeds", "3"]
 
 
 def test_quick_is_small():

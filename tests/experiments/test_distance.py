@@ -14,11 +14,12 @@ import pytest
 pytest.importorskip("flax")
 
 from experiments import distance_law as command
-from experiments import pool as pool_module
 from experiments.datasets import load_dataset
 from experiments.distance import runs
 from experiments.distance.criteria import FILE, Criterion, judge, read_criteria
-from experiments.distance.fit import (
+from experiments.distance.grid import FULL, QUICK, Cell, Grid, Part
+from experiments.distance.inputs import first_classes, images, pool
+from experiments.distance.law.fit import (
     Estimate,
     columns,
     covariates,
@@ -27,8 +28,7 @@ from experiments.distance.fit import (
     slope_in_time,
     units,
 )
-from experiments.distance.grid import FULL, QUICK, Cell, Grid, Part
-from experiments.distance.inputs import first_classes, images, pool
+from experiments.distance.law.one_curve import judge_one_curve, plant, spread
 from experiments.distance.measures import NUMBERS
 from experiments.distance.modes import (
     GRAM_MODES,
@@ -48,10 +48,10 @@ from experiments.distance.numbers import (
     shapes_in_time,
     time_exponents,
 )
-from experiments.distance.one_curve import judge_one_curve, plant, spread
-from experiments.pool import XLA_ONE_THREAD, in_processes
 from experiments.reproduction.verdict import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED
 from experiments.terminal.criteria import blob, committed_blob
+from experiments.tools import pool as pool_module
+from experiments.tools.pool import XLA_ONE_THREAD, in_processes
 from ufm.commands.frame import guarded
 from ufm.model.atoms import finite_law
 from ufm.model.etf import gain, simplex_etf

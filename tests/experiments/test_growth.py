@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from experiments import growth
-from experiments.benchmark import growth_points, growth_routes, growth_worker
-from experiments.benchmark.exponents import fit_exponent
-from experiments.benchmark.growth_points import RESOLVED, ROLLUP, Growth, Point, measure_growth, measure_point
-from experiments.benchmark.growth_report import markdown, picture, table_lines
-from experiments.benchmark.growth_routes import CHECK, CLOSED, FULL, ROUTES, Series, Size, choose_series
+from experiments.benchmark.growth import points as growth_points
+from experiments.benchmark.growth import routes as growth_routes
+from experiments.benchmark.growth import worker as growth_worker
+from experiments.benchmark.growth.exponents import fit_exponent
+from experiments.benchmark.growth.points import RESOLVED, ROLLUP, Growth, Point, measure_growth, measure_point
+from experiments.benchmark.growth.report import markdown, picture, table_lines
+from experiments.benchmark.growth.routes import CHECK, CLOSED, FULL, ROUTES, Series, Size, choose_series
 
 pytestmark = pytest.mark.slow  # measurements of measurements
 
@@ -117,7 +119,7 @@ def test_features_that_fill_no_table_are_refused():
 # in a process of its own: what other tests' threads free meanwhile would be taken for the idle process's
 PEAKS = """
 import numpy as np
-from experiments.benchmark.growth_worker import peak_memory
+from experiments.benchmark.growth.worker import peak_memory
 
 def with_input():
     kept = np.ones(2**21)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments.activations import activations, classifier, evaluation_parts, logits_fn, outputs
-from experiments.arms import mix
 from experiments.networks import build_network
+from experiments.networks.activations import activations, classifier, evaluation_parts, logits_fn, outputs
 from experiments.networks.network import Fixed, Network
 from experiments.networks.resnet import BasicBlock, batch_norm, pool
 from experiments.networks.vit import vit_stages
 from experiments.networks.wide_resnet import WideBlock
-from experiments.settings import NETWORKS, default_settings
+from experiments.training.arms import mix
+from experiments.training.settings import NETWORKS, default_settings
 from ufm.model.etf import simplex_etf
 
 pytestmark = pytest.mark.slow  # networks are compiled
@@ -204,7 +204,7 @@ def test_bfloat16_computes_close_to_float32_with_float32_parameters(changes):
 def test_blocks_of_images_join_to_the_same_numbers(monkeypatch):
     x, model = images(7), randomised(build())
     whole = activations(model, x)
-    monkeypatch.setattr("experiments.activations.BLOCK", 3)
+    monkeypatch.setattr("experiments.networks.activations.BLOCK", 3)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(activations(model, x))):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     H, z = outputs(model, x)

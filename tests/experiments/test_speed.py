@@ -8,15 +8,20 @@ import pytest
 from mpmath import mp, mpf
 
 from experiments import speed
-from experiments.benchmark import device_run, joint, profile, rows, targets, worker
-from experiments.benchmark.device import DeviceRates, Kernel, Scale
-from experiments.benchmark.device_report import write_device
+from experiments.benchmark import joint, profile, rows, targets, worker
+from experiments.benchmark.device import run as device_run
+from experiments.benchmark.device.kernels import DeviceRates, Kernel, Scale
+from experiments.benchmark.device.report import write_device
 from experiments.benchmark.joint import JointTask, Milestone
 from experiments.benchmark.oracle import exact_features, save_answers
 from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, faster, pinned, run_peer
 from experiments.benchmark.tasks import CHECKED, FeatureTask, Solver, feature_tasks
-from experiments.peers import joint_cvxpy, joint_ours, joint_scipy, joint_sgd, optax_lbfgs, ours, scipy_lbfgs
-from experiments.peers.joint_variables import Variables
+from experiments.peers import optax_lbfgs, ours, scipy_lbfgs
+from experiments.peers.joint import cvxpy as joint_cvxpy
+from experiments.peers.joint import ours as joint_ours
+from experiments.peers.joint import scipy as joint_scipy
+from experiments.peers.joint import sgd as joint_sgd
+from experiments.peers.joint.variables import Variables
 from tests import oracle
 from ufm.certify.joint import certify_joint
 

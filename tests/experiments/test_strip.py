@@ -8,13 +8,13 @@ import pytest
 pytest.importorskip("flax")
 
 from experiments import strip as command
-from experiments.activations import classifier
-from experiments.snapshots import snapshots
+from experiments.networks.activations import classifier
 from experiments.terminal.cells import LAMBDA, MIXUP, quick_cells
 from experiments.terminal.optimum import WORST, joint_of, r_squared
 from experiments.terminal.runs import Task, images_of
 from experiments.terminal.strip import draw_strip, optimal, optimal_curves, title, watch
-from experiments.training import Diverged, train
+from experiments.training.snapshots import snapshots
+from experiments.training.train import Diverged, train
 from ufm.model.etf import simplex_etf
 from ufm.model.problem import Problem
 from ufm.rules.errors import InputError

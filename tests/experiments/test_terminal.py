@@ -15,14 +15,14 @@ pytest.importorskip("flax")
 from experiments import claims as command
 from experiments.datasets import load_dataset, prepare, subset
 from experiments.reproduction.controls import CONTROLS
-from experiments.reproduction.geometry import Features
+from experiments.reproduction.measures.geometry import Features
 from experiments.terminal.cells import CELLS, NAMES, quick_cells
 from experiments.terminal.criteria import FILE, blob, committed_blob, read_criteria, version
 from experiments.terminal.measures import measure
 from experiments.terminal.optimum import joint_of, measure_optimum, objective_excess
 from experiments.terminal.report import judge_cell
 from experiments.terminal.runs import Task, fingerprint, tasks
-from experiments.training import train
+from experiments.training.train import train
 from ufm.model.problem import Problem
 from ufm.theory.predict import predict_pairs
 

@@ -12,13 +12,13 @@ import optax
 import pytest
 from flax import nnx
 
-from experiments.activations import evaluation_parts
-from experiments.arms import arm_loss, draw_epoch, mix, soft_labels, stage_mixer
 from experiments.datasets import Dataset, load_dataset
-from experiments.epochs import run_epoch, start_run
-from experiments.settings import TrainSettings, default_settings
-from experiments.steps import Rates, batch_loss, step
-from experiments.training import (
+from experiments.networks.activations import evaluation_parts
+from experiments.training.arms import arm_loss, draw_epoch, mix, soft_labels, stage_mixer
+from experiments.training.epochs import run_epoch, start_run
+from experiments.training.settings import TrainSettings, default_settings
+from experiments.training.steps import Rates, batch_loss, step
+from experiments.training.train import (
     Diverged,
     classifier,
     mix_inputs,
@@ -339,11 +339,11 @@ def test_a_large_network_takes_a_step(network, dtype):
 DEVICES = """
 import sys
 import jax, numpy as np
-from experiments.arms import draw_epoch
-from experiments.epochs import shard_draws, start_run
-from experiments.settings import default_settings
-from experiments.steps import Rates, one_step
-from experiments.training import train
+from experiments.training.arms import draw_epoch
+from experiments.training.epochs import shard_draws, start_run
+from experiments.training.settings import default_settings
+from experiments.training.steps import Rates, one_step
+from experiments.training.train import train
 from tests.experiments.test_train import SMALL, made_up, parameters
 
 settings = default_settings(sys.argv[1], "manifold", lam_per="sample", **SMALL)

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from experiments.settings import TrainSettings, default_settings
 from experiments.train import Arguments, main, read_settings
+from experiments.training.settings import TrainSettings, default_settings
 from tests.children import refused
 from tests.house.test_walls import loaded_after
 from ufm.commands.frame import parse

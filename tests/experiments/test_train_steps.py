@@ -14,12 +14,12 @@ pytest.importorskip("flax")
 
 from flax import nnx
 
-from experiments.arms import Draws, draw_epoch, draw_steps, soft_labels, take
 from experiments.datasets import Dataset, prepare
-from experiments.epochs import epoch_rates, start_run
-from experiments.settings import FIRST, TrainSettings, default_settings
-from experiments.steps import Rates, batch_loss, step
-from experiments.training import classifier, outputs, train
+from experiments.training.arms import Draws, draw_epoch, draw_steps, soft_labels, take
+from experiments.training.epochs import epoch_rates, start_run
+from experiments.training.settings import FIRST, TrainSettings, default_settings
+from experiments.training.steps import Rates, batch_loss, step
+from experiments.training.train import classifier, outputs, train
 from ufm.rules.errors import InputError
 
 SMALL = {"width": 16, "depth": 2, "batch": 8, "linear_features": True, "learning_rate": 0.01}

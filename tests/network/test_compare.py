@@ -15,7 +15,7 @@ import pytest
 
 import ufm.commands.runs.compare
 from experiments.compare_large import write_features
-from experiments.memory import watched
+from experiments.tools.memory import watched
 from tests.activations import mixup
 from tests.children import refused, strict
 from ufm import compare, solve
@@ -209,7 +209,7 @@ def test_trained_networks_are_told_apart(record):
     The three differ by more than their intervals in the amplification, and squared error's logits are affine.
     """
     from experiments.datasets import load_dataset
-    from experiments.training import default_settings, mix_inputs, save_activations, train
+    from experiments.training.train import default_settings, mix_inputs, save_activations, train
 
     data, found = load_dataset("digits"), {}
     mixed = mix_inputs(data.train_x, data.train_y, 3000)

@@ -20,9 +20,9 @@ from proofs import (
     strong_convexity,
     two_classes,
 )
-from proofs.order import measured_order
-from proofs.roots import increasing_root
-from proofs.step import ProofError, identity, limit, series_order, sign
+from proofs.engine.step import ProofError, identity, limit, series_order, sign
+from proofs.tools.order import measured_order
+from proofs.tools.roots import increasing_root
 from ufm.model.etf import simplex_etf
 from ufm.model.problem import Problem
 from ufm.theory.predict import predict_features
@@ -130,7 +130,7 @@ def test_every_step_can_fail(name, monkeypatch):
         for step in THEOREMS[name].derive().steps
         if step.check and step.check.__qualname__.startswith(kinds)
     ]
-    monkeypatch.setattr("proofs.step.reduce_to_zero", lambda expression: expression + 1)
+    monkeypatch.setattr("proofs.engine.step.reduce_to_zero", lambda expression: expression + 1)
     for step in steps:
         with pytest.raises(ProofError):
             step.run()

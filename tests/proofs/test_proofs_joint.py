@@ -6,7 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from proofs.step import ARGUED, SYMBOLIC, ProofError
+from proofs.engine.step import ARGUED, SYMBOLIC, ProofError
 
 pytestmark = pytest.mark.slow  # run by `proofs --check` as well
 

@@ -11,12 +11,12 @@ import tyro
 
 import ufm.commands.verify
 import ufm.theory.theorems.assumptions as given
-from proofs.candidates import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
-from proofs.planted import PLANTED, THRESHOLD
-from proofs.refutation import find_claim
+from proofs.hunt.candidates import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
+from proofs.hunt.planted import PLANTED, THRESHOLD
+from proofs.hunt.refutation import find_claim
+from proofs.hunt.search import Limit, Search, Trial, check_case, follow_seam, hunt
+from proofs.hunt.shrink import complexity, plainer, rounder, shrink
 from proofs.refute import main
-from proofs.search import Limit, Search, Trial, check_case, follow_seam, hunt
-from proofs.shrink import complexity, plainer, rounder, shrink
 from ufm.agree.theorem import Check, check_theorem
 from ufm.agree.verdict import FAILS, UNDECIDED, Verdict
 from ufm.commands import inputs

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from proofs import render, session, tables
 from proofs.__main__ import main
-from proofs.record import build
-from proofs.step import argued, identity
+from proofs.engine import render, session, tables
+from proofs.engine.record import build
+from proofs.engine.step import argued, identity
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.theorem import Claim
 
@@ -42,7 +42,7 @@ def spoilt(text: str) -> str:
 def test_every_theorem_has_a_committed_table_and_a_proof():
     assert [record["name"] for record in tables.load(THEOREMS)] == list(THEOREMS)
     for name, theorem in THEOREMS.items():
-        derivation = session.derivation(name)
+        derivation = session.proof(name).derive()
         record = tables.load([name])[0]
         assert derivation.name == name
         assert record["statement"] == theorem.statement
@@ -117,7 +117,7 @@ def test_numbers_may_move_within_their_bounds(record):
 
 
 def test_a_fresh_run_of_one_theorem_agrees_with_its_committed_data(record):
-    fresh = build(THEOREMS[SMALL], session.derivation(SMALL))
+    fresh = build(THEOREMS[SMALL], session.proof(SMALL))
     assert tables.disagreements(record, json.loads(render.dump(fresh))) == []
 
 
@@ -137,19 +137,21 @@ def test_a_wrong_formula_turns_rows_to_fails_and_the_run_to_1(folder, monkeypatc
 
 
 def test_a_wrong_step_turns_the_run_to_1(folder, monkeypatch, capsys):
-    derivation = session.derivation(SMALL)
+    proof = session.proof(SMALL)
+    derivation = proof.derive()
     bad = replace(derivation, steps=[*derivation.steps, identity("one is two", "$1 = 2$", 1, 2)])
-    monkeypatch.setattr(session, "derivation", lambda name: bad)
+    monkeypatch.setattr(proof, "derive", lambda: bad)
     assert session.check_tables([SMALL]) == 1
     assert "one is two: is not zero: -1" in capsys.readouterr().err
 
 
 def test_a_shipped_formula_that_is_not_the_derived_one_turns_the_run_to_1(folder, monkeypatch, capsys):
-    derivation = session.derivation(SMALL)
+    proof = session.proof(SMALL)
+    derivation = proof.derive()
     rows = [
         row._replace(shipped=row.shipped * (1 + 1e-9)) for row in derivation.compare(np.random.default_rng(0))
     ]
-    monkeypatch.setattr(session, "derivation", lambda name: replace(derivation, compare=lambda rng: rows))
+    monkeypatch.setattr(proof, "derive", lambda: replace(derivation, compare=lambda rng: rows))
     assert session.check_tables([SMALL]) == 1
     assert "the shipped formula is not the derived one" in capsys.readouterr().err
 

@@ -1,0 +1,1 @@
+"""Fits of the distance, and whether its curves are one."""

@@ -1,0 +1,1 @@
+"""The joint problem's peers, one file each."""

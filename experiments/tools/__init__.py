@@ -1,0 +1,1 @@
+"""What programs share: words of a command, files, memory, processes, optional packages."""

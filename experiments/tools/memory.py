@@ -1,0 +1,50 @@
+"""Peak anonymous memory of a command, sampled from inside its process (Linux: smaps_rollup).
+
+RLIMIT_AS counts address space, of which JAX reserves far more than it uses; pages of mapped files are the
+system's to take back. What the process alone holds is its anonymous memory.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WATCHED = """
+import importlib, json, resource, sys, threading, time
+
+def anonymous():
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+def watch():
+    while True:
+        peak[0] = max(peak[0], anonymous())
+        time.sleep(0.05)
+
+peak = [0]
+threading.Thread(target=watch, daemon=True).start()
+code = importlib.import_module(sys.argv[2]).main(sys.argv[3:])
+used = resource.getrusage(resource.RUSAGE_SELF)
+found = {"code": code, "peak": max(peak[0], anonymous()), "processor": used.ru_utime + used.ru_stime}
+open(sys.argv[1], "w").write(json.dumps(found))
+"""
+
+
+def watched(module: str, *argv: str, cwd: Path) -> dict:
+    """code: exit code of module.main(argv); peak of its anonymous memory in bytes; its processor seconds; the
+    text it printed.
+
+    Its standard error, where progress goes, is passed on. RuntimeError if it died without a word.
+    """
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "peak.json"
+        command = [sys.executable, "-c", WATCHED, str(report), module, *argv]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=cwd, env=environment)
+        if not report.exists():
+            raise RuntimeError(f"{module} ended with {done.returncode} and without a word")
+        found = json.loads(report.read_text())
+    return found | {"text": done.stdout}

@@ -1,0 +1,138 @@
+"""One run of the command `refute`: search, shrink, and a report to read."""
+
+import difflib
+import math
+import sys
+import textwrap
+
+from rich.console import Console
+
+from proofs.hunt.candidates import Case, depends_on_lam, parameters
+from proofs.hunt.planted import PLANTED
+from proofs.hunt.search import Outcome, Search, Trial, hunt
+from proofs.hunt.shrink import shrink
+from ufm.output.text import law_words
+from ufm.rules.errors import InputError
+from ufm.runtime.start import start_jax
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import FeatureClaim, Theorem
+
+SEARCH_SHARE = 0.8  # of the budget; shrinking has the rest and what the search leaves over
+SHRINK_SETTINGS = 400
+
+
+def find_claim(name: str) -> Theorem:
+    """A theorem or a planted claim by its name; InputError with the nearest names."""
+    known, name = THEOREMS | PLANTED, name.replace("_", "-")
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise InputError(f"no claim is called {name!r}{hint}; --list shows all names")
+    return known[name]
+
+
+def list_claims() -> int:
+    """Names and titles, the true ones first."""
+    width = max(map(len, THEOREMS | PLANTED))
+    for title, claims in (("theorems", THEOREMS), ("planted: false claims that must be refuted", PLANTED)):
+        print(title)
+        for claim in claims.values():
+            print(f"  {claim.name:<{width}}  {claim.title}")
+    return 0
+
+
+def refute(name: str, budget: float, settings: int | None, seed: int) -> int:
+    """Search and report; 1 if the claim was refuted, else 0."""
+    theorem = find_claim(name)
+    start_jax()
+    errors = Console(stderr=True)
+    most = math.inf if settings is None else settings
+    with errors.status(f"{name}: compiling") if errors.is_terminal else _Quiet() as status:
+        search = Search(theorem, budget * SEARCH_SHARE, most, note=lambda s: status.update(_progress(s)))
+        outcome = hunt(search, seed)
+        searched, small, shrinking = (
+            search.spent,
+            None,
+            Search(theorem, budget - search.spent, SHRINK_SETTINGS),
+        )
+        if outcome.refuted is not None:
+            status.update(f"{name}: refuted, looking for a smaller case")
+            small = shrink(shrinking, outcome.refuted)
+    _report(theorem, outcome, search, small)
+    after = f", shrinking {shrinking.spent:.1f} s ({shrinking.tried} settings)" if small else ""
+    print(f"search {searched:.1f} s, seed {seed}{after}", file=sys.stderr)
+    return 0 if small is None else 1
+
+
+class _Quiet:
+    """Stands in for a progress display where there is no terminal."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def update(self, _text: str) -> None:
+        """Nothing to show."""
+
+
+def _progress(search: Search) -> str:
+    return f"{search.theorem.name}: {search.tried} settings, {_ratio(search.best)}"
+
+
+def _report(theorem: Theorem, outcome: Outcome, search: Search, small: Trial | None) -> None:
+    verdict = "refuted" if small else "not refuted"
+    print(f"{theorem.name}: {verdict}")
+    settings = "1 setting" if search.tried == 1 else f"{search.tried} settings"
+    tried = f"{settings} in {outcome.visited} of {outcome.known} families of settings"
+    facts = [("claim", theorem.title), ("", theorem.statement)]
+    facts += [("assumes", "; ".join(assumption.text for assumption in theorem.assumptions))]
+    facts += [("compares", theorem.quantity), ("source", theorem.source), ("tried", tried)]
+    trial = small or search.best
+    if trial is None:
+        facts.append(("", "none satisfies the hypotheses"))
+    else:
+        facts += [("refuted at" if small else "worst", describe(theorem, trial.case))]
+        facts += [("as options", options(theorem, trial.case)), *numbers(trial)]
+    for head, text in facts:
+        lines = textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False) or [""]
+        print("\n".join([f"  {head:<11} {lines[0]}", *(f"{'':14}{line}" for line in lines[1:])]))
+
+
+def numbers(trial: Trial) -> list[tuple[str, str]]:
+    """Prediction, optimum, error against bounds, verdict."""
+    check = trial.check
+    predicted = "that it differs" if check.predicted is None else f"{check.predicted:.12g}"
+    bounds = f"{check.bound:.2e} of the optimum, {check.theory_bound:.2e} of the closed form"
+    return [
+        ("predicted", predicted),
+        ("numeric", f"{check.numeric:.12g}"),
+        ("error", f"{check.error:.3e}; bounds {bounds}; {_ratio(trial)}"),
+        ("verdict", f"{check.verdict.word}: {check.verdict.reason}"),
+    ]
+
+
+def _ratio(trial: Trial | None) -> str:
+    if trial is None:
+        return "nothing yet"
+    return f"error/bound ratio {10**trial.score:.2g}" if trial.score < 300 else "error/bound ratio infinite"
+
+
+def options(theorem: Theorem, case: Case) -> str:
+    """The case as options of `python -m ufm.verify`."""
+    return " ".join(f"--{name} {value}" for name, value in parameters(theorem, case))
+
+
+def describe(theorem: Theorem, case: Case) -> str:
+    """The case in words, with four digits; `options` has them all."""
+    d = case.dim or case.classes
+    if isinstance(theorem.claim, FeatureClaim):
+        words = f"{case.classes} classes in {d} dimensions, {case.loss}, a fixed simplex ETF of row norm "
+        words += f"{case.multiplier:.4g}, lambda_H = {case.lambda_h:.4g}"
+        return words + (f", lambda = {case.lam:.4g}" if depends_on_lam(theorem) else "")
+    bias = {None: "no bias", 0.0: "a free bias"}.get(case.bias, f"a bias of penalty {case.bias or 0:.4g}")
+    return (
+        f"{case.classes} classes in {d} dimensions, {case.loss}, a free classifier with {bias}, "
+        f"{law_words(case.law)}, lambda_W = {case.lambda_w:.4g}, lambda_H = {case.lambda_h:.4g}"
+    )

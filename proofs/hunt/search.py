@@ -1,0 +1,205 @@
+"""Search for the case in which a claim and the certified optimum disagree most.
+
+The objective is log10(error/(bound + theory_bound)) of `ufm.agree.theorem.check_theorem`: above zero the
+claim is refuted, whatever the tolerance. Families of cases take turns. A visit draws a few cases at random,
+follows claims that change their branch (zero or not zero) to the seam by bisection, between two of these
+if they are of both kinds, and climbs from the
+best case by moves of one coordinate. Cases outside the hypotheses are skipped and do not count.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from proofs.hunt.candidates import Case, Family, draw, families, from_scale, to_scale
+from ufm.agree.theorem import Check, check_theorem
+from ufm.agree.verdict import FAILS, OUT_OF_HYPOTHESIS
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.theorem import FeatureClaim, Theorem
+
+DRAWS = 6  # random cases a visit
+HALVINGS = 20  # of an interval of λ, m, … on its scale: the seam is met to 1e-5 relative
+CLIMB = 18  # cases tried from the best one
+STEPS = (1.5, 0.4, 0.1)  # lengths of a move, on the logarithmic scale
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A case that was checked, and the objective there."""
+
+    case: Case
+    check: Check
+
+    @property
+    def score(self) -> float:
+        """log10(error/(bound + theory_bound)); −∞ without any error, +∞ where there is no number."""
+        error, allowed = self.check.error, self.check.bound + self.check.theory_bound
+        if error == 0 or allowed == 0:
+            return -math.inf if error == 0 else math.inf
+        return math.log10(error / allowed) if 0 < error / allowed < math.inf else math.inf
+
+    @property
+    def refutes(self) -> bool:
+        """The verdict is `fails`; `undecided` refutes nothing."""
+        return self.check.verdict.word == FAILS
+
+    @property
+    def branch(self) -> str:
+        """Which branch of its claim: something is zero, something is not, or no such claim."""
+        predicted = self.check.predicted
+        return "apart" if predicted is None else "zero" if predicted == 0 else "value"
+
+
+class Limit(Exception):
+    """The budget is spent."""
+
+
+class Refuted(Exception):
+    """A case fails: the search is over."""
+
+    def __init__(self, trial: Trial):
+        self.trial = trial
+
+
+@dataclass
+class Search:
+    """The state of one search: what may be spent, what was tried, the best trial so far.
+
+    seconds, settings: the budget; note: told the state after every case.
+    """
+
+    theorem: Theorem
+    seconds: float = math.inf
+    settings: float = math.inf
+    note: Callable[["Search"], None] = lambda search: None
+    tried: int = 0
+    skipped: int = 0
+    best: Trial | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.began
+
+    def attempt(self, case: Case) -> Trial | None:
+        """Check one case; None where the claim says nothing about it. Raises Limit when all is spent."""
+        if self.tried >= self.settings or self.spent > self.seconds or self.skipped > 100 * (self.tried + 10):
+            raise Limit
+        trial = check_case(self.theorem, case)
+        if trial is None:
+            self.skipped += 1
+            return None
+        self.tried += 1
+        if self.best is None or trial.score > self.best.score:
+            self.best = trial
+        self.note(self)
+        return trial
+
+    def explore(self, case: Case) -> Trial | None:
+        """The same; a case that fails ends the search."""
+        trial = self.attempt(case)
+        if trial is not None and trial.refutes:
+            raise Refuted(trial)
+        return trial
+
+
+def check_case(theorem: Theorem, case: Case) -> Trial | None:
+    """The kernel on one case; None where there is no such problem, no label or a broken hypothesis."""
+    try:
+        setting = case.setting()
+    except InputError:
+        return None
+    if isinstance(theorem.claim, FeatureClaim) and len(theorem.claim.labels(setting)) == 0:
+        return None
+    try:
+        check = check_theorem(theorem, setting)
+    except Exception as error:  # a defect of the kernel must name the case, and is no usage error
+        raise RuntimeError(f"{theorem.name} on {case}: {error}") from error
+    return None if check.verdict.word == OUT_OF_HYPOTHESIS else Trial(case, check)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended: the refuting trial or None, and the numbers of families seen and known."""
+
+    refuted: Trial | None
+    visited: int
+    known: int
+
+
+def hunt(search: Search, seed: int) -> Outcome:
+    """Visit the families in turn until one case fails or the budget is spent."""
+    rng, known = np.random.default_rng(seed), families(search.theorem)
+    seen: set[Family] = set()
+    try:
+        while known:
+            for family in known:
+                seen.add(family)
+                visit(search, family, rng)
+    except Refuted as found:
+        return Outcome(found.trial, len(seen), len(known))
+    except Limit:
+        pass
+    return Outcome(None, len(seen), len(known))
+
+
+def visit(search: Search, family: Family, rng: np.random.Generator) -> None:
+    """Random cases of a family, the seam of the claim if it has one, and a climb from the best case."""
+    trials = [search.explore(draw(family, rng)) for _ in range(DRAWS)]
+    trials = [trial for trial in trials if trial is not None]
+    if not trials:
+        return
+    last = trials[-1]
+    other = next((trial for trial in trials if trial.branch != last.branch), None)
+    if other is None:
+        trials += follow_seam(search.explore, last, family.free)
+    else:
+        trials += _bisect(search.explore, family.free, last, other)
+    climb(search, max(trials, key=lambda trial: trial.score), family.free)
+
+
+def follow_seam(attempt, trial: Trial, free: tuple[str, ...]) -> Iterator[Trial]:
+    """Cases on the way to where the claim changes its branch, along the first coordinate that gets there."""
+    for name in free:
+        for end in (-math.inf, math.inf):
+            far = attempt(replace(trial.case, **{name: from_scale(name, end)}))
+            if far is None:
+                continue
+            yield far
+            if far.branch != trial.branch:
+                yield from _bisect(attempt, (name,), trial, far)
+                return
+        if trial.branch == "value" and name != free[0]:
+            return  # a claim that is a number on both sides of two coordinates has no seam worth more cases
+
+
+def _bisect(attempt, names: tuple[str, ...], one: Trial, other: Trial) -> Iterator[Trial]:
+    """Halve the way between two cases of different branches; both sides of the seam are met."""
+    for _ in range(HALVINGS):
+        ends = ((to_scale(name, getattr(trial.case, name)) for trial in (one, other)) for name in names)
+        places = {name: from_scale(name, sum(pair) / 2) for name, pair in zip(names, ends)}
+        middle = attempt(replace(one.case, **places))
+        if middle is None:
+            return
+        yield middle
+        one, other = (middle, other) if middle.branch == one.branch else (one, middle)
+
+
+def climb(search: Search, start: Trial, free: tuple[str, ...]) -> None:
+    """Moves of one coordinate that raise the objective, in shorter and shorter steps."""
+    best, left = start, CLIMB
+    for step in STEPS:
+        for name in free:
+            for way in (step, -step):
+                if left == 0:
+                    return
+                left -= 1
+                place = to_scale(name, getattr(best.case, name)) + way
+                trial = search.explore(replace(best.case, **{name: from_scale(name, place)}))
+                if trial is not None and trial.score > best.score:
+                    best = trial
+                    break
