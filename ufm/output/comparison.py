@@ -1,5 +1,7 @@
 """A comparison as sections, which the text and the page of `python -m ufm.compare` show, and as its JSON record."""
 
+from functools import partial
+
 import numpy as np
 
 from ufm.network.comparison import ZERO, Comparison
@@ -18,6 +20,7 @@ LEGEND = (
 )
 CURVES = ("alignment", "outside", "displacement", "amplification", "nonlinearity")
 PREDICTED = CURVES[2:]
+_r2, _three, _four, _six = (partial(shown, form=form) for form in (".4f", ".3g", ".4g", ".6g"))
 
 
 def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
@@ -225,22 +228,6 @@ def _spread(part: Estimate) -> str:
 def _short(value) -> str:
     plain = value == 0 or (value is not None and 1e-2 <= abs(value) < 1e3)
     return shown(value, ".3f" if plain else ".0e")
-
-
-def _r2(value) -> str:
-    return shown(value, ".4f")
-
-
-def _three(value) -> str:
-    return shown(value, ".3g")
-
-
-def _four(value) -> str:
-    return shown(value, ".4g")
-
-
-def _six(value) -> str:
-    return shown(value, ".6g")
 
 
 # the record
