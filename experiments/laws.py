@@ -98,13 +98,13 @@ def settings_of(case: Case, seed: int, steps: int):
 def optimum(case: Case):
     """(G*, relative duality gap) of the certified optimum; several starts where d < K − 1."""
     from ufm.certify.joint import certify_joint
-    from ufm.model.atoms import finite_law
+    from ufm.model.atoms import JointProblem, finite_law
     from ufm.optimize.joint import solve_joint
 
     dim, atoms = case.changes.get("features", CLASSES), finite_law(law_of(case), CLASSES)
-    found = solve_joint(atoms, case.penalty, case.penalty, dim=dim, starts=1 if dim >= CLASSES - 1 else 8)
-    one = certify_joint(found.W, found.H, atoms.labels, atoms.weights, case.penalty, case.penalty)
-    return found.W @ found.W.T, one.gap / abs(one.objective)
+    problem = JointProblem(atoms, case.penalty, case.penalty, dim)
+    found = solve_joint(problem, starts=1 if dim >= CLASSES - 1 else 8)
+    return found.W @ found.W.T, certify_joint(problem, found).relative_gap
 
 
 def measure(case: Case, dataset: str, seed: int, steps: int) -> dict:

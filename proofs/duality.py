@@ -252,6 +252,7 @@ def settings():
 def compare(rng) -> list[Comparison]:
     """The three terms at the shrunken point, in 40 digits, beside the shipped gap and dual value."""
     from ufm.certify.joint import certify_joint
+    from ufm.model.atoms import FiniteLaw, JointProblem, Point
 
     divergence = sp.lambdify((q, p), DIVERGENCE, "mpmath")
     square = sp.lambdify((h, u, lambda_h), SQUARE, "mpmath")
@@ -263,7 +264,8 @@ def compare(rng) -> list[Comparison]:
             labels[:, -1], weights[-1] = 1 - labels[:, :-1].sum(1), 1 - weights[:-1].sum()
             W, H = rng.normal(size=(K, d)), rng.normal(size=(n, d))
             decay = [mp.mpf(float(10 ** rng.uniform(-1.5, 0))) for _ in range(2)]
-            shipped = certify_joint(W, H, labels, weights, *map(float, decay))
+            problem = JointProblem(FiniteLaw(labels, weights), *map(float, decay))
+            shipped = certify_joint(problem, Point(W, H))
             gap, dual = _terms(W, H, labels, weights, decay, divergence, square)
             where = f"K={K}, d={d}, n={n}, c^2={float(decay[0] * decay[1]):.3g}"
             rows.append(Comparison(f"gap, {where}", gap, shipped.gap))

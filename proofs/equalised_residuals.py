@@ -159,6 +159,7 @@ def settings():
 def compare(rng) -> list[Comparison]:
     """Norm of the derived gradients, and λ_max of M, in 40 digits, beside the shipped certificate."""
     from ufm.certify.joint import certify_joint
+    from ufm.model.atoms import FiniteLaw, JointProblem, Point
 
     slope_w = sp.lambdify((w, r, h, lambda_w), SLOPE_W, "mpmath")
     slope_h = sp.lambdify((h, u, lambda_h), SLOPE_H, "mpmath")
@@ -170,7 +171,8 @@ def compare(rng) -> list[Comparison]:
             labels[:, -1], weights[-1] = 1 - labels[:, :-1].sum(1), 1 - weights[:-1].sum()
             W, H = rng.normal(size=(K, d)), rng.normal(size=(n, d))
             decay = [float(10 ** rng.uniform(-2, 0)) for _ in range(2)]
-            shipped = certify_joint(W, H, labels, weights, *decay)
+            problem = JointProblem(FiniteLaw(labels, weights), *decay)
+            shipped = certify_joint(problem, Point(W, H))
             norm, ratio = _measures(W, H, labels, weights, decay, slope_w, slope_h)
             where = f"K={K}, d={d}, n={n}, c^2={decay[0] * decay[1]:.3g}"
             rows.append(Comparison(f"gradient, {where}", norm, shipped.stationarity))

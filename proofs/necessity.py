@@ -242,14 +242,14 @@ def _least(covariance) -> float:
 def _shipped_split(law, sharpness: float) -> float:
     """μ₁ − μ₂ of the certificate at W Wᵀ = Π, λ_H = 1/a, with the shipped features."""
     from ufm.certify.joint import certify_joint
+    from ufm.model.atoms import JointProblem, Point
     from ufm.theory.features import label_optimum
 
     basis = np.array([[1, 0, -1, 0], [0, 1, 0, -1], [np.sqrt(0.5)] * 4]).T / np.sqrt(2)
     basis[1::2, 2] *= -1
     best = label_optimum(law.labels, np.ones(law.labels.shape), sharpness)
-    spectrum = certify_joint(
-        basis, np.asarray(best.x) @ basis, law.labels, law.weights, 0.1, 1 / sharpness
-    ).spectrum
+    point = Point(basis, np.asarray(best.x) @ basis)
+    spectrum = certify_joint(JointProblem(law, 0.1, 1 / sharpness), point).spectrum
     return spectrum[3] - spectrum[1]
 
 

@@ -95,12 +95,13 @@ class Recorder:
 def milestones(snapshots: list[Snapshot], law, penalty: float) -> list[Milestone]:
     """Every snapshot, certified."""
     from ufm.certify.joint import certify_joint
+    from ufm.model.atoms import JointProblem, Point
 
-    found = []
+    found, problem = [], JointProblem(law, penalty, penalty)
     for seconds, cpu, W, H in snapshots:
-        certificate = certify_joint(W, H, law.labels, law.weights, penalty, penalty)
+        certificate = certify_joint(problem, Point(W, H))
         objective = certificate.objective
-        found.append(Milestone(seconds, cpu, certificate.gap / objective, objective))
+        found.append(Milestone(seconds, cpu, certificate.relative_gap, objective))
     return found
 
 

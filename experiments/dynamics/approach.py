@@ -9,7 +9,7 @@ from jaxtyping import Float
 from experiments.dynamics.training import Training, repeated
 from ufm.agree.geometry import self_duality
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import FiniteLaw
+from ufm.model.atoms import FiniteLaw, JointProblem, Point
 from ufm.model.etf import etf_deviation
 from ufm.rules.errors import InputError
 
@@ -39,17 +39,9 @@ def _record(training: Training, atoms: FiniteLaw, groups: np.ndarray, t: int):
     W, H, b = training.W[t], training.H[t], training.b[t]
     if not all(np.isfinite(part).all() for part in (W, H, b)):
         return np.inf, np.nan, np.nan, np.nan
-    certificate = certify_joint(
-        W,
-        H,
-        atoms.labels,
-        atoms.weights,
-        training.lambda_w,
-        training.lambda_h,
-        b=None if training.lambda_b is None else b,
-        lambda_b=training.lambda_b,
-        loss=training.loss,
-    )
+    t = training
+    problem = JointProblem(atoms, t.lambda_w, t.lambda_h, W.shape[1], t.lambda_b, t.loss)
+    certificate = certify_joint(problem, Point(W, H, b))
     duality = self_duality(W, H, atoms)
     return (
         certificate.gap,

@@ -6,7 +6,7 @@ import ufm
 from experiments.fuzzing import joint_oracle as oracle
 from experiments.fuzzing.draws import decade
 from experiments.fuzzing.record import Record
-from ufm.model.atoms import FiniteLaw
+from ufm.model.atoms import FiniteLaw, Point
 from ufm.rules.errors import InputError
 
 # (K, n, d): d ≥ K − 1 and below; n as the laws need it
@@ -82,25 +82,19 @@ def exchangeable(rng, K: int):
 
 def solve(record, joint, exchangeable):
     """The package's optimum, or None."""
+    return record.attempt("solve", lambda: ufm.solve_joint(problem_of(joint, exchangeable)))
+
+
+def problem_of(joint, exchangeable=False):
+    """The case as the package's own value, which refuses what is none."""
     atoms = FiniteLaw(joint.labels, joint.weights, exchangeable)
-    options = {"dim": joint.dim, "lambda_b": joint.lambda_b, "loss": joint.loss}
-    return record.attempt("solve", ufm.solve_joint, atoms, joint.lambda_w, joint.lambda_h, **options)
+    return ufm.JointProblem(atoms, joint.lambda_w, joint.lambda_h, joint.dim, joint.lambda_b, joint.loss)
 
 
 def certify(joint, W, H, b):
     """The package's certificate of a point."""
     given = None if joint.lambda_b is None else b
-    return ufm.certify_joint(
-        W,
-        H,
-        joint.labels,
-        joint.weights,
-        joint.lambda_w,
-        joint.lambda_h,
-        b=given,
-        lambda_b=joint.lambda_b,
-        loss=joint.loss,
-    )
+    return ufm.certify_joint(problem_of(joint), Point(W, H, given))
 
 
 def points(rng, joint, found):
@@ -226,7 +220,4 @@ def check_refusal(record, rng, joint) -> None:
 
 def refusable(joint):
     """`solve_joint` of a law that should be refused, in making or in solving."""
-    atoms = FiniteLaw(joint.labels, joint.weights, False)
-    return ufm.solve_joint(
-        atoms, joint.lambda_w, joint.lambda_h, dim=joint.dim, lambda_b=joint.lambda_b, loss=joint.loss
-    ).objective
+    return ufm.solve_joint(problem_of(joint)).objective

@@ -28,6 +28,5 @@ def matching_penalty(alpha: float, classes: int, a: float) -> float:
 def draw_baseline(classes: int, a: float, labels: int, *, alpha: float = 1.0, seed: int = 0) -> list[Draw]:
     """Deviation from an ETF of the optimum on N/16, N/4 and N drawn labels."""
     c = matching_penalty(alpha, classes, a)
-    law = mixup(alpha)
-    problem = JointProblem(law, drawn_law(law, classes, labels, seed), classes, c, c)
+    problem = JointProblem(drawn_law(mixup(alpha), classes, labels, seed), c, c)
     return [Draw(s.draws, s.deviation, s.deviation_interval) for s in study_draws(problem, labels, seed)]

@@ -172,7 +172,9 @@ def _moved_triviality(theorem: Theorem, share: float) -> JointClaim:
         ratio = joint.product / joint.atoms.patterns.variance
         if (ratio >= 1) == (ratio >= share):
             return theorem.claim.judge(setting, optimum)
-        divergence = closed_form_divergence(joint.atoms, optimum.Z, 0.0, joint.loss)
+        divergence = closed_form_divergence(
+            joint.atoms.labels, joint.atoms.weights, optimum.Z, 0.0, joint.loss
+        )
         return one_side(ratio / share, divergence, optimum)
 
     return JointClaim(judge)

@@ -19,7 +19,7 @@ import ufm.theory.theorems.joint as joint
 from ufm.agree.theorem import check_theorem
 from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import JointProblem, finite_law
+from ufm.model.atoms import JointProblem, Point, finite_law
 from ufm.model.laws import LabelLaw, cutmix, kway, label_variance, mixup, onehot, smooth
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
@@ -594,7 +594,7 @@ def test_a_gap_that_understates_fails(factor, monkeypatch):
 
     def lying(*args):
         found = certify_joint(*args)
-        return found._replace(gap=factor * found.gap)
+        return replace(found, gap=factor * found.gap)
 
     monkeypatch.setattr(ufm.agree.theorem, "certify_joint", lying)
     assert verdict("duality", fitting("duality")) == FAILS
@@ -623,8 +623,8 @@ def test_a_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
 
 
 def test_a_joint_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
-    right = ufm.agree.theorem.certify_solution
-    monkeypatch.setattr(ufm.agree.theorem, "certify_solution", lambda *a: right(*a)._replace(gap=0.0))
+    right = ufm.agree.theorem.certify_joint
+    monkeypatch.setattr(ufm.agree.theorem, "certify_joint", lambda *a: replace(right(*a), gap=0.0))
     found = check_theorem(THEOREMS["joint-etf"], fitting("joint-etf"), rigorous=True)
     assert found.verdict.word == FAILS and "ball arithmetic" in found.verdict.reason
 
@@ -698,8 +698,8 @@ def spoil_joint(kind):
     """`solve_joint`, spoilt."""
     rng = np.random.default_rng(4)
 
-    def spoilt(*args, **more):
-        found = solve_joint(*args, **more)
+    def spoilt(task):
+        found = solve_joint(task)
         W, H = found.W, found.H
         noise = rng.standard_normal(W.shape) * np.abs(W).max()
         W, H = {
@@ -713,9 +713,7 @@ def spoil_joint(kind):
             "noise 1e-8": lambda: (W + 1e-8 * noise, H),
             "zero": lambda: (0 * W, 0 * H),
         }[kind]()
-        objective = certify_joint(W, H, args[0].labels, args[0].weights, args[1], args[2]).objective
-        if more["loss"] == SE:
-            objective = found.objective  # of no consequence but the tolerance's unit
+        objective = certify_joint(task, Point(W, H, found.b)).objective
         return replace(found, W=W, H=H, objective=objective)
 
     return spoilt

@@ -24,6 +24,7 @@ from experiments.peers.joint import sgd as joint_sgd
 from experiments.peers.joint.variables import Variables
 from tests import oracle
 from ufm.certify.joint import certify_joint
+from ufm.model.atoms import JointProblem, Point
 
 pytestmark = pytest.mark.slow  # every peer is run
 
@@ -323,7 +324,7 @@ def test_peers_minimise_the_certified_objective(law, plain):
     x = variables.start()
     value, gradient = variables.value_and_gradient(x)
     W, G = variables.unpack(x)
-    judged = certify_joint(W, G / variables.scale, law.labels, law.weights, 5e-3, 5e-3)
+    judged = certify_joint(JointProblem(law, 5e-3, 5e-3), Point(W, G / variables.scale))
     assert value == pytest.approx(judged.objective, rel=1e-13)
     direction = np.random.default_rng(0).standard_normal(x.shape)
     step = 1e-6 * direction

@@ -11,7 +11,7 @@ from scipy.special import logsumexp, softmax
 
 from experiments.dynamics.approach import label_groups, label_variability, trace_training
 from experiments.dynamics.training import MOMENTUM, Training, random_start, repeated, safe_step, train_joint
-from ufm.model.atoms import FiniteLaw, finite_law
+from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
 from ufm.model.laws import mixup, onehot
 from ufm.optimize.joint import solve_joint
 
@@ -51,7 +51,7 @@ def optimum(name: str) -> float:
     if name == "free bias":  # exchangeable: the bias changes nothing
         return optimum("mixup")
     dim = settings.get("dim")
-    return solve_joint(atoms, LAM, LAM, dim=dim, starts=4 if dim else 1).objective
+    return solve_joint(JointProblem(atoms, LAM, LAM, dim), starts=4 if dim else 1).objective
 
 
 def independent_objective(W, H, b, Y, share, lambda_b=0.0, xp=np):

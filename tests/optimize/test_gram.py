@@ -6,6 +6,7 @@ one (K, loss, bias) compiles once.
 """
 
 import itertools
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -18,7 +19,7 @@ import ufm.optimize.gram as gram
 from tests import shapes
 from ufm.agree.geometry import collapsed_groups
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import FiniteLaw, finite_law
+from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
 from ufm.model.laws import LabelLaw, mixup, onehot, soft
 from ufm.optimize.gram import Atoms, Penalties, descend_gram, gram_newton, gram_project, logit_basis
 from ufm.optimize.joint import descend_convexly, descend_jointly, solve_joint
@@ -363,11 +364,9 @@ def test_same_optimum_as_descent_in_W_for_imbalanced_mixup(loss, lambda_b, seed)
 def certified(law, c2, ratio, lambda_b=None, loss=CE, dim=None):
     """solve_joint, and its gap relative to the objective (of 1e-3, where that is smaller)."""
     lambda_w, lambda_h = float(np.sqrt(c2 * ratio)), float(np.sqrt(c2 / ratio))
-    found = solve_joint(law, lambda_w, lambda_h, dim=dim, lambda_b=lambda_b, loss=loss)
-    b = None if lambda_b is None else found.b
-    bound = certify_joint(
-        found.W, found.H, law.labels, law.weights, lambda_w, lambda_h, b=b, lambda_b=lambda_b, loss=loss
-    )
+    task = JointProblem(law, lambda_w, lambda_h, dim, lambda_b, loss)
+    found = solve_joint(task)
+    bound = certify_joint(task, found)
     assert bound.gap <= GAP * max(bound.objective, 1e-3), (c2, ratio, lambda_b, bound.gap, bound.objective)
     return found
 

@@ -8,7 +8,7 @@ the optimum, so quantities of order one agree to about √(g L): 3e-5 for the de
 step squares that to rounding, times the conditioning: 1e-9 (ROUNDED).
 """
 
-import itertools
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,7 @@ from ufm.agree import joint as joint_agreement
 from ufm.agree.geometry import collapsed_groups
 from ufm.agree.joint import check_joint
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import FiniteLaw, JointProblem, drawn_law, finite_law
+from ufm.model.atoms import FiniteLaw, JointProblem, Point, drawn_law, finite_law
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.model.laws import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
 from ufm.optimize.joint import solve_joint
@@ -36,15 +36,13 @@ CE, SE = "cross-entropy", "squared-error"
 def problem(law, K, dim, product, *, nodes=8, lambda_b=None, loss=CE, ratio=2.0):
     """λ_W = √(product · ratio), λ_H = √(product/ratio)."""
     atoms = padded(finite_law(law, K, nodes))
-    return JointProblem(law, atoms, dim, np.sqrt(product * ratio), np.sqrt(product / ratio), lambda_b, loss)
+    return JointProblem(atoms, np.sqrt(product * ratio), np.sqrt(product / ratio), dim, lambda_b, loss)
 
 
 def solved(task):
     """The solution of a problem, certified: gap ≤ GAP of the objective (of 1e-3 where that vanishes)."""
-    found = solve_joint(
-        task.atoms, task.lambda_w, task.lambda_h, dim=task.dim, lambda_b=task.lambda_b, loss=task.loss
-    )
-    certificate = joint_agreement.certify_solution(task, found)
+    found = solve_joint(task)
+    certificate = certify_joint(task, found)
     assert certificate.gap <= GAP * max(certificate.objective, 1e-3)
     return found
 
@@ -124,8 +122,9 @@ def test_exchangeable_laws_of_all_sizes(K):
         extra = size - len(atoms.weights)
         labels = np.concatenate([atoms.labels, np.repeat(atoms.labels[:1], extra, 0)])
         padded_law = FiniteLaw(labels, np.pad(atoms.weights, (0, extra)), True)
-        found = solve_joint(padded_law, 1e-2, 1e-2, dim=K - 1)
-        certificate = certify_joint(found.W, found.H, labels, padded_law.weights, 1e-2, 1e-2)
+        task = JointProblem(padded_law, 1e-2, 1e-2, K - 1)
+        found = solve_joint(task)
+        certificate = certify_joint(task, found)
         assert certificate.gap <= GAP * certificate.objective, law.name
         theory = pattern_multiplier(atoms.patterns, 1e-2, 1e-2).value
         assert theory > 0.1
@@ -187,7 +186,7 @@ def test_other_laws_are_solved_and_out_of_hypothesis(law, lambda_b):
 
 def test_a_finite_draw_is_out_of_hypothesis():
     atoms = padded(drawn_law(mixup(1.0), 4, 200, 0))
-    report = check_joint(JointProblem(mixup(1.0), atoms, 3, 0.01, 0.01))
+    report = check_joint(JointProblem(atoms, 0.01, 0.01, 3))
     assert report.relative_gap <= GAP
     assert report.verdict.word == "out of hypothesis"
     assert 1e-3 < report.etf_deviation < 1
@@ -205,7 +204,7 @@ def test_triviality_on_both_sides(law, dim):
     found = solved(beyond)
     assert not found.W.any()
     assert np.abs(found.H).max() < 1e-100  # the remainder of a Newton step that converges to zero
-    alive = solve_joint(before.atoms, before.lambda_w, before.lambda_h, dim=dim)
+    alive = solve_joint(before)
     # To first order ‖W‖² is a multiple, of order one, of the distance 0.01 to the threshold.
     assert np.linalg.norm(alive.W) > 1e-2
     assert alive.objective < found.objective
@@ -368,16 +367,14 @@ def test_a_wrong_classifier_has_a_large_gap():
     flipped = -found.W
     random = rng.standard_normal(found.W.shape) * np.linalg.norm(found.W) / np.sqrt(found.W.size)
     for W in (flipped, random, 1.5 * found.W, 0 * found.W):
-        certificate = certify_joint(
-            W, found.H, task.atoms.labels, task.atoms.weights, task.lambda_w, task.lambda_h
-        )
+        certificate = certify_joint(task, Point(W, found.H))
         assert certificate.gap > 1e-3 * certificate.objective
 
 
 def test_every_start_finds_the_same_optimum():
     """No spurious minimum at d ≥ K − 1: other seeds, the same objective and Gram matrix."""
     task = problem(ODD[0], 4, 3, 2e-4)
-    first, *others = (solve_joint(task.atoms, task.lambda_w, task.lambda_h, dim=3, seed=s) for s in range(4))
+    first, *others = (solve_joint(task, seed=s) for s in range(4))
     for other in others:
         assert other.objective == pytest.approx(first.objective, rel=1e-12)
         assert close(gram(other), gram(first))
@@ -385,8 +382,8 @@ def test_every_start_finds_the_same_optimum():
 
 def test_bad_input_is_refused():
     task = problem(onehot(), 4, 3, 0.1)
-    good = {"dim": 3, "lambda_w": 0.1, "lambda_h": 0.1, "lambda_b": None, "starts": 1}
-    bad = [("dim", 0), ("lambda_w", 0.0), ("lambda_h", float("nan")), ("lambda_b", -1.0), ("starts", 0)]
-    for name, value in itertools.chain(bad):
+    for name, value in (("dim", 0), ("lambda_w", 0.0), ("lambda_h", float("nan")), ("lambda_b", -1.0)):
         with pytest.raises(ValueError, match=name):
-            solve_joint(task.atoms, **{**good, name: value})
+            replace(task, **{name: value})
+    with pytest.raises(ValueError, match="starts"):
+        solve_joint(task, starts=0)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ufm.agree.joint import JointReport, certify_solution, check_joint
+from ufm.agree.joint import JointReport, check_joint
+from ufm.certify.joint import certify_joint
 from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import kway, mixup, onehot, soft
@@ -48,7 +49,7 @@ CASES = {  # name: (law, K, d, λ_W = λ_H, λ_b, loss); most have 40 atoms, so 
 def report(name: str) -> JointReport:
     law, K, d, penalty, lambda_b, loss = CASES[name]
     atoms = finite_law(law, K, 10 if name == "cyclic" else 6)
-    return check_joint(JointProblem(law, atoms, d, penalty, penalty, lambda_b, loss))
+    return check_joint(JointProblem(atoms, penalty, penalty, d, lambda_b, loss))
 
 
 @cache
@@ -63,7 +64,7 @@ def handmade(problem: JointProblem, W, H) -> JointReport:
     """The report of a point that nobody solved for, with its own certificate (bias-free)."""
     honest = report("balanced")
     point = replace(honest.solution, W=W, H=H, b=np.zeros(len(W)))
-    return replace(honest, problem=problem, solution=point, certificate=certify_solution(problem, point))
+    return replace(honest, problem=problem, solution=point, certificate=certify_joint(problem, point))
 
 
 def panel(figure, letter):
@@ -181,7 +182,7 @@ def test_polygon_is_a_regular_one_with_class_0_on_top():
 def test_a_line_of_three_classes_is_drawn():
     """d = 1 < K − 1: rows (1, 0, −1), not solved for."""
     law, W = onehot(), np.array([[1.0], [0.0], [-1.0]])
-    line = handmade(JointProblem(law, finite_law(law, 3), 1, 0.01, 0.01), W, 2 * W[::-1])
+    line = handmade(JointProblem(finite_law(law, 3), 0.01, 0.01, 1), W, 2 * W[::-1])
     assert feature_picture(line).line
     figure = draw_joint(line)
     figure.draw_without_rendering()
@@ -238,7 +239,7 @@ def test_words_of_the_law_and_the_bias():
 def test_many_classes_are_drawn_without_their_names():
     """A simplex ETF of 22 classes, not solved for: W, H = 2W on one-hot labels."""
     K, law, W = 22, onehot(), simplex_etf(22, 21)
-    large = handmade(JointProblem(law, finite_law(law, K), 21, 0.01, 0.01), W, 2 * W[::-1])
+    large = handmade(JointProblem(finite_law(law, K), 0.01, 0.01, 21), W, 2 * W[::-1])
     figure = draw_joint(large)
     figure.draw_without_rendering()
     assert not texts(panel(figure, "a")) and len(texts(panel(figure, "d"))) == 3

@@ -4,7 +4,6 @@ The good call of each function is the control; the table then spoils one paramet
 checked by beartype here, as they are not for users.
 """
 
-from functools import partial
 from math import inf, nan
 
 import jaxtyping
@@ -17,7 +16,7 @@ import ufm.network.measures.metrics as metrics
 import ufm.rules.numbers as checked
 from ufm.agree.theorem import check_theorem
 from ufm.enclose.joint import enclose_gap
-from ufm.model.atoms import FiniteLaw, drawn_law, given_lam
+from ufm.model.atoms import FiniteLaw, Point, drawn_law, given_lam
 from ufm.model.cases import PairCases
 from ufm.network.comparison import Options
 from ufm.network.measures.calibration import mixed_calibration, reliability
@@ -38,6 +37,7 @@ Y = np.array([[0.25, 0.25, 0.5], [1.0, 0.0, 0.0], [0.125, 0.875, 0.0], [0.5, 0.5
 W, H, SHARES = RNG.normal(size=(K, D)), RNG.normal(size=(4, D)), np.full(4, 0.25)
 PROBLEM = ufm.Problem(K, multiplier=1.0, lambda_h=0.1)
 LAW, ATOMS = ufm.mixup(1.0), FiniteLaw(Y, SHARES, False)
+JOINT_PROBLEM = ufm.JointProblem(ATOMS, 0.1, 0.1, K, 0.2)
 ACTIVATIONS = from_arrays(H=np.vstack([H, W]), W=W, y=np.array([0, 1, 2, 0, 0, 1, 2]))
 STATS = class_statistics(ACTIVATIONS.pure_chunks, K)
 CHUNKS = ACTIVATIONS.chunks
@@ -92,16 +92,6 @@ JOINT = {"lambda_w": POSITIVE, "lambda_h": POSITIVE, "lambda_b": PENALTY, "loss"
 POINT = {"W": W, "lambda_w": 0.1, "lambda_h": 0.1, "b": np.ones(K), "lambda_b": 0.2, "loss": "cross-entropy"}
 BOOTSTRAP = {"replicates": NOT_COUNTS, "level": [*NOT_NUMBERS, 0.0, 1.0], "seed": NOT_COUNTS}
 SOLVER = {"method": NOT_WORDS, "max_steps": NOT_COUNTS, "dtype": NOT_DTYPES, "first": NOT_DTYPES}
-
-
-def atoms(**changes):
-    return FiniteLaw(**{"labels": Y, "weights": SHARES, "exchangeable": False, **changes})
-
-
-def of_law(function, **given):
-    """The function of a finite law, by the parts of the law."""
-    parts = {name: given.pop(name) for name in ("labels", "weights")}
-    return function(atoms(**parts), **given)
 
 
 def of_options(**options):
@@ -239,24 +229,20 @@ TABLE = {
         {"law": LAW, "classes": K, "draws": 5, "seed": 0},
         {"law": NOT_THINGS, "classes": CLASSES, "draws": [*NOT_COUNTS, 0], "seed": NOT_COUNTS},
     ),
+    "FiniteLaw": (
+        FiniteLaw,
+        {"labels": Y, "weights": SHARES, "exchangeable": False},
+        {"labels": OWN_LABELS, "weights": WEIGHTS, "exchangeable": NOT_FLAGS, "law": NOT_THINGS},
+    ),
     "solve_joint": (
-        partial(of_law, ufm.solve_joint),
-        {
-            "labels": Y,
-            "weights": SHARES,
-            "lambda_w": 0.1,
-            "lambda_h": 0.1,
-            "lambda_b": 0.2,
-            "loss": "cross-entropy",
-        }
-        | {"dim": K, "starts": 1, "seed": 0},
-        {"labels": OWN_LABELS, "weights": WEIGHTS, "dim": [*NOT_COUNTS, 0], "starts": [*NOT_COUNTS, 0]}
-        | {"seed": NOT_COUNTS, **JOINT},
+        ufm.solve_joint,
+        {"problem": JOINT_PROBLEM, "starts": 1, "seed": 0},
+        {"problem": NOT_THINGS, "starts": [*NOT_COUNTS, 0], "seed": NOT_COUNTS},
     ),
     "certify_joint": (
-        ufm.certify_joint,
-        {**POINT, "H": H, "labels": Y, "weights": SHARES},
-        {"W": MATRIX, "H": FEATURES, "labels": LABELS, "weights": WEIGHTS, "b": OPTIONAL_BIAS, **JOINT},
+        lambda problem, **point: ufm.certify_joint(problem, Point(**point)),
+        {"problem": JOINT_PROBLEM, "W": W, "H": H, "b": np.ones(K)},
+        {"problem": NOT_THINGS, "W": MATRIX, "H": FEATURES, "b": OPTIONAL_BIAS},
     ),
     "certify_stream": (
         certify_stream,
@@ -266,7 +252,6 @@ TABLE = {
     "JointProblem": (
         ufm.JointProblem,
         {
-            "law": LAW,
             "atoms": ATOMS,
             "dim": K,
             "lambda_w": 0.1,
@@ -274,12 +259,12 @@ TABLE = {
             "lambda_b": 0.2,
             "loss": "cross-entropy",
         },
-        {"law": NOT_THINGS, "atoms": NOT_THINGS, "dim": [*NOT_COUNTS, 0], **JOINT},
+        {"atoms": NOT_THINGS, "dim": [*NOT_COUNTS, 0], **JOINT},
     ),
     "check_joint": (
         ufm.check_joint,
         {
-            "problem": ufm.JointProblem(LAW, ATOMS, K, 0.1, 0.1),
+            "problem": JOINT_PROBLEM,
             "starts": 1,
             "seed": 0,
             "tol": 1e-9,
@@ -292,11 +277,6 @@ TABLE = {
             "tol": [*NOT_NUMBERS, 0.0, -1.0],
         }
         | {"rigorous": NOT_FLAGS},
-    ),
-    "check_joint of labels": (
-        lambda **given: of_law(lambda law: ufm.check_joint(ufm.JointProblem(LAW, law, K, 0.1, 0.1)), **given),
-        {"labels": Y, "weights": SHARES},
-        {"labels": OWN_LABELS, "weights": WEIGHTS},
     ),
     "choose_cases": (
         ufm.choose_cases,

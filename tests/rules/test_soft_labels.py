@@ -9,7 +9,7 @@ from scipy.special import softmax
 from tests.optimize.test_gram import padded
 from ufm import certify_features, certify_joint, enclose_etf, soft, solve, solve_features, solve_joint
 from ufm.enclose.joint import enclose_gap
-from ufm.model.atoms import FiniteLaw
+from ufm.model.atoms import FiniteLaw, JointProblem, Point
 from ufm.model.problem import Problem
 from ufm.network.measures.calibration import calibrate
 from ufm.network.read.activations import from_arrays
@@ -89,7 +89,9 @@ def test_every_door_takes_them_and_makes_the_same_of_them(name):
     found = [solve_features(PROBLEM, part).H for part in (Y, exact)]
     assert np.array_equal(*found)
     assert np.array_equal(*(certify_features(PROBLEM, found[0], part).distance for part in (Y, exact)))
-    joint = [certify_joint(W, H, part, SHARES, 0.1, 0.1) for part in (Y, exact)]
+    joint = [
+        certify_joint(JointProblem(FiniteLaw(part, SHARES), 0.1, 0.1), Point(W, H)) for part in (Y, exact)
+    ]
     assert abs(joint[0].gap - joint[1].gap) <= 1e-14
     gaps = [enclose_gap(W, H, part, SHARES, 0.1, 0.1).gap for part in (Y, exact)]
     assert np.allclose(*gaps, rtol=0, atol=1e-14)
@@ -101,7 +103,7 @@ def test_every_door_takes_them_and_makes_the_same_of_them(name):
 @pytest.mark.filterwarnings("ignore:labels sum to one")
 def test_the_joint_optimum_of_loose_labels_is_that_of_the_normalised_ones(name):
     found = [
-        solve_joint(padded(FiniteLaw(part, SHARES, False)), 0.1, 0.1)
+        solve_joint(JointProblem(padded(FiniteLaw(part, SHARES)), 0.1, 0.1))
         for part in (LOOSE[name], normalise(LOOSE[name]))
     ]
     assert found[0].objective == pytest.approx(found[1].objective, rel=1e-14)
@@ -152,8 +154,7 @@ def test_what_is_beyond_is_refused_at_every_door(name):
         lambda: from_arrays(H=H, W=W, Y=Y),
         lambda: solve_features(PROBLEM, Y),
         lambda: certify_features(PROBLEM, H, Y),
-        lambda: certify_joint(W, H, Y, SHARES, 0.1, 0.1),
-        lambda: solve_joint(FiniteLaw(Y, SHARES, False), 0.1, 0.1),
+        lambda: FiniteLaw(Y, SHARES),
         lambda: enclose_gap(W, H, Y, SHARES, 0.1, 0.1),
         lambda: enclose_etf(Y[0], 1.0, 0.1),
     )

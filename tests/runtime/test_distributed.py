@@ -254,13 +254,14 @@ EIGHT = """
 import jax, numpy as np
 jax.config.update("jax_enable_x64", True)
 from ufm.runtime.devices import local_mesh, one_device
-from ufm.model.atoms import finite_law
+from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.laws import LabelLaw
 from ufm.optimize.joint import solve_joint
 law = finite_law(LabelLaw("mixup", alpha=0.5, class_weights=(0.4, 0.3, 0.2, 0.1)), 4, 5)
 assert local_mesh().size == 8 and len(law.weights) % 8
 for dim in (4, 2):  # in the Gram matrix, and on the classifier itself
-    one, eight = (solve_joint(law, 1e-3, 1e-3, dim=dim, lambda_b=0.0, mesh=m()) for m in (one_device, local_mesh))
+    task = JointProblem(law, 1e-3, 1e-3, dim, 0.0)
+    one, eight = (solve_joint(task, mesh=mesh()) for mesh in (one_device, local_mesh))
     assert eight.H.shape == one.H.shape == (len(law.weights), dim)
     grams = one.W @ one.W.T, eight.W @ eight.W.T
     print(abs(eight.objective / one.objective - 1), np.abs(grams[1] - grams[0]).max() / np.abs(grams[0]).max())
@@ -283,8 +284,7 @@ from ufm.model.atoms import JointProblem, finite_law
 from ufm.agree.joint import check_joint
 from ufm.model.laws import mixup
 if jax.process_index() == 1:
-    law = mixup(1.0)
-    found = check_joint(JointProblem(law, finite_law(law, 3, 4), 3, 1e-3, 1e-3))
+    found = check_joint(JointProblem(finite_law(mixup(1.0), 3, 4), 1e-3, 1e-3))
     print(jax.process_count(), len(found.solution.H) == len(found.problem.atoms.weights), found.verdict.word)
 """
 

@@ -122,7 +122,7 @@ COMMANDS = {
     "ufm.solve --classes 3 --lam 0.3": "ufm.agree.stream.spaces.EtfSpace.solve",
     "ufm.solve --classes 3 --lam 0.3 --classifier W.npy": "ufm.agree.stream.spaces.ExplicitSpace.solve",
     "ufm.solve --classes 3 --lam 0.3 --samples": "ufm.commands.runs.features.derive_multiplier",
-    "ufm.solve --classes 3 --classifier free": "ufm.agree.joint.certify_solution",
+    "ufm.solve --classes 3 --classifier free": "ufm.agree.joint.certify_joint",
     "ufm.verify --classes 3": "ufm.agree.theorem.solve_features",
     "ufm.sweep grid.toml": "ufm.commands.runs.sweep.make_point",
     "ufm.compare activations.npz": "ufm.network.comparison.fit_sharpness",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.agree.joint import certify_solution
+from ufm.certify.joint import certify_joint
 from ufm.model.atoms import JointProblem, drawn_law
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.optimize.joint import solve_joint
@@ -43,19 +43,11 @@ def _study(problem: JointProblem, draws: int, seed: int) -> DrawStudy:
     for k in range(SEEDS):
         atoms = drawn_law(problem.law, problem.classes, draws, seed + k)
         here = replace(problem, atoms=atoms)
-        found = solve_joint(
-            atoms,
-            problem.lambda_w,
-            problem.lambda_h,
-            dim=problem.dim,
-            lambda_b=problem.lambda_b,
-            loss=problem.loss,
-            seed=seed + k,
-        )
-        certificate = certify_solution(here, found)
+        found = solve_joint(here, seed=seed + k)
+        certificate = certify_joint(here, found)
         deviations.append(etf_deviation(found.W))
         ratios.append(etf_multiplier(found.W) / expected if expected else np.nan)
-        gaps.append(certificate.gap / abs(certificate.objective))
+        gaps.append(certificate.relative_gap)
     ratio = None if not expected else float(np.mean(ratios))
     return DrawStudy(
         draws,

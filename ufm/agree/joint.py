@@ -75,21 +75,11 @@ def check_joint(
     checked.positive("tol", tol)
     checked.flag("rigorous", rigorous)
     mesh = summing_mesh(alone=group.count == 1)
-    solution = solve_joint(
-        problem.atoms,
-        problem.lambda_w,
-        problem.lambda_h,
-        dim=problem.dim,
-        lambda_b=problem.lambda_b,
-        loss=problem.loss,
-        starts=starts,
-        seed=seed,
-        mesh=mesh,
-    )
+    solution = solve_joint(problem, starts=starts, seed=seed, mesh=mesh)
     if group.count > 1:  # one point for all: what was done on the host may differ between processors
         solution = replace(solution, W=group.first(solution.W), b=group.first(solution.b))
-    own = _own_labels(problem, own_rows(len(problem.atoms.weights), mesh))
-    certificate = certify_solution(own, solution, group)
+    rows = own_rows(len(problem.atoms.weights), mesh)
+    certificate = certify_joint(problem, solution, rows=rows, group=group)
     rigorous_gap = enclose_solution(problem, solution) if rigorous else None
     gap = certificate.gap if rigorous_gap is None else rigorous_gap
     violated = violated_hypothesis(problem)
@@ -97,7 +87,7 @@ def check_joint(
     error, rounding, open_ = None, 0.0, None
     if not violated:
         theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
-        error, rounding, open_ = _compare(own, solution, theory, bound, group)
+        error, rounding, open_ = _compare(problem, solution, rows, theory, bound, group)
     found = judge(
         error,
         bound,
@@ -123,12 +113,6 @@ def check_joint(
         rigorous_gap=rigorous_gap,
         polygon=_polygon(problem),
     )
-
-
-def _own_labels(problem: JointProblem, rows: slice) -> JointProblem:
-    """The problem with some of its labels, weights as they are in the whole."""
-    atoms = problem.atoms
-    return replace(problem, atoms=replace(atoms, labels=atoms.labels[rows], weights=atoms.weights[rows]))
 
 
 def _trivial(problem: JointProblem) -> list[Threshold]:
@@ -172,32 +156,14 @@ def enclose_solution(problem: JointProblem, solution: JointSolution) -> float:
     return enclosure.gap[1]
 
 
-def certify_solution(
-    problem: JointProblem, solution: JointSolution, group: Group = ALONE
-) -> JointCertificate:
-    """The dual gap of a solution, with the bias only where the problem has one."""
-    return certify_joint(
-        solution.W,
-        solution.H,
-        problem.atoms.labels,
-        problem.atoms.weights,
-        problem.lambda_w,
-        problem.lambda_h,
-        b=None if problem.lambda_b is None else solution.b,
-        lambda_b=problem.lambda_b,
-        loss=problem.loss,
-        group=group,
-    )
-
-
 def violated_hypothesis(problem: JointProblem) -> str | None:
     """The hypothesis of "every global optimum is a simplex ETF" that the problem breaks, or None."""
     K = problem.classes
-    if problem.law.labels is not None:
-        return "given labels are not taken to be exchangeable"
     if not problem.atoms.exchangeable:
+        if problem.law.labels is not None:
+            return "given labels are not taken to be exchangeable"
         return "the label law is not exchangeable (class permutations change it)"
-    if problem.dim < K - 1:
+    if problem.d < K - 1:
         return f"dim = {problem.dim} < {K - 1}: no simplex ETF of {K} classes fits"
     if problem.loss == "squared-error" and problem.lambda_b != 0:
         return "squared error leads to a simplex ETF only with a free bias"
@@ -210,14 +176,22 @@ def _continuous(problem: JointProblem) -> Multiplier | None:
     return joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
 
 
-def _compare(problem: JointProblem, solution: JointSolution, theory: Multiplier, bound: float, group: Group):
+def _compare(
+    problem: JointProblem,
+    solution: JointSolution,
+    rows: slice,
+    theory: Multiplier,
+    bound: float,
+    group: Group,
+):
     """√ of the mean Bregman divergence from the closed form's predictions, that of its rounding, and
-    why these together with the gap's `bound` say nothing about m, if they do not."""
+    why these together with the gap's `bound` say nothing about m, if they do not. rows: labels of the solution."""
+    labels, weights = problem.atoms.labels[rows], problem.atoms.weights[rows]
     Z = solution.H @ solution.W.T + solution.b
 
     def divergence(share):  # of the closed form with `share` of the multiplier
         a = theory.sharpness * share**2
-        own = closed_form_divergence(problem.atoms, Z, a, problem.loss) if len(Z) else 0.0
+        own = closed_form_divergence(labels, weights, Z, a, problem.loss) if len(Z) else 0.0
         return float(group.total(own))
 
     rounding = 256 * float(np.finfo(float).eps)  # relative error of a closed-form logit, and of p through it

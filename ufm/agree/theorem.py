@@ -12,10 +12,11 @@ from scipy.special import softmax
 
 import ufm.rules.numbers as checked
 from ufm.agree.flatness import excess_moment
-from ufm.agree.joint import certify_solution, enclose_solution
+from ufm.agree.joint import enclose_solution
 from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, Verdict, judge
 from ufm.certify.features import certify_features
 from ufm.certify.joint import certify_joint
+from ufm.model.atoms import Point
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
 from ufm.rules.errors import InputError
@@ -147,15 +148,8 @@ def _enclosed_distance(problem, labels, z, away):
 def check_joint_claim(claim: JointClaim, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
     """The certified joint optimum, held against the claim."""
     joint = setting.joint
-    found = solve_joint(
-        joint.atoms,
-        joint.lambda_w,
-        joint.lambda_h,
-        dim=joint.dim,
-        lambda_b=joint.lambda_b,
-        loss=joint.loss,
-    )
-    gap = certify_solution(joint, found).gap
+    found = solve_joint(joint)
+    gap = certify_joint(joint, found).gap
     enclosed = None
     if rigorous:
         exact = enclose_solution(joint, found)
@@ -169,7 +163,7 @@ def _optimum(joint, found, gap) -> JointOptimum:
     residual = joint.atoms.labels - P
 
     def suboptimality(W, H):
-        c = certify_joint(W, H, joint.atoms.labels, joint.atoms.weights, joint.lambda_w, joint.lambda_h)
+        c = certify_joint(joint, Point(W, H))
         return c.objective, c.gap
 
     return JointOptimum(

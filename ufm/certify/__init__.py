@@ -5,7 +5,8 @@ explicit     the same against any W
 local_bound  the theorem of the bound
 curvature    verified inverses of small matrices
 values       fitted probabilities and their bounds
-joint        certify_joint: gap to the global joint optimum
+joint        certify_joint: any point of a joint problem
+dual         its gap to the global optimum, wherever the samples are kept
 """
 
 from ufm.facade import facade
@@ -15,10 +16,8 @@ __all__, __getattr__, __dir__ = facade(
     {
         "explicit": "certify_rows",
         "features": "certify_etf certify_features",
-        "joint": (
-            "EPS FREE JointCertificate centring certify_joint check_bias entropies losses mean_penalty residuals "
-            "shrinkage squared_value"
-        ),
+        "dual": "Block DualGap Sample dual_gap",
+        "joint": "JointCertificate certify_joint check_bias",
         "values": "fitted fitted_error",
     },
 )

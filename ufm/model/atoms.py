@@ -1,13 +1,16 @@
 """Finite label laws: the atoms (labels, weights) that the joint problem is solved on; that problem."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, permutations
 
 import numpy as np
+from jaxtyping import Float
 
 import ufm.rules.numbers as checked
 from ufm.model.cases import MAX_LAM, MAX_NODES, draw_labels, draw_lam, streams
-from ufm.model.laws import LabelLaw, Patterns, mixing_rule
+from ufm.model.laws import LabelLaw, Patterns, mixing_rule, soft
+from ufm.model.penalties import Penalties
 from ufm.model.quadrature import beta_rule, edge_gauss, product_rule
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import accept, normalise
@@ -15,11 +18,23 @@ from ufm.rules.soft_labels import accept, normalise
 
 @dataclass(frozen=True, eq=False)
 class FiniteLaw:
-    """n soft labels (n, K) with probabilities (n), and whether class permutations leave them unchanged."""
+    """n soft labels (n, K) with probabilities (n): as `ufm.rules.soft_labels` has them, else InputError.
+
+    exchangeable: class permutations leave the law unchanged. law: what it was made of, by nodes or draws.
+    """
 
     labels: np.ndarray
     weights: np.ndarray
-    exchangeable: bool
+    exchangeable: bool = False
+    law: LabelLaw | None = None
+
+    def __post_init__(self):
+        labels = accept(self.labels, "labels")
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "weights", checked.weights("weights", self.weights, len(labels)))
+        checked.flag("exchangeable", self.exchangeable)
+        if self.law is not None:
+            checked.instance("law", self.law, LabelLaw, "ufm.mixup")
 
     @property
     def classes(self) -> int:
@@ -32,38 +47,36 @@ class FiniteLaw:
         return Patterns(self.labels, np.ones_like(self.labels), self.weights)
 
     @property
-    def covariance(self) -> np.ndarray:
-        """E[(y − 1/K)(y − 1/K)ᵀ] (K, K)."""
+    def covariance(self) -> Float[np.ndarray, "K K"]:
+        """E[(y − 1/K)(y − 1/K)ᵀ]."""
         centred = self.labels - 1 / self.classes
         return (centred * self.weights[:, None]).T @ centred
 
 
-def check_law(law: FiniteLaw) -> FiniteLaw:
-    """The law with its labels as `ufm.rules.soft_labels` has them; InputError unless all are probabilities."""
-    checked.instance("law", law, FiniteLaw, "ufm.finite_law")
-    labels = accept(law.labels, "labels")
-    return replace(law, labels=labels, weights=checked.weights("weights", law.weights, len(labels)))
-
-
 @dataclass(frozen=True, eq=False)
 class JointProblem:
-    """The joint problem on a finite law; lambda_b: None no bias, 0 free, > 0 penalised."""
+    """W, features and bias are free, the label law is finite:
 
-    law: LabelLaw
+        E_π[ ℓ(W h + b, y) + (λ_H/2)‖h‖² ] + (λ_W/2)‖W‖_F² (+ (λ_b/2)‖b‖²),      W (K, d), h (d).
+
+    dim: d, by default K. lambda_b: None no bias, 0 a free one, > 0 a penalised one. Raises InputError for penalties
+    that are not positive and finite (the problem has no minimum else) and dim < 1.
+    """
+
     atoms: FiniteLaw
-    dim: int
     lambda_w: float
     lambda_h: float
+    dim: int | None = None
     lambda_b: float | None = None
     loss: str = "cross-entropy"
 
     def __post_init__(self):
-        checked.instance("law", self.law, LabelLaw, "ufm.mixup")
         checked.instance("atoms", self.atoms, FiniteLaw, "ufm.finite_law")
-        checked.integer("dim", self.dim, 1)
-        checked.penalty("lambda_w", self.lambda_w)
-        checked.penalty("lambda_h", self.lambda_h)
-        checked.bias_penalty("lambda_b", self.lambda_b)
+        dim = self.classes if self.dim is None else checked.integer("dim", self.dim, 1)
+        object.__setattr__(self, "dim", dim)
+        for name in ("lambda_w", "lambda_h"):
+            object.__setattr__(self, name, checked.penalty(name, getattr(self, name)))
+        object.__setattr__(self, "lambda_b", checked.bias_penalty("lambda_b", self.lambda_b))
         checked.choice("loss", self.loss, checked.LOSS_NAMES)
 
     @property
@@ -72,9 +85,34 @@ class JointProblem:
         return self.atoms.classes
 
     @property
+    def d(self) -> int:
+        """Feature dimension: `dim`, which is None only in what the constructor is given."""
+        assert self.dim is not None
+        return self.dim
+
+    @cached_property
+    def law(self) -> LabelLaw:
+        """What the finite law was made of, or the law of just these labels."""
+        return self.atoms.law or soft(self.atoms.labels, self.atoms.weights)
+
+    @property
+    def penalties(self) -> Penalties:
+        """λ_W, λ_H, λ_b."""
+        return Penalties(self.lambda_w, self.lambda_h, self.lambda_b)
+
+    @property
     def product(self) -> float:
         """c² = λ_W λ_H."""
         return self.lambda_w * self.lambda_h
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A point of the joint problem: W (K, d), the feature of each label H (n, d), b (K), None without a bias."""
+
+    W: Float[np.ndarray, "K d"]
+    H: Float[np.ndarray, "n d"]
+    b: Float[np.ndarray, " K"] | None = None
 
 
 def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
@@ -110,7 +148,7 @@ def drawn_law(law: LabelLaw, classes: int, draws: int, seed: int) -> FiniteLaw:
         raise InputError("given labels cannot be drawn from: they are a finite law already")
     drawn = draw_labels if law.name == "kway" else _drawn_pairs
     labels = drawn(law, classes, draws, seed)
-    return FiniteLaw(labels, np.full(draws, 1 / draws), False)
+    return FiniteLaw(labels, np.full(draws, 1 / draws), law=law)
 
 
 def _check(law: LabelLaw, classes: int) -> None:
@@ -125,7 +163,7 @@ def _check(law: LabelLaw, classes: int) -> None:
 def _finish(law, classes, labels, weights) -> FiniteLaw:
     labels = normalise((1 - law.smoothing) * np.minimum(labels, 1.0) + law.smoothing / classes)
     keep = weights > 0
-    return FiniteLaw(labels[keep], weights[keep] / weights[keep].sum(), law.exchangeable)
+    return FiniteLaw(labels[keep], weights[keep] / weights[keep].sum(), law.exchangeable, law)
 
 
 def _pair_shares(law: LabelLaw, K: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
 from ufm.loss import LOSSES
-from ufm.model.atoms import FiniteLaw, check_law
+from ufm.model.atoms import FiniteLaw, JointProblem, Point
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import Atoms, Penalties, descend_gram, half_curvature, logit_basis
@@ -230,16 +230,14 @@ def _backtrack(point, step, slope, trial, call: _Calls) -> JointPoint | None:
     return trial
 
 
-@dataclass(frozen=True, eq=False)
-class JointSolution:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JointSolution(Point):
     """A critical point of the joint problem: W (K, d), H (n, d), b (K), L, and how it was found.
 
     minima: the objectives and Gram matrices W Wᵀ of all distinct points reached, best first.
     converged is the method's own opinion; use `certify_joint`.
     """
 
-    W: np.ndarray
-    H: np.ndarray
     b: np.ndarray
     objective: float
     gradient_norm: float
@@ -249,37 +247,23 @@ class JointSolution:
 
 
 def solve_joint(
-    law: FiniteLaw,
-    lambda_w: float,
-    lambda_h: float,
-    *,
-    dim: int | None = None,
-    lambda_b: float | None = None,
-    loss: str = "cross-entropy",
-    starts: int = 1,
-    seed: int = 0,
-    mesh: Mesh | None = None,
+    problem: JointProblem, *, starts: int = 1, seed: int = 0, mesh: Mesh | None = None
 ) -> JointSolution:
     """Minimise L over classifier, features and bias for a finite label law (float64).
 
-    lambda_b: None no bias, 0 a free one, > 0 a penalised one. Where d allows every Gram matrix (d ≥ K−1;
+    Where d allows every Gram matrix (d ≥ K−1;
     squared error d ≥ K) the problem is convex in W Wᵀ and the first run solves that; all others, and all
     below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
     The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
     gets the H of its own labels (`ufm.runtime.devices.own_rows`).
-    Raises InputError for penalties that are not positive and finite (the problem has no minimum else), labels or
-    weights that are no probabilities, and dim < 1.
     """
-    law = check_law(law)
-    K = law.classes
-    dim = K if dim is None else checked.integer("dim", dim, 1)
-    lambda_w, lambda_h = checked.penalty("lambda_w", lambda_w), checked.penalty("lambda_h", lambda_h)
-    lambda_b = checked.bias_penalty("lambda_b", lambda_b)
-    checked.choice("loss", loss, LOSSES)
+    checked.instance("problem", problem, JointProblem)
+    K, dim, law, loss = problem.classes, problem.d, problem.atoms, problem.loss
     checked.integer("starts", starts, 1)
     checked.integer("seed", seed, 0, checked.MAX_SEED)
     require_dtype(np.float64)
     mesh = mesh or one_device()
+    lambda_w, lambda_h, lambda_b = problem.penalties
     atoms = _cut_law(law, Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0))), mesh)
     rng, bias = np.random.default_rng(seed), lambda_b is not None
     runs: list[JointRun] = []

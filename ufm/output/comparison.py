@@ -236,7 +236,6 @@ def _short(value) -> str:
 def comparison_record(found: Comparison, given: Activations, provenance: dict) -> dict:
     """`metrics`, `fit`, `channel`, `excess`, `gap`, `calibration`, `verdicts`, the overall `verdict`; what is
     missing is null, with the reason under `missing`."""
-    gap = found.certificate
     held = plain(found.calibration) or dict.fromkeys(("observed", "temperature", "fitted"))
     return {
         "schema": SCHEMA,
@@ -245,13 +244,20 @@ def comparison_record(found: Comparison, given: Activations, provenance: dict) -
         "fit": fit_record(found),
         "channel": channel_record(found),
         "excess": plain(found.excess),
-        "gap": None if gap is None else plain(gap._asdict() | {"relative_gap": gap.relative_gap}),
+        "gap": gap_record(found),
         "calibration": held | {"mixed": plain(found.mixed)},
         "verdicts": verdict_records(found),
         "verdict": found.word,
         "missing": found.missing,
         "provenance": provenance,
     }
+
+
+def gap_record(found: Comparison) -> dict | None:
+    """The distance to global optimality."""
+    names = "objective dual_objective gap rounding lambda_max_ratio count relative_gap".split()
+    gap = found.certificate
+    return None if gap is None else plain({name: getattr(gap, name) for name in names})
 
 
 def data_record(found: Comparison, given: Activations) -> dict:

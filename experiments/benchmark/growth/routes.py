@@ -143,17 +143,14 @@ def orbit_check(size: Size):
 def joint(size: Size):
     """W and features free, on n drawn labels, then the dual gap."""
     from ufm.certify.joint import certify_joint
-    from ufm.model.atoms import drawn_law
+    from ufm.model.atoms import JointProblem, drawn_law
     from ufm.model.laws import mixup
     from ufm.optimize.joint import solve_joint
 
     law = drawn_law(mixup(1.0), size.classes, size.count, seed=0)
 
-    def call():
-        found = solve_joint(law, PENALTY, PENALTY, dim=size.dim)
-        return certify_joint(found.W, found.H, law.labels, law.weights, PENALTY, PENALTY)
-
-    return call
+    problem = JointProblem(law, PENALTY, PENALTY, size.dim)
+    return lambda: certify_joint(problem, solve_joint(problem))
 
 
 ETF, ANY, DENSE = "Newton, ETF", "Newton, any W, d > K", "Newton, any W, d ≤ K"

@@ -45,7 +45,7 @@ def joint(size: int, group: Group) -> None:
 
     law = LabelLaw("mixup", alpha=1.0, class_weights=tuple(np.arange(1, 11) / 55))
     atoms = drawn_law(law, 10, size, 0)
-    found = check_joint(JointProblem(law, atoms, 10, 5e-4, 5e-4), group=group)
+    found = check_joint(JointProblem(atoms, 5e-4, 5e-4), group=group)
     Counted.given += found.solution.steps * joint_bytes(10)
 
 

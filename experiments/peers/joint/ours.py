@@ -14,6 +14,7 @@ def newton(law, penalty: float, repeats: int = 5) -> Descent:
     """
     import jax.numpy as jnp
 
+    from ufm.model.atoms import JointProblem
     from ufm.optimize.gram import Atoms, Penalties, descend_gram, logit_basis
     from ufm.optimize.joint import solve_joint
 
@@ -26,7 +27,7 @@ def newton(law, penalty: float, repeats: int = 5) -> Descent:
         return np.asarray(B @ point.V), np.asarray(point.h).T
 
     def whole():
-        found = solve_joint(law, penalty, penalty, dim=DIM)
+        found = solve_joint(JointProblem(law, penalty, penalty, DIM))
         return found.W, found.H, found.steps
 
     clock = Recorder()

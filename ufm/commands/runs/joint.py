@@ -32,7 +32,7 @@ def solve_free(args, command: list[str], free: FreeProblem, choice: dict, output
     group = start_group(args)
     atoms = choose_atoms(args, free, choice)
     atoms = _agree(atoms, free, args, group)
-    problem = JointProblem(free.law, atoms, free.dim, args.lambda_w, args.lambda_h, free.lambda_b, args.loss)
+    problem = JointProblem(atoms, args.lambda_w, args.lambda_h, free.dim, free.lambda_b, args.loss)
     # waiting for other processes has its own rule
     with handed("the joint problem") if group.count == 1 else nullcontext():
         report = check_joint(

@@ -12,7 +12,6 @@ from scipy.special import log_softmax, softmax
 
 import ufm.model.etf as etf
 import ufm.theory.theorems.assumptions as given
-from ufm.model.atoms import FiniteLaw
 from ufm.model.laws import label_variance, pattern_rule
 from ufm.theory.features import bregman, solve_patterns
 from ufm.theory.multiplier import pattern_multiplier
@@ -38,13 +37,13 @@ def mean_divergence(weights, p, Z) -> float:
     return float(max(weights @ np.sum(terms, 1), 0.0))
 
 
-def closed_form_divergence(atoms: FiniteLaw, Z, sharpness: float, loss: str) -> float:
+def closed_form_divergence(labels, weights, Z, sharpness: float, loss: str) -> float:
     """How far the closed form at sharpness a is from numerical logits: E KL(p_a ‖ p), or ½ E‖z_a − z‖²."""
     if loss == "squared-error":
-        K = atoms.classes
-        target = sharpness / (1 + sharpness) * (atoms.labels - 1 / K) + 1 / K
-        return float(0.5 * atoms.weights @ np.sum((Z - target) ** 2, 1))
-    return mean_divergence(atoms.weights, predictions(atoms.labels, sharpness), Z)
+        K = labels.shape[1]
+        target = sharpness / (1 + sharpness) * (labels - 1 / K) + 1 / K
+        return float(0.5 * weights @ np.sum((Z - target) ** 2, 1))
+    return mean_divergence(weights, predictions(labels, sharpness), Z)
 
 
 def blurred(divergence, m: float, allowed: float) -> str | None:
@@ -115,7 +114,7 @@ def _multiplier_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 
     def divergence(m):  # through m, so that the number shown is the one compared
         a = etf.gain(joint.classes, m) / joint.lambda_h
-        return closed_form_divergence(joint.atoms, optimum.Z, a, joint.loss)
+        return closed_form_divergence(joint.atoms.labels, joint.atoms.weights, optimum.Z, a, joint.loss)
 
     row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(joint.classes))
     found = _root_finding(best.value, row_norm, divergence(best.value), optimum)
@@ -280,7 +279,9 @@ def _not_an_etf(setting: Setting, optimum: JointOptimum) -> Finding:
     atoms = setting.joint.atoms
 
     def divergence(log_a):
-        return closed_form_divergence(atoms, optimum.Z, float(np.exp(log_a)), "cross-entropy")
+        return closed_form_divergence(
+            atoms.labels, atoms.weights, optimum.Z, float(np.exp(log_a)), "cross-entropy"
+        )
 
     grid = np.linspace(-10, 30, 41)
     best = grid[int(np.argmin([divergence(t) for t in grid]))]

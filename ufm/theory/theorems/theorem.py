@@ -63,7 +63,7 @@ class Setting:
         """The problem with W free, on a finite law."""
         p = self.problem
         atoms = finite_law(p.law, p.classes, self.nodes)
-        return JointProblem(p.law, atoms, self.dim, p.lambda_w, p.lambda_h, self.lambda_b, p.loss)
+        return JointProblem(atoms, p.lambda_w, p.lambda_h, self.dim, self.lambda_b, p.loss)
 
 
 def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:

@@ -1,0 +1,300 @@
+"""How far ANY classifier, features and bias are from the global optimum: the maximum-entropy dual.
+
+For L(W, h, b) = E[ℓ(W h + b, y) + (λ_H/2)‖h‖²] + (λ_W/2)‖W‖² (+ (λ_b/2)‖b‖²), c² = λ_W λ_H,
+
+    min L = max { E D(r) − pen(E r) : E r rᵀ ⪯ c² I },      r = y − p,
+    cross-entropy: D = Entropy(p), p ∈ Δ;      squared error: D = r·y − ½‖r‖²,
+    pen(e) = 0 without a bias, ‖e‖²/(2λ_b) with a penalised one, and the constraint e = 0 with a free one.
+
+Weak duality holds for any d, so L − D(any feasible r) bounds the distance to the global minimum. The
+feasible residual is made from the candidate's own r = y − p: for a free bias its mean is removed
+(by mixing p with a constant distribution), then it is shrunk towards zero by θ ≤ c/√λ_max(E r rᵀ).
+For d ≥ K−1 the gap closes exactly at global minima. Rounding is added to the gap, never subtracted.
+
+E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read at most three times.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from operator import add
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from ufm.loss import LOSSES
+from ufm.model.penalties import Penalties
+from ufm.model.rows import EPS
+from ufm.rules.errors import InputError
+from ufm.runtime.devices import exactly
+from ufm.runtime.processes import ALONE, Group
+
+FREE = 0.0  # λ_b of a free bias; no bias is None
+
+
+@dataclass(frozen=True)
+class DualGap:
+    """objective L; dual_objective ≤ min L; gap ≥ L − min L, rounding included; rounding, its share.
+
+    lambda_max_ratio: λ_max(M)/(λ_W λ_H) − 1 of M = E r rᵀ, with stationarity ≤ 0 iff globally optimal (without a
+    bias, or with E r = 0); mean_residual: ‖E r‖; spectrum: eigenvalues of M; count: samples.
+    """
+
+    objective: float
+    dual_objective: float
+    gap: float
+    rounding: float
+    lambda_max_ratio: float
+    mean_residual: float
+    spectrum: np.ndarray
+    count: int
+
+    @property
+    def relative_gap(self) -> float:
+        """gap/L: 0 at a global minimum, at most 1 (the dual value is never below 0)."""
+        return self.gap / abs(self.objective)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Features H (n, d), soft labels Y (n, K), logits Z (n, K) and weights (n) of some samples."""
+
+    H: np.ndarray
+    Y: np.ndarray
+    Z: np.ndarray
+    weights: np.ndarray
+    loss: str
+
+    def sum(self, rows) -> np.ndarray:
+        """Σ weight · row."""
+        return np.asarray(self.weights @ rows)
+
+    def product(self, left, right) -> np.ndarray:
+        """Σ weight · left rightᵀ."""
+        return (left * self.weights[:, None]).T @ right
+
+    @cached_property
+    def residual(self) -> Float[np.ndarray, "n K"]:
+        """r = −∂ℓ/∂z."""
+        return residuals(self.Z, self.Y, self.loss)
+
+    @cached_property
+    def size(self) -> Float[np.ndarray, " n"]:
+        """The scale of each row of logits."""
+        return 1.0 + np.abs(self.Z).max(1)
+
+
+class Sample:
+    """Weighted samples in blocks, read again for every set of means; the processes of a group may divide them.
+
+    count: samples in all; units: roundings of a mean by `exact_sum`, in ε. Known from the first means on.
+    """
+
+    count: int
+    units: int
+
+    def __init__(self, blocks: Callable[[], Iterable[Block]], group: Group = ALONE):
+        self.blocks, self.group = blocks, group
+
+    def means(self, part: Callable[[Block], tuple]) -> list:
+        """E of each of the weighted sums that `part` makes of a block."""
+        sums: tuple = ()
+        mass, count, blocks = 0.0, 0, 0
+        for block in self.blocks():
+            found = part(block)
+            sums = tuple(map(add, sums, found)) if sums else found
+            mass, count, blocks = mass + float(block.weights.sum()), count + len(block.weights), blocks + 1
+        if not sums:
+            raise InputError("there are no samples of positive weight")
+        self.count, self.units = int(self.group.total(count)), 16 + int(self.group.total(blocks))
+        mass = float(self.group.total(mass))
+        return [self.group.total(np.asarray(total)) / mass for total in sums]
+
+
+class Moments(NamedTuple):
+    """E r rᵀ, E r·y and E r of some residual r."""
+
+    M: Float[np.ndarray, "K K"]
+    linear: float
+    mean: Float[np.ndarray, " K"]
+
+
+Change = Callable[[Block], Float[np.ndarray, "n K"]]  # a residual made from the candidate's own
+
+
+def dual_gap(
+    sample: Sample,
+    W: Float[np.ndarray, "K d"],
+    b: Float[np.ndarray, " K"],
+    penalties: Penalties,
+    loss: str,
+) -> DualGap:
+    """Bound the suboptimality of W, b and the features of the sample, which is read at most three times."""
+    fit, square, size, logits, label, *plain = sample.means(_first_sums)
+    moments, product = Moments(*plain), penalties.lambda_w * penalties.lambda_h
+    ridge = penalties.lambda_w * float(np.sum(W * W)) + (penalties.lambda_b or 0.0) * float(b @ b)
+    objective = float(fit + 0.5 * (penalties.lambda_h * square + ridge))
+    dual, slack = _dual_value(sample, moments, label, product, penalties.lambda_b, loss)
+    K, d = W.shape
+    # sums of positive terms; the logits' own rounding moves L by at most 2|dz| a label and D by as much again
+    terms = sample.count + K + W.size + d
+    rounding = float(EPS * ((K + 16) * size + terms * objective + 8 * (d + 4) * logits)) + slack
+    spectrum = np.linalg.eigvalsh(moments.M)
+    return DualGap(
+        objective=objective,
+        dual_objective=dual,
+        gap=max(objective - dual, 0.0) + rounding,
+        rounding=rounding,
+        lambda_max_ratio=float(spectrum[-1] / product - 1),
+        mean_residual=float(np.linalg.norm(moments.mean)),
+        spectrum=spectrum,
+        count=sample.count,
+    )
+
+
+def _first_sums(block: Block) -> tuple:
+    """Of ℓ, ‖h‖², |ℓ| + scale of the logits, that scale, y, and the moments of the candidate's residual."""
+    fit = losses(block.Z, block.Y, block.loss)
+    rows = fit, np.einsum("nd,nd->n", block.H, block.H), np.abs(fit) + block.size, block.size, block.Y
+    return *map(block.sum, rows), *_moment_sums(block, plain)
+
+
+def _moment_sums(block: Block, change: Change) -> tuple:
+    r = change(block)
+    return block.product(r, r), block.sum(np.sum(r * block.Y, 1)), exact_sum(block.weights[:, None] * r)
+
+
+def plain(block: Block):
+    """The candidate's residual as it is."""
+    return block.residual
+
+
+def _shifted(block: Block, shift):
+    return block.residual - shift
+
+
+def _mixed(block: Block, t, s):
+    return (1 - t) * block.residual + t * (block.Y - s)
+
+
+def _dual_value(sample: Sample, moments: Moments, label, product, lambda_b, loss) -> tuple[float, float]:
+    """A feasible dual value and its rounding, from the candidate's residual."""
+    value = partial(_feasible_value, sample, product=product, loss=loss)
+    if lambda_b is None:
+        return value(moments, plain, lambda_b=None)
+    # E r = 0 is feasible for a penalised bias too, at no penalty
+    change = centred(moments.mean, label, sample.units, loss)
+    free = value(Moments(*sample.means(partial(_moment_sums, change=change))), change, lambda_b=FREE)
+    if lambda_b == FREE:
+        return free
+    return max(free, value(moments, plain, lambda_b=lambda_b), key=lambda pair: pair[0])
+
+
+def _feasible_value(
+    sample: Sample, moments: Moments, change: Change, *, product, lambda_b, loss
+) -> tuple[float, float]:
+    """The dual value of a residual after shrinking it to E r rᵀ ⪯ c² I, and its rounding."""
+    n, K = sample.count, len(moments.M)
+    theta = shrinkage(moments.M, n, product)
+    if loss == "squared-error":
+        square, linear = float(np.trace(moments.M)), float(moments.linear)
+        value = squared_value(linear, square, moments.mean, theta, lambda_b)
+        return value, EPS * (n * K + 16) * (abs(linear) + square + abs(value))
+    theta = min(theta, 1.0)
+    entropy, slope = map(float, sample.means(partial(_entropy_sums, change=change, theta=theta)))
+    value = entropy - mean_penalty(theta * moments.mean, lambda_b)
+    return value, EPS * ((K + 16) * slope + n * entropy + 8 * abs(value))
+
+
+def shrinkage(M: Float[np.ndarray, "K K"], n: int, product: float) -> float:
+    """θ with θ² M ⪯ c² I in spite of the rounding of M = E r rᵀ, a mean of n terms."""
+    largest = float(np.linalg.eigvalsh(M)[-1]) + EPS * (n + 8 * len(M)) * float(np.trace(M)) + 1e-300
+    return float(np.sqrt(product / largest) * (1 - 4 * EPS))
+
+
+def _entropy_sums(block: Block, change: Change, theta: float) -> tuple:
+    return tuple(map(block.sum, entropies(change(block), block.Y, theta)))
+
+
+def entropies(
+    r: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], theta: float
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Ent(p) of p = y − θ r, and how fast it moves with rounding: p is off by ε a unit of y and p, with slope
+    |log p| + 1."""
+    p = np.clip(Y - theta * r, 0.0, 1.0)
+    log_p = np.log(np.where(p > 0, p, 1.0))
+    return -np.sum(p * log_p, 1), np.sum((Y + p) * (1 + np.abs(log_p)), 1)
+
+
+def squared_value(
+    linear: float, square: float, mean: Float[np.ndarray, " K"], theta: float, lambda_b: float | None
+) -> float:
+    """Largest of θ E r·y − θ² E‖r‖²/2 − pen(θ E r) over 0 ≤ θ ≤ the given one: the dual of squared error."""
+    cost = square + (float(mean @ mean) / lambda_b if lambda_b else 0.0)
+    theta = max(0.0, min(theta, linear / cost if cost > 0 else 0.0))
+    return theta * linear - 0.5 * theta**2 * cost
+
+
+def mean_penalty(mean: Float[np.ndarray, " K"], lambda_b: float | None) -> float:
+    """‖E r‖²/(2λ_b) for a penalised bias."""
+    return float(mean @ mean) / (2 * lambda_b) if lambda_b else 0.0
+
+
+def centred(mean: Float[np.ndarray, " K"], label: Float[np.ndarray, " K"], units: int, loss: str) -> Change:
+    """A residual with E r = 0: less its mean under squared error, mixed as in `centring` under cross-entropy."""
+    if loss == "squared-error":
+        return partial(_shifted, shift=mean)
+    t, s = centring(mean, label, units)
+    return partial(_mixed, t=t, s=s)
+
+
+def centring(
+    mean: Float[np.ndarray, " K"], target: Float[np.ndarray, " K"], units: int
+) -> tuple[float, Float[np.ndarray, " K"]]:
+    """(t, s) with E[(1−t) r + t (y − s)] = 0, mean = E r, target = E y: p'' = (1−t) p + t s has E p'' = E y.
+
+    s is a distribution. The least t in (0, 1] that leaves s ≥ 0 (t = 1, s = E y always does), and enough more
+    that the rounding of the mean, `units` ε, cannot make the exact s negative.
+    """
+    short = np.where(mean < 0, -mean, 0.0)
+    # s = target + (1−t)/t · mean ≥ 0
+    need = np.max(np.where(short > 0, short / np.where(short > 0, short + target, 1.0), 0.0))
+    t = min(1.0, need + units * EPS / float(np.min(target, where=target > 0, initial=1.0)))
+    s = np.clip(target + (1 - t) / t * mean, 0.0, None)
+    return t, s / s.sum()
+
+
+def exact_sum(rows: Float[np.ndarray, "n K"]) -> Float[np.ndarray, " K"]:
+    """Σ_n of the rows with one rounding: pairs are added in a tree and what each addition loses is kept
+    (TwoSum; Ogita, Rump and Oishi 2005, "Accurate sum and dot product")."""
+    lost = np.zeros(rows.shape[1])
+    while len(rows) > 1:
+        half = len(rows) // 2
+        left, right = rows[:half], rows[half : 2 * half]
+        total = left + right
+        virtual = total - left
+        lost += ((left - (total - virtual)) + (right - virtual)).sum(0)
+        rows = np.concatenate([total, rows[2 * half :]])
+    return rows.sum(0) + lost
+
+
+def residuals(
+    Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str
+) -> Float[np.ndarray, "n K"]:
+    """r = −∂ℓ/∂z, each largest-label entry minus the others."""
+    with exactly():
+        return -np.asarray(_vmapped(loss)[0](Z, Y))
+
+
+def losses(Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str) -> Float[np.ndarray, " n"]:
+    """ℓ of each row."""
+    with exactly():
+        return np.asarray(_vmapped(loss)[1](Z, Y))
+
+
+@cache
+def _vmapped(loss: str):
+    value = LOSSES[loss].value
+    return jax.jit(jax.vmap(jax.grad(value))), jax.jit(jax.vmap(value))
