@@ -1,6 +1,6 @@
-"""The traced joint sharpness against the one found root by root, at ordinary and extreme parameters."""
+"""The traced joint sharpness against a root bracketed on other logits, at ordinary and extreme parameters."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import jax
 import numpy as np
@@ -10,8 +10,9 @@ import ufm.theory.features
 import ufm.theory.sharpness as sharpness
 from ufm.agree.sweep.points import label_spread, law_nodes
 from ufm.model.grid import Group, make_law
-from ufm.model.laws import cutmix, label_variance, mixup, onehot
-from ufm.theory.multiplier import joint_multiplier
+from ufm.model.laws import cutmix, label_variance, mixup, onehot, pattern_rule
+from ufm.model.roots import bracketed_root
+from ufm.theory.multiplier import joint_multiplier, residual_moment
 
 ALPHAS = (0.02, 0.3, 1.0, 7.0, 1e4, 1e9)
 SHARES = (1 - 1e-3, 0.9, 0.5, 1e-2, 1e-6, 1e-12, 1e-25)  # of the threshold
@@ -19,46 +20,67 @@ SHARES = (1 - 1e-3, 0.9, 0.5, 1e-2, 1e-6, 1e-12, 1e-25)  # of the threshold
 
 @lru_cache
 def traced(classes: int, loss: str = "cross-entropy"):
-    return jax.jit(partial(sharpness.joint_sharpness, classes=classes, loss=loss))
+    def pairs(rule, smoothing, product, threshold):
+        labels = sharpness.pair_labels(rule, smoothing, classes)
+        return sharpness.joint_sharpness(labels, product, threshold, classes=classes, loss=loss)
+
+    return jax.jit(pairs)
 
 
-def both(group: Group, alpha: float, delta: float, share: float) -> tuple[float, float]:
-    """a by the traced function and by `joint_multiplier`, at λ_W λ_H = share · σ²."""
+def bracketed(law, classes: int, product: float, loss: str) -> float:
+    """a from E‖y − p_a‖² by bisection, its logits those of `label_optimum`."""
+    patterns = pattern_rule(law, classes)
+    if loss == "squared-error":
+        return float(np.sqrt(patterns.variance / product) - 1)
+
+    def gap(log_a):
+        return np.log(residual_moment(patterns, np.exp(log_a)) / (classes - 1) / product)
+
+    low, high = (
+        2 * (np.sqrt(patterns.variance / product) - 1),
+        2 * np.log(classes) / ((classes - 1) * product),
+    )
+    return float(np.exp(bracketed_root(gap, np.log(low) - 1e-9, np.log(high))))
+
+
+def all_three(group: Group, alpha: float, delta: float, share: float) -> tuple[float, float, float]:
+    """a by the traced function on pairs, by `joint_multiplier`, and by bisection, at λ_W λ_H = share · σ²."""
     rule = law_nodes(group, alpha)
     threshold = (1 - delta) ** 2 * label_spread(rule, group.classes)
     a = traced(group.classes, group.loss)(rule, delta, share * threshold, threshold)
-    law = make_law(group, alpha, delta)
-    return float(a), joint_multiplier(law, group.classes, share * threshold, 1.0, group.loss).sharpness
+    law, product = make_law(group, alpha, delta), share * threshold
+    own = joint_multiplier(law, group.classes, product, 1.0, group.loss).sharpness
+    return float(a), own, bracketed(law, group.classes, product, group.loss)
 
 
 @pytest.mark.parametrize(
     "classes, pairs, delta",
     [(2, "all", 0.1), (2, "different", 0.0), (10, "all", 0.0), (10, "different", 0.1)],
 )
-def test_the_root_is_that_of_joint_multiplier(classes, pairs, delta):
+def test_three_ways_to_the_root(classes, pairs, delta):
     group = Group("mixup", pairs, "cross-entropy", classes)
     for alpha, share in zip(ALPHAS * 2, SHARES * 2):
-        found, expected = both(group, alpha, delta, share)
+        *found, expected = all_three(group, alpha, delta, share)
         # near the threshold a rounding of E‖y‖² is worth 1/(1 − share) of a; two classes see only
         # λ − ½, about 1/√(8α), and so the rounding of λ divided by that
         blur = 1e-15 * np.sqrt(8 * alpha) if classes == 2 else 0.0
-        assert found == pytest.approx(expected, rel=(1e-12 + blur) / (1 - share)), (alpha, share)
+        assert found == pytest.approx([expected] * 2, rel=(1e-12 + blur) / (1 - share)), (alpha, share)
 
 
 def test_other_laws_and_losses():
     for group in (Group("onehot", "same", "cross-entropy", 10), Group("mixup", "same", "cross-entropy", 10)):
-        found, expected = both(group, 1.0 if group.labels == "mixup" else None, 0.0, 1e-4)
-        assert found == pytest.approx(expected, rel=1e-13)
-    found, expected = both(Group("mixup", "all", "squared-error", 10), 0.5, 0.1, 1e-4)
-    assert found == pytest.approx(expected, rel=1e-13)
+        *found, expected = all_three(group, 1.0 if group.labels == "mixup" else None, 0.0, 1e-4)
+        assert found == pytest.approx([expected] * 2, rel=1e-13)
+    *found, expected = all_three(Group("mixup", "all", "squared-error", 10), 0.5, 0.1, 1e-4)
+    assert found == pytest.approx([expected] * 2, rel=1e-13)
 
 
 @pytest.mark.slow
 def test_cutmix_and_many_classes():
     for group in (Group("cutmix", "all", "cross-entropy", 10), Group("mixup", "all", "cross-entropy", 1000)):
         for share in (0.9, 1e-3, 1e-9):
-            found, expected = both(group, 1.0, 0.0, share)
-            assert found == pytest.approx(expected, rel=1e-11), share
+            *found, expected = all_three(group, 1.0, 0.0, share)
+            assert found == pytest.approx([expected] * 2, rel=1e-11), share
 
 
 def test_a_known_value():
@@ -90,7 +112,7 @@ def test_the_bracket_of_the_docstring(classes):
 def test_newton_needs_few_steps(monkeypatch):
     """A wrong derivative would be hidden by the bisections of 80 steps."""
     monkeypatch.setattr(sharpness, "MAX_STEPS", 9)
-    quick = jax.jit(partial(sharpness.joint_sharpness, classes=10, loss="cross-entropy"))
+    quick = traced.__wrapped__(10)
     for alpha, delta in ((0.3, 0.0), (1.0, 0.1)):
         rule = law_nodes(Group("mixup", "all", "cross-entropy", 10), alpha)
         threshold = (1 - delta) ** 2 * label_spread(rule, 10)

@@ -22,7 +22,7 @@ __all__, __getattr__, __dir__ = facade(
         "predict": (
             "predict_features predict_pairs rounding_bound spread_pairs two_hot_or_same violated_assumption"
         ),
-        "sharpness": "PairRule joint_sharpness pair_rule",
+        "sharpness": "PairRule joint_sharpness pair_labels pair_rule",
         "theorems.catalogue": "THEOREMS",
         "theorems.joint": "GAP_TOLERANCE blurred closed_form_divergence",
         "theorems.theorem": (

@@ -9,7 +9,7 @@ the left side falling from E‖y‖² − 1/K at a = 0. For squared error with a
 a = σ/√(λ_W λ_H) − 1, σ² = (E‖y‖² − 1/K)/(K−1). Both: W = 0 unless λ_W λ_H < σ².
 """
 
-from math import exp, log, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import jax
@@ -19,13 +19,14 @@ import numpy as np
 import ufm.rules.numbers as checked
 from ufm.model.laws import LabelLaw, Patterns, label_variance, mixup, pattern_rule
 from ufm.model.quadrature import REACH
-from ufm.model.roots import bracketed_root
 from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum, solve_patterns
 from ufm.theory.response import response, response_error
+from ufm.theory.sharpness import joint_sharpness, pattern_labels
 from ufm.theory.slopes import label_logits
 
 EPS = float(np.finfo(np.float64).eps)
+PADDED = 1024  # patterns of a compiled program, or a multiple
 STEP = 1e-3  # in log a, of the differences that say how much a rounded root moves a slope
 
 
@@ -82,31 +83,20 @@ def pattern_multiplier(
     threshold = patterns.variance
     if product >= threshold:
         return Multiplier(0.0, 0.0, threshold)
-    if loss == "squared-error":
-        a = (sqrt(threshold) - sqrt(product)) / sqrt(product)
-    else:
-        a = _solve_sharpness(patterns, classes, product, threshold)
+    a = _solve_sharpness(patterns, classes, product, threshold, loss)
     return Multiplier(sqrt(a * (classes - 1) * lambda_h / classes), a, threshold)
 
 
-def _solve_sharpness(patterns: Patterns, classes: int, product: float, threshold: float) -> float:
-    def gap(log_a):
-        return log(residual_moment(patterns, exp(log_a)) / (classes - 1)) - log(product)
-
-    low, high = _bracket(gap, log(classes * (1 - product / threshold)))
-    return exp(bracketed_root(gap, low, high))
+_sharpness = jax.jit(joint_sharpness, static_argnames=("classes", "loss"))
 
 
-def _bracket(gap, start: float) -> tuple[float, float]:
-    """An interval on which the decreasing function `gap` changes sign, found by growing steps."""
-    low = high = start
-    step = 1.0
-    while gap(low) < 0:
-        high, low, step = low, low - step, 2 * step
-    step = 1.0
-    while gap(high) > 0:
-        low, high, step = high, high + step, 2 * step
-    return low, high
+def _solve_sharpness(patterns: Patterns, classes: int, product: float, threshold: float, loss: str) -> float:
+    """The traced solver on these patterns, padded with weight zero so that few shapes are compiled."""
+    missing = -len(patterns.weights) % PADDED
+    ends = (((0, missing), (0, 0)), ((0, missing), (0, 0)))
+    values, counts = (np.pad(part, width, mode="edge") for part, width in zip(patterns, ends))
+    labels = pattern_labels(Patterns(values, counts, np.pad(patterns.weights, (0, missing))))
+    return float(_sharpness(labels, product, threshold, classes=classes, loss=loss))
 
 
 def require_float64() -> None:

@@ -1,14 +1,15 @@
 """The jointly optimal sharpness as one traced function: many problems at once, by jit and vmap.
 
-The scalar equation of `ufm.theory.multiplier` for laws of pairs, y = (1−δ)(λ e_i + (1−λ) e_j) + δ/K:
+The scalar equation of `ufm.theory.multiplier`,
 
     M(a) := E‖y − p_a(y)‖² = (K−1) c²,   c² = λ_W λ_H,   M(a) = E‖z‖²/a²,   z the optimal logits.
 
-Measured from the classes that are not mixed (probability o/a each) a label has two logits,
+Measured from the classes of the least label entry f (probability o/a each) a label has few other logits: of a pair,
+y = (1−δ)(λ e_i + (1−λ) e_j) + δ/K, two. With n_k classes of a kind,
 
-    x_k + o (e^{x_k} − 1) = b_k,   b = (1−δ) a (λ, 1−λ),   x_i + x_j = K o − a δ,
+    x_k + o (e^{x_k} − 1) = b_k = a (y_k − f),   Σ n_k x_k = K (o − a f),   z = x − Σ n_k x_k/K.
 
-and z = x − (x_i + x_j)/K. A label of one class is λ = 1. The root a lies between
+The root a lies between
 
     2 (σ/c − 1)  and  2 log K/((K−1) c²),   (K−1) σ² = M(0):
 
@@ -23,9 +24,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ufm.model.laws import LabelLaw, mixing_rule
+from ufm.model.laws import LabelLaw, Patterns, mixing_rule
 
 MAX_STEPS = 80  # of either Newton iteration; four to ten are usual
+
+
+class Labels(NamedTuple):
+    """n labels: entries above the least one, y_k − f (r, n), classes of each kind (r, n), f (n), weights (n)."""
+
+    above: Float[Array | np.ndarray, "r n"]
+    counts: Float[Array | np.ndarray, "r n"]
+    floor: Float[Array | np.ndarray, "n"]
+    weight: Float[Array | np.ndarray, "n"]
 
 
 class PairRule(NamedTuple):
@@ -37,7 +47,7 @@ class PairRule(NamedTuple):
 
 
 class _Logits(NamedTuple):
-    """At each node x_i, x_j (2, n) and log o (n), and their derivatives along log a."""
+    """Of each label x (r, n) and log o (n), and their derivatives along log a."""
 
     x: Array
     log_o: Array
@@ -53,20 +63,33 @@ def pair_rule(law: LabelLaw, refine: int = 1) -> PairRule:
     return PairRule(lam, colam, weight / weight.sum())
 
 
-def joint_sharpness(rule: PairRule, smoothing, product, threshold, *, classes: int, loss: str):
+def pair_labels(rule: PairRule, smoothing, classes: int) -> Labels:
+    """Smoothed labels of pairs, by their two entries above δ/K."""
+    above = (1.0 - smoothing) * jnp.stack([rule.lam, rule.colam])
+    floor = jnp.broadcast_to(smoothing / classes, rule.lam.shape)
+    return Labels(above, jnp.ones_like(above), floor, rule.weight)
+
+
+def pattern_labels(patterns: Patterns) -> Labels:
+    """Labels of any patterns."""
+    values, floor = patterns.values.T, patterns.values.min(1)
+    return Labels(values - floor, patterns.counts.T, floor, patterns.weights)
+
+
+def joint_sharpness(labels: Labels, product, threshold, *, classes: int, loss: str):
     """a of the jointly optimal multiplier, m² = a (K−1) λ_H/K; 0 where c² = `product` ≥ `threshold` = σ².
 
-    One problem: rule (n), the rest scalars; batch by vmap. Squared error (free bias): a = σ/c − 1. Needs float64.
+    One problem, the numbers scalars; batch by vmap. Squared error (free bias): a = σ/c − 1. Needs float64.
     """
     exists = product < threshold
     product = jnp.where(exists, product, threshold / 4)  # any problem that has a root
     # σ/c − 1 without cancellation
     affine = (threshold - product) / (product + jnp.sqrt(threshold * product))
-    a = affine if loss == "squared-error" else _solve(rule, smoothing, product, affine, classes)
+    a = affine if loss == "squared-error" else _solve(labels, product, affine, classes)
     return jnp.where(exists, a, 0.0)
 
 
-def _solve(rule, smoothing, product, affine, K):
+def _solve(labels: Labels, product, affine, K):
     """Newton in log a inside the bracket, halving it where a step would leave it. Start: the limit a → 0."""
     low, high = jnp.log(2.0 * affine), jnp.log(2.0 * jnp.log(K) / ((K - 1) * product))
     goal = jnp.log((K - 1) * product)
@@ -76,8 +99,8 @@ def _solve(rule, smoothing, product, affine, K):
 
     def advance(state):
         log_a, low, high, logits, _, count = state
-        logits = _settle(rule, jnp.exp(log_a), smoothing, K, logits)
-        value, slope = _moment(rule, log_a, logits, K)
+        logits = _settle(labels, jnp.exp(log_a), K, logits)
+        value, slope = _moment(labels, log_a, logits, K)
         low, high = jnp.where(value > goal, log_a, low), jnp.where(value > goal, high, log_a)
         new = log_a + (goal - value) / slope
         new = jnp.where((new >= low) & (new <= high), new, 0.5 * (low + high))
@@ -86,46 +109,51 @@ def _solve(rule, smoothing, product, affine, K):
         return new, low, high, near, step, count + 1
 
     start = jnp.clip(jnp.log(K * affine), low, high)
-    state = (start, low, high, _start(rule, jnp.exp(start), smoothing, K), jnp.inf, 0)
+    state = (start, low, high, _start(labels, jnp.exp(start), K), jnp.inf, 0)
     return jnp.exp(jax.lax.while_loop(unfinished, advance, state)[0])
 
 
-def _moment(rule, log_a, logits: _Logits, K):
-    """log M and its derivative along log a, from centred logits: K − 2 of them are −mean."""
-    mean, d_mean = jnp.sum(logits.x, 0) / K, jnp.sum(logits.d_x, 0) / K
-    z, d_z = logits.x - mean, logits.d_x - d_mean
-    square = jnp.sum(rule.weight * (jnp.sum(z**2, 0) + (K - 2) * mean**2))
-    change = jnp.sum(rule.weight * (jnp.sum(z * d_z, 0) + (K - 2) * mean * d_mean))
+def _moment(labels: Labels, log_a, logits: _Logits, K):
+    """log M and its derivative along log a, from centred logits: those of the least entry are −mean."""
+    n, mean, d_mean = labels.counts, _sum(labels, logits.x) / K, _sum(labels, logits.d_x) / K
+    z, d_z, others = logits.x - mean, logits.d_x - d_mean, K - jnp.sum(n, 0)
+    square = labels.weight @ (jnp.sum(n * z**2, 0) + others * mean**2)
+    change = labels.weight @ (jnp.sum(n * z * d_z, 0) + others * mean * d_mean)
     return jnp.log(square) - 2.0 * log_a, 2.0 * change / square - 2.0
 
 
-def _most(rule, a, smoothing, K):
-    """An upper bound of log o: o ≤ a/K, and o ≤ aδ/K + (s/K) max(1, log(1 + aK/s²)) for s classes in the label.
+def _sum(labels: Labels, x):
+    """Σ n_k x_k of each label."""
+    return jnp.sum(labels.counts * x, 0)
+
+
+def _most(labels: Labels, a, K):
+    """An upper bound of log o: o ≤ a/K, and o ≤ a f + (s/K) max(1, log(1 + a (1 − K f) K/s²)), s classes above f.
 
     The second by Jensen, as x is concave in b.
     """
-    support = jnp.where((rule.lam > 0) & (rule.colam > 0), 2.0, 1.0)
-    spread = (support / K) * jnp.maximum(1.0, jnp.log1p((1.0 - smoothing) * a * K / support**2))
-    return jnp.log(jnp.minimum(a / K, a * smoothing / K + spread))
+    support = jnp.maximum(_sum(labels, labels.above > 0), 1.0)
+    spread = (support / K) * jnp.maximum(1.0, jnp.log1p(a * _sum(labels, labels.above) * K / support**2))
+    return jnp.log(jnp.minimum(a / K, a * labels.floor + spread))
 
 
-def _start(rule, a, smoothing, K) -> _Logits:
-    zero = jnp.zeros_like(rule.lam)
-    return _Logits(jnp.stack([zero, zero]), _most(rule, a, smoothing, K), jnp.stack([zero, zero]), zero)
+def _start(labels: Labels, a, K) -> _Logits:
+    zero = jnp.zeros_like(labels.above)
+    return _Logits(zero, _most(labels, a, K), zero, jnp.zeros_like(labels.floor))
 
 
-def _settle(rule, a, smoothing, K, logits: _Logits) -> _Logits:
-    """The logits at sharpness a: Newton on x_i + x_j + aδ − K o = 0, concave and decreasing in log o.
+def _settle(labels: Labels, a, K, logits: _Logits) -> _Logits:
+    """The logits at sharpness a: Newton on Σ n_k x_k + K (a f − o) = 0, concave and decreasing in log o.
 
     From any start only the first step can overshoot, and it is cut at an upper bound of the root.
     """
-    b = (1.0 - smoothing) * a * jnp.stack([rule.lam, rule.colam])
-    most = _most(rule, a, smoothing, K)
+    b, base = a * labels.above, K * a * labels.floor
+    most = _most(labels, a, K)
 
     def advance(state):
         log_o, _, count = state
-        o, x, _, slope = _sides(log_o, b, K)
-        gap = jnp.sum(x, 0) + a * smoothing - K * o
+        o, x, _, slope = _sides(labels, log_o, b, K)
+        gap = _sum(labels, x) + base - K * o
         new = jnp.minimum(log_o - gap / slope, most)
         return new, new - log_o, count + 1
 
@@ -134,17 +162,17 @@ def _settle(rule, a, smoothing, K, logits: _Logits) -> _Logits:
 
     start = (jnp.minimum(logits.log_o, most), jnp.full_like(most, jnp.inf), 0)
     log_o = jax.lax.while_loop(unfinished, advance, start)[0]
-    o, x, rise, slope = _sides(log_o, b, K)
-    d_log_o = -(jnp.sum(b / (1.0 + o + rise), 0) + a * smoothing) / slope
+    o, x, rise, slope = _sides(labels, log_o, b, K)
+    d_log_o = -(_sum(labels, b / (1.0 + o + rise)) + base) / slope
     return _Logits(x, log_o, (b - rise * d_log_o) / (1.0 + o + rise), d_log_o)
 
 
-def _sides(log_o, b, K):
-    """o, x (2, n), o (eˣ − 1) = b − x, and the derivative of x_i + x_j − K o along log o."""
+def _sides(labels: Labels, log_o, b, K):
+    """o, x (r, n), o (eˣ − 1) = b − x, and the derivative of Σ n_k x_k − K o along log o."""
     o = jnp.exp(log_o)
     x = excess_logit(log_o, o, b)
     rise = b - x
-    return o, x, rise, -jnp.sum(rise / (1.0 + o + rise), 0) - K * o
+    return o, x, rise, -_sum(labels, rise / (1.0 + o + rise)) - K * o
 
 
 def excess_logit(log_o, o, b):

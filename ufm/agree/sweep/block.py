@@ -23,7 +23,7 @@ from ufm.optimize.newton import descend_newton
 from ufm.theory.features import label_optimum, logit_gap
 from ufm.theory.multiplier import require_float64
 from ufm.theory.predict import rounding_bound
-from ufm.theory.sharpness import PairRule, joint_sharpness
+from ufm.theory.sharpness import PairRule, joint_sharpness, pair_labels
 
 # Problems solved side by side, so that all wait for the slowest. On a CPU their arrays stay in cache.
 BATCH = {"cpu": 16}
@@ -158,7 +158,8 @@ def _theory_bound(mass, shape: Shape):
 
 def _joint_multiplier(point: Point, shape: Shape):
     K, product = shape.classes, point.lambda_w * point.lambda_h
-    a = joint_sharpness(point.rule, point.smoothing, product, point.threshold, classes=K, loss=shape.loss)
+    labels = pair_labels(point.rule, point.smoothing, K)
+    a = joint_sharpness(labels, product, point.threshold, classes=K, loss=shape.loss)
     return jnp.sqrt(a * (K - 1) * point.lambda_h / K)
 
 
