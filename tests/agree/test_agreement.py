@@ -3,8 +3,6 @@
 A planted error must come out `fails` (or leave the closed form's hypotheses) and never `agrees`.
 """
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ufm.agree.kernel as kernel
 import ufm.theory.features as closed_form
+from tests.agree.spoilt import spoil, spoil_optima
 from tests.shapes import ROWS, calls, optimum
 from ufm.agree import features as agreement
 from ufm.agree.features import Settings, check_features
@@ -157,17 +157,22 @@ def test_ball_arithmetic_confirms_the_rounding_of_a_given_etf_under_squared_erro
     assert words(report) == {"proved"}
 
 
-def scaled(share, certified):
+def understate(share, stream, monkeypatch):
     """The same candidates with a share of their bounds."""
-    distance, slope = certified
-    return share * distance, slope
+    right = stream.run
+
+    def run(*given, **more):
+        found, steps = right(*given, **more)
+        bound = found.certificate
+        return found._replace(certificate=bound._replace(distance=share * bound.distance)), steps
+
+    monkeypatch.setattr(stream, "run", run)
 
 
 @pytest.mark.parametrize("claim, word", [(1.0, "out of hypothesis"), (0.0, "fails")])
 def test_ball_arithmetic_judges_the_bound_also_where_no_closed_form_applies(claim, word, monkeypatch):
     """The numerical feature alone is enclosed: its bound is confirmed, or contradicted where it understates."""
-    certify = spaces.ExplicitSpace.certify
-    monkeypatch.setattr(spaces.ExplicitSpace, "certify", lambda *given: scaled(claim, certify(*given)))
+    understate(claim, spaces.RowsStream, monkeypatch)
     problem = Problem(4, classifier=np.random.default_rng(0).normal(size=(4, 3)), lambda_h=0.01)
     report = check_features(problem, PairCases(4, np.array([0.3])), Settings(rigorous=True))
     assert words(report) == {word}
@@ -313,12 +318,12 @@ def test_wrong_normalisation_of_lambda_h_in_the_theory_fails(factor, monkeypatch
 @pytest.mark.parametrize("factor", [10.0, 0.5, 1 + 1e-8])
 def test_wrong_normalisation_of_lambda_h_in_the_optimiser_is_never_agreement(factor, monkeypatch):
     """The certificate speaks of the problem as stated, so the answer is far from certified."""
-    right = spaces.minimise
 
-    def wrong(coordinates, Y, problem, *rest, **more):
-        return right(coordinates, Y, replace(problem, lambda_h=factor * problem.lambda_h), *rest, **more)
+    def blind(shared, Y, **static):
+        space, lambda_h, steps = shared
+        return kernel.solve((space, factor * lambda_h, steps), Y, **static)
 
-    monkeypatch.setattr(spaces, "minimise", wrong)
+    spoil(blind, monkeypatch)
     for problem, pairs in problems():
         report = check_features(problem, pairs, Settings(tol=1e-11))
         assert {row.verdict.word for row in report.rows if is_mixed_off_centre(row)} <= {"fails", "undecided"}
@@ -386,8 +391,7 @@ def test_ball_arithmetic_does_not_prove_a_distorted_answer(monkeypatch):
 @pytest.mark.parametrize("dishonest", [0.0, 1e-3])
 def test_ball_arithmetic_contradicts_bounds_that_understate(dishonest, monkeypatch):
     """Bounds scaled down until they are wrong: float arithmetic alone may not notice, balls do."""
-    certify = spaces.EtfSpace.certify
-    monkeypatch.setattr(spaces.EtfSpace, "certify", lambda *given: scaled(dishonest, certify(*given)))
+    understate(dishonest, spaces.EtfStream, monkeypatch)
     report = check_features(
         Problem(4, multiplier=1.67, lambda_h=5e-4), PairCases(4, LAM), Settings(rigorous=True)
     )
@@ -475,13 +479,13 @@ def test_the_same_class_norm_is_found_in_batches(order, monkeypatch):
     W = np.random.default_rng(0).normal(size=(40, 3))[::order]
     problem, pairs = Problem(40, classifier=W, lambda_h=0.1), PairCases(40, np.array([0.3]))
     whole = agreement.Comparison(problem, pairs, Settings())
-    right, widths = spaces.ExplicitSpace.solve, []
+    right, widths = spaces.RowsStream.run, []
 
-    def solve(self, Y, *rest):
+    def run(self, Y, *rest, **more):
         widths.append(Y.shape[1])
-        return right(self, Y, *rest)
+        return right(self, Y, *rest, **more)
 
-    monkeypatch.setattr(spaces.ExplicitSpace, "solve", solve)
+    monkeypatch.setattr(spaces.RowsStream, "run", run)
     monkeypatch.setattr(agreement, "chunk_size", lambda problem: 16)
     assert agreement.Comparison(problem, pairs, Settings()).reference == pytest.approx(
         whole.reference, rel=1e-12
@@ -493,14 +497,7 @@ def test_the_same_class_norm_is_found_in_batches(order, monkeypatch):
 def test_the_worst_pair_is_reported(width, monkeypatch):
     """One pair of one λ is spoilt: its row names it, also when later batches hold better pairs of that λ."""
     monkeypatch.setattr(agreement, "chunk_size", lambda r: width)
-    right = spaces.EtfSpace.solve
-
-    def spoilt(self, Y, *rest):
-        q, used = right(self, Y, *rest)
-        hit = (Y[2] == 0.3) & (Y[1] == 0.7)
-        return q.at[0].add(jnp.where(hit, 1e-3, 0.0)), used
-
-    monkeypatch.setattr(spaces.EtfSpace, "solve", spoilt)
+    spoil_optima(lambda Y: (Y[2] == 0.3) & (Y[1] == 0.7), monkeypatch)
     report = check_features(Problem(5, multiplier=1.5, lambda_h=1e-2), PairCases(5, np.array([0.3, 0.6])))
     by = {(row.kind, row.lam): row for row in report.rows}
     assert by["different", 0.3].classes == (2, 1)

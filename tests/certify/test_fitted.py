@@ -8,7 +8,7 @@ from mpmath import mp, mpf
 
 from tests.children import strict
 from ufm import solve
-from ufm.agree.stream.spaces import ExplicitSpace
+from ufm.agree.stream.spaces import RowsStream
 from ufm.certify.features import certify_features
 from ufm.certify.values import fitted, fitted_error
 from ufm.enclose.features import enclose_features
@@ -55,7 +55,7 @@ def farthest(p, exact, bound):
 
 
 def space_of(problem):
-    return ExplicitSpace(problem, np.float64, jax.sharding.Mesh(np.array(jax.devices()[:1]), ("parts",)))
+    return RowsStream(problem, np.float64, jax.sharding.Mesh(np.array(jax.devices()[:1]), ("parts",)))
 
 
 def bounds(problem, H):

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -23,10 +22,11 @@ import ufm.commands.runs.progress
 import ufm.output.shards
 import ufm.output.text
 from experiments import large_pairs
+from tests.agree.spoilt import spoil_optima
 from tests.children import refused, strict
 from ufm import solve
 from ufm.agree.features import Settings, check_features
-from ufm.agree.stream import sources, spaces
+from ufm.agree.stream import sources
 from ufm.agree.stream.reductions import EDGES, ErrorHistogram
 from ufm.commands.runs.progress import duration, progress_line
 from ufm.model.cases import OrbitCases, PairCases, fold_lam
@@ -199,13 +199,7 @@ def test_one_pair_has_the_worst_error_of_all(K, pairs, loss):
 
 def test_symmetry_does_not_see_what_breaks_it(monkeypatch):
     """Negative control: labels with weight on class 2 come out wrong; only the full run can tell."""
-    right = spaces.EtfSpace.solve
-
-    def spoilt(self, Y, *rest):
-        q, used = right(self, Y, *rest)
-        return q.at[0].add(jnp.where(Y[2] > 0, 1e-3, 0.0)), used
-
-    monkeypatch.setattr(spaces.EtfSpace, "solve", spoilt)
+    spoil_optima(lambda Y: Y[2] > 0, monkeypatch)
     full, few = (check_features(plain(), kind(4, LAM)) for kind in (PairCases, OrbitCases))
     assert full.verdict == "undecided" and full.worst_error > 1e-5
     assert few.verdict == "agrees" and few.worst_error < 1e-14

@@ -432,9 +432,9 @@ def fail(*args, **kwargs):
     raise RuntimeError("planted")
 
 
-@pytest.mark.parametrize("name", ["save_features", "dump_json"])
+@pytest.mark.parametrize("name", ["save.Kept.save", "features.dump_json"])
 def test_a_run_that_fails_midway_leaves_no_file(run, monkeypatch, name):
-    monkeypatch.setattr(ufm.commands.runs.features, name, fail)
+    monkeypatch.setattr(f"ufm.commands.runs.{name}", fail)
     code, _, err = run(*SMALL, "--json", "a.json", "--save", "a.npz")
     assert code == 70 and "planted" in err and os.listdir() == []
 
@@ -451,7 +451,7 @@ def test_an_interrupted_run_leaves_no_file(run, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ufm.commands.runs.features, "save_features", interrupt)
+    monkeypatch.setattr("ufm.commands.runs.save.Kept.save", interrupt)
     code, _, err = run(*SMALL, "--json", "a.json", "--save", "a.npz")
     assert code == 130 and "interrupted" in err and os.listdir() == []
 

@@ -18,8 +18,7 @@ import ufm.commands.runs.sweep
 from tests.children import strict
 from tests.sweeps import free_kernel, rows
 from ufm import solve, sweep
-from ufm.agree.sweep.table import JUDGED, judge_rows
-from ufm.agree.verdict import judge
+from ufm.agree.verdict import JUDGED, judge, judge_rows
 
 jax.devices()  # started here with the devices every test sees, not by the first sweep
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from ufm.certify.dual import losses, residuals
 from ufm.certify.features import certify_any, certify_etf, certify_features
 from ufm.model.cases import PairCases
 from ufm.model.problem import Problem
-from ufm.optimize.features import _minimise_share, etf_coordinates, frame, solve_features
+from ufm.optimize.features import etf_coordinates, frame, minimise_share, solve_features
 from ufm.optimize.newton import newton_from_zero
 from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import exactly
@@ -144,7 +144,7 @@ def test_every_product_in_float32_is_full_float32(kind, method):
 
     def program(Y):
         shared = (coordinates, jnp.float32(1e-4), 20)
-        return _minimise_share(shared, Y, method=method, loss_name="cross-entropy", **options)
+        return minimise_share(shared, Y, method=method, loss_name="cross-entropy", **options)
 
     traced = jax.make_jaxpr(program)(jnp.asarray(LABELS.T, jnp.float32))
     assert products(traced.jaxpr) and exact(traced.jaxpr)

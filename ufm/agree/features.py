@@ -16,7 +16,7 @@ import numpy as np
 import ufm.rules.numbers as checked
 from ufm.agree.stream.reductions import Batch, ErrorHistogram, WorstRows
 from ufm.agree.stream.sources import Side, choose_source
-from ufm.agree.stream.spaces import choose_space
+from ufm.agree.stream.spaces import choose_stream
 from ufm.agree.verdict import Verdict, judge, worst_verdict
 from ufm.certify.values import fitted, fitted_error
 from ufm.model.cases import LabelCases, OrbitCases, PairCases
@@ -163,7 +163,7 @@ class Comparison:
         mesh = local_mesh()
         self.threads = threads_for(mesh)
         self.source = choose_source(problem, cases, settings.dtype, mesh)
-        self.space = choose_space(problem, settings.dtype, mesh)
+        self.space = choose_stream(problem, settings.dtype, mesh)
         # one compilation serves a whole stream, and a small stream is one batch
         share = 1 << max(4, int(np.ceil(np.log2((count or cases.count) / mesh.size))))
         self.width = mesh.size * min(chunk_size(problem), share)
@@ -176,9 +176,8 @@ class Comparison:
         largest, K = 0.0, self.problem.classes
         for start in range(0, K, self.width):
             columns = np.minimum(np.arange(start, start + self.width), K - 1)
-            labels = (np.arange(K)[:, None] == columns).astype(self.settings.dtype)
-            H, _ = self._solve(jnp.asarray(labels))
-            largest = max(largest, float(np.max(self.space.norms(np.asarray(H)))))
+            Y = (np.arange(K)[:, None] == columns).astype(self.settings.dtype)
+            largest = max(largest, float(np.max(self._both(jnp.asarray(Y), jnp.zeros(Y.shape))[0].norm)))
         return largest
 
     def _natural_length(self) -> float:
@@ -186,11 +185,10 @@ class Comparison:
         gain = self.problem.gain
         return float(np.sqrt(gain) / (self.problem.lambda_h + gain)) if gain > 0 else 1.0
 
-    def _solve(self, Y):
-        """Numerical candidates and the steps of the slowest."""
+    def _both(self, Y, x):
+        """Candidates of both routes, and the steps of the slowest."""
         s = self.settings
-        numeric, steps = self.space.solve(Y, s.method, s.steps, s.first)
-        return numeric, int(np.max(steps))
+        return self.space.run(Y, x, s.method, s.steps, s.first, closed=self.violated is None)
 
     def part(self, stop: int, start: int) -> tuple[np.ndarray, Batch]:
         """The features of one batch from `start` on, before `stop`: their numbers, and what `run` finds."""
@@ -202,10 +200,8 @@ class Comparison:
         """Solve, certify, predict and compare the features numbered n (at most `width` of them)."""
         padded = np.pad(n, (0, self.width - len(n)), mode="edge")
         labels, keep = self.source.take(padded), slice(len(n))
-        numeric, steps = self._solve(labels.Y)
-        bound, slope = (np.asarray(part, float)[keep] for part in self.space.certify(numeric, labels.Y))
-        theory = self.space.from_logits(labels.x) if self.violated is None else numeric
-        error, norm = (np.asarray(part, float)[keep] for part in self.space.compare(numeric, theory))
+        found, steps = self._both(labels.Y, labels.x)
+        error, norm, bound, slope = (part[keep] for part in (found.distance, found.norm, *found.certificate))
         mass = labels.mass[keep] / np.sqrt(self.problem.gain or 1.0)
         unit = np.maximum(norm, self.reference)
         unit = np.where(unit > 0, unit, self._natural_length())
@@ -217,8 +213,8 @@ class Comparison:
             bound=bound / unit,
             theory_bound=theory_bound,
             unit=unit,
-            numeric=np.asarray(numeric)[:, keep],
-            theory=np.asarray(theory)[:, keep],
+            numeric=found.numeric[:, keep],
+            theory=found.theory[:, keep],
             norm=norm,
             slope=slope,
             steps=steps,

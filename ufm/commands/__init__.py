@@ -1,6 +1,6 @@
 """Flags in, exit code out: the commands behind `python -m ufm.NAME`. JAX is imported when the work begins.
 
-frame      exit codes, and one line for what went wrong
+frame      exit codes, one line for what went wrong, and the flags that commands share
 inputs     values of flags to a checked plan of work
 grid_file  a grid from a TOML file
 footprint  memory a command will hold

@@ -5,7 +5,8 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
@@ -19,6 +20,38 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 DEFECT = (
     "this is a defect of the program, not of what you gave it: please report the command and the lines above"
 )
+
+
+@dataclass
+class Model:
+    """The unconstrained features model of `solve` and `verify`."""
+
+    classes: int = 10
+    """Number of classes K >= 2."""
+    alpha: float | None = None
+    """Mixing weights are Beta(alpha, alpha) or Dirichlet(alpha, ...); default 1."""
+    dim: int | None = None
+    """Feature dimension d, at least K-1 for an ETF; default K."""
+    multiplier: float | None = None
+    """Row norm m of the ETF; default: the jointly optimal one for the label law."""
+    lambda_w: float = 5e-4
+    """Penalty lambda_W/2 |W|^2; enters the default multiplier and the threshold."""
+    lambda_h: float = 5e-4
+    """Penalty lambda_H/2 |h|^2 of each feature (average convention)."""
+    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
+    """Loss of logits W h against the soft label."""
+    labels: str = "mixup"
+    """Label law: mixup, cutmix, kway, smoothing, onehot, or PATH.npy (N x K soft labels)."""
+    smoothing: float | None = None
+    """Smoothing: labels (1-DELTA) y + DELTA/K; default 0.1 for --labels smoothing, else 0."""
+    ways: int | None = None
+    """Classes mixed by --labels kway; default 3."""
+    pairs: Literal["all", "different", "same", "cyclic"] | None = None
+    """Which ordered class pairs to mix; cyclic: (i, i+1) only; default all."""
+    bias: str | None = None
+    """Bias of a free classifier: none, free, or its penalty lambda_b; default none."""
+    weights: str | None = None
+    """Weights 0.6,0.2,… or PATH.npy: of the classes, for a free classifier; of given labels, one a row."""
 
 
 Flags = TypeVar("Flags")

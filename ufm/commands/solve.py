@@ -6,14 +6,14 @@ Only standard-library, numpy and CLI imports at the top: help and usage errors a
 from dataclasses import dataclass
 from typing import Literal
 
-from ufm.commands.frame import command
+from ufm.commands.frame import Model, command
 from ufm.runtime.supervisor import needs_supervisor, supervise
 
 INTERRUPTED = "interrupted, nothing was written (finished shards of --save FOLDER/ stay, its index says so)"
 
 
 @dataclass
-class Arguments:
+class Arguments(Model):
     """Solve an unconstrained features model, compare with the closed form, certify.
 
     Exit code: 0 every row agrees or lies outside the hypotheses, 1 some fail,
@@ -25,38 +25,12 @@ class Arguments:
     75 standstill or lost process, 129 to 143 ended.
     """
 
-    classes: int = 10
-    """Number of classes K >= 2."""
-    alpha: float | None = None
-    """Mixing weights are Beta(alpha, alpha) or Dirichlet(alpha, ...); default 1."""
-    dim: int | None = None
-    """Feature dimension d, at least K-1 for an ETF; default K."""
-    multiplier: float | None = None
-    """Row norm m of the ETF; default: the jointly optimal one for the label law."""
-    lambda_w: float = 5e-4
-    """Penalty lambda_W/2 |W|^2; enters the default multiplier and the threshold."""
-    lambda_h: float = 5e-4
-    """Penalty lambda_H/2 |h|^2 of each feature (average convention)."""
-    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
-    """Loss of logits W h against the soft label."""
-    labels: str = "mixup"
-    """Label law: mixup, cutmix, kway, smoothing, onehot, or PATH.npy (N x K soft labels)."""
-    smoothing: float | None = None
-    """Smoothing: labels (1-DELTA) y + DELTA/K; default 0.1 for --labels smoothing, else 0."""
-    ways: int | None = None
-    """Classes mixed by --labels kway; default 3."""
     classifier: str = "etf"
     """Classifier: etf (a simplex ETF), PATH.npy (K x d), or free (optimised with the features)."""
-    bias: str | None = None
-    """Bias of a free classifier: none, free, or its penalty lambda_b; default none."""
-    weights: str | None = None
-    """Weights 0.6,0.2,… or PATH.npy: of the classes, for a free classifier; of given labels, one a row."""
     starts: int | None = None
     """Random starts of a free classifier; default 1, or 8 when dim < K-1."""
     draws: int | None = None
     """Solve the free classifier on this many drawn labels, as a network would see."""
-    pairs: Literal["all", "different", "same", "cyclic"] | None = None
-    """Which ordered class pairs to mix; cyclic: (i, i+1) only; default all."""
     lam: str | None = None
     """Mixing weights, comma-separated: 0.1,0.5,0.9."""
     samples: int | None = None

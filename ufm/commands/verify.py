@@ -1,13 +1,12 @@
 """Flags of `python -m ufm.verify`: every theorem on your own parameters."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from ufm.commands.frame import command
+from ufm.commands.frame import Model, command
 
 
 @dataclass
-class Arguments:
+class Arguments(Model):
     """Check every theorem of the catalogue numerically on one set of parameters.
 
     Exit code: 0 all that apply hold, 1 some fail, 3 some are undecided,
@@ -19,32 +18,6 @@ class Arguments:
     75 standstill or lost process, 129 to 143 ended.
     """
 
-    classes: int = 10
-    """Number of classes K >= 2."""
-    alpha: float | None = None
-    """Mixing weights are Beta(alpha, alpha) or Dirichlet(alpha, ...); default 1."""
-    dim: int | None = None
-    """Feature dimension d; default K."""
-    multiplier: float | None = None
-    """Row norm m of the fixed ETF; default: the jointly optimal one for the label law."""
-    lambda_w: float = 5e-4
-    """Penalty lambda_W/2 |W|^2."""
-    lambda_h: float = 5e-4
-    """Penalty lambda_H/2 |h|^2 of each feature (average convention)."""
-    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
-    """Loss of logits against the soft label."""
-    labels: str = "mixup"
-    """Label law: mixup, cutmix, kway, smoothing, onehot, or PATH.npy (N x K soft labels)."""
-    smoothing: float | None = None
-    """Smoothing: labels (1-DELTA) y + DELTA/K."""
-    ways: int | None = None
-    """Classes mixed by --labels kway; default 3."""
-    pairs: Literal["all", "different", "same", "cyclic"] | None = None
-    """Which ordered class pairs to mix; cyclic: (i, i+1) only; default all."""
-    weights: str | None = None
-    """Weights 0.6,0.2,… or PATH.npy: of the classes; of given labels, one a row."""
-    bias: str | None = None
-    """Bias of the free classifier: none, free, or its penalty lambda_b; default none."""
     lam: str | None = None
     """Mixing weights to look at; default 0,1e-6,0.1,0.3,0.5,0.9,1."""
     memory: str | None = None

@@ -29,6 +29,7 @@ __all__, __getattr__, __dir__ = facade(
             "LabelLaw PAIRS Patterns cutmix fineness kway label_variance mixing_rule mixup onehot pattern_rule "
             "smooth soft"
         ),
+        "penalties": "Convention Penalties per_batch",
         "problem": "Problem",
         "quadrature": "REACH beta_rule edge_gauss",
         "roots": "bracketed_root",

@@ -91,21 +91,28 @@ def minimise(
     λ_H and W are traced: no recompilation (except for the default step size of gd). first: a dtype in which
     Newton begins, before it ends in that of Y. steps: one number a device.
     """
-    if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     mesh = mesh or local_mesh()
+    static = static_options(coordinates, Y, problem, method, max_steps, first, mesh, transform)
+    solve = spread(minimise_share, mesh, **static)
+    return solve((coordinates, np.asarray(problem.lambda_h, Y.dtype), max_steps), Y)
+
+
+def static_options(
+    coordinates, Y, problem: Problem, method: str, max_steps: int, first, mesh: Mesh, transform=None
+) -> dict[str, Hashable]:
+    """What `minimise_share` is compiled for, labels Y (K, B) cut evenly among the devices of the mesh."""
+    checked.choice("method", method, METHODS)
     static: dict[str, Hashable] = {"method": method, "loss_name": problem.loss}
     if method == "newton":
         share, tile = Y.shape[1] // mesh.size, tile_size(coordinates, len(Y))
         static |= {"tile": 0 if share % tile else tile, "first": first}
     if method == "gd":
         static |= {"transform": transform or _default_transform(problem), "steps": max_steps}
-    solve = spread(_minimise_share, mesh, **static)
-    return solve((coordinates, np.asarray(problem.lambda_h, Y.dtype), max_steps), Y)
+    return static
 
 
-def _minimise_share(shared, Y, *, method: str, loss_name: str, **options) -> Iterate:
-    """The features of one device."""
+def minimise_share(shared, Y, *, method: str, loss_name: str, **options) -> Iterate:
+    """The features of one device, traced. shared: coordinates, λ_H, step limit; steps comes as an array of one."""
     coordinates, lambda_h, max_steps = shared
     if method == "newton":
         found = newton_from_zero(coordinates, Y, lambda_h, max_steps, loss_name=loss_name, **options)

@@ -1,49 +1,48 @@
-"""Where candidate features live while they are compared: two spaces behind one interface.
-
-solve(Y) -> candidates; certify(candidates, Y) -> distances to the truth, and gradients; from_logits(x) -> the
-closed form as candidates; distance, norm; coefficients on the classifier's rows; features(candidates) -> H.
-Labels and logits come as (K, B), batch last; every device of the mesh does its share of the batch.
-"""
+"""The space of a problem's candidates (`ufm.agree.kernel`) with what the host reads off them."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ufm.certify.explicit import certify_rows
-from ufm.certify.features import certify_etf
+import ufm.agree.kernel as kernel
+from ufm.agree.kernel import Candidates, RowsSpace
 from ufm.model.etf import contrasts
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
-from ufm.optimize.features import etf_coordinates, frame, minimise
+from ufm.optimize.features import etf_coordinates, frame, static_options
 from ufm.runtime.devices import exact_mesh, spread
 
 
-class EtfSpace:
-    """The exact simplex ETF: a candidate is q (K, B), an isometric image of the feature in O(K)."""
+class _Stream:
+    """Labels in, `Candidates` out, every device of the mesh its share of the batch."""
+
+    space: kernel.Space
+
+    def __init__(self, problem: Problem, mesh: Mesh):
+        self.problem, self.mesh = problem, mesh
+
+    def run(self, Y, x, method: str, max_steps: int, first=None, *, closed: bool) -> tuple[Candidates, int]:
+        """Both routes on labels Y (K, B) with closed-form logits x (K, B), and the steps of the slowest."""
+        problem, exact = self.problem, exact_mesh(self.mesh)
+        shared = self.space, np.asarray(problem.lambda_h, Y.dtype), max_steps
+        static = static_options(self.space.coordinates, Y, problem, method, max_steps, first, self.mesh)
+        if exact is self.mesh:
+            found, steps = spread(kernel.kernel, exact, closed=closed, **static)(shared, Y, x)
+        else:  # in float64 whatever solves, and as IEEE has it
+            numeric, steps = spread(kernel.solve, self.mesh, **static)(shared, Y)
+            given = jax.tree.map(np.asarray, (self.space, numeric, Y, x))
+            judged = spread(kernel.judge, exact, loss_name=problem.loss, closed=closed)
+            found = judged(*given)
+        return jax.tree.map(np.asarray, found), int(np.max(steps))
+
+
+class EtfStream(_Stream):
+    """The exact simplex ETF: a candidate is q (K, B)."""
 
     def __init__(self, problem: Problem, dtype, mesh: Mesh):
-        self.problem, self.dtype, self.mesh = problem, dtype, mesh
-        self.judged = np.asarray(np.sqrt(problem.gain)), np.asarray(problem.lambda_h, np.float64)
-        self.coordinates = etf_coordinates(problem, dtype)
-
-    def solve(self, Y, method: str, max_steps: int, first=None):
-        """Numerical optima and the number of steps, one a device."""
-        last = minimise(self.coordinates, Y, self.problem, method, max_steps, first=first, mesh=self.mesh)
-        return last.q, last.steps
-
-    def certify(self, q, Y):
-        """The `Certificate` of each candidate."""
-        return _certify(_certify_etf, self.mesh, self.problem, self.judged, q, Y)
-
-    def from_logits(self, x):
-        """Candidates with logits x up to a constant."""
-        root = np.sqrt(self.problem.gain)
-        return spread(_centre, self.mesh)(root, x) if root > 0 else jnp.zeros_like(x)
-
-    def compare(self, q, other):
-        """Distances ‖h − h'‖, in float64, and norms ‖h‖ of the second argument."""
-        return spread(_distance_etf, self.mesh)((), q, other)
+        super().__init__(problem, mesh)
+        root, lambda_h = np.asarray(np.sqrt(problem.gain)), np.asarray(problem.lambda_h, np.float64)
+        self.space = kernel.EtfSpace(etf_coordinates(problem, dtype), root, lambda_h)
 
     def norms(self, q):
         """Norms ‖h‖."""
@@ -70,31 +69,15 @@ class EtfSpace:
         return contrasts(np.asarray(q, np.float64), self.problem.d).T
 
 
-class ExplicitSpace:
+class RowsStream(_Stream):
     """Any classifier given as an array: a candidate is H (d, B), the feature itself."""
 
     def __init__(self, problem: Problem, dtype, mesh: Mesh):
-        self.problem, self.dtype, self.mesh = problem, dtype, mesh
-        self.coordinates, self.lift = frame(problem, dtype)
+        super().__init__(problem, mesh)
+        coordinates, isometry = frame(problem, dtype)
+        pull = problem.W.T / problem.gain if problem.gain > 0 else 0 * problem.W.T
         self.judged = row_space(problem.W, problem.lambda_h)
-
-    def solve(self, Y, method: str, max_steps: int, first=None):
-        """Numerical optima and the number of steps, one a device."""
-        last = minimise(self.coordinates, Y, self.problem, method, max_steps, first=first, mesh=self.mesh)
-        return spread(_multiply, self.mesh)(self.lift, last.q), last.steps
-
-    def certify(self, H, Y):
-        """The `Certificate` of each candidate."""
-        return _certify(_certify_any, self.mesh, self.problem, self.judged, H, Y)
-
-    def from_logits(self, x):
-        """Candidates Wᵀ x/g: the feature with logits x when W is a simplex ETF."""
-        gain = self.problem.gain
-        return spread(_multiply, self.mesh)(self.problem.W.T / gain if gain > 0 else 0 * self.problem.W.T, x)
-
-    def compare(self, H, other):
-        """Distances ‖h − h'‖, in float64, and norms ‖h‖ of the second argument."""
-        return spread(_distance, self.mesh)((), H, other)
+        self.space = RowsSpace(coordinates, isometry, pull, self.judged)
 
     def norms(self, H):
         """Norms ‖h‖."""
@@ -114,10 +97,11 @@ class ExplicitSpace:
 
         What these leave out of h moves logits by ‖W (1 − P)‖₂ ‖h‖ ≤ leak √g ‖h‖, √g = a/L (`ufm.model.rows`).
         """
-        (d, r), (a, length) = self.judged.basis.shape, (self.judged.sharpness, self.judged.length)
-        coordinates = float(self.judged.turn) + 2.0 * (r + 8.0) * (1.0 + np.sqrt(r)) * EPS
+        judged = self.judged
+        (d, r), (a, length) = judged.basis.shape, (judged.sharpness, judged.length)
+        coordinates = float(judged.turn) + 2.0 * (r + 8.0) * (1.0 + np.sqrt(r)) * EPS
         size = float(np.linalg.norm(self.problem.W, 2)) * (1.0 + 1e-9)
-        left_out = float(self.judged.leak * a / length) / (size or 1.0)
+        left_out = float(judged.leak * a / length) / (size or 1.0)
         return size, np.sqrt(r) * (d + 8.0) * EPS + coordinates + left_out
 
     def features(self, H):
@@ -125,39 +109,6 @@ class ExplicitSpace:
         return np.asarray(H, np.float64).T
 
 
-def choose_space(problem: Problem, dtype, mesh: Mesh) -> EtfSpace | ExplicitSpace:
+def choose_stream(problem: Problem, dtype, mesh: Mesh) -> EtfStream | RowsStream:
     """The O(K) space for the built-in ETF, the general one for an explicit classifier."""
-    return (EtfSpace if problem.classifier is None else ExplicitSpace)(problem, dtype, mesh)
-
-
-def _certify(function, mesh: Mesh, problem: Problem, shared, candidates, Y):
-    """In float64 whatever the candidates are in: a scale that float32 flushes to zero is judged as it is."""
-    exact = exact_mesh(mesh)
-    if exact is not mesh:
-        shared, candidates, Y = jax.tree.map(np.asarray, (shared, candidates, Y))
-    return spread(function, exact, loss_name=problem.loss)(shared, candidates, Y)
-
-
-def _certify_etf(shared, q, Y, *, loss_name: str):
-    return certify_etf(q, Y, *shared, loss_name=loss_name)
-
-
-def _certify_any(shared, H, Y, *, loss_name: str):
-    return certify_rows(shared, H, Y, loss_name=loss_name)
-
-
-def _centre(root, x):
-    return (x - jnp.mean(x, 0)) / root
-
-
-def _multiply(matrix, x):
-    return jnp.matmul(matrix, x, precision=jax.lax.Precision.HIGHEST)
-
-
-def _distance_etf(_, q, other):
-    return _distance(_, q.astype(other.dtype) - jnp.mean(q.astype(other.dtype), 0), other)
-
-
-def _distance(_, H, other):
-    gap = H.astype(jnp.float64) - other
-    return jnp.linalg.norm(gap, axis=0), jnp.linalg.norm(other.astype(jnp.float64), axis=0)
+    return (EtfStream if problem.classifier is None else RowsStream)(problem, dtype, mesh)

@@ -15,11 +15,10 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
-from ufm.certify.features import certify_etf
+from ufm.agree.kernel import EtfSpace, centre, kernel
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Isometric
 from ufm.optimize.features import METHODS
-from ufm.optimize.newton import descend_newton
 from ufm.theory.features import label_optimum, logit_gap
 from ufm.theory.multiplier import require_float64
 from ufm.theory.predict import rounding_bound
@@ -128,20 +127,26 @@ def _solve(point: Point, *, lam: np.ndarray, shape: Shape) -> Answer:
     g = m * m * K / (K - 1)
     root, a = jnp.sqrt(g), g / point.lambda_h
     labels = _labels(jnp.asarray(lam), point.smoothing, shape)
-    q, distance = _numeric(_place(*labels, K), root, point.lambda_h, shape.loss)
     best = _closed_form(labels, a, shape)
     x_i, x_j, x_o = best.x
-    other = _centre(_place(x_i, x_j, x_o, labels.same, K)) / _divisor(root)
-    norm = jnp.linalg.norm(other, axis=0)
-    unit = jnp.maximum(norm, best.unit * np.sqrt((K - 1) / K) / _divisor(root))
+    space = EtfSpace(Isometric(root), root, point.lambda_h)
+    found, _ = kernel(
+        (space, point.lambda_h, METHODS["newton"]),
+        _place(*labels, K),
+        _place(x_i, x_j, x_o, labels.same, K),
+        loss_name=shape.loss,
+        closed=True,
+        method="newton",
+    )
+    unit = jnp.maximum(found.norm, best.unit * np.sqrt((K - 1) / K) / _divisor(root))
     coef = (best.x - best.x[2]) / jnp.where(g > 0, g, jnp.nan)
     return Answer(
         m,
         a,
-        _show_numeric(q, root, labels.same, shape),
-        _show(coef, best.p, norm, labels.same, K),
-        jnp.nan_to_num(jnp.linalg.norm(q - other, axis=0), nan=jnp.inf) / _divisor(unit),
-        distance / _divisor(unit),
+        _show_numeric(centre(found.numeric), root, labels.same, shape),
+        _show(coef, best.p, found.norm, labels.same, K),
+        jnp.nan_to_num(found.distance, nan=jnp.inf) / _divisor(unit),
+        found.certificate.distance / _divisor(unit),
         _theory_bound(best.mass / _divisor(root), shape) / _divisor(unit),
     )
 
@@ -179,16 +184,6 @@ def _place(at_i, at_j, elsewhere, same, K):
     """(K, F): class 0 is i; class 1 is j, or one of the others where i = j."""
     others = jnp.broadcast_to(elsewhere, (K - 2, *at_i.shape))
     return jnp.concatenate([at_i[None], jnp.where(same, elsewhere, at_j)[None], others])
-
-
-def _centre(q):
-    return q - jnp.mean(q, 0)
-
-
-def _numeric(Y, scale, lambda_h, loss):
-    """Blind Newton from zero in coordinates of the ETF: centred optima (K, F), certified distances (F)."""
-    q = descend_newton(Isometric(scale), jnp.zeros_like(Y), Y, lambda_h, METHODS["newton"], loss_name=loss).q
-    return _centre(q), certify_etf(q, Y, scale, lambda_h, loss_name=loss).distance
 
 
 def _closed_form(labels: _Labels, a, shape: Shape) -> _ClosedForm:

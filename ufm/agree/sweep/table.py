@@ -5,18 +5,8 @@ from collections import Counter
 import numpy as np
 
 from ufm.agree.sweep.block import Answer, Numbers
-from ufm.agree.verdict import AGREES, FAILS, UNDECIDED
+from ufm.agree.verdict import JUDGED, judge_rows
 from ufm.model.grid import Block, Columns, Grid, Words
-
-JUDGED = (FAILS, UNDECIDED, AGREES)  # what a row can be: an ETF with an ETF's closed form, no ball arithmetic
-
-
-def judge_rows(error, bound, theory_bound, tol: float) -> np.ndarray:
-    """`ufm.agree.verdict.judge` for arrays: the index into JUDGED of each row's verdict."""
-    with np.errstate(invalid="ignore"):
-        fails = ~(error <= bound + theory_bound) | (error - bound - theory_bound > 0)
-        decided = (bound <= tol) & (theory_bound <= tol)
-    return np.where(fails, 0, np.where(decided, 2, 1)).astype(np.int8)
 
 
 def make_table(grid: Grid, block: Block, answer: Answer) -> Columns:

@@ -11,7 +11,7 @@ from rich.console import Console
 from ufm.agree.features import Report, Settings, check_features
 from ufm.agree.verdict import exit_code
 from ufm.commands.runs.progress import show_progress
-from ufm.commands.runs.save import save_features
+from ufm.commands.runs.save import Kept
 from ufm.model.cases import OrbitCases, PairCases, choose_cases
 from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
@@ -54,10 +54,13 @@ def solve(
     index = None if shards is None else plan_shards(shards, problem, cases, words)
     console = plain_console(sys.stderr if args.json == "-" else sys.stdout, quiet=not group.leads)
     print_problem(console, problem, derived)
-    report = _check(problem, cases, settings, shards, index, group)
+    # process 0 alone was given a place to write to
+    wanted = bool(group.first(np.array("save" in outputs.paths)))
+    kept = Kept(problem, cases, settings.dtype) if wanted else None
+    report = _check(problem, cases, settings, shards, index, group, kept)
     if group.leads:
         data = record(report, derived, settings, command, args.seed)
-        _tell(console, args, report, cases, settings, outputs, data)
+        _tell(console, args, report, cases, settings, outputs, data, kept)
         print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     group.meet()  # none leaves while another still works
     return exit_code(report.verdict)
@@ -80,7 +83,9 @@ def _agree(problem: Problem, cases, group: Group, *given):
     return problem, replace(cases, **{name: group.first(getattr(cases, name))})
 
 
-def _tell(console, args, report: Report, cases, settings: Settings, outputs: Outputs, data: dict) -> None:
+def _tell(
+    console, args, report: Report, cases, settings: Settings, outputs: Outputs, data: dict, kept: Kept | None
+) -> None:
     """Table, files and summary of a finished report."""
     to_stdout = args.json == "-"
     if args.explain or not to_stdout:
@@ -88,7 +93,7 @@ def _tell(console, args, report: Report, cases, settings: Settings, outputs: Out
     if args.explain:
         print_explanations(console, report, settings)
     with outputs:
-        _write(outputs, report, cases, settings, data)
+        _write(outputs, report, cases, settings, data, kept)
     if to_stdout:
         sys.stdout.write(dump_json(data))
     print_summary(console, report)
@@ -145,29 +150,40 @@ def plain_console(stream, quiet: bool = False) -> Console:
 
 
 def _check(
-    problem, cases, settings: Settings, shards: Path | None, index: dict | None, group: Group
+    problem,
+    cases,
+    settings: Settings,
+    shards: Path | None,
+    index: dict | None,
+    group: Group,
+    kept: Kept | None,
 ) -> Report:
-    """Solve and compare; with a folder, every numerical feature is written to shards there on the way."""
+    """Solve and compare; every numerical feature is kept on the way, or with a folder written to shards there."""
+    if kept is not None:
+        report = _check_with_progress(problem, cases, settings, group, kept.keep)
+        kept.combine(group)
+        return report
     if shards is None or index is None:
         return _check_with_progress(problem, cases, settings, group)
     with open_shards(shards, problem, cases, index, group) as store:
-        report = _check_with_progress(problem, cases, settings, group, store.keep)
+        report = _check_with_progress(problem, cases, settings, group, store.keep, shard_rows(problem, cases))
         store.finish()
     return report
 
 
-def _check_with_progress(problem, cases, settings, group, keep=None) -> Report:
-    """`check_features`, saying how far it is."""
-    unit = 1 if keep is None else shard_rows(problem, cases)
+def _check_with_progress(problem, cases, settings, group, keep=None, unit=1) -> Report:
+    """`check_features`, saying how far it is; the processes divide the features in units of `unit`."""
     with show_progress("features", speaks=group.leads) as progress:
         return check_features(problem, cases, settings, progress, keep, group, unit)
 
 
-def _write(outputs: Outputs, report: Report, cases, settings: Settings, data: dict) -> None:
+def _write(
+    outputs: Outputs, report: Report, cases, settings: Settings, data: dict, kept: Kept | None
+) -> None:
     outputs.write("json", dump_json(data))
-    if "save" in outputs.paths:
+    if kept is not None:
         with outputs.stage("save") as path:
-            save_features(path, report.problem, cases, settings)
+            kept.save(path)
     if "plot" in outputs.paths:
         from ufm.pictures.features import draw_features  # matplotlib is loaded only when a picture is wanted
 

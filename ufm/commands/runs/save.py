@@ -1,45 +1,45 @@
-"""Features in one .npz file, for `solve --save PATH.npz`."""
+"""Features in one .npz file, for `solve --save PATH.npz`: kept while the run solves them."""
+
+from typing import Any
 
 import numpy as np
 
-from ufm.agree.features import Settings
-from ufm.model.cases import PairCases
+from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
-from ufm.optimize.features import solve_features
+from ufm.runtime.processes import Group
 
 
-def save_features(target, problem: Problem, cases, settings: Settings) -> None:
-    """Write the numerical optima of every feature, in the order of the stream, as an npz: H (N, d), W (K, d),
-    i, j, lam (N; −1 and NaN where a label is not two-hot), Y (N, K), lambda_w, lambda_h, and weights (N) of
-    given labels that have them."""
-    n = np.arange(cases.count)
-    if isinstance(cases, PairCases):
-        c = cases.take(n)
-        i, j, lam = c.i, c.j, c.lam
-        Y = np.zeros((cases.count, problem.classes))
-        Y[n, j] = c.colam
-        Y[n, i] = np.where(i == j, 1.0, lam)
-    else:
-        i = j = np.full(cases.count, -1)
-        lam, Y = np.full(cases.count, np.nan), cases.labels
-    weights = getattr(cases, "weights", None)
-    found = solve_features(
-        problem,
-        Y,
-        method=settings.method,
-        max_steps=settings.max_steps,
-        dtype=settings.dtype,
-        first=settings.first,
-    )
-    np.savez(
-        target,
-        H=found.H,
-        W=problem.W,
-        i=i,
-        j=j,
-        lam=lam,
-        Y=Y,
-        **({} if weights is None else {"weights": weights}),
-        lambda_w=problem.lambda_w,
-        lambda_h=problem.lambda_h,
-    )
+class Kept:
+    """The numerical optima of every feature, in the order of the stream; none were kept before the run."""
+
+    def __init__(self, problem: Problem, cases: PairCases | LabelCases, dtype):
+        self.problem, self.cases = problem, cases
+        self.H = np.zeros((cases.count, problem.d), dtype)
+
+    def keep(self, n: np.ndarray, H: np.ndarray) -> None:
+        """Features H (B, d) of numbers n (B)."""
+        self.H[n] = H
+
+    def combine(self, group: Group) -> None:
+        """Those of the other processes of the group too."""
+        if group.count > 1:
+            self.H = group.total(self.H)
+
+    def save(self, target) -> None:
+        """An npz: H (N, d), W (K, d), i, j, lam (N; −1 and NaN where a label is not two-hot), Y (N, K), lambda_w,
+        lambda_h, and weights (N) of given labels that have them."""
+        weights = getattr(self.cases, "weights", None)
+        arrays: dict[str, Any] = {"H": self.H, "W": self.problem.W, **self._labels()}
+        if weights is not None:
+            arrays["weights"] = weights
+        np.savez(target, **arrays, lambda_w=self.problem.lambda_w, lambda_h=self.problem.lambda_h)
+
+    def _labels(self) -> dict[str, np.ndarray]:
+        if isinstance(self.cases, LabelCases):
+            none = np.full(self.cases.count, -1)
+            return {"i": none, "j": none, "lam": np.full(self.cases.count, np.nan), "Y": self.cases.labels}
+        n = np.arange(self.cases.count)
+        c, Y = self.cases.take(n), np.zeros((self.cases.count, self.problem.classes))
+        Y[n, c.j] = c.colam
+        Y[n, c.i] = np.where(c.i == c.j, 1.0, c.lam)
+        return {"i": c.i, "j": c.j, "lam": c.lam, "Y": Y}
