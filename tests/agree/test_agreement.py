@@ -368,14 +368,13 @@ def test_a_perturbed_row_that_is_taken_for_an_etf_fails(monkeypatch):
 
 def test_a_wrong_classifier_in_the_optimiser_is_never_agreement(monkeypatch):
     """The optimiser sees a gain off by 1e-6, the certificate does not."""
-    right = spaces.minimise
-    monkeypatch.setattr(
-        spaces,
-        "minimise",
-        lambda coordinates, *rest, **more: right(
-            coordinates._replace(scale=coordinates.scale * (1 + 1e-6)), *rest, **more
-        ),
-    )
+
+    def blind(shared, Y, **static):
+        space, *rest = shared
+        wrong = space.coordinates._replace(scale=space.coordinates.scale * (1 + 1e-6))
+        return kernel.solve((space._replace(coordinates=wrong), *rest), Y, **static)
+
+    spoil(blind, monkeypatch)
     report = check_features(
         Problem(4, multiplier=1.67, lambda_h=1e-3), PairCases(4, LAM), Settings(tol=1e-11)
     )

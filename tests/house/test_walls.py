@@ -47,7 +47,7 @@ ALONE = {  # rooms that may import a library at the top of a file
 }
 ONLY = {"flint": "ufm.enclose", "pyarrow": "ufm.output.dataset"}  # inside functions too
 PUBLIC_LIMIT = 40
-FILES, LINES = 10, 360  # in a folder, in a file
+FILES, LINES, FUNCTION = 10, 360, 50  # files in a folder, lines in a file, in a function
 
 
 def module_name(root: Path, path: Path) -> str:
@@ -298,6 +298,22 @@ def test_a_facade_gives_what_its_files_define(room):
         }
         assert names <= bound
         assert not names & {path.stem for path in folder.iterdir()}, "a file would hide the name"
+
+
+def long_functions(text: str, most: int) -> dict[str, int]:
+    """Functions of more lines than that, signature and docstring counted."""
+    sizes = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(parse(text))
+        if isinstance(node, ast.FunctionDef)
+    }
+    return {name: size for name, size in sizes.items() if size > most}
+
+
+def test_functions_are_short():
+    for path in sources().values():
+        assert long_functions(path.read_text(encoding="utf-8"), FUNCTION) == {}, path.name
+    assert long_functions("def f():\n" + "    pass\n" * FUNCTION, FUNCTION) == {"f": FUNCTION + 1}
 
 
 def test_folders_and_files_are_small():

@@ -6,7 +6,6 @@ one (K, loss, bias) compiles once.
 """
 
 import itertools
-from dataclasses import replace
 from functools import partial
 
 import jax

@@ -1,5 +1,6 @@
 """Where the routes meet: both solved, the optimum certified, and each row judged by one rule.
 
+kernel       labels solved, certified and compared, in one traced program
 features     check_features: rows of a problem
 joint        check_joint: the joint optimum and its certificate
 theorem      check_theorem: a theorem on one setting

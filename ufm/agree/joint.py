@@ -74,30 +74,15 @@ def check_joint(
     checked.instance("problem", problem, JointProblem, "ufm.finite_law")
     checked.positive("tol", tol)
     checked.flag("rigorous", rigorous)
-    mesh = summing_mesh(alone=group.count == 1)
-    solution = solve_joint(problem, starts=starts, seed=seed, mesh=mesh)
-    if group.count > 1:  # one point for all: what was done on the host may differ between processors
-        solution = replace(solution, W=group.first(solution.W), b=group.first(solution.b))
-    rows = own_rows(len(problem.atoms.weights), mesh)
+    solution, rows = _solve(problem, starts, seed, group)
     certificate = certify_joint(problem, solution, rows=rows, group=group)
     rigorous_gap = enclose_solution(problem, solution) if rigorous else None
-    gap = certificate.gap if rigorous_gap is None else rigorous_gap
-    violated = violated_hypothesis(problem)
-    bound, theory = float(np.sqrt(gap)), None
+    bound = float(np.sqrt(certificate.gap if rigorous_gap is None else rigorous_gap))
+    violated, theory = violated_hypothesis(problem), None
     error, rounding, open_ = None, 0.0, None
     if not violated:
         theory = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
         error, rounding, open_ = _compare(problem, solution, rows, theory, bound, group)
-    found = judge(
-        error,
-        bound,
-        rounding,
-        float(np.sqrt(tol * abs(certificate.objective))),
-        exceeds=False,
-        violated=violated,
-        enclosed=None if rigorous_gap is None else True,
-        stalled=open_,
-    )
     return JointReport(
         problem=problem,
         solution=solution,
@@ -109,10 +94,28 @@ def check_joint(
         multiplier=etf_multiplier(solution.W),
         error=error,
         bound=bound,
-        verdict=found,
+        verdict=judge(
+            error,
+            bound,
+            rounding,
+            float(np.sqrt(tol * abs(certificate.objective))),
+            exceeds=False,
+            violated=violated,
+            enclosed=True if rigorous else None,
+            stalled=open_,
+        ),
         rigorous_gap=rigorous_gap,
         polygon=_polygon(problem),
     )
+
+
+def _solve(problem: JointProblem, starts: int, seed: int, group: Group) -> tuple[JointSolution, slice]:
+    """The optimum by all devices of the group, and which labels its H is of."""
+    mesh = summing_mesh(alone=group.count == 1)
+    solution = solve_joint(problem, starts=starts, seed=seed, mesh=mesh)
+    if group.count > 1:  # one point for all: what was done on the host may differ between processors
+        solution = replace(solution, W=group.first(solution.W), b=group.first(solution.b))
+    return solution, own_rows(len(problem.atoms.weights), mesh)
 
 
 def _trivial(problem: JointProblem) -> list[Threshold]:

@@ -18,6 +18,7 @@ __all__, __getattr__, __dir__ = facade(
         "features": "certify_etf certify_features",
         "dual": "Block DualGap Sample dual_gap",
         "joint": "JointCertificate certify_joint check_bias",
+        "local_bound": "Certificate",
         "values": "fitted fitted_error",
     },
 )

@@ -16,8 +16,11 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "coordinates": "Isometric reduce_classifier",
-        "features": "METHODS chunk_size etf_coordinates frame minimise require_dtype solve_features",
+        "coordinates": "Conditioned Isometric Reduced reduce_classifier",
+        "features": (
+            "METHODS chunk_size etf_coordinates frame minimise minimise_share require_dtype solve_features "
+            "static_options"
+        ),
         "implicit": "FeatureOptimum optimal_features optimal_features_etf",
         "joint": "JointSolution solve_joint",
         "newton": "descend_newton",

@@ -255,7 +255,7 @@ def comparison_record(found: Comparison, given: Activations, provenance: dict) -
 
 def gap_record(found: Comparison) -> dict | None:
     """The distance to global optimality."""
-    names = "objective dual_objective gap rounding lambda_max_ratio count relative_gap".split()
+    names = ["objective", "dual_objective", "gap", "rounding", "lambda_max_ratio", "count", "relative_gap"]
     gap = found.certificate
     return None if gap is None else plain({name: getattr(gap, name) for name in names})
 

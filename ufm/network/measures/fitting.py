@@ -92,8 +92,7 @@ def fit_sharpness(
     b = None if b is None else checked.array("b", b, (len(W),))
     checked.integer("size", size, 1)
     check_bootstrap(replicates, level, seed)
-    V, shift = W - W.mean(0), 0.0 if b is None else b - b.mean()
-    first = _First(Reservoir(size, seed))
+    V, shift, first = W - W.mean(0), 0.0 if b is None else b - b.mean(), _First(Reservoir(size, seed))
     for block in _logits(chunks, V, shift):
         first.add(*block)
     a = _best_sharpness(*first.subsample())
