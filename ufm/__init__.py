@@ -30,7 +30,7 @@ __all__, __getattr__, __dir__ = facade(
         "theory.features": "two_hot_optimum",
         "certify.features": "certify_features",
         "enclose.features": "enclose_etf enclose_features",
-        "model.atoms": "finite_law JointProblem",
+        "model.atoms": "FiniteLaw JointProblem Point finite_law",
         "optimize.joint": "solve_joint",
         "certify.joint": "certify_joint",
         "agree.joint": "check_joint",
