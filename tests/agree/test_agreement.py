@@ -16,7 +16,7 @@ from tests.agree.spoilt import spoil, spoil_optima
 from tests.shapes import ROWS, calls, optimum
 from ufm.agree import features as agreement
 from ufm.agree.features import Settings, check_features
-from ufm.agree.stream import sources, spaces
+from ufm.agree.stream import sources
 from ufm.model import cases
 from ufm.model.cases import LabelCases, PairCases, choose_cases
 from ufm.model.etf import simplex_etf
@@ -172,7 +172,7 @@ def understate(share, stream, monkeypatch):
 @pytest.mark.parametrize("claim, word", [(1.0, "out of hypothesis"), (0.0, "fails")])
 def test_ball_arithmetic_judges_the_bound_also_where_no_closed_form_applies(claim, word, monkeypatch):
     """The numerical feature alone is enclosed: its bound is confirmed, or contradicted where it understates."""
-    understate(claim, spaces.RowsStream, monkeypatch)
+    understate(claim, kernel.RowsStream, monkeypatch)
     problem = Problem(4, classifier=np.random.default_rng(0).normal(size=(4, 3)), lambda_h=0.01)
     report = check_features(problem, PairCases(4, np.array([0.3])), Settings(rigorous=True))
     assert words(report) == {word}
@@ -390,7 +390,7 @@ def test_ball_arithmetic_does_not_prove_a_distorted_answer(monkeypatch):
 @pytest.mark.parametrize("dishonest", [0.0, 1e-3])
 def test_ball_arithmetic_contradicts_bounds_that_understate(dishonest, monkeypatch):
     """Bounds scaled down until they are wrong: float arithmetic alone may not notice, balls do."""
-    understate(dishonest, spaces.EtfStream, monkeypatch)
+    understate(dishonest, kernel.EtfStream, monkeypatch)
     report = check_features(
         Problem(4, multiplier=1.67, lambda_h=5e-4), PairCases(4, LAM), Settings(rigorous=True)
     )
@@ -478,13 +478,13 @@ def test_the_same_class_norm_is_found_in_batches(order, monkeypatch):
     W = np.random.default_rng(0).normal(size=(40, 3))[::order]
     problem, pairs = Problem(40, classifier=W, lambda_h=0.1), PairCases(40, np.array([0.3]))
     whole = agreement.Comparison(problem, pairs, Settings())
-    right, widths = spaces.RowsStream.run, []
+    right, widths = kernel.RowsStream.run, []
 
     def run(self, Y, *rest, **more):
         widths.append(Y.shape[1])
         return right(self, Y, *rest, **more)
 
-    monkeypatch.setattr(spaces.RowsStream, "run", run)
+    monkeypatch.setattr(kernel.RowsStream, "run", run)
     monkeypatch.setattr(agreement, "chunk_size", lambda problem: 16)
     assert agreement.Comparison(problem, pairs, Settings()).reference == pytest.approx(
         whole.reference, rel=1e-12

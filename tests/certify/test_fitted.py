@@ -8,7 +8,7 @@ from mpmath import mp, mpf
 
 from tests.children import strict
 from ufm import solve
-from ufm.agree.stream.spaces import RowsStream
+from ufm.agree.kernel import RowsStream
 from ufm.certify.features import certify_features
 from ufm.certify.values import fitted, fitted_error
 from ufm.enclose.features import enclose_features

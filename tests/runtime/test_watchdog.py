@@ -119,8 +119,8 @@ def test_threads_that_end_after_a_wait_hide_no_work(monkeypatch):
 
 
 COMMANDS = {
-    "ufm.solve --classes 3 --lam 0.3": "ufm.agree.stream.spaces.EtfStream.run",
-    "ufm.solve --classes 3 --lam 0.3 --classifier W.npy": "ufm.agree.stream.spaces.RowsStream.run",
+    "ufm.solve --classes 3 --lam 0.3": "ufm.agree.kernel.EtfStream.run",
+    "ufm.solve --classes 3 --lam 0.3 --classifier W.npy": "ufm.agree.kernel.RowsStream.run",
     "ufm.solve --classes 3 --lam 0.3 --samples": "ufm.commands.runs.features.derive_multiplier",
     "ufm.solve --classes 3 --classifier free": "ufm.agree.joint.certify_joint",
     "ufm.verify --classes 3": "ufm.agree.theorem.solve_features",

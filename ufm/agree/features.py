@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import ufm.rules.numbers as checked
+from ufm.agree.kernel import choose_stream
 from ufm.agree.stream.reductions import Batch, ErrorHistogram, WorstRows
 from ufm.agree.stream.sources import Side, choose_source
-from ufm.agree.stream.spaces import choose_stream
 from ufm.agree.verdict import Verdict, judge, worst_verdict
 from ufm.certify.values import fitted, fitted_error
 from ufm.model.cases import LabelCases, OrbitCases, PairCases

@@ -1,1 +1,1 @@
-"""A stream of features in batches: labels with their closed forms, candidates in their space, what is kept."""
+"""A stream of features in batches: labels with their closed forms, and what is kept of the candidates."""
