@@ -460,8 +460,15 @@ def _as_users_have_it():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+TRACED = {
+    "optimal_features",
+    "optimal_features_etf",
+}  # of arrays, under jit: a status in the place of an error
+THINGS = {"Point"}  # judged by what takes it
+
+
 def test_the_table_holds_every_public_function():
-    assert set(ufm.__all__) <= set(TABLE)
+    assert set(ufm.__all__) - TRACED - THINGS <= set(TABLE)
 
 
 COMPILED = {  # their good call takes seconds, and is made by the tests of their own modules
