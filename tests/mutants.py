@@ -5,8 +5,8 @@
 One operator, comparison, number or function of a file in theory, certify, agree or network is changed in a copy of
 the package, and the tests that KILLERS has for the file run on it. The fault is caught where one fails, or where
 they take twice the LIMIT seconds of processor time that they may take on the sound code. What is left alive is
-printed: either a test is missing, or the change changes nothing, which EQUIVALENT says with the reason. Annotations,
-docstrings, messages and decorators are left alone.
+printed: either a test is missing, or the change changes nothing, which EQUIVALENT says with the reason.
+Annotations, docstrings, messages and decorators are left alone.
 Exit code: 0 where at least a share SHARE is caught and no survivor is unexplained, else 1.
 """
 

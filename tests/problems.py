@@ -250,21 +250,21 @@ def _joint_table() -> Iterator[NamedJoint]:
     )  # doubles, all of them
     ce, se = LOSSES
 
-    def named(name, law, atoms, lambda_w, lambda_h, exact, *tags, lambda_b=None, loss=ce):
-        task = JointProblem(law, atoms, K - 1 if loss == ce else K, lambda_w, lambda_h, lambda_b, loss)
+    def named(name, atoms, lambda_w, lambda_h, exact, *tags, lambda_b=None, loss=ce):
+        task = JointProblem(atoms, lambda_w, lambda_h, K - 1 if loss == ce else K, lambda_b, loss)
         return NamedJoint(name, task, *exact, frozenset([loss, *tags]))
 
     with mp.workdps(DIGITS):
         plain, sharp = _mixed_with_even(K, 0, 0.02, 0.01), _mixed_with_even(K, 0, 1e-4, 1e-5)
-        yield named("one-hot", onehot(), atoms, 0.02, 0.01, plain)
-        yield named("one-hot, sharp", onehot(), atoms, 1e-4, 1e-5, sharp)
-        yield named("one-hot, free bias", onehot(), atoms, 0.02, 0.01, plain, "bias", lambda_b=0.0)
-        yield named("one-hot, penalised bias", onehot(), atoms, 0.02, 0.01, plain, "bias", lambda_b=0.05)
+        yield named("one-hot", atoms, 0.02, 0.01, plain)
+        yield named("one-hot, sharp", atoms, 1e-4, 1e-5, sharp)
+        yield named("one-hot, free bias", atoms, 0.02, 0.01, plain, "bias", lambda_b=0.0)
+        yield named("one-hot, penalised bias", atoms, 0.02, 0.01, plain, "bias", lambda_b=0.05)
         mixed = _mixed_with_even(K, mpf(0.25), 0.02, 0.01)
-        yield named("smoothed", smooth(0.25), even, 0.02, 0.01, mixed)
-        yield named("trivial", onehot(), atoms, 1.0, 1.0, (mp.log(K), mpf(0)), "trivial")
+        yield named("smoothed", even, 0.02, 0.01, mixed)
+        yield named("trivial", atoms, 1.0, 1.0, (mp.log(K), mpf(0)), "trivial")
         square = _squared(K, 0.02, 0.01)
-        yield named("squared error", onehot(), atoms, 0.02, 0.01, square, "bias", lambda_b=0.0, loss=se)
+        yield named("squared error", atoms, 0.02, 0.01, square, "bias", lambda_b=0.0, loss=se)
 
 
 JOINT = {named.name: named for named in _joint_table()}
@@ -273,7 +273,4 @@ JOINT = {named.name: named for named in _joint_table()}
 @cache
 def solved_jointly(name: str) -> JointSolution:
     """`solve_joint` of a named problem."""
-    task = JOINT[name].task
-    return solve_joint(
-        task.atoms, task.lambda_w, task.lambda_h, dim=task.dim, lambda_b=task.lambda_b, loss=task.loss
-    )
+    return solve_joint(JOINT[name].task)

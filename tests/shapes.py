@@ -1,5 +1,7 @@
 """Calls of few shapes: a program is compiled for each number of rows, and what is compiled costs most of a test."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ufm.certify.features import Certificate, certify_features
@@ -38,4 +40,4 @@ def padded(law: FiniteLaw, width: int) -> FiniteLaw:
     """The same law with labels of weight zero up to `width`."""
     extra = width - len(law.weights)
     labels = np.concatenate([law.labels, np.repeat(law.labels[:1], extra, 0)])
-    return FiniteLaw(labels, np.pad(law.weights, (0, extra)), law.exchangeable)
+    return replace(law, labels=labels, weights=np.pad(law.weights, (0, extra)))

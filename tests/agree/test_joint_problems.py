@@ -6,6 +6,7 @@ import pytest
 from tests.problems import JOINT, solved_jointly
 from ufm.agree.joint import check_joint
 from ufm.certify.joint import certify_joint
+from ufm.model.atoms import Point
 from ufm.theory.multiplier import joint_multiplier
 
 GAP = 1e-9  # relative gap demanded
@@ -14,9 +15,7 @@ every = pytest.mark.parametrize("named", JOINT.values(), ids=str)
 
 
 def certify(task, W, H, b):
-    atoms, free = task.atoms, task.lambda_b is not None
-    more = {"b": b if free else None, "lambda_b": task.lambda_b, "loss": task.loss}
-    return certify_joint(W, H, atoms.labels, atoms.weights, task.lambda_w, task.lambda_h, **more)
+    return certify_joint(task, Point(W, H, None if task.lambda_b is None else b))
 
 
 @every
