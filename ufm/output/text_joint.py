@@ -25,7 +25,7 @@ def print_joint(console: Console, report: JointReport) -> None:
         ("multiplier", multiplier_words(report)),
         *geometry_lines(report),
     ]
-    show(console, f"joint problem, free classifier: {sizes(p, p.dim)}", Facts(lines))
+    show(console, f"joint problem, free classifier: {sizes(p, p.d)}", Facts(lines))
 
 
 def gap_words(report: JointReport) -> str:
