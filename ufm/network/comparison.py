@@ -116,15 +116,7 @@ def compare_activations(
     means = None if stats is None else stats.means
     channel = channel_geometry(stream("mixup geometry"), W, means, a, centre=o.centre, bins=o.bins, **drawn)
     mixed = mixed_calibration(stream("probabilities of mixed samples"), W, b, a, o.bins, **drawn)
-    excess = certificate = None
-    if o.lambda_h is not None:
-        chunks = stream("excess over the optimum")
-        excess = feature_excess(chunks, W, o.lambda_h, b=b, loss=o.loss, seed=o.seed)
-    if o.lambda_h is not None and o.lambda_w is not None:
-        assert not isinstance(o.lambda_b, str)  # `_completed` has put a number in the place of "file"
-        certificate = certify_stream(
-            stream("certificate"), W, o.lambda_w, o.lambda_h, b=b, lambda_b=o.lambda_b, loss=o.loss
-        )
+    excess, certificate = _suboptimality(given, o, stream)
     etf = etf_deviation(W - W.mean(0))
     findings = _Findings(given, fit, channel, a, missing).all(mixed, excess, certificate, etf)
     return Comparison(
@@ -146,6 +138,19 @@ def compare_activations(
         findings=findings,
         word=mixup_optimum(findings),
     )
+
+
+def _suboptimality(given: Activations, o: Options, stream) -> tuple[Excess | None, DualGap | None]:
+    """How far the features are from their optimum, and all of it from the joint one, where penalties say which."""
+    if o.lambda_h is None:
+        return None, None
+    W, b, loss = given.W, given.b, o.loss
+    excess = feature_excess(stream("excess over the optimum"), W, o.lambda_h, b=b, loss=loss, seed=o.seed)
+    if o.lambda_w is None:
+        return excess, None
+    assert not isinstance(o.lambda_b, str)  # `_completed` has put a number in the place of "file"
+    chunks = stream("certificate")
+    return excess, certify_stream(chunks, W, o.lambda_w, o.lambda_h, b=b, lambda_b=o.lambda_b, loss=loss)
 
 
 def _check(options: Options) -> Options:
