@@ -84,15 +84,17 @@ def atoms(alpha: float, imbalance: float, classes: int, nodes: int) -> FiniteLaw
 def solve_point(setting: Setting) -> Solved:
     """Solve from a random start, certify, classify. JAX is loaded here, not on import."""
     from ufm.certify.joint import certify_joint
+    from ufm.model.atoms import JointProblem
     from ufm.optimize.joint import solve_joint
 
     law = atoms(setting.alpha, setting.imbalance, setting.classes, setting.nodes)
     penalty = float(np.sqrt(setting.product))
-    found = solve_joint(law, penalty, penalty)
-    certificate = certify_joint(found.W, found.H, law.labels, law.weights, penalty, penalty)
+    problem = JointProblem(law, penalty, penalty)
+    found = solve_joint(problem)
+    certificate = certify_joint(problem, found)
     return Solved(
         region=classify(found.W),
-        relative_gap=certificate.gap / certificate.objective,
+        relative_gap=certificate.relative_gap,
         objective=certificate.objective,
         etf_deviation=etf_deviation(found.W),
         multiplier=etf_multiplier(found.W),
