@@ -135,25 +135,22 @@ def draw_rows(axes: Axes, tips: Float[np.ndarray, "n 2"], classes, xy, line: boo
 
 
 def _name_rows(axes: Axes, tips, classes, xy, line: float | None) -> list[int]:
-    """Class numbers, one text for rows that coincide; returns classes with zero rows. line: its height."""
-    reach, zero = np.linalg.norm(tips, axis=1).max(), []
-    for tip, names in same_places(tips, classes, 1e-3 * reach):
-        if np.linalg.norm(tip) <= 1e-6 * reach:
-            zero += names
-            continue
-        numbers = ", ".join(map(str, names))
-        text = f"{'class' if len(names) == 1 else 'classes'} {numbers}"
+    """Class numbers, one text for rows of one direction (line, its height: for rows that coincide); zero rows."""
+    sizes, numbers = np.linalg.norm(tips, axis=1), np.array(classes)
+    some = sizes > 1e-6 * sizes.max()
+    places = tips[some] if line is not None else tips[some] / sizes[some, None]
+    for out, names in same_places(places, numbers[some].tolist(), 1e-3 * np.abs(places).max(initial=0.0)):
+        text = f"{'class' if len(names) == 1 else 'classes'} {', '.join(map(str, names))}"
         if line is not None:
-            text = text if len(tips) == 2 else numbers  # three may be close
-            axes.text(tip[0], line - 0.05, text, fontsize=9, ha="center", va="top")
+            text = text if len(tips) == 2 else text.split(" ", 1)[1]  # three may be close
+            axes.text(out[0], line - 0.05, text, fontsize=9, ha="center", va="top")
             continue
-        out = tip / np.linalg.norm(tip)
         at = 1.14 * max(np.max(xy @ out, initial=0.0), np.max(tips @ out)) * out
         side = "center" if abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
         up = "bottom" if out[1] > 0.3 else "center"
         axes.text(at[0], at[1], text, fontsize=9, ha=side, va=up)
         axes.update_datalim([1.15 * at])  # room for the text
-    return zero
+    return numbers[~some].tolist()
 
 
 def same_places(tips, classes, tolerance: float) -> list[tuple[np.ndarray, list[int]]]:
