@@ -63,9 +63,7 @@ def spread(function, mesh: Mesh, **static):
     number is a multiple of that of the devices, or one entry a device. `function` must be known by name (no
     lambda or closure: each would be compiled anew); static: its keyword arguments.
     """
-    if (
-        mesh.size == 1
-    ):  # nothing to give: traced once, and not a second time for the shapes of what it returns
+    if mesh.size == 1:  # traced once, and not a second time for the shapes of what is returned
         here = NamedSharding(mesh, PartitionSpec())
         return jax.jit(wraps(function)(partial(function, **static)), in_shardings=here, out_shardings=here)
 
