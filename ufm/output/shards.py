@@ -29,8 +29,8 @@ INDEX, SCHEMA = "index.json", 1
 class Shards:
     """The folder of one stream of features; `open_shards` makes it."""
 
-    def __init__(self, folder: Folder, problem: Problem, cases, index: dict, group: Group):
-        self.folder, self.problem, self.cases, self.index = folder, problem, cases, index
+    def __init__(self, path: Path, problem: Problem, cases, index: dict, group: Group):
+        self.folder, self.problem, self.cases, self.index = shards_folder(path), problem, cases, index
         self.group, self.rows = group, shard_rows(problem, cases)
         self.own = group.part(cases.count, self.rows)
         self.H = np.empty((min(self.rows, cases.count), problem.d))
@@ -131,9 +131,9 @@ def plan_shards(path: Path, problem: Problem, cases: PairCases | LabelCases, wor
 @contextmanager
 def open_shards(path: Path, problem: Problem, cases, index: dict, group: Group = ALONE):
     """The shards of a planned stream, held against a second run until the end (`Folder.held`)."""
-    folder = shards_folder(path)
-    with folder.held(group, index | {"complete": False, "shards": []}, anew=True):
-        yield Shards(folder, problem, cases, index, group)
+    store = Shards(path, problem, cases, index, group)
+    with store.folder.held(group, index | {"complete": False, "shards": []}, anew=True):
+        yield store
 
 
 def stream_digest(problem: Problem, cases: PairCases | LabelCases) -> str:
