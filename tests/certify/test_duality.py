@@ -17,7 +17,7 @@ from scipy.special import xlogy
 from tests.optimize.test_joint import CE, SE, padded, problem, solved
 from ufm.certify.dual import Block, Moments, Sample, _dual_value, _first_sums, centred, exact_sum
 from ufm.certify.joint import certify_joint
-from ufm.enclose.joint import enclose_gap
+from ufm.enclose.joint import enclose_joint
 from ufm.loss import LOSSES
 from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
 from ufm.model.laws import LabelLaw
@@ -239,7 +239,7 @@ def test_rigorous_and_float_certificates_agree(case):
         W, H, b = perturbed(found, rng, size) if size else (found.W, found.H, found.b)
         certificate = certify(task, W, H, b)
         bias = None if task.lambda_b is None else b
-        balls = enclose_gap(
+        balls = enclose_joint(
             W,
             H,
             task.atoms.labels,

@@ -9,7 +9,7 @@ from mpmath import mp, mpf
 
 from tests.oracle import exact_label
 from ufm.enclose import joint as enclosure_joint
-from ufm.enclose.joint import enclose_gap
+from ufm.enclose.joint import enclose_joint
 from ufm.model.etf import simplex_etf
 
 CE, SE = "cross-entropy", "squared-error"
@@ -40,7 +40,7 @@ def enclose(W, H, b, loss, lambda_b, /, **changes):
         "lambda_b": lambda_b,
         "loss": loss,
     }
-    return enclose_gap(W, H, **{**given, **changes})
+    return enclose_joint(W, H, **{**given, **changes})
 
 
 # --- the same numbers from mpmath -------------------------------------------------------------------------
@@ -163,10 +163,10 @@ def test_a_closed_form_optimum_closes_the_gap(K, lambda_b):
     """The closed form is off by its rounding δ ~ 20 ε; the gap is of first order in it, over x K."""
     W, H, c = etf_optimum(K, 1e-4)
     bias = None if lambda_b is None else np.zeros(K)
-    found = enclose_gap(W, H, np.eye(K), np.full(K, 1 / K), c, c, bias, lambda_b)
+    found = enclose_joint(W, H, np.eye(K), np.full(K, 1 / K), c, c, bias, lambda_b)
     assert found.gap[1] <= 1000 * np.finfo(float).eps
     W, H = 1.001 * W, 0.999 * H
-    off = enclose_gap(W, H, np.eye(K), np.full(K, 1 / K), c, c, bias, lambda_b)
+    off = enclose_joint(W, H, np.eye(K), np.full(K, 1 / K), c, c, bias, lambda_b)
     assert off.gap[0] > 1e-9 and off.gap[1] >= off.objective[0] - found.objective[1]
 
 
@@ -210,9 +210,9 @@ def test_without_removing_the_mean_the_bound_would_be_false(monkeypatch):
     q = np.array([0.5, 0.25, 0.25])
     zero = np.zeros((3, 2))
     given = (zero, zero, np.eye(3), q, 2.0, 2.0)
-    least = enclose_gap(*given, np.log(q), 0.0)
+    least = enclose_joint(*given, np.log(q), 0.0)
     assert least.gap[1] <= 1e-15
-    honest = enclose_gap(*given, np.zeros(3), 0.0)
+    honest = enclose_joint(*given, np.zeros(3), 0.0)
     assert honest.gap[1] >= honest.objective[0] - least.objective[1] > 0.05
     unpenalised = enclosure_joint._predictions
 
@@ -220,7 +220,7 @@ def test_without_removing_the_mean_the_bound_would_be_false(monkeypatch):
         return unpenalised(problem._replace(lambda_b=None), logits)
 
     monkeypatch.setattr(enclosure_joint, "_predictions", skipped)
-    false = enclose_gap(*given, np.zeros(3), 0.0)
+    false = enclose_joint(*given, np.zeros(3), 0.0)
     assert false.dual[0] > least.objective[1]
 
 
@@ -228,7 +228,7 @@ def test_a_class_without_labels():
     """E y_k = 0 and a free bias: only p'' = E y has the mean; valid, and the value is the entropy of E y."""
     labels = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     W, H, b = point(0, 0.0)
-    found = enclose_gap(W, H[:2], labels, [0.5, 0.5], 1.0, 1.0, b, 0.0)
+    found = enclose_joint(W, H[:2], labels, [0.5, 0.5], 1.0, 1.0, b, 0.0)
     assert found.dual[0] <= np.log(2) <= found.dual[1] + 1e-16
 
 

@@ -120,7 +120,7 @@ def ingredients(point, B, atoms, loss, bias):
     T = gram.half_curvature(V, B, lambda_h, spec.coupling, c)
     gradient = 0.5 * (w * V.T @ V - lambda_h * (h * atoms.weight) @ h.T)
     slope_b = lambda_b * b - r @ atoms.weight
-    curvature = gram._curvature(T @ V, T, h, atoms.weight, bias)
+    curvature = gram.gram_curvature(T @ V, T, h, atoms.weight, bias)
     D, db = gram._solve_newton(curvature, gradient, slope_b, lambda_b)
     return gradient, slope_b, D, db
 

@@ -15,7 +15,7 @@ import ufm.model.penalties as conventions
 import ufm.network.measures.metrics as metrics
 import ufm.rules.numbers as checked
 from ufm.agree.theorem import check_theorem
-from ufm.enclose.joint import enclose_gap
+from ufm.enclose.joint import enclose_joint
 from ufm.model.atoms import FiniteLaw, Point, drawn_law, given_lam
 from ufm.model.cases import PairCases
 from ufm.network.comparison import Options
@@ -202,8 +202,8 @@ TABLE = {
         {"y": [*spoiled(Y[0]), 2 * Y[0], Y[0] + [1, -1, 0]], "W": MATRIX}
         | {"lambda_h": [*NOT_NUMBERS, -1.0, 0.0], "loss": NOT_WORDS, "digits": NOT_COUNTS},
     ),
-    "enclose_gap": (
-        enclose_gap,
+    "enclose_joint": (
+        enclose_joint,
         {**POINT, "H": H, "labels": Y, "weights": SHARES},
         {
             "W": MATRIX,
@@ -238,6 +238,11 @@ TABLE = {
         ufm.solve_joint,
         {"problem": JOINT_PROBLEM, "starts": 1, "seed": 0},
         {"problem": NOT_THINGS, "starts": [*NOT_COUNTS, 0], "seed": NOT_COUNTS},
+    ),
+    "predict_joint": (
+        ufm.predict_joint,
+        {"problem": ufm.JointProblem(ufm.finite_law(ufm.mixup(1.0), K, 4), 0.01, 0.01)},
+        {"problem": NOT_THINGS},
     ),
     "certify_joint": (
         lambda problem, **point: ufm.certify_joint(problem, Point(**point)),
@@ -461,10 +466,10 @@ def _as_users_have_it():
 
 
 TRACED = {
-    "optimal_features",
-    "optimal_features_etf",
+    *("optimal_features", "optimal_features_etf", "optimal_gram", "optimal_sharpness"),
+    *("closed_form_features", "closed_form_logits"),
 }  # of arrays, under jit: a status in the place of an error
-THINGS = {"Point"}  # judged by what takes it
+THINGS = {"Point", "Status"}  # judged by what takes it
 
 
 def test_the_table_holds_every_public_function():
@@ -478,6 +483,7 @@ COMPILED = {  # their good call takes seconds, and is made by the tests of their
         "predict_pairs",
         "pair_features",
         "joint_multiplier",
+        "predict_joint",
         "solve_joint",
     ),
     *("multiplier_slopes", "two_hot_optimum", "certify", "certify_joint", "certify_stream", "check_joint"),

@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from tests.optimize.test_gram import padded
 from ufm import certify_features, certify_joint, enclose_etf, soft, solve, solve_features, solve_joint
-from ufm.enclose.joint import enclose_gap
+from ufm.enclose.joint import enclose_joint
 from ufm.model.atoms import FiniteLaw, JointProblem, Point
 from ufm.model.problem import Problem
 from ufm.network.measures.calibration import calibrate
@@ -93,7 +93,7 @@ def test_every_door_takes_them_and_makes_the_same_of_them(name):
         certify_joint(JointProblem(FiniteLaw(part, SHARES), 0.1, 0.1), Point(W, H)) for part in (Y, exact)
     ]
     assert abs(joint[0].gap - joint[1].gap) <= 1e-14
-    gaps = [enclose_gap(W, H, part, SHARES, 0.1, 0.1).gap for part in (Y, exact)]
+    gaps = [enclose_joint(W, H, part, SHARES, 0.1, 0.1).gap for part in (Y, exact)]
     assert np.allclose(*gaps, rtol=0, atol=1e-14)
     balls = [enclose_etf(part[0], 1.0, 0.1).norm() for part in (Y, exact)]
     assert np.allclose(*balls, rtol=0, atol=1e-14)
@@ -155,7 +155,7 @@ def test_what_is_beyond_is_refused_at_every_door(name):
         lambda: solve_features(PROBLEM, Y),
         lambda: certify_features(PROBLEM, H, Y),
         lambda: FiniteLaw(Y, SHARES),
-        lambda: enclose_gap(W, H, Y, SHARES, 0.1, 0.1),
+        lambda: enclose_joint(W, H, Y, SHARES, 0.1, 0.1),
         lambda: enclose_etf(Y[0], 1.0, 0.1),
     )
     for door in doors:

@@ -22,6 +22,7 @@ from ufm.certify.values import fitted, fitted_error
 from ufm.model.cases import LabelCases, OrbitCases, PairCases
 from ufm.model.problem import Problem
 from ufm.optimize.features import METHODS, chunk_size, require_dtype
+from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import as_here, local_mesh, threads_for
 from ufm.runtime.processes import ALONE, Group
@@ -99,6 +100,9 @@ class Report(NamedTuple):
     verdict: str
     errors: ErrorHistogram | None
     represented: int | None = None
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def check_features(

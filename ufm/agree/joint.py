@@ -19,10 +19,12 @@ from ufm.certify.joint import JointCertificate, certify_joint
 from ufm.model.atoms import JointProblem
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.optimize.joint import JointSolution, solve_joint
+from ufm.rules.brief import shown
 from ufm.runtime.devices import own_rows, summing_mesh
 from ufm.runtime.processes import ALONE, Group
 from ufm.theory.multiplier import Multiplier, joint_multiplier, pattern_multiplier
 from ufm.theory.polygon import Polygon, regular_polygon
+from ufm.theory.predict import violated_hypothesis
 from ufm.theory.theorems.joint import GAP_TOLERANCE, blurred, closed_form_divergence
 from ufm.theory.thresholds import Threshold, minority_collapse, triviality
 
@@ -50,6 +52,8 @@ class JointReport:
     verdict: Verdict
     rigorous_gap: float | None = None
     polygon: Polygon | None = None
+
+    __repr__ = shown
 
     @property
     def relative_gap(self) -> float:
@@ -143,9 +147,9 @@ def _polygon(problem: JointProblem) -> Polygon | None:
 
 def enclose_solution(problem: JointProblem, solution: JointSolution) -> float:
     """Upper end of L − min L in ball arithmetic."""
-    from ufm.enclose.joint import enclose_gap  # flint is loaded only when asked for
+    from ufm.enclose.joint import enclose_joint  # flint is loaded only when asked for
 
-    enclosure = enclose_gap(
+    enclosure = enclose_joint(
         solution.W,
         solution.H,
         problem.atoms.labels,
@@ -157,20 +161,6 @@ def enclose_solution(problem: JointProblem, solution: JointSolution) -> float:
         loss=problem.loss,
     )
     return enclosure.gap[1]
-
-
-def violated_hypothesis(problem: JointProblem) -> str | None:
-    """The hypothesis of "every global optimum is a simplex ETF" that the problem breaks, or None."""
-    K = problem.classes
-    if not problem.atoms.exchangeable:
-        if problem.law.labels is not None:
-            return "given labels are not taken to be exchangeable"
-        return "the label law is not exchangeable (class permutations change it)"
-    if problem.d < K - 1:
-        return f"dim = {problem.dim} < {K - 1}: no simplex ETF of {K} classes fits"
-    if problem.loss == "squared-error" and problem.lambda_b != 0:
-        return "squared error leads to a simplex ETF only with a free bias"
-    return None
 
 
 def _continuous(problem: JointProblem) -> Multiplier | None:

@@ -137,7 +137,8 @@ def certify_features(
     """Bounds for ANY features H with soft labels Y, wherever they came from, in any type that doubles hold.
 
     The truth is the optimum for the exact simplex ETF, or for an explicit W as it stands in doubles; the bound is
-    computed in float64. Raises InputError when shapes do not match.
+    computed in float64. Raises InputError when shapes do not match. The traced functions of arrays below it:
+    `ufm.certify.certify_etf` and `certify_rows` (with `ufm.model.row_space`).
     """
     checked.instance("problem", problem, Problem)
     Y = normalise(Y, "labels Y", ("N", problem.classes))

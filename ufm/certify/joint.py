@@ -12,6 +12,7 @@ from jaxtyping import Float
 import ufm.rules.numbers as checked
 from ufm.certify.dual import Block, DualGap, Sample, dual_gap
 from ufm.model.atoms import JointProblem, Point
+from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.processes import ALONE, Group
 
@@ -23,6 +24,8 @@ class JointCertificate(DualGap):
 
     stationarity: float
     imbalance: float
+
+    __repr__ = shown
 
 
 def certify_joint(

@@ -30,6 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ufm.rules.brief import shown
+
 SLACK = 1e-3  # relative allowance for rounding in the positive sums that make up the bound itself
 
 
@@ -38,6 +40,9 @@ class Certificate(NamedTuple):
 
     distance: Float[Array | np.ndarray, "*batch"]
     gradient_norm: Float[Array | np.ndarray, "*batch"]
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 class Local(NamedTuple):

@@ -1,7 +1,7 @@
 """Rigorous enclosures in ball arithmetic: alone with python-flint, the loss written a second time on purpose.
 
 features  enclose_features, enclose_etf: optimal features
-joint     enclose_gap: the joint gap
+joint     enclose_joint: the joint gap
 models    a feature against the ETF, and against any W
 balls     vectors of balls
 given     doubles, each exact
@@ -14,6 +14,6 @@ __all__, __getattr__, __dir__ = facade(
     {
         "balls": "norm",
         "features": "Enclosure distance_between enclose_etf enclose_features",
-        "joint": "enclose_gap",
+        "joint": "enclose_joint",
     },
 )

@@ -54,7 +54,7 @@ class _Joint(NamedTuple):
     loss: str
 
 
-def enclose_gap(
+def enclose_joint(
     W: ArrayLike,
     H: ArrayLike,
     labels: ArrayLike,

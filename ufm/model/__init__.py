@@ -31,7 +31,7 @@ __all__, __getattr__, __dir__ = facade(
         ),
         "penalties": "Convention Penalties per_batch",
         "problem": "Problem",
-        "quadrature": "REACH beta_rule edge_gauss",
+        "quadrature": "DROP PANEL REACH beta_rule edge_gauss panels",
         "roots": "bracketed_root",
         "rows": "EPS RowSpace row_space",
     },

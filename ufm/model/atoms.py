@@ -12,6 +12,7 @@ from ufm.model.cases import MAX_LAM, MAX_NODES, draw_labels, draw_lam, streams
 from ufm.model.laws import LabelLaw, Patterns, mixing_rule, soft
 from ufm.model.penalties import Penalties
 from ufm.model.quadrature import beta_rule, edge_gauss, product_rule
+from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import accept, normalise
 
@@ -35,6 +36,8 @@ class FiniteLaw:
         checked.flag("exchangeable", self.exchangeable)
         if self.law is not None:
             checked.instance("law", self.law, LabelLaw, "ufm.mixup")
+
+    __repr__ = shown
 
     @property
     def classes(self) -> int:
@@ -69,6 +72,8 @@ class JointProblem:
     dim: int | None = None
     lambda_b: float | None = None
     loss: str = "cross-entropy"
+
+    __repr__ = shown
 
     def __post_init__(self):
         checked.instance("atoms", self.atoms, FiniteLaw, "ufm.finite_law")

@@ -15,6 +15,7 @@ import numpy as np
 import ufm.model.etf as etf
 import ufm.rules.numbers as checked
 from ufm.model.laws import LabelLaw, mixup
+from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.numbers import LOSS_NAMES
 
@@ -39,6 +40,8 @@ class Problem:
     loss: str = "cross-entropy"
     law: LabelLaw = field(default_factory=lambda: mixup(1.0))
     classifier: np.ndarray | None = None
+
+    __repr__ = shown
 
     def __post_init__(self):
         self._set("classes", checked.integer("classes", self.classes, 2))

@@ -1,8 +1,7 @@
 """One network's activations against the theory: every measure of `ufm compare`, and what they add up to.
 
 Reads the stream of samples about ten times and never holds it. The sharpness a = m² K/((K−1) λ_H) of all
-predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
-"""
+predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from ufm.network.resemblance import (
     mixup_optimum,
     not_applicable,
 )
+from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.watchdog import handed
 
@@ -71,8 +71,7 @@ class Comparison:
     classes: K. etf: relative deviation of W Wᵀ from a simplex ETF, multiplier: m = ‖W‖_F/√K, both of W − w̄.
     metrics: by convention, by name. fit, channel, mixed, calibration, excess, certificate: of the modules of
     these names. a: sharpness behind the predictions, None if W − w̄ = 0; a_known: from λ_H, else fitted.
-    findings: the verdicts; word: what they add up to.
-    """
+    findings: the verdicts; word: what they add up to."""
 
     options: Options
     classes: int
@@ -91,6 +90,8 @@ class Comparison:
     missing: dict[str, str]
     findings: list[Finding]
     word: str
+
+    __repr__ = shown
 
 
 def compare_activations(

@@ -3,6 +3,7 @@
 features     solve_features: optimal features for a given W
 implicit     optimal_features: the same as a traced function, with derivatives
 joint        solve_joint: W, features and bias together
+implicit_gram  optimal_gram: the joint optimum likewise
 gram         the joint problem as a convex one in G, d ≥ K − 1
 coordinates  isometric coordinates of W's row space
 newton       Newton's method, convergent from every start
@@ -22,6 +23,7 @@ __all__, __getattr__, __dir__ = facade(
             "static_options"
         ),
         "implicit": "FeatureOptimum optimal_features optimal_features_etf",
+        "implicit_gram": "GramOptimum optimal_gram",
         "joint": "JointSolution solve_joint",
         "newton": "descend_newton",
     },

@@ -38,6 +38,26 @@ def half_solve_each(A: Float[Array, "r r B"], F: Float[Array, "r m B"]) -> Float
     return _each(lambda A, F: solve_triangular(jnp.linalg.cholesky(A), F, lower=True), A, F)
 
 
+def half_solve_plain(A: Float[Array, "r r B"], F: Float[Array, "r m B"]) -> Float[Array, "r m B"]:
+    """`half_solve_each` by array operations whatever the size: a caller may `vmap` and differentiate."""
+    return _eliminate(A, F)[:, len(A) :]
+
+
+def cholesky_plain(A: Float[Array, "r r"]) -> Float[Array, "r r"]:
+    """L with A = L Lᵀ, likewise."""
+    return jnp.triu(_eliminate(A[..., None], jnp.zeros((len(A), 0, 1), A.dtype))[..., 0]).T
+
+
+def substitute_lower(L: Float[Array, "r r"], y: Float[Array, "r m"]) -> Float[Array, "r m"]:
+    """L⁻¹y, likewise."""
+    return _substitute_transposed(jnp.broadcast_to(L.T[..., None], (*L.shape, y.shape[1])), y)
+
+
+def substitute_upper(L: Float[Array, "r r"], y: Float[Array, "r m"]) -> Float[Array, "r m"]:
+    """L⁻ᵀy, likewise."""
+    return _substitute(jnp.broadcast_to(L.T[..., None], (*L.shape, y.shape[1])), y)
+
+
 def solve_ridge_each(F: Float[Array, "B K r"], ridge, g: Float[Array, "r B"]) -> Float[Array, "r B"]:
     """x with (FᵀF + ridge) x = g: by Cholesky, or QR of [F; √ridge] where squares would lose the ridge.
 

@@ -1,7 +1,6 @@
 """Optimal features for a given classifier, by blind numerical optimisation from zero."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from ufm.model.etf import etf_basis, write_contrasts
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
+from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import local_mesh, spread
@@ -34,8 +34,7 @@ class Frame(NamedTuple):
     lift: np.ndarray
 
 
-@dataclass(frozen=True)
-class FeatureSolution:
+class FeatureSolution(NamedTuple):
     """Numerical optima for N labels.
 
     H (N, d) features; logits (N, K); steps taken by the slowest chunk; converged: the
@@ -47,6 +46,9 @@ class FeatureSolution:
     steps: int
     converged: bool
     trace: tuple | None = None
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def frame(problem: Problem, dtype=np.float64) -> Frame:

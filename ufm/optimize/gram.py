@@ -116,7 +116,7 @@ def gram_newton(
     c = jax.vmap(loss.curvature, 1, 0)(Z)
     T = half_curvature(V, B, penalties.h, loss.coupling, c)
     square, mean, M, curvature = total(
-        ((h * weight) @ h.T, r @ weight, (r * weight) @ r.T, _curvature(T @ V, T, h, weight, bias)), axis
+        ((h * weight) @ h.T, r @ weight, (r * weight) @ r.T, gram_curvature(T @ V, T, h, weight, bias)), axis
     )
     gradient = 0.5 * (penalties.w * V.T @ V - penalties.h * square)
     slope_b = penalties.b * b - mean
@@ -135,15 +135,15 @@ def gram_newton(
     return GramStep(D, db, dz, slope(D, db))
 
 
-def half_curvature(V, B, lambda_h, coupling, c):
+def half_curvature(V, B, lambda_h, coupling, c, half_solve=half_solve_each):
     """T (n, K, k) with Tᵀ T = S for each label: no difference of large numbers, whatever G/λ_H. c: (n, K)."""
     F = jnp.sqrt(c)[:, :, None] * (B - coupling * (c @ B)[:, None])
     FV = F @ V
     inner = jnp.eye(c.shape[1]) + FV @ jnp.swapaxes(FV, 1, 2) / lambda_h
-    return jnp.moveaxis(half_solve_each(jnp.moveaxis(inner, 0, -1), jnp.moveaxis(F, 0, -1)), -1, 0)
+    return jnp.moveaxis(half_solve(jnp.moveaxis(inner, 0, -1), jnp.moveaxis(F, 0, -1)), -1, 0)
 
 
-class _Curvature(NamedTuple):
+class GramCurvature(NamedTuple):
     """D²φ without its ridges: E h_a h_b S_xy (xa, yb), and with a bias E h_a (S V)_xt and E S; else empty."""
 
     inner: Array
@@ -151,7 +151,8 @@ class _Curvature(NamedTuple):
     corner: Array
 
 
-def _curvature(TV, T, h, weight, bias) -> _Curvature:
+def gram_curvature(TV, T, h, weight, bias) -> GramCurvature:
+    """The sums over the labels that D²φ is made of."""
     k = len(h)
     _, pair = symmetric_basis(k)
     i, j = np.triu_indices(k)
@@ -159,24 +160,30 @@ def _curvature(TV, T, h, weight, bias) -> _Curvature:
     moments = (h[i] * h[j] * weight) @ S[:, i, j]
     inner = moments[pair[None, :, None, :], pair[:, None, :, None]].reshape(k * k, k * k)
     if not bias:
-        return _Curvature(inner, jnp.zeros((k * k, 0)), jnp.zeros((0, 0)))
+        return GramCurvature(inner, jnp.zeros((k * k, 0)), jnp.zeros((0, 0)))
     mixed = jnp.einsum("n,an,nsx,nst->xat", weight, h, TV, T, optimize="optimal").reshape(k * k, k)
-    return _Curvature(inner, mixed, jnp.einsum("n,nsx,nst->xt", weight, T, T, optimize="optimal"))
+    return GramCurvature(inner, mixed, jnp.einsum("n,nsx,nst->xt", weight, T, T, optimize="optimal"))
 
 
-def _solve_newton(curvature: _Curvature, gradient, slope_b, lambda_b):
+def _solve_newton(curvature: GramCurvature, gradient, slope_b, lambda_b):
     """D and db̃ at the minimum of the quadratic model ⟨∇φ, ·⟩ + ½ D²φ over symmetric D."""
     k, size = len(gradient), len(curvature.corner)
     E, _ = symmetric_basis(k)
-    inner, mixed = E @ curvature.inner @ E.T, E @ curvature.mixed
-    corner = curvature.corner + lambda_b * jnp.eye(size)
-    hessian = jnp.block([[inner, mixed], [mixed.T, corner]])
+    hessian = gram_hessian(curvature, k, lambda_b)
     slope = jnp.concatenate([E @ gradient.ravel(), slope_b[:size]])
     ridge = RIDGE * jnp.trace(hessian) / len(slope)
     factor = jax.scipy.linalg.cho_factor(hessian + ridge * jnp.eye(len(slope)))
     step = -jax.scipy.linalg.cho_solve(factor, slope)
     D = (step[: len(E)] @ E).reshape(k, k)
     return D, step[len(E) :] if size else jnp.zeros(k)
+
+
+def gram_hessian(curvature: GramCurvature, k: int, lambda_b):
+    """D²φ over the coordinates of symmetric D and db̃."""
+    E, _ = symmetric_basis(k)
+    inner, mixed = E @ curvature.inner @ E.T, E @ curvature.mixed
+    corner = curvature.corner + lambda_b * jnp.eye(len(curvature.corner))
+    return jnp.block([[inner, mixed], [mixed.T, corner]])
 
 
 def _stretch(D, V, M, penalties):

@@ -35,6 +35,7 @@ from ufm.model.etf import etf_basis
 from ufm.optimize.coordinates import Isometric, Reduced, decrement
 from ufm.optimize.factor import triangle_each
 from ufm.optimize.newton import NEAR, local_model, newton_from_zero
+from ufm.rules.brief import shown
 from ufm.rules.status import Status
 
 MAX_STEPS = 200
@@ -46,6 +47,9 @@ class FeatureOptimum(NamedTuple):
     h: Float[Array, "*batch d"]
     status: Int[Array, "*batch"]
     error: Float[Array, "*batch"]
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 class Rows(Reduced):

@@ -31,6 +31,7 @@ from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import Atoms, Penalties, descend_gram, half_curvature, logit_basis
 from ufm.optimize.newton import descend_newton
+from ufm.rules.brief import shown
 from ufm.runtime.devices import (
     ALL,
     CUT,
@@ -245,6 +246,8 @@ class JointSolution(Point):
     converged: bool
     minima: list[tuple[float, np.ndarray]]
 
+    __repr__ = shown
+
 
 def solve_joint(
     problem: JointProblem, *, starts: int = 1, seed: int = 0, mesh: Mesh | None = None
@@ -256,6 +259,7 @@ def solve_joint(
     below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
     The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
     gets the H of its own labels (`ufm.runtime.devices.own_rows`).
+    W Wᵀ as a traced function of arrays, with derivatives: `ufm.optimal_gram`.
     """
     checked.instance("problem", problem, JointProblem)
     K, dim, law, loss = problem.classes, problem.d, problem.atoms, problem.loss

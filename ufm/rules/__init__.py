@@ -5,6 +5,7 @@ numbers      numbers, arrays and choices
 soft_labels  soft labels, whatever type they were made in
 memory       what a run may take of what is free
 files        files that are read whole
+brief        a result in a few lines
 status       what a traced function says of each element
 environment  variables that JAX and Matplotlib read
 """
@@ -19,6 +20,7 @@ __all__, __getattr__, __dir__ = facade(
         "files": "read_json read_text require_regular",
         "memory": "TooLarge allow require",
         "numbers": "LOSS_NAMES scaled",
+        "brief": "shown",
         "status": "REASONS Status",
         "soft_labels": "PROBABILITIES accept are_probabilities normalise repair rounding said",
     },

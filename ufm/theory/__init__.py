@@ -1,7 +1,9 @@
 """Closed forms and theorems: never reaches `ufm.loss`, `ufm.optimize`, `ufm.certify`, `ufm.enclose`.
 
 features    optimal features for any soft label against an ETF
-predict     from labels of a problem to predictions
+closed_form closed_form_logits, closed_form_features: traced, with exact derivatives
+implicit    optimal_sharpness: the jointly optimal a of mixup, with its derivatives
+predict     predict_features, predict_joint: from a problem to its closed form
 multiplier  the jointly optimal row norm m
 sharpness   the jointly optimal a as one traced function
 slopes      derivatives in a and λ
@@ -16,11 +18,14 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
+        "closed_form": "ClosedForm closed_form_features closed_form_logits",
         "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",
+        "implicit": "SharpnessOptimum optimal_sharpness",
         "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",
         "polygon": "Polygon regular_polygon",
         "predict": (
-            "predict_features predict_pairs rounding_bound spread_pairs two_hot_or_same violated_assumption"
+            "JointPrediction Prediction predict_features predict_joint predict_pairs rounding_bound spread_pairs "
+            "two_hot_or_same violated_assumption violated_hypothesis"
         ),
         "sharpness": "PairRule joint_sharpness pair_labels pair_rule",
         "theorems.catalogue": "THEOREMS",

@@ -53,7 +53,10 @@ def joint_multiplier(
     loss: str = "cross-entropy",
     refine: int = 1,
 ) -> Multiplier:
-    """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: InputError."""
+    """The optimal m of the continuous law (needs float64). λ_W = 0 has no finite optimum: InputError.
+
+    As a traced function for mixup, with derivatives: `ufm.optimal_sharpness`.
+    """
     checked.instance("law", law, LabelLaw, "ufm.mixup")
     checked.integer("classes", classes, 2)
     if law.labels is not None and law.labels.shape[1] != classes:

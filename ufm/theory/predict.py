@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,18 +10,19 @@ import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
+from ufm.model.atoms import JointProblem, Point
 from ufm.model.problem import Problem
+from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import normalise
 from ufm.theory.features import label_optimum, rounding, two_hot_optimum
-from ufm.theory.multiplier import require_float64
+from ufm.theory.multiplier import pattern_multiplier, require_float64
 from ufm.theory.slopes import Slope, affine_slopes, dense_slope, pair_slopes
 
 EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """Closed-form optima for N labels; h = Σ_k coef_k w_k.
 
     H (N, d); coef (N, K), z/g, so that each row sums to zero; p (N, K) probabilities (squared
@@ -39,6 +41,9 @@ class Prediction:
     d_lam: Float[np.ndarray, "N d"] | None = None
     rounding_d_lam: Float[np.ndarray, "N"] | None = None
 
+    def __repr__(self) -> str:
+        return shown(self)
+
 
 def violated_assumption(problem: Problem) -> str | None:
     """The hypothesis of the closed form that the problem breaks, or None."""
@@ -49,6 +54,20 @@ def violated_assumption(problem: Problem) -> str | None:
             "the classifier is not a simplex ETF: relative distance "
             f"{problem.etf_distance:.1e} from the nearest one"
         )
+    return None
+
+
+def violated_hypothesis(problem: JointProblem) -> str | None:
+    """The hypothesis of "every global optimum is a simplex ETF" that the problem breaks, or None."""
+    K = problem.classes
+    if not problem.atoms.exchangeable:
+        if problem.law.labels is not None:
+            return "given labels are not taken to be exchangeable"
+        return "the label law is not exchangeable (class permutations change it)"
+    if problem.d < K - 1:
+        return f"dim = {problem.dim} < {K - 1}: no simplex ETF of {K} classes fits"
+    if problem.loss == "squared-error" and problem.lambda_b != 0:
+        return "squared error leads to a simplex ETF only with a free bias"
     return None
 
 
@@ -79,7 +98,8 @@ def _leak(problem: Problem) -> float:
 def predict_features(problem: Problem, labels: Float[np.ndarray, "N K"]) -> Prediction:
     """Closed-form optimal features for any soft labels against a simplex ETF.
 
-    Raises InputError when the classifier is not a simplex ETF. Needs float64.
+    Raises InputError when the classifier is not a simplex ETF. Needs float64. As traced functions of arrays, with
+    derivatives: `ufm.closed_form_features`, `ufm.closed_form_logits`.
     """
     _require_hypotheses(problem)
     Y = normalise(labels, "labels", ("N", problem.classes))
@@ -112,6 +132,42 @@ def pair_features(problem: Problem, lam: Float[np.ndarray, " n"]) -> Float[np.nd
         return np.zeros((len(lam), problem.classes, problem.classes, problem.d))
     W = problem.W / problem.gain
     return np.asarray(_spread_features(lam, problem.sharpness, W, loss=problem.loss))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JointPrediction(Point):
+    """The closed form of the joint optimum: a simplex ETF of row norm `multiplier`, the features of all labels, b;
+    sharpness a; threshold σ² of λ_W λ_H, at and above which W = 0."""
+
+    b: Float[np.ndarray, "K"]
+    multiplier: float
+    sharpness: float
+    threshold: float
+
+    __repr__ = shown
+
+
+def predict_joint(problem: JointProblem) -> JointPrediction:
+    """The joint optimum of an exchangeable law, up to a rotation of feature space; `certify_joint` judges it.
+
+    The multiplier is that of the finite law. Raises InputError where a hypothesis of "every global optimum is a
+    simplex ETF" does not hold. Needs float64.
+    """
+    checked.instance("problem", problem, JointProblem, "ufm.finite_law")
+    broken = violated_hypothesis(problem)
+    if broken:
+        raise InputError(f"no closed form: {broken}")
+    found = pattern_multiplier(problem.atoms.patterns, problem.lambda_w, problem.lambda_h, problem.loss)
+    K, d, loss = problem.classes, problem.d, problem.loss
+    fixed = Problem(K, found.value, lambda_h=problem.lambda_h, dim=d, loss=loss)
+    return JointPrediction(
+        W=fixed.W,
+        H=predict_features(fixed, problem.atoms.labels).H,
+        b=np.full(K, 1 / K if loss == "squared-error" else 0.0),
+        multiplier=found.value,
+        sharpness=found.sharpness,
+        threshold=found.threshold,
+    )
 
 
 def _pairs(i, j, lam, classes: int):

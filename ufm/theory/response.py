@@ -27,19 +27,23 @@ class Response(NamedTuple):
     apart: Float[Array, "*batch r"]
 
 
-def response(b, s, counts) -> Response:
-    """(I + aS)⁻¹ b for b (..., r) of sum zero and s = a p (..., r); linear in b."""
-    t, total = _mean(b, s, counts)
-    t = (t / total)[..., None]
+def response(b, s, counts, p=None) -> Response:
+    """(I + aS)⁻¹ b for b (..., r) of sum zero and s = a p (..., r); linear in b.
+
+    p: s up to a factor, where s may be zero or its derivative is wanted near zero, which t has without s.
+    """
+    t = _mean(b, s, counts, s if p is None else p)[..., None]
     return Response(b / (1.0 + s) + t * (s / (1.0 + s)), t[..., 0], (b - t) / (1.0 + s))
 
 
-def _mean(b, s, counts):
-    """Numerator and denominator of t, the numerator by the smaller of its two sums."""
-    total = jnp.sum(counts * (s / (1.0 + s)), -1)
-    near, far = _sums(b, s, counts)
+def _mean(b, s, counts, p):
+    """t by the smaller of its two sums."""
+    _, far = _sums(b, s, counts)
     below, above = _sums(jnp.abs(b), s, counts)
-    return jnp.where(below <= above, near, -far), total
+    first = below <= above
+    weight = counts * (p / (1.0 + s))
+    total = jnp.where(first, 1.0, jnp.sum(counts * (s / (1.0 + s)), -1))
+    return jnp.where(first, jnp.sum(weight * b, -1) / jnp.sum(weight, -1), -far / total)
 
 
 def _sums(b, s, counts):
