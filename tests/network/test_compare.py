@@ -662,7 +662,9 @@ def test_a_full_disk_costs_the_files_and_not_the_report(saved):
     script = "import resource, signal, sys\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     script += "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
     script += "from ufm import compare\nsys.exit(compare.main(sys.argv[1:]))"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    # what is kept for others would be cut off too
+    alone = {"PYTHONDONTWRITEBYTECODE": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | alone
     done = subprocess.run(
         [sys.executable, "-c", script, saved["fixed"], *QUICK, "--report", "r.html"],
         capture_output=True,

@@ -237,7 +237,9 @@ def test_a_limit_on_file_size():
 
     def limited(size):
         command = [sys.executable, "-c", script, str(size)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": ""}
+        # bytecode would be cut off too, and be read by all who come after
+        whole = {"PYTHONDONTWRITEBYTECODE": "1", "JAX_COMPILATION_CACHE_DIR": ""}
+        environment = os.environ | {"PYTHONPATH": str(ROOT)} | whole
         return subprocess.run(command, capture_output=True, text=True, env=environment)
 
     ended = limited(5000)

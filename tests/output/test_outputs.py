@@ -154,3 +154,11 @@ def test_two_outputs_that_are_one_file_by_a_hard_link_are_refused(tmp_path, monk
     os.link("a.json", "a.png")
     with pytest.raises(InputError, match="name the same file"):
         Outputs({"json": "a.json", "plot": "a.png"})
+
+
+def test_a_text_is_made_only_for_a_file_that_was_asked_for():
+    """A record of many classes takes a gigabyte."""
+    with Outputs({"json": "a.json"}) as outputs:
+        outputs.write("report", lambda: pytest.fail("made for nothing"))
+        outputs.write("json", lambda: "{}")
+    assert os.listdir() == ["a.json"] and Path("a.json").read_text() == "{}"

@@ -5,7 +5,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -78,11 +78,11 @@ class Outputs:
         watchdog.temporary.add(self.staged[name])
         yield temporary
 
-    def write(self, name: str, text: str) -> None:
-        """The file of a name, where one was asked for."""
+    def write(self, name: str, text: Callable[[], str]) -> None:
+        """The file of a name; its text is made only where one was asked for."""
         if name in self.paths:
             with self.stage(name) as path:
-                Path(path).write_text(text, encoding="utf-8")
+                Path(path).write_text(text(), encoding="utf-8")
 
     def __enter__(self) -> "Outputs":
         self.softly = ended_softly()

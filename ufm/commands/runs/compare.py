@@ -85,7 +85,7 @@ def _with_progress(given: Activations, options: Options) -> Comparison:
 
 
 def _write(outputs: Outputs, given: Activations, found: Comparison, sections, data: dict) -> None:
-    outputs.write("json", dump_json(data))
+    outputs.write("json", lambda: dump_json(data))
     if "plot" in outputs.paths or "report" in outputs.paths:
         from ufm.pictures.compare import draw_comparison  # matplotlib is loaded only when a picture is wanted
 
@@ -98,4 +98,4 @@ def _write(outputs: Outputs, given: Activations, found: Comparison, sections, da
 
             picture = io.BytesIO()
             figure.savefig(picture, format="png")
-            outputs.write("report", report_page(sections, data, picture.getvalue()))
+            outputs.write("report", lambda: report_page(sections, data, picture.getvalue()))

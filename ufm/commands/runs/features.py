@@ -180,7 +180,7 @@ def _check_with_progress(problem, cases, settings, group, keep=None, unit=1) -> 
 def _write(
     outputs: Outputs, report: Report, cases, settings: Settings, data: dict, kept: Kept | None
 ) -> None:
-    outputs.write("json", dump_json(data))
+    outputs.write("json", lambda: dump_json(data))
     if kept is not None:
         with outputs.stage("save") as path:
             kept.save(path)

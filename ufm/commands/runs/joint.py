@@ -143,7 +143,7 @@ def _print(console, report, features, draws, explain: bool, settings) -> None:
 
 
 def _write(outputs: Outputs, report: JointReport, data: dict) -> None:
-    outputs.write("json", dump_json(data))
+    outputs.write("json", lambda: dump_json(data))
     if "save" in outputs.paths:
         with outputs.stage("save") as path:
             save_joint(path, report)

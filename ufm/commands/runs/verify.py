@@ -49,7 +49,7 @@ def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: O
         "provenance": run_record(command),
     }
     with outputs:
-        outputs.write("json", dump_json(data))
+        outputs.write("json", lambda: dump_json(data))
     if args.json == "-":
         sys.stdout.write(dump_json(data))
     print(
