@@ -18,6 +18,7 @@ from ufm.solve import main as solve
 ROOT = Path(__file__).resolve().parents[2]
 README, NETWORK, SWEEPS = ROOT / "README.md", ROOT / "docs" / "network.md", ROOT / "docs" / "sweeps.md"
 TRACED = ROOT / "docs" / "jax.md"
+JOINT = ROOT / "docs" / "joint.md"
 N, D, K, INPUTS = 12, 5, 3, 7
 BATCH = 5  # does not divide N
 PYTHON = ("python", "py", "pycon", "code-block", "code-cell", "doctest")
@@ -84,7 +85,7 @@ def check(path, mixed, test, features, W, b, atol=1e-5):
 
 def test_every_python_block_of_a_page_is_run_here():
     """A page with Python is one of these; and in them no block has another form."""
-    run = {README, NETWORK, SWEEPS, TRACED, *TUTORIALS}
+    run = {README, NETWORK, SWEEPS, TRACED, JOINT, *TUTORIALS}
     for page in pages():
         fences = re.findall(r"^ *(?:```+|~~~+) *(\S*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(blocks(page)) == sum(name.strip("{}") in PYTHON for name in fences), page
@@ -103,8 +104,9 @@ def test_a_tutorial_prints_what_it_says(page, tmp_path, monkeypatch):
     assert differences(shown) == []
 
 
-def test_the_page_for_jax_users_prints_what_it_says():
-    assert differences(blocks(TRACED)) == []
+@pytest.mark.parametrize("page", [TRACED, JOINT], ids=lambda page: page.stem)
+def test_a_page_prints_what_it_says(page):
+    assert differences(blocks(page)) == []
 
 
 def test_what_a_page_does_not_say_is_found():
