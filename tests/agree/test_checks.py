@@ -633,7 +633,7 @@ def test_a_joint_bound_that_ball_arithmetic_contradicts_fails(monkeypatch):
 
 
 def moved(problem, found, H):
-    return replace(found, H=H, logits=H @ problem.W.T)
+    return found._replace(H=H, logits=H @ problem.W.T)
 
 
 def spoil_features(kind):
