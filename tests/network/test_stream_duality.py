@@ -66,6 +66,21 @@ def test_gap_closes_at_the_optimum_and_covers_what_is_lost_elsewhere(lambda_b):
         assert worse.gap >= worse.objective - found.objective > 0
 
 
+@pytest.mark.parametrize("loss, reads", [("cross-entropy", (2, 3, 4)), ("squared-error", (1, 2, 2))])
+def test_how_often_a_stream_is_read(loss, reads):
+    W, H, Y, weights, _ = point()
+    found, count = from_arrays(H=H, W=W, Y=Y, weights=weights), []
+
+    def chunks():
+        count.append(1)
+        return found.chunks(50)
+
+    for lambda_b, most in zip(BIASES, reads):
+        count.clear()
+        certify_stream(chunks, W, 0.1, 0.1, lambda_b=lambda_b, loss=loss)
+        assert len(count) == most, lambda_b
+
+
 def test_rows_without_weight_count_for_nothing():
     W, H, Y, weights, _ = point()
     weights[::3] = 0

@@ -11,7 +11,7 @@ feasible residual is made from the candidate's own r = y − p: for a free bias 
 (by mixing p with a constant distribution), then it is shrunk towards zero by θ ≤ c/√λ_max(E r rᵀ).
 For d ≥ K−1 the gap closes exactly at global minima. Rounding is added to the gap, never subtracted.
 
-E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read at most three times.
+E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read two to four times.
 """
 
 from collections.abc import Callable, Iterable
@@ -131,7 +131,10 @@ def dual_gap(
     penalties: Penalties,
     loss: str,
 ) -> DualGap:
-    """Bound the suboptimality of W, b and the features of the sample, which is read at most three times."""
+    """Bound the suboptimality of W, b and the features of the sample.
+
+    It is read twice, three times with a free bias, four times with a penalised one (squared error: once, twice).
+    """
     fit, square, size, logits, label, *plain = sample.means(_first_sums)
     moments, product = Moments(*plain), penalties.lambda_w * penalties.lambda_h
     ridge = penalties.lambda_w * float(np.sum(W * W)) + (penalties.lambda_b or 0.0) * float(b @ b)

@@ -36,6 +36,7 @@ from ufm.optimize.coordinates import Isometric, Reduced, decrement
 from ufm.optimize.factor import triangle_each
 from ufm.optimize.newton import NEAR, local_model, newton_from_zero
 from ufm.rules.brief import shown
+from ufm.rules.soft_labels import probable
 from ufm.rules.status import Status
 
 MAX_STEPS = 200
@@ -136,10 +137,8 @@ def _optimum(loss, route, given, point, h, batch) -> FeatureOptimum:
 
 def _accept(frame, Y, lambda_h):
     """Which labels (B) are given a valid problem, and the problem."""
-    unit = jnp.finfo(Y.dtype).eps
     of_frame = jnp.all(jnp.isfinite(frame)) & jnp.isfinite(lambda_h) & (lambda_h > 0)
-    off = jnp.abs(jnp.sum(Y, 0) - 1.0)
-    of_label = (jnp.min(Y, 0) >= 0) & (off <= jnp.maximum(checked.SUM, 4 * len(Y) * unit))  # NaN is neither
+    of_label = probable(jnp.min(Y, 0), jnp.sum(Y, 0), len(Y), float(jnp.finfo(Y.dtype).eps))
     given = _Given(
         jnp.where(of_frame, frame, 0.0),
         jnp.where(of_label, Y, 1.0 / len(Y)),

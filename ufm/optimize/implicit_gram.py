@@ -50,6 +50,7 @@ from ufm.optimize.gram import (
     symmetric_basis,
 )
 from ufm.rules.brief import shown
+from ufm.rules.soft_labels import probable
 from ufm.rules.status import Status
 
 MAX_STEPS = 100  # shorter trials count too
@@ -141,9 +142,10 @@ def _accept(kind: _Kind, problem: _Problem):
     """Whether the problem is valid, and a valid one."""
     Y, weight, penalties = problem
     sizes = jnp.stack(penalties[:3] if kind.bias == "penalised" else penalties[:2])
-    off = jnp.maximum(jnp.max(jnp.abs(jnp.sum(Y, 0) - 1.0)), jnp.abs(jnp.sum(weight) - 1.0))
-    valid = jnp.all(jnp.isfinite(sizes)) & (sizes > 0).all() & (jnp.min(Y) >= 0) & (jnp.min(weight) >= 0)
-    valid &= off <= checked.SUM
+    eps = float(jnp.finfo(Y.dtype).eps)
+    of_labels = jnp.all(probable(jnp.min(Y, 0), jnp.sum(Y, 0), len(Y), eps))
+    of_weights = (jnp.min(weight) >= 0) & (jnp.abs(jnp.sum(weight) - 1.0) <= checked.SUM)
+    valid = jnp.all(jnp.isfinite(sizes)) & (sizes > 0).all() & of_labels & of_weights
     safe = _Problem(
         jnp.full_like(Y, 1.0 / len(Y)), jnp.full_like(weight, 1.0 / len(weight)), Penalties(*jnp.ones(3))
     )

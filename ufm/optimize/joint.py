@@ -254,9 +254,9 @@ def solve_joint(
 ) -> JointSolution:
     """Minimise L over classifier, features and bias for a finite label law (float64).
 
-    Where d allows every Gram matrix (d ≥ K−1;
-    squared error d ≥ K) the problem is convex in W Wᵀ and the first run solves that; all others, and all
-    below that dimension, descend from random W, and `starts` of them are compared. Symmetry is not used.
+    Where d allows every Gram matrix (d ≥ K−1; squared error d ≥ K) the problem is convex in W Wᵀ and the first run
+    solves that; all others, and all below that dimension, descend from random W, and `starts` of them are
+    compared. Symmetry is not used.
     The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
     gets the H of its own labels (`ufm.runtime.devices.own_rows`).
     W Wᵀ as a traced function of arrays, with derivatives: `ufm.optimal_gram`.

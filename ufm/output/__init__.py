@@ -26,7 +26,7 @@ __all__, __getattr__, __dir__ = facade(
             "run_record save_joint settings_record"
         ),
         "sections": "Facts Sentence Table Verdict show",
-        "shards": "open_shards plan_shards shard_rows",
+        "shards": "label_arrays open_shards plan_shards shard_rows",
         "text": (
             "law_facts law_words print_explanations print_problem print_rows print_summary shown sizes small spread"
         ),

@@ -22,6 +22,6 @@ __all__, __getattr__, __dir__ = facade(
         "numbers": "LOSS_NAMES scaled",
         "brief": "shown",
         "status": "REASONS Status",
-        "soft_labels": "PROBABILITIES accept are_probabilities normalise repair rounding said",
+        "soft_labels": "PROBABILITIES accept are_probabilities normalise probable repair rounding said",
     },
 )

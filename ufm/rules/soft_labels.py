@@ -81,6 +81,11 @@ def _divided(labels, name: str, start: int) -> tuple[Float[np.ndarray, "N K"], f
     return Y, off
 
 
+def probable(least, total, classes: int, unit: float):
+    """Whether rows of K entries are probabilities, by their least entries and their sums; traced arrays too."""
+    return (least >= 0) & (abs(total - 1.0) <= max(SUM, 4 * classes * unit))  # NaN is neither
+
+
 PROBABILITIES = (
     "logits are probabilities: every row is >= 0 and sums to 1 or 100, so that a softmax of them says nothing: "
     "save the output of the last layer before its softmax, or the logarithms of the probabilities"

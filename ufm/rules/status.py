@@ -15,7 +15,6 @@ class Status(IntEnum):
     UNCERTIFIED = 2
     THRESHOLD = 3
     BOUNDARY = 4
-    COARSE = 5
 
     @property
     def reason(self) -> str:
@@ -29,5 +28,4 @@ REASONS = {
     Status.UNCERTIFIED: "no bound below the tolerance holds for what the iteration reached in this precision",
     Status.THRESHOLD: "λ_W λ_H is at the threshold within rounding: the derivatives of both sides differ",
     Status.BOUNDARY: "the optimum has lost a direction, or is about to: its Hessian is not regular there",
-    Status.COARSE: "the quadrature has too few nodes for this law: give more",
 }

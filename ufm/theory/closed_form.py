@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_basis
 from ufm.rules.brief import shown
+from ufm.rules.soft_labels import probable
 from ufm.theory.features import label_optimum
 from ufm.theory.response import response
 
@@ -81,9 +82,9 @@ def pattern_form(values, counts, a, loss: str) -> ClosedForm:
 
 
 def _valid(values, counts, a):
-    off = jnp.abs(jnp.sum(counts * values, -1) - 1.0)
-    unit = 4 * values.shape[-1] * jnp.finfo(values.dtype).eps
-    return jnp.isfinite(a) & (a >= 0) & (jnp.min(values, -1) >= 0) & (off <= jnp.maximum(checked.SUM, unit))
+    unit = float(jnp.finfo(values.dtype).eps)
+    of_label = probable(jnp.min(values, -1), jnp.sum(counts * values, -1), values.shape[-1], unit)
+    return jnp.isfinite(a) & (a >= 0) & of_label
 
 
 def _classes(counts):

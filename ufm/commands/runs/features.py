@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
 
+Text = Callable[[], str]
+
 
 def solve(
     args, command: list[str], problem: Problem, choice: dict, outputs: Outputs, shards: Path | None = None
@@ -59,8 +62,11 @@ def solve(
     kept = Kept(problem, cases, settings.dtype) if wanted else None
     report = _check(problem, cases, settings, shards, index, group, kept)
     if group.leads:
-        data = record(report, derived, settings, command, args.seed)
-        _tell(console, args, report, cases, settings, outputs, data, kept)
+
+        def text() -> str:
+            return dump_json(record(report, derived, settings, command, args.seed))
+
+        _tell(console, args, report, cases, settings, outputs, text, kept)
         print(f"{report.steps} steps, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     group.meet()  # none leaves while another still works
     return exit_code(report.verdict)
@@ -84,18 +90,18 @@ def _agree(problem: Problem, cases, group: Group, *given):
 
 
 def _tell(
-    console, args, report: Report, cases, settings: Settings, outputs: Outputs, data: dict, kept: Kept | None
+    console, args, report: Report, cases, settings: Settings, outputs: Outputs, text: Text, kept: Kept | None
 ) -> None:
-    """Table, files and summary of a finished report."""
+    """Table, files and summary of a finished report; text makes its record."""
     to_stdout = args.json == "-"
     if args.explain or not to_stdout:
         print_rows(console, report)
     if args.explain:
         print_explanations(console, report, settings)
     with outputs:
-        _write(outputs, report, cases, settings, data, kept)
+        _write(outputs, report, cases, settings, text, kept)
     if to_stdout:
-        sys.stdout.write(dump_json(data))
+        sys.stdout.write(text())
     print_summary(console, report)
 
 
@@ -178,9 +184,9 @@ def _check_with_progress(problem, cases, settings, group, keep=None, unit=1) -> 
 
 
 def _write(
-    outputs: Outputs, report: Report, cases, settings: Settings, data: dict, kept: Kept | None
+    outputs: Outputs, report: Report, cases, settings: Settings, text: Text, kept: Kept | None
 ) -> None:
-    outputs.write("json", lambda: dump_json(data))
+    outputs.write("json", text)
     if kept is not None:
         with outputs.stage("save") as path:
             kept.save(path)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
+from ufm.output.shards import label_arrays
 from ufm.runtime.processes import Group
 
 
@@ -28,18 +29,11 @@ class Kept:
     def save(self, target) -> None:
         """An npz: H (N, d), W (K, d), i, j, lam (N; −1 and NaN where a label is not two-hot), Y (N, K), lambda_w,
         lambda_h, and weights (N) of given labels that have them."""
-        weights = getattr(self.cases, "weights", None)
-        arrays: dict[str, Any] = {"H": self.H, "W": self.problem.W, **self._labels()}
-        if weights is not None:
-            arrays["weights"] = weights
-        np.savez(target, **arrays, lambda_w=self.problem.lambda_w, lambda_h=self.problem.lambda_h)
-
-    def _labels(self) -> dict[str, np.ndarray]:
-        if isinstance(self.cases, LabelCases):
-            none = np.full(self.cases.count, -1)
-            return {"i": none, "j": none, "lam": np.full(self.cases.count, np.nan), "Y": self.cases.labels}
         n = np.arange(self.cases.count)
-        c, Y = self.cases.take(n), np.zeros((self.cases.count, self.problem.classes))
-        Y[n, c.j] = c.colam
-        Y[n, c.i] = np.where(c.i == c.j, 1.0, c.lam)
-        return {"i": c.i, "j": c.j, "lam": c.lam, "Y": Y}
+        arrays: dict[str, Any] = {"H": self.H, "W": self.problem.W, **label_arrays(self.cases, n)}
+        if isinstance(self.cases, PairCases):
+            arrays["Y"] = np.zeros((len(n), self.problem.classes))
+            c = self.cases.take(n)
+            arrays["Y"][n, c.j] = c.colam
+            arrays["Y"][n, c.i] = np.where(c.i == c.j, 1.0, c.lam)
+        np.savez(target, **arrays, lambda_w=self.problem.lambda_w, lambda_h=self.problem.lambda_h)

@@ -25,7 +25,7 @@ def certify_stream(
     lambda_b: float | None = None,
     loss: str = "cross-entropy",
 ) -> DualGap:
-    """Bound the suboptimality of W, b and the features of a stream, which is read at most three times.
+    """Bound the suboptimality of W, b and the features of a stream, which is read two to four times (`dual_gap`).
 
     lambda_b: None no bias, 0 free, > 0 penalised. Raises InputError as `ufm.certify.joint.certify_joint` does.
     """
