@@ -48,7 +48,7 @@ class Trained:
 
     A row: epoch, loss, train_accuracy, test_accuracy, learning_rate, seconds. The accuracies are taken at
     20 evenly spaced epochs and the last, else None. In a run of steps also step, the steps so far; with
-    `log_collapse` the metrics of neural collapse (`ufm.network.measures.metrics`, convention "centred") on
+    `log_collapse` the metrics of neural collapse (`ufm.network.collapse.metrics`, convention "centred") on
     training images.
     """
 

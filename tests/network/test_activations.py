@@ -470,7 +470,7 @@ def test_what_is_not_a_file_is_refused(tmp_path):
 STREAM = """
 import json, sys, tracemalloc
 from ufm.network.read.activations import read_activations
-from ufm.network.measures.statistics import class_statistics
+from ufm.network.collapse.statistics import class_statistics
 
 def anonymous():
     try:
@@ -524,6 +524,6 @@ def test_a_file_larger_than_the_memory_allowed_is_streamed(tmp_path):
 
 
 def test_reading_needs_no_jax():
-    modules = "ufm.network.read.activations, ufm.network.measures.metrics"
+    modules = "ufm.network.read.activations, ufm.network.collapse.metrics"
     script = f"import sys, {modules}\nassert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from ufm.agree.geometry import duality_distance
 from ufm.model.etf import simplex_etf
-from ufm.network.measures.metrics import (
+from ufm.network.collapse.metrics import (
     CONVENTIONS,
     Convention,
     all_metrics,
@@ -21,7 +21,7 @@ from ufm.network.measures.metrics import (
     norm_variation,
     simplex_deviation,
 )
-from ufm.network.measures.statistics import class_statistics
+from ufm.network.collapse.statistics import class_statistics
 from ufm.network.read.activations import from_arrays
 
 PLAIN, PAPYAN, ZHU, CENTRED = (CONVENTIONS[name] for name in ("plain", "papyan", "zhu", "centred"))

@@ -12,19 +12,19 @@ import pytest
 
 import ufm
 import ufm.model.penalties as conventions
-import ufm.network.measures.metrics as metrics
+import ufm.network.collapse.metrics as metrics
 import ufm.rules.numbers as checked
 from ufm.agree.theorem import check_theorem
 from ufm.enclose.joint import enclose_joint
 from ufm.model.atoms import FiniteLaw, Point, drawn_law, given_lam
 from ufm.model.cases import PairCases
+from ufm.network.collapse.statistics import class_statistics
 from ufm.network.comparison import Options
 from ufm.network.measures.calibration import mixed_calibration, reliability
 from ufm.network.measures.channels import channel_geometry
 from ufm.network.measures.excess import feature_excess
 from ufm.network.measures.fitting import fit_sharpness
 from ufm.network.measures.gap import certify_stream
-from ufm.network.measures.statistics import class_statistics
 from ufm.network.read.activations import from_arrays
 from ufm.rules.errors import InputError
 from ufm.theory.predict import pair_features

@@ -4,7 +4,8 @@ comparison   compare_activations: every measure, and what they add up to
 resemblance  one verdict a statement, by fixed criteria
 resample     random numbers that belong to a sample
 read/        activations, labels and arrays on disk
-measures/    metrics, channels, fit, calibration, excess, gap
+collapse/    what is kept of each class, and the metrics of neural collapse
+measures/    channels, fit, calibration, excess, gap
 """
 
 from ufm.facade import facade
@@ -16,7 +17,7 @@ __all__, __getattr__, __dir__ = facade(
         "measures.calibration": "Calibration Reliability",
         "measures.channels": "weighted_mean",
         "measures.fitting": "closed_logits",
-        "measures.metrics": "CONVENTIONS",
+        "collapse.metrics": "CONVENTIONS",
         "measures.mixed": "channel_prediction pair_optimum two_hot",
         "read.activations": "Activations read_activations",
         "read.label_rows": "LabelBlock",

@@ -15,13 +15,13 @@ import numpy as np
 import ufm.rules.numbers as checked
 from ufm.certify.dual import DualGap
 from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.network.collapse.metrics import CONVENTIONS, all_metrics
+from ufm.network.collapse.statistics import ClassStats, MissingClass, class_statistics
 from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, mixed_calibration
 from ufm.network.measures.channels import CENTRES, Channel, channel_geometry
 from ufm.network.measures.excess import Excess, feature_excess
 from ufm.network.measures.fitting import Fit, fit_sharpness
 from ufm.network.measures.gap import certify_stream
-from ufm.network.measures.metrics import CONVENTIONS, all_metrics
-from ufm.network.measures.statistics import ClassStats, MissingClass, class_statistics
 from ufm.network.read.activations import Activations, Chunk, read_activations
 from ufm.network.resemblance import (
     FEW,

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
+from ufm.network.collapse.metrics import CONVENTIONS
 from ufm.network.comparison import ZERO, Comparison
-from ufm.network.measures.metrics import CONVENTIONS
 from ufm.network.read.activations import Activations
 from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import CRITERIA, OVERALL, REPRODUCED, Finding

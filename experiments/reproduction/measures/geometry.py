@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.network.collapse.metrics import CONVENTIONS, all_metrics
+from ufm.network.collapse.statistics import class_statistics
 from ufm.network.measures.calibration import mixed_calibration
 from ufm.network.measures.channels import Channel, channel_geometry
 from ufm.network.measures.fitting import fit_sharpness
-from ufm.network.measures.metrics import CONVENTIONS, all_metrics
 from ufm.network.measures.mixed import channel_prediction
-from ufm.network.measures.statistics import class_statistics
 from ufm.network.read.activations import Activations, from_arrays
 
 BINS = 20

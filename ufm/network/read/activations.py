@@ -90,7 +90,7 @@ class Activations:
             yield labels, off, weight_rows(part, start, len(labels.i))
 
     def pure_chunks(self, rows: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """(H, class or −1, weight) of each block: what `ufm.network.measures.statistics.class_statistics` reads."""
+        """(H, class or −1, weight) of each block: what `ufm.network.collapse.statistics.class_statistics` reads."""
         for chunk in self.chunks(rows):
             yield chunk.H, chunk.labels.pure(), chunk.weights
 

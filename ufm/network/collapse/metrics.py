@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 import ufm.rules.numbers as checked
 from ufm.agree.geometry import duality_distance
-from ufm.network.measures.statistics import CENTRES, TINY, ClassStats, check_size
+from ufm.network.collapse.statistics import CENTRES, TINY, ClassStats, check_size
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def all_metrics(
 
 def _check(stats: ClassStats, W, b, convention: Convention):
     """The classifier and the bias, of the size of the class means."""
-    checked.instance("stats", stats, ClassStats, "ufm.network.measures.statistics.class_statistics")
+    checked.instance("stats", stats, ClassStats, "ufm.network.collapse.statistics.class_statistics")
     checked.instance("convention", convention, Convention)
     W = checked.numbers("W", W, stats.means.shape)
     check_size("W", W)
