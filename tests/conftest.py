@@ -14,6 +14,10 @@ from tests import programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
 jax.config.update("jax_enable_x64", True)
+# JAX has read its variables by now; children that answer without JAX would load it to judge them
+for name in [name for name in os.environ if name.startswith("JAX_")]:
+    if name not in ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "JAX_NUM_CPU_DEVICES"):
+        del os.environ[name]
 # some hundred processes are started: they read the bytecode of the first, also where Python is told to write none
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -26,6 +30,8 @@ def pytest_addoption(parser):
 
 def pytest_sessionstart(session):
     """What one run, worker or command compiled the others load; JAX's own variable goes before it."""
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     kept = programs.folder() if "PYTEST_XDIST_WORKER" in os.environ else programs.open_folder()
@@ -33,8 +39,6 @@ def pytest_sessionstart(session):
         return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
     jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 LONG = {line for line in (Path(__file__).parent / "long.txt").read_text().splitlines() if line[0] != "#"}
@@ -74,10 +78,22 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.nodeid in LONG:
             item.add_marker(pytest.mark.long)
-        slow = "slow" in item.keywords and "promise" not in item.keywords
-        for word, is_so in (("slow", slow), ("long", "long" in item.keywords)):
-            if is_so and not config.getoption(f"--{word}"):
-                item.add_marker(pytest.mark.skip(reason=f"{word}: give --{word}"))
+    waiting = {item: word for item in items if (word := _waits_for(config, item))}
+    if any("::" in word for word in config.args):  # who names a test is told why it does not run
+        for item, word in waiting.items():
+            item.add_marker(pytest.mark.skip(reason=f"{word}: give --{word}"))
+    else:  # thousands: to report each as skipped takes seconds
+        config.hook.pytest_deselected(items=list(waiting))
+        items[:] = [item for item in items if item not in waiting]
+
+
+def _waits_for(config, item) -> str | None:
+    """The word of the option without which this test does not run."""
+    slow = "slow" in item.keywords and "promise" not in item.keywords
+    for word, is_so in (("long", "long" in item.keywords), ("slow", slow)):
+        if is_so and not config.getoption(f"--{word}"):
+            return word
+    return None
 
 
 def _name_no_test_in_vain(config, found):
