@@ -78,8 +78,9 @@ CLASSIFIERS = {
     "equal rows 4x4": np.array([[1.0, 2, 3, 0], [1, 2, 3, 0], [0.5, -1, 0, 1], [0, 0, 0, 1]]),
     "zero 4x4": np.zeros((4, 4)),
     "an ETF in any position": turned(4, 4, 1.3),
+    "wide 3x5": RNG.normal(size=(3, 5)),
 }
-TAGS = {"narrow 4x2": "narrow", "zero 4x4": "zero etf", "an ETF in any position": "etf"}
+TAGS = {"narrow 4x2": "narrow", "wide 3x5": "spare", "zero 4x4": "zero etf", "an ETF in any position": "etf"}
 ETFS = {  # K, d, m
     "two classes": (2, 2, 1.67, "spare"),
     "four classes": (4, 3, 1.67, ""),
@@ -89,7 +90,7 @@ ETFS = {  # K, d, m
 }
 
 
-ONCE = {"ten classes", "narrow 4x2"}  # shapes of their own: with cross-entropy alone
+ONCE = {"wide 3x5", "narrow 4x2"}  # shapes of their own: with cross-entropy alone
 
 
 def _table(loss: str) -> Iterator[Named]:

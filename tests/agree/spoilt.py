@@ -23,3 +23,23 @@ def spoil_optima(which, monkeypatch) -> None:
         return q.at[0].add(jnp.where(which(Y), 1e-3, 0.0)), steps
 
     spoil(blind, monkeypatch)
+
+
+def misinform(change, monkeypatch) -> None:
+    """The blind half is told change(coordinates, λ_H); the judge, who has both of its own, is not.
+
+    Nothing is traced anew: the problem's numbers are arguments of the kernel.
+    """
+    spread = kernel.spread
+
+    def told(function, *given, **static):
+        call = spread(function, *given, **static)
+
+        def run(shared, Y, x):
+            space, lambda_h, steps = shared
+            coordinates, lambda_h = change(space.coordinates, lambda_h)
+            return call((space._replace(coordinates=coordinates), lambda_h, steps), Y, x)
+
+        return run
+
+    monkeypatch.setattr(kernel, "spread", told)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import ufm.agree.kernel as kernel
 import ufm.theory.features as closed_form
-from tests.agree.spoilt import spoil, spoil_optima
+from tests.agree.spoilt import misinform, spoil_optima
 from tests.shapes import ROWS, calls, optimum
 from ufm.agree import features as agreement
 from ufm.agree.features import Settings, check_features
@@ -136,8 +136,8 @@ def test_single_precision_agrees_at_its_own_tolerance(loss):
 
 
 def test_an_etf_given_as_an_array_in_any_position_agrees():
-    Q = np.linalg.qr(RNG.normal(size=(6, 6)))[0]
-    problem = Problem(4, classifier=simplex_etf(4, 6, 1.5) @ Q, lambda_h=1e-3)
+    Q = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
+    problem = Problem(4, classifier=simplex_etf(4, 4, 1.5) @ Q, lambda_h=1e-3)
     assert words(check_features(problem, PairCases(4, LAM))) == {"agrees"}
 
 
@@ -173,8 +173,8 @@ def understate(share, stream, monkeypatch):
 def test_ball_arithmetic_judges_the_bound_also_where_no_closed_form_applies(claim, word, monkeypatch):
     """The numerical feature alone is enclosed: its bound is confirmed, or contradicted where it understates."""
     understate(claim, kernel.RowsStream, monkeypatch)
-    problem = Problem(4, classifier=np.random.default_rng(0).normal(size=(4, 3)), lambda_h=0.01)
-    report = check_features(problem, PairCases(4, np.array([0.3])), Settings(rigorous=True))
+    problem = Problem(4, classifier=np.random.default_rng(0).normal(size=(4, 4)), lambda_h=0.01)
+    report = check_features(problem, PairCases(4, LAM), Settings(rigorous=True))
     assert words(report) == {word}
     assert all(row.error is None and row.theory is None for row in report.rows)
 
@@ -318,12 +318,7 @@ def test_wrong_normalisation_of_lambda_h_in_the_theory_fails(factor, monkeypatch
 @pytest.mark.parametrize("factor", [10.0, 0.5, 1 + 1e-8])
 def test_wrong_normalisation_of_lambda_h_in_the_optimiser_is_never_agreement(factor, monkeypatch):
     """The certificate speaks of the problem as stated, so the answer is far from certified."""
-
-    def blind(shared, Y, **static):
-        space, lambda_h, steps = shared
-        return kernel.solve((space, factor * lambda_h, steps), Y, **static)
-
-    spoil(blind, monkeypatch)
+    misinform(lambda coordinates, lambda_h: (coordinates, factor * lambda_h), monkeypatch)
     for problem, pairs in problems():
         report = check_features(problem, pairs, Settings(tol=1e-11))
         assert {row.verdict.word for row in report.rows if is_mixed_off_centre(row)} <= {"fails", "undecided"}
@@ -369,12 +364,10 @@ def test_a_perturbed_row_that_is_taken_for_an_etf_fails(monkeypatch):
 def test_a_wrong_classifier_in_the_optimiser_is_never_agreement(monkeypatch):
     """The optimiser sees a gain off by 1e-6, the certificate does not."""
 
-    def blind(shared, Y, **static):
-        space, *rest = shared
-        wrong = space.coordinates._replace(scale=space.coordinates.scale * (1 + 1e-6))
-        return kernel.solve((space._replace(coordinates=wrong), *rest), Y, **static)
+    def change(coordinates, lambda_h):
+        return coordinates._replace(scale=coordinates.scale * (1 + 1e-6)), lambda_h
 
-    spoil(blind, monkeypatch)
+    misinform(change, monkeypatch)
     report = check_features(
         Problem(4, multiplier=1.67, lambda_h=1e-3), PairCases(4, LAM), Settings(tol=1e-11)
     )
@@ -415,7 +408,9 @@ def test_no_step_never_agrees_even_where_zero_is_the_optimum(loss, rigorous):
     report = check_features(problem, PairCases(3, LAM), Settings(max_steps=0, rigorous=rigorous))
     assert words(report) == {"undecided"}
     uniform = check_features(
-        Problem(4, multiplier=1.0, lambda_h=1e-3), label_cases(np.full((1, 4), 0.25)), Settings(max_steps=0)
+        Problem(4, multiplier=1.0, lambda_h=1e-3),
+        label_cases(np.full((ROWS, 4), 0.25)),
+        Settings(max_steps=0),
     )
     assert words(uniform) == {"undecided"}
 
@@ -465,7 +460,7 @@ def test_errors_are_relative_to_the_larger_of_feature_and_same_class_feature(K):
 
 
 def test_the_same_class_norm_of_any_classifier_is_the_largest_numerical_one():
-    W = RNG.normal(size=(4, 3))
+    W = RNG.normal(size=(4, 4))
     problem = Problem(4, classifier=W, lambda_h=0.01)
     comparison = agreement.Comparison(problem, PairCases(4, LAM), Settings())
     longest = np.linalg.norm(optimum(problem, np.eye(4)).H, axis=1).max()
