@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from tests.problems import JOINT, solved_jointly
+from ufm.agree.finite_data import interval, study_draws
 from ufm.agree.joint import check_joint
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import Point
+from ufm.model.atoms import JointProblem, Point, finite_law
+from ufm.model.laws import mixup
 from ufm.theory.multiplier import joint_multiplier
 
 GAP = 1e-9  # relative gap demanded
@@ -54,3 +57,33 @@ def test_the_multiplier_is_the_exact_one(named):
 @pytest.mark.parametrize("name", ["one-hot", "one-hot, free bias", "smoothed", "squared error", "trivial"])
 def test_the_routes_agree(name):
     assert check_joint(JOINT[name].task).verdict.word == "agrees"
+
+
+# --- drawn labels ---------------------------------------------------------------------------------------
+
+
+def test_the_interval_of_a_mean_is_that_of_students_test():
+    values = [0.3, 0.1, 0.45, 0.2]
+    assert interval(values) == pytest.approx(
+        tuple(ttest_1samp(values, 0).confidence_interval(0.95)), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    "pairs, product, known",
+    [
+        ("all", 1e-3, True),
+        pytest.param("cyclic", 1e-3, False, marks=pytest.mark.slow),
+        ("all", 1.0, False),
+    ],
+)
+def test_drawn_labels_are_near_the_law(pairs, product, known):
+    """No ratio where the law has no multiplier, or none but zero."""
+    law = mixup(1.0, pairs)
+    (found,) = study_draws(JointProblem(finite_law(law, 4, 8), product, 1.0), 8, 0)
+    assert (found.draws, found.seeds) == (8, 8) and 0 <= found.worst_gap < 1e-6
+    assert found.deviation_interval[0] <= found.deviation <= found.deviation_interval[1]
+    assert (found.multiplier_ratio is not None) == (found.multiplier_interval is not None) == known
+    if known:
+        low, high = found.multiplier_interval
+        assert 0.3 < low < found.multiplier_ratio < high < 3 and found.deviation > 0.01

@@ -17,6 +17,7 @@ from tests.problems import CLASSIFIERS, DIGITS, errors, labels, norms, rounded, 
 from tests.shapes import certified, optimum
 from ufm.certify.features import certify_any, certify_etf, certify_features
 from ufm.loss import LOSSES
+from ufm.model.etf import etf_basis
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
 from ufm.rules.errors import InputError
@@ -109,6 +110,17 @@ def test_many_classes(K, dtype):
     _, bounds = assert_honest(problem, H, Y)
     assert_honest(problem, H + dtype(1e-3) * RNG.normal(size=H.shape).astype(dtype), Y)
     assert bounds[0] <= (1e-8 if dtype == np.float64 else 0.1) * norms(problem, Y)[0]
+
+
+@pytest.mark.parametrize("size", [1.0, 1e8])
+def test_a_part_outside_the_row_space_is_never_understated(size):
+    """The optimum is left by that part alone, whose length is known to rounding: no slack hides what is missing."""
+    problem, Y = Problem(3, multiplier=1.5, lambda_h=1e-2, dim=6), labels(3)[2:4]
+    basis = etf_basis(3, 6)
+    away = RNG.normal(size=(2, 6))
+    away -= away @ basis.T @ basis
+    errors, bounds = assert_honest(problem, rounded(problem, Y) + size * away, Y)
+    assert (bounds <= errors * (1 + 1e-13)).all()
 
 
 @losses
@@ -479,6 +491,14 @@ def test_a_float32_candidate_has_the_bound_of_its_own_error():
     problem, Y = Problem(4, multiplier=1.5, lambda_h=1e-3, dim=5), labels(4)[2:4]
     errors, bounds = assert_honest(problem, optimum(problem, Y, dtype=np.float32).H, Y)
     assert (errors > 1e-9).all() and (bounds <= 1.01 * errors).all()
+
+
+def test_more_candidates_than_a_tile_holds_have_the_bounds_of_few():
+    problem, Y = Problem(4, classifier=CLASSIFIERS["random 4x3"], lambda_h=0.1), np.tile(labels(4), (14, 1))
+    H = RNG.normal(size=(70, 3))
+    many, few = certify_features(problem, H, Y), certify_features(problem, H[65:], Y[65:])
+    for whole, part in zip(many, few):
+        np.testing.assert_allclose(whole[65:], part, rtol=1e-12)
 
 
 def test_batches_do_not_mix_features():

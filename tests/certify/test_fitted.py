@@ -8,7 +8,7 @@ from mpmath import mp, mpf
 
 from tests.children import strict
 from ufm import solve
-from ufm.agree.kernel import RowsStream
+from ufm.agree.kernel import EtfStream, RowsStream
 from ufm.certify.features import certify_features
 from ufm.certify.values import fitted, fitted_error
 from ufm.enclose.features import enclose_features
@@ -110,6 +110,22 @@ def test_the_rounding_of_large_logits_is_in_the_bound(size):
     assert 1e-4 < farthest(p, exact, bound) <= 1
     alone = fitted_error(problem.loss, p, norm, nothing(3), nothing(3), space_of(problem).reach[0], 0.0)
     assert (farthest(p, exact, alone) > 1) == (size > 1), "without the rounding of logits"
+
+
+def test_logits_and_norms_of_the_etf_are_those_of_centred_coordinates():
+    """The mean of isometric coordinates does not count; what rounding moves logits by is within its share."""
+    problem = Problem(3, 1.3)
+    stream = EtfStream(problem, np.float64, jax.sharding.Mesh(np.array(jax.devices()[:1]), ("parts",)))
+    q = RNG.normal(size=(3, 50))
+    q -= q.mean(0)
+    size, share = stream.reach
+    np.testing.assert_allclose(stream.norms(q + 4.0), np.linalg.norm(q, axis=0), rtol=1e-13)
+    with mp.workdps(40):
+        root = mpf(1.3) * mp.sqrt(mpf(3) / 2)
+        for row, column, norm in zip(stream.logits(q), q.T.tolist(), stream.norms(q)):
+            mean = mp.fsum(map(mpf, column)) / 3
+            off = max(abs(mpf(float(z)) - root * (mpf(v) - mean)) for z, v in zip(row, column))
+            assert off <= size * share * norm
 
 
 def test_the_rounding_of_softmax_itself_is_in_the_bound():

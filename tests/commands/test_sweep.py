@@ -177,6 +177,7 @@ def test_trivial_problems_are_zero(main_rows):
 
 OTHERS = {
     "two classes": "classes = 2\nmultiplier = [0, 0.5, 3]\nlambda_h = [1e-5, 0.1]\nlam = [0, 1e-9, 0.5, 0.51, 1]",
+    "two classes, squared error": 'classes = 2\nloss = "squared-error"\nmultiplier = 1\nlam = [0.2, 0.5]',
 }
 SLOW = {
     "squared error": 'classes = 3\nloss = "squared-error"\nlambda_w = [1e-4, 0.03]\nlambda_h = [1e-4, 1]',

@@ -8,10 +8,12 @@ from mpmath import mp, mpf
 
 from tests.oracle import optimal_logits
 from ufm.model.laws import label_variance, mixup
+from ufm.model.problem import Problem
 from ufm.rules.status import Status
-from ufm.theory.closed_form import closed_form_logits
+from ufm.theory.closed_form import closed_form_features, closed_form_logits
 from ufm.theory.implicit import optimal_sharpness
 from ufm.theory.multiplier import joint_multiplier, multiplier_slopes
+from ufm.theory.predict import predict_features
 
 EPS = np.finfo(float).eps
 LABELS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.6, 0.4, 0.0], [0.5, 0.3, 0.2]])
@@ -66,6 +68,25 @@ def test_squared_error_is_affine_in_the_label():
     affine = closed_form_logits(LABELS, 3.0, loss="squared-error")
     np.testing.assert_allclose(affine.z, 0.75 * (LABELS - 1 / 3), atol=2 * EPS)
     np.testing.assert_allclose(affine.residual, affine.z / 3, atol=2 * EPS)
+
+
+@pytest.mark.parametrize("loss, dim", [("cross-entropy", 4), ("squared-error", None)])
+def test_features_are_those_of_the_problem(loss, dim):
+    """On both sides of a = 1, the classifier zero, λ_H away from one."""
+    for m, lambda_h in ((0.0, 7.0), (0.3, 7.0), (1.5, 1e-3)):
+        exact = predict_features(Problem(3, m, lambda_h=lambda_h, dim=dim, loss=loss), LABELS)
+        found = closed_form_features(LABELS, m, lambda_h, dim=dim, loss=loss)
+        np.testing.assert_allclose(found, exact.H, rtol=0, atol=1e-13 * np.abs(exact.H).max())
+
+
+def test_labels_come_in_any_number_of_axes():
+    a = np.array([0.5, 2.0, 2.0, 30.0])
+    rows, table = closed_form_logits(LABELS, a), closed_form_logits(LABELS.reshape(2, 2, 3), a.reshape(2, 2))
+    for flat, shaped in zip(rows, table):
+        np.testing.assert_allclose(shaped, np.reshape(flat, (2, 2, 3)), rtol=1e-14, atol=1e-15)
+    alone = closed_form_logits(LABELS[3], 30.0)
+    np.testing.assert_allclose(alone.z, rows.z[3], rtol=1e-14)
+    assert not np.isnan(alone.p).any()
 
 
 @jax.jit

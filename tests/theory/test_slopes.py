@@ -103,6 +103,19 @@ def test_the_derivatives_of_pairs(K, loss):
                 holds(found.d_lam[n], found.rounding_d_lam[n], d_lam, problem)
 
 
+@pytest.mark.parametrize("a", [1.0, 1e6])
+def test_the_derivatives_of_two_labels(a):
+    """The quick case of the two tests above."""
+    problem, Y = problem_at(3, a), np.array([[0.3, 0.7, 0.0], [0.2, 0.7, 0.1]])
+    dense, pair = predict_features(problem, Y), predict_pairs(problem, 0, 1, [0.3])
+    with mp.workdps(60):
+        ways = [exact_response(y, exact_sharpness(problem), problem.loss) for y in Y]
+        for n, (d_a, _) in enumerate(ways):
+            holds(dense.d_a[n], dense.rounding_d_a[n], d_a, problem)
+        holds(pair.d_a[0], pair.rounding_d_a[0], ways[0][0], problem)
+        holds(pair.d_lam[0], pair.rounding_d_lam[0], ways[0][1], problem)
+
+
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
 def test_a_label_of_one_class_has_the_same_derivative_as_a_pair_and_none_along_lam(loss):
     problem = problem_at(3, 1e6, loss)

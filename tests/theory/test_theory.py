@@ -387,6 +387,12 @@ def test_hypotheses_and_input_are_checked():
         predict_features(problem, np.eye(3))
 
 
+def test_one_bad_number_of_many_is_refused():
+    for a, K, words in (([1.0, 0.0], 3, "a must be"), (1.0, [3, 1], "classes must be")):
+        with pytest.raises(ValueError, match=words):
+            two_hot_optimum(0.3, np.array(a), np.array(K))
+
+
 def test_zero_multiplier_predicts_zero():
     problem = Problem(3, multiplier=0.0)
     for found in (predict_features(problem, np.eye(3)), predict_pairs(problem, [0, 1, 2], 1, 0.3)):
