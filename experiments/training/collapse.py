@@ -5,7 +5,8 @@ from flax import nnx
 
 from experiments.networks.activations import classifier, outputs
 from ufm.model.etf import etf_deviation, etf_multiplier
-from ufm.network.collapse.metrics import CONVENTIONS, all_metrics
+from ufm.network.collapse.conventions import CONVENTIONS
+from ufm.network.collapse.metrics import all_metrics
 from ufm.network.collapse.statistics import class_statistics
 from ufm.network.read.activations import from_arrays
 

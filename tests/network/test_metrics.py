@@ -11,9 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from ufm.agree.geometry import duality_distance
 from ufm.model.etf import simplex_etf
+from ufm.network.collapse.conventions import CONVENTIONS, Convention
 from ufm.network.collapse.metrics import (
-    CONVENTIONS,
-    Convention,
     all_metrics,
     angle_deviation,
     cdnv,

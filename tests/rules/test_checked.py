@@ -12,13 +12,19 @@ import pytest
 
 import ufm
 import ufm.model.penalties as conventions
+import ufm.network.collapse.angles as angles
 import ufm.network.collapse.metrics as metrics
+import ufm.network.collapse.spectrum as spectrum
 import ufm.rules.numbers as checked
 from ufm.agree.theorem import check_theorem
 from ufm.enclose.joint import enclose_joint
 from ufm.model.atoms import FiniteLaw, Point, drawn_law, given_lam
 from ufm.model.cases import PairCases
+from ufm.network.collapse.classes import cdnv_grid, class_values
+from ufm.network.collapse.conventions import CONVENTIONS
+from ufm.network.collapse.conventions import Convention as CollapseConvention
 from ufm.network.collapse.statistics import class_statistics
+from ufm.network.collapse.uniformity import uniformity, uniformity_gap
 from ufm.network.comparison import Options
 from ufm.network.measures.calibration import mixed_calibration, reliability
 from ufm.network.measures.channels import channel_geometry
@@ -382,8 +388,58 @@ TABLE = {
     ),
     "all_metrics": (
         metrics.all_metrics,
-        {"stats": STATS, "W": W, "b": np.ones(K), "convention": metrics.CONVENTIONS["plain"]},
+        {"stats": STATS, "W": W, "b": np.ones(K), "convention": CONVENTIONS["plain"]},
         {"stats": NOT_THINGS, "W": MATRIX, "b": OPTIONAL_BIAS, "convention": NOT_THINGS},
+    ),
+    "uniformity": (
+        uniformity,
+        {"V": W, "kernel": "riesz", "s": 1.0},
+        {"V": MATRIX, "kernel": NOT_WORDS, "s": NOT_NUMBERS},
+    ),
+    "uniformity_gap": (uniformity_gap, {"V": W}, {"V": MATRIX, "kernel": NOT_WORDS, "s": NOT_NUMBERS}),
+    "uniform_duality": (
+        angles.uniform_duality,
+        {"W": W, "centred": W, "dot": True, "ddof": 1},
+        {"W": MATRIX, "centred": MATRIX, "dot": NOT_FLAGS, "ddof": [*NOT_COUNTS, 2]},
+    ),
+    "equinorm_difference": (
+        angles.equinorm_difference,
+        {"W": W, "centred": W, "ddof": 1},
+        {"W": MATRIX, "centred": MATRIX, "ddof": [*NOT_COUNTS, 2]},
+    ),
+    "cosine_margins": (
+        angles.cosine_margins,
+        {"H": H, "label": np.array([0, 1, 2, 0]), "W": W, "centre": np.zeros(D)},
+        {
+            "H": FEATURES,
+            "label": [[0, 1, 2, 3], [0, 1], "x", [0.5] * 4],
+            "W": MATRIX,
+            "centre": spoiled(np.ones(D)),
+        },
+    ),
+    "ood_orthogonality": (
+        angles.ood_orthogonality,
+        {"means": W, "ood": np.ones(D)},
+        {"means": MATRIX, "ood": spoiled(np.ones(D))},
+    ),
+    "cdnv_grid": (cdnv_grid, {"stats": STATS, "exponent": 2.0}, {"exponent": [*NOT_NUMBERS, 0.0]}),
+    "class_values": (class_values, {"stats": STATS, "W": W, "centre": "class"}, {"centre": NOT_WORDS}),
+    "numerical_rank": (spectrum.numerical_rank, {"V": W, "kind": "stable"}, {"V": MATRIX, "kind": NOT_WORDS}),
+    "class_rank": (
+        spectrum.class_rank,
+        {"H": H, "label": np.array([0, 1, 2, 0]), "classes": K},
+        {"H": FEATURES, "label": [[0, 1, 2, 3], [0, 1], "x"], "classes": CLASSES},
+    ),
+    "variability_index": (
+        spectrum.variability_index,
+        {"H": H, "label": np.array([0, 1, 2, 0]), "classes": K, "centre": "class"},
+        {"H": FEATURES, "label": [[0, 1, 2, 3], [0, 1], "x"], "classes": CLASSES, "centre": NOT_WORDS},
+    ),
+    "squared_error": (
+        spectrum.squared_error,
+        {"H": H, "label": np.array([0, 1, 2, 0]), "W": W, "b": np.ones(K), "weight_decay": 0.1},
+        {"H": FEATURES, "label": [[0, 1, 2, 3], [0, 1], "x"], "W": MATRIX, "b": OPTIONAL_BIAS}
+        | {"weight_decay": [*NOT_NUMBERS, -1.0]},
     ),
     "norm_variation": (metrics.norm_variation, {"V": W, "ddof": 0}, {"V": MATRIX, "ddof": [*NOT_COUNTS, 2]}),
     "angle_deviation": (metrics.angle_deviation, {"V": W}, {"V": MATRIX}),
@@ -394,14 +450,14 @@ TABLE = {
     ),
     "bias_norm": (
         metrics.bias_norm,
-        {"stats": STATS, "W": W, "b": np.ones(K), "convention": metrics.CONVENTIONS["plain"]},
+        {"stats": STATS, "W": W, "b": np.ones(K), "convention": CONVENTIONS["plain"]},
         {"stats": NOT_THINGS, "W": MATRIX, "b": OPTIONAL_BIAS, "convention": NOT_THINGS},
     ),
     "metrics.Convention": (
-        metrics.Convention,
+        CollapseConvention,
         {"name": "x", "centre": "class", "per_class": True, "squared": False, "ddof": 0, "bias_sign": 1},
         {"centre": NOT_WORDS, "ddof": [*NOT_COUNTS, 2], "bias_sign": [*NOT_NUMBERS, 0, 2]}
-        | {"per_class": NOT_FLAGS, "squared": NOT_FLAGS, "centre_rows": NOT_FLAGS},
+        | {"per_class": NOT_FLAGS, "squared": NOT_FLAGS, "centre_rows": NOT_FLAGS, "by_dim": NOT_FLAGS},
     ),
     "Convention": (
         conventions.Convention,

@@ -15,7 +15,8 @@ import numpy as np
 import ufm.rules.numbers as checked
 from ufm.certify.dual import DualGap
 from ufm.model.etf import etf_deviation, etf_multiplier
-from ufm.network.collapse.metrics import CONVENTIONS, all_metrics
+from ufm.network.collapse.conventions import CONVENTIONS
+from ufm.network.collapse.metrics import all_metrics
 from ufm.network.collapse.statistics import ClassStats, MissingClass, class_statistics
 from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, mixed_calibration
 from ufm.network.measures.channels import CENTRES, Channel, channel_geometry

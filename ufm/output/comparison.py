@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from ufm.network.collapse.metrics import CONVENTIONS
+from ufm.network.collapse.conventions import CONVENTIONS
 from ufm.network.comparison import ZERO, Comparison
 from ufm.network.read.activations import Activations
 from ufm.network.resample import Curve, Estimate

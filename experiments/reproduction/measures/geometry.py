@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ufm.model.etf import etf_deviation, etf_multiplier
-from ufm.network.collapse.metrics import CONVENTIONS, all_metrics
+from ufm.network.collapse.conventions import CONVENTIONS
+from ufm.network.collapse.metrics import all_metrics
 from ufm.network.collapse.statistics import class_statistics
 from ufm.network.measures.calibration import mixed_calibration
 from ufm.network.measures.channels import Channel, channel_geometry

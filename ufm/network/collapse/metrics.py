@@ -3,71 +3,36 @@
     Σ_W = (1/N) Σ_n (h_n − μ_{y_n})(h_n − μ_{y_n})ᵀ,   Σ_B = (1/K) Σ_k (μ_k − μ_G)(μ_k − μ_G)ᵀ,
     M̊ = [μ_k − μ_G] (d × K),   S = Π/√(K−1),   Π = I − 11ᵀ/K.
 
-Published code differs in the 1/K of NC1, in squaring NC3, in averaging μ_G over classes or samples,
-in centring W, in ddof and in the sign of a bias norm: a `Convention` says which. The presets "papyan" and
-"zhu" follow the authors' published code as read there; "plain" is the definitions above, "centred" our own.
-A metric that is undefined (all class means coincide, a row of W is zero) is None, never NaN.
+Published code differs from these definitions in ways that a `Convention` says. A metric that is undefined (all
+class means coincide, a row of W is zero) is None, never NaN.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial.distance import cdist
 
 import ufm.rules.numbers as checked
 from ufm.agree.geometry import duality_distance
-from ufm.network.collapse.statistics import CENTRES, TINY, ClassStats, check_size
+from ufm.network.collapse.classes import cdnv_grid
+from ufm.network.collapse.conventions import Convention
+from ufm.network.collapse.statistics import ClassStats, check_size
 
-
-@dataclass(frozen=True)
-class Convention:
-    """How published code computes the metrics.
-
-    centre: μ_G averages class means ("class") or samples ("sample"); the same thing if classes are balanced.
-    per_class: NC1 is divided by K. squared: the NC3 distance is squared. centre_rows: the mean row of W and
-    the mean bias are subtracted first (they never act on the softmax and decay only with weight decay).
-    ddof: of the standard deviation in coefficients of variation. bias_sign: ‖W μ_G + sign · b‖.
-    """
-
-    name: str
-    centre: str = "class"
-    per_class: bool = True
-    squared: bool = False
-    centre_rows: bool = False
-    ddof: int = 0
-    bias_sign: int = 1
-    source: str = "re-derived from the definitions"
-
-    def __post_init__(self):
-        checked.choice("centre", self.centre, CENTRES)
-        checked.integer("ddof", self.ddof, 0, 1)
-        checked.real("bias_sign", self.bias_sign, "be 1 or -1", lambda sign: sign in (-1, 1))
-        for name in ("per_class", "squared", "centre_rows"):
-            checked.flag(name, getattr(self, name))
-
-
-CONVENTIONS = {
-    convention.name: convention
-    for convention in (
-        Convention("plain"),
-        Convention("centred", centre_rows=True),
-        Convention(
-            "papyan",
-            per_class=False,
-            squared=True,
-            ddof=1,  # torch.std
-            source="Papyan, Han, Donoho, PNAS 2020 and Han, Papyan, Donoho, ICLR 2022: neuralcollapse.ipynb "
-            "of github.com/neuralcollapse/neuralcollapse",
-        ),
-        Convention(
-            "zhu",
-            centre="sample",
-            bias_sign=-1,  # compute_Wh_b_relation subtracts b
-            source="Zhu et al., NeurIPS 2021: validate_NC.py of github.com/tding1/Neural-Collapse",
-        ),
-    )
-}
+ORDER = tuple(
+    [
+        "nc1",
+        "nc1_ratio",
+        "cdnv",
+        "nc2_norms_means",
+        "nc2_norms_rows",
+        "nc2_angles_means",
+        "nc2_angles_rows",
+        "nc2_simplex_means",
+        "nc2_simplex_rows",
+        "nc3_distance",
+        "nc3_product",
+        "nc4_disagreement",
+        "nc4_bias",
+    ]
+)  # as tables show them
 
 
 def nc1(stats: ClassStats, convention: Convention) -> float | None:
@@ -78,28 +43,23 @@ def nc1(stats: ClassStats, convention: Convention) -> float | None:
     values, power = stats.axes[convention.centre]
     if len(values) == 0:
         return None
-    trace = stats.classes / float(stats.mass.sum()) * float(np.sum(power / values**2))
+    trace = _divisor(stats, convention) / float(stats.mass.sum()) * float(np.sum(power / values**2))
     return trace / stats.classes if convention.per_class else trace
 
 
 def nc1_ratio(stats: ClassStats, convention: Convention) -> float | None:
     """Tr Σ_W / Tr Σ_B; None if all class means coincide."""
-    between = float(np.sum(stats.centred(convention.centre) ** 2)) / stats.classes
+    between = float(np.sum(stats.centred(convention.centre) ** 2)) / _divisor(stats, convention)
     return _ratio(float(stats.scatter.sum() / stats.mass.sum()), between)
 
 
-def cdnv(stats: ClassStats) -> float | None:
-    """Class-distance normalised variance: mean over k ≠ l of (v_k + v_l)/(2 ‖μ_k − μ_l‖²), v_k = E‖h − μ_k‖².
+def cdnv(stats: ClassStats, exponent: float = 1.0) -> float | None:
+    """Class-distance normalised variance: mean over k ≠ l of (v_k + v_l)/(2 ‖μ_k − μ_l‖^{2e}), v_k = E‖h − μ_k‖².
 
-    The same in every convention. None if two class means coincide.
-    Source: Galanti, György, Hutter 2021; analysis.py of github.com/TomerGalanti/NeuralCollapseDepth.
+    The same in every convention; exponent e as in `cdnv_grid`. None if two class means coincide.
     """
-    distance = cdist(stats.offsets, stats.offsets, "sqeuclidean")
-    apart = ~np.eye(stats.classes, dtype=bool)
-    if distance[apart].min() < TINY**2:
-        return None
-    v = stats.scatter / stats.mass
-    return float(np.mean((v[:, None] + v)[apart] / (2 * distance[apart])))
+    grid = cdnv_grid(stats, exponent)
+    return None if grid is None else float(grid.sum() / (stats.classes * (stats.classes - 1)))
 
 
 def norm_variation(V: Float[np.ndarray, "K d"], ddof: int = 0) -> float | None:
@@ -151,20 +111,28 @@ def all_metrics(
     M = stats.centred(convention.centre)
     V = W - W.mean(0) if convention.centre_rows else W
     c = b - b.mean() if convention.centre_rows and b is not None else b
-    return {
-        "nc1": nc1(stats, convention),
-        "nc1_ratio": nc1_ratio(stats, convention),
-        "cdnv": cdnv(stats),
-        "nc2_norms_means": norm_variation(M, convention.ddof),
+    found = features_alone(stats, convention) | {
         "nc2_norms_rows": norm_variation(V, convention.ddof),
-        "nc2_angles_means": angle_deviation(M),
         "nc2_angles_rows": angle_deviation(V),
-        "nc2_simplex_means": simplex_deviation(M @ M.T),
         "nc2_simplex_rows": simplex_deviation(V @ V.T),
         "nc3_distance": duality_distance(V, M, convention.squared),
         "nc3_product": simplex_deviation(V @ M.T),
         "nc4_disagreement": stats.disagreement,
         "nc4_bias": bias_norm(stats, V, c, convention),
+    }
+    return {name: found[name] for name in ORDER}
+
+
+def features_alone(stats: ClassStats, convention: Convention) -> dict[str, float | None]:
+    """The metrics that need no classifier, by name: those of any layer."""
+    M = stats.centred(convention.centre)
+    return {
+        "nc1": nc1(stats, convention),
+        "nc1_ratio": nc1_ratio(stats, convention),
+        "cdnv": cdnv(stats),
+        "nc2_norms_means": norm_variation(M, convention.ddof),
+        "nc2_angles_means": angle_deviation(M),
+        "nc2_simplex_means": simplex_deviation(M @ M.T),
     }
 
 
@@ -175,6 +143,11 @@ def _check(stats: ClassStats, W, b, convention: Convention):
     W = checked.numbers("W", W, stats.means.shape)
     check_size("W", W)
     return W, None if b is None else checked.array("b", b, (len(W),))
+
+
+def _divisor(stats: ClassStats, convention: Convention) -> int:
+    """What Σ_k (μ_k − μ_G)(μ_k − μ_G)ᵀ is divided by: K, or d."""
+    return stats.means.shape[1] if convention.by_dim else stats.classes
 
 
 def _ratio(value: float, size: float) -> float | None:

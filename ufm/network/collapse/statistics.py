@@ -40,8 +40,8 @@ class ClassStats:
 
     mass (K): n_k. means (K, d): μ_k. offsets (K, d): μ_k minus a common vector, free of its rounding.
     scatter (K): Σ ‖h − μ_k‖² over class k. axes: by centring of the means, "class" (μ_G = Σ μ_k/K) or
-    "sample" (μ_G = Σ n_k μ_k/N). disagreement: share of samples whose nearest class mean is not the
-    network's decision (None without W). count, skipped: samples used, and left out as mixed or weightless.
+    "sample" (μ_G = Σ n_k μ_k/N). missed (K): weight of the samples of class k whose nearest class mean is not
+    the network's decision (None without W). count, skipped: samples used, and left out as mixed or weightless.
     """
 
     mass: Float[np.ndarray, " K"]
@@ -49,7 +49,7 @@ class ClassStats:
     offsets: Float[np.ndarray, "K d"]
     scatter: Float[np.ndarray, " K"]
     axes: dict[str, Axes]
-    disagreement: float | None
+    missed: Float[np.ndarray, " K"] | None
     count: int
     skipped: int
 
@@ -57,6 +57,11 @@ class ClassStats:
     def classes(self) -> int:
         """K."""
         return len(self.mass)
+
+    @property
+    def disagreement(self) -> float | None:
+        """Share of samples whose nearest class mean is not the network's decision; None without W."""
+        return None if self.missed is None else float(self.missed.sum() / self.mass.sum())
 
     def share(self, centre: str) -> Float[np.ndarray, " K"]:
         """Weights of the class means in μ_G: 1/K each ("class"), or n_k/N ("sample")."""
@@ -82,16 +87,16 @@ def class_statistics(
     checked.integer("classes", classes, 2)
     W = None if W is None else checked.array("W", W, (classes, "d"))
     b = None if b is None else checked.array("b", b, (classes,))
-    sums = _Means(classes)
+    sums = Means(classes)
     for rows in stream():
         sums.add(*rows)
-    found = _Spread(sums, W, b)
+    found = Spread(sums, W, b)
     for rows in stream():
         found.add(*_pure(*rows))
     return found.result()
 
 
-class _Means:
+class Means:
     """First pass: mass, anchor and mean distance from the anchor of every class."""
 
     def __init__(self, classes: int):
@@ -127,14 +132,14 @@ class _Means:
         return self.total / self.mass[:, None]
 
 
-class _Spread:
+class Spread:
     """Second pass: residuals, squared, by class and along the directions of the centred means.
 
     The means, centred either way, span the same K−1 directions; residuals are projected on an
     orthonormal basis of them once, and rotated into each centring's singular vectors.
     """
 
-    def __init__(self, sums: _Means, W: np.ndarray | None, b: np.ndarray | None):
+    def __init__(self, sums: Means, W: np.ndarray | None, b: np.ndarray | None):
         self.sums, self.W, self.b = sums, W, b
         self.shift = sums.shift()
         # differences of anchors are exact where a common offset is large
@@ -147,7 +152,7 @@ class _Spread:
         self.turns = {c: turn for c, (_, turn) in rotated.items()}
         self.power = {c: np.zeros(len(values)) for c, values in self.values.items()}
         self.squares = cdist(self.points, self.points, "sqeuclidean")
-        self.scatter, self.wrong = np.zeros(len(sums.mass)), 0.0
+        self.scatter, self.missed = np.zeros((2, len(sums.mass)))
 
     def add(self, H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> None:
         residual = H - self.sums.anchors[label]
@@ -159,7 +164,8 @@ class _Spread:
             self.power[centre] += weight @ (inside @ turn.T) ** 2
         if self.W is not None:
             decision = np.argmax(H @ self.W.T + (0.0 if self.b is None else self.b), 1)
-            self.wrong += float(weight @ (decision != self._nearest(inside, label)))
+            wrong = decision != self._nearest(inside, label)
+            self.missed += np.bincount(label, weight * wrong, len(self.missed))
 
     def _nearest(self, inside: np.ndarray, label: np.ndarray) -> Int[np.ndarray, " n"]:
         """argmin_k ‖h − μ_k‖², from ‖h − μ_k‖² − ‖h − μ_y‖² = ‖μ_y − μ_k‖² − 2⟨h − μ_y, μ_k − μ_y⟩."""
@@ -170,9 +176,11 @@ class _Spread:
     def result(self) -> ClassStats:
         sums = self.sums
         axes = {c: Axes(self.values[c], self.power[c]) for c in CENTRES}
-        wrong = None if self.W is None else self.wrong / float(sums.mass.sum())
+        missed = None if self.W is None else self.missed
         means = sums.anchors + self.shift
-        return ClassStats(sums.mass, means, self.offsets, self.scatter, axes, wrong, sums.count, sums.skipped)
+        return ClassStats(
+            sums.mass, means, self.offsets, self.scatter, axes, missed, sums.count, sums.skipped
+        )
 
 
 def _share(mass: np.ndarray, centre: str) -> Float[np.ndarray, " K"]:
