@@ -43,5 +43,6 @@ __all__, __getattr__, __dir__ = facade(
         "agree.features": "check_features Settings",
         "pictures.features": "draw_features",
         "network.comparison": "compare_activations",
+        "network.collapse.flat": "collapse_metrics",
     },
 )

@@ -371,6 +371,7 @@ LIGHT = (
     "ufm.output.dataset",
     "ufm.commands.inputs",
     "ufm.output.files",
+    "ufm.network.collapse.flat",
 )
 HEAVY = {"jax", "jaxlib", "flint", "matplotlib", "optax"}
 

@@ -108,6 +108,8 @@ ALPHA = [*NOT_NUMBERS, 0.0, -1.0, 1e10]
 PAIR_LAW = {"alpha": ALPHA, "pairs": NOT_WORDS, "smoothing": [*NOT_NUMBERS, -0.1, 1.0]}
 ALL_PAIRS = {"alpha": 1.0, "pairs": "all", "smoothing": 0.0}
 CLASSES = [*NOT_COUNTS, 0, 1]
+NOT_IDS = [np.eye(3)[[0, 1, 2, 0]], [0, 1, 2], [0.5, 1, 2, 0], [nan, 1, 2, 0], [-1, 0, 1, 2], [1, 2, 3, 1]]
+NOT_IDS += ["x", None, object(), [True, False, True, True], [1j, 0, 1, 2]]
 
 # name: function, good arguments, what spoils each of them
 TABLE = {
@@ -390,6 +392,12 @@ TABLE = {
         metrics.all_metrics,
         {"stats": STATS, "W": W, "b": np.ones(K), "convention": CONVENTIONS["plain"]},
         {"stats": NOT_THINGS, "W": MATRIX, "b": OPTIONAL_BIAS, "convention": NOT_THINGS},
+    ),
+    "collapse_metrics": (
+        ufm.collapse_metrics,
+        {"H": H, "y": np.array([0, 1, 2, 0]), "W": W, "b": np.ones(K), "convention": "plain"},
+        {"H": FEATURES, "y": NOT_IDS, "W": [v for v in MATRIX if v is not None], "convention": NOT_WORDS}
+        | {"b": OPTIONAL_BIAS},
     ),
     "uniformity": (
         uniformity,

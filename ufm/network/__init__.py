@@ -20,6 +20,7 @@ __all__, __getattr__, __dir__ = facade(
         "collapse.angles": "cosine_margins equinorm_difference ood_orthogonality uniform_duality",
         "collapse.classes": "cdnv_grid class_values",
         "collapse.conventions": "CONVENTIONS PRESETS Convention",
+        "collapse.flat": "collapse_metrics",
         "collapse.metrics": "all_metrics",
         "collapse.spectrum": "class_rank numerical_rank squared_error variability_index",
         "collapse.statistics": "class_statistics",
