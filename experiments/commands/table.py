@@ -140,6 +140,7 @@ ROWS = (
     ),
     Row("experiments.growth", LONG, "experiments.growth --quick --out out"),
     Row("experiments.cost", LONG, "experiments.cost --quick"),
+    Row("experiments.collapse_speed", LONG, "experiments.collapse_speed --quick --repeats 1"),
     Row("proofs", LONG, "proofs two-classes same-class"),
     Row("proofs NAME …", LONG, "proofs calibration"),
     Row("proofs --check", LONG, "proofs --check two-classes same-class"),

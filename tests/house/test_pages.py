@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 
 from experiments.commands.shown import pages
 from tests.house.test_walls import MAY
+from ufm.network.collapse.conventions import PRESETS
+from ufm.network.collapse.flat import collapse_metrics
 from ufm.network.read.activations import read_activations
 from ufm.solve import main as solve
 
@@ -19,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README, NETWORK, SWEEPS = ROOT / "README.md", ROOT / "docs" / "network.md", ROOT / "docs" / "sweeps.md"
 TRACED = ROOT / "docs" / "jax.md"
 JOINT = ROOT / "docs" / "joint.md"
+METRICS = ROOT / "docs" / "metrics.md"
 N, D, K, INPUTS = 12, 5, 3, 7
 BATCH = 5  # does not divide N
 PYTHON = ("python", "py", "pycon", "code-block", "code-cell", "doctest")
@@ -85,7 +89,7 @@ def check(path, mixed, test, features, W, b, atol=1e-5):
 
 def test_every_python_block_of_a_page_is_run_here():
     """A page with Python is one of these; and in them no block has another form."""
-    run = {README, NETWORK, SWEEPS, TRACED, JOINT, *TUTORIALS}
+    run = {README, NETWORK, SWEEPS, TRACED, JOINT, METRICS, *TUTORIALS}
     for page in pages():
         fences = re.findall(r"^ *(?:```+|~~~+) *(\S*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(blocks(page)) == sum(name.strip("{}") in PYTHON for name in fences), page
@@ -104,9 +108,24 @@ def test_a_tutorial_prints_what_it_says(page, tmp_path, monkeypatch):
     assert differences(shown) == []
 
 
-@pytest.mark.parametrize("page", [TRACED, JOINT], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [TRACED, JOINT, METRICS], ids=lambda page: page.stem)
 def test_a_page_prints_what_it_says(page):
     assert differences(blocks(page)) == []
+
+
+def test_every_key_and_preset_of_the_metrics_is_on_its_page():
+    """The keys of `collapse_metrics` have one line each there, and every measure named is there."""
+    text = METRICS.read_text(encoding="utf-8")
+    names = re.findall(
+        r"^\| `(\w+)` \|", text.split("<!-- keys -->")[1].split("<!-- end of keys -->")[0], re.MULTILINE
+    )
+    y = np.arange(6) % 3
+    assert sorted(names) == sorted(collapse_metrics(np.eye(3)[y], y, np.eye(3)))
+    presets = text.split("<!-- presets -->")[1].split("<!-- end of presets -->")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", presets, re.MULTILINE) == list(PRESETS)
+    for file, name in re.findall(r"`(\w+)\.(\w+)`", text.split("<!-- measures -->")[1]):
+        if file in {path.stem for path in (ROOT / "ufm" / "network" / "collapse").glob("*.py")}:
+            assert hasattr(import_module(f"ufm.network.collapse.{file}"), name), (file, name)
 
 
 def test_what_a_page_does_not_say_is_found():
