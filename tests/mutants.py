@@ -54,15 +54,24 @@ NAMES |= {other: name for name, other in NAMES.items() if name in ("minimum", "m
 
 
 class Mutant(NamedTuple):
-    """A change of the node numbered `place` in the walk of a file, with the line and words it is told by."""
+    """A change of the node numbered `place` in the walk of a file, with the line and words it is told by.
+
+    function: the one it is in, or the class, or nothing.
+    """
 
     file: str
     place: int
     line: int
+    function: str
     words: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.words}"
+        return f"{self.file}:{self.line}: {self.function}: {self.words}"
+
+    @property
+    def name(self) -> str:
+        """What EQUIVALENT calls it: no line, as lines move."""
+        return f"{self.file.removeprefix('ufm/')} {self.function}: {self.words}"
 
 
 # --- what can be changed ------------------------------------------------------------------------------
@@ -114,12 +123,23 @@ def mutants(files: list[str]) -> list[Mutant]:
     found = []
     for file in files:
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        around = {part: node for node in ast.walk(tree) for part in ast.iter_child_nodes(node)}
         for place, node in enumerate(walk(tree)):
-            line = getattr(node, "lineno", 0)
             words = change(copy.deepcopy(node))
             if words:
-                found.append(Mutant(file, place, line, f"{words}  in  {ast.unparse(node)[:60]}"))
+                shown = ast.unparse(around[node] if isinstance(node, ast.Constant) else node)[:70]
+                words = f"{words}  in  {shown}".rstrip()
+                found.append(Mutant(file, place, node.lineno, function_of(node, around), words))  # type: ignore[attr-defined]
     return found
+
+
+def function_of(node: ast.AST, around: dict[ast.AST, ast.AST]) -> str:
+    """The name of the innermost function or class that a node is in."""
+    while node in around:
+        node = around[node]
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            return node.name
+    return ""
 
 
 def mutated(mutant: Mutant) -> str:
@@ -221,7 +241,7 @@ def run(drawn: list[Mutant], jobs: int) -> list[Mutant]:
 
 def explained(mutant: Mutant) -> str | None:
     """Why a survivor changes nothing, if that is known."""
-    return next((why for words, why in EQUIVALENT.items() if str(mutant).endswith(words)), None)
+    return EQUIVALENT.get(mutant.name)
 
 
 def main() -> int:

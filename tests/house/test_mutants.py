@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from tests import mutants
-from tests.mutants_known import KILLERS
+from tests.mutants_known import EQUIVALENT, KILLERS
 
 FILE = "ufm/agree/verdict.py"
 
@@ -39,3 +39,9 @@ def test_every_file_has_its_tests():
     for name in KILLERS:
         assert [path for path in rooms if str(path.relative_to(mutants.ROOT)).startswith(name)], name
     assert mutants.killers("ufm/certify/dual.py") != mutants.killers("ufm/certify/features.py")
+
+
+def test_every_explained_fault_can_be_planted():
+    rooms = [path for room in mutants.ROOMS for path in (mutants.ROOT / "ufm" / room).rglob("*.py")]
+    names = {one.name for one in mutants.mutants([str(path.relative_to(mutants.ROOT)) for path in rooms])}
+    assert not set(EQUIVALENT) - names

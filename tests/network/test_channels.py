@@ -10,7 +10,7 @@ from ufm.model.problem import Problem
 from ufm.network.measures.channels import channel_geometry
 from ufm.network.measures.mixed import lambda_bin, two_hot
 from ufm.network.read.activations import from_arrays
-from ufm.network.resample import BLOCK, Curve, Estimate, poisson_weights
+from ufm.network.resample import BLOCK, Curve, Estimate, curve, poisson_weights
 from ufm.optimize.features import solve_features
 from ufm.theory.predict import predict_features
 
@@ -291,6 +291,16 @@ def test_bootstrap_weights_are_poisson():
         poisson_weights(BLOCK + 7, 9, 400, 5), poisson_weights(BLOCK, 30, 400, 5)[7:16]
     )
     assert (poisson_weights(BLOCK, BLOCK, 400, 5) != weights).any()
+
+
+@pytest.mark.promise("channels")
+def test_an_interval_holds_the_central_level_of_the_replicates():
+    """90 % of 0 … 100 is 5 … 95, whatever the estimate; bins without replicates have no ends."""
+    mixed = np.random.default_rng(0).permutation(np.arange(101.0))
+    found = curve(np.array([[7.0, *mixed], [7.0, *np.full(101, np.nan)]]), 0.9)
+    np.testing.assert_allclose(found.value, 7.0)
+    np.testing.assert_allclose([found.low[0], found.high[0]], [5.0, 95.0], rtol=1e-12)
+    assert np.isnan([found.low[1], found.high[1]]).all()
 
 
 @pytest.mark.parametrize("K", [2, 3])

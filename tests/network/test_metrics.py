@@ -352,6 +352,9 @@ def test_bad_input_is_named():
         statistics(1e200 * H, y, 4)
     with pytest.raises(ValueError, match="rescale H and W"):
         statistics(np.where(np.arange(len(y))[:, None] == 3, np.nan, H), y, 4)
+    for entry in (1e200, -1e200):
+        with pytest.raises(ValueError, match="rescale H and W"):
+            statistics(np.where(np.arange(H.size).reshape(H.shape) == 5, entry, H), y, 4)
     with pytest.raises(ValueError, match=r"W must be an array of real numbers of shape \(4, 3\)"):
         all_metrics(statistics(H, y, 4), W[:, :2], b, PLAIN)
     with pytest.raises(ValueError, match="W must be finite"):
