@@ -9,6 +9,8 @@ def of(file: str, *names: str) -> list[str]:
 ANY_LABEL = of(
     "theory/test_theory",
     "one_bad_number_of_many_is_refused",
+    "terms_of_a_divergence_are_those_of_its_sum",
+    "repeated_values_have_the_derivative_of_separate_classes",
     "excess_logit_reaches_its_root",
     "any_soft_label",
     "solve_patterns_pads_and_unpads",
@@ -67,6 +69,8 @@ CHECKED = [
 ]
 JUDGED = of(
     "agree/test_agreement",
+    "any_label_against_the_zero_classifier_is_uniform",
+    "ball_arithmetic_finds_the_same_errors_in_the_same_unit",
     "two_classes_have_one_coefficient",
     "shown_numbers_are_those_of_the_feature",
     "the_worst_pair_is_reported",
@@ -164,6 +168,7 @@ FITTED = [
 JOINT = of(
     "optimize/test_joint",
     "triviality_of_mixup_is_the_formula",
+    "the_threshold_of_cyclic_pairs_is_the_eigenvalue",
     "smoothing_lowers_the_collapse_threshold",
     "one_hot_atoms_come_first",
     "bad_input_is_refused",

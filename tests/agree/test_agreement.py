@@ -425,6 +425,22 @@ def test_the_zero_optimum_agrees_absolutely(given, loss):
     assert report.worst_bound <= 1e-12 and all(row.numeric.norm == 0 for row in report.rows)
 
 
+def test_any_label_against_the_zero_classifier_is_uniform():
+    report = check_features(Problem(3, multiplier=0.0), label_cases(np.array([[0.2, 0.3, 0.5]])))
+    assert words(report) == {"agrees"} and report.worst_error == 0
+    np.testing.assert_allclose(report.rows[0].theory.p, 1 / 3, rtol=1e-15)
+
+
+def test_ball_arithmetic_finds_the_same_errors_in_the_same_unit():
+    """Features of length 10 and more, two steps from where they begin; the tolerance is the one that is told."""
+    problem, cases = Problem(3, multiplier=0.1, lambda_h=1e-5), PairCases(3, np.array([0.3]))
+    plain, exact = (check_features(problem, cases, Settings(max_steps=2, rigorous=r)) for r in (False, True))
+    for one, other in zip(plain.rows, exact.rows):
+        assert one.numeric.norm > 5 and one.error > 1e-6
+        assert other.error == pytest.approx(one.error, rel=1e-9)
+        assert "exceeds --tol 1e-06" in one.verdict.reason
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_truncated_solves_are_undecided_and_honest(steps):
     """No false alarm either: the error stays within the certified bound."""

@@ -285,3 +285,4 @@ def test_bad_input_is_refused():
         excess(H, W, 0.0, Y=Y)
     with pytest.raises(ValueError, match="size"):
         fit(H, W, size=0, i=i, j=j, lam=lam)
+    assert fit(H, W, size=1, i=i, j=j, lam=lam).sample == 1

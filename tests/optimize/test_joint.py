@@ -26,7 +26,7 @@ from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.model.laws import LabelLaw, cutmix, kway, mixup, onehot, smooth, soft
 from ufm.optimize.joint import solve_joint
 from ufm.theory.multiplier import pattern_multiplier
-from ufm.theory.thresholds import minority_collapse, triviality
+from ufm.theory.thresholds import cyclic_variance, minority_collapse, triviality
 
 padded = partial(shapes.padded, width=ATOMS)
 GAP, ETF, ROUNDED = 1e-9, 1e-8, 1e-9  # relative gap and deviation as demanded; closed forms
@@ -215,6 +215,14 @@ def test_triviality_of_mixup_is_the_formula():
     for alpha in (0.2, 1.0, 5.0):
         value = triviality(finite_law(mixup(alpha), 4, 48), 1.0).value
         assert value == pytest.approx((alpha + 1) / ((2 * alpha + 1) * 4), abs=1e-9)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("K", [3, 4, 7])
+def test_the_threshold_of_cyclic_pairs_is_the_eigenvalue(K, smoothing):
+    law = mixup(1.0, "cyclic", smoothing)
+    nodes = np.linalg.eigvalsh(finite_law(law, K, 64).covariance)[-1]
+    assert cyclic_variance(law, K) == pytest.approx(nodes, rel=1e-3)
 
 
 def test_smoothing_lowers_the_collapse_threshold():

@@ -163,6 +163,15 @@ def test_both_sides_of_the_threshold_and_at_it():
     assert float(slopes[0, 0]) * 2e-6 * s2 == pytest.approx(-float(found.multiplier[0]), rel=1e-5)
 
 
+def test_the_threshold_is_met_in_its_own_units():
+    """It is 1e-9 here: half of it is far below it."""
+    smoothing = 1 - 1e-4
+    s2 = label_variance(mixup(1.0), 3) * (1 - smoothing) ** 2
+    found, _ = solve([(0.5 * s2, 1.0, 1.0, smoothing), (2 * s2, 1.0, 1.0, smoothing)])
+    assert (found.status == Status.SOLVED).all() and found.a[0] > 0 == found.a[1]
+    np.testing.assert_allclose(found.threshold[:2], s2, rtol=1e-9)
+
+
 def test_a_sweep_of_alpha_compiles_once():
     solve([(1e-3, 1e-3, 0.1 * (1 + k), 0) for k in range(WIDTH)])
     solve([(1e-3, 1e-3, 5.0 + k, 0.01 * k) for k in range(WIDTH)])
