@@ -199,6 +199,15 @@ def test_merged_divergence_is_the_least_one():
         assert formula == pytest.approx(least, abs=1e-9)
 
 
+@pytest.mark.parametrize("size", [1.0, 30.0])
+def test_the_rounding_of_a_claim_grows_with_the_logits(size):
+    """It is a sum of two: of logits larger than there are classes too."""
+    zero, Z = np.zeros((3, 3)), np.array([[size, 0.0, -size]])
+    optimum = JointOptimum(zero, zero, zero[0], Z, Z, zero, 1.0, 1e-20, None, None)
+    for found in (joint._root_finding(0.0, 0.0, 0.0, optimum), joint._apart(1.0, optimum)):
+        assert 4e-16 * (3 + size) <= found.rounding <= 1e-13 * (3 + size)
+
+
 # --- (b) each assumption ----------------------------------------------------------------------------------
 
 

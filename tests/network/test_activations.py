@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ufm.network.read import mapped
 from ufm.network.read.activations import from_arrays, read_activations
 from ufm.rules import memory
 from ufm.rules.errors import InputError
@@ -106,6 +107,21 @@ def test_uncompressed_arrays_are_mapped_and_others_untouched(tmp_path, write):
     arrays = GOOD | {"extra": np.array([{"a": 1}], dtype=object)}
     found = read_activations(str(write(tmp_path, arrays)))
     assert isinstance(found.stored["H"].array, np.memmap) and "extra" not in found.stored
+
+
+def test_an_array_that_is_read_whole_is_counted_in_float64(monkeypatch):
+    """As it is, checked, normalised, and a mask: four times 8 bytes an entry."""
+    asked = []
+    monkeypatch.setattr(mapped, "require", lambda size, *words: asked.append(size))
+    mapped.Stored("W", np.ones((5, 7), np.float16)).whole()
+    assert asked == [4 * 8 * 35]
+
+
+def test_a_block_is_32_mib_of_float64():
+    stored = np.broadcast_to(np.float16(1.0), (3 * 2**16 + 5, 64))
+    found = from_arrays(H=stored, W=np.ones((3, 64)), y=np.zeros(len(stored), int))
+    chunk = next(iter(found.chunks()))
+    assert 2**24 < chunk.H.nbytes <= 2**25
 
 
 def test_pairs_are_mixtures():

@@ -133,6 +133,15 @@ def test_optimum_has_the_predicted_probabilities(K, d, a):
     assert far.deviation.value > 100 * found.deviation.value
 
 
+def test_an_empty_bin_is_no_deviation():
+    """The optimum has the predicted probabilities; here all samples have one λ."""
+    problem = Problem(3, 1.4, lambda_h=0.1)
+    i, j, lam = np.zeros(20, int), np.ones(20, int), np.full(20, 0.35)
+    H = solve_features(problem, np.tile([0.35, 0.65, 0.0], (20, 1))).H
+    found = mixed(H, problem.W, None, problem.sharpness, i=i, j=j, lam=lam)
+    assert (found.counts > 0).sum() == 1 and found.deviation.value <= 1e-10
+
+
 def test_chunks_change_nothing():
     i, j, lam, _ = mixup(1500, 3)
     H, W = np.random.default_rng(0).normal(size=(1500, 4)), np.random.default_rng(1).normal(size=(3, 4))

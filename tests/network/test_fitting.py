@@ -51,6 +51,15 @@ def test_optimum_is_explained_in_full(K, d, a):
 
 
 @pytest.mark.promise("fitting")
+def test_a_is_found_over_seven_decades():
+    for a in (1e-2, 0.7, 9.0, 2e3, 1e5):
+        problem = etf_problem(3, a)
+        Y = mixup(240, 3)[3]
+        found = fit(predict_features(problem, Y).H, problem.W, Y=Y)
+        assert found.a == pytest.approx(a, rel=1e-6) and not found.at_end, a
+
+
+@pytest.mark.promise("fitting")
 def test_every_r2_equals_its_definition():
     """On noise, with a bias, weights and an uncentred W: all samples, not the subsample, are counted."""
     rng = np.random.default_rng(1)
