@@ -42,7 +42,7 @@ __all__, __getattr__, __dir__ = facade(
         "model.cases": "choose_cases",
         "agree.features": "check_features Settings",
         "pictures.features": "draw_features",
-        "network.comparison": "compare_activations",
+        "network.comparison": "compare_activations compare_network",
         "network.collapse.flat": "collapse_metrics",
     },
 )

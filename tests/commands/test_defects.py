@@ -19,7 +19,7 @@ from proofs.hunt.search import check_case
 from ufm import compare, solve, sweep, verify
 from ufm.agree.theorem import check_theorem
 from ufm.model.problem import Problem
-from ufm.network.comparison import Options, compare_activations
+from ufm.network.comparison import Options, compare_network
 from ufm.network.read.activations import from_arrays
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.catalogue import THEOREMS
@@ -67,7 +67,7 @@ COMMANDS = {
     "compare": (
         compare.main,
         ("a.npz", "--replicates", "0"),
-        "ufm.commands.runs.compare.compare_activations",
+        "ufm.commands.runs.compare.compare_network",
     ),
     "compare, inside": (compare.main, ("a.npz", "--replicates", "0"), "ufm.network.comparison.fit_sharpness"),
     "compare, reading": (
@@ -145,10 +145,10 @@ def test_a_search_skips_a_case_that_is_no_problem():
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
 def test_a_comparison_lets_a_defect_through_where_a_missing_class_is_an_answer(defect, monkeypatch):
-    monkeypatch.setattr("ufm.network.comparison.class_statistics", defect)
+    monkeypatch.setattr("ufm.network.features.class_statistics", defect)
     given = from_arrays(H=np.repeat(CORNER, 2, 0), W=CORNER, y=np.repeat(np.arange(3), 2))
     with pytest.raises((ValueError, KeyError)) as caught:
-        compare_activations(given, Options(replicates=0))
+        compare_network(given, options=Options(replicates=0))
     assert not isinstance(caught.value, InputError)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ufm import compare, solve, verify
 from ufm.agree.verdict import judge
-from ufm.network.comparison import Options, compare_activations
+from ufm.network.comparison import Options, compare_network
 from ufm.network.read.activations import from_arrays
 from ufm.output.text import fixed, shown, small
 from ufm.rules.errors import InputError
@@ -110,7 +110,7 @@ def test_activations_whose_squares_leave_the_range_are_refused(name, size):
         assert from_arrays(**given).count == 60
         return
     with pytest.raises(InputError, match=f"largest entry of {name} is"):
-        compare_activations(from_arrays(**given), Options(replicates=0))
+        compare_network(from_arrays(**given), options=Options(replicates=0))
 
 
 FREE = ("--classifier", "free", "--quadrature", "6")

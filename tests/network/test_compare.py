@@ -21,7 +21,7 @@ from tests.children import refused, strict
 from ufm import compare, solve
 from ufm.model.etf import gain
 from ufm.model.problem import Problem
-from ufm.network.comparison import Options, compare_activations
+from ufm.network.comparison import Options, compare_network
 from ufm.network.resemblance import (
     CRITERIA,
     INCONCLUSIVE,
@@ -30,7 +30,7 @@ from ufm.network.resemblance import (
     REPRODUCED,
     Finding,
     find,
-    mixup_optimum,
+    overall,
 )
 from ufm.theory.predict import predict_features
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow  # whole runs of the command
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--replicates", "20")
 KEYS = {"schema", "data", "metrics", "fit", "channel", "excess", "gap", "calibration", "verdicts", "verdict"}
-KEYS |= {"missing"}
+KEYS |= {"missing", "sets", "optimum"}
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -373,14 +373,12 @@ def test_the_worst_decisive_word_counts():
         return Finding(name, 0.0, 0.0, 0.0, word, "")
 
     good = [row(name, REPRODUCED) for name in CRITERIA]
-    assert mixup_optimum(good) == REPRODUCED
-    assert (
-        mixup_optimum([*good, row("global", NOT_REPRODUCED)]) == REPRODUCED
-    )  # W and features may share the blame
-    assert mixup_optimum([*good, row("plane", NOT_APPLICABLE)]) == REPRODUCED
-    assert mixup_optimum([*good, row("plane", INCONCLUSIVE)]) == INCONCLUSIVE
-    assert mixup_optimum([*good, row("plane", INCONCLUSIVE), row("excess", NOT_REPRODUCED)]) == NOT_REPRODUCED
-    assert mixup_optimum([]) == INCONCLUSIVE
+    assert overall(good) == REPRODUCED
+    assert overall([*good, row("global", NOT_REPRODUCED)]) == REPRODUCED  # W and features may share the blame
+    assert overall([*good, row("plane", NOT_APPLICABLE)]) == REPRODUCED
+    assert overall([*good, row("plane", INCONCLUSIVE)]) == INCONCLUSIVE
+    assert overall([*good, row("plane", INCONCLUSIVE), row("excess", NOT_REPRODUCED)]) == NOT_REPRODUCED
+    assert overall([]) == INCONCLUSIVE
 
 
 # --- record and text -------------------------------------------------------------------------------
@@ -415,18 +413,19 @@ def test_metrics_are_null_with_a_reason_where_a_class_has_no_pure_sample(record,
     path = written(**{key: value if key == "W" else value[~away] for key, value in parts.items()})
     data = record(path)
     assert data["metrics"] is None and "pure label" in data["missing"]["metrics"]
-    assert verdicts(data)["amplification"] == INCONCLUSIVE == verdicts(data)["alignment"]
+    assert verdicts(data)["amplification"] == INCONCLUSIVE and verdicts(data)["alignment"] == NOT_APPLICABLE
     assert "pure label" in run(path, *QUICK)[1]
 
 
-def test_a_network_without_mixed_samples_is_inconclusive(record, run):
+def test_what_labels_without_mixed_inputs_cannot_test_is_not_applicable(record, run):
     parts = network()
     path = written(H=parts["H"], W=parts["W"], y=parts["i"])
     data = record(path)
     assert data["channel"]["slope"] is None and data["calibration"]["mixed"]["deviation"] is None
-    assert verdicts(data)["displacement"] == verdicts(data)["plane"] == INCONCLUSIVE
-    assert {row["reason"] for row in data["verdicts"]} >= {"no samples of two mixed classes"}
-    assert "no samples of two mixed classes" in run(path, *QUICK)[1]
+    untested = ("plane", "displacement", "amplification", "linear", "probabilities")
+    assert {verdicts(data)[name] for name in untested} == {NOT_APPLICABLE}
+    assert "one-hot labels: no input is mixed" in {row["reason"] for row in data["verdicts"]}
+    assert "one-hot labels: no input is mixed" in " ".join(run(path, *QUICK)[1].split())
 
 
 @pytest.mark.parametrize("name", ["fixed", "unbalanced", "two"])
@@ -707,10 +706,10 @@ def test_help_does_not_load_jax():
 
 
 def test_from_python(saved):
-    found = compare_activations(saved["fixed"], Options(replicates=0))
+    found = compare_network(saved["fixed"], options=Options(replicates=0))
     assert found.word == REPRODUCED and np.isnan(found.channel.slope.low)
     with pytest.raises(ValueError, match="lambda_h must be a positive"):
-        compare_activations(saved["fixed"], Options(lambda_h=-1.0))
+        compare_network(saved["fixed"], options=Options(lambda_h=-1.0))
 
 
 @pytest.mark.promise("compare")
@@ -718,7 +717,7 @@ def test_a_defect_is_no_verdict(run, saved, monkeypatch):
     def broken(*_):
         raise RuntimeError("defect")
 
-    monkeypatch.setattr(ufm.commands.runs.compare, "compare_activations", broken)
+    monkeypatch.setattr(ufm.commands.runs.compare, "compare_network", broken)
     code, out, err = run(saved["fixed"])
     assert code == 70 and "defect" in err and out == ""
 

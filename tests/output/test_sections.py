@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from rich.console import Console
 
-from ufm.output.page import report_page
+from ufm.output.network.page import report_page
 from ufm.output.sections import Facts, Section, Sentence, Table, Two, Verdict, show
 
 RECORD = {

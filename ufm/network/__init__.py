@@ -1,11 +1,17 @@
 """Somebody's trained network against the optimum: activations read, measured, and held against the theory.
 
-comparison   compare_activations: every measure, and what they add up to
-resemblance  one verdict a statement, by fixed criteria
-resample     random numbers that belong to a sample
-read/        activations, labels and arrays on disk
-collapse/    what is kept of each class, and the metrics of neural collapse
-measures/    channels, fit, calibration, excess, gap
+comparison     compare_network: every measure, and what they add up to
+given          what a user has in hand, as activations
+features       sets of features: statistics, metrics, accuracy
+reduced        the few coordinates of features that other measures need
+optimum        the certified optimum of a network's own labels
+suboptimality  how far the network is from it, and which part of it
+findings       the verdicts, and why some of them say nothing
+resemblance    one verdict a statement, by fixed criteria
+resample       random numbers that belong to a sample
+read/          activations, labels and arrays on disk
+collapse/      what is kept of each class, and the metrics of neural collapse
+measures/      channels, fit, calibration, excess, gap
 """
 
 from ufm.facade import facade
@@ -13,7 +19,8 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "comparison": "Comparison Options ZERO compare_activations",
+        "comparison": "Comparison Options compare_activations compare_network",
+        "findings": "ZERO",
         "measures.calibration": "Calibration Reliability",
         "measures.channels": "weighted_mean",
         "measures.fitting": "closed_logits",
@@ -25,7 +32,7 @@ __all__, __getattr__, __dir__ = facade(
         "collapse.spectrum": "class_rank numerical_rank squared_error variability_index",
         "collapse.statistics": "class_statistics",
         "collapse.uniformity": "uniformity uniformity_gap",
-        "measures.mixed": "channel_prediction pair_optimum two_hot",
+        "measures.mixed": "channel_prediction pair_optimum",
         "read.activations": "Activations read_activations",
         "read.label_rows": "LabelBlock",
         "read.mapped": "read_array",

@@ -58,7 +58,7 @@ def pieces(chunk: Chunk) -> Iterator[Chunk]:
 def cut(labels: LabelBlock, part) -> LabelBlock:
     """Some rows of a block of labels: a slice, a mask or indices."""
     soft = None if labels.soft is None else labels.soft[part]
-    return LabelBlock(labels.i[part], labels.j[part], labels.lam[part], soft, labels.classes)
+    return LabelBlock(labels.i[part], labels.j[part], labels.lam[part], soft, labels.classes, labels.delta)
 
 
 def poisson_weights(start: int, rows: int, replicates: int, seed: int) -> Float[np.ndarray, "rows R1"]:

@@ -1,4 +1,4 @@
-"""Whether a network looks like the optimum under mixup: one verdict a statement, by criteria fixed here.
+"""Whether a network looks like the optimum for its labels: one verdict a statement, by criteria fixed here.
 
 A statement has a number and the range it should lie in. `reproduced`: the number's whole interval lies in the
 range; `not reproduced`: all of it outside; `inconclusive`: neither, or the file does not hold what it takes;
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
 NOT_APPLICABLE = "not applicable"
-OVERALL = "like the mixup optimum against a simplex ETF (cross-entropy)"
+OVERALL = "like its labels' optimum against a simplex ETF (cross-entropy)"
 ORDER = (NOT_REPRODUCED, INCONCLUSIVE, REPRODUCED)  # worst first
 FEW = 20  # fewer samples of a kind than this decide nothing
 
@@ -39,7 +39,9 @@ CRITERIA = {
     "amplification": Criterion(
         "beyond straight interpolation along w_i + w_j: share of the predicted excess", 0.5, 2.0
     ),
-    "closed-form": Criterion("logits follow the closed form: R^2, and above the linear baseline's", 0.8, inf),
+    "closed-form": Criterion("logits follow the closed form: R^2", 0.8, inf),
+    "linear": Criterion("they bend as it does: R^2 less that of the linear baseline", -1e-3, inf),
+    "sharpness": Criterion("sharpness that the logits show / that of lambda_H and W", 0.8, 1.25),
     "probabilities": Criterion("p_i of mixed samples against the closed form: mean deviation", -inf, 0.05),
     "excess": Criterion("features are optimal for their own W: excess / excess of h = 0", -inf, 0.01),
     "etf": Criterion("centred W is a simplex ETF: relative deviation of W W^T", -inf, 0.1),
@@ -78,7 +80,7 @@ def not_applicable(name: str, reason: str) -> Finding:
     return Finding(name, None, None, None, NOT_APPLICABLE, reason)
 
 
-def mixup_optimum(findings: list[Finding]) -> str:
+def overall(findings: list[Finding]) -> str:
     """The worst word of the decisive statements that apply."""
     words = {finding.word for finding in findings if CRITERIA[finding.name].decisive}
     return next((word for word in ORDER if word in words), INCONCLUSIVE)

@@ -1,10 +1,9 @@
 """Reports as text, page, record and data on disk.
 
 sections        facts, tables and sentences, as text of 80 columns
-page            the same as one HTML page
 text            a report of features
 text_joint      the joint problem
-comparison      a comparison: its sections and its record
+network/        a comparison: its sections, the page, its record
 records         JSON records
 files           files of one run, moved into place together
 folder          a folder that a long run fills
@@ -19,8 +18,9 @@ __all__, __getattr__, __dir__ = facade(
     {
         "dataset": "Dataset check_folder guess_bytes open_dataset",
         "files": "Ended Outputs",
-        "comparison": "comparison_record comparison_sections",
-        "page": "report_page",
+        "network.comparison": "comparison_sections",
+        "network.page": "report_page",
+        "network.record": "comparison_record",
         "records": (
             "dump_json joint_record number problem_record provenance record row_records "
             "run_record save_joint settings_record"

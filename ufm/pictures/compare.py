@@ -16,11 +16,12 @@ from scipy.special import expit
 
 import ufm.pictures.plane as plane
 from ufm.model.etf import simplex_etf
-from ufm.network.comparison import ZERO, Comparison
+from ufm.network.comparison import Comparison
+from ufm.network.findings import ZERO
 from ufm.network.measures.calibration import Calibration, Reliability
 from ufm.network.measures.channels import weighted_mean
 from ufm.network.measures.fitting import closed_logits
-from ufm.network.measures.mixed import channel_prediction, pair_optimum, two_hot
+from ufm.network.measures.mixed import channel_prediction, pair_optimum
 from ufm.network.read.activations import Activations
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import Reservoir, pieces
@@ -48,8 +49,9 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
         figure = plane.new_figure(12.6, 7.6, dpi=130)
         plane.say(figure.add_subplot(), f"{ZERO}: there is nothing to draw")
         return figure
+    dim, given = given.dim, found.features.few  # in which the features are still what they are in this plane
     known = "from $\\lambda_H$" if found.a_known else "fitted" if found.fit.a_identified else "not identified"
-    sizes = f"{given.count} samples, {given.classes} classes, {given.dim} dimensions"
+    sizes = f"{given.count} samples, {given.classes} classes, {dim} dimensions"
     figure = plane.new_figure(12.6, 7.6, [f"{sizes}; closed form at $a$ = {found.a:.4g} ({known})"], dpi=130)
     a, b, c, d, e, f = figure.subplots(2, 3).ravel()
     lam, centre, K = _inner(found), _origin(given, found), found.classes
@@ -66,9 +68,12 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
 
 
 def _origin(given: Activations, found: Comparison) -> Float[np.ndarray, " d"]:
-    if found.channel.centre == "class" and found.stats is not None:
-        return found.stats.means.mean(0)
-    return weighted_mean(given.chunks()) if found.channel.centre == "mean" else np.zeros(given.dim)
+    features = found.features
+    if found.channel.centre == "class" and features.means is not None:
+        return features.means.mean(0)
+    if found.channel.centre == "none":
+        return np.zeros(given.dim)
+    return weighted_mean(given.chunks()) if features.mean is None else features.mean
 
 
 def take_sample(given: Activations, centre: Float[np.ndarray, " d"], three: bool) -> Sample:
@@ -77,7 +82,7 @@ def take_sample(given: Activations, centre: Float[np.ndarray, " d"], three: bool
     V, shift = given.W - given.W.mean(0), 0.0 if given.b is None else given.b - given.b.mean()
     for chunk in given.chunks():
         for piece in pieces(chunk):
-            i, j, lam = two_hot(piece.labels)
+            i, j, lam = piece.labels[:3]
             near = (i >= 0) & (np.maximum(i, j) < 3) if three else np.ones(len(i), bool)
             use = near & (piece.weights > 0)
             z = piece.H @ V.T + shift

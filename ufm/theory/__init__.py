@@ -24,8 +24,8 @@ __all__, __getattr__, __dir__ = facade(
         "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",
         "polygon": "Polygon regular_polygon",
         "predict": (
-            "JointPrediction Prediction predict_features predict_joint predict_pairs rounding_bound spread_pairs "
-            "two_hot_or_same violated_assumption violated_hypothesis"
+            "JointPrediction Prediction predict_features predict_joint predict_pairs rounding_bound spread "
+            "spread_pairs two_hot_or_same violated_assumption violated_hypothesis"
         ),
         "sharpness": "PairRule joint_sharpness pair_labels pair_rule",
         "theorems.catalogue": "THEOREMS",

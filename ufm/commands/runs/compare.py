@@ -11,10 +11,12 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from ufm.commands.footprint import comparison, refuse
 from ufm.commands.runs.features import plain_console
 from ufm.commands.runs.progress import bar_or_lines
-from ufm.network.comparison import Comparison, Options, compare_activations
-from ufm.network.read.activations import Activations, read_activations
-from ufm.output.comparison import comparison_record, comparison_sections
+from ufm.network.comparison import Comparison, Options, compare_network
+from ufm.network.given import activations_of
+from ufm.network.read.activations import Activations
 from ufm.output.files import Outputs
+from ufm.output.network.comparison import comparison_sections
+from ufm.output.network.record import comparison_record
 from ufm.output.records import dump_json, run_record
 from ufm.output.sections import show
 from ufm.rules.errors import InputError
@@ -37,7 +39,7 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
         seed=args.seed,
     )
     with named(args.file):
-        given = read_activations(args.file)
+        given = activations_of(args.file, None, {})
         for note in given.notes:
             print(f"{args.file}: {note}", file=sys.stderr)
         refuse(comparison(given.count, given.classes, given.dim, args.bins, args.replicates))
@@ -81,7 +83,7 @@ def _with_progress(given: Activations, options: Options) -> Comparison:
                 print(f"{stage}: {read[stage]} rows read", file=sys.stderr)
 
         with handed("the comparison"):
-            return compare_activations(given, options, progress)
+            return compare_network(given, options=options, progress=progress)
 
 
 def _write(outputs: Outputs, given: Activations, found: Comparison, sections, data: dict) -> None:
@@ -94,7 +96,7 @@ def _write(outputs: Outputs, given: Activations, found: Comparison, sections, da
             with outputs.stage("plot") as path:
                 figure.savefig(path)
         if "report" in outputs.paths:
-            from ufm.output.page import report_page
+            from ufm.output.network.page import report_page
 
             picture = io.BytesIO()
             figure.savefig(picture, format="png")

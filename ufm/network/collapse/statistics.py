@@ -77,12 +77,13 @@ def class_statistics(
     classes: int,
     W: Float[np.ndarray, "K d"] | None = None,
     b: Float[np.ndarray, " K"] | None = None,
+    between: Callable[[Float[np.ndarray, "K d"]], None] = lambda means: None,
 ) -> ClassStats:
     """Statistics of a stream that can be read twice, e.g. `activations.pure_chunks`.
 
-    `stream()` yields blocks (H, class or −1, weight). With W (and b) the decision argmax(W h + b) is
-    compared with the nearest class mean. Raises InputError for a class without samples and for
-    features whose squares overflow.
+    `stream()` yields blocks (H, class or −1, weight). With W (and b) the decision argmax(W h + b) is compared with
+    the nearest class mean. between: told the class means before the second reading. Raises InputError for a class
+    without samples and for features whose squares overflow.
     """
     checked.integer("classes", classes, 2)
     W = None if W is None else checked.array("W", W, (classes, "d"))
@@ -91,6 +92,7 @@ def class_statistics(
     for rows in stream():
         sums.add(*rows)
     found = Spread(sums, W, b)
+    between(sums.anchors + found.shift)
     for rows in stream():
         found.add(*_pure(*rows))
     return found.result()

@@ -18,7 +18,7 @@ from scipy.special import logsumexp, softmax
 
 import ufm.rules.numbers as checked
 from ufm.model.roots import bracketed_root
-from ufm.network.measures.mixed import lambda_bin, lambda_edges, pair_optimum, two_hot
+from ufm.network.measures.mixed import lambda_bin, lambda_edges, pair_optimum
 from ufm.network.read.activations import Chunk
 from ufm.network.resample import Estimate, check_bootstrap, curve, pieces, poisson_weights
 from ufm.rules.errors import InputError
@@ -153,10 +153,10 @@ def mixed_calibration(
     sums = np.zeros((5 if a is None else 8, bins, replicates + 1))
     for chunk in chunks():
         for piece in pieces(chunk):
-            i, j, lam = two_hot(piece.labels)
+            i, j, lam = piece.labels[:3]
             use = (i != j) & (lam > 0) & (lam < 1) & (piece.weights > 0)
             z = piece.H[use] @ W.T + (0.0 if b is None else b)
-            parts = np.stack(_probabilities(z, i[use], j[use], lam[use], a))
+            parts = np.stack(_probabilities(z, i[use], j[use], lam[use], a, piece.labels.delta))
             draws = poisson_weights(piece.start, len(use), replicates, seed)[use]
             draws, where = draws * piece.weights[use, None], lambda_bin(lam[use], bins)
             for k in np.unique(where):
@@ -175,7 +175,7 @@ def mixed_calibration(
     return MixedCalibration(*observed, predicted=np.stack(predicted), deviation=deviation)
 
 
-def _probabilities(z, i, j, lam, a: float | None) -> list[np.ndarray]:
+def _probabilities(z, i, j, lam, a: float | None, delta: float) -> list[np.ndarray]:
     """1, λ, observed p_i, p_j, rest, and with a the predicted three."""
     rows, p = np.arange(len(z)), softmax(z, axis=1)
     first, second = p[rows, i], p[rows, j]
@@ -184,7 +184,7 @@ def _probabilities(z, i, j, lam, a: float | None) -> list[np.ndarray]:
     if a is None:
         return found
     K = z.shape[1]
-    best = pair_optimum(lam, a, K)
+    best = pair_optimum(lam, a, K, delta)
     return [*found, best.p_i, best.p_j, (K - 2) * best.p_other]
 
 

@@ -33,7 +33,7 @@ from ufm.network.measures.directions import (
     pure_class,
     ratio,
 )
-from ufm.network.measures.mixed import lambda_bin, lambda_edges, two_hot
+from ufm.network.measures.mixed import lambda_bin, lambda_edges
 from ufm.network.read.activations import Chunk
 from ufm.network.resample import Curve, Estimate, check_bootstrap, curve, pieces, poisson_weights
 from ufm.rules.errors import InputError
@@ -86,6 +86,8 @@ def channel_geometry(
     a: float | None = None,
     *,
     centre: str = "class",
+    mean: Float[np.ndarray, " d"] | None = None,
+    own: bool = True,
     bins: int = 10,
     window: float = 0.05,
     replicates: int = 200,
@@ -94,32 +96,35 @@ def channel_geometry(
 ) -> Channel:
     """Mixup geometry of a stream, e.g. of `activations.chunks`; read up to three times.
 
-    means: class means (`ClassStats.means`); without them amplification and nonlinearity are NaN. centre: c is
-    the mean of the class means ("class", or that of all features without means), of all features ("mean",
-    which moves with the frequencies of the classes) or 0 ("none"). a: sharpness of the predictions.
-    Intervals hold the central `level` of Poisson bootstrap replicates, which depend on the seed and on each
-    sample's place in the stream, not on the chunks."""
+    means: class means (`ClassStats.means`); without them amplification and nonlinearity are NaN. centre: c is the
+    mean of the class means ("class", or that of all features without means), of all features ("mean", which moves
+    with the frequencies of the classes) or 0 ("none"); mean: of all features, where it is known. own: the means are
+    those of this stream's pure rows, and resampled with them. a: sharpness of the predictions. Intervals hold the
+    central `level` of Poisson bootstrap replicates, which depend on the seed and on each sample's place in the
+    stream, not on the chunks."""
     _check(centre, bins, window, a)
     check_bootstrap(replicates, level, seed)
     W = checked.array("W", W, ("K", "d"))
     means = None if means is None else checked.array("means", means, W.shape)
     centre = "mean" if centre == "class" and means is None else centre
-    frame = Frame(W, W - W.mean(0), means, _origin(centre, chunks, W, means), a, window)
+    frame = Frame(W, W - W.mean(0), means, _origin(centre, chunks, W, means, mean), a, window)
     found = _Sums.empty(frame, bins, replicates)
     for chunk in chunks():
         for piece in pieces(chunk):
             _add(found, piece, frame, replicates, seed)
-    if found.lever is not None and frame.means is not None and found.rows[1]:
+    if own and found.lever is not None and frame.means is not None and found.rows[1]:
         for chunk in chunks():
             for piece in pieces(chunk):
                 _add_means(found, piece, found.lever, frame.means, centre, replicates, seed)
     return _result(found, frame, centre, replicates, level)
 
 
-def _origin(centre: str, chunks, W, means) -> Float[np.ndarray, " d"]:
+def _origin(centre: str, chunks, W, means, mean) -> Float[np.ndarray, " d"]:
     if centre == "class":
         return means.mean(0)
-    return weighted_mean(chunks()) if centre == "mean" else np.zeros(W.shape[1])
+    if centre == "none":
+        return np.zeros(W.shape[1])
+    return weighted_mean(chunks()) if mean is None else checked.array("mean", mean, W.shape[1:])
 
 
 def weighted_mean(chunks: Iterable[Chunk]) -> Float[np.ndarray, " d"]:
@@ -158,11 +163,11 @@ class _Sums:
 
 def _add(sums: _Sums, piece: Chunk, frame: Frame, replicates: int, seed: int) -> None:
     """Add one piece to the sums of its bins."""
-    i, j, lam = two_hot(piece.labels)
+    i, j, lam = piece.labels[:3]
     use = (i >= 0) & (piece.weights > 0)
     draws = poisson_weights(piece.start, len(i), replicates, seed)[use]
     i, j, lam, weights = i[use], j[use], lam[use], piece.weights[use]
-    columns = measures(piece.H[use], i, j, lam, frame)
+    columns = measures(piece.H[use], i, j, lam, frame, piece.labels.delta)
     same, mixed = (columns[:, SUMS.index(name)] > 0 for name in ("pure", "different"))
     which = lambda_bin(lam, len(sums.table))
     for b in np.unique(which):

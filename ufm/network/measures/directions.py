@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ufm.model.etf import etf_multiplier
-from ufm.network.measures.mixed import channel_prediction
+from ufm.network.measures.mixed import channel_prediction, label_logit
 
 RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
 
@@ -50,14 +50,14 @@ def pure_class(i, j, lam) -> np.ndarray:
     return np.where((i == j) | (lam == 1), i, np.where(lam == 0, j, -1))
 
 
-def measures(H, i, j, lam, frame: Frame) -> np.ndarray:
-    """What is summed, (n, len(SUMS)); zero where a sample does not count."""
+def measures(H, i, j, lam, frame: Frame, delta: float = 0.0) -> np.ndarray:
+    """What is summed, (n, len(SUMS)); zero where a sample does not count. delta: δ of the labels' smoothing."""
     found = {name: np.zeros(len(H)) for name in SUMS}
     pure = pure_class(i, j, lam)
     same, mixed = pure >= 0, (pure < 0) & (frame.W[i] != frame.W[j]).any(1)
     found["pure"][same] = 1.0
     found["same"][same], found["cosine"][same] = alignment(H[same], pure[same], frame)
-    for name, value in different(H[mixed], i[mixed], j[mixed], lam[mixed], frame).items():
+    for name, value in different(H[mixed], i[mixed], j[mixed], lam[mixed], frame, delta).items():
         found[name][mixed] = value
     return np.stack([found[name] for name in SUMS], 1)
 
@@ -69,13 +69,13 @@ def alignment(H, label, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     return size > 0, dot(h, v) / np.where(size > 0, size, 1.0)
 
 
-def different(H, i, j, lam, frame: Frame) -> dict[str, np.ndarray]:
+def different(H, i, j, lam, frame: Frame, delta: float) -> dict[str, np.ndarray]:
     """Directions belong to pairs of classes: made once a pair, then gathered for its samples."""
     pairs, which = np.unique(i * len(frame.V) + j, return_inverse=True)
     I, J = np.divmod(pairs, len(frame.V))
     axes, along = directions(I, J, frame.V)
     sideways, across = orthogonal(along, axes)[which], axes[which]
-    h, logit = H - frame.centre, np.log(lam) - np.log1p(-lam)
+    h, logit = H - frame.centre, label_logit(lam, len(frame.V), delta)
     x, s = dot(H, across), dot(h, along[which])
     found = {"different": np.ones(len(H)), "lam": lam, "logit": logit, "across": x, "along": s}
     found["size"] = dot(h, h)
@@ -90,7 +90,7 @@ def different(H, i, j, lam, frame: Frame) -> dict[str, np.ndarray]:
         found["straight"] = lam * ends[0] + (1 - lam) * ends[1]
         found |= bend(H, i, j, lam, np.linalg.norm(centred, axis=1)[i], frame.means)
     if frame.a is not None:
-        best = channel_prediction(lam, frame.a, len(frame.V), etf_multiplier(frame.V))
+        best = channel_prediction(lam, frame.a, len(frame.V), etf_multiplier(frame.V), delta)
         found |= best | {"tx_a": t * best["across_a"]}
     return found
 

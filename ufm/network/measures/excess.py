@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import minimize
 
 import ufm.rules.numbers as checked
 from ufm.certify.features import certify_features
@@ -38,8 +39,11 @@ class Excess:
     """Mean excess over a subsample, within `bound` of the exact one of these samples.
 
     The bound holds the certified gap of the candidate optimum and the rounding of f. error: standard error of
-    `excess` as an estimate for all samples. optimum: mean of f at the candidates. at_zero: mean excess of h = 0,
-    a scale; ratio_error: standard error of excess/at_zero. solver: "closed form" or "newton". sample: samples.
+    `excess` as an estimate for all samples. optimum: mean of f at the candidates. at_zero: mean excess of h = 0, a
+    scale; ratio_error: standard error of excess/at_zero. twofold: the lesser mean excess of the features that are
+    optimal for 2 λ_H or λ_H/2: one as large does not tell λ_H from them. bias: by how much another bias, with its
+    own optimal features, would lower the mean (None without a bias in the problem). solver: "closed form" or
+    "newton". sample: samples.
     """
 
     excess: float
@@ -48,6 +52,8 @@ class Excess:
     ratio_error: float
     optimum: float
     at_zero: float
+    twofold: float
+    bias: float | None
     solver: str
     sample: int
 
@@ -58,6 +64,7 @@ def feature_excess(
     lambda_h: float,
     *,
     b: Float[np.ndarray, " K"] | None = None,
+    lambda_b: float | None = None,
     loss: str = "cross-entropy",
     size: int = 500,
     seed: int = 0,
@@ -71,6 +78,7 @@ def feature_excess(
     b = np.zeros(len(W)) if b is None else checked.array("b", b, (len(W),))
     checked.integer("size", size, 1)
     checked.integer("seed", seed, 0, checked.MAX_SEED)
+    checked.bias_penalty("lambda_b", lambda_b)
     H, Y, weights = _subsample(chunks(), size, seed)
     weights = weights / weights.sum()
     closed = problem.is_etf and not b.any()
@@ -88,6 +96,8 @@ def feature_excess(
         ratio_error,
         float(weights @ least),
         at_zero,
+        min(_wrong(problem, b, Y, closed, factor, least, weights) for factor in (0.5, 2.0)),
+        None if lambda_b is None else _bias_share(problem, b, Y, weights, lambda_b, best),
         "closed form" if closed else "newton",
         len(H),
     )
@@ -96,6 +106,37 @@ def feature_excess(
 def _standard_error(values, weights) -> float:
     """√Σ w² (v − v̄)² of the weighted mean v̄, Σ w = 1."""
     return float(np.sqrt(np.sum((weights * (values - weights @ values)) ** 2)))
+
+
+def _wrong(problem: Problem, b, Y, closed: bool, factor: float, least, weights) -> float:
+    """Mean excess of the features that are optimal for λ_H times a factor."""
+    other = Problem(
+        problem.classes, classifier=problem.W, lambda_h=problem.lambda_h * factor, loss=problem.loss
+    )
+    return float(weights @ (_values(_candidate(other, b, Y, closed), Y, problem, b) - least))
+
+
+def _bias_share(problem: Problem, b, Y, weights, lambda_b: float, best) -> float:
+    """φ(b) − min φ, φ(b) = E min_h f + (λ_b/2)‖b‖², convex in b with ∇φ = E[p − y] + λ_b b."""
+    coordinates, lift = reduce_classifier(problem.W, np.float64)
+    start = jnp.asarray(best @ lift).T
+
+    def reduced(b):
+        found = descend_newton(
+            coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
+        )
+        H = (lift @ np.asarray(found.q)).T
+        slope = weights @ np.asarray(_residuals(H @ problem.W.T + b, Y, problem.loss)) + lambda_b * b
+        return float(weights @ _values(H, Y, problem, b)) + lambda_b / 2 * float(b @ b), slope
+
+    found = minimize(reduced, b, jac=True, method="L-BFGS-B", options={"maxiter": 50})
+    return max(0.0, reduced(b)[0] - float(found.fun))
+
+
+@partial(jax.jit, static_argnames="loss")
+def _residuals(Z, Y, loss):
+    """∂ℓ/∂z of each row."""
+    return jax.vmap(jax.grad(LOSSES[loss].value))(Z, Y)
 
 
 def _candidate(problem: Problem, b, Y, closed: bool) -> np.ndarray:

@@ -18,7 +18,7 @@ from scipy.optimize import minimize_scalar
 
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_multiplier, sharpness
-from ufm.network.measures.mixed import two_hot
+from ufm.network.measures.mixed import smoothed_values
 from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import (
@@ -34,7 +34,7 @@ from ufm.network.resample import (
 from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
-from ufm.theory.predict import spread_pairs, two_hot_or_same
+from ufm.theory.predict import spread, spread_pairs, two_hot_or_same
 
 FLOOR = 1e-14  # logits that differ by less, in nats, are equal
 FLAT = 1e-3  # a counts as identified if halving and doubling it both cost more R² than this
@@ -45,18 +45,21 @@ GRID = np.log(10.0) * np.arange(-4.0, 16.5, 0.5)  # log a where the search start
 class Fit:
     """R² of the closed form on all samples; None where all logits are equal.
 
-    r2: at the fitted a. r2_linear, linear_slope: of s (y − 1/K). r2_half, r2_double: at a/2 and 2a.
-    a_identified: both of these lie more than FLAT below r2; else the data say only the order of magnitude of
-    a, or an end of the range searched, 1e-4 … 1e16, was met: at large a the logits grow like log a.
-    at_end: the latter. r2_known: at a_known = m² K/((K−1) λ_H), m = ‖V‖_F/√K, nothing fitted (None without λ_H).
+    r2: at the fitted a. r2_linear, linear_slope: of s (y − 1/K). r2_half, r2_double: at a/2 and 2a. a_identified:
+    both of these lie more than FLAT below r2; else the data say only the order of magnitude of a, or an end of the
+    range searched, 1e-4 … 1e16, was met: at large a the logits grow like log a. at_end: the latter. a_interval: of
+    a by a Gauss–Newton step of log a for each bootstrap replicate (None where nothing was fitted, or without
+    replicates). r2_known: at a_known = m² K/((K−1) λ_H), m = ‖V‖_F/√K, nothing fitted (None without λ_H).
     r2_interval: of r2_known, or of r2 without it; advantage: that R² less r2_linear, with its interval (bootstrap;
     NaN ends without replicates). sample: samples used to find a; count: samples of positive weight, used for R².
+    accuracy: weighted share of samples whose largest logit is where their largest label is.
     """
 
     r2: float | None
     r2_linear: float | None
     linear_slope: float
     a: float
+    a_interval: tuple[float, float] | None
     a_identified: bool
     r2_half: float | None
     r2_double: float | None
@@ -67,6 +70,7 @@ class Fit:
     advantage: Estimate | None
     sample: int
     count: int
+    accuracy: float
 
 
 def fit_sharpness(
@@ -86,31 +90,29 @@ def fit_sharpness(
     λ_H <= 0, RuntimeError without float64.
     """
     require_float64()
-    if lambda_h is not None:
-        checked.penalty("lambda_h", lambda_h)
+    _check(lambda_h, size)
     W = checked.array("W", W, ("K", "d"))
     b = None if b is None else checked.array("b", b, (len(W),))
-    checked.integer("size", size, 1)
     check_bootstrap(replicates, level, seed)
     V, shift, first = W - W.mean(0), 0.0 if b is None else b - b.mean(), _First(Reservoir(size, seed))
     for block in _logits(chunks, V, shift):
         first.add(*block)
     a = _best_sharpness(*first.subsample())
-    known = None if lambda_h is None else sharpness(len(W), etf_multiplier(V), lambda_h)
+    known = lambda_h and sharpness(len(W), etf_multiplier(V), lambda_h)
     trials = [a, a / 2, 2 * a, *([known] if known else [])]
-    table = _unexplained(_logits(chunks, V, shift), first.mean, first.slope, trials, replicates, seed)
-    r2_linear, r2, r2_half, r2_double, *r2_known = _explained(table, len(trials))
+    table, steps = _unexplained(_logits(chunks, V, shift), first.mean, first.slope, trials, replicates, seed)
+    r2_linear, r2, half, double, *r2_known = _explained(table, len(trials))
     interval, advantage = (None, None) if table is None else _intervals(table, -1 if known else 2, level)
     at_end = bool(not GRID[0] < np.log(a) < GRID[-1])
-    flat = r2 is None or r2_half is None or r2_double is None or not r2 - max(r2_half, r2_double) > FLAT
     return Fit(
         r2=r2,
         r2_linear=r2_linear,
         linear_slope=first.slope,
         a=a,
-        a_identified=not flat and not at_end,
-        r2_half=r2_half,
-        r2_double=r2_double,
+        a_interval=None if at_end else _around(a, steps, level),
+        a_identified=not at_end and _peaked(r2, half, double),
+        r2_half=half,
+        r2_double=double,
         r2_known=r2_known[0] if known else None,
         a_known=known or None,
         at_end=at_end,
@@ -118,7 +120,19 @@ def fit_sharpness(
         advantage=advantage,
         sample=len(first.reservoir.keys),
         count=first.count,
+        accuracy=first.hits / first.mass,
     )
+
+
+def _check(lambda_h: float | None, size: int) -> None:
+    if lambda_h is not None:
+        checked.penalty("lambda_h", lambda_h)
+    checked.integer("size", size, 1)
+
+
+def _peaked(here: float | None, half: float | None, double: float | None) -> bool:
+    """Whether R² falls on both sides of the fitted a."""
+    return here is not None and half is not None and double is not None and here - max(half, double) > FLAT
 
 
 def _explained(table, trials: int) -> list[float] | list[None]:
@@ -134,14 +148,24 @@ def _intervals(table, row: int, level: float) -> tuple[tuple[float, float], Esti
     return (float(found.low), float(found.high)), Estimate(*map(float, advantage))
 
 
+def _around(a: float, steps, level: float) -> tuple[float, float] | None:
+    """a e^s over the replicates' steps s = Σ ⟨rest, slope⟩ / Σ ‖slope‖², and the estimate itself."""
+    push, size = steps
+    found = curve(push / np.where(size > 0, size, np.nan), level)
+    ends = np.array([found.value, found.low, found.high])
+    if not np.isfinite(ends).all():
+        return None
+    return float(a * np.exp(min(0.0, *ends))), float(a * np.exp(max(0.0, *ends)))
+
+
 def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]:
     """z_a(y) (n, K), rows summing to zero, and a ∂z_a/∂a, for labels of any kind; any number of rows."""
-    i, j, lam = two_hot(labels)
+    i, j, lam = labels[:3]
     z, slope = np.empty((2, len(i), labels.classes))
     pair = i >= 0
     for rows in _parts(np.flatnonzero(pair)):
         arrays = (_pad(part[rows]) for part in (i, j, lam))
-        found = _pair_logits(*arrays, a, classes=labels.classes)
+        found = _pair_logits(*arrays, a, labels.delta, classes=labels.classes, smooth=labels.delta > 0)
         z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
     for rows in _parts(np.flatnonzero(~pair)):
         found = _soft_logits(_pad(cut(labels, rows).dense()), a)
@@ -159,10 +183,16 @@ def _pad(part: np.ndarray) -> np.ndarray:
     return np.pad(part, ((0, width - len(part)), *[(0, 0)] * (part.ndim - 1)), mode="edge")
 
 
-@partial(jax.jit, static_argnames="classes")
-def _pair_logits(i, j, lam, a, classes):
+@partial(jax.jit, static_argnames=("classes", "smooth"))
+def _pair_logits(i, j, lam, a, delta, classes, smooth):
+    lam = jnp.where(i == j, 1.0, lam)
+
     def logits(a):
-        return spread_pairs(two_hot_or_same(i == j, lam, a, classes, "cross-entropy"), i, j, classes)[0]
+        if not smooth:
+            return spread_pairs(two_hot_or_same(i == j, lam, a, classes, "cross-entropy"), i, j, classes)[0]
+        values, counts = smoothed_values(lam, delta, classes)
+        x = spread(label_optimum(values, counts, a).x, i, j, classes)
+        return x - jnp.mean(x, 1, keepdims=True)
 
     return jax.jvp(logits, (a,), (a,))
 
@@ -187,17 +217,19 @@ class _First:
     """First pass: mean logits, slope of the linear baseline, and a subsample."""
 
     def __init__(self, reservoir: Reservoir):
-        self.reservoir, self.count, self.mass = reservoir, 0, 0.0
-        self.total, self.product, self.square = np.zeros(()), 0.0, 0.0
+        self.reservoir, self.count, self.mass, self.hits = reservoir, 0, 0.0, 0.0
+        self.total, self.product, self.square, self.delta = np.zeros(()), 0.0, 0.0, 0.0
 
     def add(self, start, z, labels, weights, use) -> None:
         Y = labels.dense()
         centred = Y - 1 / labels.classes
         self.count, self.mass = self.count + int(use.sum()), self.mass + float(weights.sum())
+        self.hits += float(weights @ (z.argmax(1) == Y.argmax(1)))
         self.total = self.total + weights @ z
         self.product += float(weights @ np.einsum("nk,nk->n", z, centred))
         self.square += float(weights @ np.einsum("nk,nk->n", centred, centred))
-        self.reservoir.add(start, use, z, *two_hot(labels), Y, weights)
+        self.delta = labels.delta
+        self.reservoir.add(start, use, z, *labels[:3], Y, weights)
 
     @property
     def mean(self) -> np.ndarray:
@@ -214,7 +246,7 @@ class _First:
         if self.mass == 0:
             raise InputError("the stream has no samples of positive weight")
         z, i, j, lam, Y, weights = self.reservoir.rows
-        return z, LabelBlock(i, j, lam, Y, z.shape[1]), weights
+        return z, LabelBlock(i, j, lam, Y, z.shape[1], self.delta), weights
 
 
 def _best_sharpness(z, labels: LabelBlock, weights) -> float:
@@ -246,13 +278,19 @@ def _best_sharpness(z, labels: LabelBlock, weights) -> float:
 
 def _unexplained(logits, mean, slope: float, trials: list[float], replicates: int, seed: int):
     """Σ ‖z − z̄‖², Σ ‖z − linear baseline‖² and Σ ‖z − z_a‖² for each a, as rows (2 + trials, R+1) over all samples
-    and their bootstrap replicates (z̄ and the slope as they are); None if all logits are equal."""
-    table, mass = np.zeros((2 + len(trials), replicates + 1)), 0.0
+    and their bootstrap replicates (z̄ and the slope as they are); None if all logits are equal. Beside them what
+    moves the first a: Σ ⟨z − z_a, ∂z_a/∂ log a⟩ and Σ ‖∂z_a/∂ log a‖²."""
+    table, steps, mass = np.zeros((2 + len(trials), replicates + 1)), np.zeros((2, replicates + 1)), 0.0
     for start, z, labels, weights, use in logits:
         mass += float(weights.sum())
         draws = poisson_weights(start, len(z), replicates, seed)[use] * weights[use, None]
         z, labels = z[use], cut(labels, use)
-        others = [slope * (labels.dense() - 1 / labels.classes)]
-        others += [closed_logits(labels, a)[0] for a in trials]
+        others, moved = [slope * (labels.dense() - 1 / labels.classes)], []
+        for a in trials:
+            z_a, d_a = closed_logits(labels, a)
+            others.append(z_a)
+            moved.append(d_a)
         table += np.stack([np.sum((z - other) ** 2, 1) for other in (mean, *others)]) @ draws
-    return table if table[0, 0] > FLOOR**2 * mass else None
+        push = np.sum((z - others[1]) * moved[0], 1), np.sum(moved[0] ** 2, 1)
+        steps += np.stack(push) @ draws
+    return (table if table[0, 0] > FLOOR**2 * mass else None), steps

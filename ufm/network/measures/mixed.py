@@ -1,33 +1,15 @@
-"""Two-hot labels y = λ e_i + (1−λ) e_j of a stream: found, binned by λ, and their optimum at sharpness a."""
+"""Labels y = (1−δ)(λ e_i + (1−λ) e_j) + δ/K: binned by λ, and their optimum at sharpness a."""
 
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 import ufm.rules.numbers as checked
-from ufm.network.read.label_rows import LabelBlock
-from ufm.theory.features import TwoHotOptimum, two_hot_optimum
+from ufm.theory.features import TwoHotOptimum, label_optimum, two_hot_optimum
 from ufm.theory.multiplier import require_float64
-
-
-def two_hot(labels: LabelBlock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(i, j, λ) of each row; a soft row with one or two non-zero entries counts too (i < j, λ = y_i).
-
-    i = j = −1 where the label is not two-hot. λ of a same-class label is as given (1 for a soft row).
-    """
-    if labels.soft is None or not (labels.i < 0).any():
-        return labels.i, labels.j, labels.lam
-    Y = labels.soft
-    positive = Y > 0
-    few = positive.sum(1) <= 2
-    first = positive.argmax(1)
-    last = Y.shape[1] - 1 - positive[:, ::-1].argmax(1)
-    lam = np.where(first == last, 1.0, Y[np.arange(len(Y)), first])
-    seen = labels.i >= 0
-    i, j = np.where(few, first, -1), np.where(few, last, -1)
-    return np.where(seen, labels.i, i), np.where(seen, labels.j, j), np.where(seen, labels.lam, lam)
 
 
 def lambda_edges(bins: int) -> Float[np.ndarray, " E"]:
@@ -41,17 +23,21 @@ def lambda_bin(lam: Float[np.ndarray, " n"], bins: int) -> Int[np.ndarray, " n"]
     return np.minimum(np.searchsorted(lambda_edges(bins), lam, side="right") - 1, bins - 1)
 
 
-def pair_optimum(lam: Float[np.ndarray, " n"], a: float, classes: int) -> TwoHotOptimum:
-    """`two_hot_optimum` of n mixing weights as numpy arrays, padded so that a stream compiles once."""
+def pair_optimum(lam: Float[np.ndarray, " n"], a: float, classes: int, delta: float = 0.0) -> TwoHotOptimum:
+    """`two_hot_optimum` of n mixing weights as numpy arrays, padded so that a stream compiles once.
+
+    delta: δ of the smoothing; then x_i and x_j are measured from the other classes' logits, as without it.
+    """
     require_float64()
     n = len(lam)
     width = max(1024, 1 << max(n - 1, 0).bit_length())
-    found = _optimum(np.pad(lam, (0, width - n), constant_values=0.5), a, classes)
+    padded = np.pad(lam, (0, width - n), constant_values=0.5)
+    found = _smoothed(padded, a, delta, classes) if delta else _optimum(padded, a, classes)
     return TwoHotOptimum(*(np.asarray(part)[:n] for part in found))
 
 
 def channel_prediction(
-    lam: Float[np.ndarray, " n"], a: float, classes: int, m: float
+    lam: Float[np.ndarray, " n"], a: float, classes: int, m: float, delta: float = 0.0
 ) -> dict[str, np.ndarray]:
     """The optimum against an ETF of row norm m in the channel's coordinates, for mixing weights of two classes.
 
@@ -59,8 +45,8 @@ def channel_prediction(
     w_i + w_j against straight interpolation, x the same-class root. bend_a: ‖h − λ μ_i − (1−λ) μ_j‖/‖μ_i‖.
     """
     K = classes
-    best = pair_optimum(lam, a, K)
-    x = float(pair_optimum(np.ones(1), a, K).x_i[0])
+    best = pair_optimum(lam, a, K, delta)
+    x = float(pair_optimum(np.ones(1), a, K, delta).x_i[0])
     p, q = best.x_i - lam * x, best.x_j - (1 - lam) * x
     bend = np.sqrt(np.maximum(p * p + q * q - 2 * p * q / (K - 1), 0.0)) / x
     across = best.gap * ((K - 1) / (2 * K * m) * np.sqrt(2 * K / (K - 1)))
@@ -68,6 +54,29 @@ def channel_prediction(
     return {"across_a": across, "along_a": best.x_i + best.x_j, "straight_a": straight, "bend_a": bend}
 
 
+def label_logit(lam: Float[np.ndarray, " n"], classes: int, delta: float = 0.0) -> Float[np.ndarray, " n"]:
+    """log y_i − log y_j of the label: logit λ without smoothing."""
+    floor = delta / classes
+    return np.log((1 - delta) * lam + floor) - np.log((1 - delta) * (1 - lam) + floor)
+
+
 @partial(jax.jit, static_argnames="classes")
 def _optimum(lam, a, classes):
     return two_hot_optimum(lam, a, classes)
+
+
+@partial(jax.jit, static_argnames="classes")
+def _smoothed(lam, a, delta, classes):
+    values, counts = smoothed_values(lam, delta, classes)
+    best = label_optimum(values, counts, a)
+    x_i, x_j, x_o = jnp.moveaxis(best.x, -1, 0)
+    p_i, p_j, p_o = jnp.moveaxis(best.p, -1, 0)
+    if classes == 2:  # there is no other class: x_i + x_j = 0
+        x_o = (x_i + x_j) / 2
+    return TwoHotOptimum(x_i - x_o, x_j - x_o, x_i - x_j, p_i, p_j, p_o)
+
+
+def smoothed_values(lam, delta, classes):
+    """The three values of such a label, of i, of j and of each other class, and how many classes have them."""
+    values = (1 - delta) * jnp.stack([lam, 1 - lam, jnp.zeros_like(lam)], -1) + delta / classes
+    return values, jnp.broadcast_to(jnp.array([1.0, 1.0, classes - 2.0]), values.shape)

@@ -1,13 +1,14 @@
 """A network's activations on disk: features H, classifier W, labels; checked, and streamed in blocks of rows.
-
-Files: an .npz (numpy.savez) or a folder of .npy files with H (N, d), W (K, d) and labels as y (N),
-as i, j, lam (N each: y = λ e_i + (1−λ) e_j), or as soft Y (N, K). Optional: b (K), weights (N),
-lambda_w, lambda_h, and logits (N2, K) of held-out data with their classes y_logits (N2). What
-`python -m ufm.solve --save` writes is such a file; there i = j = −1 and lam = NaN mean "see Y".
-H, labels and logits are mapped and read in blocks: memory is bounded whatever N is.
+ Files: an .npz (numpy.savez) or a folder of .npy files with H (N, d), W (K, d) and labels as y (N), as i, j, lam (N
+each: y = λ e_i + (1−λ) e_j), or as soft Y (N, K). Optional: b (K), weights (N), lambda_w, lambda_h, smoothing (δ of
+labels given as y or i, j, lam), logits_H (N, K), the network's own logits of H, and sets apart: features of clean
+inputs of the training H_clean with y_clean, of held-out ones H_test with y_test, of other data H_ood, and logits
+(N2, K) of held-out data with their classes y_logits (N2). What `python -m ufm.solve --save` writes is such a file;
+there i = j = −1 and lam = NaN mean "see Y". Arrays of rows are mapped and read in blocks: memory is bounded
+whatever N is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +16,31 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ufm.network.read.arrays import plain_array
+from ufm.network.read.label_law import LabelKind, label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
 from ufm.network.read.mapped import Stored, finite, held_names, open_arrays
+from ufm.network.read.tidy import IDS, tidy
 from ufm.rules.errors import InputError
 from ufm.rules.numbers import scaled
 from ufm.rules.soft_labels import PROBABILITIES, are_probabilities, said
 
-KEYS = ("H", "W", "b", "y", "i", "j", "lam", "Y", "weights", "logits", "y_logits", "lambda_w", "lambda_h")
+KEYS: tuple[str, ...] = (
+    "H",
+    "W",
+    "b",
+    "y",
+    "i",
+    "j",
+    "lam",
+    "Y",
+    "weights",
+    "lambda_w",
+    "lambda_h",
+    "smoothing",
+)
+KEYS += ("logits", "y_logits", "logits_H", "H_clean", "y_clean", "H_test", "y_test", "H_ood")
+SETS = ("clean", "test", "ood")
 BLOCK = 2**25  # bytes of one block in float64
 LABELS = "y (N integers), or i, j, lam (N each), or Y (N x K, rows summing to one)"
 
@@ -40,7 +59,7 @@ class Activations:
     """Checked activations. W (K, d) and b (K) are in memory; the stored arrays are read by `chunks`.
 
     `labels` names the arrays that hold the labels of H: ("y",), ("i", "j", "lam"), ("Y",) or the last two.
-    notes: what was put right on the way, a line each.
+    notes: what was put right on the way, a line each. smoothing: δ as given; kind: what the labels are.
     """
 
     W: Float[np.ndarray, "K d"]
@@ -50,6 +69,8 @@ class Activations:
     lambda_w: float | None = None
     lambda_h: float | None = None
     notes: tuple[str, ...] = ()
+    smoothing: float | None = None
+    kind: LabelKind | None = None
 
     @property
     def classes(self) -> int:
@@ -83,6 +104,11 @@ class Activations:
             scaled("H", H, small=True)
             yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)))
 
+    def label_chunks(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, np.ndarray]]:
+        """Labels and weights of all rows in blocks."""
+        for labels, _, weights in self._measured_labels(rows):
+            yield labels, weights
+
     def _measured_labels(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, float, np.ndarray]]:
         """Labels, how far soft ones were from sums of one, weights."""
         for start, part in self._stream(self._row_keys, rows):
@@ -93,6 +119,32 @@ class Activations:
         """(H, class or −1, weight) of each block: what `ufm.network.collapse.statistics.class_statistics` reads."""
         for chunk in self.chunks(rows):
             yield chunk.H, chunk.labels.pure(), chunk.weights
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """Which of the sets apart are there: "clean", "test", "ood"."""
+        return tuple(name for name in SETS if f"H_{name}" in self.stored)
+
+    def set_chunks(
+        self, name: str, rows: int | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """(H, class, weight 1) of a set apart in blocks; all of "ood" has class 0."""
+        key = f"y_{name}"
+        keys = (f"H_{name}", *((key,) if key in self.stored else ()))
+        for start, part in self._stream(keys, rows):
+            H = finite(keys[0], np.array(part[keys[0]], np.float64), start)
+            scaled(keys[0], H, small=True)
+            none = np.zeros(len(H), np.int64)
+            yield (
+                H,
+                class_numbers(key, part[key], self.classes, start) if key in part else none,
+                np.ones(len(H)),
+            )
+
+    def own_logits(self, rows: int | None = None) -> Iterator[np.ndarray]:
+        """The network's own logits of H in blocks; nothing without them."""
+        for start, part in self._stream(("logits_H",) if "logits_H" in self.stored else (), rows):
+            yield finite("logits_H", np.array(part["logits_H"], np.float64), start)
 
     def held_out_chunks(self, rows: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(logits float64, class) of the held-out data in blocks; nothing without logits."""
@@ -118,16 +170,19 @@ class Activations:
 
     def _labels(self, part: dict[str, np.ndarray], start: int) -> tuple[LabelBlock, float]:
         soft, off = soft_rows(part["Y"], start) if "Y" in part else (None, 0.0)
+        delta = self.smoothing or 0.0
         if "y" in self.labels:
             y = class_numbers("y", part["y"], self.classes, start)
-            return LabelBlock(y, y, np.ones(len(y)), None, self.classes), off
+            return LabelBlock(y, y, np.ones(len(y)), None, self.classes, delta), off
         if soft is None or "i" in part:
-            return pair_rows(part, soft, self.classes, start), off
-        none = np.full(len(soft), -1)
-        return LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes), off
+            block = pair_rows(part, soft, self.classes, start, delta)
+        else:
+            none = np.full(len(soft), -1)
+            block = LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes, delta)
+        return (block if self.kind is None else block.named(self.kind.delta)), off
 
 
-def read_activations(path: str) -> Activations:
+def read_activations(path: str, names: Sequence | np.ndarray | None = None) -> Activations:
     """Open an .npz or a folder of .npy files and check everything but the numbers in H.
 
     Raises InputError: missing arrays, wrong shapes or dtypes, labels out of range or not normalised,
@@ -137,7 +192,7 @@ def read_activations(path: str) -> Activations:
     for key in ("H", "W"):
         if key not in stored:
             raise InputError(_absent(path, key))
-    return check_activations(stored)
+    return check_activations(stored, names)
 
 
 def _absent(path: str, key: str) -> str:
@@ -154,23 +209,29 @@ def _absent(path: str, key: str) -> str:
     return f"{path} has no {key}; it holds {held or 'nothing'}. Save H (N x d), W (K x d) and {LABELS}"
 
 
-def from_arrays(**arrays: np.ndarray) -> Activations:
-    """The same from arrays in memory, by the names of the file: from_arrays(H=H, W=W, y=y)."""
+def from_arrays(names: Sequence | np.ndarray | None = None, **arrays) -> Activations:
+    """The same from arrays in memory, by the names of the file: from_arrays(H=H, W=W, y=y).
+
+    NumPy, JAX and torch arrays of any kind; None counts as not given. names: what the classes are called in y, i,
+    j, in the order of the rows of W, where they are not 0 … K−1.
+    """
+    arrays = {key: value for key, value in arrays.items() if value is not None}
     unknown = sorted(set(arrays) - set(KEYS))
     missing = [key for key in ("H", "W") if key not in arrays]
     if unknown or missing:
         raise InputError(f"arrays are named {', '.join(KEYS)} (H and W needed), got {', '.join(arrays)}")
-    stored = {key: Stored(key, np.asarray(value)) for key, value in arrays.items()}
+    stored = {key: Stored(key, plain_array(key, value)) for key, value in arrays.items()}
     for key, value in stored.items():
-        if value.array.dtype.kind not in "fiu":
+        if value.array.dtype.kind not in ("fiubUS" if key in IDS else "fiu"):
             raise InputError(
                 f"{key} must hold real numbers (floats or integers), got dtype {value.array.dtype}"
             )
-    return check_activations(stored)
+    return check_activations(stored, names)
 
 
-def check_activations(stored: dict[str, Stored]) -> Activations:
+def check_activations(stored: dict[str, Stored], names: Sequence | np.ndarray | None = None) -> Activations:
     """Check shapes, classifier, labels, weights, held-out logits and scalars; H is not read."""
+    stored, notes = tidy(stored, names)
     _check_matrix(stored["H"], "N x d", 1)
     _check_matrix(stored["W"], "K x d", 2)
     (N, d), (K, width) = stored["H"].shape, stored["W"].shape
@@ -180,12 +241,17 @@ def check_activations(stored: dict[str, Stored]) -> Activations:
     _check_shapes(stored, labels, N, K)
     b = stored["b"].whole() if "b" in stored else None
     penalties = _scalar(stored, "lambda_w"), _scalar(stored, "lambda_h")
-    found = Activations(stored["W"].whole(), b, labels, stored, *penalties)
+    smoothing = _scalar(stored, "smoothing")
+    if smoothing is not None and not smoothing < 1:
+        raise InputError(f"smoothing must lie in [0, 1), got {smoothing}")
+    found = Activations(stored["W"].whole(), b, labels, stored, *penalties, smoothing=smoothing)
     scaled("W", found.W)
     if b is not None:
         scaled("b", b, small=True)
-    note = said(_check_values(found))
-    return replace(found, notes=(note,)) if note else found
+    if note := said(_check_values(found)):
+        notes.append(note)
+    kind = label_kind(found.label_chunks(), K, smoothing)
+    return replace(found, notes=tuple(notes), kind=kind)
 
 
 def _check_values(found: Activations) -> float:
@@ -194,6 +260,10 @@ def _check_values(found: Activations) -> float:
     How far soft labels were from sums of one.
     """
     parts = [(off, float(weights.sum())) for _, off, weights in found._measured_labels()]
+    for name in ("clean", "test"):
+        if name in found.sets:
+            for start, part in found._stream((f"y_{name}",), None):
+                class_numbers(f"y_{name}", part[f"y_{name}"], found.classes, start)
     if sum(mass for _, mass in parts) <= 0:
         raise InputError("weights must not all be zero")
     dtype = found.stored["logits"].array.dtype if found.held_out else None
@@ -237,11 +307,31 @@ def _check_shapes(stored: dict[str, Stored], labels: tuple[str, ...], N: int, K:
         wanted[held] = stored["logits"].shape[:1]
     elif "y_logits" in stored:
         raise InputError("y_logits without logits: save the held-out logits (N2 x K) too")
+    wanted |= {"logits_H": (N, K)}
+    _check_sets(stored)
+    wanted |= {
+        f"y_{name}": stored[f"H_{name}"].shape[:1] for name in ("clean", "test") if f"H_{name}" in stored
+    }
     for key, shape in wanted.items():
         if key in stored and stored[key].shape != shape:
             raise InputError(
                 f"{key} must have shape {shape}, got {stored[key].shape}: N = {N} rows of H, K = {K} of W"
             )
+
+
+def _check_sets(stored: dict[str, Stored]) -> None:
+    """Features of the sets apart are as wide as H and have their classes."""
+    for name in SETS:
+        features, own = f"H_{name}", f"y_{name}"
+        if features in stored:
+            _check_matrix(stored[features], "n x d", 1)
+            if stored[features].shape[1] != stored["W"].shape[1]:
+                shape = stored[features].shape
+                raise InputError(
+                    f"{features} has shape {shape}: it needs the columns of W, {stored['W'].shape[1]}"
+                )
+        if name != "ood" and (features in stored) != (own in stored):
+            raise InputError(f"{features} and {own} come together, got only one of them")
 
 
 def _check_logits(stored: dict[str, Stored], labels: tuple[str, ...], K: int) -> None:

@@ -22,7 +22,7 @@ def plain_array(name: str, value) -> np.ndarray:
     except (ValueError, TypeError) as error:  # rows of different lengths, a sparse tensor
         raise InputError(f"{name} must be an array, got {type(value).__name__} ({error})") from None
     if found.dtype.kind == "O":
-        raise InputError(f"{name} must be an array of numbers, got {_said(value)}")
+        raise InputError(f"{name} must hold real numbers (floats or integers), got {_said(value)}")
     return found
 
 

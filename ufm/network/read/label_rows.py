@@ -13,16 +13,21 @@ from ufm.rules.soft_labels import repair, rounding
 AGREE = (
     1e-6  # how far Y and i, j, lam may differ: a float32 mixing weight, or the rounding of their own types
 )
+SAME = 1e-6  # entries of a soft label that differ by less are equal: the rounding of float32
 
 
 class LabelBlock(NamedTuple):
-    """Labels of n rows: λ e_i + (1−λ) e_j, or where i = j = −1 (lam NaN) the row of `soft` (n, K)."""
+    """Labels of n rows: (1−δ)(λ e_i + (1−λ) e_j) + δ/K, or where i = j = −1 (lam NaN) the row of `soft` (n, K).
+
+    delta: δ, of label smoothing.
+    """
 
     i: Int[np.ndarray, " n"]
     j: Int[np.ndarray, " n"]
     lam: Float[np.ndarray, " n"]
     soft: Float[np.ndarray, "n K"] | None
     classes: int
+    delta: float = 0.0
 
     def dense(self) -> Float[np.ndarray, "n K"]:
         """The labels as soft labels (n, K), rows summing to one."""
@@ -32,13 +37,21 @@ class LabelBlock(NamedTuple):
         return Y if self.soft is None else np.where((self.i < 0)[:, None], self.soft, Y)
 
     def pure(self) -> Int[np.ndarray, " n"]:
-        """The class c where the label is e_c (i = j at any λ included), −1 where it is mixed."""
-        found = np.where((self.i == self.j) | (self.lam == 1), self.i, np.where(self.lam == 0, self.j, -1))
+        """The class c where the label is e_c, smoothed or not (i = j at any λ included), −1 where it is mixed."""
+        return np.where((self.i == self.j) | (self.lam == 1), self.i, np.where(self.lam == 0, self.j, -1))
+
+    def named(self, delta: float) -> "LabelBlock":
+        """The same labels with i, j and λ (1 for one class, else i < j) for all rows that smoothing by δ made of
+        one or two classes; other rows as they are."""
         if self.soft is None:
-            return found
-        top = self.soft.argmax(1)
-        one = self.soft[np.arange(len(top)), top] == 1
-        return np.where(self.i < 0, np.where(one, top, -1), found)
+            return self._replace(delta=delta)
+        rest = (self.soft - delta / self.classes) / (1 - delta)
+        above = rest > (SAME if delta else 0.0)
+        few = (self.i < 0) & (above.sum(1) <= 2)
+        first, last = above.argmax(1), self.classes - 1 - above[:, ::-1].argmax(1)
+        lam = np.where(first == last, 1.0, rest[np.arange(len(rest)), first].clip(0, 1))
+        i, j, lam = (np.where(few, new, old) for new, old in zip((first, last, lam), self[:3]))
+        return LabelBlock(i, j, lam, self.soft if (i < 0).any() else None, self.classes, delta)
 
 
 def class_numbers(key: str, block: np.ndarray, classes: int, start: int, least: int = 0) -> np.ndarray:
@@ -48,8 +61,14 @@ def class_numbers(key: str, block: np.ndarray, classes: int, start: int, least: 
     bad = (block < least) | (block >= classes)
     if bad.any():
         row = int(np.argmax(bad))
+        advice = (
+            f"{key} - 1, if classes count from 1"
+            if block.max() == classes
+            else "names=[...], a name a row of W"
+        )
         raise InputError(
-            f"{key} must lie in 0 … {classes - 1} (K = {classes} rows of W), row {start + row}: {block[row]}"
+            f"{key} must lie in 0 … {classes - 1} (K = {classes} rows of W), row {start + row}: {block[row]}; "
+            f"give {advice}"
         )
     return np.array(block, np.int64)
 
@@ -71,7 +90,9 @@ def soft_rows(block: np.ndarray, start: int) -> tuple[Float[np.ndarray, "n K"], 
     return repair(block, "Y", start)
 
 
-def pair_rows(part: dict[str, np.ndarray], soft: np.ndarray | None, classes: int, start: int) -> LabelBlock:
+def pair_rows(
+    part: dict[str, np.ndarray], soft: np.ndarray | None, classes: int, start: int, delta: float = 0.0
+) -> LabelBlock:
     """Labels from i, j, lam, and from Y where i = j = −1; where both say something they must agree."""
     least = 0 if soft is None else -1
     i, j = (class_numbers(key, part[key], classes, start, least) for key in ("i", "j"))
@@ -81,7 +102,7 @@ def pair_rows(part: dict[str, np.ndarray], soft: np.ndarray | None, classes: int
         row = int(np.argmax(bad))
         got = f"row {start + row}: i = {i[row]}, j = {j[row]}, lam = {lam[row]}"
         raise InputError(f"lam must lie in [0, 1] (or i = j = -1 and lam NaN where Y says the label), {got}")
-    block = LabelBlock(i, j, lam, soft, classes)
+    block = LabelBlock(i, j, lam, soft, classes, delta)
     if soft is not None:
         _check_agreement(
             block, start, max(AGREE, *(rounding(part[key].dtype, classes) for key in ("Y", "lam")))
@@ -103,4 +124,4 @@ def _two_hot(block: LabelBlock) -> Float[np.ndarray, "n K"]:
     i, j, lam = block.i[rows], block.j[rows], block.lam[rows]
     Y[rows, j] = 1.0 - lam
     Y[rows, i] = np.where(i == j, 1.0, lam)
-    return Y
+    return Y if block.delta == 0 else (1 - block.delta) * Y + block.delta / block.classes

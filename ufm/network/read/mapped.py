@@ -59,12 +59,16 @@ class Stored:
         if checked and crc != self.checksum:
             raise InputError(_damaged(self.name))
 
-    def whole(self) -> np.ndarray:
-        """A float64 copy of a small array; InputError if it is too large, damaged or not finite."""
+    def values(self) -> np.ndarray:
+        """A copy of a small array as it is stored; InputError if it is too large or damaged."""
         require(8 * COPIES * self.array.size, self.name)
         if self.checksum not in (None, zlib.crc32(self.array.tobytes("A"), self.head)):
             raise InputError(_damaged(self.name))
-        return finite(self.name, np.array(self.array, np.float64))
+        return np.array(self.array)
+
+    def whole(self) -> np.ndarray:
+        """The same in float64; InputError if it is not finite."""
+        return finite(self.name, np.asarray(self.values(), np.float64))
 
 
 def finite(name: str, block: np.ndarray, start: int = 0) -> np.ndarray:

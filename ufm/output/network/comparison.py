@@ -1,15 +1,16 @@
-"""A comparison as sections, which the text and the page of `python -m ufm.compare` show, and as its JSON record."""
+"""A comparison as sections, which the text and the page of `python -m ufm.compare` show."""
 
 from functools import partial
 
 import numpy as np
 
 from ufm.network.collapse.conventions import CONVENTIONS
-from ufm.network.comparison import ZERO, Comparison
+from ufm.network.comparison import Comparison
+from ufm.network.features import FeatureSet
+from ufm.network.findings import ZERO
 from ufm.network.read.activations import Activations
 from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import CRITERIA, OVERALL, REPRODUCED, Finding
-from ufm.output.records import SCHEMA, number, plain
 from ufm.output.sections import Facts, Section, Sentence, Table, Two, Verdict, Words
 from ufm.output.text import fixed, shown, small
 
@@ -18,8 +19,7 @@ LEGEND = (
     "along w_i + w_j over that of straight interpolation; bend: distance from straight interpolation, to which "
     "scatter within the classes adds"
 )
-CURVES = ("alignment", "outside", "displacement", "amplification", "nonlinearity")
-PREDICTED = CURVES[2:]
+PREDICTED = ("displacement", "amplification", "nonlinearity")
 _r2, _three, _four, _six = (partial(shown, form=form) for form in (".4f", ".3g", ".4g", ".6g"))
 
 
@@ -27,7 +27,8 @@ def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
     """All of it, what was read first and the verdicts last."""
     level = f"{found.channel.level:.0%}"
     geometry = Two(f"mixup geometry by λ, {level} intervals; pred.: closed form", "Mixup geometry")
-    collapse = Two("neural collapse, by convention (0 is collapse)", "Neural collapse, by convention")
+    clean = found.features.clean
+    collapse = _titled(f"neural collapse of {clean.count} {clean.words} (0 is collapse)")
     return [
         Section(Two("", "What was read"), [Facts(facts(given, found))]),
         Section(collapse, _metrics(found)),
@@ -47,13 +48,31 @@ def _titled(title: str) -> Two:
 
 
 def _metrics(found: Comparison) -> list:
-    if found.metrics is None:
-        return [Sentence(found.missing["metrics"])]
-    names = list(found.metrics)
-    rows = [[key, *(fixed(found.metrics[name][key]) for name in names)] for key in found.metrics[names[0]]]
+    """By convention; then, where there is a test set, train beside test."""
+    clean, test = found.features.clean, found.features.test
+    if clean.metrics is None:
+        advice = "" if "H_clean" in clean.words else ": give features of clean inputs as H_clean, y_clean"
+        return [Sentence(f"{clean.reason}{advice}")]
+    names = list(clean.metrics)
+    rows = [[key, *(fixed(clean.metrics[name][key]) for name in names)] for key in clean.metrics[names[0]]]
     sources = [f"{name}: {CONVENTIONS[name].source}" for name in names]
     page = "\n".join(["Conventions", *sources])
-    return [Table([Two("metric", "metric (0 is collapse)"), *names], rows), Sentence(Two("", page))]
+    return [
+        Table([Two("metric", "metric (0 is collapse)"), *names], rows),
+        Sentence(Two("", page)),
+        *_beside(clean, test),
+    ]
+
+
+def _beside(clean: FeatureSet, test: FeatureSet | None) -> list:
+    """The same metrics of the test set, in the first convention."""
+    if test is None or clean.metrics is None:
+        return []
+    if test.metrics is None:
+        return [Sentence(f"test features: {test.reason}")]
+    name = next(iter(clean.metrics))
+    rows = [[key, fixed(value), fixed(test.metrics[name][key])] for key, value in clean.metrics[name].items()]
+    return ["", Table([f"{name}", f"train, {clean.count}", f"test, {test.count}"], rows)]
 
 
 def _geometry(found: Comparison) -> list:
@@ -120,10 +139,20 @@ def facts(given: Activations, found: Comparison) -> list[tuple[str, str]]:
     labels = ", ".join(given.labels)
     return [
         ("samples", f"{given.count} features in {given.dim} dimensions, labels {labels}{held}"),
+        ("labels", found.kind.words),
+        ("accuracy", _accuracies(found)),
         ("classifier", f"{given.classes} classes, {bias}, m = {_six(found.multiplier)}, {etf}"),
         ("penalties", ", ".join(known)),
         ("sharpness", sharpness(found)),
     ]
+
+
+def _accuracies(found: Comparison) -> str:
+    """Of argmax(W h + b), set by set."""
+    sets = [("H, largest label", found.fit.accuracy), ("clean", found.features.clean.accuracy)]
+    if found.features.test is not None:
+        sets.append(("test", found.features.test.accuracy))
+    return ", ".join(f"{value:.4f} ({name})" for name, value in sets if value is not None)
 
 
 def sharpness(found: Comparison) -> str:
@@ -160,7 +189,7 @@ def channel_facts(found: Comparison) -> list[tuple[str, str]]:
 
 def fit_facts(found: Comparison) -> list[tuple[str, str]]:
     """R², excess and gap."""
-    f, e, g, missing = found.fit, found.excess, found.certificate, found.missing
+    f, e, g, missing = found.fit, found.excess, found.gap, found.missing
     low, high = f.r2_interval or (np.nan, np.nan)
     ends = "" if np.isnan([low, high]).any() else f" ({low:.4f} to {high:.4f})"
     fitted = f"{_r2(f.r2)}{'' if found.a_known else ends} at a = {_six(f.a)}"
@@ -172,11 +201,35 @@ def fit_facts(found: Comparison) -> list[tuple[str, str]]:
         f"{_three(e.excess)} (bound {small(e.bound)}) over the optimum {_six(e.optimum)} of these W and b; "
         f"h = 0 has {_three(e.at_zero)}; {e.sample} samples, standard error {small(e.error)}, {e.solver}"
     )
+    if f.a_known is not None and f.a_interval is not None:
+        low, high = (end / f.a_known for end in f.a_interval)
+        found_a = f"the logits show {f.a / f.a_known:.4g} ({low:.4g} to {high:.4g}) times the known a"
+        lines.append(("sharpness", found_a))
     gap = g and (
-        f"at most {_three(g.gap)} of L = {_six(g.objective)}, relative {_three(g.relative_gap)}, "
-        f"among all W and features {_bias(found.options.lambda_b)}"
+        f"at most {_three(g.gap)} of L = {_six(g.objective)}, relative {_three(g.relative)}, "
+        f"among all W and features {_bias(found.options.lambda_b)}; {_shares(found)}"
     )
-    return [*lines, ("excess", excess or missing["excess"]), ("global gap", gap or missing["gap"])]
+    lines += [("excess", excess or missing["excess"]), ("global gap", gap or missing["gap"])]
+    return [*lines, *([] if found.optimum is None else [("optimum", _optimum(found))])]
+
+
+def _shares(found: Comparison) -> str:
+    """What the gap is made of."""
+    g = found.gap
+    assert g is not None
+    parts = {"features": g.features, "bias": g.bias, "classifier": g.classifier}
+    shares = (f"{name} {_three(value)}" for name, value in parts.items() if value is not None)
+    return f"of it about {', '.join(shares)}"
+
+
+def _optimum(found: Comparison) -> str:
+    """Measured beside what the certified optimum of these labels has."""
+    best, here = found.optimum, found.optimum_beside
+    assert best is not None
+    pairs = {"m": (here[0], best.multiplier), "|W|_F/sqrt K": (here[1], best.row_norm)}
+    pairs["sqrt E|h|^2"] = (here[2], best.feature_norm)
+    said = "; ".join(f"{name} {_four(a)}, optimum {_four(b)}" for name, (a, b) in pairs.items())
+    return f"{said}; certified within {small(best.gap)} of L, from {best.how}"
 
 
 def _bias(lambda_b) -> str:
@@ -228,86 +281,3 @@ def _spread(part: Estimate) -> str:
 def _short(value) -> str:
     plain = value == 0 or (value is not None and 1e-2 <= abs(value) < 1e3)
     return shown(value, ".3f" if plain else ".0e")
-
-
-# the record
-
-
-def comparison_record(found: Comparison, given: Activations, provenance: dict) -> dict:
-    """`metrics`, `fit`, `channel`, `excess`, `gap`, `calibration`, `verdicts`, the overall `verdict`; what is
-    missing is null, with the reason under `missing`."""
-    held = plain(found.calibration) or dict.fromkeys(("observed", "temperature", "fitted"))
-    return {
-        "schema": SCHEMA,
-        "data": data_record(found, given),
-        "metrics": found.metrics,
-        "fit": fit_record(found),
-        "channel": channel_record(found),
-        "excess": plain(found.excess),
-        "gap": gap_record(found),
-        "calibration": held | {"mixed": plain(found.mixed)},
-        "verdicts": verdict_records(found),
-        "verdict": found.word,
-        "missing": found.missing,
-        "provenance": provenance,
-    }
-
-
-def gap_record(found: Comparison) -> dict | None:
-    """The distance to global optimality."""
-    names = ["objective", "dual_objective", "gap", "rounding", "lambda_max_ratio", "count", "relative_gap"]
-    gap = found.certificate
-    return None if gap is None else plain({name: getattr(gap, name) for name in names})
-
-
-def data_record(found: Comparison, given: Activations) -> dict:
-    """Sizes and the classifier."""
-    names = ("lambda_w", "lambda_h", "lambda_b", "loss")
-    return {
-        "count": given.count,
-        "classes": given.classes,
-        "dim": given.dim,
-        "labels": list(given.labels),
-        "held_out": given.held_out,
-        "bias": given.b is not None,
-        "etf_deviation": number(found.etf),
-        "multiplier": number(found.multiplier),
-        **{name: getattr(found.options, name) for name in names},
-        "notes": list(given.notes),
-    }
-
-
-def fit_record(found: Comparison) -> dict:
-    """R² and sharpness; `sharpness` is what all predictions use."""
-    fields = {name: value for name, value in plain(found.fit).items() if name != "at_end"}
-    if found.a is None:  # W is zero: what the search began with is no fit
-        fields |= dict.fromkeys(("a", "linear_slope"))
-    source = None if found.a is None else "lambda_h" if found.a_known else "fitted"
-    return fields | {"sharpness": number(found.a), "sharpness_source": source}
-
-
-def channel_record(found: Comparison) -> dict:
-    """The slope with its interval, and every curve by λ-bin."""
-    fields = plain(found.channel)
-    slope = fields["slope"]
-    curves = {name: fields.pop(name) for name in CURVES}
-    predicted = {name: fields[name] or {} for name in ("predicted", "predicted_overall")}
-    del fields["alike"]
-    ends = {"slope": slope["value"], "slope_interval": [slope["low"], slope["high"]]}
-    return fields | ends | {"curves": curves} | predicted
-
-
-def verdict_records(found: Comparison) -> list[dict]:
-    """The findings."""
-    return [
-        {
-            "name": f.name,
-            "claim": CRITERIA[f.name].claim,
-            "criterion": CRITERIA[f.name].words,
-            "decisive": CRITERIA[f.name].decisive,
-            **{name: number(getattr(f, name)) for name in ("value", "low", "high")},
-            "verdict": f.word,
-            "reason": f.reason,
-        }
-        for f in found.findings
-    ]

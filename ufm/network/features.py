@@ -1,0 +1,184 @@
+"""The features of a network, set by set: statistics and metrics of collapse, accuracy, and the coordinates that
+count.
+ Collapse is a statement about clean inputs: it is measured on H_clean where that is given, else on the rows of H
+whose label is of one class; which of both, and how many, is said with the numbers.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from ufm.network.collapse.conventions import CONVENTIONS
+from ufm.network.collapse.metrics import all_metrics
+from ufm.network.collapse.statistics import ClassStats, MissingClass, class_statistics
+from ufm.network.read.activations import Activations, Chunk
+from ufm.network.reduced import Reducer, basis, worthwhile
+from ufm.rules.brief import shown
+from ufm.rules.numbers import scaled
+
+Metrics = dict[str, dict[str, float | None]]  # by convention, by name
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """One set: words for what it is, statistics and metrics (None, with the reason, where a class has no sample),
+    and the share of rows whose largest logit W h + b is their class."""
+
+    words: str
+    stats: ClassStats | None
+    metrics: Metrics | None
+    reason: str | None
+    accuracy: float | None
+    count: int
+
+    __repr__ = shown
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """clean: what the collapse table is of; test: of held-out inputs, or None. few: all activations in the
+    coordinates that other measures need; means (K, few.dim), mean: of the classes and of all rows there, mean None
+    where it was not taken. own_means: of rows of H itself; size: √E‖h‖² of H."""
+
+    clean: FeatureSet
+    test: FeatureSet | None
+    few: Activations
+    means: Float[np.ndarray, "K d"] | None
+    mean: Float[np.ndarray, " d"] | None
+    own_means: bool
+    size: float
+
+    __repr__ = shown
+
+
+def read_features(
+    given: Activations, chunks: Callable[[str], Iterator[Chunk]], centre: str, missing: dict[str, str]
+) -> Features:
+    """Read H twice, once where the clean features are apart; chunks(stage): all of it. Says in `missing` why there
+    are no metrics."""
+    sets = {
+        name: _measure(given, _apart(given, name), _words(given, name))
+        for name in given.sets
+        if name != "ood"
+    }
+    reader, clean = _Reader(given, chunks), sets.get("clean")
+    if clean is None:
+        clean = _measure(given, reader, _words(given, "H"), reader.begin)
+    elif centre == "mean" or clean.stats is None:
+        exhaust(reader)
+    means = None if clean.stats is None else clean.stats.means
+    if not reader.second:
+        reader.begin(means)
+        exhaust(reader)
+    if clean.reason is not None:
+        missing["metrics"] = clean.reason
+    own, few = "clean" not in sets, reader.reducer
+    if few is None:
+        return Features(clean, sets.get("test"), given, means, reader.mean, own, reader.size)
+    means, mean = (None if rows is None else few.vectors(rows) for rows in (means, reader.mean))
+    return Features(clean, sets.get("test"), few.result(), means, mean, own, reader.size)
+
+
+def exhaust(stream: Callable[[], Iterable]) -> None:
+    """Read to the end."""
+    for _ in stream():
+        pass
+
+
+def _words(given: Activations, name: str) -> str:
+    if name == "H":
+        assert given.kind is not None
+        mixed = "mixtures of one class with itself (no H_clean given)"
+        return "training features" if given.kind.most <= 1 else mixed
+    return {"clean": "clean training features", "test": "test features"}[name]
+
+
+def _apart(given: Activations, name: str) -> Callable[[], Iterable[Rows]]:
+    return lambda: given.set_chunks(name)
+
+
+class _Reader:
+    """H in two readings: for the class means, and for what is measured about them and the reduced features."""
+
+    def __init__(self, given: Activations, chunks: Callable[[str], Iterator[Chunk]]):
+        self.given, self.chunks, self.second = given, chunks, False
+        self.reducer: Reducer | None = None
+        self.largest, self.total, self.mass = 0.0, np.zeros(given.dim), 0.0
+        self.squares, self.weight = 0.0, 0.0
+
+    def __call__(self) -> Iterator[Rows]:
+        """(H, class or −1, weight) of every block."""
+        for chunk in self.chunks("features" if self.second else "class means"):
+            self.largest = max(self.largest, float(np.abs(chunk.H).max()))
+            if self.second:
+                self.squares += float(chunk.weights @ np.einsum("nd,nd->n", chunk.H, chunk.H))
+                self.weight += float(chunk.weights.sum())
+            if not self.second:
+                self.total += chunk.weights @ chunk.H
+                self.mass += float(chunk.weights.sum())
+            elif self.reducer is not None:
+                self.reducer.add(chunk.H)
+            yield chunk.H, chunk.labels.pure(), chunk.weights
+        scaled("H", np.array([self.largest]))
+
+    @property
+    def size(self) -> float:
+        """√E‖h‖², by the second reading."""
+        return float(np.sqrt(self.squares / self.weight))
+
+    @property
+    def mean(self) -> Float[np.ndarray, " d"] | None:
+        """Of all rows, where the first reading took place."""
+        return self.total / self.mass if self.mass > 0 else None
+
+    def begin(self, means: Float[np.ndarray, "K d"] | None) -> None:
+        """Before the second reading."""
+        self.second = True
+        if worthwhile(self.given):
+            mean = None if self.mean is None else self.mean[None]
+            self.reducer = Reducer(self.given, basis(self.given.W, means, mean))
+
+
+def _measure(
+    given: Activations,
+    stream: Callable[[], Iterable[Rows]],
+    words: str,
+    between: Callable[[Float[np.ndarray, "K d"]], None] = lambda means: None,
+) -> FeatureSet:
+    """Statistics, metrics and accuracy of one set."""
+    hits = _Hits(given)
+
+    def counted():
+        first = hits.mass == 0.0
+        for rows in stream():
+            if first:
+                hits.add(*rows)
+            yield rows
+
+    try:
+        stats = class_statistics(counted, given.classes, given.W, given.b, between)
+    except MissingClass as error:
+        return FeatureSet(words, None, None, str(error), hits.accuracy, hits.count)
+    metrics = {name: all_metrics(stats, given.W, given.b, how) for name, how in CONVENTIONS.items()}
+    return FeatureSet(words, stats, metrics, None, hits.accuracy, stats.count)
+
+
+class _Hits:
+    """Rows of one class, and those that the network puts into it."""
+
+    def __init__(self, given: Activations):
+        self.W, self.b, self.right, self.mass, self.count = given.W, given.b, 0.0, 0.0, 0
+
+    def add(self, H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> None:
+        use = (label >= 0) & (weight > 0)
+        z = H[use] @ self.W.T + (0.0 if self.b is None else self.b)
+        self.right += float(weight[use] @ (z.argmax(1) == label[use]))
+        self.mass += float(weight[use].sum())
+        self.count += int(use.sum())
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.right / self.mass if self.mass > 0 else None

@@ -1,0 +1,267 @@
+"""The certified optimum of a network's own labels: what W, features and bias would reach with these penalties.
+
+min L over W, h (and b) of E[ℓ(W h + b, y) + (λ_H/2)‖h‖²] + (λ_W/2)‖W‖² (+ (λ_b/2)‖b‖²), E over the labels as they
+are. A candidate is optimised on few atoms, then carried to every label, and the dual bound of `ufm.certify.dual` is
+taken there: so what binning loses shows in `gap`, and `lower` never exceeds min L.
+
+Few different labels are their own atoms. Of many two-hot ones each gives its weight to the two nearest λ of a
+grid of its pair (hat functions: E y stays as it is), and features are interpolated in λ. With many classes the
+candidate is the simplex ETF with the multiplier of the same labels, symmetrised, and closed-form features.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import expit, logit
+
+from ufm.certify.dual import Block, Sample, dual_gap
+from ufm.model.atoms import FiniteLaw, JointProblem
+from ufm.model.etf import etf_multiplier, simplex_etf
+from ufm.model.laws import Patterns
+from ufm.model.penalties import Penalties
+from ufm.model.problem import Problem
+from ufm.network.measures.fitting import closed_logits
+from ufm.network.read.label_rows import LabelBlock
+from ufm.network.resample import BLOCK, Reservoir, cut
+from ufm.optimize.features import solve_features
+from ufm.optimize.joint import solve_joint
+from ufm.theory.multiplier import pattern_multiplier
+
+ATOMS = 4096  # more different labels than this are binned
+NODES = 34  # of λ, for each pair of classes
+REACH = 11.0  # of logit λ between the ends
+CLASSES = 32  # more classes than this: the ETF is the candidate (the solver's work grows like K⁴)
+SAMPLE = 2000  # soft labels that a candidate is made of, where there are too many of them
+ROWS = 2**14  # labels of a block
+
+Labels = Callable[[], Iterable[tuple[LabelBlock, np.ndarray]]]  # blocks of labels with their weights
+
+
+class OwnOptimum(NamedTuple):
+    """The candidate: W (K, r), b (K); objective over all labels, lower ≤ min L, relative gap between both.
+
+    multiplier: m = ‖W − w̄‖_F/√K. row_norm: ‖W‖_F/√K. feature_norm: √E‖h‖². atoms: of the candidate; how: in words.
+    """
+
+    W: Float[np.ndarray, "K r"]
+    b: Float[np.ndarray, " K"]
+    objective: float
+    lower: float
+    multiplier: float
+    row_norm: float
+    feature_norm: float
+    atoms: int
+    how: str
+
+    @property
+    def gap(self) -> float:
+        """(objective − lower)/objective."""
+        return (self.objective - self.lower) / abs(self.objective)
+
+
+class _Candidate(NamedTuple):
+    """W and b with a rule that gives features (n, r) to labels."""
+
+    W: np.ndarray
+    b: np.ndarray
+    features: Callable[[LabelBlock], np.ndarray]
+    atoms: int
+    how: str
+
+
+def own_optimum(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> OwnOptimum:
+    """The optimum for a stream of labels that can be read several times. Needs float64."""
+    found = _candidate(labels, classes, dim, penalties, loss)
+    squares = [0.0, 0.0]
+
+    def blocks():
+        squares[:] = [0.0, 0.0]
+        for block, weights in _parts(labels):
+            H = found.features(block)
+            squares[0] += float(weights @ np.einsum("nd,nd->n", H, H))
+            squares[1] += float(weights.sum())
+            yield Block(H, block.dense(), H @ found.W.T + found.b, weights, loss)
+
+    gap = dual_gap(Sample(blocks), found.W, found.b, penalties, loss)
+    return OwnOptimum(
+        W=found.W,
+        b=found.b,
+        objective=gap.objective,
+        lower=gap.objective - gap.gap,
+        multiplier=etf_multiplier(found.W - found.W.mean(0)),
+        row_norm=float(np.linalg.norm(found.W)) / np.sqrt(classes),
+        feature_norm=float(np.sqrt(squares[0] / squares[1])),
+        atoms=found.atoms,
+        how=found.how,
+    )
+
+
+def _parts(labels: Labels):
+    """Blocks of at most ROWS labels of positive weight."""
+    for block, weights in labels():
+        for start in range(0, len(weights), ROWS):
+            rows = np.arange(start, min(start + ROWS, len(weights)))
+            rows = rows[weights[rows] > 0]
+            if len(rows):
+                yield cut(block, rows), weights[rows]
+
+
+def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> _Candidate:
+    if classes > CLASSES:
+        return _symmetric(labels, classes, dim, penalties, loss)
+    few = _distinct(labels)
+    if few is not None:
+        solution = _solve(*few, dim, penalties, loss)
+        index = {row.tobytes(): n for n, row in enumerate(few[0])}
+
+        def own(block: LabelBlock) -> np.ndarray:
+            return solution.H[[index[row.tobytes()] for row in block.dense()]]
+
+        return _Candidate(solution.W, solution.b, own, len(few[0]), "these labels")
+    grid = _Grid(labels, classes)
+    if grid.usable:
+        solution = _solve(grid.rows, grid.mass, dim, penalties, loss)
+        how = f"{len(grid.nodes)} values of λ a pair, features between them interpolated"
+        return _Candidate(
+            solution.W, solution.b, lambda block: grid.between(block, solution.H), len(grid.mass), how
+        )
+    return _sampled(labels, dim, penalties, loss)
+
+
+def _solve(rows, mass, dim: int, penalties: Penalties, loss: str):
+    lambda_b = penalties.lambda_b
+    law = FiniteLaw(rows, mass / mass.sum())
+    return solve_joint(
+        JointProblem(law, penalties.lambda_w, penalties.lambda_h, min(dim, rows.shape[1]), lambda_b, loss)
+    )
+
+
+def _distinct(labels: Labels) -> tuple[np.ndarray, np.ndarray] | None:
+    """Different labels and the weight of each; None as soon as there are too many."""
+    rows: dict[bytes, int] = {}
+    kept: list[np.ndarray] = []
+    mass: list[float] = []
+    for block, weights in _parts(labels):
+        Y, place = np.unique(block.dense(), axis=0, return_inverse=True)
+        for row, weight in zip(Y, np.bincount(place.ravel(), weights)):
+            n = rows.setdefault(row.tobytes(), len(kept))
+            if n == len(kept):
+                kept.append(row)
+                mass.append(0.0)
+            mass[n] += float(weight)
+        if len(kept) > ATOMS:
+            return None
+    return np.stack(kept), np.array(mass)
+
+
+def lambda_nodes(count: int) -> Float[np.ndarray, " n"]:
+    """λ from 0 to 1, symmetric: half of the inner nodes even in logit λ, in which optimal features are nearly
+    linear, half even in the angle arccos(1 − 2λ), which keeps cells narrow in the middle."""
+    half = (count - 2) // 2
+    logits = np.linspace(-REACH, REACH, half)
+    angles = np.pi * np.arange(1, count - 1 - half) / (count - 1 - half)
+    return np.concatenate([[0.0], np.sort(np.concatenate([expit(logits), (1 - np.cos(angles)) / 2])), [1.0]])
+
+
+class _Grid:
+    """Two-hot labels lumped on λ-nodes of their pairs (i < j); an end of λ is the pure label of a class."""
+
+    def __init__(self, labels: Labels, classes: int):
+        pairs = classes * (classes - 1) // 2
+        self.classes, self.delta, self.usable = classes, 0.0, True
+        self.nodes = lambda_nodes(min(NODES, max(ATOMS // pairs, 6)))
+        mass = np.zeros((classes, classes, len(self.nodes)))
+        for block, weights in _parts(labels):
+            if (block.i < 0).any():
+                self.usable = False
+                return
+            self.delta = block.delta
+            i, j, t, lam = self._cells(block)
+            share = (lam - self.nodes[t]) / (self.nodes[t + 1] - self.nodes[t])
+            np.add.at(mass, (i, j, t), weights * (1 - share))  # so that E y stays as it is
+            np.add.at(mass, (i, j, t + 1), weights * share)
+        pure = mass[:, :, -1].sum(1) + mass[:, :, 0].sum(0)
+        mass[:, :, [0, -1]] = 0.0
+        self._number(pure, mass)
+
+    def _cells(self, block: LabelBlock) -> tuple[np.ndarray, ...]:
+        """i < j, the node below λ, and λ of class i."""
+        swap = block.i > block.j
+        i, j = np.where(swap, block.j, block.i), np.where(swap, block.i, block.j)
+        lam = np.where(block.i == block.j, 1.0, np.where(swap, 1 - block.lam, block.lam))
+        return i, j, np.clip(np.searchsorted(self.nodes, lam, side="right") - 1, 0, len(self.nodes) - 2), lam
+
+    def _number(self, pure: np.ndarray, mass: np.ndarray) -> None:
+        """Labels and weights of the nodes that have any, pure ones first, and where each is found."""
+        k, (i, j, t) = np.flatnonzero(pure), np.nonzero(mass)
+        lam = np.concatenate([np.ones(len(k)), self.nodes[t]])
+        self.rows = LabelBlock(np.r_[k, i], np.r_[k, j], lam, None, self.classes, self.delta).dense()
+        self.mass = np.concatenate([pure[k], mass[i, j, t]])
+        ends = np.full(self.classes, -1)
+        ends[k] = np.arange(len(k))
+        self.place = np.full(mass.shape, -1)
+        self.place[i, j, t] = len(k) + np.arange(len(t))
+        self.place[:, :, -1], self.place[:, :, 0] = ends[:, None], ends[None, :]
+
+    def between(self, block: LabelBlock, H: np.ndarray) -> np.ndarray:
+        """Features of labels, linear in logit λ between those of the nodes (in λ beside an end)."""
+        i, j, t, lam = self._cells(block)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, here, high = (logit(x) for x in (self.nodes[t], lam, self.nodes[t + 1]))
+            share = (here - low) / (high - low)
+        inner = (t > 0) & (t < len(self.nodes) - 2)
+        share = np.where(inner, share, (lam - self.nodes[t]) / (self.nodes[t + 1] - self.nodes[t]))[:, None]
+        return (1 - share) * H[self.place[i, j, t]] + share * H[
+            self.place[i, j, t + 1]
+        ]  # where it is −1 its share is 0
+
+
+def _sampled(labels: Labels, dim: int, penalties: Penalties, loss: str) -> _Candidate:
+    """W and b of a random sample of the labels, and for every label the features that are optimal for them."""
+    Y, mass = _subsample(labels)
+    solution = _solve(Y, mass, dim, penalties, loss)
+    W, b = solution.W, solution.b
+    problem = Problem(len(W), classifier=W, lambda_h=penalties.lambda_h, loss=loss)
+
+    def best(block: LabelBlock) -> np.ndarray:
+        Y = block.dense()
+        return solve_features(problem, np.pad(Y, ((0, -len(Y) % 256), (0, 0)), mode="edge")).H[: len(Y)]
+
+    return _Candidate(W, b, best, len(Y), f"a random {len(Y)} of the labels, features for all")
+
+
+def _subsample(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+    reservoir, start = Reservoir(SAMPLE, 0), 0
+    for block, weights in _parts(labels):
+        done = 0
+        while done < len(weights):  # no piece may meet two of the blocks that share a generator
+            part = slice(done, done + BLOCK - start % BLOCK)
+            rows = cut(block, part).dense()
+            reservoir.add(start, np.ones(len(rows), bool), rows, weights[part])
+            done, start = done + len(rows), start + len(rows)
+    return reservoir.rows[0], reservoir.rows[1]
+
+
+def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> _Candidate:
+    """The ETF at the multiplier of the labels made exchangeable, with closed-form features."""
+    Y, mass = _subsample(labels)
+    found = pattern_multiplier(
+        Patterns(Y, np.ones_like(Y), mass / mass.sum()), penalties.lambda_w, penalties.lambda_h, loss
+    )
+    W = simplex_etf(classes, classes, found.value)
+
+    def closed(block: LabelBlock) -> np.ndarray:
+        if found.value == 0:
+            return np.zeros((len(block.i), classes))
+        a = found.sharpness
+        z = (
+            closed_logits(block, a)[0]
+            if loss == "cross-entropy"
+            else a / (1 + a) * (block.dense() - 1 / classes)
+        )
+        return z @ W * ((classes - 1) / (classes * found.value**2))
+
+    how = f"the simplex ETF ({classes} classes), multiplier of a random {len(Y)} of the labels"
+    return _Candidate(W, np.zeros(classes), closed, len(Y), how)

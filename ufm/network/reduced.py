@@ -1,0 +1,62 @@
+"""Features in the few coordinates that every measure needs, so that a large H is read once more and then no more.
+ With Q (d, r) an orthonormal basis of the rows of W, the class means and the mean of all features, h becomes (Qᵀh,
+‖h − Q Qᵀh‖): inner products with these vectors, distances from them and ‖h‖ stay what they are. Spread within the
+classes is not taken from here (`ufm.network.collapse.statistics` reads H itself): near collapse it is smaller than
+the rounding of Qᵀh.
+"""
+
+import tempfile
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from ufm.network.read.activations import Activations
+from ufm.network.read.mapped import Stored
+
+MEMORY = 2**26  # bytes of reduced features beyond which they go to a file
+RANK = 1e-13  # directions this small against the largest are rounding
+
+
+def basis(*rows: Float[np.ndarray, "_ d"] | None) -> Float[np.ndarray, "d r"]:
+    """An orthonormal basis of all the rows."""
+    given = [part / max(np.abs(part).max(), 1e-300) for part in rows if part is not None]
+    _, size, right = np.linalg.svd(np.concatenate(given), full_matrices=False)
+    return right[size > RANK * size.max(initial=0.0)].T
+
+
+class Reducer:
+    """Fills the reduced features block by block, in order."""
+
+    def __init__(self, given: Activations, Q: Float[np.ndarray, "d r"]):
+        self.given, self.Q, self.start = given, Q, 0
+        shape = (given.count, Q.shape[1] + 1)
+        if 8 * shape[0] * shape[1] > MEMORY:
+            with tempfile.TemporaryFile(prefix="ufm-") as file:  # gone with its last use, whatever happens
+                self.rows: np.ndarray = np.memmap(file, np.float64, "w+", shape=shape)
+        else:
+            self.rows = np.empty(shape)
+
+    def add(self, H: Float[np.ndarray, "n d"]) -> None:
+        """The next rows."""
+        rows = self.rows[self.start : self.start + len(H)]
+        inside = H @ self.Q
+        rest = H - inside @ self.Q.T
+        rows[:, :-1] = inside
+        rows[:, -1] = np.sqrt(np.einsum("nd,nd->n", rest, rest))
+        self.start += len(H)
+
+    def vectors(self, rows: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n r1"]:
+        """Vectors of the span in the same coordinates."""
+        inside = rows @ self.Q
+        return np.concatenate([inside, np.zeros_like(inside[..., :1])], -1)
+
+    def result(self) -> Activations:
+        """The same activations with fewer columns."""
+        stored = self.given.stored | {"H": Stored("H", self.rows)}
+        return replace(self.given, W=self.vectors(self.given.W), stored=stored)
+
+
+def worthwhile(given: Activations) -> bool:
+    """Whether the reduced features are at most half as wide."""
+    return 2 * (2 * given.classes + 2) <= given.dim

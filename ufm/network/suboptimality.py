@@ -1,0 +1,89 @@
+"""How far a network is from the optimum of its own labels and penalties, and which part of it is how far."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ufm.certify.dual import DualGap
+from ufm.model.penalties import Penalties
+from ufm.network.measures.excess import Excess, feature_excess
+from ufm.network.measures.gap import certify_stream
+from ufm.network.optimum import OwnOptimum, own_optimum
+from ufm.network.read.activations import Activations
+from ufm.runtime.watchdog import handed
+
+
+class Gap(NamedTuple):
+    """L − min L of the network, bounded: by its own dual point, or by the optimum of its own labels if that is
+    nearer.
+
+    lower ≤ min L. objective: L. features: what other features for its own W and b would gain, as the excess of a
+    subsample estimates it; bias: what another bias would gain beyond that (None without one); classifier: the rest.
+    """
+
+    objective: float
+    lower: float
+    features: float
+    bias: float | None
+    classifier: float
+
+    @property
+    def gap(self) -> float:
+        """L − lower."""
+        return max(self.objective - self.lower, 0.0)
+
+    @property
+    def relative(self) -> float:
+        """gap/L."""
+        return self.gap / abs(self.objective)
+
+
+class Suboptimality(NamedTuple):
+    """excess: of the features, where λ_H is known; certificate: by the network's own dual point, optimum: of its
+    labels, and gap, where λ_W is too."""
+
+    excess: Excess | None
+    certificate: DualGap | None
+    optimum: OwnOptimum | None
+    gap: Gap | None
+
+
+def suboptimality(
+    given: Activations,
+    dim: int,
+    stream: Callable[[str], Callable],
+    penalties: tuple[float | None, float | None, float | None],
+    loss: str,
+    seed: int,
+) -> Suboptimality:
+    """As much of it as (λ_W, λ_H, λ_b) allow; dim: d. stream(stage): all chunks of `given`, again
+    and again."""
+    lambda_w, lambda_h, lambda_b = penalties
+    if lambda_h is None:
+        return Suboptimality(None, None, None, None)
+    W, b, chunks = given.W, given.b, stream("excess over the optimum")
+    excess = feature_excess(chunks, W, lambda_h, b=b, lambda_b=lambda_b, loss=loss, seed=seed)
+    if lambda_w is None:
+        return Suboptimality(excess, None, None, None)
+    certificate = certify_stream(
+        stream("certificate"), W, lambda_w, lambda_h, b=b, lambda_b=lambda_b, loss=loss
+    )
+    optimum = _own_optimum(given, dim, Penalties(lambda_w, lambda_h, lambda_b), loss)
+    return Suboptimality(excess, certificate, optimum, _gap(certificate, optimum, excess))
+
+
+def _own_optimum(given: Activations, dim: int, penalties: Penalties, loss: str) -> OwnOptimum:
+    """Of the labels as they are."""
+
+    def labels():
+        for part in given.label_chunks():
+            with handed("optimum of these labels"):
+                yield part
+
+    return own_optimum(labels, given.classes, dim, penalties, loss)
+
+
+def _gap(certificate: DualGap, optimum: OwnOptimum, excess: Excess) -> Gap:
+    """The better of both bounds, and where the gap is."""
+    lower = max(certificate.objective - certificate.gap, optimum.lower)
+    rest = certificate.objective - lower - excess.excess - (excess.bias or 0.0)
+    return Gap(certificate.objective, lower, excess.excess, excess.bias, rest)

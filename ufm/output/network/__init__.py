@@ -1,0 +1,1 @@
+"""A comparison of a network: sections for text and page, the page, the JSON record."""
