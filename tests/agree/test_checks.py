@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 from scipy.optimize import minimize
 
 import ufm.agree.theorem
@@ -16,6 +17,7 @@ import ufm.theory.theorems.assumptions as given
 import ufm.theory.theorems.fixed as fixed
 import ufm.theory.theorems.fixed_limits as fixed_limits
 import ufm.theory.theorems.joint as joint
+from tests import oracle
 from ufm.agree.theorem import check_theorem
 from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
 from ufm.certify.joint import certify_joint
@@ -206,6 +208,44 @@ def test_the_rounding_of_a_claim_grows_with_the_logits(size):
     optimum = JointOptimum(zero, zero, zero[0], Z, Z, zero, 1.0, 1e-20, None, None)
     for found in (joint._root_finding(0.0, 0.0, 0.0, optimum), joint._apart(1.0, optimum)):
         assert 4e-16 * (3 + size) <= found.rounding <= 1e-13 * (3 + size)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_multiplier_is_open_where_one_a_hundredth_away_does_as_well(side):
+    """On either side; and a divergence that is 0.009 there is told from one of 0.011."""
+    assert joint.blurred(lambda m: max(0.0, side * (m - 2.0)), 2.0, 1e-12)
+    for allowed, is_open in ((0.009, False), (0.011, True)):
+        assert bool(joint.blurred(lambda m: abs(m / 2.0 - 1), 2.0, allowed)) == is_open
+    assert joint.blurred(lambda m: 0.0, 0.0, 1.0) is None
+
+
+def test_the_divergence_of_squared_error_is_half_the_square():
+    labels, weights, a = np.array([[1.0, 0.0, 0.0], [0.3, 0.7, 0.0]]), np.array([0.25, 0.75]), 4.0
+    Z = 0.8 * (labels - 1 / 3) + 1 / 3
+    assert joint.closed_form_divergence(labels, weights, Z, a, SE) < 1e-30
+    moved = Z + np.array([[0.3, 0.0, 0.4], [0.0, 0.2, 0.0]])
+    assert joint.closed_form_divergence(labels, weights, moved, a, SE) == pytest.approx(
+        0.125 * 0.25 + 0.02 * 0.75
+    )
+
+
+def test_the_rounding_of_a_prediction_covers_its_error():
+    """At vertices some logits of which are zero up to a constant, and for a classifier that is almost an ETF."""
+    where = setting()
+    claim, Y = THEOREMS["soft-label"].claim, fixed.soft_labels(where)
+    found = claim.formula(where, Y)
+    for y, values, rounding in zip(Y, found.values, found.rounding):
+        with mp.workdps(40):
+            exact = oracle.optimal_logits(y, mpf(where.problem.sharpness))
+            off = mp.norm([mpf(u) - v for u, v in zip(values.tolist(), exact)])
+        assert off <= rounding <= 1e-11 * max(1.0, np.abs(values).max())
+    W = where.problem.W
+    W = W + 9e-13 * np.abs(W).max() * np.eye(3)[:, : W.shape[1]]
+    near = replace(where, problem=replace(where.problem, multiplier=None, classifier=W))
+    distance = near.problem.etf_distance
+    found = claim.formula(near, Y)
+    assert 1e-13 < distance <= 1e-12
+    assert (found.rounding >= distance * np.linalg.norm(found.values, axis=1)).all()
 
 
 # --- (b) each assumption ----------------------------------------------------------------------------------

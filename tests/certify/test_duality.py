@@ -15,7 +15,7 @@ import pytest
 from scipy.special import xlogy
 
 from tests.optimize.test_joint import CE, SE, padded, problem, solved
-from ufm.certify.dual import Block, Moments, Sample, _dual_value, _first_sums, centred, exact_sum
+from ufm.certify.dual import Block, Moments, Sample, _dual_value, _first_sums, centred, entropies, exact_sum
 from ufm.certify.joint import certify_joint
 from ufm.enclose.joint import enclose_joint
 from ufm.loss import LOSSES
@@ -229,6 +229,18 @@ def test_the_dual_value_is_the_formula(loss):
             expected = theta * linear - theta**2 * square / 2
         # θ is lowered by (n + 8K) ε of tr M/λ_max ≤ K; the dual's slope in θ is at most |log p| ≤ 20 here
         assert value == pytest.approx(expected, abs=rounding + 20 * K * (len(r) + 8 * K) * EPS)
+
+
+def test_the_slope_of_an_entropy_covers_what_rounding_moves():
+    """p = y − θ r is known to units of y and p; its entropy moves by 1 + |log p| as much, most where y cancels."""
+    Y, theta, unit = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]]), 0.5, 1e-9
+    p = np.array([[1e-5, 0.6, 0.4 - 1e-5], [1 - 2e-4, 1e-4, 1e-4]])
+    value, slope = entropies((Y - p) / theta, Y, theta)
+    np.testing.assert_allclose(value, -np.sum(xlogy(p, p), 1), rtol=1e-12)
+    for sign in (1, -1):
+        moved = entropies((Y - p - sign * unit * (Y + p) * np.sign(-1 - np.log(p))) / theta, Y, theta)[0]
+        assert (np.abs(moved - value) <= 1.001 * unit * slope).all()
+        assert (np.abs(moved - value) >= 0.1 * unit * slope).all()
 
 
 def test_rigorous_and_float_certificates_agree(case):

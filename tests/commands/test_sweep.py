@@ -18,7 +18,10 @@ import ufm.commands.runs.sweep
 from tests.children import strict
 from tests.sweeps import free_kernel, rows
 from ufm import solve, sweep
+from ufm.agree.features import check_features
 from ufm.agree.verdict import JUDGED, judge, judge_rows
+from ufm.model.cases import PairCases
+from ufm.model.problem import Problem
 
 jax.devices()  # started here with the devices every test sees, not by the first sweep
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +129,18 @@ def test_the_numbers_are_those_of_solve(main_rows, call_main):
     chosen = np.random.default_rng(0).choice(plain, 4, replace=False).tolist()
     trivial = next(row["problem"] for row in found if row["m"] == 0 and row["smoothing"] == 0)
     compare(call_main, found, [*chosen, trivial])
+
+
+def test_the_rounding_of_the_closed_form_is_that_of_one_problem(main_rows):
+    """Each label has its own: it goes with its logits."""
+    first = next(row for row in main_rows[0] if row["m"] > 0 == row["smoothing"])
+    mine = [row for row in main_rows[0] if row["problem"] == first["problem"]]
+    problem = Problem(3, multiplier=first["m"], lambda_h=first["lambda_h"])
+    report = check_features(problem, PairCases(3, np.unique([row["lam"] for row in mine])))
+    told = {(row.kind, row.lam): row.theory_bound for row in report.rows}
+    assert len(set(told.values())) > 2
+    for row in mine:
+        assert row["theory_bound"] == pytest.approx(told[row["kind"], row["lam"]], rel=1e-9)
 
 
 def test_smoothed_mixtures_are_those_of_solve(main_rows, call_main):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import JointProblem, finite_law
-from ufm.model.laws import mixup
+from ufm.model.atoms import JointProblem, Point, finite_law
+from ufm.model.laws import mixup, onehot
 from ufm.rules.errors import InputError
+from ufm.theory.polygon import regular_polygon
 from ufm.theory.predict import predict_joint
 
 
@@ -32,3 +33,22 @@ def test_beyond_the_threshold_all_is_zero_and_without_hypotheses_there_is_none()
     cyclic = finite_law(mixup(1.0, "cyclic"), 3, 8)
     with pytest.raises(InputError, match="not exchangeable"):
         predict_joint(JointProblem(cyclic, 0.01, 0.01))
+
+
+@pytest.mark.parametrize("classes, lambda_w, lambda_h", [(3, 0.01, 0.02), (5, 1e-3, 0.1), (8, 1e-2, 1e-4)])
+def test_the_polygon_is_a_critical_point_and_its_objective_is_told(classes, lambda_w, lambda_h):
+    """Features along the rows of W, as long as balanced penalties make them."""
+    found = regular_polygon(classes, lambda_w, lambda_h)
+    turn = 2 * np.pi * np.arange(classes) / classes
+    W = found.multiplier * np.stack([np.cos(turn), np.sin(turn)], 1)
+    task = JointProblem(finite_law(onehot(), classes, 8), lambda_w, lambda_h, 2)
+    H = task.atoms.labels @ W * np.sqrt(classes * lambda_w / lambda_h)
+    judged = certify_joint(task, Point(W, H))
+    assert judged.stationarity <= 1e-12 and judged.imbalance <= 1e-12
+    assert judged.objective == pytest.approx(found.objective, rel=1e-12)
+    assert found.logit == pytest.approx(H[0] @ W[np.argmax(task.atoms.labels[0])], rel=1e-12)
+
+
+def test_a_polygon_beyond_its_threshold_is_a_point():
+    assert regular_polygon(5, 0.5, 0.5) == (0.0, 0.0, np.log(5))
+    assert regular_polygon(5, 0.2 - 1e-6, 1.0).multiplier > 0

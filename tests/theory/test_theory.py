@@ -841,6 +841,7 @@ def test_an_alpha_sweep_compiles_once():
 def test_slopes_of_the_multiplier(alpha, K, lambda_w, lambda_h):
     """Fourth-order differences at step 1e-3: 1e-12 of the fifth derivative, and 1e-13/1e-3 of rounding."""
     slopes = multiplier_slopes(alpha, K, lambda_w, lambda_h)
+    assert all(bound >= EPS * abs(slope) for slope, bound in zip(slopes, slopes.rounding))
     start = {"alpha": alpha, "lambda_w": lambda_w, "lambda_h": lambda_h}
     for name, value in start.items():
 
