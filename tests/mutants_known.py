@@ -256,6 +256,7 @@ KILLERS = {
     "ufm/network/read/tidy": [f"{N}in_memory.py"],
     "ufm/network/collapse/": [f"{N}collapse.py"],
     "ufm/network/collapse/blocks": [f"{N}flat.py"],
+    "ufm/network/collapse/conventions": [f"{N}metrics.py", f"{N}collapse.py"],
     "ufm/network/collapse/flat": [f"{N}flat.py"],
     "ufm/network/collapse/given": [f"{N}flat.py"],
     "ufm/network/collapse/metrics": [f"{N}metrics.py"],

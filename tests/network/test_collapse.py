@@ -7,6 +7,7 @@ from tests.network.test_metrics import brute, sample, statistics
 from ufm.model.etf import simplex_etf
 from ufm.network.collapse.angles import (
     cosine_margins,
+    cosines,
     equinorm_difference,
     moments,
     ood_cosines,
@@ -24,6 +25,7 @@ from ufm.network.collapse.spectrum import (
     within,
 )
 from ufm.network.collapse.uniformity import KERNELS, kernel_pairs, uniformity, uniformity_gap
+from ufm.rules.errors import InputError
 
 SIZES = [(4, 2), (4, 3), (4, 9), (2, 5), (7, 3)]
 
@@ -72,8 +74,9 @@ def test_a_simplex_has_the_least_energy(kernel, s):
 
 
 def test_no_gap_where_the_least_energy_is_unknown():
-    V = sample(7, 3)[2]
-    assert uniformity_gap(V) is None and uniformity(V) is not None
+    for K in (7, 5):
+        V = sample(K, 3)[2]
+        assert uniformity_gap(V) is None and uniformity(V) is not None
     W = simplex_etf(4, 5)
     for kernel, s in (("distance", None), ("riesz", 0.0), ("riesz", -1.0)):
         assert uniformity_gap(W, kernel, s) is None
@@ -113,6 +116,7 @@ def test_uniform_duality(K, d, dot, ddof):
 
 def test_duality_of_scaled_means_is_uniform():
     W = simplex_etf(5, 6)
+    assert cosines(1e-200 * W, 1e200 * W) == pytest.approx(np.ones(5))
     assert uniform_duality(W, 3 * W) == (pytest.approx(1), pytest.approx(0, abs=1e-30), pytest.approx(0))
     assert uniform_duality(np.zeros((5, 6)), W) is None
     assert uniform_duality(np.zeros((5, 6)), W, dot=True) == (0, 0, None)
@@ -150,6 +154,8 @@ def test_difference_of_norm_variations(ddof):
     cv = [np.std([np.linalg.norm(v) for v in V], ddof=ddof) for V in (W, M)]
     cv = [c / np.mean([np.linalg.norm(v) for v in V]) for c, V in zip(cv, (W, M))]
     assert equinorm_difference(W, M, ddof) == pytest.approx(abs(cv[0] - cv[1]))
+    with pytest.raises(InputError, match="ddof must be"):
+        equinorm_difference(W, M, 2)
     assert equinorm_difference(0 * W, M) is equinorm_difference(W, 0 * M) is None
 
 
@@ -198,6 +204,7 @@ def test_values_of_each_class():
     assert weighted == pytest.approx(np.linalg.norm(means - H.mean(0), axis=1), rel=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
 def test_undefined_values_of_a_class_are_nan():
     H, y = np.ones((6, 2)), np.arange(6) % 3
     found = class_values(statistics(H, y, 3), np.eye(3, 2))
@@ -217,6 +224,14 @@ def test_ranks_by_their_definitions():
     W = simplex_etf(5, 9)
     for kind in ("stable", "nuclear", "threshold"):
         assert numerical_rank(W, kind) == pytest.approx(4) and numerical_rank(0 * W, kind) is None
+
+
+def test_the_threshold_of_a_rank_grows_with_size():
+    """s = 100 and 1e-12 beside ε · 100 · 100 = 2e-12."""
+    sign = (-1.0) ** np.arange(100)
+    V = np.ones((100, 100))
+    assert numerical_rank(V + 1e-14 * np.outer(sign, sign), "threshold") == 1
+    assert numerical_rank(V + 1e-12 * np.outer(sign, sign), "threshold") == 2
 
 
 def test_the_rank_of_each_class():
@@ -244,8 +259,10 @@ def test_the_variability_index_of_a_map_of_the_features():
     H, y, _, _ = sample(4, 6)
     turn = np.random.default_rng(0).normal(size=(6, 6))
     assert variability_index(H @ turn, y, 4) == pytest.approx(variability_index(H, y, 4), rel=1e-9)
-    zero = np.hstack([H, np.zeros((len(H), 3))])
-    assert variability_index(zero, y, 4) == pytest.approx(variability_index(H, y, 4), rel=1e-9)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(60, 60)))[0]
+    zero = np.hstack([H, np.zeros((len(H), 54))])
+    for flat in (zero, zero @ turn):
+        assert variability_index(flat, y, 4) == pytest.approx(variability_index(H, y, 4), rel=1e-9)
 
 
 @pytest.mark.parametrize("spread", [1e-3, 1e-6, 1e-9])

@@ -23,6 +23,7 @@ TYPES = {"float64": 1e-12, "float32": 1e-6, "float16": 1e-6}
 @pytest.mark.parametrize("centre", ["class", "sample"])
 def test_blocks_agree_with_the_stream(K, d, dtype, centre, monkeypatch):
     monkeypatch.setattr(blocks, "ROWS", 3)
+    monkeypatch.setattr(blocks, "MANY", 5)
     H, y, W, b = sample(K, d)
     H = H.astype(dtype)
     stats, margins = array_statistics(H, y, K, W, b, centre)
@@ -124,6 +125,31 @@ def test_a_convention_by_name_or_by_value(name):
         ufm.collapse_metrics(H, y, convention="mine")
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+def test_one_sample_a_class(dtype):
+    """Two classes, the fewest, of a sample each: that is its mean."""
+    H = np.array([[3.0, 4.0], [0.0, 2.0]], dtype)
+    stats = array_statistics(H, np.arange(2), 2).stats
+    assert stats.means.tolist() == H.tolist() and stats.scatter.tolist() == [0, 0]
+    found = ufm.collapse_metrics(H, [0, 1], np.eye(2))
+    assert found["nc1"] == 0 and found["samples"] == found["classes"] == 2
+
+
+def test_centred_rows_are_those_of_every_metric():
+    H, y, W, b = sample(4, 9)
+    found = ufm.collapse_metrics(H, y, W, b, convention="centred")
+    plain = ufm.collapse_metrics(H, y, W - W.mean(0), b - b.mean())
+    assert found == pytest.approx(plain, rel=1e-12)
+    assert found["rank_rows"] != pytest.approx(ufm.collapse_metrics(H, y, W)["rank_rows"], rel=1e-3)
+
+
+def test_a_row_at_the_mean_row_has_no_angle():
+    H, y, _, _ = sample(3, 4)
+    found = ufm.collapse_metrics(H, y, np.array([[1.0, 0, 0, 0], [0, 0, 0, 0], [-1.0, 0, 0, 0]]))
+    assert math.isnan(found["margin_mean"]) and math.isnan(found["margin_least"])
+
+
+@pytest.mark.filterwarnings("error")
 def test_what_is_undefined_is_nan():
     found = ufm.collapse_metrics(np.ones((9, 4)), np.arange(9) % 3, np.zeros((3, 4)))
     defined = {name for name, value in found.items() if not math.isnan(value)}
@@ -183,7 +209,7 @@ WRONG = {
     "counted from 1": (lambda H, y, W, b: (H, y + 1, W, b), "counted from 0: give y - 1"),
     "images": (lambda H, y, W, b: (np.ones((len(H), 6, 2, 2)), y, W, b), "pool or flatten first"),
     "transposed": (lambda H, y, W, b: (H, y, W.T, b), r"transposed, give W.T"),
-    "NaN": (lambda H, y, W, b: (at(H, 5, np.nan), y, W, b), "NaN or infinity in row 5"),
+    "NaN": (lambda H, y, W, b: (at(H, 5, np.nan), y, W, b), "NaN or infinity in row 5$"),
     "infinity": (lambda H, y, W, b: (at(H, slice(5, 7), np.inf).astype("f"), y, W, b), "row 5 and in 1 more"),
     "too large": (lambda H, y, W, b: (1e150 * H, y, W, b), "rescale H and W"),
     "far apart": (lambda H, y, W, b: (at(H, slice(0, 9), 1e200), y, W, b), "rescale H and W"),
@@ -192,6 +218,11 @@ WRONG = {
     "large W": (lambda H, y, W, b: (H, y, 1e150 * W, b), "rescale H and W"),
     "NaN in b": (lambda H, y, W, b: (H, y, W, b * np.nan), "b holds NaN"),
     "b of another size": (lambda H, y, W, b: (H, y, W, b[:3]), "b must be 4 numbers, one a row of W"),
+    "b of two columns": (lambda H, y, W, b: (H, y, W, np.stack([b, b], 1)), "b must be 4 numbers"),
+    "far from both sides": (
+        lambda H, y, W, b: (np.array([0, 1e200, -1e200, 1, 2])[:, None], [0, 0, 0, 1, 1], None, None),
+        "rescale H and W",
+    ),
     "b alone": (lambda H, y, W, b: (H, y, None, b), "b is given without W"),
     "halves": (lambda H, y, W, b: (H, y + 0.5, W, b), "whole numbers"),
     "NaN in y": (lambda H, y, W, b: (H, np.where(y == 0, np.nan, y), W, b), "whole numbers, got nan"),

@@ -82,9 +82,10 @@ def _means(rows: _Rows, H: np.ndarray) -> Means:
             sums.anchors[sums.seen] = H[rows.order[rows.ends[:-1][sums.seen]]]
             for k, X in rows:
                 sums.total[k] += (X - sums.anchors[k]).sum(0)
-    if not np.isfinite(sums.total + sums.anchors).all():
-        finite("H", H)
-    check_size("H", sums.anchors + sums.total)
+    for part in (sums.total, sums.anchors):
+        if not np.isfinite(part).all():
+            finite("H", H)
+        check_size("H", part)
     return sums
 
 

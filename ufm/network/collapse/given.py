@@ -62,15 +62,18 @@ def finite(name: str, A: np.ndarray) -> np.ndarray:
 
 def _ids(y: np.ndarray, count: int) -> np.ndarray:
     """Class ids (N): integers >= 0, or names."""
-    while y.ndim > 1 and y.shape[-1] == 1:
-        y = y[..., 0]
+    if y.size == count:
+        return _whole(y.reshape(count))
     if y.ndim == 2 and y.shape[0] == count:
         raise InputError(
             f"y has shape {y.shape}: give class ids, not one row of {y.shape[1]} a sample; of one-hot labels "
             "they are y.argmax(1), and mixed or smoothed labels have no class"
         )
-    if y.shape != (count,):
-        raise InputError(f"y must be {count} class ids, one a row of H, got shape {y.shape}")
+    raise InputError(f"y must be {count} class ids, one a row of H, got shape {y.shape}")
+
+
+def _whole(y: np.ndarray) -> np.ndarray:
+    """Names, or integers >= 0."""
     if y.dtype.kind in "US":
         return y
     if y.dtype.kind not in "fiu":
@@ -98,10 +101,9 @@ def _rows(W: np.ndarray, dim: int) -> np.ndarray:
 
 
 def _bias(b: np.ndarray, classes: int) -> np.ndarray:
-    b = b[..., 0] if b.ndim == 2 and b.shape[-1] == 1 else b
-    if b.shape != (classes,) or b.dtype.kind not in "fiu":
+    if b.shape not in ((classes,), (classes, 1)) or b.dtype.kind not in "fiu":
         raise InputError(f"b must be {classes} numbers, one a row of W, got {b.dtype} of shape {b.shape}")
-    return finite("b", b.astype(np.float64))
+    return finite("b", b.reshape(classes).astype(np.float64))
 
 
 def _numbers_of(ids: np.ndarray, classes: int) -> np.ndarray:
