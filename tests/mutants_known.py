@@ -128,6 +128,12 @@ POLYGON = (
     "the_polygon_is_a_critical_point_and_its_objective_is_told",
     "a_polygon_beyond_its_threshold_is_a_point",
 )
+LOGITS = of(
+    "certify/test_fitted",
+    "logits_and_norms_of_the_etf_are_those_of_centred_coordinates",
+    "the_rounding_of_large_logits_is_in_the_bound",
+    "what_the_coordinates_leave_out_moves_logits",
+)
 SWEPT = of(
     "commands/test_sweep",
     "every_row_is_there_and_agrees",
@@ -237,7 +243,7 @@ KILLERS = {
     "ufm/certify/joint": DUALS,
     "ufm/certify/values": [f"{C}fitted.py"],
     "ufm/agree/": [f"{A}verdict.py", *JUDGED],
-    "ufm/agree/kernel": [f"{A}verdict.py", f"{C}fitted.py", *JUDGED],
+    "ufm/agree/kernel": [*LOGITS, *JUDGED],
     "ufm/agree/rigour": [f"{A}rigour.py"],
     "ufm/agree/joint": [f"{A}joint_problems.py", *JOINT],
     "ufm/agree/geometry": [*of("network/test_metrics", "every_metric_is_its_definition"), *JOINT],
