@@ -279,6 +279,7 @@ SLACK = (
 )
 WIDER = "a wider margin of rounding: as honest, and not seen beside the rest of the bound"
 WORST = "part of a worst case of rounding that no sum of floats comes near: nothing computed tells"
+START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
     "theory/predict.py predict_pairs: min → max  in  np.asarray(z).min": "2 max|z| + 2 max z ≥ Σ|x_k| as well",
     "theory/predict.py _trivial: Mult → Div  in  0 * uniform": "0 all the same",
@@ -290,5 +291,6 @@ EQUIVALENT = {
     "certify/curvature.py hessians: Add → Sub  in  r + 6.0": WORST,
     "theory/slopes.py _slope: Add → Sub  in  1 + a * jnp.abs(along_a.apart)": WORST,
     "theory/multiplier.py _moments: 1.0 → 2.0  in  np.abs(scores) + 1.0": WIDER,
+    "network/measures/fitting.py _best_sharpness: 0 → 1  in  misfit(log_a)[0]": START,
     "network/measures/excess.py _rounding: Add → Sub  in  2 * np.sqrt(K) * logits + 2": WORST,
 }
