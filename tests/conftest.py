@@ -130,3 +130,19 @@ def call_main(capsys):
         return code, out, err
 
     return call
+
+
+RECALLED: dict[tuple, tuple] = {}  # of this process
+
+
+@pytest.fixture
+def recall(call_main):
+    """The same, remembered by command and flags: for those that read and write no file and are not patched."""
+
+    def call(main, *argv):
+        key = (main, *map(str, argv))
+        if key not in RECALLED:
+            RECALLED[key] = call_main(main, *argv)
+        return RECALLED[key]
+
+    return call

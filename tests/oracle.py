@@ -9,7 +9,9 @@ Labels follow the project's convention: doubles, all exact but the first largest
 """
 
 from collections import Counter
+from itertools import product
 
+import numpy as np
 from mpmath import mp, mpf
 
 DIGITS = 40
@@ -86,38 +88,64 @@ def optimal_two_hot(K, lam, a):
         return log_i - base, log_j - base, mp.exp(log_i) / a, mp.exp(log_j) / a, p_o
 
 
-def _value_gradient_hessian(h, W, y, lam, loss):
-    """f, ∇f and ∇²f at h, W a K×d mp.matrix."""
+def _value(h, W, y, lam, loss):
+    """f at h, W a K×d mp.matrix."""
     z = W * h
     if loss == "squared-error":
-        residual, curvature = z - y, mp.eye(len(y))
-        value = mp.fsum(r**2 for r in residual) / 2
+        fit = mp.fsum(r**2 for r in z - y) / 2
+    else:
+        fit = mp.log(mp.fsum(mp.exp(x) for x in z)) - mp.fdot(y, z)
+    return fit + lam / 2 * mp.fdot(h, h)
+
+
+def _gradient_hessian(h, W, y, lam, loss):
+    """∇f and ∇²f at h."""
+    z = W * h
+    if loss == "squared-error":
+        residual, curved = z - y, W
     else:
         log_sum = mp.log(mp.fsum(mp.exp(x) for x in z))
         p = z.apply(lambda x: mp.exp(x - log_sum))
-        residual, curvature = p - y, mp.diag(list(p)) - p * p.T
-        value = log_sum - mp.fsum(u * v for u, v in zip(y, z))
-    value += lam / 2 * mp.fsum(x**2 for x in h)
-    return value, W.T * residual + lam * h, W.T * curvature * W + lam * mp.eye(len(h))
+        mean = p.T * W
+        residual, curved = p - y, mp.matrix(W.rows, W.cols)
+        for k, j in product(range(W.rows), range(W.cols)):
+            curved[k, j] = p[k] * (W[k, j] - mean[j])
+    return W.T * residual + lam * h, W.T * curved + lam * mp.eye(len(h))
+
+
+def _start(W, y, lam, loss):
+    """Some Newton steps in doubles; zero where they lead nowhere. What is right is judged in `optimal_feature`."""
+    h = np.zeros(W.shape[1])
+    with np.errstate(all="ignore"):
+        for _ in range(30):
+            z = W @ h
+            p = z if loss == "squared-error" else np.exp(z - z.max()) / np.sum(np.exp(z - z.max()))
+            P = np.eye(len(z)) if loss == "squared-error" else np.diag(p) - np.outer(p, p)
+            hessian = W.T @ P @ W + lam * np.eye(len(h))
+            step = np.linalg.lstsq(hessian, W.T @ (y - p) - lam * h, rcond=None)[0]
+            reach = np.abs(W @ step).max()  # logits move by two at most: Newton is safe there
+            h = h + step * min(1.0, 2.0 / reach if reach > 0 else 1.0)
+            if not np.isfinite(h).all():
+                return np.zeros(len(h))
+    return h
 
 
 def optimal_feature(W, y, lambda_h, loss="cross-entropy"):
     """h* ∈ R^d for any small W (K×d doubles): Newton, halving the step until the objective falls enough."""
+    start = _start(np.asarray(W, float), np.asarray(y, float), float(lambda_h), loss)
     with mp.workdps(2 * DIGITS + 40):  # the line search sees falls of 10^−2·DIGITS
         rows = mp.matrix([[mpf(float(w)) for w in row] for row in W])
         label, lam = mp.matrix(exact_label(y)), mpf(lambda_h)
-
-        def derivatives(h):
-            return _value_gradient_hessian(h, rows, label, lam, loss)
-
-        h = mp.zeros(rows.cols, 1)
+        given = rows, label, lam, loss
+        h = min((mp.zeros(rows.cols, 1), mp.matrix(start)), key=lambda h: _value(h, *given))
         while True:
-            value, gradient, hessian = derivatives(h)
+            gradient, hessian = _gradient_hessian(h, *given)
             if mp.norm(gradient) <= lam * mpf(10) ** -DIGITS * (mp.norm(h) + mpf(10) ** -DIGITS):
                 return list(h)
             step = -mp.lu_solve(hessian, gradient)
-            fall, scale = -(gradient.T * step)[0] / 4, mpf(1)
-            while derivatives(h + scale * step)[0] > value - scale * fall:
+            value, fall, scale = _value(h, *given), -mp.fdot(gradient, step) / 4, mpf(1)
+            seen = fall > 1000 * mp.eps * abs(value)  # less than that is next to the optimum: whole steps
+            while seen and _value(h + scale * step, *given) > value - scale * fall:
                 scale /= 2
                 if scale < mp.eps:
                     raise ArithmeticError("oracle: the line search stalled")

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from pathlib import Path
 
 import matplotlib.figure
 import numpy as np
@@ -153,23 +154,22 @@ def test_the_theorems_show_numbers(argv, call_main):
 )
 def test_no_theory_is_shown_where_there_is_none(argv, call_main):
     argv = argv if "--classes" in argv else ("--classes", "3", *argv)
-    _, out, _ = call_main(solve.main, *argv)
+    _, out, _ = call_main(solve.main, *argv, "--json", "r.json")
     line = next(line for line in out.splitlines() if line.split()[:1] == ["multiplier"])
     assert "numeric" in line and "theory" not in line and "continuous" not in line
-    _, out, _ = call_main(solve.main, *argv, "--json", "-")
-    found = json.loads(out)["joint"]["multiplier"]
+    found = json.loads(Path("r.json").read_text())["joint"]["multiplier"]
     assert found["theory"] is None and found["continuous"] is None and found["numeric"] > 0
 
 
-def test_theory_is_shown_where_it_holds(call_main):
-    _, out, _ = call_main(solve.main, "--classes", "3", *FREE)
+def test_theory_is_shown_where_it_holds(recall):
+    _, out, _ = recall(solve.main, "--classes", "3", *FREE)
     assert re.search(r"multiplier +numeric [\d.]+, theory [\d.]+, continuous", out)
 
 
-def test_thresholds_are_those_that_are_theorems(call_main):
+def test_thresholds_are_those_that_are_theorems(recall):
     """Squared error without a bias leaves zero along 1 as well, which the centred covariance does not see."""
     for argv, known in (((), True), (("--bias", "free"), True), (("--loss", "squared-error"), False)):
-        _, out, _ = call_main(solve.main, "--classes", "3", *FREE, *argv)
+        _, out, _ = recall(solve.main, "--classes", "3", *FREE, *argv)
         assert ("threshold" in out) == known
 
 

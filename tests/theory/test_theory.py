@@ -278,9 +278,9 @@ def test_stated_rounding_bound_of_pairs(K, lambda_h, loss):
 
 
 def test_pairs_and_soft_labels_predict_the_same():
-    problem = Problem(5, multiplier=1.67, lambda_h=1e-4)
+    problem = Problem(4, multiplier=1.67, lambda_h=1e-4)
     i, j, lam = np.array([0, 3, 2]), np.array([1, 0, 2]), np.array([0.2, 0.9, 0.4])
-    Y = np.zeros((3, 5))
+    Y = np.zeros((3, 4))
     Y[range(3), j] = 1 - lam
     Y[range(3), i] = np.where(i == j, 1.0, lam)
     pairs, dense = predict_pairs(problem, i, j, lam), predict_features(problem, Y)
@@ -315,14 +315,15 @@ def test_the_fewest_dimensions_suffice():
 
 def test_pure_mixing_weights_are_one_hot_labels():
     problem = Problem(4, multiplier=1.5, lambda_h=1e-3)
-    pairs, pure = predict_pairs(problem, 0, 1, [0.0, 1.0]), predict_features(problem, np.eye(4)[[1, 0]])
+    pairs = predict_pairs(problem, 0, 1, [0.0, 1.0, 1.0])
+    pure = predict_features(problem, np.eye(4)[[1, 0, 0]])
     np.testing.assert_allclose(pairs.H, pure.H, rtol=0, atol=1e-13)
 
 
 def test_prediction_is_stationary():
     """λ_H h = Wᵀ(y − p), and coefficients sum to zero."""
-    problem = Problem(5, multiplier=1.67, lambda_h=0.05, dim=7)
-    Y = normalise(RNG.dirichlet(np.ones(5), 4))
+    problem = Problem(4, multiplier=1.67, lambda_h=0.05, dim=7)
+    Y = normalise(RNG.dirichlet(np.ones(4), 3))
     found = predict_features(problem, Y)
     np.testing.assert_allclose(problem.lambda_h * found.H, (Y - found.p) @ problem.W, atol=1e-13)
     np.testing.assert_allclose(found.coef @ problem.W, found.H, atol=1e-12)
@@ -350,7 +351,7 @@ def test_one_long_row_moves_the_optimum_by_no_more_than_is_stated():
     W, lambda_h = simplex_etf(4, 4, 1.5), 1e-6
     W[0] *= 1 + 1.25e-12
     assert 8e-13 < etf_distance(W) <= 1e-12
-    problem, Y = Problem(4, classifier=W, lambda_h=lambda_h), np.eye(4)[:2]
+    problem, Y = Problem(4, classifier=W, lambda_h=lambda_h), np.eye(4)[:3]
     found = predict_features(problem, Y)
     for h, y, bound in zip(found.H, Y, found.rounding):
         assert feature_error(h, oracle.optimal_feature(W, y, lambda_h)) <= bound
