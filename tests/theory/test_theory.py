@@ -199,8 +199,8 @@ def test_repeated_values_are_the_same_as_separate_classes(seed, log_a, concentra
 def test_the_derivative_of_grouped_labels_is_a_difference():
     """Implicit, at the root: a second-order difference at step 1e-4 is off by 1e-8."""
     values, counts, a = np.array([0.2, 0.1, 0.0]), np.array([1.0, 8.0, 4.0]), 7.0
-    found = jax.jvp(lambda a: label_optimum(values, counts, a), (a,), (1.0,))[1]
-    low, high = (label_optimum(values, counts, a + step) for step in (-1e-4, 1e-4))
+    found = jax.jvp(lambda a: any_label(values, counts, a), (a,), (1.0,))[1]
+    low, high = (any_label(values, counts, a + step) for step in (-1e-4, 1e-4))
     for slope, before, after in zip(found, low, high):
         np.testing.assert_allclose(slope, (np.asarray(after) - before) / 2e-4, rtol=1e-6, atol=1e-12)
 
