@@ -17,6 +17,7 @@ label to (1−δ) y + δ/K. Cyclic pairs and unequal weights are not exchangeabl
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, factorial, log10, perm
 from typing import NamedTuple
 
@@ -193,11 +194,19 @@ def mixing_rule(law: LabelLaw, refine: int = 1) -> MixingRule:
     """
     if law.name == "onehot" or law.alpha is None:
         return MixingRule(np.ones(1), np.zeros(1), np.ones(1))
-    lam, colam, weight = beta_rule(law.alpha, law.alpha, refine)
     if law.name == "mixup":
-        return MixingRule(lam, colam, weight)
-    lam, colam, weight = _cutmix_points(lam, colam, weight, refine)
-    return MixingRule(*compress(lam, colam, weight, refine))
+        return MixingRule(*beta_rule(law.alpha, law.alpha, refine))
+    return _cutmix_rule(law.alpha, refine)
+
+
+@lru_cache(maxsize=8)
+def _cutmix_rule(alpha: float, refine: int) -> MixingRule:
+    """A second's work, and asked for by the threshold, the multiplier and the draws of one command."""
+    points = _cutmix_points(*beta_rule(alpha, alpha, refine), refine)
+    rule = MixingRule(*compress(*points, refine))
+    for part in rule:
+        part.flags.writeable = False
+    return rule
 
 
 def _cutmix_points(lam0, side2, weight, refine):

@@ -81,17 +81,19 @@ def gauss(x: np.ndarray, weight: np.ndarray, nodes: int) -> tuple[np.ndarray, np
     """
     centre, spread = np.average(x, weights=weight), np.ptp(x) or 1.0
     y = (x - centre) / spread
-    basis = [np.sqrt(weight / weight.sum())]
+    steps = min(nodes, len(x))
+    basis = np.empty((steps + 1, len(x)))
+    basis[0] = np.sqrt(weight / weight.sum())
     diagonal, off = [], []
-    for _ in range(min(nodes, len(x))):
-        v = y * basis[-1]
-        diagonal.append(float(v @ basis[-1]))
+    for n in range(steps):
+        v, known = y * basis[n], basis[: n + 1]
+        diagonal.append(float(v @ basis[n]))
         for _ in range(2):
-            v = v - np.array(basis).T @ (np.array(basis) @ v)
+            v = v - known.T @ (known @ v)
         off.append(float(np.linalg.norm(v)))
         if off[-1] < 1e-13:
             break
-        basis.append(v / off[-1])
+        basis[n + 1] = v / off[-1]
     n = len(diagonal)
     jacobi = np.diag(diagonal) + np.diag(off[: n - 1], 1) + np.diag(off[: n - 1], -1)
     node, vectors = np.linalg.eigh(jacobi)
