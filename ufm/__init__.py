@@ -2,7 +2,7 @@
 
 A room is a verb, a file in it is a noun; a room imports only from the levels below its own:
 
-    commands
+    commands  collect
     pictures
     output
     network
@@ -44,5 +44,7 @@ __all__, __getattr__, __dir__ = facade(
         "pictures.features": "draw_features",
         "network.comparison": "compare_activations compare_network",
         "network.collapse.flat": "collapse_metrics",
+        "collect.tracker": "Tracker",
     },
+    rooms="collect",
 )

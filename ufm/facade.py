@@ -8,12 +8,15 @@ from importlib import import_module
 
 
 def facade(
-    room: str, files: dict[str, str]
+    room: str, files: dict[str, str], rooms: str = ""
 ) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
-    """__all__, __getattr__ and __dir__ of package `room`; files: what each of its files gives."""
+    """__all__, __getattr__ and __dir__ of package `room`; files: what each of its files gives; rooms: packages in
+    it that are found as its attributes, apart from __all__."""
     homes = {name: file for file, names in files.items() for name in names.split()}
 
     def load(name: str):
+        if name in rooms.split():
+            return import_module(f"{room}.{name}")
         if name not in homes:
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         return getattr(import_module(f"{room}.{homes[name]}"), name)

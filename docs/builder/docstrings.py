@@ -35,7 +35,8 @@ def prose(paragraph: str) -> str:
 
 
 def signature(thing) -> tuple[str | None, str | None]:
-    """Arguments and what is returned, as the source writes them; of a class its fields. None: there are none."""
+    """Arguments and what is returned, as the source writes them; of a class its fields, or what makes it. None:
+    there are none."""
     thing = inspect.unwrap(thing)
     try:
         node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
@@ -45,6 +46,10 @@ def signature(thing) -> tuple[str | None, str | None]:
     if isinstance(node, ast.FunctionDef):
         return f"({ast.unparse(node.args)})", ast.unparse(node.returns) if node.returns else None
     fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+    made = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
+    if made and not fields:
+        made[0].args.args = made[0].args.args[1:]
+        return f"({ast.unparse(made[0].args)})", None
     return f"({', '.join(map(_field, fields))})" if fields else None, None
 
 

@@ -28,6 +28,7 @@ MAY = {
     "network": "rules model loss runtime optimize theory certify agree",
     "output": "rules model runtime agree network",
     "pictures": "rules model optimize theory certify agree network output",
+    "collect": "rules network output pictures",
     "commands": "rules model loss runtime optimize theory certify enclose agree network output pictures",
 }
 DOORS = {"solve", "verify", "compare", "sweep"}  # they import `commands` alone

@@ -510,6 +510,24 @@ TABLE = {
         | {"nodes": [*NOT_COUNTS, 0]},
     ),
 }
+TABLE |= {
+    "Tracker": (
+        ufm.Tracker,
+        {"path": "run.csv", "every": 2, "compare": False, "convention": "plain", "loss": "cross-entropy"},
+        {"every": [*NOT_COUNTS, 0], "compare": NOT_FLAGS, "convention": NOT_WORDS, "loss": NOT_WORDS}
+        | {"path": ["run", "run.txt", 3, None, nan], "collect": NOT_THINGS, "loader": NOT_THINGS},
+    ),
+    "collect mixup": (
+        ufm.collect.mixup,
+        {"alpha": 1.0, "seed": 0},
+        {"alpha": ALPHA, "seed": NOT_COUNTS},
+    ),
+    "collect cutmix": (
+        ufm.collect.cutmix,
+        {"alpha": 1.0, "seed": 0},
+        {"alpha": ALPHA, "seed": NOT_COUNTS, "axes": [(1,), (0, 1), (1, 1), "x", 3, (1.0, 2), (-1, -2)]},
+    ),
+}
 # how a message names a parameter where it is not by its own name
 ALSO = {
     "delta": "smoothing",

@@ -16,8 +16,8 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "dataset": "Dataset check_folder guess_bytes open_dataset",
-        "files": "Ended Outputs",
+        "dataset": "Dataset check_folder columns_bytes guess_bytes open_dataset read_columns",
+        "files": "Ended Outputs whole_file",
         "network.comparison": "comparison_sections",
         "network.page": "report_page",
         "network.record": "comparison_record",

@@ -62,6 +62,19 @@ class Dataset:
             file.write(buffer.getvalue().to_pybytes())
 
 
+def columns_bytes(columns: dict[str, np.ndarray]) -> bytes:
+    """A small table as one Parquet file."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table({name: pa.array(column) for name, column in columns.items()}), buffer)
+    return buffer.getvalue().to_pybytes()
+
+
+def read_columns(path: Path) -> dict[str, list]:
+    """The columns of a Parquet file, in order. Raises OSError or ValueError for what is none."""
+    table = pq.ParquetFile(path).read()
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
 def _arrow(column: np.ndarray | Words) -> pa.Array:
     if isinstance(column, Words):
         return pa.DictionaryArray.from_arrays(pa.array(column.codes), pa.array(column.words))

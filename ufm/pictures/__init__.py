@@ -4,6 +4,7 @@ features        numerical optima over the closed form
 points          the points of that picture, solved
 joint           the joint optimum and its certificate
 joint_features  its panel of features
+tracker         a network in training against epochs
 compare         a network's samples over the closed form
 plane           colours, panels, rows of W as arrows over features
 """
@@ -16,5 +17,6 @@ __all__, __getattr__, __dir__ = facade(
         "compare": "draw_comparison",
         "features": "draw_features",
         "joint": "draw_joint",
+        "tracker": "draw_tracker",
     },
 )

@@ -20,7 +20,7 @@ __all__, __getattr__, __dir__ = facade(
         "files": "read_json read_text require_regular",
         "memory": "TooLarge allow require",
         "numbers": "LOSS_NAMES scaled",
-        "brief": "shown",
+        "brief": "listed shown",
         "status": "REASONS Status",
         "soft_labels": "PROBABILITIES accept are_probabilities normalise probable repair rounding said",
     },

@@ -15,9 +15,13 @@ WIDTH, FEW = 100, 4  # columns of a line, entries of an array that are all shown
 def shown(value: Any) -> str:
     """`Name(field=…, …)`, wrapped; fields that are None are left out."""
     names = [field.name for field in fields(value)] if is_dataclass(value) else value._fields
-    parts = [(name, getattr(value, name)) for name in names]
-    said = [f"{name}={_brief(part)}".replace(" ", "\0") for name, part in parts if part is not None]
-    text = f"{type(value).__name__}({', '.join(said)})"
+    return listed(type(value).__name__, {name: getattr(value, name) for name in names})
+
+
+def listed(name: str, parts: dict[str, Any]) -> str:
+    """The same of named parts."""
+    said = [f"{key}={_brief(part)}".replace(" ", "\0") for key, part in parts.items() if part is not None]
+    text = f"{name}({', '.join(said)})"
     lines = textwrap.wrap(
         text, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )

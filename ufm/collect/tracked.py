@@ -1,0 +1,83 @@
+"""What a tracker measures of one epoch, as one flat row of floats."""
+
+from collections.abc import Mapping
+from math import nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ufm.collect.log import Row
+from ufm.network.collapse.conventions import Convention
+from ufm.network.collapse.flat import collapse_metrics
+from ufm.network.comparison import Comparison, Options, compare_network
+from ufm.network.measures.excess import Excess, feature_excess
+from ufm.network.measures.fitting import Fit, fit_sharpness
+from ufm.network.read.activations import Activations, from_arrays
+
+
+class Kept(NamedTuple):
+    """A row, and the comparison that it comes from, if one was made."""
+
+    row: Row
+    report: Comparison | None
+
+
+def measure(arrays: Mapping[str, Any], compare: bool, convention: str | Convention, loss: str) -> Kept:
+    """Accuracy, R² of the closed form and of the linear baseline, the sharpness a; with lambda_h the excess, its
+    bound and its share of that of h = 0; the metrics of collapse of clean rows; with compare the findings.
+
+    Raises InputError for what `compare_network` or `collapse_metrics` refuses.
+    """
+    given = from_arrays(**arrays)
+    if compare:
+        report = compare_network(given, options=Options(loss=loss))
+        fit, excess = report.fit, report.excess
+    else:
+        report, (fit, excess) = None, _measures(given, loss)
+    H, y = _clean(given)
+    row: dict[str, float | None] = {
+        "accuracy": _share(H @ given.W.T + (0.0 if given.b is None else given.b), y)
+    }
+    row |= {"test_accuracy": _share(*_held(given))} if given.held_out else {}
+    row |= {"r2": fit.r2, "r2_linear": fit.r2_linear, "sharpness": fit.a}
+    if excess is not None:
+        ratio = excess.excess / excess.at_zero if excess.at_zero > 0 else None
+        row |= {"excess": excess.excess, "excess_bound": excess.bound, "excess_ratio": ratio}
+        row["r2_known"] = fit.r2_known
+    row |= collapse_metrics(H, y, given.W, given.b, convention=convention)
+    if report is not None:
+        row |= {f"finding_{found.name.replace('-', '_')}": found.value for found in report.findings}
+    numbers: Row = {name: nan if value is None else float(value) for name, value in row.items()}
+    return Kept(numbers | ({} if report is None else {"verdict": report.word}), report)
+
+
+def _measures(given: Activations, loss: str) -> tuple[Fit, Excess | None]:
+    """Without replicates, whatever jax.config says."""
+    import jax
+
+    lambda_h = given.lambda_h or None
+    with jax.enable_x64(True):
+        fit = fit_sharpness(given.chunks, given.W, given.b, lambda_h)
+        if lambda_h is None:
+            return fit, None
+        return fit, feature_excess(given.chunks, given.W, lambda_h, b=given.b, loss=loss)
+
+
+def _clean(given: Activations) -> tuple[np.ndarray, np.ndarray]:
+    """Features of clean inputs and their classes: H_clean, or the rows of H whose label is of one class."""
+    if "clean" in given.sets:
+        parts = [(H, y) for H, y, _ in given.set_chunks("clean")]
+    else:
+        parts = [(H[y >= 0], y[y >= 0]) for H, y, _ in given.pure_chunks()]
+    H, y = map(np.concatenate, zip(*parts))
+    return H, y
+
+
+def _held(given: Activations) -> tuple[np.ndarray, np.ndarray]:
+    logits, y = map(np.concatenate, zip(*given.held_out_chunks()))
+    return logits, y
+
+
+def _share(logits: np.ndarray, y: np.ndarray) -> float:
+    """Of rows whose largest logit is their class."""
+    return float(np.mean(logits.argmax(1) == y)) if len(y) else nan

@@ -1,0 +1,61 @@
+"""A network in training against epochs: how well the closed form fits, how far from the optimum, how collapsed."""
+
+from collections.abc import Sequence
+from math import nan
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import ufm.pictures.plane as plane
+
+# title, lines by column, whether the scale is logarithmic
+PANELS: tuple[tuple[str, dict[str, str], bool], ...] = (
+    (
+        "logits against the closed form",
+        {"r2": "$R^2$ of the closed form", "r2_linear": "of a straight line"},
+        False,
+    ),
+    ("accuracy", {"accuracy": "clean", "test_accuracy": "held out"}, False),
+    ("spread within classes", {"nc1": "NC1", "nc1_ratio": "ratio of traces", "cdnv": "CDNV"}, True),
+    (
+        "distance from a simplex ETF",
+        {
+            "nc2_simplex_means": "class means",
+            "nc2_simplex_rows": "rows of $W$",
+            "nc3_distance": "one from the other",
+        },
+        True,
+    ),
+    (
+        "excess over the optimal features",
+        {"excess_ratio": "share of that of $h=0$", "excess": "excess"},
+        True,
+    ),
+)
+COLOURS = (plane.BLUE, plane.RED, plane.ORANGE)
+
+
+def draw_tracker(rows: Sequence[dict[str, Any]]) -> Figure:
+    """Rows of a log of a tracker, one figure of all panels that it has columns for. rows: by name, with epoch."""
+    panels = [panel for panel in PANELS if any(name in rows[0] for name in panel[1])]
+    figure = plane.new_figure(3.4 * max(1, len(panels)), 3.2)
+    epochs = np.array([row["epoch"] for row in rows])
+    for axes, (title, lines, log) in zip(np.ravel(figure.subplots(1, max(1, len(panels)))), panels):
+        _draw(axes, epochs, rows, lines, log)
+        plane.finish(axes, title, "epoch", legend="best")
+    return figure
+
+
+def _draw(
+    axes: Axes, epochs: np.ndarray, rows: Sequence[dict[str, Any]], lines: dict[str, str], log: bool
+) -> None:
+    """The columns that are there; what is not positive has no place on a logarithmic scale."""
+    for (name, words), colour in zip(lines.items(), COLOURS):
+        values = np.array([row.get(name, nan) for row in rows], float)
+        values[~np.isfinite(values) | (log & (values <= 0))] = nan
+        if np.isfinite(values).any():
+            axes.plot(epochs, values, "o-", ms=3, lw=1.2, color=colour, label=words)
+            if log:
+                axes.set_yscale("log")
