@@ -58,6 +58,7 @@ CHECKED = [
     "--slow",
     *of(
         "agree/test_checks",
+        "the_labels_of_mixup_are_counted_before_they_are_made",
         "merged_divergence_is_the_least_one",
         "a_multiplier_is_open_where_one_a_hundredth_away_does_as_well",
         "the_divergence_of_squared_error_is_half_the_square",
@@ -102,6 +103,7 @@ BOUNDED = of(
 )
 BOUNDED_ROWS = of(
     "certify/test_certificate",
+    "a_part_outside_the_row_space_is_never_understated",
     "gradient_norm_is_that_of_the_objective",
     "batches_do_not_mix_features",
     "bound_tends_to_the_true_distance",
@@ -148,6 +150,7 @@ SWEPT = of(
     "other_problems_are_those_of_solve",
 )
 DRAWN = ("the_interval_of_a_mean_is_that_of_students_test", "drawn_labels_are_near_the_law")
+RANGE = "a_sharpness_outside_the_range_searched_decides_nothing"
 COMPARED = [
     "--slow",
     *of(
@@ -254,10 +257,11 @@ KILLERS = {
     "ufm/network/": COMPARED,
     "ufm/network/optimum": [f"{N}in_memory.py"],
     "ufm/network/given": [f"{N}in_memory.py"],
-    "ufm/network/findings": [f"{N}in_memory.py"],
+    "ufm/network/findings": ["--slow", *of("network/test_compare", RANGE), f"{N}in_memory.py"],
     "ufm/network/reduced": [f"{N}in_memory.py"],
     "ufm/network/resample": RESAMPLED,
     "ufm/network/read/": [f"{N}activations.py"],
+    "ufm/network/read/activations": [f"{N}activations.py", f"{N}in_memory.py"],
     "ufm/network/read/label_law": [f"{N}in_memory.py"],
     "ufm/network/read/tidy": [f"{N}in_memory.py"],
     "ufm/network/collapse/": [f"{N}collapse.py"],
@@ -279,8 +283,10 @@ SLACK = (
 )
 WIDER = "a wider margin of rounding: as honest, and not seen beside the rest of the bound"
 WORST = "part of a worst case of rounding that no sum of floats comes near: nothing computed tells"
+UNUSED = "the other branch is taken there"
 START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
+    "theory/closed_form.py closed_form_features: 1.0 → 2.0  in  jnp.where(sharp, scale, 1.0)": UNUSED,
     "theory/predict.py predict_pairs: min → max  in  np.asarray(z).min": "2 max|z| + 2 max z ≥ Σ|x_k| as well",
     "theory/predict.py _trivial: Mult → Div  in  0 * uniform": "0 all the same",
     "certify/explicit.py _range_ratio: Add → Sub  in  jnp.max(jnp.linalg.norm(B - jnp.mean(B, 0), axis=1)) + "

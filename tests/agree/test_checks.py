@@ -28,7 +28,7 @@ from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
 from ufm.theory.theorems.catalogue import THEOREMS
-from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting
+from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting, joint_labels
 from ufm.theory.thresholds import minority_collapse, triviality
 
 pytestmark = pytest.mark.slow  # run by `proofs --check` as well
@@ -247,6 +247,13 @@ def test_the_rounding_of_a_prediction_covers_its_error():
     found = claim.formula(near, Y)
     assert 1e-13 < distance <= 1e-12
     assert (found.rounding >= distance * np.linalg.norm(found.values, axis=1)).all()
+
+
+@pytest.mark.parametrize("K", [3, 5])
+def test_the_labels_of_mixup_are_counted_before_they_are_made(K):
+    assert joint_labels(mixup(1.0), K, NODES) == pytest.approx(
+        len(finite_law(mixup(1.0), K, NODES).labels), rel=0.2
+    )
 
 
 # --- (b) each assumption ----------------------------------------------------------------------------------
