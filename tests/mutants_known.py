@@ -283,6 +283,7 @@ SLACK = (
 )
 WIDER = "a wider margin of rounding: as honest, and not seen beside the rest of the bound"
 WORST = "part of a worst case of rounding that no sum of floats comes near: nothing computed tells"
+LEAK = "it counts times the leak of the coordinates, some units of rounding, far below the slack of the rest"
 UNUSED = "the other branch is taken there"
 START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
@@ -294,6 +295,7 @@ EQUIVALENT = {
     "certify/local_bound.py probability_error: 2.0 → 4.0  in  2.0 * logit_error": WIDER,
     "certify/local_bound.py probability_error: 2.0 → 4.0  in  2.0 * K": WIDER,
     "certify/features.py _certify_etf: 8.0 → 16.0  in  8.0 * unit": WIDER,
+    "certify/explicit.py _inside: Add → Sub  in  here + a * jnp.sqrt(K) * norm(s) * bound": LEAK,
     "certify/curvature.py hessians: Add → Sub  in  r + 6.0": WORST,
     "theory/slopes.py _slope: Add → Sub  in  1 + a * jnp.abs(along_a.apart)": WORST,
     "theory/multiplier.py _moments: 1.0 → 2.0  in  np.abs(scores) + 1.0": WIDER,
