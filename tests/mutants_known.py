@@ -150,13 +150,28 @@ SWEPT = of(
     "other_problems_are_those_of_solve",
 )
 DRAWN = ("the_interval_of_a_mean_is_that_of_students_test", "drawn_labels_are_near_the_law")
-RANGE = "a_sharpness_outside_the_range_searched_decides_nothing"
+READ = of(
+    "network/test_in_memory",
+    "what_is_refused_says_what_to_do",
+    "labels_are_read_as_what_they_are",
+    "two_classes_are_smoothed_only_if_all_labels_are",
+    "smoothing_may_be_said_beside_the_classes",
+    "classes_may_have_names",
+    "arrays_of_any_kind_are_the_same_network",
+    "one_mixing_weight_may_stand_for_all_rows_or_for_a_batch",
+)
+CERTIFIED = (
+    "the_gap_is_over_the_certified_optimum_of_the_same_labels",
+    "many_labels_are_binned_within_their_own_bound",
+)
+REDUCED = ("wide_features_are_read_twice_and_once_beside_clean_ones", "reduced_coordinates_change_no_number")
 COMPARED = [
     "--slow",
     *of(
         "network/test_compare",
         "the_whole_interval_decides",
         "the_worst_decisive_word_counts",
+        "a_slope_is_not_held_against_one_that_is_not_known",
         "record_has_the_documented_fields",
         "a_fixed_etf_optimum_is_the_theory",
         "what_is_no_mixup_optimum_is_told_apart",
@@ -255,15 +270,15 @@ KILLERS = {
     "ufm/agree/sweep/": SWEPT,
     "ufm/agree/finite_data": ["--slow", *of("agree/test_joint_problems", *DRAWN)],
     "ufm/network/": COMPARED,
-    "ufm/network/optimum": [f"{N}in_memory.py"],
-    "ufm/network/given": [f"{N}in_memory.py"],
-    "ufm/network/findings": ["--slow", *of("network/test_compare", RANGE), f"{N}in_memory.py"],
-    "ufm/network/reduced": [f"{N}in_memory.py"],
+    "ufm/network/optimum": of("network/test_in_memory", *CERTIFIED),
+    "ufm/network/given": READ,
+    "ufm/network/findings": COMPARED,
+    "ufm/network/reduced": of("network/test_in_memory", *REDUCED),
     "ufm/network/resample": RESAMPLED,
     "ufm/network/read/": [f"{N}activations.py"],
-    "ufm/network/read/activations": [f"{N}activations.py", f"{N}in_memory.py"],
-    "ufm/network/read/label_law": [f"{N}in_memory.py"],
-    "ufm/network/read/tidy": [f"{N}in_memory.py"],
+    "ufm/network/read/activations": [f"{N}activations.py", *READ],
+    "ufm/network/read/label_law": READ,
+    "ufm/network/read/tidy": READ,
     "ufm/network/collapse/": [f"{N}collapse.py"],
     "ufm/network/collapse/blocks": [f"{N}flat.py"],
     "ufm/network/collapse/conventions": [f"{N}metrics.py", f"{N}collapse.py"],

@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.image
 import numpy as np
@@ -22,6 +23,7 @@ from ufm import compare, solve
 from ufm.model.etf import gain
 from ufm.model.problem import Problem
 from ufm.network.comparison import Options, compare_network
+from ufm.network.findings import Measured, _displacement
 from ufm.network.resemblance import (
     CRITERIA,
     INCONCLUSIVE,
@@ -379,6 +381,19 @@ def test_the_worst_decisive_word_counts():
     assert overall([*good, row("plane", INCONCLUSIVE)]) == INCONCLUSIVE
     assert overall([*good, row("plane", INCONCLUSIVE), row("excess", NOT_REPRODUCED)]) == NOT_REPRODUCED
     assert overall([]) == INCONCLUSIVE
+
+
+@pytest.mark.promise("compare")
+@pytest.mark.parametrize(
+    "none, at_end, words", [(None, True, "end of the range"), ("no samples", False, "no samples")]
+)
+def test_a_slope_is_not_held_against_one_that_is_not_known(none, at_end, words):
+    """For want of a sharpness, or of samples."""
+    slope = SimpleNamespace(slope=(1.0, 0.9, 1.1), slope_predicted=1.0)
+    fit = SimpleNamespace(a_known=None, at_end=at_end)
+    found = Measured(None, False, fit, slope, None, 1e16, 0.0, None, None, None)
+    told = _displacement(found, none)
+    assert told.word == INCONCLUSIVE and words in told.reason
 
 
 # --- record and text -------------------------------------------------------------------------------
