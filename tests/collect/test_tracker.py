@@ -62,6 +62,14 @@ def test_without_penalty_or_held_out_rows_their_columns_are_not_there(tmp_path):
     assert row["nc1"] == pytest.approx(ufm.collapse_metrics(H, I, W)["nc1"])
 
 
+@pytest.mark.parametrize("given", [{"y": np.minimum(I, 1)}, {"Y": np.full((N, K), 1 / K)}])
+def test_a_class_without_a_clean_row_leaves_the_columns_as_they_are(tmp_path, given):
+    tracker = Tracker(tmp_path / "run.csv")
+    tracker.add(0, H=H, W=W, y=I)
+    row = tracker.add(1, H=H, W=W, **given)
+    assert np.isnan(row["nc1"]) and row["classes"] == K and row["samples"] == (N if "y" in given else 0)
+
+
 def test_a_convention_is_that_of_the_metrics(tmp_path):
     row = Tracker(tmp_path / "run.csv", convention="papyan").add(0, **PAIRS)
     assert row["nc1"] == pytest.approx(

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ufm
+import ufm.collect.log
 from experiments.commands.shown import pages
 from tests.house.test_walls import MAY
 from ufm.network.collapse.conventions import PRESETS
@@ -26,7 +28,7 @@ METRICS = ROOT / "docs" / "metrics.md"
 N, D, K, INPUTS = 12, 5, 3, 7
 BATCH = 5  # does not divide N
 PYTHON = ("python", "py", "pycon", "code-block", "code-cell", "doctest")
-RECIPES = ("torch", "numpy", "jax", "keras")
+RECIPES = ("torch", "mixing", "jax", "keras", "whole", "tracker", "numpy")
 SHOWN = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
 SLOW = ("theorist", "empiricist", "student")  # more than ten seconds on an idle core
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
@@ -68,23 +70,6 @@ def samples(seed: int = 0) -> tuple[list, list]:
             (rng.normal(size=(N, INPUTS)).astype(np.float32), rng.integers(0, K, N)) for _ in range(2)
         )
     )
-
-
-def check(path, mixed, test, features, W, b, atol=1e-5):
-    """The file holds the features of exactly these batches, W and b, and the logits of the held-out ones."""
-    found = read_activations(str(path))
-    (chunk,) = found.chunks()
-    assert (found.count, found.dim, found.classes, found.held_out) == (N, D, K, N)
-    np.testing.assert_allclose(chunk.H, features(np.concatenate([x for x, *_ in mixed])), atol=atol)
-    for name, part in zip("ij", zip(*[(i, j) for _, i, j, _ in mixed])):
-        np.testing.assert_array_equal(getattr(chunk.labels, name), np.concatenate(part))
-    np.testing.assert_allclose(chunk.labels.lam, np.concatenate([lam for *_, lam in mixed]), atol=1e-7)
-    np.testing.assert_allclose(found.W, W, atol=1e-7)
-    np.testing.assert_allclose(found.b, b, atol=1e-7)
-    ((logits, y),) = found.held_out_chunks()
-    held = features(np.concatenate([x for x, _ in test]))
-    np.testing.assert_allclose(logits, held @ np.transpose(W) + b, atol=atol)
-    np.testing.assert_array_equal(y, np.concatenate([y for _, y in test]))
 
 
 def test_every_python_block_of_a_page_is_run_here():
@@ -172,235 +157,144 @@ def test_the_softmax_trap_is_named():
     assert "softmax gives probabilities, not logits" in recipe("keras")
 
 
-def test_numpy_mixture_is_that_of_its_labels():
-    names = {"np": np}
+def names_of(train, test) -> dict:
+    """What a recipe of the page is given besides its network."""
+    return {"np": np, "ufm": ufm, "train_loader": train, "test_loader": test, "train": train, "test": test}
+
+
+def check_found(found, train, test, features, W, b):
+    """The arrays of exactly these batches: clean and held-out rows, and mixtures that W and b make logits of."""
+    for key, batches in (("H_clean", train), ("H_test", test)):
+        np.testing.assert_allclose(found[key], features(np.concatenate([x for x, _ in batches])), atol=1e-5)
+    np.testing.assert_array_equal(found["i"], np.concatenate([y for _, y in train]))
+    np.testing.assert_allclose(found["W"], W, atol=1e-7)
+    np.testing.assert_allclose(found["b"], b, atol=1e-7)
+    np.testing.assert_allclose(found["logits"], found["H_test"] @ np.transpose(W) + b, atol=1e-5)
+    assert len(set(found["lam"])) == N and set(found) >= {"H", "j", "y_clean", "y_test", "y_logits"}
+
+
+def test_numpy_recipe_is_what_the_reader_takes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    names = {"np": np, "H": rng.normal(size=(N, D)), "W": rng.normal(size=(K, D)), "b": np.ones(K)}
+    names |= {"i": np.arange(N) % K, "j": np.arange(N)[::-1] % K, "lam": rng.uniform(size=N)}
+    names |= {"logits": rng.normal(size=(N, K)), "y": np.arange(N) % K}
     exec(recipe("numpy"), names)
-    rng = np.random.default_rng(3)
-    batches = [(rng.normal(size=(n, 2, 4)).astype(np.float32), np.arange(n) + 10 * n) for n in (4, 3)]
-    for _ in range(2):  # the same mixtures each time
-        for (x, y), (mixed, i, j, lam) in zip(batches, names["mix"](iter(batches), 0.7), strict=True):
-            at = (np.searchsorted(y, i), np.searchsorted(y, j))
-            share = lam[:, None, None]
-            np.testing.assert_allclose(mixed, share * x[at[0]] + (1 - share) * x[at[1]], atol=1e-6)
-            assert mixed.dtype == np.float32 and len(set(lam)) == len(lam) and set(j) == set(y)
+    found = read_activations("activations.npz")
+    assert (found.count, found.dim, found.classes, found.held_out) == (N, D, K, N)
 
 
-def run_jax(folder, dtype):
-    import jax
-    import jax.numpy as jnp
-
-    names = {"jax": jax, "np": np}
-    for seed in range(2):  # the whole notebook twice, each time with another network
-        exec(recipe("numpy"), names)
-        exec(recipe("jax"), names)
-        rng = np.random.default_rng(seed)
-        first, kernel, bias = (
-            jnp.asarray(rng.normal(size=shape), dtype) for shape in ((INPUTS, D), (D, K), (K,))
-        )
-
-        def features(params, x):
-            return jnp.tanh(x.astype(dtype) @ params)
-
-        train, test = samples(seed)
-        for name in ("first.npz", "second.npz"):
-            last = {"kernel": kernel, "bias": bias}
-            names["save_activations"](folder / name, features, first, last, names["mix"](train), test)
-            W, b = np.asarray(kernel, float).T, np.asarray(bias, float)
-
-            def expected(x, first=first):
-                return np.asarray(features(first, jnp.asarray(x)), float)
-
-            check(folder / name, list(names["mix"](train)), test, expected, W, b)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_jax_recipe_runs_twice(tmp_path, dtype):
-    run_jax(tmp_path, dtype)
-
-
-def test_jax_recipe_takes_a_flax_network(tmp_path):
-    """What the comment says of `features`, `params` and `last`, for the commonest library of networks."""
-    linen = pytest.importorskip("flax.linen")
+def test_jax_recipe_takes_networks_of_every_kind():
     import jax
 
-    class Network(linen.Module):
-        def setup(self):
-            self.body, self.head = linen.Dense(D), linen.Dense(K)
+    linen, nnx = pytest.importorskip("flax.linen"), pytest.importorskip("flax.nnx")
+
+    class Body(linen.Module):
+        @linen.compact
+        def __call__(self, x, train=True):
+            x = linen.Dropout(0.5, deterministic=not train)(jax.numpy.tanh(linen.Dense(D)(x)))
+            return linen.Dense(K, name="head")(x)
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.body, self.head = nnx.Linear(INPUTS, D, rngs=rngs), nnx.Linear(D, K, rngs=rngs)
 
         def features(self, x):
-            return linen.relu(self.body(x))
+            return jax.numpy.tanh(self.body(x))
 
         def __call__(self, x):
             return self.head(self.features(x))
 
-    names = {"jax": jax, "np": np}
-    exec(recipe("numpy") + recipe("jax"), names)
-    network, (train, test) = Network(), samples()
-    params = network.init(jax.random.key(0), train[0][0])
-    last = params["params"]["head"]
-
-    def features(params, x):
-        return network.apply(params, x, method="features")
-
-    for _ in range(2):
-        names["save_activations"](tmp_path / "a.npz", features, params, last, names["mix"](train), test)
-        found = np.load(tmp_path / "a.npz")
-        outputs = np.concatenate([network.apply(params, x) for x, _ in test])
-        np.testing.assert_allclose(found["logits"], outputs, atol=1e-5)
-
-
-def torch_network(torch, seed):
-    """A network whose evaluation differs from its training, with a part that is frozen in evaluation mode."""
-    torch.manual_seed(seed)
-    model = torch.nn.Sequential()
-    body = [torch.nn.Linear(INPUTS, D), torch.nn.BatchNorm1d(D), torch.nn.Dropout(0.5), torch.nn.Tanh()]
-    model.add_module("body", torch.nn.Sequential(*body))
-    model.add_module("fc", torch.nn.Linear(D, K, bias=seed == 0))
-    model.add_module("softmax", torch.nn.Softmax(1))
-    model.train()
-    model.body[1].eval()
-    return model
+    (train, test), network, model = samples(), Body(), Net(nnx.Rngs(0))
+    variables = network.init(jax.random.key(0), train[0][0], train=False)
+    W, b = np.asarray(model.head.kernel[...]).T, np.asarray(model.head.bias[...])
+    names = names_of(train, test) | {"jax": jax, "model": model, "network": network, "variables": variables}
+    names |= {"features": model.features, "W": W, "b": b}
+    exec(recipe("jax"), names)
+    check_found(names["found"], train, test, model.features, W, b)
+    for line, head in (
+        ("from_flax(model", W),
+        ('"head"', np.asarray(variables["params"]["head"]["kernel"]).T),
+    ):
+        assert line in recipe("jax")
+        first = recipe("jax").split("found = ")[1 if head is W else 2]
+        exec(f"found = {first}", names)
+        np.testing.assert_allclose(names["found"]["W"], head, atol=1e-7)
 
 
-def torch_batches(torch, batches, device, dtype, elsewhere):
-    """Tensors on a device that ask for gradients; `elsewhere`: a device that NumPy cannot read, as CUDA's."""
-    if elsewhere:
-        return [[elsewhere.on_device(part) for part in batch] for batch in batches]
-    return [
-        (torch.tensor(x, device=device, dtype=dtype, requires_grad=True), torch.tensor(y, device=device))
-        for x, y in batches
-    ]
-
-
-def make_elsewhere(torch):
-    """Tensors that only .cpu() or .numpy(force=True) make readable for NumPy."""
-
-    class Elsewhere(torch.Tensor):
-        @staticmethod
-        def on_device(part):
-            return torch.tensor(part).as_subclass(Elsewhere)
-
-        def numpy(self, *, force=False):
-            if not force:
-                raise TypeError("can't convert cuda:0 device type tensor to numpy")
-            return self.as_subclass(torch.Tensor).numpy(force=True)
-
-        def __array__(self, *args, **kwargs):
-            return self.numpy()
-
-    return Elsewhere
-
-
-def run_torch(folder, text, device="cpu", dtype="float32", elsewhere=False):
-    """The notebook twice, each time another network, saved twice: checked against a forward pass by hand."""
+def torch_network():
+    """A network in training, and loaders of the samples."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
-    dtype, kind = getattr(torch, dtype), make_elsewhere(torch) if elsewhere else None
-    names = {"np": np, "torch": torch}
-    for seed in range(2):
-        exec(text, names)
-        model, (train, test) = torch_network(torch, seed).to(device, dtype), samples(seed)
-        modes, state = [part.training for part in model.modules()], torch.get_rng_state()
-        loaders = [torch_batches(torch, batches, device, dtype, kind) for batches in (train, test)]
-        if kind is None and device == "cpu":  # batches have their size already
-            loaders = [torch.utils.data.DataLoader(part, batch_size=None) for part in loaders]
-        for name in ("first.npz", "second.npz"):
-            names["save_activations"](
-                folder / name, model, model.fc, names["mix"](loaders[0], 0.5), loaders[1]
-            )
-        assert [part.training for part in model.modules()] == modes
-        assert torch.equal(torch.get_rng_state(), state)
-        assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
-        assert not any(part.grad is not None for part in model.parameters())
-        mixed = [
-            [part.float().numpy(force=True) for part in batch] for batch in names["mix"](loaders[0], 0.5)
-        ]
-        by_hand = model.eval().body
-
-        def features(x, by_hand=by_hand):
-            given = torch.from_numpy(x).to(device, dtype)
-            return by_hand(given).float().numpy(force=True)
-
-        W, b = (
-            np.zeros(K) if part is None else part.float().numpy(force=True)
-            for part in (model.fc.weight, model.fc.bias)
-        )
-        for name in ("first.npz", "second.npz"):
-            atol = 1e-5 if dtype is torch.float32 else 2e-2  # logits are rounded to bfloat16
-            check(folder / name, mixed, test, features, W, b, atol)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential()
+    model.add_module(
+        "body", torch.nn.Sequential(torch.nn.Linear(INPUTS, D), torch.nn.Dropout(0.5), torch.nn.Tanh())
+    )
+    model.add_module("fc", torch.nn.Linear(D, K))
+    sets = samples()
+    tensors = [[tuple(map(torch.tensor, batch)) for batch in batches] for batches in sets]
+    loaders = [torch.utils.data.DataLoader(part, batch_size=None) for part in tensors]
+    return model.train(), sets, loaders
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_torch_recipe_runs_twice(tmp_path, dtype):
-    run_torch(tmp_path, recipe("torch"), dtype=dtype)
+def test_torch_recipe_runs_twice(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model, (train, test), loaders = torch_network()
+    for _ in range(2):
+        names = names_of(*loaders) | {"model": model}
+        exec(recipe("torch"), names)
+        assert model.training and capsys.readouterr().out
+        first, shift, W, b = (part.detach().numpy() for part in model.parameters())
+        check_found(names["found"], train, test, lambda x, A=first, c=shift: np.tanh(x @ A.T + c), W, b)
+        assert read_activations("activations.npz").count == N
 
 
-def test_torch_recipe_reads_tensors_of_a_device(tmp_path):
-    run_torch(tmp_path, recipe("torch"), elsewhere=True)
+def test_every_mixing_of_the_page_is_one():
+    """Those of packages where these are installed."""
+    timm, package = pytest.importorskip("timm"), pytest.importorskip("mixup")
+    model = torch_network()[0]
+    for line in recipe("mixing").splitlines():
+        names = {"ufm": ufm, "timm": timm, "mixup": package, "torch": sys.modules["torch"], "model": model}
+        exec(line, names)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_torch_recipe_runs_on_cuda(tmp_path, dtype):
-    if not pytest.importorskip("torch").cuda.is_available():
-        pytest.skip("no CUDA device")
-    run_torch(tmp_path, recipe("torch"), "cuda", dtype)
+def test_tracker_recipe_logs_every_so_many_epochs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, _, loaders = torch_network()
+    names = names_of(*loaders) | {"model": model, "epochs": 7, "train_one_epoch": lambda *given: None}
+    for _ in range(2):  # the log is continued
+        exec(recipe("tracker"), names)
+        assert [row["epoch"] for row in ufm.collect.log.read_log("run.csv")] == [0, 5]
+    assert Path("run.png").stat().st_size > 1000
 
 
-SLIPS = {
-    "hook.remove()": "pass",  # then the second run has two
-    "part.training = training": "pass",
-    "model.eval()": "pass",
-    "torch.no_grad(), torch.random.fork_rng(devices=[])": "torch.no_grad()",
-    "H=H": "H=np.flip(H, 0)",
-    "numpy(force=True) for part in parts": "detach().numpy() for part in parts",
-}
-
-
-@pytest.mark.parametrize("slip", SLIPS)
-def test_slips_of_the_torch_recipe_are_found(tmp_path, slip):
-    assert recipe("torch").count(slip) == 1
-    with pytest.raises((AssertionError, TypeError)):
-        run_torch(tmp_path, recipe("torch").replace(slip, SLIPS[slip]), elsewhere="numpy" in slip)
-
-
-def test_torch_recipe_restores_a_network_whose_batch_fails(tmp_path):
+def test_a_network_of_torch_becomes_a_page(tmp_path, monkeypatch, call_main, capsys):
     torch = pytest.importorskip("torch")
-    names = {"np": np, "torch": torch}
-    exec(recipe("torch"), names)
-    model = torch_network(torch, 0)
-    modes = [part.training for part in model.modules()]
-    with pytest.raises(RuntimeError, match="shapes"):
-        wrong = [(torch.zeros(2, INPUTS + 1), torch.zeros(2, dtype=int))]
-        names["save_activations"](tmp_path / "a.npz", model, model.fc, names["mix"](wrong), wrong)
-    assert [part.training for part in model.modules()] == modes and not model.fc._forward_hooks
+    from ufm.compare import main
+
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    text = recipe("whole")
+    assert len(text.splitlines()) <= 30
+    exec(text, {})
+    assert capsys.readouterr().out and Path("run.csv").read_text().count("\n") == 4
+    code, out, _ = call_main(main, "activations.npz", "--replicates", "20", "--report", "network.html")
+    assert code == 0 and "mixup of two classes" in out and Path("network.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("end", ["logits", "softmax", "softmax layer", "no bias"])
-def test_keras_recipe_runs_twice(tmp_path, monkeypatch, end):
-    """Logits are logits, whatever the model ends in."""
+def test_keras_recipe_runs(monkeypatch):
     if "keras" not in sys.modules:
         monkeypatch.setenv("KERAS_BACKEND", "jax")
     keras = pytest.importorskip("keras")
-    names = {"np": np, "keras": keras}
-    for seed in range(2):
-        exec(recipe("numpy") + recipe("keras"), names)
-        keras.utils.set_random_seed(seed)
-        inputs = keras.Input((INPUTS,))
-        hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(D, activation="tanh")(inputs))
-        activation = "softmax" if end == "softmax" else None
-        outputs = keras.layers.Dense(K, activation=activation, use_bias=end != "no bias")(hidden)
-        if end == "softmax layer":
-            outputs = keras.layers.Softmax()(outputs)
-        model, (train, test) = keras.Model(inputs, outputs), samples(seed)
-        first, shift, kernel, *bias = model.get_weights()
-        for name in ("first.npz", "second.npz"):
-            names["save_activations"](tmp_path / name, model, names["mix"](train), test)
-
-            def features(x, first=first, shift=shift):
-                return np.tanh(x @ first + shift)
-
-            b = bias[0] if bias else np.zeros(K)
-            check(tmp_path / name, list(names["mix"](train)), test, features, kernel.T, b)
+    inputs = keras.Input((INPUTS,))
+    hidden = keras.layers.Dropout(0.5)(keras.layers.Dense(D, activation="tanh")(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(K, activation="softmax")(hidden))
+    first, shift, kernel, b = model.get_weights()
+    train, test = samples()
+    names = names_of(train, test) | {"model": model}
+    exec(recipe("keras"), names)
+    check_found(names["found"], train, test, lambda x: np.tanh(x @ first + shift), kernel.T, b)
 
 
 @pytest.mark.slow

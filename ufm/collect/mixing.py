@@ -48,16 +48,15 @@ class Mixing:
         """Mix a batch. Raises InputError for inputs of integers under mixup, and without axes for CutMix."""
         rows = len(x)
         other = self.rng.permutation(rows)
-        lam = self.rng.beta(self.alpha, self.alpha, rows)
+        lam = self.rng.beta(self.alpha, self.alpha, rows).astype(np.float32)
         share, lam = self._share(x, lam)
-        return _blend(x, other, share), (y, _take(y, other), lam)
+        return _blend(x, other, share), (y, _take(y, other), _beside(x, lam.astype(np.float32)))
 
     def _share(self, x, lam: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What is left of x, in a shape that multiplies it, and λ of each row."""
         if self.name == "mixup":
             if not _is_float(x):
                 raise InputError(f"mixup needs inputs of floats, got {x.dtype}: convert the images first")
-            lam = lam.astype(np.float32)
             return lam.reshape(-1, *[1] * (x.ndim - 1)), lam
         first, second = axes = self.axes or ((2, 3) if hasattr(x, "detach") else (1, 2))
         if max(first, second) >= x.ndim:
@@ -106,6 +105,15 @@ def _are_axes(axes) -> bool:
 
 def _is_float(x) -> bool:
     return "float" in str(x.dtype)
+
+
+def _beside(x, lam: np.ndarray):
+    """λ of tensors is a tensor on their device, so that it multiplies a loss."""
+    if hasattr(x, "detach"):
+        import torch
+
+        return torch.as_tensor(lam, device=x.device)
+    return lam
 
 
 def _blend(x, other: np.ndarray, share: np.ndarray):

@@ -9,6 +9,7 @@ import numpy as np
 from ufm.collect.log import Row
 from ufm.network.collapse.conventions import Convention
 from ufm.network.collapse.flat import collapse_metrics
+from ufm.network.collapse.statistics import MissingClass
 from ufm.network.comparison import Comparison, Options, compare_network
 from ufm.network.measures.excess import Excess, feature_excess
 from ufm.network.measures.fitting import Fit, fit_sharpness
@@ -44,7 +45,7 @@ def measure(arrays: Mapping[str, Any], compare: bool, convention: str | Conventi
         ratio = excess.excess / excess.at_zero if excess.at_zero > 0 else None
         row |= {"excess": excess.excess, "excess_bound": excess.bound, "excess_ratio": ratio}
         row["r2_known"] = fit.r2_known
-    row |= collapse_metrics(H, y, given.W, given.b, convention=convention)
+    row |= _collapse(given, H, y, convention)
     if report is not None:
         row |= {f"finding_{found.name.replace('-', '_')}": found.value for found in report.findings}
     numbers: Row = {name: nan if value is None else float(value) for name, value in row.items()}
@@ -61,6 +62,18 @@ def _measures(given: Activations, loss: str) -> tuple[Fit, Excess | None]:
         if lambda_h is None:
             return fit, None
         return fit, feature_excess(given.chunks, given.W, lambda_h, b=given.b, loss=loss)
+
+
+def _collapse(given: Activations, H, y, convention: str | Convention) -> dict[str, float]:
+    """The metrics, NaN where some class has no clean row: a log goes on."""
+    try:
+        if len(y):
+            return collapse_metrics(H, y, given.W, given.b, convention=convention)
+    except MissingClass:
+        pass
+    eye = np.eye(given.classes)
+    none = dict.fromkeys(collapse_metrics(eye, np.arange(given.classes), eye), nan)
+    return none | {"samples": float(len(y)), "classes": float(given.classes)}
 
 
 def _clean(given: Activations) -> tuple[np.ndarray, np.ndarray]:

@@ -27,8 +27,9 @@ class Tracker:
 
     Columns: epoch; accuracy of clean rows, test_accuracy; r2, r2_linear, sharpness (closed form against
     logits); with lambda_h excess, excess_bound, excess_ratio, r2_known; every key of `collapse_metrics`; with
-    compare finding_… and verdict. NaN where undefined. A log that is there is continued: an epoch that it has
-    is replaced. Raises InputError for another log's columns, and for what cannot be collected.
+    compare finding_… and verdict. NaN where undefined, as the metrics are where a class has no clean row. A log
+    that is there is continued: an epoch that it has is replaced. Raises InputError for another log's columns, and
+    for what cannot be collected.
     """
 
     def __init__(

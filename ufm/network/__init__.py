@@ -31,7 +31,7 @@ __all__, __getattr__, __dir__ = facade(
         "collapse.flat": "collapse_metrics",
         "collapse.metrics": "all_metrics",
         "collapse.spectrum": "class_rank numerical_rank squared_error variability_index",
-        "collapse.statistics": "class_statistics",
+        "collapse.statistics": "MissingClass class_statistics",
         "collapse.uniformity": "uniformity uniformity_gap",
         "measures.mixed": "channel_prediction pair_optimum",
         "read.activations": "Activations from_arrays read_activations",
