@@ -64,8 +64,8 @@ block = 5
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """One cache of compiled programs for all runs of this file."""
-    return str(tmp_path_factory.mktemp("cache"))
+    """One cache of compiled programs for all runs of this file: that of all tests, where they keep one."""
+    return os.environ.get("XDG_CACHE_HOME") or str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture
