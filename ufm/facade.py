@@ -21,4 +21,4 @@ def facade(
             raise AttributeError(f"module {room!r} has no attribute {name!r}")
         return getattr(import_module(f"{room}.{homes[name]}"), name)
 
-    return sorted(homes), load, lambda: sorted(homes)
+    return sorted(homes), load, lambda: sorted([*homes, *rooms.split()])

@@ -43,6 +43,7 @@ def test_neither_import_ufm_nor_its_collect_loads_a_framework():
         "ufm.collect.mixup(1.0), ufm.collect.cutmix(1.0), ufm.Tracker('a.csv')\n"
         "print(sorted({'torch', 'flax', 'keras', 'tensorflow', 'jax', 'matplotlib'} & set(sys.modules)))"
     )
+    assert "collect" in dir(ufm) and "collect" not in ufm.__all__
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
     assert not loads("ufm.collect.torch_model", "ufm.collect.tracker") & {*HEAVY, "torch", "flax", "keras"}

@@ -84,6 +84,26 @@ def test_what_is_collected_is_a_pass_by_hand(model):
     np.testing.assert_array_equal(plain["y"], y)
 
 
+def test_every_keyword_arrives(model):
+    found = ufm.collect.from_torch(
+        *(model, "fc", data()),
+        mix=ufm.collect.mixup(1.0),
+        test=data(),
+        clean=False,
+        limit=10,
+        lambda_w=0.1,
+        lambda_h=0.2,
+    )
+    assert len(found["H"]) == len(found["H_test"]) == 10 and "H_clean" not in found
+    assert (found["lambda_w"], found["lambda_h"]) == (0.1, 0.2)
+    again = ufm.collect.from_torch(
+        *(model, "fc", [{"x": x, "y": y} for x, y in data()]),
+        unpack=lambda b: (b["x"], b["y"]),
+        smoothing=0.1,
+    )
+    assert again["smoothing"] == 0.1 and len(again["y"]) == N
+
+
 @pytest.mark.parametrize("layer", ["fc", "module.fc", None])
 def test_the_layer_may_be_named_or_be_the_last_that_is_called(model, layer):
     assert ufm.collect.from_torch(model, layer, data()).layer == "layer fc, 3 x 5"
