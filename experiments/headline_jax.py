@@ -13,10 +13,11 @@ import optax
 
 from experiments.datasets import load_dataset, subset
 from ufm.model.laws import mixup
-from ufm.network.comparison import Options, compare_network
+from ufm.network.comparison import Options
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.read.activations import from_arrays
 from ufm.network.read.label_rows import LabelBlock
+from ufm.report.network import compare_network
 from ufm.theory.multiplier import joint_multiplier
 
 K, LAM, BATCH, SEED = 10, 0.01, 128, 100  # LAM = λ_W = λ_H

@@ -3,6 +3,7 @@
 A room is a verb, a file in it is a noun; a room imports only from the levels below its own:
 
     commands  collect
+    report
     pictures
     output
     network
@@ -42,7 +43,8 @@ __all__, __getattr__, __dir__ = facade(
         "model.cases": "choose_cases",
         "agree.features": "check_features Settings",
         "pictures.features": "draw_features",
-        "network.comparison": "compare_activations compare_network",
+        "report.network": "NetworkReport compare_activations compare_network",
+        "report.runs": "compare_runs",
         "network.collapse.flat": "collapse_metrics",
         "collect.tracker": "Tracker",
     },

@@ -66,6 +66,7 @@ def images(path: Path) -> None:
 
 MAKERS = {
     "activations.npz": activations,
+    "other.npz": activations,
     "W.npy": classifier,
     "grid.toml": grid,
     "data/": images,

@@ -19,8 +19,9 @@ from proofs.hunt.search import check_case
 from ufm import compare, solve, sweep, verify
 from ufm.agree.theorem import check_theorem
 from ufm.model.problem import Problem
-from ufm.network.comparison import Options, compare_network
+from ufm.network.comparison import Options
 from ufm.network.read.activations import from_arrays
+from ufm.report.network import compare_network
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.theorem import Setting
@@ -67,7 +68,7 @@ COMMANDS = {
     "compare": (
         compare.main,
         ("a.npz", "--replicates", "0"),
-        "ufm.commands.runs.compare.compare_network",
+        "ufm.commands.runs.compare.reported",
     ),
     "compare, inside": (compare.main, ("a.npz", "--replicates", "0"), "ufm.network.comparison.fit_sharpness"),
     "compare, reading": (

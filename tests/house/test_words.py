@@ -11,9 +11,10 @@ import pytest
 
 from ufm import compare, solve, verify
 from ufm.agree.verdict import judge
-from ufm.network.comparison import Options, compare_network
+from ufm.network.comparison import Options
 from ufm.network.read.activations import from_arrays
 from ufm.output.text import fixed, shown, small
+from ufm.report.network import compare_network
 from ufm.rules.errors import InputError
 
 WORDS = re.compile(r"(?<![\w-])[-+]?(nan|inf|infinity|none|null)(?![\w-])", re.IGNORECASE)

@@ -22,7 +22,7 @@ from tests.children import refused, strict
 from ufm import compare, solve
 from ufm.model.etf import gain
 from ufm.model.problem import Problem
-from ufm.network.comparison import Options, compare_network
+from ufm.network.comparison import Options
 from ufm.network.findings import Measured, _displacement
 from ufm.network.resemblance import (
     CRITERIA,
@@ -34,6 +34,7 @@ from ufm.network.resemblance import (
     find,
     overall,
 )
+from ufm.report.network import compare_network
 from ufm.theory.predict import predict_features
 
 pytestmark = pytest.mark.slow  # whole runs of the command
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.slow  # whole runs of the command
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--replicates", "20")
 KEYS = {"schema", "data", "metrics", "fit", "channel", "excess", "gap", "calibration", "verdicts", "verdict"}
-KEYS |= {"missing", "sets", "optimum"}
+KEYS |= {"missing", "sets", "optimum", "headline"}
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -491,7 +492,8 @@ class Links(HTMLParser):
 def test_the_page_holds_everything_and_fetches_nothing(run, saved):
     name = "<!--<script><b>&name'.npz"
     shutil.copy(saved["fixed"], name)
-    assert run(name, *QUICK, "--report", "r.html")[0] == 0
+    code, _, err = run(name, *QUICK, "--report", "r.html")
+    assert code == 0, err
     page = Path("r.html").read_text(encoding="utf-8")
     links = Links()
     links.feed(page)
@@ -614,7 +616,7 @@ def test_bad_files_are_refused(run, name):
 @pytest.mark.parametrize(
     "argv, words",
     [
-        ((), "required"),
+        ((), "FILE is needed"),
         (("--bins", "0"), "--bins must be an integer, at least 1 and at most 1000"),
         (("--bins", "100000"), "--bins must be an integer, at least 1 and at most 1000"),
         (("--replicates", "-1"), "--replicates"),
@@ -628,7 +630,7 @@ def test_bad_files_are_refused(run, name):
     ],
 )
 def test_bad_flags_are_refused_before_the_file_is_read(run, argv, words):
-    file = () if words == "required" else ("absent.npz",)
+    file = () if words == "FILE is needed" else ("absent.npz",)
     refused(run(*file, *argv), words)
 
 
@@ -732,7 +734,7 @@ def test_a_defect_is_no_verdict(run, saved, monkeypatch):
     def broken(*_):
         raise RuntimeError("defect")
 
-    monkeypatch.setattr(ufm.commands.runs.compare, "compare_network", broken)
+    monkeypatch.setattr(ufm.commands.runs.compare, "reported", broken)
     code, out, err = run(saved["fixed"])
     assert code == 70 and "defect" in err and out == ""
 

@@ -12,6 +12,7 @@ from ufm.output.sections import Facts, Section, Sentence, Table, Two, Verdict, s
 
 RECORD = {
     "verdict": "reproduced",
+    "headline": "It is <so>.",
     "provenance": {
         "file": "a/<net>.npz",
         "command": ["ufm", "a b"],
@@ -34,8 +35,9 @@ def text(*parts, terminal=False) -> str:
 
 
 def page(*parts) -> str:
-    first, last = Section("First", []), Section("Last", [])
-    whole = report_page([first, Section("Middle", parts), last], RECORD, b"png")
+    first, second, last = (Section(name, []) for name in ("First", "Second", "Last"))
+    whole = report_page([first, second, Section("Middle", parts), last], RECORD, [("of <it>", b"png")])
+    assert '<p class="headline">It is &lt;so&gt;.</p>' in whole and 'alt="of &lt;it&gt;"' in whole
     return whole.split("<h2>Middle</h2>")[1].split("<h2>Provenance</h2>")[0]
 
 
@@ -74,11 +76,7 @@ def test_verdicts_are_coloured_and_nothing_else_is():
     assert page(TABLE).count("<span") == 1
 
 
-def test_the_last_section_comes_second_on_the_page():
-    titles = [Section(title, []) for title in ("What", "Middle", "Verdicts")]
-    assert re.findall("<h2>(.*?)</h2>", report_page(titles, RECORD, b"")) == [
-        "What",
-        "Verdicts",
-        "Middle",
-        "Provenance",
-    ]
+def test_verdicts_come_before_the_rest_on_the_page():
+    titles = [Section(title, []) for title in ("What", "Collapse", "Middle", "Verdicts")]
+    found = re.findall("<h2>(.*?)</h2>", report_page(titles, RECORD, []))
+    assert found == ["What", "Collapse", "Verdicts", "Middle", "Provenance"]

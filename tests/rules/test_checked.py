@@ -338,6 +338,11 @@ TABLE = {
         {"source": ACTIVATIONS, "options": Options(replicates=0)},
         {"source": NOT_THINGS[1:], "options": NOT_THINGS},
     ),
+    "compare_runs": (
+        ufm.compare_runs,
+        {"sources": {"one": ACTIVATIONS}, "options": Options(replicates=0)},
+        {"sources": [{}, []]},
+    ),
     "Options": (
         of_options,
         {},
@@ -551,7 +556,7 @@ TRACED = {
     *("optimal_features", "optimal_features_etf", "optimal_gram", "optimal_sharpness"),
     *("closed_form_features", "closed_form_logits"),
 }  # of arrays, under jit: a status in the place of an error
-THINGS = {"Point", "Status"}  # judged by what takes it
+THINGS = {"NetworkReport", "Point", "Status"}  # judged by what takes it
 
 
 def test_the_table_holds_every_public_function():
@@ -570,7 +575,14 @@ COMPILED = {  # their good call takes seconds, and is made by the tests of their
         "solve_joint",
     ),
     *("multiplier_slopes", "two_hot_optimum", "certify", "certify_joint", "certify_stream", "check_joint"),
-    *("check_joint of labels", "check_features", "draw_features", "compare_network", "Options"),
+    *(
+        "check_joint of labels",
+        "check_features",
+        "draw_features",
+        "compare_network",
+        "compare_runs",
+        "Options",
+    ),
     *("feature_excess", "fit_sharpness", "check_theorem"),
 }
 

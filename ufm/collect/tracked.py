@@ -10,7 +10,7 @@ from ufm.collect.log import Row
 from ufm.network.collapse.conventions import Convention
 from ufm.network.collapse.flat import collapse_metrics
 from ufm.network.collapse.statistics import MissingClass
-from ufm.network.comparison import Comparison, Options, compare_network
+from ufm.network.comparison import Comparison, Options, compare
 from ufm.network.measures.excess import Excess, feature_excess
 from ufm.network.measures.fitting import Fit, fit_sharpness
 from ufm.network.read.activations import Activations, from_arrays
@@ -23,15 +23,15 @@ class Kept(NamedTuple):
     report: Comparison | None
 
 
-def measure(arrays: Mapping[str, Any], compare: bool, convention: str | Convention, loss: str) -> Kept:
+def measure(arrays: Mapping[str, Any], whole: bool, convention: str | Convention, loss: str) -> Kept:
     """Accuracy, R² of the closed form and of the linear baseline, the sharpness a; with lambda_h the excess, its
-    bound and its share of that of h = 0; the metrics of collapse of clean rows; with compare the findings.
+    bound and its share of that of h = 0; the metrics of collapse of clean rows; whole: the findings too.
 
     Raises InputError for what `compare_network` or `collapse_metrics` refuses.
     """
     given = from_arrays(**arrays)
-    if compare:
-        report = compare_network(given, options=Options(loss=loss))
+    if whole:
+        report = compare(given, Options(loss=loss))
         fit, excess = report.fit, report.excess
     else:
         report, (fit, excess) = None, _measures(given, loss)

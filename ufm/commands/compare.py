@@ -15,7 +15,8 @@ class Arguments:
     """Hold a network's last-layer activations against the theory of mixup.
 
     FILE.npz or a folder of .npy files: H (N x d), W (K x d), labels y, or i j lam, or Y; optional b, weights,
-    lambda_w, lambda_h, logits with y_logits (held out).
+    lambda_w, lambda_h, smoothing, H_clean y_clean, H_test y_test, H_ood, logits with y_logits (held out), logits_H.
+    Several of them (epochs, seeds, layers, arms) come on one page, a row each.
 
     Exit code: 0 reported, 2 wrong usage, a bad file, or one that cannot be written.
 
@@ -24,7 +25,7 @@ class Arguments:
     75 standstill or lost process, 129 to 143 ended.
     """
 
-    file: Annotated[str, tyro.conf.Positional]
+    file: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Activations, as numpy.savez writes them."""
     lambda_w: float | None = None
     """Penalty lambda_W/2 |W|^2 of the training; default: the file's."""
@@ -61,20 +62,27 @@ def run(args: Arguments, argv: list[str]) -> int:
     _check(args)
     allow(args.memory)
     lambda_b = "file" if args.bias is None else read_bias(args.bias)
-    source = Path(args.file).resolve()
-    reads = [args.file, *(str(part) for part in source.glob("*.npy"))]
+    sources = [Path(file).resolve() for file in args.file]
+    reads = [*args.file, *(str(part) for source in sources for part in source.glob("*.npy"))]
     outputs = Outputs(read_outputs(args, plot=PICTURES, report=(".html",)), reads)
     for name, path in outputs.paths.items():
-        if source == path.parent:
-            raise InputError(f"--{name} {path} would lie in the place of what is read, {args.file}")
+        if path.parent in sources:
+            raise InputError(f"--{name} {path} would lie in the place of what is read, {path.parent}")
+    command = ["python", "-m", "ufm.compare", *argv]
+    if len(sources) > 1:
+        from ufm.commands.runs.compare_runs import compare_several
+
+        return compare_several(args, lambda_b, outputs)
     from ufm.commands.runs.compare import compare  # from here on JAX is needed
 
-    return compare(args, ["python", "-m", "ufm.compare", *argv], lambda_b, outputs)
+    return compare(args, command, lambda_b, outputs)
 
 
 def _check(args: Arguments) -> None:
     import ufm.rules.numbers as checked
 
+    if not args.file:
+        raise InputError("FILE is needed: an .npz file or a folder of .npy files, or several of them")
     for name, ends in checked.COMPARISON.items():
         checked.integer(f"--{name}", getattr(args, name), *ends)
     for name in ("lambda_w", "lambda_h"):

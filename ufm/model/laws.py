@@ -202,8 +202,8 @@ def mixing_rule(law: LabelLaw, refine: int = 1) -> MixingRule:
 @lru_cache(maxsize=8)
 def _cutmix_rule(alpha: float, refine: int) -> MixingRule:
     """A second's work, and asked for by the threshold, the multiplier and the draws of one command."""
-    points = _cutmix_points(*beta_rule(alpha, alpha, refine), refine)
-    rule = MixingRule(*compress(*points, refine))
+    lam, colam, weight = _cutmix_points(*beta_rule(alpha, alpha, refine), refine)
+    rule = MixingRule(*compress(lam, colam, weight, refine))
     for part in rule:
         part.flags.writeable = False
     return rule

@@ -1,6 +1,6 @@
 """Somebody's trained network against the optimum: activations read, measured, and held against the theory.
 
-comparison     compare_network: every measure, and what they add up to
+comparison     compare: every measure, and what they add up to
 given          what a user has in hand, as activations
 features       sets of features: statistics, metrics, accuracy
 reduced        the few coordinates of features that other measures need
@@ -19,8 +19,9 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "comparison": "Comparison Options compare_activations compare_network",
+        "comparison": "Comparison Options Progress compare",
         "findings": "ZERO",
+        "given": "activations_of",
         "measures.calibration": "Calibration Reliability",
         "measures.channels": "weighted_mean",
         "measures.excess": "Excess feature_excess",
@@ -33,7 +34,8 @@ __all__, __getattr__, __dir__ = facade(
         "collapse.spectrum": "class_rank numerical_rank squared_error variability_index",
         "collapse.statistics": "MissingClass class_statistics",
         "collapse.uniformity": "uniformity uniformity_gap",
-        "measures.mixed": "channel_prediction pair_optimum",
+        "measures.directions": "directions dot orthogonal",
+        "measures.mixed": "channel_prediction label_logit pair_optimum",
         "read.activations": "Activations from_arrays read_activations",
         "read.arrays": "plain_array",
         "read.label_rows": "LabelBlock",

@@ -3,7 +3,6 @@
 The sharpness a = m² K/((K−1) λ_H) of all predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to
 the logits where it is not."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,6 @@ from ufm.certify.dual import DualGap
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.network.features import Features, read_features
 from ufm.network.findings import Measured, findings
-from ufm.network.given import activations_of
 from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, mixed_calibration
 from ufm.network.measures.channels import CENTRES, Channel, channel_geometry
 from ufm.network.measures.excess import Excess
@@ -36,6 +34,7 @@ NEEDS = {
     "gap": "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h",
     "calibration": "needs logits of held-out data, and y_logits",
 }
+CACHED = 2**23  # bytes
 Progress = Callable[[str, int], None]  # stage, rows read since the last call
 
 
@@ -53,9 +52,6 @@ class Options(NamedTuple):
     bins: int = 10
     replicates: int = 200
     seed: int = 0
-
-
-OPTIONS = set(Options._fields)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,46 +94,22 @@ class Comparison:
         return self.multiplier, self.row_norm, self.feature_norm
 
 
-def compare_network(
-    source=None,
-    *,
-    options: Options | None = None,
-    progress: Progress | None = None,
-    names=None,
-    **arrays,
+def compare(
+    given: Activations, options: Options | None = None, progress: Progress | None = None
 ) -> Comparison:
-    """Hold a network's last layer against the theory: compare_network(H=H, W=W, b=b, y=y), or of a file.
+    """Every measure of checked activations, in float64 whatever jax.config says: that is left alone.
 
-    source: an .npz file or a folder of .npy files, a dictionary, an open npz, or `Activations`; or the arrays as
-    keywords, by the names that a file has (`ufm.network.read.activations`): H (N, d), W (K, d), b (K), labels y
-    (N), or i, j, lam (N), or Y (N, K); lambda_w, lambda_h; H_clean, y_clean, H_test, y_test, H_ood; logits,
-    y_logits of held-out data. NumPy, JAX and torch arrays of any device and float type. names: of the classes, in
-    the order of the rows of W, where y, i, j are not 0 … K−1. Fields of `Options` may be keywords too.
-
-    Computes in float64 whatever jax.config says, and leaves that alone. Raises InputError for bad arrays and
-    values.
+    Raises InputError for options that are not allowed.
     """
-    given_options = {name: arrays.pop(name) for name in list(arrays) if name in OPTIONS}
-    if given_options and options is not None:
-        raise InputError(f"give either options or {', '.join(given_options)}")
-    options = _check(Options(**given_options) if options is None else options)
-    given = activations_of(source, names, arrays)
+    options = _check(Options() if options is None else options)
     with jax.enable_x64(True):
         return _compare(given, options, progress or (lambda stage, rows: None))
-
-
-def compare_activations(
-    activations, options: Options | None = None, progress: Progress | None = None
-) -> Comparison:
-    """`compare_network` by its name of version 0.1."""
-    warnings.warn("compare_activations is now compare_network", DeprecationWarning, stacklevel=2)
-    return compare_network(activations, options=options, progress=progress)
 
 
 def _compare(given: Activations, options: Options, progress: Progress) -> Comparison:
     o = _completed(given, options)
     missing = _missing(given, o)
-    features = read_features(given, partial(_chunks, given, progress), o.centre, missing)
+    features = read_features(given, partial(_chunks, given, progress, rows=_fast(given)), o.centre, missing)
     few, W, b = features.few, features.few.W, given.b
     stream = partial(_stream, few, progress)
     drawn = {"replicates": o.replicates, "seed": o.seed}
@@ -224,12 +196,17 @@ def _missing(given: Activations, o: Options) -> dict[str, str]:
     return {name: NEEDS[name] for name, value in here.items() if not value}
 
 
-def _chunks(given: Activations, progress: Progress, stage: str) -> Iterator[Chunk]:
+def _chunks(given: Activations, progress: Progress, stage: str, rows: int | None = None) -> Iterator[Chunk]:
     """All chunks, with progress."""
-    for chunk in given.chunks():
+    for chunk in given.chunks(rows):
         with handed(stage):
             yield chunk
         progress(stage, len(chunk.H))
+
+
+def _fast(given: Activations) -> int:
+    """Rows of a block that stays in a processor's cache while it is gone over."""
+    return max(64, CACHED // (8 * given.dim))
 
 
 def _stream(given: Activations, progress: Progress, stage: str) -> Callable[[], Iterator[Chunk]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ufm.network.collapse.angles import ood_orthogonality
 from ufm.network.collapse.conventions import CONVENTIONS
 from ufm.network.collapse.metrics import all_metrics
 from ufm.network.collapse.statistics import ClassStats, MissingClass, class_statistics
@@ -41,7 +42,8 @@ class FeatureSet:
 class Features:
     """clean: what the collapse table is of; test: of held-out inputs, or None. few: all activations in the
     coordinates that other measures need; means (K, few.dim), mean: of the classes and of all rows there, mean None
-    where it was not taken. own_means: of rows of H itself; size: √E‖h‖² of H."""
+    where it was not taken. own_means: of rows of H itself; size: √E‖h‖² of H; nc5: of
+    features of other data, H_ood, against the class means (`ood_orthogonality`)."""
 
     clean: FeatureSet
     test: FeatureSet | None
@@ -50,6 +52,7 @@ class Features:
     mean: Float[np.ndarray, " d"] | None
     own_means: bool
     size: float
+    nc5: float | None
 
     __repr__ = shown
 
@@ -75,11 +78,22 @@ def read_features(
         exhaust(reader)
     if clean.reason is not None:
         missing["metrics"] = clean.reason
-    own, few = "clean" not in sets, reader.reducer
+    rest = "clean" not in sets, reader.size, _nc5(given, means)
+    few = reader.reducer
     if few is None:
-        return Features(clean, sets.get("test"), given, means, reader.mean, own, reader.size)
+        return Features(clean, sets.get("test"), given, means, reader.mean, *rest)
     means, mean = (None if rows is None else few.vectors(rows) for rows in (means, reader.mean))
-    return Features(clean, sets.get("test"), few.result(), means, mean, own, reader.size)
+    return Features(clean, sets.get("test"), few.result(), means, mean, *rest)
+
+
+def _nc5(given: Activations, means: Float[np.ndarray, "K d"] | None) -> float | None:
+    """Of the mean of H_ood, where there is one and the class means are known."""
+    if means is None or "ood" not in given.sets:
+        return None
+    total, count = np.zeros(given.dim), 0
+    for H, _, _ in given.set_chunks("ood"):
+        total, count = total + H.sum(0), count + len(H)
+    return ood_orthogonality(means, total / count)
 
 
 def exhaust(stream: Callable[[], Iterable]) -> None:
@@ -112,7 +126,7 @@ class _Reader:
     def __call__(self) -> Iterator[Rows]:
         """(H, class or −1, weight) of every block."""
         for chunk in self.chunks("features" if self.second else "class means"):
-            self.largest = max(self.largest, float(np.abs(chunk.H).max()))
+            self.largest = max(self.largest, chunk.largest)
             if self.second:
                 self.squares += float(chunk.weights @ np.einsum("nd,nd->n", chunk.H, chunk.H))
                 self.weight += float(chunk.weights.sum())

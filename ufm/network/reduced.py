@@ -15,6 +15,7 @@ from ufm.network.read.activations import Activations
 from ufm.network.read.mapped import Stored
 
 MEMORY = 2**26  # bytes of reduced features beyond which they go to a file
+CANCELS = 1e-3  # a squared distance from the span this small against ‖h‖²
 RANK = 1e-13  # directions this small against the largest are rounding
 
 
@@ -41,9 +42,13 @@ class Reducer:
         """The next rows."""
         rows = self.rows[self.start : self.start + len(H)]
         inside = H @ self.Q
-        rest = H - inside @ self.Q.T
-        rows[:, :-1] = inside
-        rows[:, -1] = np.sqrt(np.einsum("nd,nd->n", rest, rest))
+        size = np.einsum("nd,nd->n", H, H)
+        rest = size - np.einsum("nr,nr->n", inside, inside)
+        near = rest < CANCELS * size  # where the difference has lost digits it is taken of the vectors
+        if near.any():
+            apart = H[near] - inside[near] @ self.Q.T
+            rest[near] = np.einsum("nd,nd->n", apart, apart)
+        rows[:, :-1], rows[:, -1] = inside, np.sqrt(rest)
         self.start += len(H)
 
     def vectors(self, rows: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "*n r1"]:

@@ -19,13 +19,15 @@ __all__, __getattr__, __dir__ = facade(
         "dataset": "Dataset check_folder columns_bytes guess_bytes open_dataset read_columns",
         "files": "Ended Outputs whole_file",
         "network.comparison": "comparison_sections",
-        "network.page": "report_page",
+        "network.headline": "headline",
+        "network.page": "report_body report_page runs_page",
         "network.record": "comparison_record",
+        "network.runs": "Run run_order runs_section short_names",
         "records": (
             "dump_json joint_record number problem_record provenance record row_records "
             "run_record save_joint settings_record"
         ),
-        "sections": "Facts Sentence Table Verdict show",
+        "sections": "Facts Section Sentence Table Verdict show",
         "shards": "label_arrays open_shards plan_shards shard_rows",
         "text": (
             "law_facts law_words print_explanations print_problem print_rows print_summary shown sizes small spread"

@@ -6,6 +6,8 @@ joint           the joint optimum and its certificate
 joint_features  its panel of features
 tracker         a network in training against epochs
 compare         a network's samples over the closed form
+compare_classes its panels where no input is mixed
+runs            several networks beside one another
 plane           colours, panels, rows of W as arrows over features
 """
 
@@ -14,9 +16,10 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "compare": "draw_comparison",
+        "compare": "draw_comparison panel_images",
         "features": "draw_features",
         "joint": "draw_joint",
         "tracker": "draw_tracker",
+        "runs": "draw_runs",
     },
 )

@@ -1,16 +1,19 @@
 """The picture of `python -m ufm.compare --plot`: six panels, a network's samples over the closed form.
 
-(a) features of three classes in the plane of their classifier rows; (b) displacement across the channel against
-logit λ; (c) probabilities of mixed samples; (d) amplification and non-linearity; (e) logits against the closed
-form; (f) reliability of held-out predictions, or without them alignment and share outside the plane.
+(a) features of all pairs, each in the frame of its two rows of W; (b) displacement across the channel against the
+logit of the label; (c) probabilities of mixed samples; (d) amplification and non-linearity; (e) logits against the
+closed form; (f) reliability of held-out predictions, or without them alignment and share outside the plane.
+Where no input is mixed (a) to (d) are of the classes instead (`compare_classes`).
 """
 
+import io
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox, BboxBase
 from matplotlib.typing import ColorType
 from scipy.special import expit
 
@@ -20,12 +23,14 @@ from ufm.network.comparison import Comparison
 from ufm.network.findings import ZERO
 from ufm.network.measures.calibration import Calibration, Reliability
 from ufm.network.measures.channels import weighted_mean
+from ufm.network.measures.directions import directions, dot, orthogonal
 from ufm.network.measures.fitting import closed_logits
-from ufm.network.measures.mixed import channel_prediction, pair_optimum
+from ufm.network.measures.mixed import channel_prediction, label_logit, pair_optimum
 from ufm.network.read.activations import Activations
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import Reservoir, pieces
 from ufm.output.text import shown
+from ufm.pictures.compare_classes import draw_classes
 from ufm.pictures.points import lam_grid
 
 SHOWN = 1500  # samples in panels (a) and (e)
@@ -49,22 +54,52 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
         figure = plane.new_figure(12.6, 7.6, dpi=130)
         plane.say(figure.add_subplot(), f"{ZERO}: there is nothing to draw")
         return figure
-    dim, given = given.dim, found.features.few  # in which the features are still what they are in this plane
+    dim, W = given.dim, given.W
+    given = found.features.few  # in which the features are still what they are in this plane
     known = "from $\\lambda_H$" if found.a_known else "fitted" if found.fit.a_identified else "not identified"
     sizes = f"{given.count} samples, {given.classes} classes, {dim} dimensions"
     figure = plane.new_figure(12.6, 7.6, [f"{sizes}; closed form at $a$ = {found.a:.4g} ({known})"], dpi=130)
     a, b, c, d, e, f = figure.subplots(2, 3).ravel()
-    lam, centre, K = _inner(found), _origin(given, found), found.classes
-    best = channel_prediction(lam, found.a, K, found.multiplier)
-    curves = _plane_curves(K, found.a, found.multiplier)
-    _draw_plane(a, given, take_sample(given, centre, three=True), curves)
-    _draw_across(b, found, lam, best["across_a"])
-    _draw_probabilities(c, found, lam, pair_optimum(lam, found.a, K))
-    _draw_bending(d, found, lam, best)
-    _draw_logits(e, found, take_sample(given, centre, three=False), found.a)
+    sample = take_sample(given, _origin(given, found))
+    if found.channel.rows[1]:
+        _draw_pairs(figure, (a, b, c, d), found, sample)
+    else:
+        draw_classes(figure, (a, b, c, d), found.features.clean, W)
+    _draw_logits(e, found, sample, found.a)
     held = found.calibration
     _draw_alignment(f, found) if held is None else _draw_reliability(f, held)
     return figure
+
+
+def _draw_pairs(
+    figure: Figure, panels: tuple[Axes, Axes, Axes, Axes], found: Comparison, sample: "Sample"
+) -> None:
+    """What is of mixed inputs."""
+    assert found.a is not None
+    a, b, c, d = panels
+    lam, K, delta = _inner(found), found.classes, found.kind.delta
+    best = channel_prediction(lam, found.a, K, found.multiplier, delta)
+    _draw_frame(figure, a, found, sample)
+    _draw_across(b, found, label_logit(lam, K, delta), best["across_a"])
+    _draw_probabilities(c, found, lam, pair_optimum(lam, found.a, K, delta))
+    _draw_bending(d, found, lam, best)
+
+
+def panel_images(figure: Figure) -> list[tuple[str, bytes]]:
+    """Each panel, with its colour bar, as a PNG of its own, and its title: for a page that a phone shows too."""
+    figure.draw_without_rendering()
+    boxes: dict[str, list[BboxBase]] = {}  # by the number of the panel
+    for n, axes in enumerate(figure.axes):
+        if box := axes.get_tightbbox():
+            boxes.setdefault(axes.get_gid() or str(n), []).append(box)
+    found = []
+    for panel, parts in boxes.items():
+        title = figure.axes[int(panel)].get_title() or "panel"
+        image = io.BytesIO()
+        whole = Bbox.union(parts).padded(4).transformed(figure.dpi_scale_trans.inverted())
+        figure.savefig(image, format="png", bbox_inches=whole)
+        found.append((title.replace("$", ""), image.getvalue()))
+    return found
 
 
 def _origin(given: Activations, found: Comparison) -> Float[np.ndarray, " d"]:
@@ -76,46 +111,61 @@ def _origin(given: Activations, found: Comparison) -> Float[np.ndarray, " d"]:
     return weighted_mean(given.chunks()) if features.mean is None else features.mean
 
 
-def take_sample(given: Activations, centre: Float[np.ndarray, " d"], three: bool) -> Sample:
-    """At most SHOWN samples; three: only those of classes 0, 1, 2."""
+def take_sample(given: Activations, centre: Float[np.ndarray, " d"]) -> Sample:
+    """At most SHOWN samples."""
     reservoir = Reservoir(SHOWN, 0)
     V, shift = given.W - given.W.mean(0), 0.0 if given.b is None else given.b - given.b.mean()
     for chunk in given.chunks():
         for piece in pieces(chunk):
-            i, j, lam = piece.labels[:3]
-            near = (i >= 0) & (np.maximum(i, j) < 3) if three else np.ones(len(i), bool)
-            use = near & (piece.weights > 0)
             z = piece.H @ V.T + shift
-            reservoir.add(piece.start, use, piece.H - centre, z, i, j, lam, piece.labels.dense())
+            rows = piece.H - centre, z, *piece.labels[:3], piece.labels.dense()
+            reservoir.add(piece.start, piece.weights > 0, *rows)
     return Sample(*reservoir.rows)
 
 
-def _draw_plane(axes: Axes, given: Activations, sample: Sample, curves: list[np.ndarray]) -> None:
-    V = given.W - given.W.mean(0)
-    P, n = plane.class_plane(V), min(len(V), 3)
-    xy, purity, same = sample.H @ P, np.abs(2 * sample.lam - 1), sample.i == sample.j
-    x, y = xy.T
-    axes.scatter(x[~same], y[~same], c=purity[~same], s=9, **plane.DOTS)
-    axes.scatter(x[same], y[same], s=9, color=plane.RED, lw=0, zorder=3)
-    for curve in curves:
-        axes.plot(*curve.T, **plane.CURVE | {"zorder": 4})
-    length = plane.draw_rows(axes, V[:n] @ P, range(n), np.concatenate([xy, *curves]))
-    for colour, text in ((plane.BLUE, "different classes (dark: pure)"), (plane.RED, "same class")):
-        axes.scatter([], [], color=colour, s=14, label=text)
-    axes.plot([], [], label="closed form", **plane.CURVE)
-    axes.plot([], [], color="black", lw=1.5, marker=">", ms=4, label=f"rows of W{length}")
-    title = "(a) features, plane of $w_0, w_1, w_2$" if n == 3 else "(a) features along $w_0 - w_1$"
-    plane.frame(axes, False, title, "", "")
-    axes.set_axis_off()
-    axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2)
+def in_frame(H, i, j, V: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "n 2"]:
+    """Coordinates along v_i − v_j and along v_i + v_j made orthogonal to it, of each row for its own pair."""
+    across, along = directions(i, j, V)
+    return np.stack([dot(H, across), dot(H, orthogonal(along, across))], 1)
 
 
-def _plane_curves(K: int, a: float, m: float) -> list[np.ndarray]:
-    """Closed-form features of the pairs of classes 0, 1, 2 against an ETF of row norm m."""
-    W = simplex_etf(K, K, m)
-    best, P, n = pair_optimum(lam_grid(a), a, K), (K - 1) / (K * m**2) * plane.class_plane(W), min(K, 3)
-    pairs = [(i, j) for i in range(n) for j in range(i)]
-    return [(np.outer(best.x_i, W[i]) + np.outer(best.x_j, W[j])) @ P for i, j in pairs]
+def _draw_frame(figure: Figure, axes: Axes, found: Comparison, sample: Sample) -> None:
+    """All pairs over one another, and the closed form; of one class in the frame of it and the next."""
+    given, K = found.features.few, found.classes
+    V, pair, same = given.W - given.W.mean(0), (sample.i >= 0) & (sample.i != sample.j), sample.i == sample.j
+    same &= sample.i >= 0
+    xy = in_frame(sample.H[pair], sample.i[pair], sample.j[pair], V)
+    next_class = (sample.i[same] + 1) % K
+    pure = in_frame(sample.H[same], sample.i[same], next_class, V)
+    if K == 2:  # nothing is left beside w_0 − w_1
+        xy[:, 1], pure[:, 1] = sample.lam[pair], 1.0
+    dots = axes.scatter(xy[:, 0], xy[:, 1], c=sample.lam[pair], s=9, **plane.DOTS | {"cmap": plane.OTHER})
+    axes.scatter(pure[:, 0], pure[:, 1], s=9, color=plane.RED, lw=0, zorder=3, label="network, one class")
+    curve = _frame_curve(found)
+    axes.plot(*curve.T, **plane.CURVE | {"zorder": 4, "lw": 1.6}, label="theory")
+    axes.scatter([], [], color=plane.OTHER(0.6), s=14, label="network, mixed")
+    if K > 2:
+        tips = in_frame(np.stack([V[0], V[1]]), np.array([0, 0]), np.array([1, 1]), V)
+        plane.draw_rows(axes, tips, ["i", "j"], np.concatenate([xy, curve]))
+    plane.frame(axes, K == 2, "(a) features in the frame of their two classes", "along $w_i - w_j$", WEIGHT)
+    if K > 2:
+        axes.set_axis_off()
+    plane.colour_bar(figure, dots, WEIGHT, ax=axes, location="bottom", shrink=0.6, pad=0.02)
+    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=3)
+
+
+def _frame_curve(found: Comparison) -> Float[np.ndarray, "n 2"]:
+    """The closed form of one pair against an ETF of row norm m, from λ = 0 to 1."""
+    K, m, a = found.classes, found.multiplier, found.a
+    assert a is not None
+    W, lam = simplex_etf(K, K, m), lam_grid(a)
+    best = pair_optimum(lam, a, K, found.kind.delta)
+    H = (K - 1) / (K * m**2) * (np.outer(best.x_i, W[0]) + np.outer(best.x_j, W[1]))
+    zero, one = np.zeros(len(lam), int), np.ones(len(lam), int)
+    curve = in_frame(H, zero, one, W)
+    if K == 2:
+        curve[:, 1] = lam
+    return curve
 
 
 def _inner(found: Comparison) -> Float[np.ndarray, " n"]:
@@ -133,8 +183,8 @@ def _points(axes: Axes, x, part, colour, marker, label) -> None:
     axes.errorbar(x[some], value, bars, label=label, zorder=4, **style)
 
 
-def _draw_across(axes: Axes, found: Comparison, lam, closed) -> None:
-    c, t = found.channel, np.log(lam) - np.log1p(-lam)
+def _draw_across(axes: Axes, found: Comparison, t, closed) -> None:
+    c = found.channel
     axes.plot(t, closed, label="closed form", **plane.CURVE)
     axes.plot(t, c.slope_limit * t, ls="--", lw=1.1, color=plane.ORANGE, label=r"limit $\lambda_H \to 0$")
     _points(axes, c.logit, c.displacement, plane.BLUE, "o", "network")
@@ -167,7 +217,7 @@ def _draw_bending(axes: Axes, found: Comparison, lam, best) -> None:
 
 def _draw_logits(axes: Axes, found: Comparison, sample: Sample, a: float) -> None:
     """Every centred logit of the subsample against the closed form; on the diagonal where they agree."""
-    labels = LabelBlock(sample.i, sample.j, sample.lam, sample.Y, found.classes)
+    labels = LabelBlock(sample.i, sample.j, sample.lam, sample.Y, found.classes, found.kind.delta)
     expected = closed_logits(labels, a)[0].ravel()
     colour = plane.DIFFERENT(0.25 + 0.75 * np.repeat(sample.Y.max(1), found.classes))
     axes.scatter(expected, sample.z.ravel(), c=colour, s=4, lw=0, alpha=0.6, rasterized=True, zorder=2)

@@ -68,6 +68,7 @@ def finish(axes: Axes, title: str, x: str = "", y: str = "", legend: Any = None,
 def colour_bar(figure: Figure, drawn, label: str = "", **place) -> None:
     """The scale of what was drawn; place: keywords of `Figure.colorbar`."""
     bar = figure.colorbar(drawn, **place)
+    bar.ax.set_gid(str(figure.axes.index(drawn.axes)))  # which panel it belongs to
     bar.set_label(label, fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
@@ -153,9 +154,9 @@ def _name_rows(axes: Axes, tips, classes, xy, line: float | None) -> list[int]:
     return numbers[~some].tolist()
 
 
-def same_places(tips, classes, tolerance: float) -> list[tuple[np.ndarray, list[int]]]:
+def same_places(tips, classes, tolerance: float) -> list[tuple[np.ndarray, list]]:
     """Distinct arrow tips, each with the classes that share it."""
-    places: list[tuple[np.ndarray, list[int]]] = []
+    places: list[tuple[np.ndarray, list]] = []
     for k, tip in zip(classes, tips):
         shared = [names for other, names in places if np.linalg.norm(tip - other) <= tolerance]
         if shared:

@@ -17,6 +17,15 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.network.read.arrays import plain_array
+from ufm.network.read.checks import (
+    LABELS,
+    SETS,
+    check_matrix,
+    check_shapes,
+    held_out_key,
+    label_keys,
+    scalar,
+)
 from ufm.network.read.label_law import LabelKind, label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
 from ufm.network.read.mapped import Stored, finite, held_names, open_arrays
@@ -40,18 +49,18 @@ KEYS: tuple[str, ...] = (
     "smoothing",
 )
 KEYS += ("logits", "y_logits", "logits_H", "H_clean", "y_clean", "H_test", "y_test", "H_ood")
-SETS = ("clean", "test", "ood")
 BLOCK = 2**25  # bytes of one block in float64
-LABELS = "y (N integers), or i, j, lam (N each), or Y (N x K, rows summing to one)"
 
 
 class Chunk(NamedTuple):
-    """Rows start … start + n of the file: features in float64, labels, weights (ones if not given)."""
+    """Rows start … start + n of the file: features in float64, labels, weights (ones if not given), and the size of
+    the largest entry of the features."""
 
     start: int
     H: Float[np.ndarray, "n d"]
     labels: LabelBlock
     weights: Float[np.ndarray, " n"]
+    largest: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +109,8 @@ class Activations:
     def chunks(self, rows: int | None = None) -> Iterator[Chunk]:
         """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
         for start, part in self._stream(("H", *self._row_keys), rows):
-            H = finite("H", np.array(part["H"], np.float64), start)
-            scaled("H", H, small=True)
-            yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)))
+            H, largest = _in_range("H", part["H"], start)
+            yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)), largest)
 
     def label_chunks(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, np.ndarray]]:
         """Labels and weights of all rows in blocks."""
@@ -132,8 +140,7 @@ class Activations:
         key = f"y_{name}"
         keys = (f"H_{name}", *((key,) if key in self.stored else ()))
         for start, part in self._stream(keys, rows):
-            H = finite(keys[0], np.array(part[keys[0]], np.float64), start)
-            scaled(keys[0], H, small=True)
+            H, _ = _in_range(keys[0], part[keys[0]], start)
             none = np.zeros(len(H), np.int64)
             yield (
                 H,
@@ -142,7 +149,7 @@ class Activations:
             )
 
     def own_logits(self, rows: int | None = None) -> Iterator[np.ndarray]:
-        """The network's own logits of H in blocks; nothing without them."""
+        """The network's own logits of H in blocks, if there."""
         for start, part in self._stream(("logits_H",) if "logits_H" in self.stored else (), rows):
             yield finite("logits_H", np.array(part["logits_H"], np.float64), start)
 
@@ -150,7 +157,7 @@ class Activations:
         """(logits float64, class) of the held-out data in blocks; nothing without logits."""
         if "logits" not in self.stored:
             return
-        key = _held_out_key(self.stored, self.labels)
+        key = held_out_key(self.stored, self.labels)
         for start, part in self._stream(("logits", key), rows):
             logits = finite("logits", np.array(part["logits"], np.float64), start)
             scaled("logits", logits, small=True)
@@ -232,16 +239,16 @@ def from_arrays(names: Sequence | np.ndarray | None = None, **arrays) -> Activat
 def check_activations(stored: dict[str, Stored], names: Sequence | np.ndarray | None = None) -> Activations:
     """Check shapes, classifier, labels, weights, held-out logits and scalars; H is not read."""
     stored, notes = tidy(stored, names)
-    _check_matrix(stored["H"], "N x d", 1)
-    _check_matrix(stored["W"], "K x d", 2)
+    check_matrix(stored["H"], "N x d", 1)
+    check_matrix(stored["W"], "K x d", 2)
     (N, d), (K, width) = stored["H"].shape, stored["W"].shape
     if width != d:
         raise InputError(f"H is {N} x {d} and W is {K} x {width}: both need the same number of columns, d")
-    labels = _label_keys(stored)
-    _check_shapes(stored, labels, N, K)
+    labels = label_keys(stored)
+    check_shapes(stored, labels, N, K)
     b = stored["b"].whole() if "b" in stored else None
-    penalties = _scalar(stored, "lambda_w"), _scalar(stored, "lambda_h")
-    smoothing = _scalar(stored, "smoothing")
+    penalties = scalar(stored, "lambda_w"), scalar(stored, "lambda_h")
+    smoothing = scalar(stored, "smoothing")
     if smoothing is not None and not smoothing < 1:
         raise InputError(f"smoothing must lie in [0, 1), got {smoothing}")
     found = Activations(stored["W"].whole(), b, labels, stored, *penalties, smoothing=smoothing)
@@ -252,6 +259,16 @@ def check_activations(stored: dict[str, Stored], names: Sequence | np.ndarray | 
         notes.append(note)
     kind = label_kind(found.label_chunks(), K, smoothing)
     return replace(found, notes=tuple(notes), kind=kind)
+
+
+def _in_range(name: str, block: np.ndarray, start: int) -> tuple[np.ndarray, float]:
+    """The block in float64 and its largest size; InputError naming the row of NaN or infinity, or for what is too
+    large to be squared."""
+    ends = np.array([block.max(initial=0), block.min(initial=0)], np.float64)
+    if not np.isfinite(ends).all():
+        finite(name, np.asarray(block), start)
+    scaled(name, ends, small=True)
+    return np.array(block, np.float64), float(np.abs(ends).max())
 
 
 def _check_values(found: Activations) -> float:
@@ -271,81 +288,3 @@ def _check_values(found: Activations) -> float:
     if found.held_out and all([are_probabilities(z, dtype) for z, _ in found.held_out_chunks()]):
         raise InputError(PROBABILITIES)
     return max(off for off, _ in parts)
-
-
-def _check_matrix(stored: Stored, shape: str, least: int) -> None:
-    if len(stored.shape) != 2 or stored.shape[0] < least or stored.shape[1] < 1:
-        raise InputError(
-            f"{stored.name} must be a matrix {shape}, {shape[0]} >= {least} and d >= 1, got shape {stored.shape}"
-        )
-
-
-def _label_keys(stored: dict[str, Stored]) -> tuple[str, ...]:
-    """Which arrays hold the labels of H; y beside other labels belongs to the held-out logits."""
-    pairs = tuple(key for key in ("i", "j", "lam") if key in stored)
-    if pairs and len(pairs) < 3:
-        raise InputError(f"labels i, j, lam come together, got only {', '.join(pairs)}")
-    keys = (*pairs, *(("Y",) if "Y" in stored else ()))
-    if not keys and "y" not in stored:
-        raise InputError(f"no labels: save {LABELS}")
-    if keys and "y" in stored and ("logits" not in stored or "y_logits" in stored):
-        raise InputError(f"labels both as y and as {', '.join(keys)}: keep one of {LABELS}")
-    return keys or ("y",)
-
-
-def _held_out_key(stored: dict[str, Stored], labels: tuple[str, ...]) -> str:
-    if "y_logits" not in stored and "y" not in stored:
-        raise InputError("logits need the classes of their rows: save them as y_logits (N2 integers)")
-    return "y_logits" if "y_logits" in stored else "y"
-
-
-def _check_shapes(stored: dict[str, Stored], labels: tuple[str, ...], N: int, K: int) -> None:
-    wanted = {key: (N,) for key in ("y", "i", "j", "lam", "weights")} | {"Y": (N, K), "b": (K,)}
-    if "logits" in stored:
-        _check_logits(stored, labels, K)
-        held = _held_out_key(stored, labels)
-        wanted[held] = stored["logits"].shape[:1]
-    elif "y_logits" in stored:
-        raise InputError("y_logits without logits: save the held-out logits (N2 x K) too")
-    wanted |= {"logits_H": (N, K)}
-    _check_sets(stored)
-    wanted |= {
-        f"y_{name}": stored[f"H_{name}"].shape[:1] for name in ("clean", "test") if f"H_{name}" in stored
-    }
-    for key, shape in wanted.items():
-        if key in stored and stored[key].shape != shape:
-            raise InputError(
-                f"{key} must have shape {shape}, got {stored[key].shape}: N = {N} rows of H, K = {K} of W"
-            )
-
-
-def _check_sets(stored: dict[str, Stored]) -> None:
-    """Features of the sets apart are as wide as H and have their classes."""
-    for name in SETS:
-        features, own = f"H_{name}", f"y_{name}"
-        if features in stored:
-            _check_matrix(stored[features], "n x d", 1)
-            if stored[features].shape[1] != stored["W"].shape[1]:
-                shape = stored[features].shape
-                raise InputError(
-                    f"{features} has shape {shape}: it needs the columns of W, {stored['W'].shape[1]}"
-                )
-        if name != "ood" and (features in stored) != (own in stored):
-            raise InputError(f"{features} and {own} come together, got only one of them")
-
-
-def _check_logits(stored: dict[str, Stored], labels: tuple[str, ...], K: int) -> None:
-    shape = stored["logits"].shape
-    if len(shape) != 2 or shape[0] < 1 or shape[1] != K:
-        raise InputError(f"logits must be a matrix N2 x {K} (K columns) with N2 >= 1, got shape {shape}")
-    if labels == ("y",) and "y_logits" not in stored and shape[0] != stored["y"].shape[0]:
-        raise InputError(f"logits have {shape[0]} rows and y does not: save their own classes as y_logits")
-
-
-def _scalar(stored: dict[str, Stored], key: str) -> float | None:
-    if key not in stored:
-        return None
-    value = stored[key].whole()
-    if value.size != 1 or value.item() < 0:
-        raise InputError(f"{key} must be one number >= 0, got {value.ravel()[:3]} of shape {value.shape}")
-    return value.item()

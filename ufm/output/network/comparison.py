@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from ufm.network.collapse.conventions import CONVENTIONS
 from ufm.network.comparison import Comparison
-from ufm.network.features import FeatureSet
 from ufm.network.findings import ZERO
 from ufm.network.read.activations import Activations
 from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import CRITERIA, OVERALL, REPRODUCED, Finding
+from ufm.output.network.collapse import collapse_parts
+from ufm.output.network.headline import headline
 from ufm.output.sections import Facts, Section, Sentence, Table, Two, Verdict, Words
 from ufm.output.text import fixed, shown, small
 
@@ -31,7 +31,7 @@ def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
     collapse = _titled(f"neural collapse of {clean.count} {clean.words} (0 is collapse)")
     return [
         Section(Two("", "What was read"), [Facts(facts(given, found))]),
-        Section(collapse, _metrics(found)),
+        Section(collapse, collapse_parts(found)),
         Section(geometry, [*_geometry(found), Facts(channel_facts(found))]),
         Section(_titled("closed form and optimality"), [Facts(fit_facts(found))]),
         Section(_titled("calibration"), [Facts(calibration_facts(found))]),
@@ -41,38 +41,10 @@ def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
 
 def _titled(title: str) -> Two:
     """With a capital letter on the page."""
-    return Two(title, title.capitalize())
+    return Two(title, title[0].upper() + title[1:])
 
 
 # tables
-
-
-def _metrics(found: Comparison) -> list:
-    """By convention; then, where there is a test set, train beside test."""
-    clean, test = found.features.clean, found.features.test
-    if clean.metrics is None:
-        advice = "" if "H_clean" in clean.words else ": give features of clean inputs as H_clean, y_clean"
-        return [Sentence(f"{clean.reason}{advice}")]
-    names = list(clean.metrics)
-    rows = [[key, *(fixed(clean.metrics[name][key]) for name in names)] for key in clean.metrics[names[0]]]
-    sources = [f"{name}: {CONVENTIONS[name].source}" for name in names]
-    page = "\n".join(["Conventions", *sources])
-    return [
-        Table([Two("metric", "metric (0 is collapse)"), *names], rows),
-        Sentence(Two("", page)),
-        *_beside(clean, test),
-    ]
-
-
-def _beside(clean: FeatureSet, test: FeatureSet | None) -> list:
-    """The same metrics of the test set, in the first convention."""
-    if test is None or clean.metrics is None:
-        return []
-    if test.metrics is None:
-        return [Sentence(f"test features: {test.reason}")]
-    name = next(iter(clean.metrics))
-    rows = [[key, fixed(value), fixed(test.metrics[name][key])] for key, value in clean.metrics[name].items()]
-    return ["", Table([f"{name}", f"train, {clean.count}", f"test, {test.count}"], rows)]
 
 
 def _geometry(found: Comparison) -> list:
@@ -110,6 +82,7 @@ def _verdicts(found: Comparison) -> list:
         "",
         *claims,
         Verdict(Two(OVERALL, ""), found.word),
+        Sentence(Two(headline(found), "")),
     ]
 
 

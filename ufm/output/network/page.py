@@ -14,45 +14,78 @@ from ufm.network.resemblance import OVERALL
 from ufm.output.records import dump_json
 from ufm.output.sections import STYLES, Facts, Part, Section, Sentence, Table, Verdict, Words
 
+Pictures = Sequence[tuple[str, bytes]]  # what each shows, and a PNG
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1c1c; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 img { width: 100%; height: auto; }
+.panels { display: grid; gap: .5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 .n { text-align: right; } td span { white-space: nowrap; } .wide { overflow-x: auto; }
 @media (min-width: 40rem) { .n { white-space: nowrap; } }
 .reproduced { color: #17692b; } .not-reproduced { color: #b00020; font-weight: 600; }
 .inconclusive { color: #8a5a00; } .not-applicable { color: #555; }
-small { color: #555; }
+small { color: #555; } .headline { font-size: 1.15rem; }
 """
 
 
-def report_page(sections: Sequence[Section], record: dict, picture: bytes) -> str:
-    """The page as text, the last section after the first; record: with provenance; picture: a PNG."""
-    name = Path(record["provenance"]["file"]).name
-    first, *others, last = sections
-    parts = [
-        f"<h1>{escape(name)} against the theory of mixup</h1>",
-        f"<p>{escape(OVERALL)}: {_cell(record['verdict'])}</p>",
-        _picture(picture),
-        *map(_section, [first, last, *others, _provenance(record["provenance"])]),
+def report_page(sections: Sequence[Section], record: dict, pictures: Pictures) -> str:
+    """The page as text; record: with provenance and headline; pictures: of it."""
+    return _whole(_name(record), report_body(sections, record, pictures), record)
+
+
+def runs_page(sections: Sequence[Section], records: dict, pictures: Pictures) -> str:
+    """Several networks; records: of each, by name."""
+    body = [
+        f"<h1>{len(records)} networks against the theory</h1>",
+        *map(_section, sections),
+        _shown(pictures),
     ]
+    headlines = [(name, record["headline"]) for name, record in records.items()]
+    body.append(_section(Section("What each comes to", [Facts(headlines)])))
+    return _whole(f"{len(records)} networks", "\n".join(body), records)
+
+
+def _whole(name: str, body: str, record: dict) -> str:
+    """A page that fetches nothing, with the record inside."""
     data = dump_json(record).replace("<", "\\u003c")  # nothing in it can end the element, or open another
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(name)}: ufm compare</title>\n<style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(parts)
+        + body
         + f'\n<script type="application/json" id="record">\n{data}</script>\n</body></html>\n'
     )
 
 
-def _picture(picture: bytes) -> str:
-    text = base64.b64encode(picture).decode("ascii")
-    return f'<img alt="Six panels: the network over the closed form" src="data:image/png;base64,{text}">'
+def report_body(sections: Sequence[Section], record: dict, pictures: Pictures) -> str:
+    """What the page holds: headline, verdicts, collapse, picture, and the rest."""
+    read, collapse, *others, verdicts = sections
+    parts = [
+        f"<h1>{escape(_name(record))} against the theory</h1>",
+        f'<p class="headline">{escape(record["headline"])}</p>',
+        f"<p>{escape(OVERALL)}: {_cell(record['verdict'])}</p>",
+        *map(_section, [read, collapse]),
+        _shown(pictures),
+        *map(_section, [verdicts, *others, _provenance(record["provenance"])]),
+    ]
+    return "\n".join(parts)
+
+
+def _name(record: dict) -> str:
+    return Path(record["provenance"]["file"]).name
+
+
+def _shown(pictures: Pictures) -> str:
+    """Beside one another where there is room, else one below the other."""
+    parts = []
+    for title, image in pictures:
+        text = base64.b64encode(image).decode("ascii")
+        parts.append(f'<img alt="{escape(title, quote=True)}" src="data:image/png;base64,{text}">')
+    return '<div class="panels">\n' + "\n".join(parts) + "\n</div>"
 
 
 def _provenance(provenance: dict) -> Section:

@@ -3,6 +3,7 @@
 from ufm.network.comparison import Comparison
 from ufm.network.read.activations import Activations
 from ufm.network.resemblance import CRITERIA
+from ufm.output.network.headline import headline
 from ufm.output.records import SCHEMA, number, plain
 
 CURVES = ("alignment", "outside", "displacement", "amplification", "nonlinearity")
@@ -25,6 +26,7 @@ def comparison_record(found: Comparison, given: Activations, provenance: dict) -
         "calibration": held | {"mixed": plain(found.mixed)},
         "verdicts": verdict_records(found),
         "verdict": found.word,
+        "headline": headline(found),
         "missing": found.missing,
         "provenance": provenance,
     }
@@ -55,12 +57,12 @@ def optimum_record(found: Comparison) -> dict | None:
 def set_records(found: Comparison) -> dict:
     """Each set of features: what it is, rows, accuracy, metrics by convention."""
     sets = {"clean": found.features.clean, "test": found.features.test}
+    ood = {} if found.features.nc5 is None else {"ood": {"nc5": number(found.features.nc5)}}
     names = ("words", "count", "accuracy", "metrics")
-    return {
-        key: plain({name: getattr(part, name) for name in names})
-        for key, part in sets.items()
-        if part is not None
+    found_sets = {
+        key: plain({name: getattr(part, name) for name in names}) for key, part in sets.items() if part
     }
+    return found_sets | ood
 
 
 def data_record(found: Comparison, given: Activations) -> dict:

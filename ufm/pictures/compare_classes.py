@@ -1,0 +1,48 @@
+"""Panels of a comparison where no input is mixed: the classes, their means and rows of W, and their spread."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import ufm.pictures.plane as plane
+from ufm.network.collapse.classes import class_values
+from ufm.network.features import FeatureSet
+
+BARS = 40  # classes up to which each has a bar
+
+
+def draw_classes(
+    figure: Figure, panels: tuple[Axes, Axes, Axes, Axes], clean: FeatureSet, W: Float[np.ndarray, "K d"]
+) -> None:
+    """Cosines of class means; of rows of W with class means; spread by class; lengths by class."""
+    stats = clean.stats
+    if stats is None:
+        for axes in panels:
+            plane.say(axes, "no class means")
+        return
+    M, V = stats.centred("class"), W - W.mean(0)
+    values = class_values(stats)
+    _map(figure, panels[0], _unit(M) @ _unit(M).T, "(a) cosines of class means")
+    _map(figure, panels[1], _unit(V) @ _unit(M).T, "(b) cosines of rows of W with class means")
+    _bars(panels[2], values["cdnv"], "(c) spread over squared distance to others", "CDNV")
+    _bars(panels[3], values["norm_means"], "(d) lengths of class means", "")
+
+
+def _unit(A: np.ndarray) -> np.ndarray:
+    size = np.linalg.norm(A, axis=1, keepdims=True)
+    return A / np.where(size > 0, size, 1.0)
+
+
+def _map(figure: Figure, axes: Axes, values: np.ndarray, title: str) -> None:
+    drawn = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
+    plane.finish(axes, title, "class", "class")
+    plane.colour_bar(figure, drawn, "cosine", ax=axes, shrink=0.8)
+
+
+def _bars(axes: Axes, values: np.ndarray, title: str, label: str) -> None:
+    if len(values) <= BARS:
+        axes.bar(np.arange(len(values)), values, color=plane.BLUE, width=0.7)
+    else:
+        axes.plot(np.sort(values), color=plane.BLUE, lw=1.2)
+    plane.finish(axes, title, "class" if len(values) <= BARS else "classes, sorted", label)

@@ -1,0 +1,55 @@
+"""The picture of several comparisons: metrics, fit and verdict against their order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import ufm.pictures.plane as plane
+from ufm.output.network.runs import Run, short_names
+
+MANY = 12  # names on an axis
+
+
+def draw_runs(runs: Sequence[Run]) -> Figure:
+    """Collapse, R² with its interval, and distance from the optimum, a point a network."""
+    figure = plane.new_figure(12.0, 3.9, [f"{len(runs)} networks beside one another"], dpi=130)
+    left, middle, right = figure.subplots(1, 3)
+    names = short_names([run.name for run in runs])
+    for key, label, colour, marker in (
+        ("nc1", "NC1", plane.BLUE, "o"),
+        ("nc2", "NC2 of means", plane.ORANGE, "s"),
+        ("nc3", "NC3", "0.35", "^"),
+    ):
+        _line(left, runs, key, label, colour, marker)
+    _finish(left, "neural collapse (0 is collapse)", names, log=True)
+    _line(middle, runs, "r2", "closed form", plane.BLUE, "o")
+    ends = [(n, *run.interval) for n, run in enumerate(runs) if run.interval is not None]
+    if ends:
+        at, low, high = np.array(ends).T
+        middle.vlines(at, low, high, color=plane.BLUE, lw=1.1)
+    _finish(middle, "$R^2$ of the closed form, with its interval", names)
+    for key, label, colour, marker in (
+        ("etf", "W from a simplex ETF", "0.35", "^"),
+        ("excess", "excess / excess of h = 0", plane.BLUE, "o"),
+        ("gap", "relative gap", plane.ORANGE, "s"),
+    ):
+        _line(right, runs, key, label, colour, marker)
+    _finish(right, "distance from the optimum", names, log=True)
+    return figure
+
+
+def _line(axes: Axes, runs: Sequence[Run], key: str, label: str, colour, marker: str) -> None:
+    points = [(n, getattr(run, key)) for n, run in enumerate(runs) if getattr(run, key) is not None]
+    if points:
+        axes.plot(*np.array(points).T, marker=marker, ms=4.5, lw=1.0, color=colour, label=label)
+
+
+def _finish(axes: Axes, title: str, names: list[str], log: bool = False) -> None:
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines] or [np.ones(1)])
+    if log and (values > 0).all():
+        axes.set_yscale("log")
+    shown = np.unique(np.linspace(0, len(names) - 1, min(len(names), MANY)).round().astype(int))
+    axes.set_xticks(shown, [names[n] for n in shown], rotation=35, ha="right")
+    plane.finish(axes, title, "", "", "best")

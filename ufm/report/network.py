@@ -1,0 +1,129 @@
+"""compare_network: a comparison that shows itself, in a terminal, in a notebook, as a page, as data."""
+
+import textwrap
+import warnings
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ufm.network.comparison import Comparison, Options, Progress, compare
+from ufm.network.given import activations_of
+from ufm.network.read.activations import Activations
+from ufm.network.resemblance import OVERALL
+from ufm.output.network.comparison import comparison_sections
+from ufm.output.network.headline import headline
+from ufm.output.network.page import report_body, report_page
+from ufm.output.network.record import comparison_record
+from ufm.output.records import run_record
+from ufm.rules.errors import InputError
+
+OPTIONS = set(Options._fields)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkReport(Comparison):
+    """A `Comparison` with the activations it was made of; the arrays are not copied."""
+
+    given: Activations
+    command: list[str]
+    file: str
+
+    def __repr__(self) -> str:
+        sizes = f"{self.given.count} features, {self.classes} classes, {self.given.dim} dimensions"
+        return "\n".join([f"{sizes}. {OVERALL}: {self.word}", *textwrap.wrap(self.headline, 100)])
+
+    @property
+    def headline(self) -> str:
+        """What it comes to, and what to do next."""
+        return headline(self)
+
+    def to_dict(self) -> dict:
+        """The record that `ufm compare --json` writes (docs/json.md)."""
+        provenance = run_record(self.command) | {"seed": self.options.seed, "file": self.file}
+        return comparison_record(self, self.given, provenance)
+
+    def to_frame(self) -> Any:
+        """The verdicts as a pandas.DataFrame, a row a statement. Raises InputError where pandas is not
+        installed."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise InputError("to_frame needs pandas: pip install pandas, or use to_dict()") from None
+        return pd.DataFrame([finding._asdict() for finding in self.findings]).set_index("name")
+
+    def plot(self, path: str | PathLike | None = None) -> Any:
+        """The picture as a Matplotlib figure, written to `path` (.png, .pdf, .svg) if one is given."""
+        from ufm.pictures.compare import draw_comparison  # Matplotlib is loaded only when a picture is wanted
+
+        figure = draw_comparison(self.given, self)
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+    def save_html(self, path: str | PathLike) -> None:
+        """The page that `ufm compare --report` writes: one file, nothing fetched."""
+        Path(path).write_text(self.page(), encoding="utf-8")
+
+    def page(self) -> str:
+        """The page as text."""
+        return report_page(comparison_sections(self.given, self), self.to_dict(), self._pictures())
+
+    def _pictures(self) -> list[tuple[str, bytes]]:
+        from ufm.pictures.compare import panel_images
+
+        return panel_images(self.plot())
+
+    def _repr_html_(self) -> str:
+        return report_body(comparison_sections(self.given, self), self.to_dict(), self._pictures())
+
+
+def compare_network(
+    source=None,
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    names=None,
+    **arrays,
+) -> NetworkReport:
+    """Hold a network's last layer against the theory: compare_network(H=H, W=W, b=b, y=y), or of a file.
+
+    source: an .npz file or a folder of .npy files, a dictionary, an open npz, or `Activations`; or the arrays as
+    keywords, by the names that a file has (`ufm.network.read.activations`): H (N, d), W (K, d), b (K), labels y
+    (N), or i, j, lam (N), or Y (N, K); lambda_w, lambda_h; H_clean, y_clean, H_test, y_test, H_ood; logits,
+    y_logits of held-out data. NumPy, JAX and torch arrays of any device and float type. names: of the classes, in
+    the order of the rows of W, where y, i, j are not 0 … K−1. Fields of `Options` may be keywords too.
+
+    Computes in float64 whatever jax.config says, and leaves that alone. Raises InputError for bad arrays and
+    values.
+    """
+    given_options = {name: arrays.pop(name) for name in list(arrays) if name in OPTIONS}
+    if given_options and options is not None:
+        raise InputError(f"give either options or {', '.join(given_options)}")
+    given = activations_of(source, names, arrays)
+    return reported(given, Options(**given_options) if options is None else options, progress, _file(source))
+
+
+def _file(source) -> str:
+    return str(source) if isinstance(source, (str, PathLike)) else "arrays in memory"
+
+
+def reported(
+    given: Activations,
+    options: Options,
+    progress: Progress | None,
+    file: str,
+    command: list[str] | None = None,
+) -> NetworkReport:
+    """The comparison of checked activations; command: what a record says that was run."""
+    found = compare(given, options, progress)
+    words = ["ufm.compare_network"] if command is None else command
+    return NetworkReport(**vars(found), given=given, command=words, file=file)
+
+
+def compare_activations(
+    activations, options: Options | None = None, progress: Progress | None = None
+) -> NetworkReport:
+    """`compare_network` by its name of version 0.1."""
+    warnings.warn("compare_activations is now compare_network", DeprecationWarning, stacklevel=2)
+    return compare_network(activations, options=options, progress=progress)
