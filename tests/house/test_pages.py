@@ -217,7 +217,7 @@ def test_jax_recipe_takes_networks_of_every_kind():
     exec(recipe("jax"), names)
     check_found(names["found"], train, test, model.features, W, b)
     for line, head in (
-        ("from_flax(model", W),
+        ("from_flax(\n    model", W),
         ('"head"', np.asarray(variables["params"]["head"]["kernel"]).T),
     ):
         assert line in recipe("jax")
