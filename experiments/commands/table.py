@@ -121,7 +121,7 @@ ROWS = (
     ),
     Row("experiments.compare_large", LONG, "experiments.compare_large --samples 20000 --dim 32"),
     Row(
-        "experiments.compare_large --samples 1000000 --dim 2048",
+        "experiments.compare_large --samples 1000000 --dim 2048 --classes 10",
         LONG,
         "experiments.compare_large --samples 2000 --dim 256",
     ),
