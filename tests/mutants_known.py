@@ -241,6 +241,14 @@ JOINT = of(
     "a_wrong_classifier_has_a_large_gap",
     "other_laws_are_solved_and_out_of_hypothesis",
 )
+DIAGNOSED = (
+    "the_small_pieces_of_linear_algebra",
+    "a_sample_is_rows_of_the_file",
+    "the_numbers_of_a_diagnosis_are_those_of_the_mistake",
+    "a_mistake_is_told_by_its_name_and_nothing_else",
+    "without_logits_the_permutation_is_found_by_accuracy",
+    "what_explains_the_logits_is_sure_and_what_is_likely_is_not",
+)
 T, C, A, N = "tests/theory/test_", "tests/certify/test_", "tests/agree/test_", "tests/network/test_"
 KILLERS = {
     "ufm/theory/": [f"{T}closed_form.py"],
@@ -272,6 +280,7 @@ KILLERS = {
     "ufm/network/": COMPARED,
     "ufm/network/optimum": of("network/test_in_memory", *CERTIFIED),
     "ufm/network/given": READ,
+    "ufm/network/diagnose/": of("network/test_diagnose", *DIAGNOSED),
     "ufm/network/findings": COMPARED,
     "ufm/network/reduced": of("network/test_in_memory", *REDUCED),
     "ufm/network/resample": RESAMPLED,

@@ -125,6 +125,12 @@ ROWS = (
         LONG,
         "experiments.compare_large --samples 2000 --dim 256",
     ),
+    Row(
+        "experiments.diagnoses --output docs/diagnoses.md",
+        LONG,
+        "experiments.diagnoses --only permuted --output docs/diagnoses.md",
+        ("docs/",),
+    ),
     Row("experiments.large_pairs", LONG, "experiments.large_pairs --classes 30 --nodes 4"),
     Row(
         "experiments.large_pairs --classes 1000 --nodes 16 --cap 4",

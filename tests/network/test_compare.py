@@ -42,7 +42,7 @@ pytestmark = pytest.mark.slow  # whole runs of the command
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--replicates", "20")
 KEYS = {"schema", "data", "metrics", "fit", "channel", "excess", "gap", "calibration", "verdicts", "verdict"}
-KEYS |= {"missing", "sets", "optimum", "headline"}
+KEYS |= {"missing", "sets", "optimum", "headline", "diagnoses"}
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "chrome")
 
 

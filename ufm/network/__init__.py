@@ -9,6 +9,7 @@ suboptimality  how far the network is from it, and which part of it
 findings       the verdicts, and why some of them say nothing
 resemblance    one verdict a statement, by fixed criteria
 resample       random numbers that belong to a sample
+diagnose/      mistakes in what was saved, by name
 read/          activations, labels and arrays on disk
 collapse/      what is kept of each class, and the metrics of neural collapse
 measures/      channels, fit, calibration, excess, gap
@@ -20,6 +21,7 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "comparison": "Comparison Options Progress compare",
+        "diagnose.diagnosis": "Diagnosis",
         "findings": "ZERO",
         "given": "activations_of",
         "measures.calibration": "Calibration Reliability",

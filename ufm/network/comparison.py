@@ -14,6 +14,8 @@ import numpy as np
 import ufm.rules.numbers as checked
 from ufm.certify.dual import DualGap
 from ufm.model.etf import etf_deviation, etf_multiplier
+from ufm.network.diagnose.diagnose import diagnose
+from ufm.network.diagnose.diagnosis import Diagnosis
 from ufm.network.features import Features, read_features
 from ufm.network.findings import Measured, findings
 from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, mixed_calibration
@@ -62,7 +64,8 @@ class Comparison:
     ‖W‖_F/√K, both of W − w̄. row_norm: ‖W‖_F/√K of W as it is; feature_norm: √E‖h‖². features: class statistics and
     metrics of each set. fit, channel, mixed, calibration, excess, certificate: of the modules of these names.
     optimum: of these labels and penalties; gap: L over it. a: sharpness behind the predictions, None if W − w̄ = 0;
-    a_known: from λ_H, else fitted. findings: the verdicts; word: what they add up to."""
+    a_known: from λ_H, else fitted. findings: the verdicts; word: what they add up to. diagnoses: mistakes in what
+    was saved, by name; none of a healthy network."""
 
     options: Options
     classes: int
@@ -85,6 +88,7 @@ class Comparison:
     missing: dict[str, str]
     findings: list[Finding]
     word: str
+    diagnoses: list[Diagnosis]
 
     __repr__ = shown
 
@@ -109,7 +113,8 @@ def compare(
 def _compare(given: Activations, options: Options, progress: Progress) -> Comparison:
     o = _completed(given, options)
     missing = _missing(given, o)
-    features = read_features(given, partial(_chunks, given, progress, rows=_fast(given)), o.centre, missing)
+    chunks = partial(_chunks, given, progress, rows=_fast(given))
+    features, sample = read_features(given, chunks, o.centre, missing, o.seed)
     few, W, b = features.few, features.few.W, given.b
     stream = partial(_stream, few, progress)
     drawn = {"replicates": o.replicates, "seed": o.seed}
@@ -153,6 +158,7 @@ def _compare(given: Activations, options: Options, progress: Progress) -> Compar
         missing=missing,
         findings=found,
         word=overall(found),
+        diagnoses=diagnose(sample, given.W, b, fit if o.loss == "cross-entropy" else None),
     )
 
 

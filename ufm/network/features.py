@@ -14,6 +14,7 @@ from ufm.network.collapse.angles import ood_orthogonality
 from ufm.network.collapse.conventions import CONVENTIONS
 from ufm.network.collapse.metrics import all_metrics
 from ufm.network.collapse.statistics import ClassStats, MissingClass, class_statistics
+from ufm.network.diagnose.sample import Sample, Sampler
 from ufm.network.read.activations import Activations, Chunk
 from ufm.network.reduced import Reducer, basis, worthwhile
 from ufm.rules.brief import shown
@@ -58,16 +59,20 @@ class Features:
 
 
 def read_features(
-    given: Activations, chunks: Callable[[str], Iterator[Chunk]], centre: str, missing: dict[str, str]
-) -> Features:
+    given: Activations,
+    chunks: Callable[[str], Iterator[Chunk]],
+    centre: str,
+    missing: dict[str, str],
+    seed: int = 0,
+) -> tuple[Features, Sample]:
     """Read H twice, once where the clean features are apart; chunks(stage): all of it. Says in `missing` why there
-    are no metrics."""
+    are no metrics. Beside them a sample of H, which is too large to be kept."""
     sets = {
         name: _measure(given, _apart(given, name), _words(given, name))
         for name in given.sets
         if name != "ood"
     }
-    reader, clean = _Reader(given, chunks), sets.get("clean")
+    reader, clean = _Reader(given, chunks, seed), sets.get("clean")
     if clean is None:
         clean = _measure(given, reader, _words(given, "H"), reader.begin)
     elif centre == "mean" or clean.stats is None:
@@ -79,11 +84,11 @@ def read_features(
     if clean.reason is not None:
         missing["metrics"] = clean.reason
     rest = "clean" not in sets, reader.size, _nc5(given, means)
-    few = reader.reducer
+    few, sample = reader.reducer, reader.sampler.result()
     if few is None:
-        return Features(clean, sets.get("test"), given, means, reader.mean, *rest)
+        return Features(clean, sets.get("test"), given, means, reader.mean, *rest), sample
     means, mean = (None if rows is None else few.vectors(rows) for rows in (means, reader.mean))
-    return Features(clean, sets.get("test"), few.result(), means, mean, *rest)
+    return Features(clean, sets.get("test"), few.result(), means, mean, *rest), sample
 
 
 def _nc5(given: Activations, means: Float[np.ndarray, "K d"] | None) -> float | None:
@@ -117,8 +122,9 @@ def _apart(given: Activations, name: str) -> Callable[[], Iterable[Rows]]:
 class _Reader:
     """H in two readings: for the class means, and for what is measured about them and the reduced features."""
 
-    def __init__(self, given: Activations, chunks: Callable[[str], Iterator[Chunk]]):
+    def __init__(self, given: Activations, chunks: Callable[[str], Iterator[Chunk]], seed: int):
         self.given, self.chunks, self.second = given, chunks, False
+        self.sampler = Sampler(given, seed)
         self.reducer: Reducer | None = None
         self.largest, self.total, self.mass = 0.0, np.zeros(given.dim), 0.0
         self.squares, self.weight = 0.0, 0.0
@@ -130,6 +136,7 @@ class _Reader:
             if self.second:
                 self.squares += float(chunk.weights @ np.einsum("nd,nd->n", chunk.H, chunk.H))
                 self.weight += float(chunk.weights.sum())
+                self.sampler.add(chunk)
             if not self.second:
                 self.total += chunk.weights @ chunk.H
                 self.mass += float(chunk.weights.sum())

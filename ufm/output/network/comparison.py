@@ -10,6 +10,7 @@ from ufm.network.read.activations import Activations
 from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import CRITERIA, OVERALL, REPRODUCED, Finding
 from ufm.output.network.collapse import collapse_parts
+from ufm.output.network.diagnoses import diagnosis_sections
 from ufm.output.network.headline import headline
 from ufm.output.sections import Facts, Section, Sentence, Table, Two, Verdict, Words
 from ufm.output.text import fixed, shown, small
@@ -31,6 +32,7 @@ def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
     collapse = _titled(f"neural collapse of {clean.count} {clean.words} (0 is collapse)")
     return [
         Section(Two("", "What was read"), [Facts(facts(given, found))]),
+        *diagnosis_sections(found),
         Section(collapse, collapse_parts(found)),
         Section(geometry, [*_geometry(found), Facts(channel_facts(found))]),
         Section(_titled("closed form and optimality"), [Facts(fit_facts(found))]),

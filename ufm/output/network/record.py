@@ -3,6 +3,7 @@
 from ufm.network.comparison import Comparison
 from ufm.network.read.activations import Activations
 from ufm.network.resemblance import CRITERIA
+from ufm.output.network.diagnoses import diagnosis_records
 from ufm.output.network.headline import headline
 from ufm.output.records import SCHEMA, number, plain
 
@@ -10,8 +11,8 @@ CURVES = ("alignment", "outside", "displacement", "amplification", "nonlinearity
 
 
 def comparison_record(found: Comparison, given: Activations, provenance: dict) -> dict:
-    """`metrics`, `fit`, `channel`, `excess`, `gap`, `calibration`, `verdicts`, the overall `verdict`; what is
-    missing is null, with the reason under `missing`."""
+    """`metrics`, `fit`, `channel`, `excess`, `gap`, `calibration`, `verdicts`, the overall `verdict`, `diagnoses`;
+    what is missing is null, with the reason under `missing`."""
     held = plain(found.calibration) or dict.fromkeys(("observed", "temperature", "fitted"))
     return {
         "schema": SCHEMA,
@@ -26,6 +27,7 @@ def comparison_record(found: Comparison, given: Activations, provenance: dict) -
         "calibration": held | {"mixed": plain(found.mixed)},
         "verdicts": verdict_records(found),
         "verdict": found.word,
+        "diagnoses": diagnosis_records(found),
         "headline": headline(found),
         "missing": found.missing,
         "provenance": provenance,

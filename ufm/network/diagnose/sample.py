@@ -1,0 +1,91 @@
+"""Some rows of H with all their columns, and moments of all rows: taken while H is read for something else.
+
+Up to RUN rows from the start are neighbours, as batches are; the others are a random subsample.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ufm.network.read.activations import Activations, Chunk
+from ufm.network.read.label_rows import LabelBlock
+from ufm.network.resample import BLOCK, cut, subsample_keys
+
+SIZE, RUN = 2000, 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows `index` (in order) of `count`: features, labels, dense labels Y, own logits (None without them).
+
+    mean, std: of the columns of all rows, unweighted.
+    """
+
+    index: Int[np.ndarray, " n"]
+    count: int
+    H: Float[np.ndarray, "n d"]
+    labels: LabelBlock
+    Y: Float[np.ndarray, "n K"]
+    logits: Float[np.ndarray, "n K"] | None
+    mean: Float[np.ndarray, " d"]
+    std: Float[np.ndarray, " d"]
+
+    @property
+    def run(self) -> int:
+        """Neighbours from row 0 on."""
+        index = self.index[:RUN]
+        return int((index == np.arange(len(index))).sum())
+
+    @property
+    def top(self) -> Int[np.ndarray, " n"]:
+        """The class where 3/4 of the label or more is, −1 where no class has as much."""
+        return np.where(self.Y.max(1) >= 0.75, self.Y.argmax(1), -1)
+
+
+class Sampler:
+    """Fills a sample from blocks that come in order."""
+
+    def __init__(self, given: Activations, seed: int = 0):
+        self.given, self.index = given, _chosen(given.count, seed)
+        self.rows: list[tuple] = []
+        self.total, self.squares = np.zeros((2, given.dim))
+
+    def add(self, chunk: Chunk) -> None:
+        """The next block."""
+        self.total += chunk.H.sum(0)
+        self.squares += np.einsum("nd,nd->d", chunk.H, chunk.H)
+        ends = np.searchsorted(self.index, [chunk.start, chunk.start + len(chunk.H)])
+        some = self.index[slice(*ends)] - chunk.start
+        labels = cut(chunk.labels, some)
+        self.rows.append((chunk.H[some], labels.i, labels.j, labels.lam, labels.dense(), chunk.weights[some]))
+
+    def result(self) -> Sample:
+        """Rows of positive weight, with the network's own logits of them."""
+        H, i, j, lam, Y, weights = (np.concatenate(part) for part in zip(*self.rows))
+        use, logits = weights > 0, self._logits()
+        labels = LabelBlock(i, j, lam, Y, Y.shape[1])
+        mean = self.total / self.given.count
+        std = np.sqrt(np.maximum(self.squares / self.given.count - mean**2, 0.0))
+        logits = None if logits is None else logits[use]
+        rows = self.index[use], self.given.count, H[use], cut(labels, use), Y[use]
+        return Sample(*rows, logits, mean, std)
+
+    def _logits(self) -> np.ndarray | None:
+        """Of the chosen rows; the only reading of them."""
+        parts, start = [], 0
+        for block in self.given.own_logits():
+            ends = np.searchsorted(self.index, [start, start + len(block)])
+            parts.append(block[self.index[slice(*ends)] - start])
+            start += len(block)
+        return np.concatenate(parts) if parts else None
+
+
+def _chosen(count: int, seed: int) -> Int[np.ndarray, " n"]:
+    """Places of the rows, in order."""
+    if count <= SIZE:
+        return np.arange(count)
+    starts = range(0, count, BLOCK)
+    keys = np.concatenate([subsample_keys(start, min(BLOCK, count - start), seed) for start in starts])
+    keys[:RUN] = -1.0
+    return np.sort(np.argpartition(keys, SIZE - 1)[:SIZE])
