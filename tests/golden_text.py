@@ -18,6 +18,7 @@ MASKS = (
     ("progress of a reader that is slow", re.compile(r"^[\w ]+: \d+ rows read\n", re.MULTILINE), ""),
     ("a font cache made anew", re.compile(r"^Matplotlib is building the font cache.*\n", re.MULTILINE), ""),
     ("port that two processes meet at", re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:#"),
+    ("when a comparison was made", re.compile(r'("date": )"[-:+\dT]+"'), r'\1"#"'),
     ("version of the package itself", re.compile(r'("ufm": )"[\d.]+\w*"'), r'\1"#"'),
 )
 

@@ -220,6 +220,7 @@ def test_the_gap_is_over_the_certified_optimum_of_the_same_labels():
     over = found.gap.objective - best.objective
     assert over <= found.gap.gap <= over + 1e-9 < found.certificate.gap / 2
     assert true.objective == pytest.approx(found.gap.objective, rel=1e-12)
+    assert found.gap.least <= over / found.gap.objective <= found.gap.relative
     assert found.optimum.multiplier == pytest.approx(found.multiplier, rel=1e-9)
     assert (
         found.gap.features == pytest.approx(found.gap.gap, rel=0.2)
@@ -240,6 +241,22 @@ def test_many_labels_are_binned_within_their_own_bound(delta):
     exact = ufm.solve_joint(ufm.JointProblem(ufm.FiniteLaw(labels, np.full(6000, 1 / 6000)), 5e-3, 5e-3))
     assert found.atoms < ATOMS and found.lower <= exact.objective <= found.objective
     assert found.gap < 1e-3  # a tenth of what the verdict on the gap asks for
+
+
+@pytest.mark.slow
+def test_a_gap_that_only_the_bound_leaves_open_is_inconclusive():
+    """40 classes: the candidate is an ETF, which the optimum of 400 uneven labels is not."""
+    classes, n = 40, 400
+    rng = np.random.default_rng(0)
+    i, j, lam = rng.integers(0, classes, n), rng.integers(0, classes, n), rng.uniform(size=n)
+    W = ufm.simplex_etf(classes, classes, 2.0)
+    problem = Problem(classes, classifier=W, lambda_h=1e-3)
+    labels = rows(from_arrays(H=np.zeros((n, classes)), W=W, i=i, j=j, lam=lam))
+    H = predict_features(problem, labels).H
+    found = ufm.compare_network(H=H, W=W, i=i, j=j, lam=lam, lambda_w=1e-4, lambda_h=1e-3, replicates=0)
+    said = next(f for f in found.findings if f.name == "global")
+    assert found.gap.least < 0.01 < found.gap.relative and said.word == INCONCLUSIVE
+    assert found.gap.lower <= found.gap.upper <= found.gap.objective
 
 
 # --- one reading ----------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ RECORD = {
         "device": "cpu",
         "platform": "x",
         "seed": 0,
+        "date": "2026-01-01T00:00:00+00:00",
+        "sha256": None,
     },
 }
 TABLE = Table(

@@ -55,7 +55,11 @@ def findings(found: Measured) -> list[Finding]:
         _of_curve("probabilities", found.mixed.deviation, none or _no_sharpness(found)),
         *([] if found.excess is None else [_excess(found.excess)]),
         find("etf", found.etf, missing=ZERO if found.channel.slope_limit == inf else None),
-        *([] if found.gap is None else [find("global", found.gap.relative)]),
+        *(
+            []
+            if found.gap is None
+            else [find("global", found.gap.relative, found.gap.least, found.gap.relative)]
+        ),
     ]
     untested = _untested(found)
     return [not_applicable(f.name, untested[f.name]) if f.name in untested else f for f in listed]

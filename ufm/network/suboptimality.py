@@ -16,12 +16,14 @@ class Gap(NamedTuple):
     """L − min L of the network, bounded: by its own dual point, or by the optimum of its own labels if that is
     nearer.
 
-    lower ≤ min L. objective: L. features: what other features for its own W and b would gain, as the excess of a
-    subsample estimates it; bias: what another bias would gain beyond that (None without one); classifier: the rest.
+    lower ≤ min L ≤ upper. objective: L. features: what other features for its own W and b would gain, as the excess
+    of a subsample estimates it; bias: what another bias would gain beyond that (None without one); classifier: the
+    rest.
     """
 
     objective: float
     lower: float
+    upper: float
     features: float
     bias: float | None
     classifier: float
@@ -33,8 +35,13 @@ class Gap(NamedTuple):
 
     @property
     def relative(self) -> float:
-        """gap/L."""
+        """gap/L: not less than the true one."""
         return self.gap / abs(self.objective)
+
+    @property
+    def least(self) -> float:
+        """(L − upper)/L: not more than the true one."""
+        return max(self.objective - self.upper, 0.0) / abs(self.objective)
 
 
 class Suboptimality(NamedTuple):
@@ -86,4 +93,5 @@ def _gap(certificate: DualGap, optimum: OwnOptimum, excess: Excess) -> Gap:
     """The better of both bounds, and where the gap is."""
     lower = max(certificate.objective - certificate.gap, optimum.lower)
     rest = certificate.objective - lower - excess.excess - (excess.bias or 0.0)
-    return Gap(certificate.objective, lower, excess.excess, excess.bias, rest)
+    upper = min(certificate.objective, optimum.objective)
+    return Gap(certificate.objective, lower, upper, excess.excess, excess.bias, rest)

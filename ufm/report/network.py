@@ -1,8 +1,10 @@
 """compare_network: a comparison that shows itself, in a terminal, in a notebook, as a page, as data."""
 
+import hashlib
 import textwrap
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,17 @@ from ufm.output.network.record import comparison_record
 from ufm.output.records import run_record
 from ufm.rules.errors import InputError
 
+HASHED = 2**30  # bytes of a file up to which its digest is taken
 OPTIONS = set(Options._fields)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkReport(Comparison):
-    """A `Comparison` with the activations it was made of; the arrays are not copied."""
+    """A `Comparison` with the activations it was made of; the arrays are not copied. provenance: command, versions,
+    device, seed, file with its SHA-256 where it is one file of at most 1 GiB, date (UTC)."""
 
     given: Activations
-    command: list[str]
-    file: str
+    provenance: dict[str, Any]
 
     def __repr__(self) -> str:
         sizes = f"{self.given.count} features, {self.classes} classes, {self.given.dim} dimensions"
@@ -40,8 +43,7 @@ class NetworkReport(Comparison):
 
     def to_dict(self) -> dict:
         """The record that `ufm compare --json` writes (docs/json.md)."""
-        provenance = run_record(self.command) | {"seed": self.options.seed, "file": self.file}
-        return comparison_record(self, self.given, provenance)
+        return comparison_record(self, self.given, self.provenance)
 
     def to_frame(self) -> Any:
         """The verdicts as a pandas.DataFrame, a row a statement. Raises InputError where pandas is not
@@ -118,7 +120,20 @@ def reported(
     """The comparison of checked activations; command: what a record says that was run."""
     found = compare(given, options, progress)
     words = ["ufm.compare_network"] if command is None else command
-    return NetworkReport(**vars(found), given=given, command=words, file=file)
+    origin = {"seed": options.seed, "file": file, "sha256": _digest(Path(file))}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return NetworkReport(**vars(found), given=given, provenance=run_record(words) | origin | {"date": date})
+
+
+def _digest(path: Path) -> str | None:
+    """Of one file that is quickly read."""
+    try:
+        if not path.is_file() or path.stat().st_size > HASHED:
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # gone, or not a path at all
+        return None
 
 
 def compare_activations(

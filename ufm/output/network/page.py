@@ -91,7 +91,9 @@ def _shown(pictures: Pictures) -> str:
 def _provenance(provenance: dict) -> Section:
     versions = ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
     lines = [("command", shlex.join(provenance["command"])), ("versions", versions)]
-    lines += [(name, str(provenance[name])) for name in ("device", "platform", "seed")]
+    lines += [
+        (name, str(provenance[name])) for name in ("device", "platform", "seed", "date", "file", "sha256")
+    ]
     return Section("Provenance", [Facts(lines)])
 
 

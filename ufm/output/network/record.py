@@ -43,7 +43,13 @@ def gap_record(found: Comparison) -> dict | None:
     shares = {name: getattr(gap, name) for name in ("features", "bias", "classifier")}
     return plain(
         {name: getattr(own, name) for name in names}
-        | {"dual_objective": gap.lower, "gap": gap.gap, "relative_gap": gap.relative, "of_which": shares}
+        | {
+            "dual_objective": gap.lower,
+            "gap": gap.gap,
+            "relative_gap": gap.relative,
+            "relative_least": gap.least,
+            "of_which": shares,
+        }
         | {"own": {name: getattr(own, name) for name in ("dual_objective", "gap", "relative_gap")}}
     )
 
