@@ -69,8 +69,9 @@ def test_what_is_found_is_compared():
 
 
 def test_inputs_are_mixed_as_their_labels_say_and_clean_rows_are_theirs():
+    same = mixup(0.7, seed=3)
     for _ in range(2):  # the same mixtures each time
-        found = collect(mix=mixup(0.7, seed=3))
+        found = collect(mix=same)
         np.testing.assert_array_equal(found["H_clean"], np.tanh(X))
         np.testing.assert_array_equal(found["y_clean"], Y)
         np.testing.assert_array_equal(found["i"], Y)
@@ -94,8 +95,15 @@ def test_a_limit_holds_for_each_set():
     found = collect(mix=mixup(1.0), test=OTHERS, ood=OTHERS, clean=OTHERS, limit=7)
     for key in ("H", "i", "j", "lam", "H_clean", "y_clean", "H_test", "y_test", "logits", "H_ood"):
         assert len(found[key]) == 7, key
-    endless = ((X, Y) for _ in iter(int, 1))
-    assert len(collect(endless, limit=30)["H"]) == 30
+
+
+def test_no_batch_is_read_beyond_the_limit():
+    def two():
+        yield from LOADER[:2]
+        raise AssertionError("a third batch")
+
+    found = collect(two(), test=two(), clean=two(), mix=mixup(1.0), limit=7)
+    assert len(found["H"]) == len(found["H_test"]) == len(found["H_clean"]) == 7
 
 
 def test_batches_of_any_form_are_unpacked():
@@ -239,10 +247,16 @@ def test_mixtures_are_those_of_their_labels(kind):
     share = lam[:, None, None]
     np.testing.assert_array_equal(i, y)
     assert sorted(j) == list(y) and len(set(lam)) == 6 and mixed.dtype == x.dtype
-    wanted = share * np.asarray(x, float) + (1 - share) * np.asarray(x, float)[j]
-    np.testing.assert_allclose(
-        np.asarray(mixed, float), wanted, atol=3e-2 if x.dtype == jax.numpy.bfloat16 else 1e-6
-    )
+    wide = np.float64 if x.dtype == np.float64 else np.float32  # 16 bits are mixed in 32
+    one, other = np.asarray(x, wide), np.asarray(x, wide)[j]
+    wanted = (share * one + (1 - share) * other).astype(x.dtype)
+    np.testing.assert_allclose(np.asarray(mixed, float), np.asarray(wanted, float), rtol=1e-6, atol=1e-7)
+
+
+def test_weights_have_the_law_of_their_alpha():
+    """Beta(α, α): mean 1/2, variance 1/(4 (2α+1))."""
+    lam = mixup(0.3)(np.zeros((20_000, 1)), np.zeros(20_000))[1][2]
+    assert lam.mean() == pytest.approx(0.5, abs=0.02) and lam.var() == pytest.approx(1 / 6.4, abs=0.01)
 
 
 @pytest.mark.parametrize("axes", [None, (2, 3)])

@@ -143,6 +143,19 @@ def test_a_pass_that_fails_leaves_the_training_as_it_was(model):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_passes_need_no_gradients_and_mixing_may(model):
+    """A mixing by saliency takes them, as in training."""
+    seen = []
+    model.body.register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
+
+    def mix(x, y):
+        seen.append(torch.is_grad_enabled())
+        return x, y
+
+    ufm.collect.from_torch(model, "fc", data(), mix=mix)
+    assert seen == [False, True, False] * 3 and torch.is_grad_enabled()
+
+
 def test_a_loader_of_gradients_is_taken_off_its_graph(model):
     x = torch.randn(N, INPUTS, requires_grad=True)
     ufm.collect.from_torch(model, "fc", [(2 * x, torch.arange(N) % K)], mix=ufm.collect.mixup(1.0))
