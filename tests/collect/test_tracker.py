@@ -90,6 +90,7 @@ def test_the_whole_comparison_may_be_made(tmp_path):
     tracker = Tracker(tmp_path / "run.csv", compare=True)
     row = tracker.add(0, **PAIRS, **MORE)
     assert row["verdict"] == tracker.report.word and tracker.report.options.replicates > 0
+    assert tracker.report.headline and tracker.report.given.count == N  # a report that can save its page
     for found in tracker.report.findings:
         value = row[f"finding_{found.name.replace('-', '_')}"]
         assert value == found.value or (found.value is None and np.isnan(value))

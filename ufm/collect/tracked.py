@@ -10,17 +10,18 @@ from ufm.collect.log import Row
 from ufm.network.collapse.conventions import Convention
 from ufm.network.collapse.flat import collapse_metrics
 from ufm.network.collapse.statistics import MissingClass
-from ufm.network.comparison import Comparison, Options, compare
+from ufm.network.comparison import Options
 from ufm.network.measures.excess import Excess, feature_excess
 from ufm.network.measures.fitting import Fit, fit_sharpness
 from ufm.network.read.activations import Activations, from_arrays
+from ufm.report.network import NetworkReport, compare_network
 
 
 class Kept(NamedTuple):
     """A row, and the comparison that it comes from, if one was made."""
 
     row: Row
-    report: Comparison | None
+    report: NetworkReport | None
 
 
 def measure(arrays: Mapping[str, Any], whole: bool, convention: str | Convention, loss: str) -> Kept:
@@ -31,7 +32,7 @@ def measure(arrays: Mapping[str, Any], whole: bool, convention: str | Convention
     """
     given = from_arrays(**arrays)
     if whole:
-        report = compare(given, Options(loss=loss))
+        report = compare_network(given, options=Options(loss=loss))
         fit, excess = report.fit, report.excess
     else:
         report, (fit, excess) = None, _measures(given, loss)
