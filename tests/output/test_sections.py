@@ -37,7 +37,8 @@ def text(*parts, terminal=False) -> str:
 
 
 def page(*parts) -> str:
-    first, second, last = (Section(name, []) for name in ("First", "Second", "Last"))
+    first, second = (Section(name, [], early=True) for name in ("First", "Second"))
+    last = Section("Last", [])
     whole = report_page([first, second, Section("Middle", parts), last], RECORD, [("of <it>", b"png")])
     assert '<p class="headline">It is &lt;so&gt;.</p>' in whole and 'alt="of &lt;it&gt;"' in whole
     return whole.split("<h2>Middle</h2>")[1].split("<h2>Provenance</h2>")[0]
@@ -79,6 +80,8 @@ def test_verdicts_are_coloured_and_nothing_else_is():
 
 
 def test_verdicts_come_before_the_rest_on_the_page():
-    titles = [Section(title, []) for title in ("What", "Collapse", "Middle", "Verdicts")]
+    titles = [
+        Section(title, [], title in ("What", "Collapse")) for title in ("What", "Middle", "Collapse", "Last")
+    ]
     found = re.findall("<h2>(.*?)</h2>", report_page(titles, RECORD, []))
-    assert found == ["What", "Collapse", "Verdicts", "Middle", "Provenance"]
+    assert found == ["What", "Collapse", "Last", "Middle", "Provenance"]

@@ -66,10 +66,11 @@ Part = Facts | Table | Sentence | Verdict | str  # a plain line; empty: one betw
 
 
 class Section(NamedTuple):
-    """Parts under a title."""
+    """Parts under a title; early: before the pictures of a page."""
 
     title: Words
     parts: Sequence[Part]
+    early: bool = False
 
 
 def text_of(words: Words) -> str:

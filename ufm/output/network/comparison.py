@@ -31,9 +31,9 @@ def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
     clean = found.features.clean
     collapse = _titled(f"neural collapse of {clean.count} {clean.words} (0 is collapse)")
     return [
-        Section(Two("", "What was read"), [Facts(facts(given, found))]),
+        Section(Two("", "What was read"), [Facts(facts(given, found))], early=True),
         *diagnosis_sections(found),
-        Section(collapse, collapse_parts(found)),
+        Section(collapse, collapse_parts(found), early=True),
         Section(geometry, [*_geometry(found), Facts(channel_facts(found))]),
         Section(_titled("closed form and optimality"), [Facts(fit_facts(found))]),
         Section(_titled("calibration"), [Facts(calibration_facts(found))]),

@@ -11,7 +11,7 @@ def diagnosis_sections(found: Comparison) -> list[Section]:
         Sentence(f"{one.name}{'' if one.sure else ' (suspected)'}: {one.sentence}. Remedy: {one.remedy}")
         for one in found.diagnoses
     ]
-    return [Section(Two("what may be wrong", "What may be wrong"), parts)] if parts else []
+    return [Section(Two("what may be wrong", "What may be wrong"), parts, early=True)] if parts else []
 
 
 def diagnosis_records(found: Comparison) -> list[dict]:

@@ -39,13 +39,24 @@ def headline(found: Comparison) -> str:
     """One or two sentences."""
     law = found.kind.words
     if found.word == REPRODUCED:
-        return f"These features look like the optimum for their labels ({law}): {_proof(found)}."
+        return (
+            f"These features look like the optimum for their labels ({law}): {_proof(found)}.{_cause(found)}"
+        )
     worst = _worst(found.findings, found.word)
     if found.word == INCONCLUSIVE or not worst:
         reasons = "; ".join(f"{finding.name}: {finding.reason}" for finding in worst[:MOST])
-        return f"Whether these features are the optimum for their labels ({law}) is open. {reasons}."
+        return f"Whether these features are the optimum for their labels ({law}) is open. {reasons}.{_cause(found)}"
     because = "; ".join(BECAUSE[f.name](f.value) for f in worst[:MOST] if f.value is not None)
-    return f"These features are not the optimum for their labels ({law}): {because}. Next: {NEXT[worst[0].name]}."
+    then = _cause(found) or f" Next: {NEXT[worst[0].name]}."
+    return f"These features are not the optimum for their labels ({law}): {because}.{then}"
+
+
+def _cause(found: Comparison) -> str:
+    """A mistake that was found, with its remedy."""
+    if not found.diagnoses:
+        return ""
+    first = found.diagnoses[0]
+    return f" {'Cause' if first.sure else 'Most often'}: {first.name}; {first.remedy}."
 
 
 def _worst(findings: list[Finding], word: str) -> list[Finding]:

@@ -62,15 +62,17 @@ def _whole(name: str, body: str, record: dict) -> str:
 
 
 def report_body(sections: Sequence[Section], record: dict, pictures: Pictures) -> str:
-    """What the page holds: headline, verdicts, collapse, picture, and the rest."""
-    read, collapse, *others, verdicts = sections
+    """What the page holds: headline, early sections, pictures, verdicts (the last section), and the rest."""
+    *others, verdicts = sections
     parts = [
         f"<h1>{escape(_name(record))} against the theory</h1>",
         f'<p class="headline">{escape(record["headline"])}</p>',
         f"<p>{escape(OVERALL)}: {_cell(record['verdict'])}</p>",
-        *map(_section, [read, collapse]),
+        *map(_section, [section for section in others if section.early]),
         _shown(pictures),
-        *map(_section, [verdicts, *others, _provenance(record["provenance"])]),
+        _section(verdicts),
+        *map(_section, [section for section in others if not section.early]),
+        _section(_provenance(record["provenance"])),
     ]
     return "\n".join(parts)
 
