@@ -302,6 +302,18 @@ def test_the_configuration_of_jax_is_left_alone():
     assert found.fit.r2 == pytest.approx(ufm.compare_network(**PURE, replicates=5).fit.r2, rel=1e-9)
 
 
+@pytest.mark.parametrize("given", [PURE, PAIRS | {"lambda_w": 0.01, "lambda_h": 0.01}], ids=["pure", "pairs"])
+def test_a_report_shows_itself_whatever_the_configuration_of_jax(given, tmp_path):
+    """As most people have it: JAX's own precision is 32 bits."""
+    with jax.enable_x64(False):
+        report = ufm.compare_network(**given, replicates=5)
+        assert repr(report) and report._repr_html_() and report.to_dict()
+        report.save_html(tmp_path / "a.html")
+        report.plot(tmp_path / "a.png")
+        assert jax.numpy.zeros(1).dtype == np.float32
+        ufm.compare_runs({"one": given, "two": given}, replicates=5).save_html(tmp_path / "b.html")
+
+
 def test_the_name_of_version_0_1_still_works():
     with pytest.warns(DeprecationWarning, match="compare_network"):
         assert ufm.compare_activations(from_arrays(**PURE)).classes == K

@@ -56,9 +56,12 @@ class NetworkReport(Comparison):
 
     def plot(self, path: str | PathLike | None = None) -> Any:
         """The picture as a Matplotlib figure, written to `path` (.png, .pdf, .svg) if one is given."""
+        import jax
+
         from ufm.pictures.compare import draw_comparison  # Matplotlib is loaded only when a picture is wanted
 
-        figure = draw_comparison(self.given, self)
+        with jax.enable_x64(True):  # closed forms are drawn, whatever jax.config says
+            figure = draw_comparison(self.given, self)
         if path is not None:
             figure.savefig(path)
         return figure
