@@ -18,6 +18,9 @@ from ufm.network.diagnose.sample import Sample
 SIZES = (8, 10, 16, 20, 25, 32, 50, 64, 100, 128, 200, 250, 256)
 DRAWS = 40
 LARGE, SMALL = 2.0, 0.5
+BALANCED = (
+    0.1  # F of labels below this: batches are of one composition, and equal means of H follow from that
+)
 
 
 def ratio(X: Float[np.ndarray, "n K"], size: int, shift: int = 0) -> float:
@@ -67,7 +70,7 @@ def normalised(sample: Sample) -> list[Diagnosis]:
     found = []
     for size in (size for size in SIZES if 4 * size <= run):
         F, labels = ratio(H, size), ratio(Y, size) if Y.std() > 0 else 1.0
-        if min(1.0, labels) * SMALL > F and chance(H, size)[0] * SMALL > F:
+        if labels > BALANCED and min(1.0, labels) * SMALL > F and chance(H, size)[0] * SMALL > F:
             found.append((F, size, labels))
     if not found:
         return []

@@ -37,7 +37,8 @@ def diagnose(sample: Sample, W: Float[np.ndarray, "K d"], b, fit: Fit | None = N
     against it."""
     P = sample.H @ W.T + (0.0 if b is None else b)
     found = [] if sample.logits is None else of_own_logits(sample, W, b)
-    flat = standardised(sample)
+    told = {one.name for one in found if one.sure}
+    flat = None if told & {said.STANDARDISED, said.WHITENED} else standardised(sample)
     alone = [one for one in (flat, dropped(sample), *normalised(sample)) if one is not None]
     vague = (VAGUE if alone else set()) | (LINEAR if flat else set())
     found = [*(one for one in found if one.name not in vague), *alone]

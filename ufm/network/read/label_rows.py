@@ -43,8 +43,8 @@ class LabelBlock(NamedTuple):
     def named(self, delta: float) -> "LabelBlock":
         """The same labels with i, j and λ (1 for one class, else i < j) for all rows that smoothing by δ made of
         one or two classes; other rows as they are."""
-        if self.soft is None:
-            return self._replace(delta=delta)
+        if self.soft is None or delta >= 1 - SAME:  # nothing is left of the label then
+            return self._replace(delta=delta if self.soft is None else 0.0)
         rest = (self.soft - delta / self.classes) / (1 - delta)
         above = rest > (SAME if delta else 0.0)
         few = (self.i < 0) & (above.sum(1) <= 2)

@@ -23,7 +23,7 @@ BECAUSE: dict[str, Said] = {
 }
 NEXT = {
     "sharpness": "lambda_H is not what these features were trained with, or they are not trained to the end",
-    "etf": "compare class counts and penalties: unequal classes have no ETF as their optimum (see 'optimum' below)",
+    "etf": "train longer, or see whether classes are of one size: only then is an ETF the optimum",
     "alignment": "see that rows of W, labels and features belong together",
     "plane": "train longer, or take the features that the last layer sees",
     "closed-form": "give the network's own logits as logits_H to see whether W and H belong together",
