@@ -103,6 +103,8 @@ PLAIN, MIX, BATCHES = Spec(seed=20), Spec(seed=21, mixing="row"), Spec(seed=22, 
 LINEAR = Spec(seed=23, features="linear", mixing="row")
 SKEWED = Spec(seed=24, imbalance=1.6)
 DROP, HIDDEN = Spec(seed=25, dropout=0.3), Spec(seed=26, hidden=0.4, widths=(64, 64, 32))
+DROP_EARLY = Spec(seed=32, dropout=0.5, epochs=2, features="linear")
+DROP_MANY = Spec(seed=33, dropout=0.2, samples=300, epochs=2, classes=10, widths=(16,), batch=16)
 NORM, NORM_LINEAR = Spec(seed=27, norm=True), Spec(seed=28, norm=True, features="linear")
 BINARY = Spec(seed=29, loss="binary", classes=6)
 PENALISED = Spec(
@@ -179,6 +181,15 @@ MISTAKES = {
     ),
     "the same, no ReLU behind": Mistake(
         NORM_LINEAR, lambda a, r: a | _batches(r, True, False), said.BATCH_NORM, said.BATCH_NORM
+    ),
+    "H with batch norm in training mode": Mistake(
+        NORM, lambda a, r: a | {"H": _batches(r, True, False)["H"]}, said.BATCH_NORM, said.BATCH_NORM
+    ),
+    "H with dropout, no ReLU, 2 epochs": Mistake(
+        DROP_EARLY, lambda a, r: a | {"H": _batches(r, False, True)["H"]}, said.DROPOUT, said.DROPOUT
+    ),
+    "H with dropout, 10 classes, 2 epochs": Mistake(
+        DROP_MANY, lambda a, r: a | {"H": _batches(r, False, True)["H"]}, said.DROPOUT
     ),
     "logits with batch norm in training mode": Mistake(
         NORM, lambda a, r: a | {"logits_H": _batches(r, True, False)["logits_H"]}, said.BATCH_NORM

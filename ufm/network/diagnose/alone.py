@@ -17,7 +17,7 @@ CELL = 40  # rows of a class below which its zeros tell nothing
 CELLS = 20
 ALIKE = 1.3  # spread of units' zeros over that of chance
 WRONG, TOLD = 0.5, 0.7  # share of the accuracy of class means that W has; that accuracy
-BLIND = 0.3  # confidence above accuracy
+BLIND, SURE = 0.3, 0.55  # confidence above accuracy; least confidence of a W that was trained
 
 
 def standardised(sample: Sample) -> Diagnosis | None:
@@ -83,7 +83,7 @@ def foreign(sample: Sample, W: Float[np.ndarray, "K d"], b) -> Diagnosis | None:
         return None
     Z, means = H @ W.T + shift, nearest_mean(H, top, len(W))
     ours, sure = float(np.mean(Z.argmax(1) == top)), float(softmax(Z, axis=1).max(1).mean())
-    if means < TOLD or ours > WRONG * means or sure < ours + BLIND:
+    if means < TOLD or ours > WRONG * means or sure < max(ours + BLIND, SURE):
         return None
     seen = (
         f"accuracy of W h + b is {ours:.3f}, its mean confidence {sure:.3f}, and the accuracy of the nearest class "

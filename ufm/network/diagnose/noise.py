@@ -1,12 +1,13 @@
 """Own logits that no affine image of H gives: noise of a training mode, another epoch, another order of rows.
 
 Dropout after H: z = W (m ∘ h)/(1−p) + b with m of zeros and ones, so that E[z | h] = W h + b and
-E ‖z − W h − b‖² = q Σ_k Σ_c w_kc² h_c², q = p/(1−p): no function of H foretells the rest. Statistics of a batch
-shift all of its rows alike. Features of another epoch leave a rest that is a function of the input, which H itself
-foretells in part.
+E ‖z − W h − b‖² = q Σ_k Σ_c w_kc² h_c², q = p/(1−p): no function of H foretells the rest. If H was collected so,
+and the logits were not, E[W h + b | z] = z, and no function of z foretells it; its mean square is then
+p Σ_k Σ_c w_kc² h_c². Statistics of a batch shift all of its rows alike. Features of another epoch leave a rest that
+is a function of the input, which H and the logits foretell in part.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -14,11 +15,11 @@ from jaxtyping import Float
 from ufm.network.diagnose import diagnosis as said
 from ufm.network.diagnose.batches import shared_by_batches
 from ufm.network.diagnose.diagnosis import Diagnosis, diagnosis
-from ufm.network.diagnose.linear import affine, correlation, error, halves, r2
+from ufm.network.diagnose.linear import Halves, affine, correlation, error, halves, r2
 from ufm.network.diagnose.sample import Sample
 
-FORETOLD = 0.25  # a rest that H foretells to less than this is noise
-SLOPE = 0.15  # how far noise may move the slope of the logits on W h + b from 1
+FORETOLD = 0.1  # a rest that is foretold to less than this is noise
+SLOPE = 0.2  # how far noise may move the slope of the logits and W h + b from 1
 RELATED = 0.5
 TOLERANCE = 0.02  # of the spread of the logits, that the same values in another order may miss
 
@@ -37,34 +38,59 @@ def unexplained(sample: Sample, some, W, P: Float[np.ndarray, "n K"], Z: Float[n
             f"{seen}; all |h| are {length.mean():.4g}: most often the features were divided by their length"
         )
         return [diagnosis(said.LENGTH, sentence, **evidence, length=float(length.mean()))]
+    cut = halves(len(H))
+    by_features, by_logits = _foretold(H, R, cut), _foretold(Z, R, cut)
+    evidence |= {"foretold": by_features.share, "by_logits": by_logits.share}
+    if rho >= RELATED:
+        batch = shared_by_batches(sample, some, by_features.rest)
+        if batch is not None:
+            size, ratio = batch
+            alike = (
+                f"the rest is alike within batches of {size} rows ({ratio:.2g} times as much as by chance)"
+            )
+            return [diagnosis(said.BATCH_NORM, f"{seen}; {alike}", **evidence, batch=size, ratio=ratio)]
+    if by_logits.share < FORETOLD and abs(_slope(Z, P) - 1) < SLOPE:
+        return [_noise(H, W, R, False, seen, evidence)]
     if rho < RELATED:
         return [_unrelated(sample, some, P, Z, seen, evidence)]
-    cut = halves(len(H))
-    foretold = affine(H, R, cut)
-    share = 0.0 if foretold is None else max(r2(foretold[cut.held], R[cut.held]), 0.0)
-    slope = float(np.sum(P * (Z - Z.mean(0))) / np.sum((P - P.mean(0)) ** 2))
-    evidence |= {"foretold": share, "slope": slope}
-    batch = shared_by_batches(sample, some, R if foretold is None else R - foretold)
-    if batch is not None:
-        size, ratio = batch
-        alike = f"the rest is alike within batches of {size} rows ({ratio:.2g} times as much as by chance)"
-        return [diagnosis(said.BATCH_NORM, f"{seen}; {alike}", **evidence, batch=size, ratio=ratio)]
-    if foretold is not None and share < FORETOLD and abs(slope - 1) < SLOPE:
-        return [_noise(H, W, R, slope, seen, evidence)]
-    sentence = f"{seen}, and H foretells {share:.0%} of the rest; most often H or W is of another epoch"
+    if by_features.share < FORETOLD and abs(_slope(P, Z) - 1) < SLOPE:
+        return [_noise(H, W, R, True, seen, evidence)]
+    sentence = (
+        f"{seen}, and H foretells {by_features.share:.0%} of the rest; most often H or W is of another epoch"
+    )
     return [diagnosis(said.EPOCHS, sentence, **evidence)]
 
 
-def _noise(H, W, R, slope: float, seen: str, evidence: dict) -> Diagnosis:
-    """Dropout, with the rate that would make as much of it behind H."""
+class _Foretold(NamedTuple):
+    """share of the rest that an affine image foretells (R² of rows that were not fitted), and what it leaves."""
+
+    share: float
+    rest: Float[np.ndarray, "n K"]
+
+
+def _foretold(X: Float[np.ndarray, "n p"], R: Float[np.ndarray, "n K"], cut: Halves) -> _Foretold:
+    image = affine(X, R, cut)
+    if image is None:
+        return _Foretold(1.0, R)  # too few rows to tell
+    return _Foretold(max(r2(image[cut.held], R[cut.held]), 0.0), R - image)
+
+
+def _slope(A: Float[np.ndarray, "n K"], B: Float[np.ndarray, "n K"]) -> float:
+    """Of B on A, each column about its mean."""
+    return float(np.sum(A * (B - B.mean(0))) / np.sum((A - A.mean(0)) ** 2))
+
+
+def _noise(H, W, R, logits: bool, seen: str, evidence: dict) -> Diagnosis:
+    """Dropout of the logits, or of H, with the rate that would make as much of it just before W."""
     V = W - W.mean(0)
-    q = float(np.sum(R**2) / max(np.sum((H**2) @ (V**2).T), 1e-300))
-    rate = q / (1 + q)
+    share = float(np.sum(R**2) / max(np.sum((H**2) @ (V**2).T), 1e-300))
+    rate = share / (1 + share) if logits else min(share, 1.0)
+    which, other = ("logits", "H") if logits else ("H", "the logits")
     sentence = (
-        f"{seen}, with slope {slope:.3f}, and nothing foretells the rest: as much as dropout of rate {rate:.2g} "
-        "just before W makes; most often dropout was on while one of both was collected"
+        f"{seen} and slope 1, and {other} do not foretell the rest: as much as dropout of rate {rate:.2g} just "
+        f"before W makes; most often it was on while {which} {'were' if logits else 'was'} collected"
     )
-    return diagnosis(said.DROPOUT, sentence, **evidence, rate=rate)
+    return diagnosis(said.DROPOUT, sentence.replace("H do not", "H does not"), **evidence, rate=rate)
 
 
 def _unrelated(sample: Sample, some, P, Z, seen: str, evidence: dict) -> Diagnosis:

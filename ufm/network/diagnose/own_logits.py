@@ -165,6 +165,7 @@ def _image(best: Trial, sample: Sample, W, P, Z, before: float) -> Diagnosis:
 
 def uncorrelated(H: Float[np.ndarray, "n d"]) -> bool:
     """Whether correlations of columns are those of chance, on average."""
+    H = H[:, np.ptp(H, axis=0) > 0]
     d = H.shape[1]
     if d < 2:
         return False
