@@ -22,6 +22,7 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "rules.status": "Status",
+        "rules.errors": "InputError",
         "model.problem": "Problem",
         "model.laws": "LabelLaw mixup cutmix kway onehot smooth soft",
         "model.etf": "simplex_etf etf_deviation frame_distance",

@@ -165,7 +165,7 @@ def test_two_classes_are_smoothed_only_if_all_labels_are():
 
 def test_smoothing_may_be_said_beside_the_classes():
     pairs, dense = from_arrays(**PAIRS, smoothing=0.1), from_arrays(H=H, W=W, Y=soft(0.1))
-    assert np.abs(rows(pairs) - rows(dense)).max() < 1e-12 and pairs.kind == dense.kind
+    assert np.abs(rows(pairs) - rows(dense)).max() < 1e-12 and pairs.kind.words == dense.kind.words
 
 
 def words(found) -> dict:
@@ -192,6 +192,60 @@ def test_the_exact_optimum_of_every_law_is_reproduced(name):
     assert said["plane"] == said["displacement"] == said["probabilities"] == pairs
     assert said["linear"] == (NOT_APPLICABLE if found.kind.most == 1 else REPRODUCED)
     assert said["alignment"] == (REPRODUCED if found.kind.pure > 0 else NOT_APPLICABLE)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("name", KINDS)
+def test_labels_are_the_same_in_every_type(name, dtype):
+    given = from_arrays(H=H, W=W, Y=(KINDS[name] / KINDS[name].sum(1, keepdims=True)).astype(dtype))
+    assert given.kind.words == name or given.kind.delta == pytest.approx(0.1, rel=2e-3)
+    assert given.kind.most == from_arrays(H=H, W=W, Y=KINDS[name]).kind.most
+
+
+def test_smoothing_is_not_said_of_Y():
+    with pytest.raises(InputError, match="smoothing is of labels given as y or i, j, lam"):
+        from_arrays(H=H, W=W, Y=Y, smoothing=0.1)
+
+
+def test_numbers_of_any_framework_are_numbers():
+    found = ufm.compare_network(
+        **PAIRS, lambda_h=np.array(0.01), lambda_w=Tensor(np.array(0.02)), replicates=0
+    )
+    assert found.options.lambda_h == 0.01 and type(found.to_dict()["data"]["lambda_w"]) is float
+    again = ufm.compare_network(PAIRS, lambda_h=np.float32(0.5), replicates=0)
+    assert again.options.lambda_h == 0.5 and again.excess is not None
+
+
+def test_without_a_class_the_origin_is_not_known():
+    """The mean of all features moves with the frequencies of the classes."""
+    rows_of = (I != 2) & (J != 2)
+    labels = Y[rows_of]
+    found = ufm.compare_network(
+        H=predict_features(PROBLEM, labels).H, W=PROBLEM.W, Y=labels, lambda_h=PROBLEM.lambda_h, replicates=0
+    )
+    said = words(found)
+    assert found.kind.rarest == 0 and found.word == INCONCLUSIVE
+    assert said["alignment"] == said["plane"] == INCONCLUSIVE and said["closed-form"] == REPRODUCED
+    clean = {"H_clean": predict_features(PROBLEM, np.eye(K)).H, "y_clean": np.arange(K)}
+    whole = ufm.compare_network(
+        H=predict_features(PROBLEM, labels).H,
+        W=PROBLEM.W,
+        Y=labels,
+        lambda_h=PROBLEM.lambda_h,
+        replicates=0,
+        **clean,
+    )
+    assert words(whole)["alignment"] == words(whole)["plane"] == REPRODUCED == whole.word
+
+
+def test_squared_error_is_not_held_against_the_closed_form_of_cross_entropy():
+    problem = Problem(K, 1.5, lambda_h=1e-2, loss="squared-error")
+    found = ufm.compare_network(
+        H=predict_features(problem, Y).H, W=problem.W, Y=Y, lambda_h=1e-2, loss="squared-error", replicates=0
+    )
+    said = words(found)
+    assert said["closed-form"] == said["sharpness"] == said["displacement"] == NOT_APPLICABLE
+    assert said["excess"] == said["alignment"] == found.word == REPRODUCED
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0, 1 / 1200])
@@ -259,6 +313,48 @@ def test_a_gap_that_only_the_bound_leaves_open_is_inconclusive():
     assert found.gap.lower <= found.gap.upper <= found.gap.objective
 
 
+def test_fewer_dimensions_than_an_etf_needs_have_no_upper_bound():
+    from ufm.model.penalties import Penalties
+    from ufm.network.optimum import own_optimum
+
+    y = np.arange(40)
+    given = from_arrays(H=np.zeros((40, 8)), W=np.zeros((40, 8)), y=y)
+    wide = own_optimum(given.label_chunks, 40, 39, Penalties(1e-3, 1e-3, None), "cross-entropy")
+    tight = own_optimum(given.label_chunks, 40, 8, Penalties(1e-3, 1e-3, None), "cross-entropy")
+    assert wide.fits and not tight.fits and wide.gap < 1e-9
+    rng = np.random.default_rng(0)
+    found = ufm.compare_network(
+        H=rng.normal(size=(40, 8)),
+        W=rng.normal(size=(40, 8)),
+        y=y,
+        lambda_w=1e-3,
+        lambda_h=1e-3,
+        replicates=0,
+    )
+    assert found.gap.upper == found.gap.objective and found.gap.least == 0 < found.gap.relative
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lambda_b", [None, 0.0, 0.5])
+def test_a_sample_of_soft_labels_has_features_for_all_of_them(lambda_b):
+    """Features belong to the bias too."""
+    from ufm.model.penalties import Penalties
+    from ufm.network.optimum import own_optimum
+
+    labels = np.random.default_rng(0).dirichlet([2, 1, 0.5, 0.2], 6000)
+    given = from_arrays(H=np.zeros((6000, 4)), W=np.zeros((4, 4)), Y=labels)
+    found = own_optimum(given.label_chunks, 4, 4, Penalties(1e-2, 1e-2, lambda_b), "cross-entropy")
+    assert "random 2000" in found.how and found.gap < 1e-2
+
+
+def test_a_zero_of_negative_sign_is_a_zero():
+    labels = np.array([[0.5, 0.3, 0.2, -0.0], [0.5, 0.3, 0.2, 0.0], [0, 0, 0, 1]])
+    found = ufm.compare_network(
+        H=np.eye(3, 4), W=np.eye(4), Y=labels, lambda_w=1e-2, lambda_h=1e-2, replicates=0
+    )
+    assert found.optimum.atoms == 2
+
+
 # --- one reading ----------------------------------------------------------------------------------------
 
 
@@ -280,6 +376,20 @@ def test_wide_features_are_read_twice_and_once_beside_clean_ones(monkeypatch, ap
     monkeypatch.setattr(Stored, "blocks", counted)
     ufm.compare_network(**given, lambda_w=0.01, lambda_h=0.01, replicates=5)
     assert len(read) == (1 if apart else 2)
+
+
+def test_no_room_for_reduced_features_is_said(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ufm.network.reduced.MEMORY", 0)
+    wide = PAIRS | {"H": np.pad(H, ((0, 0), (0, 40))), "W": np.pad(W, ((0, 0), (0, 40)))}
+    whole = ufm.compare_network(**wide, replicates=0)
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(InputError, match=r"do not fit into .*No space left on device.* TMPDIR"):
+        ufm.compare_network(**wide, replicates=0)
+    monkeypatch.undo()
+    assert whole.fit.r2 == pytest.approx(ufm.compare_network(**wide, replicates=0).fit.r2, rel=1e-12)
 
 
 def test_reduced_coordinates_change_no_number(monkeypatch):

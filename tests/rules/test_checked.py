@@ -556,7 +556,7 @@ TRACED = {
     *("optimal_features", "optimal_features_etf", "optimal_gram", "optimal_sharpness"),
     *("closed_form_features", "closed_form_logits"),
 }  # of arrays, under jit: a status in the place of an error
-THINGS = {"NetworkReport", "Point", "Status"}  # judged by what takes it
+THINGS = {"InputError", "NetworkReport", "Point", "Status"}  # judged by what takes it
 
 
 def test_the_table_holds_every_public_function():

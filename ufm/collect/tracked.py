@@ -14,6 +14,7 @@ from ufm.network.comparison import Options
 from ufm.network.measures.excess import Excess, feature_excess
 from ufm.network.measures.fitting import Fit, fit_sharpness
 from ufm.network.read.activations import Activations, from_arrays
+from ufm.network.resemblance import CRITERIA
 from ufm.report.network import NetworkReport, compare_network
 
 
@@ -48,7 +49,8 @@ def measure(arrays: Mapping[str, Any], whole: bool, convention: str | Convention
         row["r2_known"] = fit.r2_known
     row |= _collapse(given, H, y, convention)
     if report is not None:
-        row |= {f"finding_{found.name.replace('-', '_')}": found.value for found in report.findings}
+        values = {found.name: found.value for found in report.findings}
+        row |= {f"finding_{name.replace('-', '_')}": values.get(name) for name in CRITERIA}
     numbers: Row = {name: nan if value is None else float(value) for name, value in row.items()}
     return Kept(numbers | ({} if report is None else {"verdict": report.word}), report)
 

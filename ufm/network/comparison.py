@@ -127,18 +127,8 @@ def _compare(given: Activations, options: Options, progress: Progress) -> Compar
     far = _suboptimality(few, given.dim, o, stream)
     assert given.kind is not None
     etf = etf_deviation(given.W - given.W.mean(0))
-    parts = (
-        "weights" in given.stored,
-        fit,
-        channel,
-        mixed,
-        a,
-        etf,
-        far.excess,
-        far.gap,
-        missing.get("metrics"),
-    )
-    found = findings(Measured(given.kind, *parts))
+    known = "weights" in given.stored, fit, channel, mixed, a, etf, far, o.loss, missing.get("metrics")
+    found = findings(Measured(given.kind, *known))
     return Comparison(
         options=o,
         classes=given.classes,

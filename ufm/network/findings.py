@@ -15,18 +15,29 @@ from ufm.network.measures.excess import Excess
 from ufm.network.measures.fitting import Fit
 from ufm.network.read.label_law import LabelKind
 from ufm.network.resemblance import FEW, INCONCLUSIVE, REPRODUCED, Finding, find, not_applicable
-from ufm.network.suboptimality import Gap
+from ufm.network.suboptimality import Gap, Suboptimality
 
 ZERO = "W is zero, or all its rows are equal"
 SOLVED = 1e-6  # bounds below this share of the least objective count as an optimum that was found
+RARE = 0.5  # a class this rare, where all were as frequent at 1, moves the mean of all features
 STRAIGHT = 0.01  # a predicted amplification this close to 1 tells nothing about bending
 APART = 0.5  # an excess above this share of what twice or half the λ_H would give does not tell λ_H
 PAIRS = ("plane", "displacement", "amplification", "probabilities")  # statements about labels of two classes
 
 
+FORMULAS = (
+    "displacement",
+    "amplification",
+    "closed-form",
+    "linear",
+    "sharpness",
+    "probabilities",
+)  # of cross-entropy
+
+
 class Measured(NamedTuple):
     """What the verdicts are made of. weighted: the rows are a law of labels and no sample; no_means: why there are
-    no class means; gap: of W and features over the joint optimum."""
+    no class means; far: from the optimum of features, and of W too."""
 
     kind: LabelKind
     weighted: bool
@@ -35,9 +46,19 @@ class Measured(NamedTuple):
     mixed: MixedCalibration
     a: float | None
     etf: float
-    excess: Excess | None
-    gap: Gap | None
+    far: Suboptimality
+    loss: str
     no_means: str | None
+
+    @property
+    def excess(self) -> Excess | None:
+        """Of the features."""
+        return self.far.excess
+
+    @property
+    def gap(self) -> Gap | None:
+        """Of W and features over the joint optimum."""
+        return self.far.gap
 
 
 def findings(found: Measured) -> list[Finding]:
@@ -45,13 +66,13 @@ def findings(found: Measured) -> list[Finding]:
     overall = found.channel.overall
     none = _no_pairs(found)
     listed = [
-        _of_curve("alignment", overall["alignment"], _no_same(found)),
-        _of_curve("plane", overall["outside"], none),
+        _of_curve("alignment", overall["alignment"], _no_same(found) or _no_origin(found)),
+        _of_curve("plane", overall["outside"], none or _no_origin(found)),
         _displacement(found, none),
         _amplification(found, none),
         _closed_form(found),
         _linear(found),
-        *([] if found.fit.a_known is None else [_sharpness(found)]),
+        *([] if found.excess is None else [_sharpness(found)]),
         _of_curve("probabilities", found.mixed.deviation, none or _no_sharpness(found)),
         *([] if found.excess is None else [_excess(found.excess)]),
         find("etf", found.etf, missing=ZERO if found.channel.slope_limit == inf else None),
@@ -69,6 +90,10 @@ def _untested(found: Measured) -> dict[str, str]:
     """Statements that these labels cannot test, each with the reason."""
     kind, (same, different) = found.kind, found.channel.rows
     reasons: dict[str, str] = {}
+    if found.loss != "cross-entropy":
+        reasons |= dict.fromkeys(
+            FORMULAS, f"the closed form that is held against is not that of {found.loss}"
+        )
     if kind.most <= 1:
         reasons |= dict.fromkeys(PAIRS, f"{kind.words}: no input is mixed")
         reasons["linear"] = f"{kind.words}: the closed form is linear in them"
@@ -82,6 +107,13 @@ def _untested(found: Measured) -> dict[str, str]:
 def _no_same(found: Measured) -> str | None:
     few = 0 if found.weighted else FEW
     return ZERO if found.a is None else _too_few("of one class", found.channel.rows[0], few)
+
+
+def _no_origin(found: Measured) -> str | None:
+    """Why the point that features are measured from is not known."""
+    if found.channel.centre != "mean" or found.no_means is None or found.kind.rarest > RARE:
+        return None
+    return f"{found.no_means}, and classes are too uneven for the mean of all features to be the origin"
 
 
 def _no_pairs(found: Measured) -> str | None:

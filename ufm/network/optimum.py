@@ -22,10 +22,10 @@ from ufm.model.etf import etf_multiplier, simplex_etf
 from ufm.model.laws import Patterns
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
+from ufm.network.measures.excess import optimal_features
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import BLOCK, Reservoir, cut
-from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
 from ufm.theory.multiplier import pattern_multiplier
 
@@ -43,6 +43,7 @@ class OwnOptimum(NamedTuple):
     """The candidate: W (K, r), b (K); objective over all labels, lower ≤ min L, relative gap between both.
 
     multiplier: m = ‖W − w̄‖_F/√K. row_norm: ‖W‖_F/√K. feature_norm: √E‖h‖². atoms: of the candidate; how: in words.
+    fits: whether the candidate lives in d dimensions; if not, min L may lie above its objective.
     """
 
     W: Float[np.ndarray, "K r"]
@@ -54,6 +55,7 @@ class OwnOptimum(NamedTuple):
     feature_norm: float
     atoms: int
     how: str
+    fits: bool
 
     @property
     def gap(self) -> float:
@@ -95,6 +97,7 @@ def own_optimum(labels: Labels, classes: int, dim: int, penalties: Penalties, lo
         feature_norm=float(np.sqrt(squares[0] / squares[1])),
         atoms=found.atoms,
         how=found.how,
+        fits=np.linalg.matrix_rank(found.W) <= dim,
     )
 
 
@@ -117,7 +120,7 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
         index = {row.tobytes(): n for n, row in enumerate(few[0])}
 
         def own(block: LabelBlock) -> np.ndarray:
-            return solution.H[[index[row.tobytes()] for row in block.dense()]]
+            return solution.H[[index[row.tobytes()] for row in _rows(block)]]
 
         return _Candidate(solution.W, solution.b, own, len(few[0]), "these labels")
     grid = _Grid(labels, classes)
@@ -138,13 +141,18 @@ def _solve(rows, mass, dim: int, penalties: Penalties, loss: str):
     )
 
 
+def _rows(block: LabelBlock) -> Float[np.ndarray, "n K"]:
+    """Dense labels without a zero of negative sign: equal rows have equal bytes."""
+    return block.dense() + 0.0
+
+
 def _distinct(labels: Labels) -> tuple[np.ndarray, np.ndarray] | None:
     """Different labels and the weight of each; None as soon as there are too many."""
     rows: dict[bytes, int] = {}
     kept: list[np.ndarray] = []
     mass: list[float] = []
     for block, weights in _parts(labels):
-        Y, place = np.unique(block.dense(), axis=0, return_inverse=True)
+        Y, place = np.unique(_rows(block), axis=0, return_inverse=True)
         for row, weight in zip(Y, np.bincount(place.ravel(), weights)):
             n = rows.setdefault(row.tobytes(), len(kept))
             if n == len(kept):
@@ -162,7 +170,8 @@ def lambda_nodes(count: int) -> Float[np.ndarray, " n"]:
     half = (count - 2) // 2
     logits = np.linspace(-REACH, REACH, half)
     angles = np.pi * np.arange(1, count - 1 - half) / (count - 1 - half)
-    return np.concatenate([[0.0], np.sort(np.concatenate([expit(logits), (1 - np.cos(angles)) / 2])), [1.0]])
+    inner = np.concatenate([expit(logits), (1 - np.cos(angles)) / 2])
+    return np.concatenate([[0.0], np.unique(inner.round(15)), [1.0]])
 
 
 class _Grid:
@@ -227,7 +236,8 @@ def _sampled(labels: Labels, dim: int, penalties: Penalties, loss: str) -> _Cand
 
     def best(block: LabelBlock) -> np.ndarray:
         Y = block.dense()
-        return solve_features(problem, np.pad(Y, ((0, -len(Y) % 256), (0, 0)), mode="edge")).H[: len(Y)]
+        padded = np.pad(Y, ((0, -len(Y) % 256), (0, 0)), mode="edge")
+        return optimal_features(problem, b, padded, False)[: len(Y)]
 
     return _Candidate(W, b, best, len(Y), f"a random {len(Y)} of the labels, features for all")
 

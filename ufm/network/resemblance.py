@@ -41,7 +41,7 @@ CRITERIA = {
     ),
     "closed-form": Criterion("logits follow the closed form: R^2", 0.8, inf),
     "linear": Criterion("they bend as it does: R^2 less that of the linear baseline", -1e-3, inf),
-    "sharpness": Criterion("sharpness that the logits show / that of lambda_H and W", 0.8, 1.25),
+    "sharpness": Criterion("sharpness that the logits show / that of lambda_H and W", 0.7071, 1.4142),
     "probabilities": Criterion("p_i of mixed samples against the closed form: mean deviation", -inf, 0.05),
     "excess": Criterion("features are optimal for their own W: excess / excess of h = 0", -inf, 0.01),
     "etf": Criterion("centred W is a simplex ETF: relative deviation of W W^T", -inf, 0.1),

@@ -93,5 +93,5 @@ def _gap(certificate: DualGap, optimum: OwnOptimum, excess: Excess) -> Gap:
     """The better of both bounds, and where the gap is."""
     lower = max(certificate.objective - certificate.gap, optimum.lower)
     rest = certificate.objective - lower - excess.excess - (excess.bias or 0.0)
-    upper = min(certificate.objective, optimum.objective)
+    upper = min(certificate.objective, optimum.objective) if optimum.fits else certificate.objective
     return Gap(certificate.objective, lower, upper, excess.excess, excess.bias, rest)

@@ -22,7 +22,7 @@ __all__, __getattr__, __dir__ = facade(
         "network.headline": "headline",
         "network.page": "report_body report_page runs_page",
         "network.record": "comparison_record",
-        "network.runs": "Run run_order runs_section short_names",
+        "network.runs": "Run ordered runs_section short_names",
         "records": (
             "dump_json joint_record number problem_record provenance record row_records "
             "run_record save_joint settings_record"

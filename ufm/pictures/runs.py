@@ -1,5 +1,6 @@
 """The picture of several comparisons: metrics, fit and verdict against their order."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,7 +44,18 @@ def draw_runs(runs: Sequence[Run]) -> Figure:
 def _line(axes: Axes, runs: Sequence[Run], key: str, label: str, colour, marker: str) -> None:
     points = [(n, getattr(run, key)) for n, run in enumerate(runs) if getattr(run, key) is not None]
     if points:
-        axes.plot(*np.array(points).T, marker=marker, ms=4.5, lw=1.0, color=colour, label=label)
+        in_line = (
+            len({re.sub(r"\d+", "#", run.name) for run in runs}) == 1
+        )  # else nothing leads from one to the next
+        axes.plot(
+            *np.array(points).T,
+            marker=marker,
+            ms=4.5,
+            ls="-" if in_line else "",
+            lw=1.0,
+            color=colour,
+            label=label,
+        )
 
 
 def _finish(axes: Axes, title: str, names: list[str], log: bool = False) -> None:

@@ -21,7 +21,7 @@ from ufm.output.records import run_record
 from ufm.rules.errors import InputError
 
 HASHED = 2**30  # bytes of a file up to which its digest is taken
-OPTIONS = set(Options._fields)
+OPTIONS, KEYS = set(Options._fields), {"lambda_w", "lambda_h"}  # KEYS: arrays' own, where arrays are given
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,11 +102,17 @@ def compare_network(
     Computes in float64 whatever jax.config says, and leaves that alone. Raises InputError for bad arrays and
     values.
     """
-    given_options = {name: arrays.pop(name) for name in list(arrays) if name in OPTIONS}
-    if given_options and options is not None:
-        raise InputError(f"give either options or {', '.join(given_options)}")
+    taken = OPTIONS if source is not None else OPTIONS - KEYS
+    more = {name: _plain(arrays.pop(name)) for name in list(arrays) if name in taken}
+    if more and options is not None:
+        raise InputError(f"give either options or {', '.join(more)}")
     given = activations_of(source, names, arrays)
-    return reported(given, Options(**given_options) if options is None else options, progress, _file(source))
+    return reported(given, Options(**more) if options is None else options, progress, _file(source))
+
+
+def _plain(value):
+    """A number of any framework as Python's own; anything else as it is, to be judged by the options' rules."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def _file(source) -> str:

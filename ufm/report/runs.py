@@ -8,7 +8,7 @@ from typing import Any
 
 from ufm.network.resemblance import OVERALL
 from ufm.output.network.page import runs_page
-from ufm.output.network.runs import Run, run_order, runs_section
+from ufm.output.network.runs import Run, ordered, runs_section
 from ufm.output.sections import Section
 from ufm.report.network import NetworkReport, compare_network
 from ufm.rules.errors import InputError
@@ -16,7 +16,7 @@ from ufm.rules.errors import InputError
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Runs:
-    """Reports by name, in the order of the numbers in their names."""
+    """Reports by name: by the numbers in the names if these differ in nothing else, or as they were given."""
 
     reports: dict[str, NetworkReport]
 
@@ -59,7 +59,7 @@ class Runs:
 
 
 def compare_runs(
-    sources: Mapping[str, Any] | Sequence[str | PathLike],
+    sources: Mapping[Any, Any] | Sequence[str | PathLike],
     progress: Callable[[str], None] | None = None,
     **options,
 ) -> Runs:
@@ -68,15 +68,17 @@ def compare_runs(
 
     Raises InputError for fewer than one, and what `compare_network` raises, with the name before it.
     """
-    named = dict(sources) if isinstance(sources, Mapping) else {str(path): path for path in sources}
+    pairs = sources.items() if isinstance(sources, Mapping) else ((path, path) for path in sources)
+    named = {str(name): source for name, source in pairs}
     if not named:
         raise InputError("sources must be one network or more, by name or as paths, got none")
     found = {}
-    for name in sorted(named, key=run_order):
+    for name in ordered(list(named)):
         if progress is not None:
             progress(name)
         try:
             found[name] = compare_network(named[name], **options)
         except InputError as error:
-            raise InputError(str(error) if name in str(error) else f"{name}: {error}") from None
+            text = str(error)
+            raise InputError(text if text.startswith(name) else f"{name}: {text}") from None
     return Runs(found)

@@ -82,7 +82,7 @@ def feature_excess(
     H, Y, weights = _subsample(chunks(), size, seed)
     weights = weights / weights.sum()
     closed = problem.is_etf and not b.any()
-    best = _candidate(problem, b, Y, closed)
+    best = optimal_features(problem, b, Y, closed)
     f, least, zero = (_values(A, Y, problem, b) for A in (H, best, np.zeros_like(H)))
     slack = _gap(problem, best, Y, b) + _rounding(problem, b, H, f) + _rounding(problem, b, best, least)
     excess, at_zero = float(weights @ (f - least)), float(weights @ (zero - least))
@@ -113,7 +113,7 @@ def _wrong(problem: Problem, b, Y, closed: bool, factor: float, least, weights) 
     other = Problem(
         problem.classes, classifier=problem.W, lambda_h=problem.lambda_h * factor, loss=problem.loss
     )
-    return float(weights @ (_values(_candidate(other, b, Y, closed), Y, problem, b) - least))
+    return float(weights @ (_values(optimal_features(other, b, Y, closed), Y, problem, b) - least))
 
 
 def _bias_share(problem: Problem, b, Y, weights, lambda_b: float, best) -> float:
@@ -139,8 +139,11 @@ def _residuals(Z, Y, loss):
     return jax.vmap(jax.grad(LOSSES[loss].value))(Z, Y)
 
 
-def _candidate(problem: Problem, b, Y, closed: bool) -> np.ndarray:
-    """Optimal features, or nearly: the gap is certified apart from how they were found."""
+def optimal_features(problem: Problem, b, Y, closed: bool) -> np.ndarray:
+    """Features (n, d) that are optimal for W, b and labels Y (n, K), or nearly: what they lack is certified apart.
+
+    closed: by the closed form, which asks for an ETF and b = 0; else by Newton's method from zero.
+    """
     if not b.any():
         return (predict_features if closed else solve_features)(problem, Y).H
     require_dtype(np.float64)

@@ -186,7 +186,7 @@ class Activations:
         else:
             none = np.full(len(soft), -1)
             block = LabelBlock(none, none, np.full(len(soft), np.nan), soft, self.classes, delta)
-        return (block if self.kind is None else block.named(self.kind.delta)), off
+        return (block if self.kind is None else block.named(self.kind.delta, self.kind.tolerance)), off
 
 
 def read_activations(path: str, names: Sequence | np.ndarray | None = None) -> Activations:
@@ -251,13 +251,20 @@ def check_activations(stored: dict[str, Stored], names: Sequence | np.ndarray | 
     smoothing = scalar(stored, "smoothing")
     if smoothing is not None and not smoothing < 1:
         raise InputError(f"smoothing must lie in [0, 1), got {smoothing}")
+    if smoothing and labels == ("Y",):
+        raise InputError("smoothing is of labels given as y or i, j, lam: Y says itself what was done")
     found = Activations(stored["W"].whole(), b, labels, stored, *penalties, smoothing=smoothing)
     scaled("W", found.W)
     if b is not None:
         scaled("b", b, small=True)
     if note := said(_check_values(found)):
         notes.append(note)
-    kind = label_kind(found.label_chunks(), K, smoothing)
+    unit = (
+        np.finfo(stored["Y"].array.dtype).eps
+        if "Y" in stored and stored["Y"].array.dtype.kind == "f"
+        else 0.0
+    )
+    kind = label_kind(found.label_chunks(), K, smoothing, float(unit))
     return replace(found, notes=tuple(notes), kind=kind)
 
 

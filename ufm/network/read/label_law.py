@@ -15,13 +15,16 @@ class LabelKind(NamedTuple):
     """What the labels of positive weight are.
 
     delta: δ of the smoothing (1−δ) y + δ/K that all of them share, 0 without. most: classes of a label at most, the
-    constant left out. pure: share of labels of one class.
+    constant left out. pure: share of labels of one class. rarest: K times the least mean entry of the labels, 1 if
+    all classes are as frequent. tolerance: of entries of Y that are one constant, by the rounding of its type.
     """
 
     delta: float
     most: int
     pure: float
     classes: int
+    rarest: float = 1.0
+    tolerance: float = SAME
 
     @property
     def pair(self) -> bool:
@@ -45,13 +48,20 @@ class _Seen:
     """Rows so far: the least and largest of their smallest entries, classes above it, weight of one-class rows, and
     of those without a constant."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: float) -> None:
+        self.unit = unit
         self.low, self.high, self.most = np.inf, -np.inf, 1
         self.pure, self.bare, self.mass = 0.0, 0.0, 0.0
+        self.total: np.ndarray | float = 0.0
+
+    def same(self, floor):
+        """How far entries of this size may be apart and be one constant: rounded, and divided by a rounded sum."""
+        return SAME + 4 * self.unit * floor
 
     def add(self, labels: LabelBlock, weights: np.ndarray) -> None:
         use, pair = weights > 0, labels.i >= 0
         one = labels.pure() >= 0
+        self.total = self.total + _total(labels, weights)
         self.mass += float(weights.sum())
         if (pair & use).any():
             self.low, self.high = min(self.low, 0.0), max(self.high, 0.0)
@@ -60,7 +70,7 @@ class _Seen:
         bare = one.copy()
         if labels.soft is not None and rest.any():
             floor = labels.soft.min(1)
-            above = (labels.soft > np.where(floor > SAME, floor + SAME, 0.0)[:, None]).sum(1)
+            above = (labels.soft > np.where(floor > SAME, floor + self.same(floor), 0.0)[:, None]).sum(1)
             self.low, self.high = (
                 min(self.low, float(floor[rest].min())),
                 max(self.high, float(floor[rest].max())),
@@ -70,18 +80,27 @@ class _Seen:
         self.pure, self.bare = self.pure + float(weights @ one), self.bare + float(weights @ bare)
 
 
+def _total(labels: LabelBlock, weights: np.ndarray) -> np.ndarray:
+    """Σ weight · label, the smoothing left out."""
+    pair, K = labels.i >= 0, labels.classes
+    lam = np.where(labels.i == labels.j, 1.0, labels.lam)[pair]
+    found = np.bincount(labels.i[pair], weights[pair] * lam, K)
+    found += np.bincount(labels.j[pair], weights[pair] * (1 - lam), K)
+    return found if labels.soft is None else found + weights[~pair] @ labels.soft[~pair]
+
+
 def label_kind(
-    blocks: Iterable[tuple[LabelBlock, np.ndarray]], classes: int, smoothing: float | None
+    blocks: Iterable[tuple[LabelBlock, np.ndarray]], classes: int, smoothing: float | None, unit: float = 0.0
 ) -> LabelKind:
-    """The kind of a stream of labels with their weights. smoothing: δ, where the file says it."""
-    seen = _Seen()
+    """The kind of a stream of labels with their weights. smoothing: δ, where the file says it; unit: ε of the type
+    of soft labels. Smoothed mixtures of two classes, given as Y, cannot be told from unsmoothed ones."""
+    seen = _Seen(unit)
     for labels, weights in blocks:
         seen.add(labels, weights)
+    rarest = classes * float(np.min(seen.total)) / seen.mass
     if smoothing is not None:
-        return LabelKind(smoothing, seen.most, seen.pure / seen.mass, classes)
-    if (
-        seen.high - seen.low > SAME
-    ):  # no constant that all labels have; of two classes a label is a mixture all the same
-        return LabelKind(0.0, classes, seen.bare / seen.mass, classes)
+        return LabelKind(smoothing, seen.most, seen.pure / seen.mass, classes, rarest)
+    if seen.high - seen.low > seen.same(seen.high):  # no constant that all of them have
+        return LabelKind(0.0, classes, seen.bare / seen.mass, classes, rarest)
     delta = classes * seen.low if seen.low > SAME else 0.0
-    return LabelKind(delta, seen.most, seen.pure / seen.mass, classes)
+    return LabelKind(delta, seen.most, seen.pure / seen.mass, classes, rarest, seen.same(2 * seen.low))

@@ -40,13 +40,13 @@ class LabelBlock(NamedTuple):
         """The class c where the label is e_c, smoothed or not (i = j at any λ included), −1 where it is mixed."""
         return np.where((self.i == self.j) | (self.lam == 1), self.i, np.where(self.lam == 0, self.j, -1))
 
-    def named(self, delta: float) -> "LabelBlock":
+    def named(self, delta: float, tolerance: float = SAME) -> "LabelBlock":
         """The same labels with i, j and λ (1 for one class, else i < j) for all rows that smoothing by δ made of
         one or two classes; other rows as they are."""
         if self.soft is None or delta >= 1 - SAME:  # nothing is left of the label then
             return self._replace(delta=delta if self.soft is None else 0.0)
         rest = (self.soft - delta / self.classes) / (1 - delta)
-        above = rest > (SAME if delta else 0.0)
+        above = rest > (tolerance if delta else 0.0)
         few = (self.i < 0) & (above.sum(1) <= 2)
         first, last = above.argmax(1), self.classes - 1 - above[:, ::-1].argmax(1)
         lam = np.where(first == last, 1.0, rest[np.arange(len(rest)), first].clip(0, 1))

@@ -39,7 +39,7 @@ def collapse_parts(found: Comparison) -> list:
         [] if nc5 is None else [f"other data (NC5): mean |cos| of its mean with the class means {fixed(nc5)}"]
     )
     return [
-        Table([Two("metric", "metric (0 is collapse)"), *names], rows),
+        Table(["metric (0: collapse)", *names], rows),
         Sentence(Two("", page)),
         *_beside(clean, test),
         *other,

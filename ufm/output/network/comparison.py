@@ -29,7 +29,7 @@ def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
     level = f"{found.channel.level:.0%}"
     geometry = Two(f"mixup geometry by λ, {level} intervals; pred.: closed form", "Mixup geometry")
     clean = found.features.clean
-    collapse = _titled(f"neural collapse of {clean.count} {clean.words} (0 is collapse)")
+    collapse = _titled(f"neural collapse of {clean.count} {clean.words}")
     return [
         Section(Two("", "What was read"), [Facts(facts(given, found))], early=True),
         *diagnosis_sections(found),
@@ -88,6 +88,11 @@ def _verdicts(found: Comparison) -> list:
     ]
 
 
+def _plain_word(f: Finding) -> bool:
+    """Whether the columns say all of it."""
+    return f.word == REPRODUCED or f.reason == f"asked for {CRITERIA[f.name].words}"
+
+
 def _verdict(f: Finding) -> tuple:
     """A row of that table."""
     criterion, alone = CRITERIA[f.name], f.low is None or f.low == f.high
@@ -97,7 +102,7 @@ def _verdict(f: Finding) -> tuple:
         Two(_short(f.value), _four(f.value)),
         "" if alone else Two(*(f"{form(f.low)} to {form(f.high)}" for form in (_short, _four))),
         criterion.words,
-        Two(f.word, f.word if f.word == REPRODUCED else f"{f.word}\n{f.reason}"),
+        Two(f.word, f.word if _plain_word(f) else f"{f.word}\n{f.reason}"),
     )
 
 

@@ -6,7 +6,7 @@ from ufm.network.comparison import Comparison
 from ufm.network.resemblance import CRITERIA, INCONCLUSIVE, REPRODUCED, Finding
 
 MOST = 2  # reasons that are told
-ORDER = ["sharpness", "etf", "alignment", "plane", "closed-form", "displacement", "linear", "excess"]
+ORDER = ["sharpness", "alignment", "plane", "closed-form", "linear", "displacement", "etf", "excess"]
 ORDER += ["amplification", "probabilities"]
 Said = Callable[[float], str]
 BECAUSE: dict[str, Said] = {
@@ -45,7 +45,8 @@ def headline(found: Comparison) -> str:
     worst = _worst(found.findings, found.word)
     if found.word == INCONCLUSIVE or not worst:
         reasons = "; ".join(f"{finding.name}: {finding.reason}" for finding in worst[:MOST])
-        return f"Whether these features are the optimum for their labels ({law}) is open. {reasons}.{_cause(found)}"
+        because = f" {reasons}." if reasons else ""
+        return f"Whether these features are the optimum for their labels ({law}) is open.{because}{_cause(found)}"
     because = "; ".join(BECAUSE[f.name](f.value) for f in worst[:MOST] if f.value is not None)
     then = _cause(found) or f" Next: {NEXT[worst[0].name]}."
     return f"These features are not the optimum for their labels ({law}): {because}.{then}"

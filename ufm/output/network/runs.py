@@ -20,6 +20,13 @@ COLUMNS = {
 }
 
 
+NOTES = {
+    "sharpness": "a/known: sharpness of the logits over that of lambda_H",
+    "excess": "excess: over that of h = 0",
+    "gap": "gap: relative",
+}
+
+
 class Run(NamedTuple):
     """One network: metrics in the first convention; r2 with its interval, known a where it is; sharpness: fitted a
     over the known one; excess, gap: relative. None where the arrays do not hold what it takes."""
@@ -57,9 +64,11 @@ class Run(NamedTuple):
         )
 
 
-def run_order(name: str) -> list[tuple[int, int | str]]:
-    """Numbers in names count as numbers: epoch9 before epoch10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
+def ordered(names: Sequence[str]) -> list[str]:
+    """By the numbers in them, epoch9 before epoch10, where names differ in nothing else; else as they are given."""
+    if len({re.sub(r"\d+", "#", name) for name in names}) > 1:
+        return list(names)
+    return sorted(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -75,12 +84,12 @@ def short_names(names: Sequence[str]) -> list[str]:
 def runs_section(runs: Sequence[Run]) -> Section:
     """A row a network; columns that none has are left out."""
     used = [name for name in COLUMNS if any(getattr(run, name) is not None for run in runs)]
-    heads: list[Words] = ["network", *(COLUMNS[name] for name in used), "verdict"]
+    heads: list[Words] = ["network", "verdict", *(COLUMNS[name] for name in used)]
     rows: list[list[Words]] = []
     for run, name in zip(runs, short_names([run.name for run in runs])):
-        rows.append([name, *(_cell(run, column) for column in used), run.word])
-    note = "a/known: sharpness of the logits over that of lambda_H; excess: over that of h = 0; gap: relative"
-    return Section("networks beside one another", [Table(heads, rows, left=(0, -1)), Sentence(note)])
+        rows.append([name, run.word, *(_cell(run, column) for column in used)])
+    notes = "; ".join(NOTES[name] for name in used if name in NOTES)
+    return Section("networks beside one another", [Table(heads, rows, left=(0, 1)), Sentence(notes)])
 
 
 def _cell(run: Run, column: str) -> Words:
