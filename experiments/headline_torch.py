@@ -12,9 +12,7 @@ import torch
 
 from experiments.datasets import load_dataset, subset
 from ufm.model.laws import mixup
-from ufm.network.comparison import Options
 from ufm.network.measures.fitting import closed_logits
-from ufm.network.read.activations import from_arrays
 from ufm.network.read.label_rows import LabelBlock
 from ufm.report.network import compare_network
 from ufm.theory.multiplier import joint_multiplier
@@ -57,7 +55,7 @@ def main():
     features, W = train(x, y, *sizes)
     (i, j), lam = rng.integers(0, len(x), (2, 6000)), rng.random(6000, np.float32)
     H, V, i, j = features(lam[:, None] * x[i] + (1 - lam[:, None]) * x[j]), W - W.mean(0), y[i], y[j]
-    found = compare_network(from_arrays(H=H, W=V, i=i, j=j, lam=lam), options=Options(LAM, LAM, replicates=0))
+    found = compare_network(H=H, W=V, i=i, j=j, lam=lam, lambda_w=LAM, lambda_h=LAM, replicates=0)
     joint, (left, _, right) = joint_multiplier(mixup(1.0), K, LAM, LAM), np.linalg.svd(V, full_matrices=False)
     m, z = joint.value, closed_logits(LabelBlock(i, j, lam.astype(float), None, K), joint.sharpness)[0]
     best = z @ left[:, : K - 1] @ right[: K - 1] * np.sqrt((K - 1) / K) / m  # the theorem's h, W only turned
