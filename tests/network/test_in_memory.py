@@ -378,6 +378,23 @@ def test_wide_features_are_read_twice_and_once_beside_clean_ones(monkeypatch, ap
     assert len(read) == (1 if apart else 2)
 
 
+def test_the_product_with_the_basis_is_granted_its_rounding():
+    wide = PAIRS | {"H": np.pad(H, ((0, 0), (0, 4000))), "W": np.pad(W, ((0, 0), (0, 4000)))}
+    few, many = (ufm.compare_network(**p, lambda_w=0.01, lambda_h=0.01, replicates=0) for p in (PAIRS, wide))
+    assert many.features.few.dim < 20 and many.certificate.rounding > 100 * few.certificate.rounding
+    assert many.certificate.gap == pytest.approx(few.certificate.gap, abs=1e-9)
+    assert many.excess.bound > 2 * few.excess.bound
+
+
+def test_smoothed_mixtures_are_drawn_over_their_own_weights():
+    """The range of λ is that of the bins, not of the logit of smoothed labels."""
+    from ufm.pictures.compare import _inner
+
+    found = ufm.compare_network(H=H, W=W, Y=soft(0.6), replicates=0)
+    lam = found.channel.lam[found.channel.different > 0]
+    assert _inner(found).min() <= lam.min() and lam.max() <= _inner(found).max()
+
+
 def test_no_room_for_reduced_features_is_said(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

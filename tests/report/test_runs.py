@@ -66,5 +66,14 @@ def test_the_command_takes_several_files(call_main, tmp_path, monkeypatch):
         compare.main, "epoch10.npz", "epoch9.npz", "--replicates", "3", "--json", "r.json"
     )
     assert code == 0 and out.index("epoch9 ") < out.index("epoch10") and "2 networks" in err
-    assert list(json.loads((tmp_path / "r.json").read_text())) == ["epoch9.npz", "epoch10.npz"]
+    records = json.loads((tmp_path / "r.json").read_text())
+    assert list(records) == ["epoch9.npz", "epoch10.npz"]
+    assert records["epoch9.npz"]["provenance"]["command"][:4] == [
+        "python",
+        "-m",
+        "ufm.compare",
+        "epoch10.npz",
+    ]
+    code, _, err = call_main(compare.main, "epoch9.npz", "epoch10.npz", "--memory", "1MB")
+    assert code == 2 and "epoch9.npz" in err and "memory" in err
     assert all(len(line) <= 80 for line in out.splitlines())

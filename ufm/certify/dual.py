@@ -130,8 +130,10 @@ def dual_gap(
     b: Float[np.ndarray, " K"],
     penalties: Penalties,
     loss: str,
+    dim: int | None = None,
 ) -> DualGap:
-    """Bound the suboptimality of W, b and the features of the sample.
+    """Bound the suboptimality of W, b and the features of the sample. dim: d, where these are in fewer coordinates,
+    to which they were brought by one product more: its rounding is granted too.
 
     It is read twice, three times with a free bias, four times with a penalised one (squared error: once, twice).
     """
@@ -140,9 +142,9 @@ def dual_gap(
     ridge = penalties.lambda_w * float(np.sum(W * W)) + (penalties.lambda_b or 0.0) * float(b @ b)
     objective = float(fit + 0.5 * (penalties.lambda_h * square + ridge))
     dual, slack = _dual_value(sample, moments, label, product, penalties.lambda_b, loss)
-    K, d = W.shape
+    K, d = len(W), W.shape[1] + (dim or 0)
     # sums of positive terms; the logits' own rounding moves L by at most 2|dz| a label and D by as much again
-    terms = sample.count + K + W.size + d
+    terms = sample.count + K + K * d + d
     rounding = float(EPS * ((K + 16) * size + terms * objective + 8 * (d + 4) * logits)) + slack
     spectrum = np.linalg.eigvalsh(moments.M)
     return DualGap(

@@ -72,7 +72,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     if len(sources) > 1:
         from ufm.commands.runs.compare_runs import compare_several
 
-        return compare_several(args, lambda_b, outputs)
+        return compare_several(args, command, lambda_b, outputs)
     from ufm.commands.runs.compare import compare  # from here on JAX is needed
 
     return compare(args, command, lambda_b, outputs)

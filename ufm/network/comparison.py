@@ -1,7 +1,9 @@
 """One network's activations against the theory: every measure of `ufm compare`, and what they add up to.
- H is read twice (once where clean features are given apart); everything else reads its few coordinates (`reduced`).
-The sharpness a = m² K/((K−1) λ_H) of all predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to
-the logits where it is not."""
+
+H is read twice (once where clean features are given apart), and everything else reads its few coordinates
+(`reduced`) where these are at most half as many; else every measure reads H. The sharpness a = m² K/((K−1) λ_H) of
+all predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -91,11 +93,6 @@ class Comparison:
     diagnoses: list[Diagnosis]
 
     __repr__ = shown
-
-    @property
-    def optimum_beside(self) -> tuple[float, float, float]:
-        """The network's own m, ‖W‖_F/√K and √E‖h‖², to be held against those of `optimum`."""
-        return self.multiplier, self.row_norm, self.feature_norm
 
 
 def compare(

@@ -1,6 +1,6 @@
-"""The features of a network, set by set: statistics and metrics of collapse, accuracy, and the coordinates that
-count.
- Collapse is a statement about clean inputs: it is measured on H_clean where that is given, else on the rows of H
+"""The features of a network, set by set: statistics, metrics of collapse, accuracy, and the coordinates that count.
+
+Collapse is a statement about clean inputs: it is measured on H_clean where that is given, else on the rows of H
 whose label is of one class; which of both, and how many, is said with the numbers.
 """
 
@@ -65,8 +65,8 @@ def read_features(
     missing: dict[str, str],
     seed: int = 0,
 ) -> tuple[Features, Sample]:
-    """Read H twice, once where the clean features are apart; chunks(stage): all of it. Says in `missing` why there
-    are no metrics. Beside them a sample of H, which is too large to be kept."""
+    """Read H twice, once where the clean features are apart and need no mean of H; chunks(stage): all of it. Says
+    in `missing` why there are no metrics. Beside them a sample of H, which is too large to be kept."""
     sets = {
         name: _measure(given, _apart(given, name), _words(given, name))
         for name in given.sets
@@ -76,11 +76,11 @@ def read_features(
     if clean is None:
         clean = _measure(given, reader, _words(given, "H"), reader.begin)
     elif centre == "mean" or clean.stats is None:
-        exhaust(reader)
+        _exhaust(reader)
     means = None if clean.stats is None else clean.stats.means
     if not reader.second:
         reader.begin(means)
-        exhaust(reader)
+        _exhaust(reader)
     if clean.reason is not None:
         missing["metrics"] = clean.reason
     rest = "clean" not in sets, reader.size, _nc5(given, means)
@@ -101,7 +101,7 @@ def _nc5(given: Activations, means: Float[np.ndarray, "K d"] | None) -> float | 
     return ood_orthogonality(means, total / count)
 
 
-def exhaust(stream: Callable[[], Iterable]) -> None:
+def _exhaust(stream: Callable[[], Iterable]) -> None:
     """Read to the end."""
     for _ in stream():
         pass
@@ -133,17 +133,22 @@ class _Reader:
         """(H, class or −1, weight) of every block."""
         for chunk in self.chunks("features" if self.second else "class means"):
             self.largest = max(self.largest, chunk.largest)
-            if self.second:
-                self.squares += float(chunk.weights @ np.einsum("nd,nd->n", chunk.H, chunk.H))
-                self.weight += float(chunk.weights.sum())
-                self.sampler.add(chunk)
-            if not self.second:
-                self.total += chunk.weights @ chunk.H
-                self.mass += float(chunk.weights.sum())
-            elif self.reducer is not None:
-                self.reducer.add(chunk.H)
+            self.add_again(chunk) if self.second else self.add_first(chunk)
             yield chunk.H, chunk.labels.pure(), chunk.weights
         scaled("H", np.array([self.largest]))
+
+    def add_first(self, chunk: Chunk) -> None:
+        """Sums of the mean of all rows."""
+        self.total += chunk.weights @ chunk.H
+        self.mass += float(chunk.weights.sum())
+
+    def add_again(self, chunk: Chunk) -> None:
+        """The size of the rows, a sample of them, and the reduced features."""
+        self.squares += float(chunk.weights @ np.einsum("nd,nd->n", chunk.H, chunk.H))
+        self.weight += float(chunk.weights.sum())
+        self.sampler.add(chunk)
+        if self.reducer is not None:
+            self.reducer.add(chunk.H)
 
     @property
     def size(self) -> float:

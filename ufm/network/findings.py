@@ -23,16 +23,8 @@ RARE = 0.5  # a class this rare, where all were as frequent at 1, moves the mean
 STRAIGHT = 0.01  # a predicted amplification this close to 1 tells nothing about bending
 APART = 0.5  # an excess above this share of what twice or half the λ_H would give does not tell λ_H
 PAIRS = ("plane", "displacement", "amplification", "probabilities")  # statements about labels of two classes
-
-
-FORMULAS = (
-    "displacement",
-    "amplification",
-    "closed-form",
-    "linear",
-    "sharpness",
-    "probabilities",
-)  # of cross-entropy
+# statements about the closed form of cross-entropy
+FORMULAS = ("displacement", "amplification", "closed-form", "linear", "sharpness", "probabilities")
 
 
 class Measured(NamedTuple):

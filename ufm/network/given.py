@@ -33,9 +33,8 @@ def activations_of(source, names: Sequence | np.ndarray | None, arrays: Mapping)
         return source
     if isinstance(source, (str, PathLike)):
         return _read(str(source), names)
-    if path := getattr(
-        getattr(source, "zip", None), "filename", None
-    ):  # an open npz: mapped instead of loaded
+    path = getattr(getattr(source, "zip", None), "filename", None)
+    if path:  # an open npz: mapped instead of loaded
         return _read(str(path), names)
     if hasattr(source, "keys") and hasattr(source, "__getitem__"):
         return from_arrays(names, **{key: source[key] for key in list(source) if key in KEYS})

@@ -22,7 +22,7 @@ from ufm.model.etf import etf_multiplier, simplex_etf
 from ufm.model.laws import Patterns
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
-from ufm.network.measures.excess import optimal_features
+from ufm.network.measures.excess import best_features
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import BLOCK, Reservoir, cut
@@ -35,6 +35,7 @@ REACH = 11.0  # of logit λ between the ends
 CLASSES = 32  # more classes than this: the ETF is the candidate (the solver's work grows like K⁴)
 SAMPLE = 2000  # soft labels that a candidate is made of, where there are too many of them
 ROWS = 2**14  # labels of a block
+SIZES = 256  # numbers of labels that are solved for are multiples of it
 
 Labels = Callable[[], Iterable[tuple[LabelBlock, np.ndarray]]]  # blocks of labels with their weights
 
@@ -120,7 +121,8 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
         index = {row.tobytes(): n for n, row in enumerate(few[0])}
 
         def own(block: LabelBlock) -> np.ndarray:
-            return solution.H[[index[row.tobytes()] for row in _rows(block)]]
+            Y, place = np.unique(_rows(block), axis=0, return_inverse=True)
+            return solution.H[[index[row.tobytes()] for row in Y]][place.ravel()]
 
         return _Candidate(solution.W, solution.b, own, len(few[0]), "these labels")
     grid = _Grid(labels, classes)
@@ -134,11 +136,15 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
 
 
 def _solve(rows, mass, dim: int, penalties: Penalties, loss: str):
-    lambda_b = penalties.lambda_b
-    law = FiniteLaw(rows, mass / mass.sum())
-    return solve_joint(
-        JointProblem(law, penalties.lambda_w, penalties.lambda_h, min(dim, rows.shape[1]), lambda_b, loss)
+    """Optimal on these labels; labels of no weight fill them up to one of few sizes, each compiled once."""
+    missing = -len(rows) % SIZES
+    law = FiniteLaw(
+        np.pad(rows, ((0, missing), (0, 0)), mode="edge"), np.pad(mass / mass.sum(), (0, missing))
     )
+    problem = JointProblem(
+        law, penalties.lambda_w, penalties.lambda_h, min(dim, rows.shape[1]), penalties.lambda_b, loss
+    )
+    return solve_joint(problem)
 
 
 def _rows(block: LabelBlock) -> Float[np.ndarray, "n K"]:
@@ -222,9 +228,8 @@ class _Grid:
             share = (here - low) / (high - low)
         inner = (t > 0) & (t < len(self.nodes) - 2)
         share = np.where(inner, share, (lam - self.nodes[t]) / (self.nodes[t + 1] - self.nodes[t]))[:, None]
-        return (1 - share) * H[self.place[i, j, t]] + share * H[
-            self.place[i, j, t + 1]
-        ]  # where it is −1 its share is 0
+        low, high = self.place[i, j, t], self.place[i, j, t + 1]  # −1 where its share is 0
+        return (1 - share) * H[low] + share * H[high]
 
 
 def _sampled(labels: Labels, dim: int, penalties: Penalties, loss: str) -> _Candidate:
@@ -237,7 +242,7 @@ def _sampled(labels: Labels, dim: int, penalties: Penalties, loss: str) -> _Cand
     def best(block: LabelBlock) -> np.ndarray:
         Y = block.dense()
         padded = np.pad(Y, ((0, -len(Y) % 256), (0, 0)), mode="edge")
-        return optimal_features(problem, b, padded, False)[: len(Y)]
+        return best_features(problem, b, padded, False)[: len(Y)]
 
     return _Candidate(W, b, best, len(Y), f"a random {len(Y)} of the labels, features for all")
 

@@ -1,5 +1,6 @@
 """Features in the few coordinates that every measure needs, so that a large H is read once more and then no more.
- With Q (d, r) an orthonormal basis of the rows of W, the class means and the mean of all features, h becomes (Qᵀh,
+
+With Q (d, r) an orthonormal basis of the rows of W, the class means and the mean of all features, h becomes (Qᵀh,
 ‖h − Q Qᵀh‖): inner products with these vectors, distances from them and ‖h‖ stay what they are. Spread within the
 classes is not taken from here (`ufm.network.collapse.statistics` reads H itself): near collapse it is smaller than
 the rounding of Qᵀh.

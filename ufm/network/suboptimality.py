@@ -68,11 +68,12 @@ def suboptimality(
     if lambda_h is None:
         return Suboptimality(None, None, None, None)
     W, b, chunks = given.W, given.b, stream("excess over the optimum")
-    excess = feature_excess(chunks, W, lambda_h, b=b, lambda_b=lambda_b, loss=loss, seed=seed)
+    few = dim if given.dim != dim else None
+    excess = feature_excess(chunks, W, lambda_h, b=b, lambda_b=lambda_b, loss=loss, seed=seed, dim=few)
     if lambda_w is None:
         return Suboptimality(excess, None, None, None)
     certificate = certify_stream(
-        stream("certificate"), W, lambda_w, lambda_h, b=b, lambda_b=lambda_b, loss=loss
+        stream("certificate"), W, lambda_w, lambda_h, b=b, lambda_b=lambda_b, loss=loss, dim=few
     )
     optimum = _own_optimum(given, dim, Penalties(lambda_w, lambda_h, lambda_b), loss)
     return Suboptimality(excess, certificate, optimum, _gap(certificate, optimum, excess))

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox, BboxBase
 from matplotlib.typing import ColorType
-from scipy.special import expit
+from scipy.special import expit, logit
 
 import ufm.pictures.plane as plane
 from ufm.model.etf import simplex_etf
@@ -72,7 +72,7 @@ def draw_comparison(given: Activations, found: Comparison) -> Figure:
 
 
 def _draw_pairs(
-    figure: Figure, panels: tuple[Axes, Axes, Axes, Axes], found: Comparison, sample: "Sample"
+    figure: Figure, panels: tuple[Axes, Axes, Axes, Axes], found: Comparison, sample: Sample
 ) -> None:
     """What is of mixed inputs."""
     assert found.a is not None
@@ -170,7 +170,7 @@ def _frame_curve(found: Comparison) -> Float[np.ndarray, "n 2"]:
 
 def _inner(found: Comparison) -> Float[np.ndarray, " n"]:
     """λ over the range of the bins that hold samples, and a little beyond."""
-    t = found.channel.logit[found.channel.different > 0]
+    t = logit(found.channel.lam[found.channel.different > 0])
     reach = max(3.0, 1.05 * float(np.abs(t).max(initial=0.0)))
     return expit(np.linspace(-reach, reach, 301))
 

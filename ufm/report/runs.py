@@ -1,6 +1,6 @@
 """Several networks on one page: epochs, seeds, layers or arms beside one another."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -58,11 +58,7 @@ class Runs:
         Path(path).write_text(self.page(), encoding="utf-8")
 
 
-def compare_runs(
-    sources: Mapping[Any, Any] | Sequence[str | PathLike],
-    progress: Callable[[str], None] | None = None,
-    **options,
-) -> Runs:
+def compare_runs(sources: Mapping[Any, Any] | Sequence[str | PathLike], **options) -> Runs:
     """Compare several networks, given as files, or by name as anything that `compare_network` takes; a dictionary
     of arrays by name is one network. options: keywords of `compare_network`.
 
@@ -74,8 +70,6 @@ def compare_runs(
         raise InputError("sources must be one network or more, by name or as paths, got none")
     found = {}
     for name in ordered(list(named)):
-        if progress is not None:
-            progress(name)
         try:
             found[name] = compare_network(named[name], **options)
         except InputError as error:

@@ -18,6 +18,7 @@ from ufm.output.network.comparison import comparison_sections
 from ufm.output.records import dump_json
 from ufm.output.sections import show
 from ufm.report.network import NetworkReport, reported
+from ufm.report.runs import Runs
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
@@ -28,26 +29,39 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
     began = time.perf_counter()
     start_jax()
     (file,), options = args.file, options_of(args, lambda_b)
+    found = measured(file, options, command)
+    title = f"{file}: a network held against the theory of mixup"
+    deliver(args, outputs, found, title, *comparison_sections(found.given, found))
+    print(f"{found.given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    return 0
+
+
+def measured(file: str, options: Options, command: list[str]) -> NetworkReport:
+    """The report of one file; notes and progress on standard error, its memory refused before any work."""
     with named(file):
         given = activations_of(file, None, {})
         for note in given.notes:
             print(f"{file}: {note}", file=sys.stderr)
-        refuse(comparison(given.count, given.classes, given.dim, args.bins, args.replicates))
-        found = _with_progress(given, options, file, command)
+        refuse(comparison(given.count, given.classes, given.dim, options.bins, options.replicates))
+        return _with_progress(given, options, file, command)
+
+
+def deliver(args, outputs: Outputs, found: NetworkReport | Runs, *parts) -> None:
+    """Parts or record on standard output, then the files."""
     data = found.to_dict()
-    sections = comparison_sections(given, found)
     try:  # what took minutes is said before any file can fail, and written though nobody listens
         if args.json == "-":
             sys.stdout.write(dump_json(data))
         else:
-            title = f"{file}: a network held against the theory of mixup"
-            show(plain_console(sys.stdout), title, *sections)
+            show(plain_console(sys.stdout), *parts)
         sys.stdout.flush()
     finally:
         with outputs:
-            _write(outputs, found, data)
-    print(f"{given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
-    return 0
+            outputs.write("json", lambda: dump_json(data))
+            if "plot" in outputs.paths:
+                with outputs.stage("plot") as path:
+                    found.plot(path)
+            outputs.write("report", found.page)
 
 
 def options_of(args, lambda_b: float | str | None) -> Options:
@@ -80,11 +94,3 @@ def _with_progress(given: Activations, options: Options, file: str, command: lis
 
         with handed("the comparison"):
             return reported(given, options, progress, file, command)
-
-
-def _write(outputs: Outputs, found: NetworkReport, data: dict) -> None:
-    outputs.write("json", lambda: dump_json(data))
-    if "plot" in outputs.paths:
-        with outputs.stage("plot") as path:
-            found.plot(path)
-    outputs.write("report", found.page)

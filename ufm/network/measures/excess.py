@@ -68,8 +68,10 @@ def feature_excess(
     loss: str = "cross-entropy",
     size: int = 500,
     seed: int = 0,
+    dim: int | None = None,
 ) -> Excess:
-    """Excess of the UFM objective on a seeded random subsample of `size` samples; reads the stream once.
+    """Excess of the UFM objective on a seeded random subsample of `size` samples; reads the stream once. dim: d,
+    where W and features are in fewer coordinates.
 
     Raises InputError for λ_H <= 0 or a stream without positive weights, RuntimeError without float64.
     """
@@ -82,9 +84,9 @@ def feature_excess(
     H, Y, weights = _subsample(chunks(), size, seed)
     weights = weights / weights.sum()
     closed = problem.is_etf and not b.any()
-    best = optimal_features(problem, b, Y, closed)
+    best = best_features(problem, b, Y, closed)
     f, least, zero = (_values(A, Y, problem, b) for A in (H, best, np.zeros_like(H)))
-    slack = _gap(problem, best, Y, b) + _rounding(problem, b, H, f) + _rounding(problem, b, best, least)
+    slack = _gap(problem, best, Y, b) + _rounding(problem, b, H, f, dim) + _rounding(problem, b, best, least)
     excess, at_zero = float(weights @ (f - least)), float(weights @ (zero - least))
     error = _standard_error(f - least, weights)
     ratio = excess / at_zero if at_zero > 0 else 0.0
@@ -113,7 +115,7 @@ def _wrong(problem: Problem, b, Y, closed: bool, factor: float, least, weights) 
     other = Problem(
         problem.classes, classifier=problem.W, lambda_h=problem.lambda_h * factor, loss=problem.loss
     )
-    return float(weights @ (_values(optimal_features(other, b, Y, closed), Y, problem, b) - least))
+    return float(weights @ (_values(best_features(other, b, Y, closed), Y, problem, b) - least))
 
 
 def _bias_share(problem: Problem, b, Y, weights, lambda_b: float, best) -> float:
@@ -139,7 +141,7 @@ def _residuals(Z, Y, loss):
     return jax.vmap(jax.grad(LOSSES[loss].value))(Z, Y)
 
 
-def optimal_features(problem: Problem, b, Y, closed: bool) -> np.ndarray:
+def best_features(problem: Problem, b, Y, closed: bool) -> np.ndarray:
     """Features (n, d) that are optimal for W, b and labels Y (n, K), or nearly: what they lack is certified apart.
 
     closed: by the closed form, which asks for an ETF and b = 0; else by Newton's method from zero.
@@ -210,9 +212,9 @@ def _slope_rounding(problem: Problem, b, H) -> np.ndarray:
     return EPS * (np.linalg.norm(problem.W, 2) * moved + 4 * problem.lambda_h * np.linalg.norm(H, axis=1))
 
 
-def _rounding(problem: Problem, b, H, f) -> np.ndarray:
+def _rounding(problem: Problem, b, H, f, dim: int | None = None) -> np.ndarray:
     """Bound on the rounding of f(h): of the logits (ℓ moves by at most 2, or 2‖z‖+2, times as much) and of sums."""
-    K, d = problem.W.shape
+    K, d = problem.classes, problem.W.shape[1] + (dim or 0)
     logits = _scale(problem, b, H)
     moved = 2.0 if problem.loss == "cross-entropy" else np.sqrt(K) * (2 * np.sqrt(K) * logits + 2)
     return EPS * ((d + 8) * logits * moved + (K + d + 16) * np.abs(f) + 4 * (K + 4) * logits)

@@ -24,10 +24,12 @@ def certify_stream(
     b: Float[np.ndarray, " K"] | None = None,
     lambda_b: float | None = None,
     loss: str = "cross-entropy",
+    dim: int | None = None,
 ) -> DualGap:
     """Bound the suboptimality of W, b and the features of a stream, which is read two to four times (`dual_gap`).
 
-    lambda_b: None no bias, 0 free, > 0 penalised. Raises InputError as `ufm.certify.joint.certify_joint` does.
+    dim: d, where W and features are in fewer coordinates. lambda_b: None no bias, 0 free, > 0 penalised. Raises
+    InputError as `ufm.certify.joint.certify_joint` does.
     """
     W = checked.array("W", W, ("K", "d"))
     penalties = Penalties(
@@ -45,4 +47,4 @@ def certify_stream(
             if len(H):
                 yield Block(H, Y, H @ W.T + b, chunk.weights[use], loss)
 
-    return dual_gap(Sample(blocks), W, b, penalties, loss)
+    return dual_gap(Sample(blocks), W, b, penalties, loss, dim)

@@ -257,14 +257,14 @@ def check_activations(stored: dict[str, Stored], names: Sequence | np.ndarray | 
     scaled("W", found.W)
     if b is not None:
         scaled("b", b, small=True)
-    if note := said(_check_values(found)):
-        notes.append(note)
     unit = (
         np.finfo(stored["Y"].array.dtype).eps
         if "Y" in stored and stored["Y"].array.dtype.kind == "f"
         else 0.0
     )
-    kind = label_kind(found.label_chunks(), K, smoothing, float(unit))
+    off, kind = _check_values(found, float(unit))
+    if note := said(off):
+        notes.append(note)
     return replace(found, notes=tuple(notes), kind=kind)
 
 
@@ -278,20 +278,25 @@ def _in_range(name: str, block: np.ndarray, start: int) -> tuple[np.ndarray, flo
     return np.array(block, np.float64), float(np.abs(ends).max())
 
 
-def _check_values(found: Activations) -> float:
+def _check_values(found: Activations, unit: float) -> tuple[float, LabelKind]:
     """Read all labels, weights and logits once: what is wrong with them is said before any work.
 
-    How far soft labels were from sums of one.
+    How far soft labels, of a type of this ε, were from sums of one, and what the labels are.
     """
-    parts = [(off, float(weights.sum())) for _, off, weights in found._measured_labels()]
+    far = [0.0]
+
+    def measured():
+        for labels, off, weights in found._measured_labels():
+            far[0] = max(far[0], off)
+            yield labels, weights
+
+    kind = label_kind(measured(), found.classes, found.smoothing, unit)
     for name in ("clean", "test"):
         if name in found.sets:
             for start, part in found._stream((f"y_{name}",), None):
                 class_numbers(f"y_{name}", part[f"y_{name}"], found.classes, start)
-    if sum(mass for _, mass in parts) <= 0:
-        raise InputError("weights must not all be zero")
     dtype = found.stored["logits"].array.dtype if found.held_out else None
     # every block is read to its end: that is where its checksum is held against the file's
     if found.held_out and all([are_probabilities(z, dtype) for z, _ in found.held_out_chunks()]):
         raise InputError(PROBABILITIES)
-    return max(off for off, _ in parts)
+    return far[0], kind

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ufm.network.read.label_rows import SAME, LabelBlock
+from ufm.rules.errors import InputError
 
 FEW = 5  # a label of more classes than this is called soft
 
@@ -97,6 +98,8 @@ def label_kind(
     seen = _Seen(unit)
     for labels, weights in blocks:
         seen.add(labels, weights)
+    if seen.mass <= 0:
+        raise InputError("weights must not all be zero")
     rarest = classes * float(np.min(seen.total)) / seen.mass
     if smoothing is not None:
         return LabelKind(smoothing, seen.most, seen.pure / seen.mass, classes, rarest)

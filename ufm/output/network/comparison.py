@@ -204,10 +204,10 @@ def _shares(found: Comparison) -> str:
 
 def _optimum(found: Comparison) -> str:
     """Measured beside what the certified optimum of these labels has."""
-    best, here = found.optimum, found.optimum_beside
+    best = found.optimum
     assert best is not None
-    pairs = {"m": (here[0], best.multiplier), "|W|_F/sqrt K": (here[1], best.row_norm)}
-    pairs["sqrt E|h|^2"] = (here[2], best.feature_norm)
+    pairs = {"m": (found.multiplier, best.multiplier), "|W|_F/sqrt K": (found.row_norm, best.row_norm)}
+    pairs["sqrt E|h|^2"] = (found.feature_norm, best.feature_norm)
     said = "; ".join(f"{name} {_four(a)}, optimum {_four(b)}" for name, (a, b) in pairs.items())
     return f"{said}; certified within {small(best.gap)} of L, from {best.how}"
 
