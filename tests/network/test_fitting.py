@@ -295,3 +295,15 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="size"):
         fit(H, W, size=0, i=i, j=j, lam=lam)
     assert fit(H, W, size=1, i=i, j=j, lam=lam).sample == 1
+
+
+def test_a_step_beyond_the_range_ends_where_the_search_does(recwarn):
+    """A curve that is nearly flat in a steps by hundreds in log a: no overflow, and the end of the range."""
+    from ufm.network.measures.fitting import GRID, _around
+
+    push, size = np.array([0.0, 900.0, -900.0]), np.ones(3)
+    low, high = _around(50.0, (push, size), 0.999)
+    assert (
+        low == pytest.approx(np.exp(GRID[0])) and high == pytest.approx(np.exp(GRID[-1])) and not recwarn.list
+    )
+    assert _around(50.0, (np.zeros(3), size), 0.9) == (50.0, 50.0)

@@ -59,7 +59,7 @@ def finish(axes: Axes, title: str, x: str = "", y: str = "", legend: Any = None,
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=8, which="both")
     axes.spines[["top", "right"]].set_visible(False)
     if legend and axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=8, frameon=False, loc=legend, ncols=columns)

@@ -149,13 +149,15 @@ def _intervals(table, row: int, level: float) -> tuple[tuple[float, float], Esti
 
 
 def _around(a: float, steps, level: float) -> tuple[float, float] | None:
-    """a e^s over the replicates' steps s = Σ ⟨rest, slope⟩ / Σ ‖slope‖², and the estimate itself."""
+    """a e^s over the replicates' steps s = Σ ⟨rest, slope⟩ / Σ ‖slope‖², and the estimate itself, within the range
+    that is searched."""
     push, size = steps
     found = curve(push / np.where(size > 0, size, np.nan), level)
-    ends = np.array([found.value, found.low, found.high])
+    ends = np.array([0.0, found.value, found.low, found.high])
     if not np.isfinite(ends).all():
         return None
-    return float(a * np.exp(min(0.0, *ends))), float(a * np.exp(max(0.0, *ends)))
+    ends = np.exp(np.clip(np.log(a) + ends, GRID[0], GRID[-1]))
+    return float(min(a, *ends)), float(max(a, *ends))
 
 
 def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]:
