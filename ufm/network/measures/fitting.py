@@ -156,8 +156,8 @@ def _around(a: float, steps, level: float) -> tuple[float, float] | None:
     ends = np.array([0.0, found.value, found.low, found.high])
     if not np.isfinite(ends).all():
         return None
-    ends = np.exp(np.clip(np.log(a) + ends, GRID[0], GRID[-1]))
-    return float(min(a, *ends)), float(max(a, *ends))
+    ends = a * np.exp(np.clip(ends, GRID[0] - np.log(a), GRID[-1] - np.log(a)))  # a e⁰ is a to the last bit
+    return float(min(ends)), float(max(ends))
 
 
 def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]:
