@@ -65,7 +65,9 @@ def test_record_has_the_documented_fields(record):
     assert {"command", "seed", "versions", "device", "dtype"} <= set(data["provenance"])
     assert {"ufm", "jax", "numpy", "python"} <= set(data["provenance"]["versions"])
     for row in data["features"]:
-        assert set(row) == {"kind", "lam", "theory", "numeric", "error", "bound", "verdict"}
+        assert set(row) == {"kind", "lam", "classes", "theory", "numeric", "error", "bound", "verdict"}
+        pair = row["classes"]
+        assert len(pair) == 2 and (pair[0] == pair[1]) == (row["kind"] == "same")
         assert set(row["theory"]) == SIDE == set(row["numeric"]) - {"p_bound"} < set(row["numeric"])
 
 
@@ -141,7 +143,7 @@ def test_other_laws(record, argv, kind, rows, count):
     assert [row["kind"] for row in data["features"]] == [kind] * rows
     assert data["summary"]["count"] == count and data["summary"]["verdict"] == "agrees"
     for row in data["features"]:
-        assert set(row) == {"kind", "lam", "theory", "numeric", "error", "bound", "verdict"}
+        assert set(row) == {"kind", "lam", "classes", "theory", "numeric", "error", "bound", "verdict"}
         if kind not in ("same", "different"):
             assert row["lam"] is None and set(row["numeric"]) == {"coef", "p", "norm", "p_bound"}
             assert len(row["numeric"]["coef"]) == 3 and np.isclose(sum(row["numeric"]["p"]), 1)

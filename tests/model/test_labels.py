@@ -354,6 +354,14 @@ def test_smoothing_shrinks_every_variance(K, delta):
     assert label_variance(onehot(), K) == pytest.approx(1 / K, rel=8 * EPS)
 
 
+@pytest.mark.parametrize("rule", [mixing_rule, lambda law: draw_lam(law, 3, 0)])
+def test_a_law_whose_mixing_is_not_written_has_no_other_ones(rule):
+    law = mixup(1.0)
+    object.__setattr__(law, "name", "newmix")
+    with pytest.raises(NotImplementedError, match="newmix"):
+        rule(law)
+
+
 def test_cutmix_threshold():
     """E[λ² + (1−λ)²]/K for all pairs, as for mixup, but λ is not Beta-distributed."""
     share = cutmix_average(1.0, lambda v: v**2 + (1 - v) ** 2)

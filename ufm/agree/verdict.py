@@ -43,9 +43,7 @@ def judge(
     if enclosed is False:
         return Verdict(FAILS, "ball arithmetic contradicts a stated bound")
     if violated is None and (exceeds or error is None or exceeded(np.float64(error), bound, theory_bound)):
-        return Verdict(
-            FAILS, f"error {_size(error)} exceeds both bounds together, {_size(bound + theory_bound)}"
-        )
+        return Verdict(FAILS, _apart(error, bound + theory_bound))
     open_ = stalled or _unmet(bound, tol)
     if open_:
         return Verdict(
@@ -78,6 +76,13 @@ def exceeded(error, bound, theory_bound):
 def _unmet(bound: float, tol: float) -> str | None:
     """Why the numerical optimum does not count as solved, if it does not."""
     return None if bound <= tol else f"certified bound {_size(bound)} exceeds --tol {tol:.0e}"
+
+
+def _apart(error: float | None, bounds: float) -> str:
+    """Of a row: its largest error and bounds may be those of other features than the one that fails."""
+    if error is not None and error <= bounds:
+        return f"a feature's error exceeds both its bounds (of the row: error {error:.2e}, bounds {_size(bounds)})"
+    return f"error {_size(error)} exceeds both bounds together, {_size(bounds)}"
 
 
 def _size(value: float | None) -> str:

@@ -231,6 +231,8 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     lam[lam < 1e-300] = 0.0  # where the quantile underflows
     if law.name == "mixup":
         return lam
+    if law.name != "cutmix":
+        raise NotImplementedError(f"{law.name} labels have no draws of λ here")
     side = np.sqrt(1 - lam)
     centre = np.random.default_rng(centre_seed).random((2, samples))
     clipped = np.minimum(centre + side / 2, 1) - np.maximum(centre - side / 2, 0)

@@ -196,7 +196,9 @@ def mixing_rule(law: LabelLaw, refine: int = 1) -> MixingRule:
         return MixingRule(np.ones(1), np.zeros(1), np.ones(1))
     if law.name == "mixup":
         return MixingRule(*beta_rule(law.alpha, law.alpha, refine))
-    return _cutmix_rule(law.alpha, refine)
+    if law.name == "cutmix":
+        return _cutmix_rule(law.alpha, refine)
+    raise NotImplementedError(f"{law.name} labels have no law of λ here")
 
 
 @lru_cache(maxsize=8)

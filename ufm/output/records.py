@@ -143,6 +143,7 @@ def feature_row(row: Row) -> dict:
     return {
         "kind": row.kind,
         "lam": row.lam,
+        "classes": row.classes and list(row.classes),
         "theory": _side(row.theory, two_hot),
         "numeric": _side(row.numeric, two_hot),
         "error": number(row.error),
