@@ -14,6 +14,10 @@ from tests import programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
 jax.config.update("jax_enable_x64", True)
+if "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = programs.QUICK
+    jax.devices()  # XLA reads it now, for this process; the commands that tests start compile as a user's do
+    del os.environ["XLA_FLAGS"]
 # JAX has read its variables by now; children that answer without JAX would load it to judge them
 for name in [name for name in os.environ if name.startswith("JAX_")]:
     if name not in ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "JAX_NUM_CPU_DEVICES"):
@@ -38,7 +42,7 @@ def pytest_sessionstart(session):
     if not os.access(kept, os.W_OK):
         return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
-    jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
+    jax.config.update("jax_compilation_cache_dir", str(kept / "quick"))
 
 
 LONG = {line for line in (Path(__file__).parent / "long.txt").read_text().splitlines() if line[0] != "#"}
