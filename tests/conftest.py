@@ -42,7 +42,7 @@ def pytest_sessionstart(session):
     if not os.access(kept, os.W_OK):
         return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
-    jax.config.update("jax_compilation_cache_dir", str(kept / "quick"))
+    jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
 
 
 LONG = {line for line in (Path(__file__).parent / "long.txt").read_text().splitlines() if line[0] != "#"}

@@ -50,7 +50,7 @@ def test_the_theory_bound_counts_towards_the_allowance():
 def test_one_feature_that_exceeds_its_own_bounds_fails_the_row():
     """The row's worst error and worst bound may belong to different features."""
     assert word(exceeds=True) == FAILS
-    assert "of the row" in judge(**(GOOD | {"exceeds": True})).reason  # whose numbers do not exceed each other
+    assert "of the row" in judge(**(GOOD | {"exceeds": True})).reason
 
 
 @pytest.mark.parametrize("bound", [1.1e-6, math.inf, math.nan])

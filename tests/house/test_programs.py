@@ -43,10 +43,8 @@ def test_this_run_reads_and_writes_there():
 
 
 def test_what_a_test_starts_is_compiled_as_a_user_has_it():
-    """The flags that compile quickly are this process's alone, and so is the folder of what they compiled."""
+    """The flags that compile quickly are this process's alone; JAX names what they compiled differently."""
     assert programs.QUICK not in os.environ.get("XLA_FLAGS", "")
-    own, started = Path(jax.config.jax_compilation_cache_dir), Path(os.environ["XDG_CACHE_HOME"]) / "ufm" / "jax"
-    assert "JAX_COMPILATION_CACHE_DIR" in os.environ or not own.is_relative_to(started)
 
 
 def test_the_folders_used_last_are_kept(tmp_path):
