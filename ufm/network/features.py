@@ -11,10 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.network.collapse.angles import ood_orthogonality
+from ufm.network.collapse.classes import class_values
 from ufm.network.collapse.conventions import CONVENTIONS
 from ufm.network.collapse.metrics import all_metrics
+from ufm.network.collapse.spectrum import SquaredError
 from ufm.network.collapse.statistics import ClassStats, MissingClass, class_statistics
 from ufm.network.diagnose.sample import Sample, Sampler
+from ufm.network.moments import RESAMPLED_IN, Intervals, Second
 from ufm.network.read.activations import Activations, Chunk
 from ufm.network.reduced import Reducer, basis, worthwhile
 from ufm.rules.brief import shown
@@ -27,7 +30,11 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 @dataclass(frozen=True, eq=False)
 class FeatureSet:
     """One set: words for what it is, statistics and metrics (None, with the reason, where a class has no sample),
-    and the share of rows whose largest logit W h + b is their class."""
+    and the share of rows whose largest logit W h + b is their class.
+
+    intervals: of metrics in the convention "plain"; variability: VCI; squared: the parts of a squared error; of:
+    the rows that both are of; by_class: whatever has a value a class, with the accuracy. missing: why something of
+    these is not there."""
 
     words: str
     stats: ClassStats | None
@@ -35,6 +42,12 @@ class FeatureSet:
     reason: str | None
     accuracy: float | None
     count: int
+    intervals: Intervals | None = None
+    variability: float | None = None
+    squared: SquaredError | None = None
+    of: int = 0
+    by_class: dict[str, Float[np.ndarray, " K"]] | None = None
+    missing: dict[str, str] | None = None
 
     __repr__ = shown
 
@@ -64,17 +77,19 @@ def read_features(
     centre: str,
     missing: dict[str, str],
     seed: int = 0,
+    replicates: int = 0,
 ) -> tuple[Features, Sample]:
     """Read H twice, once where the clean features are apart and need no mean of H; chunks(stage): all of it. Says
     in `missing` why there are no metrics. Beside them a sample of H, which is too large to be kept."""
+    drawn = replicates, seed
     sets = {
-        name: _measure(given, _apart(given, name), _words(given, name))
+        name: _measure(given, _apart(given, name), _words(given, name), drawn)
         for name in given.sets
         if name != "ood"
     }
     reader, clean = _Reader(given, chunks, seed), sets.get("clean")
     if clean is None:
-        clean = _measure(given, reader, _words(given, "H"), reader.begin)
+        clean = _measure(given, reader, _words(given, "H"), drawn, reader.begin)
     elif centre == "mean" or clean.stats is None:
         _exhaust(reader)
     means = None if clean.stats is None else clean.stats.means
@@ -172,10 +187,11 @@ def _measure(
     given: Activations,
     stream: Callable[[], Iterable[Rows]],
     words: str,
+    drawn: tuple[int, int],
     between: Callable[[Float[np.ndarray, "K d"]], None] = lambda means: None,
 ) -> FeatureSet:
-    """Statistics, metrics and accuracy of one set."""
-    hits = _Hits(given)
+    """Statistics, metrics and accuracy of one set; drawn: replicates and seed."""
+    hits, second = _Hits(given), Second(given.W, given.b, *drawn)
 
     def counted():
         first = hits.mass == 0.0
@@ -185,26 +201,41 @@ def _measure(
             yield rows
 
     try:
-        stats = class_statistics(counted, given.classes, given.W, given.b, between)
+        stats = class_statistics(counted, given.classes, given.W, given.b, between, second)
     except MissingClass as error:
         return FeatureSet(words, None, None, str(error), hits.accuracy, hits.count)
     metrics = {name: all_metrics(stats, given.W, given.b, how) for name, how in CONVENTIONS.items()}
-    return FeatureSet(words, stats, metrics, None, hits.accuracy, stats.count)
+    variability, squared, of = second.spectrum(stats)
+    return FeatureSet(
+        words=words,
+        stats=stats,
+        metrics=metrics,
+        reason=None,
+        accuracy=hits.accuracy,
+        count=stats.count,
+        intervals=second.intervals(metrics[RESAMPLED_IN]),
+        variability=variability,
+        squared=squared,
+        of=of,
+        by_class=class_values(stats, given.W) | {"accuracy": hits.right / stats.mass},
+        missing=second.missing,
+    )
 
 
 class _Hits:
     """Rows of one class, and those that the network puts into it."""
 
     def __init__(self, given: Activations):
-        self.W, self.b, self.right, self.mass, self.count = given.W, given.b, 0.0, 0.0, 0
+        self.W, self.b, self.right, self.mass, self.count = given.W, given.b, np.zeros(given.classes), 0.0, 0
 
     def add(self, H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> None:
         use = (label >= 0) & (weight > 0)
         z = H[use] @ self.W.T + (0.0 if self.b is None else self.b)
-        self.right += float(weight[use] @ (z.argmax(1) == label[use]))
+        hit = weight[use] * (z.argmax(1) == label[use])
+        self.right += np.bincount(label[use], hit, len(self.right))
         self.mass += float(weight[use].sum())
         self.count += int(use.sum())
 
     @property
     def accuracy(self) -> float | None:
-        return self.right / self.mass if self.mass > 0 else None
+        return float(self.right.sum()) / self.mass if self.mass > 0 else None

@@ -48,6 +48,12 @@ class Table(NamedTuple):
     gap: int = 1
 
 
+class OnPage(NamedTuple):
+    """What the text leaves out."""
+
+    part: Table
+
+
 class Sentence(NamedTuple):
     """Some prose, small on the page."""
 
@@ -62,7 +68,7 @@ class Verdict(NamedTuple):
     more: str = ""
 
 
-Part = Facts | Table | Sentence | Verdict | str  # a plain line; empty: one between parts of a text
+Part = Facts | Table | OnPage | Sentence | Verdict | str  # a plain line; empty: one between parts of a text
 
 
 class Section(NamedTuple):
@@ -90,6 +96,8 @@ def show(console: Console, *parts: Part | Section) -> None:
                 for name, text in part.lines:
                     for k, line in enumerate(textwrap.wrap(text, 66)):
                         show(console, f"  {name if k == 0 else '':<12}{line}")
+            case OnPage():
+                pass
             case Table():
                 _show_table(console, drawn(part))
             case Sentence():

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg.lapack import dpstrf
 
 import ufm.rules.numbers as checked
 from ufm.model.etf import unit_scale
@@ -71,23 +73,41 @@ def variability_index(
 ) -> float | None:
     """VCI = 1 − Tr(Σ_T⁺ Σ_B)/rank Σ_B, Σ_T = Σ_W + Σ_B: 0 at collapse, below 1; any invertible map of h leaves it.
 
-    Found as the mean over an orthonormal basis q of Σ_T^{−1/2} range(Σ_B) of qᵀ Σ_T^{−1/2} Σ_W Σ_T^{−1/2} q: a sum
-    of squares, so collapse shows its size. None if all class means coincide. Source: Xu, Liu, ICML 2023 (arXiv
-    2306.03440); compute_Variability_Collapse_index of github.com/evanmarkou/Guiding-Neural-Collapse.
+    None if all class means coincide. Source: Xu, Liu, ICML 2023 (arXiv 2306.03440);
+    compute_Variability_Collapse_index of github.com/evanmarkou/Guiding-Neural-Collapse.
+    """
+    return variability_of(*within(H, label, classes), centre)
+
+
+def variability_of(inner: Float[np.ndarray, "d d"], stats: ClassStats, centre: str = "class") -> float | None:
+    """`variability_index` of Σ_W and the class means.
+
+    Found as the mean over an orthonormal basis q of R range(Σ_B), R Σ_T Rᵀ = I, of qᵀ R Σ_W Rᵀ q: a sum of
+    squares, so collapse shows its size.
     """
     checked.choice("centre", centre, CENTRES)
-    inner, stats = within(H, label, classes)
     values = stats.axes[centre].values
     if len(values) == 0:
         return None
     M = stats.centred(centre)
     scale = unit_scale(M)
-    inner, M = inner / scale**2, M / scale / np.sqrt(classes)
-    size, turn = np.linalg.eigh(inner + M.T @ M)
-    keep = size > np.finfo(float).eps * len(size) * size[-1]
-    root = turn[:, keep] / np.sqrt(size[keep])  # Σ_T^{−1/2} in the coordinates of the axes of Σ_T
-    basis = np.linalg.svd(root.T @ M.T, full_matrices=False)[0][:, : len(values)]
-    return float(np.trace(basis.T @ (root.T @ inner @ root) @ basis)) / len(values)
+    inner, M = inner / scale**2, M / scale / np.sqrt(len(M))
+    root, some = _factor(inner + M.T @ M)
+    basis = np.linalg.svd(solve_triangular(root, M.T[some], lower=True), full_matrices=False)[0]
+    axes = solve_triangular(root, basis[:, : len(values)], lower=True, trans=1)
+    return float(np.trace(axes.T @ inner[np.ix_(some, some)] @ axes)) / len(values)
+
+
+def _factor(T: Float[np.ndarray, "d d"]) -> tuple[Float[np.ndarray, "r r"], Int[np.ndarray, " r"]]:
+    """Some coordinates of which all others are linear functions, to rounding, and the Cholesky factor of T there.
+
+    What any invertible map of the features leaves as it is, as a least-squares prediction, is that of these
+    coordinates alone.
+    """
+    T = np.array(T, order="F")
+    size = max(float(T.diagonal().max()), np.finfo(float).tiny)
+    found, place, rank, _ = dpstrf(T, tol=np.finfo(float).eps * len(T) * size, lower=1)
+    return np.tril(found[:rank, :rank]), place[:rank] - 1
 
 
 class SquaredError(NamedTuple):
@@ -117,20 +137,35 @@ def squared_error(
     github.com/neuralcollapse/neuralcollapse.
     """
     H, W = checked.array("H", H, ("N", "d")), checked.array("W", W, ("K", "d"))
-    lam, K = checked.nonnegative("weight_decay", weight_decay), len(W)
-    inner, stats = within(H, label, K)
-    if b is not None:  # the bias is the weight of a feature that is 1
-        H = np.column_stack([H, np.ones(len(H))])
-        W = np.column_stack([W, checked.array("b", b, (K,))])
-        inner = np.pad(inner, (0, 1))
-    target, share = np.eye(K)[label], stats.mass / len(H)
-    second = H.T @ H / len(H) + lam * np.eye(H.shape[1])
-    best = np.linalg.lstsq(second, H.T @ target / len(H), rcond=None)[0].T
-    means = stats.means if b is None else np.column_stack([stats.means, np.ones(K)])
-    misses = np.sum((means @ best.T - np.eye(K)) ** 2, 1)
-    return SquaredError(
-        loss=float(np.sum((H @ W.T - target) ** 2) / len(H) + lam * np.sum(W**2)) / 2,
-        nc1=float(np.sum((best @ inner) * best) + lam * np.sum(best**2)) / 2,
-        nc23=float(share @ misses) / 2,
-        perp=float(np.sum((H @ (W - best).T) ** 2) / len(H) + lam * np.sum((W - best) ** 2)) / 2,
+    b = None if b is None else checked.array("b", b, (len(W),))
+    return squared_error_of(
+        *within(H, label, len(W)), W, b, checked.nonnegative("weight_decay", weight_decay)
     )
+
+
+def squared_error_of(
+    inner: Float[np.ndarray, "d d"],
+    stats: ClassStats,
+    W: Float[np.ndarray, "K d"],
+    b: Float[np.ndarray, " K"] | None,
+    lam: float = 0.0,
+) -> SquaredError:
+    """`squared_error` of Σ_W and the class means."""
+    K, share, means = len(W), stats.mass / stats.mass.sum(), stats.means
+    if b is not None:  # the bias is the weight of a feature that is 1
+        if lam == 0:  # then the origin of h is free, and is best where products are smallest
+            b, means = b + W @ (share @ means), stats.centred("sample")
+        means, W = np.column_stack([means, np.ones(K)]), np.column_stack([W, b])
+        inner = np.pad(inner, (0, 1))
+    second = inner + (means.T * share) @ means + lam * np.eye(len(inner))
+    root, some = _factor(second)
+    best = np.zeros_like(W)
+    best[:, some] = cho_solve((root, True), (means.T * share)[some]).T
+
+    def error(V: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+        """½ E‖V h − t_y‖²: within and between the classes, and the penalty with the former."""
+        spread = float(np.sum((V @ inner) * V) + lam * np.sum(V**2)) / 2
+        return spread, float(share @ np.sum((means @ V.T - target) ** 2, 1)) / 2
+
+    (nc1, nc23), perp = error(best, np.eye(K)), sum(error(W - best, np.zeros((K, K))))
+    return SquaredError(sum(error(W, np.eye(K))), nc1, nc23, perp)

@@ -34,6 +34,16 @@ class Axes(NamedTuple):
     power: Float[np.ndarray, " r"]
 
 
+class Look(NamedTuple):
+    """Rows of the second reading: h − μ_k, the same along the axes of the means, ‖h − μ_k‖², class, weight."""
+
+    residual: Float[np.ndarray, "n d"]
+    inside: Float[np.ndarray, "n r"]
+    size: Float[np.ndarray, " n"]
+    label: Int[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"]
+
+
 @dataclass(frozen=True, eq=False)
 class ClassStats:
     """Statistics of the samples with a pure label; K classes, n_k the weight of class k (a count if unweighted).
@@ -78,12 +88,13 @@ def class_statistics(
     W: Float[np.ndarray, "K d"] | None = None,
     b: Float[np.ndarray, " K"] | None = None,
     between: Callable[[Float[np.ndarray, "K d"]], None] = lambda means: None,
+    watch: Callable[["Spread"], Callable[[Look], None] | None] = lambda spread: None,
 ) -> ClassStats:
     """Statistics of a stream that can be read twice, e.g. `activations.pure_chunks`.
 
     `stream()` yields blocks (H, class or −1, weight). With W (and b) the decision argmax(W h + b) is compared with
-    the nearest class mean. between: told the class means before the second reading. Raises InputError for a class
-    without samples and for features whose squares overflow.
+    the nearest class mean. between: told the class means before the second reading. watch: what looks on at it.
+    Raises InputError for a class without samples and for features whose squares overflow.
     """
     checked.integer("classes", classes, 2)
     W = None if W is None else checked.array("W", W, (classes, "d"))
@@ -93,6 +104,7 @@ def class_statistics(
         sums.add(*rows)
     found = Spread(sums, W, b)
     between(sums.anchors + found.shift)
+    found.watcher = watch(found)
     for rows in stream():
         found.add(*_pure(*rows))
     return found.result()
@@ -155,6 +167,7 @@ class Spread:
         self.power = {c: np.zeros(len(values)) for c, values in self.values.items()}
         self.squares = cdist(self.points, self.points, "sqeuclidean")
         self.scatter, self.missed = np.zeros((2, len(sums.mass)))
+        self.watcher: Callable[[Look], None] | None = None
 
     def add(self, H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> None:
         residual = H - self.sums.anchors[label]
@@ -168,6 +181,8 @@ class Spread:
             decision = np.argmax(H @ self.W.T + (0.0 if self.b is None else self.b), 1)
             wrong = decision != self._nearest(inside, label)
             self.missed += np.bincount(label, weight * wrong, len(self.missed))
+        if self.watcher is not None:
+            self.watcher(Look(residual, inside, size, label, weight))
 
     def _nearest(self, inside: np.ndarray, label: np.ndarray) -> Int[np.ndarray, " n"]:
         """argmin_k ‖h − μ_k‖², from ‖h − μ_k‖² − ‖h − μ_y‖² = ‖μ_y − μ_k‖² − 2⟨h − μ_y, μ_k − μ_y⟩."""

@@ -3,6 +3,7 @@
 from ufm.network.collapse.conventions import CONVENTIONS
 from ufm.network.comparison import Comparison
 from ufm.network.features import FeatureSet
+from ufm.network.moments import LEVEL, RESAMPLED_IN
 from ufm.output.sections import Sentence, Table, Two, Words
 from ufm.output.text import fixed
 
@@ -31,10 +32,10 @@ def collapse_parts(found: Comparison) -> list:
         return [Sentence(f"{clean.reason}{advice}")]
     names = list(clean.metrics)
     rows: list[list[Words]] = [
-        [_named(key), *(fixed(clean.metrics[name][key]) for name in names)] for key in clean.metrics[names[0]]
+        [_named(key), *(_value(clean, name, key) for name in names)] for key in clean.metrics[names[0]]
     ]
     sources = [f"{name}: {CONVENTIONS[name].source}" for name in names]
-    page = "\n".join(["Conventions", *sources])
+    page = "\n".join([_intervals(clean), "Conventions", *sources])
     other = (
         [] if nc5 is None else [f"other data (NC5): mean |cos| of its mean with the class means {fixed(nc5)}"]
     )
@@ -44,6 +45,25 @@ def collapse_parts(found: Comparison) -> list:
         *_beside(clean, test),
         *other,
     ]
+
+
+def _value(part: FeatureSet, convention: str, key: str) -> Words:
+    """A metric; on the page with its interval below, where it has one."""
+    assert part.metrics is not None
+    value = fixed(part.metrics[convention][key])
+    ends = (part.intervals or {}).get(key) if convention == RESAMPLED_IN else None
+    return value if ends is None else Two(value, "{}\n{} to {}".format(value, *map(fixed, ends)))
+
+
+def _intervals(part: FeatureSet) -> str:
+    """How the intervals were made, or why there are none."""
+    if part.intervals is None:
+        return f"no intervals: {(part.missing or {}).get('intervals')}"
+    return (
+        f"{LEVEL:.0%} intervals of {RESAMPLED_IN}: bootstrap over samples, less the bias that it shows (a value "
+        "outside its own interval is of too few samples); none of rows of W alone, which are no sample, and "
+        "of NC4, whose nearest means would change"
+    )
 
 
 def _named(key: str) -> Two:
@@ -59,6 +79,7 @@ def _beside(clean: FeatureSet, test: FeatureSet | None) -> list:
     if test.metrics is None:
         return [Sentence(f"test features: {test.reason}")]
     name = next(iter(clean.metrics))
-    both = ((key, value, test.metrics[name][key]) for key, value in clean.metrics[name].items())
-    rows: list[list[Words]] = [[_named(key), fixed(here), fixed(there)] for key, here, there in both]
+    rows: list[list[Words]] = [
+        [_named(key), _value(clean, name, key), _value(test, name, key)] for key in clean.metrics[name]
+    ]
     return ["", Table([f"{name}", f"train, {clean.count}", f"test, {test.count}"], rows)]

@@ -10,6 +10,7 @@ from ufm.network.read.activations import Activations
 from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import CRITERIA, OVERALL, REPRODUCED, Finding
 from ufm.output.network.collapse import collapse_parts
+from ufm.output.network.collapse_more import class_parts, squared_parts
 from ufm.output.network.diagnoses import diagnosis_sections
 from ufm.output.network.headline import headline
 from ufm.output.sections import Facts, Section, Sentence, Table, Two, Verdict, Words
@@ -34,6 +35,10 @@ def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
         Section(Two("", "What was read"), [Facts(facts(given, found))], early=True),
         *diagnosis_sections(found),
         Section(collapse, collapse_parts(found), early=True),
+        Section(
+            Two("", "Collapse: as a squared error, and class by class"),
+            [*squared_parts(clean), *class_parts(clean)],
+        ),
         Section(geometry, [*_geometry(found), Facts(channel_facts(found))]),
         Section(_titled("closed form and optimality"), [Facts(fit_facts(found))]),
         Section(_titled("calibration"), [Facts(calibration_facts(found))]),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ufm.network.resemblance import OVERALL
 from ufm.output.records import dump_json
-from ufm.output.sections import STYLES, Facts, Part, Section, Sentence, Table, Verdict, Words
+from ufm.output.sections import STYLES, Facts, OnPage, Part, Section, Sentence, Table, Verdict, Words
 
 Pictures = Sequence[tuple[str, bytes]]  # what each shows, and a PNG
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -115,6 +115,8 @@ def _part(part: Part) -> str:
             return _table(lines)
         case Table():
             return _table([_row(part, part.heads, "th"), *(_row(part, row, "td") for row in part.rows)])
+        case OnPage():
+            return _part(part.part)
         case Sentence():
             text = "<br>".join(map(escape, _said(part.words).split("\n")))
             return f"<p><small>{text}</small></p>" if text else ""

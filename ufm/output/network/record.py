@@ -1,6 +1,7 @@
 """A comparison as the JSON record of `python -m ufm.compare`."""
 
 from ufm.network.comparison import Comparison
+from ufm.network.features import FeatureSet
 from ufm.network.read.activations import Activations
 from ufm.network.resemblance import CRITERIA
 from ufm.output.network.diagnoses import diagnosis_records
@@ -63,14 +64,18 @@ def optimum_record(found: Comparison) -> dict | None:
 
 
 def set_records(found: Comparison) -> dict:
-    """Each set of features: what it is, rows, accuracy, metrics by convention."""
+    """Each set of features: what it is, rows, accuracy, metrics by convention, their intervals, VCI, the parts of a
+    squared error, values by class, and why something is null."""
     sets = {"clean": found.features.clean, "test": found.features.test}
     ood = {} if found.features.nc5 is None else {"ood": {"nc5": number(found.features.nc5)}}
-    names = ("words", "count", "accuracy", "metrics")
-    found_sets = {
-        key: plain({name: getattr(part, name) for name in names}) for key, part in sets.items() if part
-    }
-    return found_sets | ood
+    return {key: _set_record(part) for key, part in sets.items() if part} | ood
+
+
+def _set_record(part: FeatureSet) -> dict:
+    names = ("words", "count", "accuracy", "metrics", "intervals", "by_class", "missing")
+    squared = None if part.squared is None else part.squared._asdict() | {"samples": part.of}
+    more = {"variability_index": part.variability, "squared_error": squared}
+    return plain({name: getattr(part, name) for name in names} | more)
 
 
 def data_record(found: Comparison, given: Activations) -> dict:
