@@ -48,7 +48,7 @@ def test_the_spectrum_is_that_of_the_arrays(bias):
 def test_a_replicate_is_the_set_with_rows_counted_so_often(monkeypatch):
     """Each row written down as often as its Poisson weight says, and measured from the beginning."""
     (H, y), (_, _, W, b) = classes(3, 5, 500, 0.3), sample(3, 5)
-    stats, second = looked(H, y, W, b, 4)
+    _, second = looked(H, y, W, b, 4)
     found = second.bootstrap.metrics(W, b)
     blocks = [poisson_weights(n, min(1024, len(y) - n), 4, 3) for n in range(0, len(y), 1024)]
     times = np.concatenate(blocks)[:, 1:].astype(int)

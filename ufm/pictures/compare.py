@@ -140,7 +140,8 @@ def _draw_frame(figure: Figure, axes: Axes, found: Comparison, sample: Sample) -
     if K == 2:  # nothing is left beside w_0 − w_1
         xy[:, 1], pure[:, 1] = sample.lam[pair], 1.0
     dots = axes.scatter(xy[:, 0], xy[:, 1], c=sample.lam[pair], s=9, **plane.DOTS | {"cmap": plane.OTHER})
-    axes.scatter(pure[:, 0], pure[:, 1], s=9, color=plane.RED, lw=0, zorder=3, label="network, one class")
+    rings = {"facecolors": "none", "edgecolors": [plane.RED], "lw": 0.7}  # told from dots without colour too
+    axes.scatter(pure[:, 0], pure[:, 1], s=14, zorder=3, label="network, one class", **rings)
     curve = _frame_curve(found)
     axes.plot(*curve.T, **plane.CURVE | {"zorder": 4, "lw": 1.6}, label="theory")
     axes.scatter([], [], color=plane.OTHER(0.6), s=14, label="network, mixed")
@@ -193,12 +194,12 @@ def _draw_across(axes: Axes, found: Comparison, t, closed) -> None:
 
 def _draw_probabilities(axes: Axes, found: Comparison, lam, best) -> None:
     mixed, others = found.mixed, (found.classes - 2) * best.p_other
-    for curve, values, name, colour, marker in (
-        (best.p_i, mixed.first, "$p_i$", plane.BLUE, "o"),
-        (best.p_j, mixed.second, "$p_j$", plane.LIGHT_BLUE, "s"),
-        (others, mixed.others, "all others", "0.55", "^"),
+    for curve, values, name, colour, marker, style in (
+        (best.p_i, mixed.first, "$p_i$", plane.BLUE, "o", "-"),
+        (best.p_j, mixed.second, "$p_j$", plane.LIGHT_BLUE, "s", "--"),
+        (others, mixed.others, "all others", "0.55", "^", ":"),
     ):
-        axes.plot(lam, curve, color=colour, lw=1.1)
+        axes.plot(lam, curve, color=colour, lw=1.1, ls=style)
         axes.plot(mixed.lam, values, ls="", marker=marker, ms=4.5, color=colour, label=name)
     plane.finish(axes, "(c) probabilities of mixed samples", WEIGHT, "mean probability", "best")
 
@@ -208,7 +209,7 @@ def _draw_bending(axes: Axes, found: Comparison, lam, best) -> None:
     if found.classes > 2:
         axes.plot(lam, best["along_a"] / best["straight_a"], color=plane.BLUE, lw=1.1)
         _points(axes, c.lam, c.amplification, plane.BLUE, "o", "amplification (straight: 1)")
-    axes.plot(lam, best["bend_a"], color=plane.ORANGE, lw=1.1)
+    axes.plot(lam, best["bend_a"], color=plane.ORANGE, lw=1.1, ls="--")
     _points(axes, c.lam, c.nonlinearity, plane.ORANGE, "s", "non-linearity (straight: 0)")
     axes.axhline(1, color="0.8", lw=0.8, zorder=1)
     axes.set_ylim(0, 1.25 * max(axes.get_ylim()[1], 1.0))
@@ -222,7 +223,8 @@ def _draw_logits(axes: Axes, found: Comparison, sample: Sample, a: float) -> Non
     colour = plane.DIFFERENT(0.25 + 0.75 * np.repeat(sample.Y.max(1), found.classes))
     axes.scatter(expected, sample.z.ravel(), c=colour, s=4, lw=0, alpha=0.6, rasterized=True, zorder=2)
     ends = np.array([expected.min(), expected.max()])
-    axes.plot(ends, ends, color=plane.RED, lw=1.1, label="equal", zorder=3)
+    axes.plot(ends, ends, color="white", lw=3.0, zorder=3)  # so that it shows on points of any darkness
+    axes.plot(ends, ends, color=plane.RED, lw=1.2, label="equal", zorder=4)
     r2 = found.fit.r2_known if found.a_known else found.fit.r2
     text = "" if r2 is None else f", $R^2$ = {shown(r2, '.3f')} (linear {shown(found.fit.r2_linear, '.3f')})"
     plane.finish(axes, f"(e) logits{text}", "closed form", "network, centred", "best")
@@ -230,18 +232,21 @@ def _draw_logits(axes: Axes, found: Comparison, sample: Sample, a: float) -> Non
 
 def _draw_reliability(axes: Axes, held: Calibration) -> None:
     axes.plot([0, 1], [0, 1], color="0.8", lw=1)
-    rows: list[tuple[Reliability, ColorType, str, str]] = [(held.observed, plane.BLUE, "o", "as trained")]
+    first: tuple[ColorType, str, str] = (plane.BLUE, "o", "-")
+    rows: list[tuple[Reliability, tuple, str]] = [(held.observed, first, "as trained")]
     if held.fitted is not None:
-        rows.append((held.fitted, plane.ORANGE, "s", f"temperature {shown(held.temperature, '.3g')}"))
-    for part, colour, marker, name in rows:
+        rows.append((held.fitted, (plane.ORANGE, "s", "--"), f"temperature {shown(held.temperature, '.3g')}"))
+    for part, (colour, marker, style), name in rows:
         some = part.counts > 0
         x, y, share = (values[some] for values in (part.confidence, part.accuracies, part.counts))
-        axes.plot(x, y, lw=0.8, color=colour, alpha=0.5)
+        axes.plot(x, y, lw=0.8, ls=style, color=colour, alpha=0.5)
         size = 6 + 120 * share / share.max()  # area: how many samples the bin holds
         label = f"{name}: ECE {shown(part.ece, '.3f')}"
         axes.scatter(x, y, s=size, color=colour, marker=marker, lw=0, label=label, zorder=3)
     title = f"(f) held out, accuracy {shown(held.observed.accuracy, '.3f')} (size: samples)"
-    plane.finish(axes, title, "confidence", "accuracy", "best")
+    axes.set_ylim(-0.05, 1.32)  # room for the legend above every point
+    axes.set_yticks(np.linspace(0, 1, 6))
+    plane.finish(axes, title, "confidence", "accuracy", "upper left")
 
 
 def _draw_alignment(axes: Axes, found: Comparison) -> None:
@@ -251,5 +256,6 @@ def _draw_alignment(axes: Axes, found: Comparison) -> None:
     middle = (c.edges[1:] + c.edges[:-1]) / 2
     _points(axes, middle, c.alignment, plane.RED, "o", "same class: cosine with $w_c$")
     _points(axes, c.lam, c.outside, plane.BLUE, "s", "different: share outside the plane")
-    axes.set_ylim(-0.05, 1.3)
-    plane.finish(axes, "(f) alignment and channel plane", WEIGHT, "", "best")
+    axes.set_ylim(-0.05, 1.32)
+    axes.set_yticks(np.linspace(0, 1, 6))
+    plane.finish(axes, "(f) alignment and channel plane", WEIGHT, "", "upper left")

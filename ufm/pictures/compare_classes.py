@@ -3,13 +3,16 @@
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import ufm.pictures.plane as plane
 from ufm.network.collapse.classes import class_values
 from ufm.network.features import FeatureSet
 
 BARS = 40  # classes up to which each has a bar
+WRITTEN = 8  # and its cosines are written down
 
 
 def draw_classes(
@@ -25,7 +28,7 @@ def draw_classes(
     values = class_values(stats)
     _map(figure, panels[0], _unit(M) @ _unit(M).T, "(a) cosines of class means")
     _map(figure, panels[1], _unit(V) @ _unit(M).T, "(b) cosines of rows of W with class means")
-    _bars(panels[2], values["cdnv"], "(c) spread over squared distance to others", "CDNV")
+    _bars(panels[2], values["cdnv"], "(c) spread over squared distance", "CDNV")
     _bars(panels[3], values["norm_means"], "(d) lengths of class means", "")
 
 
@@ -36,13 +39,23 @@ def _unit(A: np.ndarray) -> np.ndarray:
 
 def _map(figure: Figure, axes: Axes, values: np.ndarray, title: str) -> None:
     drawn = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
+    for r, c in np.ndindex(*values.shape) if len(values) <= WRITTEN else ():
+        colour = "white" if abs(values[r, c]) > 0.6 else "black"  # opposite cosines are one grey
+        axes.text(c, r, f"{values[r, c]:.2f}", color=colour, fontsize=8, ha="center", va="center")
+    _whole(axes.xaxis), _whole(axes.yaxis)
     plane.finish(axes, title, "class", "class")
     plane.colour_bar(figure, drawn, "cosine", ax=axes, shrink=0.8)
+
+
+def _whole(axis: Axis) -> None:
+    """Class numbers and nothing between them."""
+    axis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _bars(axes: Axes, values: np.ndarray, title: str, label: str) -> None:
     if len(values) <= BARS:
         axes.bar(np.arange(len(values)), values, color=plane.BLUE, width=0.7)
+        _whole(axes.xaxis)
     else:
         axes.plot(np.sort(values), color=plane.BLUE, lw=1.2)
     plane.finish(axes, title, "class" if len(values) <= BARS else "classes, sorted", label)

@@ -34,7 +34,7 @@ PANELS: tuple[tuple[str, dict[str, str], bool], ...] = (
         True,
     ),
 )
-COLOURS = (plane.BLUE, plane.RED, plane.ORANGE)
+STYLES = ((plane.BLUE, "o", "-"), (plane.RED, "s", "--"), (plane.ORANGE, "^", ":"))
 
 
 def draw_tracker(rows: Sequence[dict[str, Any]]) -> Figure:
@@ -52,10 +52,10 @@ def _draw(
     axes: Axes, epochs: np.ndarray, rows: Sequence[dict[str, Any]], lines: dict[str, str], log: bool
 ) -> None:
     """The columns that are there; what is not positive has no place on a logarithmic scale."""
-    for (name, words), colour in zip(lines.items(), COLOURS):
+    for (name, words), (colour, marker, style) in zip(lines.items(), STYLES):
         values = np.array([row.get(name, nan) for row in rows], float)
         values[~np.isfinite(values) | (log & (values <= 0))] = nan
         if np.isfinite(values).any():
-            axes.plot(epochs, values, "o-", ms=3, lw=1.2, color=colour, label=words)
+            axes.plot(epochs, values, marker=marker, ls=style, ms=3.5, lw=1.2, color=colour, label=words)
             if log:
                 axes.set_yscale("log")

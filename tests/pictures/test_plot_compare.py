@@ -1,0 +1,54 @@
+"""The picture of a comparison without colour: no legend over points, and what is drawn together differs in shape."""
+
+import numpy as np
+import pytest
+
+import ufm
+from tests.activations import mixup
+from ufm.pictures.compare_classes import _map
+from ufm.pictures.plane import new_figure
+from ufm.pictures.tracker import draw_tracker
+
+K, D, N = 3, 6, 120
+I, J, LAM, Y = mixup(N, K)
+W = ufm.simplex_etf(K, D, 2.0)
+H = Y @ W + 0.2 * np.random.default_rng(0).normal(size=(N, D))
+HELD = {"logits": 3 * H @ W.T, "y_logits": Y.argmax(1)}
+
+
+def covered(axes) -> int:
+    """Points below the legend of a panel."""
+    axes.figure.draw_without_rendering()
+    box = axes.get_legend().get_window_extent()
+    points = [part.get_offsets() for part in axes.collections] + [line.get_xydata() for line in axes.lines]
+    pixels = axes.transData.transform(np.concatenate([np.asarray(part, float) for part in points if len(part)]))
+    return int(sum(box.contains(*pixel) for pixel in pixels if np.isfinite(pixel).all()))
+
+
+@pytest.mark.parametrize("held", [{}, HELD], ids=["alignment", "reliability"])
+def test_the_legend_of_f_covers_nothing(held):
+    report = ufm.compare_network(H=H, W=W, i=I, j=J, lam=LAM, replicates=2, **held)
+    (axes,) = [part for part in report.plot().axes if part.get_title().startswith("(f)")]
+    assert covered(axes) == 0
+    axes.set_ylim(-0.05, 1.02)  # control: without the room above
+    axes.legend(loc="upper right")
+    assert covered(axes) > 0
+
+
+def test_lines_of_a_panel_differ_without_colour():
+    report = ufm.compare_network(H=H, W=W, i=I, j=J, lam=LAM, replicates=2, **HELD)
+    rows = [{"epoch": n, "nc1": 1.0, "nc1_ratio": 2.0, "cdnv": 3.0} for n in range(3)]
+    panels = {part.get_title()[:3]: part for part in report.plot().axes}
+    for axes in (panels["(b)"], panels["(c)"], panels["(f)"], *draw_tracker(rows).axes):
+        lines = [line for line in axes.lines if len(line.get_xdata()) > 2 and line.get_marker() != "_"]
+        looks = [(line.get_linestyle(), line.get_marker()) for line in lines]
+        assert len(looks) > 1 and len(set(looks)) == len(looks)
+
+
+def test_opposite_cosines_of_one_grey_are_written():
+    figure = new_figure(4.0, 4.0)
+    axes = figure.add_subplot()
+    _map(figure, axes, np.array([[1.0, -1.0], [-1.0, 1.0]]), "two")
+    assert [text.get_text() for text in axes.texts] == ["1.00", "-1.00", "-1.00", "1.00"]
+    figure.draw_without_rendering()
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
