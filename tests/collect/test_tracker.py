@@ -70,6 +70,33 @@ def test_a_class_without_a_clean_row_leaves_the_columns_as_they_are(tmp_path, gi
     assert np.isnan(row["nc1"]) and row["classes"] == K and row["samples"] == (N if "y" in given else 0)
 
 
+def test_a_sharpness_that_the_data_do_not_say_is_none(tmp_path):
+    """Uniform labels have the logits 0 at every a; mixed ones have not."""
+    tracker = Tracker(tmp_path / "run.csv")
+    row = tracker.add(0, H=H, W=W, Y=np.full((N, K), 1 / K))
+    assert np.isnan(row["sharpness"]) and row["sharpness_identified"] == 0
+    again = tracker.add(1, **PAIRS)
+    assert again["sharpness"] == ufm.compare_network(**PAIRS, replicates=0).fit.a
+    assert again["sharpness_identified"] == 1
+    assert [row["sharpness_identified"] for row in read_log(tmp_path / "run.csv")] == [0, 1]
+
+
+def test_the_last_epoch_has_a_row(tmp_path):
+    arrays = {"H": H, "W": W, "y": I}
+    told, untold = (
+        Tracker(tmp_path / f"{epochs}.csv", collect=lambda: arrays, every=5, epochs=epochs)
+        for epochs in (8, None)
+    )
+    for epoch in range(8):
+        told.step(epoch), untold.step(epoch)
+    assert [row["epoch"] for row in told.rows] == [0, 5, 7] and [row["epoch"] for row in untold.rows] == [
+        0,
+        5,
+    ]
+    with pytest.raises(InputError, match="epochs must be"):
+        Tracker(tmp_path / "c.csv", epochs=0)
+
+
 def test_a_convention_is_that_of_the_metrics(tmp_path):
     row = Tracker(tmp_path / "run.csv", convention="papyan").add(0, **PAIRS)
     assert row["nc1"] == pytest.approx(

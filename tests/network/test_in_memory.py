@@ -381,7 +381,7 @@ def test_wide_features_are_read_twice_and_once_beside_clean_ones(monkeypatch, ap
 def test_the_product_with_the_basis_is_granted_its_rounding():
     wide = PAIRS | {"H": np.pad(H, ((0, 0), (0, 4000))), "W": np.pad(W, ((0, 0), (0, 4000)))}
     few, many = (ufm.compare_network(**p, lambda_w=0.01, lambda_h=0.01, replicates=0) for p in (PAIRS, wide))
-    assert many.features.few.dim < 20 and many.certificate.rounding > 100 * few.certificate.rounding
+    assert many.features.W.shape[1] < 20 and many.certificate.rounding > 100 * few.certificate.rounding
     assert many.certificate.gap == pytest.approx(few.certificate.gap, abs=1e-9)
     assert many.excess.bound > 2 * few.excess.bound
 

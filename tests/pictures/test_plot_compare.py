@@ -1,4 +1,4 @@
-"""The picture of a comparison without colour: no legend over points, and what is drawn together differs in shape."""
+"""The picture of a comparison without colour: no legend over points, and lines that differ in shape."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,9 @@ def covered(axes) -> int:
     axes.figure.draw_without_rendering()
     box = axes.get_legend().get_window_extent()
     points = [part.get_offsets() for part in axes.collections] + [line.get_xydata() for line in axes.lines]
-    pixels = axes.transData.transform(np.concatenate([np.asarray(part, float) for part in points if len(part)]))
+    pixels = axes.transData.transform(
+        np.concatenate([np.asarray(part, float) for part in points if len(part)])
+    )
     return int(sum(box.contains(*pixel) for pixel in pixels if np.isfinite(pixel).all()))
 
 

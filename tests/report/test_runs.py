@@ -42,6 +42,51 @@ def test_a_row_a_network(runs):
     assert "mixup: " in repr(runs) and escape(alone.headline) in runs.page()
 
 
+def test_reports_are_taken_as_they_are(runs):
+    again = compare_runs(runs.reports)
+    assert again.rows == runs.rows and again.reports["erm"] is runs.reports["erm"]
+    listed = compare_runs([runs.reports["erm"], runs.reports["mixup"]])
+    assert list(listed.reports) == ["network 1", "network 2"] and listed.rows[0].r2 == runs.rows[1].r2
+    mixed = compare_runs({"new": network(2), "old": runs.reports["erm"]}, replicates=5)
+    assert mixed.rows[1].r2 == runs.rows[1].r2 and mixed.reports["new"].options.replicates == 5
+    with pytest.raises(InputError, match="replicates: the networks are compared already"):
+        compare_runs(runs.reports, replicates=5)
+    with pytest.raises(InputError, match=r"a\.npz is there twice"):
+        compare_runs(["a.npz", "a.npz"])
+
+
+def largest(value, seen=None) -> int:
+    """Rows of the largest array that an object leads to."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    if isinstance(value, np.ndarray):
+        whole = value if value.base is None else value.base
+        return max(len(value) if value.ndim else 0, len(whole) if getattr(whole, "ndim", 0) else 0)
+    if isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    else:
+        parts = list(getattr(value, "__dict__", {}).values())
+    return max((largest(part, seen) for part in parts), default=0)
+
+
+@pytest.mark.parametrize("dim", [5, 40])  # below and above where few coordinates are taken
+def test_a_report_keeps_no_row_but_those_it_draws(dim):
+    from ufm.network.features import DRAWN
+
+    many = 2000
+    i, j, lam, soft = mixup(many, K)
+    rows = np.random.default_rng(0).normal(size=(K, dim))
+    arrays = {"H": soft @ rows, "W": rows, "i": i, "j": j, "lam": lam}
+    report = ufm.compare_network(**arrays, lambda_h=0.01, lambda_w=0.01, replicates=2)
+    assert largest(report) <= DRAWN < many == largest(arrays)
+    assert len(report.features.drawn.H) == DRAWN and report.given.count == many
+    assert len(report.plot().axes) >= 6
+
+
 def test_page_and_picture(runs, tmp_path):
     runs.save_html(tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")

@@ -42,7 +42,8 @@ def measure(arrays: Mapping[str, Any], whole: bool, convention: str | Convention
         "accuracy": _share(H @ given.W.T + (0.0 if given.b is None else given.b), y)
     }
     row |= {"test_accuracy": _share(*_held(given))} if given.held_out else {}
-    row |= {"r2": fit.r2, "r2_linear": fit.r2_linear, "sharpness": fit.a}
+    row |= {"r2": fit.r2, "r2_linear": fit.r2_linear, "sharpness": fit.a if fit.a_identified else None}
+    row["sharpness_identified"] = float(fit.a_identified)
     if excess is not None:
         ratio = excess.excess / excess.at_zero if excess.at_zero > 0 else None
         row |= {"excess": excess.excess, "excess_bound": excess.bound, "excess_ratio": ratio}

@@ -19,17 +19,18 @@ class Tracker:
     """A row an epoch of a network in training, in a .csv or .parquet log: Tracker("run.csv", model=model,
     layer=model.fc, loader=loader, every=5), and in the loop tracker.step(epoch).
 
-    every: epochs from one row to the next, the first is 0. model, layer, loader and further keywords (mix,
+    every: epochs from one row to the next, the first is 0; epochs: how many there are, so that the last of them has
+    a row too. model, layer, loader and further keywords (mix,
     test, clean, ood, unpack, limit, lambda_w, lambda_h, smoothing): as of `from_torch`, or of `from_keras` and
     `from_flax` for their models; or collect() -> the arrays as a dictionary, of any framework. convention: of
     `collapse_metrics`. loss: of the training. compare: make the whole comparison each time, with intervals,
     which takes longer; `report` is then the last.
 
-    Columns: epoch; accuracy of clean rows, test_accuracy; r2, r2_linear, sharpness (closed form against
-    logits); with lambda_h excess, excess_bound, excess_ratio, r2_known; every key of `collapse_metrics`; with
-    compare finding_… and verdict. NaN where undefined, as the metrics are where a class has no clean row. A log
-    that is there is continued: an epoch that it has is replaced. Raises InputError for another log's columns, and
-    for what cannot be collected.
+    Columns: epoch; accuracy of clean rows, test_accuracy; r2, r2_linear, sharpness (closed form against logits;
+    NaN where sharpness_identified is 0, as the data do not say what it is); with lambda_h excess, excess_bound,
+    excess_ratio, r2_known; every key of `collapse_metrics`; with compare finding_… and verdict. NaN where
+    undefined, as the metrics are where a class has no clean row. A log that is there is continued: an epoch
+    that it has is replaced. Raises InputError for another log's columns, and for what cannot be collected.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Tracker:
         loader: Iterable | None = None,
         collect: Callable[[], Mapping[str, Any]] | None = None,
         every: int = 1,
+        epochs: int | None = None,
         compare: bool = False,
         convention: Any = "plain",
         loss: str = "cross-entropy",
         **sets,
     ):
         self.every = checked.integer("every", every, 1)
+        self.epochs = None if epochs is None else checked.integer("epochs", epochs, 1, 2**62)
         self.compare = checked.flag("compare", compare)
         self.loss = checked.choice("loss", loss, checked.LOSS_NAMES)
         self.convention = _convention(convention)
@@ -60,10 +63,11 @@ class Tracker:
         return self.log.rows
 
     def step(self, epoch: int) -> Row | None:
-        """Measure if the epoch is one of every so many: the row, which is in the log then, or None."""
+        """Measure if the epoch is one of every so many, or the last: the row, which is in the log then, or None."""
         if self.collect is None:
             raise InputError(f"there is nothing to step: {HOW}")
-        if checked.integer("epoch", epoch, 0, 2**62) % self.every:
+        number = checked.integer("epoch", epoch, 0, 2**62)
+        if number % self.every and number + 1 != self.epochs:
             return None
         return self.add(epoch, **self.collect())
 

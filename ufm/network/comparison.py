@@ -111,8 +111,8 @@ def _compare(given: Activations, options: Options, progress: Progress) -> Compar
     o = _completed(given, options)
     missing = _missing(given, o)
     chunks = partial(_chunks, given, progress, rows=_fast(given))
-    features, sample = read_features(given, chunks, o.centre, missing, o.seed, o.replicates)
-    few, W, b = features.few, features.few.W, given.b
+    features, few, sample = read_features(given, chunks, o.centre, missing, o.seed, o.replicates)
+    W, b = few.W, given.b
     stream = partial(_stream, few, progress)
     drawn = {"replicates": o.replicates, "seed": o.seed}
     m = etf_multiplier(given.W - given.W.mean(0))

@@ -6,9 +6,10 @@ whose label is of one class; which of both, and how many, is said with the numbe
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ufm.network.collapse.angles import ood_orthogonality
 from ufm.network.collapse.classes import class_values
@@ -19,11 +20,14 @@ from ufm.network.collapse.statistics import ClassStats, MissingClass, class_stat
 from ufm.network.diagnose.sample import Sample, Sampler
 from ufm.network.moments import RESAMPLED_IN, Intervals, Second
 from ufm.network.read.activations import Activations, Chunk
+from ufm.network.read.label_rows import LabelBlock
 from ufm.network.reduced import Reducer, basis, worthwhile
+from ufm.network.resample import Reservoir, pieces
 from ufm.rules.brief import shown
 from ufm.rules.numbers import scaled
 
 Metrics = dict[str, dict[str, float | None]]  # by convention, by name
+DRAWN = 1500  # rows kept for pictures
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -52,18 +56,29 @@ class FeatureSet:
     __repr__ = shown
 
 
+class Drawn(NamedTuple):
+    """At most DRAWN rows: features in the coordinates of `Features`, labels as pairs (−1: no pair) and in full."""
+
+    H: Float[np.ndarray, "n r"]
+    i: Int[np.ndarray, " n"]
+    j: Int[np.ndarray, " n"]
+    lam: Float[np.ndarray, " n"]
+    Y: Float[np.ndarray, "n K"]
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
-    """clean: what the collapse table is of; test: of held-out inputs, or None. few: all activations in the
-    coordinates that other measures need; means (K, few.dim), mean: of the classes and of all rows there, mean None
-    where it was not taken. own_means: of rows of H itself; size: √E‖h‖² of H; nc5: of
+    """clean: what the collapse table is of; test: of held-out inputs, or None. In the coordinates that others
+    need: W (K, r); means (K, r), mean: of the classes and of all rows, mean None where it was not taken; drawn: a
+    random subsample of the rows, for pictures. own_means: of rows of H itself; size: √E‖h‖² of H; nc5: of
     features of other data, H_ood, against the class means (`ood_orthogonality`)."""
 
     clean: FeatureSet
     test: FeatureSet | None
-    few: Activations
-    means: Float[np.ndarray, "K d"] | None
-    mean: Float[np.ndarray, " d"] | None
+    drawn: Drawn
+    W: Float[np.ndarray, "K r"]
+    means: Float[np.ndarray, "K r"] | None
+    mean: Float[np.ndarray, " r"] | None
     own_means: bool
     size: float
     nc5: float | None
@@ -78,9 +93,10 @@ def read_features(
     missing: dict[str, str],
     seed: int = 0,
     replicates: int = 0,
-) -> tuple[Features, Sample]:
+) -> tuple[Features, Activations, Sample]:
     """Read H twice, once where the clean features are apart and need no mean of H; chunks(stage): all of it. Says
-    in `missing` why there are no metrics. Beside them a sample of H, which is too large to be kept."""
+    in `missing` why there are no metrics. Beside them all activations in few coordinates, and a sample of H, which
+    are too large to be kept."""
     drawn = replicates, seed
     sets = {
         name: _measure(given, _apart(given, name), _words(given, name), drawn)
@@ -99,11 +115,11 @@ def read_features(
     if clean.reason is not None:
         missing["metrics"] = clean.reason
     rest = "clean" not in sets, reader.size, _nc5(given, means)
-    few, sample = reader.reducer, reader.sampler.result()
-    if few is None:
-        return Features(clean, sets.get("test"), given, means, reader.mean, *rest), sample
-    means, mean = (None if rows is None else few.vectors(rows) for rows in (means, reader.mean))
-    return Features(clean, sets.get("test"), few.result(), means, mean, *rest), sample
+    turned = (lambda rows: rows) if reader.reducer is None else reader.reducer.vectors
+    few = given if reader.reducer is None else reader.reducer.result()
+    means, mean = (None if rows is None else turned(rows) for rows in (means, reader.mean))
+    found = Features(clean, sets.get("test"), reader.drawn(turned), few.W, means, mean, *rest)
+    return found, few, reader.sampler.result()
 
 
 def _nc5(given: Activations, means: Float[np.ndarray, "K d"] | None) -> float | None:
@@ -139,7 +155,7 @@ class _Reader:
 
     def __init__(self, given: Activations, chunks: Callable[[str], Iterator[Chunk]], seed: int):
         self.given, self.chunks, self.second = given, chunks, False
-        self.sampler = Sampler(given, seed)
+        self.sampler, self.reservoir = Sampler(given, seed), Reservoir(DRAWN, 0)
         self.reducer: Reducer | None = None
         self.largest, self.total, self.mass = 0.0, np.zeros(given.dim), 0.0
         self.squares, self.weight = 0.0, 0.0
@@ -162,8 +178,19 @@ class _Reader:
         self.squares += float(chunk.weights @ np.einsum("nd,nd->n", chunk.H, chunk.H))
         self.weight += float(chunk.weights.sum())
         self.sampler.add(chunk)
+        for piece in pieces(chunk):
+            labels, shape = piece.labels, (len(piece.H), self.given.classes)
+            soft = np.broadcast_to(0.0, shape) if labels.soft is None else labels.soft  # takes no memory
+            self.reservoir.add(piece.start, piece.weights > 0, piece.H, *labels[:3], soft)
         if self.reducer is not None:
             self.reducer.add(chunk.H)
+
+    def drawn(self, turned: Callable[[np.ndarray], np.ndarray]) -> Drawn:
+        """The rows for pictures."""
+        H, i, j, lam, soft = self.reservoir.rows
+        delta = 0.0 if self.given.kind is None else self.given.kind.delta
+        labels = LabelBlock(i, j, lam, soft, self.given.classes, delta)
+        return Drawn(turned(H), i, j, lam, labels.dense())
 
     @property
     def size(self) -> float:

@@ -22,18 +22,15 @@ from ufm.model.etf import simplex_etf
 from ufm.network.comparison import Comparison
 from ufm.network.findings import ZERO
 from ufm.network.measures.calibration import Calibration, Reliability
-from ufm.network.measures.channels import weighted_mean
 from ufm.network.measures.directions import directions, dot, orthogonal
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.measures.mixed import channel_prediction, label_logit, pair_optimum
-from ufm.network.read.activations import Activations
+from ufm.network.read.activations import Outline
 from ufm.network.read.label_rows import LabelBlock
-from ufm.network.resample import Reservoir, pieces
 from ufm.output.text import shown
 from ufm.pictures.compare_classes import draw_classes
 from ufm.pictures.points import lam_grid
 
-SHOWN = 1500  # samples in panels (a) and (e)
 WEIGHT, LOGIT = r"mixing weight $\lambda$", r"$\mathrm{logit}\ \lambda$"
 
 
@@ -48,23 +45,21 @@ class Sample(NamedTuple):
     Y: Float[np.ndarray, "n K"]
 
 
-def draw_comparison(given: Activations, found: Comparison) -> Figure:
-    """Everything measured, on one page; reads the features two or three times more."""
+def draw_comparison(given: Outline, found: Comparison) -> Figure:
+    """Everything measured, on one page."""
     if found.a is None:
         figure = plane.new_figure(12.6, 7.6, dpi=130)
         plane.say(figure.add_subplot(), f"{ZERO}: there is nothing to draw")
         return figure
-    dim, W = given.dim, given.W
-    given = found.features.few  # in which the features are still what they are in this plane
     known = "from $\\lambda_H$" if found.a_known else "fitted" if found.fit.a_identified else "not identified"
-    sizes = f"{given.count} samples, {given.classes} classes, {dim} dimensions"
+    sizes = f"{given.count} samples, {given.classes} classes, {given.dim} dimensions"
     figure = plane.new_figure(12.6, 7.6, [f"{sizes}; closed form at $a$ = {found.a:.4g} ({known})"], dpi=130)
     a, b, c, d, e, f = figure.subplots(2, 3).ravel()
-    sample = take_sample(given, _origin(given, found))
+    sample = take_sample(given, found)
     if found.channel.rows[1]:
         _draw_pairs(figure, (a, b, c, d), found, sample)
     else:
-        draw_classes(figure, (a, b, c, d), found.features.clean, W)
+        draw_classes(figure, (a, b, c, d), found.features.clean, given.W)
     _draw_logits(e, found, sample, found.a)
     held = found.calibration
     _draw_alignment(f, found) if held is None else _draw_reliability(f, held)
@@ -102,25 +97,14 @@ def panel_images(figure: Figure) -> list[tuple[str, bytes]]:
     return found
 
 
-def _origin(given: Activations, found: Comparison) -> Float[np.ndarray, " d"]:
-    features = found.features
-    if found.channel.centre == "class" and features.means is not None:
-        return features.means.mean(0)
-    if found.channel.centre == "none":
-        return np.zeros(given.dim)
-    return weighted_mean(given.chunks()) if features.mean is None else features.mean
-
-
-def take_sample(given: Activations, centre: Float[np.ndarray, " d"]) -> Sample:
-    """At most SHOWN samples."""
-    reservoir = Reservoir(SHOWN, 0)
-    V, shift = given.W - given.W.mean(0), 0.0 if given.b is None else given.b - given.b.mean()
-    for chunk in given.chunks():
-        for piece in pieces(chunk):
-            z = piece.H @ V.T + shift
-            rows = piece.H - centre, z, *piece.labels[:3], piece.labels.dense()
-            reservoir.add(piece.start, piece.weights > 0, *rows)
-    return Sample(*reservoir.rows)
+def take_sample(given: Outline, found: Comparison) -> Sample:
+    """The rows that were kept, about the origin of the comparison."""
+    features, rows, centre = found.features, found.features.drawn, found.channel.centre
+    means = features.means if centre == "class" else None
+    origin = features.mean if means is None else means.mean(0)
+    origin = 0.0 if centre == "none" or origin is None else origin
+    V, shift = features.W - features.W.mean(0), 0.0 if given.b is None else given.b - given.b.mean()
+    return Sample(rows.H - origin, rows.H @ V.T + shift, rows.i, rows.j, rows.lam, rows.Y)
 
 
 def in_frame(H, i, j, V: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "n 2"]:
@@ -131,9 +115,9 @@ def in_frame(H, i, j, V: Float[np.ndarray, "K d"]) -> Float[np.ndarray, "n 2"]:
 
 def _draw_frame(figure: Figure, axes: Axes, found: Comparison, sample: Sample) -> None:
     """All pairs over one another, and the closed form; of one class in the frame of it and the next."""
-    given, K = found.features.few, found.classes
-    V, pair, same = given.W - given.W.mean(0), (sample.i >= 0) & (sample.i != sample.j), sample.i == sample.j
-    same &= sample.i >= 0
+    K, V = found.classes, found.features.W - found.features.W.mean(0)
+    some = sample.i >= 0
+    pair, same = some & (sample.i != sample.j), some & (sample.i == sample.j)
     xy = in_frame(sample.H[pair], sample.i[pair], sample.j[pair], V)
     next_class = (sample.i[same] + 1) % K
     pure = in_frame(sample.H[same], sample.i[same], next_class, V)

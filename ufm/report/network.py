@@ -11,7 +11,7 @@ from typing import Any
 
 from ufm.network.comparison import Comparison, Options, Progress, compare
 from ufm.network.given import activations_of
-from ufm.network.read.activations import Activations
+from ufm.network.read.activations import Activations, Outline
 from ufm.network.resemblance import OVERALL
 from ufm.output.network.comparison import comparison_sections
 from ufm.output.network.headline import headline
@@ -20,16 +20,18 @@ from ufm.output.network.record import comparison_record
 from ufm.output.records import run_record
 from ufm.rules.errors import InputError
 
+IN_MEMORY = "arrays in memory"  # the file of what was none
 HASHED = 2**30  # bytes of a file up to which its digest is taken
 OPTIONS, KEYS = set(Options._fields), {"lambda_w", "lambda_h"}  # KEYS: arrays' own, where arrays are given
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkReport(Comparison):
-    """A `Comparison` with the activations it was made of; the arrays are not copied. provenance: command, versions,
+    """A `Comparison` with the outline of the activations it was made of, and none of their rows but the few that a
+    picture shows: reports of many networks may be kept. provenance: command, versions,
     device, seed, file with its SHA-256 where it is one file of at most 1 GiB, date (UTC)."""
 
-    given: Activations
+    given: Outline
     provenance: dict[str, Any]
 
     def __repr__(self) -> str:
@@ -116,7 +118,7 @@ def _plain(value):
 
 
 def _file(source) -> str:
-    return str(source) if isinstance(source, (str, PathLike)) else "arrays in memory"
+    return str(source) if isinstance(source, (str, PathLike)) else IN_MEMORY
 
 
 def reported(
@@ -131,7 +133,9 @@ def reported(
     words = ["ufm.compare_network"] if command is None else command
     origin = {"seed": options.seed, "file": file, "sha256": _digest(Path(file))}
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    return NetworkReport(**vars(found), given=given, provenance=run_record(words) | origin | {"date": date})
+    return NetworkReport(
+        **vars(found), given=given.outline, provenance=run_record(words) | origin | {"date": date}
+    )
 
 
 def _digest(path: Path) -> str | None:

@@ -10,7 +10,7 @@ from ufm.network.resemblance import OVERALL
 from ufm.output.network.page import runs_page
 from ufm.output.network.runs import Run, ordered, runs_section
 from ufm.output.sections import Section
-from ufm.report.network import NetworkReport, compare_network
+from ufm.report.network import IN_MEMORY, NetworkReport, compare_network
 from ufm.rules.errors import InputError
 
 
@@ -58,21 +58,41 @@ class Runs:
         Path(path).write_text(self.page(), encoding="utf-8")
 
 
-def compare_runs(sources: Mapping[Any, Any] | Sequence[str | PathLike], **options) -> Runs:
-    """Compare several networks, given as files, or by name as anything that `compare_network` takes; a dictionary
-    of arrays by name is one network. options: keywords of `compare_network`.
+def compare_runs(sources: Mapping[Any, Any] | Sequence[str | PathLike | NetworkReport], **options) -> Runs:
+    """Compare several networks, given as files or reports, or by name as these or anything that `compare_network`
+    takes; a dictionary of arrays by name is one network. options: keywords of `compare_network`, for what is no
+    report yet. A report of arrays in memory is called network 1, 2, … by its place.
 
-    Raises InputError for fewer than one, and what `compare_network` raises, with the name before it.
+    Raises InputError for fewer than one, for options where all are reports, for one name twice, and what
+    `compare_network` raises, with the name before it.
     """
-    pairs = sources.items() if isinstance(sources, Mapping) else ((path, path) for path in sources)
-    named = {str(name): source for name, source in pairs}
+    given = list(sources.items() if isinstance(sources, Mapping) else ((None, source) for source in sources))
+    pairs = [
+        (_called(source, n) if name is None else str(name), source)
+        for n, (name, source) in enumerate(given, 1)
+    ]
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        twice = next(name for name in named if sum(name == other for other, _ in pairs) > 1)
+        raise InputError(f"{twice} is there twice: give a dictionary of different names")
+    if options and pairs and all(isinstance(source, NetworkReport) for _, source in pairs):
+        raise InputError(f"{', '.join(options)}: the networks are compared already, give arrays or files")
     if not named:
         raise InputError("sources must be one network or more, by name or as paths, got none")
     found = {}
     for name in ordered(list(named)):
         try:
-            found[name] = compare_network(named[name], **options)
+            source = named[name]
+            found[name] = source if isinstance(source, NetworkReport) else compare_network(source, **options)
         except InputError as error:
             text = str(error)
             raise InputError(text if text.startswith(name) else f"{name}: {text}") from None
     return Runs(found)
+
+
+def _called(source, place: int) -> str:
+    """The file that it is or was made of."""
+    if not isinstance(source, NetworkReport):
+        return str(source)
+    file = source.provenance["file"]
+    return f"network {place}" if file == IN_MEMORY else file

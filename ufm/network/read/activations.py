@@ -63,6 +63,20 @@ class Chunk(NamedTuple):
     largest: float = 0.0
 
 
+class Outline(NamedTuple):
+    """What is known of activations without any of their rows: sizes, names of the arrays of labels, notes, the last
+    layer."""
+
+    count: int
+    classes: int
+    dim: int
+    held_out: int
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+    W: Float[np.ndarray, "K d"]
+    b: Float[np.ndarray, " K"] | None
+
+
 @dataclass(frozen=True, eq=False)
 class Activations:
     """Checked activations. W (K, d) and b (K) are in memory; the stored arrays are read by `chunks`.
@@ -100,6 +114,11 @@ class Activations:
     def held_out(self) -> int:
         """N2, the rows of held-out logits; 0 without."""
         return self.stored["logits"].shape[0] if "logits" in self.stored else 0
+
+    @property
+    def outline(self) -> Outline:
+        """Without the rows, which may be many."""
+        return Outline(**{name: getattr(self, name) for name in Outline._fields})
 
     @property
     def rows(self) -> int:

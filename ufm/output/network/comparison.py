@@ -6,7 +6,7 @@ import numpy as np
 
 from ufm.network.comparison import Comparison
 from ufm.network.findings import ZERO
-from ufm.network.read.activations import Activations
+from ufm.network.read.activations import Outline
 from ufm.network.resample import Curve, Estimate
 from ufm.network.resemblance import CRITERIA, OVERALL, REPRODUCED, Finding
 from ufm.output.network.collapse import collapse_parts
@@ -25,7 +25,7 @@ PREDICTED = ("displacement", "amplification", "nonlinearity")
 _r2, _three, _four, _six = (partial(shown, form=form) for form in (".4f", ".3g", ".4g", ".6g"))
 
 
-def comparison_sections(given: Activations, found: Comparison) -> list[Section]:
+def comparison_sections(given: Outline, found: Comparison) -> list[Section]:
     """All of it, what was read first and the verdicts last."""
     level = f"{found.channel.level:.0%}"
     geometry = Two(f"mixup geometry by λ, {level} intervals; pred.: closed form", "Mixup geometry")
@@ -114,7 +114,7 @@ def _verdict(f: Finding) -> tuple:
 # facts
 
 
-def facts(given: Activations, found: Comparison) -> list[tuple[str, str]]:
+def facts(given: Outline, found: Comparison) -> list[tuple[str, str]]:
     """What was read."""
     bias = "no bias" if given.b is None else "zero bias" if not given.b.any() else "with bias"
     held = f", {given.held_out} held-out logits" if given.held_out else ""

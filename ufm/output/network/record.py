@@ -2,7 +2,7 @@
 
 from ufm.network.comparison import Comparison
 from ufm.network.features import FeatureSet
-from ufm.network.read.activations import Activations
+from ufm.network.read.activations import Outline
 from ufm.network.resemblance import CRITERIA
 from ufm.output.network.diagnoses import diagnosis_records
 from ufm.output.network.headline import headline
@@ -11,7 +11,7 @@ from ufm.output.records import SCHEMA, number, plain
 CURVES = ("alignment", "outside", "displacement", "amplification", "nonlinearity")
 
 
-def comparison_record(found: Comparison, given: Activations, provenance: dict) -> dict:
+def comparison_record(found: Comparison, given: Outline, provenance: dict) -> dict:
     """`metrics`, `fit`, `channel`, `excess`, `gap`, `calibration`, `verdicts`, the overall `verdict`, `diagnoses`;
     what is missing is null, with the reason under `missing`."""
     held = plain(found.calibration) or dict.fromkeys(("observed", "temperature", "fitted"))
@@ -78,7 +78,7 @@ def _set_record(part: FeatureSet) -> dict:
     return plain({name: getattr(part, name) for name in names} | more)
 
 
-def data_record(found: Comparison, given: Activations) -> dict:
+def data_record(found: Comparison, given: Outline) -> dict:
     """Sizes and the classifier."""
     names = ("lambda_w", "lambda_h", "lambda_b", "loss")
     return {
