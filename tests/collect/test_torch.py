@@ -1,6 +1,7 @@
 """from_torch on real networks: what is collected is a pass by hand, and the training finds all as it was."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -347,3 +348,66 @@ def test_mixing_of_the_package_mixup(images, kind):
     )
     np.testing.assert_allclose(found["Y"].sum(1), 1, atol=1e-6)
     assert found["H_clean"].shape == (B, D) and ((found["Y"] > 1e-6).sum(1) <= 2).all()
+
+
+class Behind(torch.nn.Module):
+    """A body and a head, and a function behind them."""
+
+    def __init__(self, after, head=None):
+        super().__init__()
+        self.body, self.fc = torch.nn.Linear(INPUTS, D), torch.nn.Linear(D, K) if head is None else head
+        self.after = after
+
+    def forward(self, x):
+        return self.after(self.fc(self.body(x)))
+
+
+FOLLOWED = {
+    "nothing": (lambda z: z, None),
+    "softmax": (lambda z: z.softmax(1), None),
+    "log-softmax": (lambda z: z.log_softmax(1), None),
+    "a temperature": (lambda z: z / 4, "0.25 times what the layer gives.*multiply W, b and all logits"),
+    "a scale": (lambda z: 16 * z + 1, "16 times what the layer gives"),
+    "a softmax of a temperature": (lambda z: (8 * z).softmax(1), "something else than a softmax"),
+    "sigmoids": (torch.sigmoid, "something else than a softmax"),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_what_follows_the_layer_is_noticed(name, kind, recwarn):
+    after, words = FOLLOWED[name]
+    torch.manual_seed(0)
+    net = Behind(after)
+    with torch.no_grad():
+        net.fc.weight *= 6  # logits that a softmax of another scale does not hide
+    ufm.collect.from_torch(net.to(kind), "fc", data(), clean=False)
+    said = [str(warning.message) for warning in recwarn if "behind it" in str(warning.message)]
+    assert len(said) == (words is not None)
+    if words:
+        assert re.search(f"layer fc: the model gives {words}", said[0])
+
+
+class Cosine(torch.nn.Linear):
+    """A head of unit rows: no W h + b of its weight."""
+
+    def forward(self, h):
+        return functional.linear(functional.normalize(h), functional.normalize(self.weight))
+
+
+def test_a_layer_that_gives_something_else_is_refused():
+    torch.manual_seed(0)
+    with pytest.raises(InputError, match=r"layer fc, 3 x 5: gives .* where W h [+] b is .* in row"):
+        ufm.collect.from_torch(Behind(lambda z: z, Cosine(D, K)), "fc", data())
+
+
+def test_batches_of_numpy_are_those_of_torch():
+    torch.manual_seed(0)
+    net, loader = Behind(lambda z: z), data(shuffle=False)
+    arrays = [(x.numpy().astype(np.float64), y.numpy()) for x, y in loader]
+    one, other = (
+        ufm.collect.from_torch(net, None, part, mix=ufm.collect.mixup(1.0, seed=3), test=part)
+        for part in (loader, arrays)
+    )
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], atol=1e-6)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ufm.network.given import activations_of
 from ufm.network.read import mapped
 from ufm.network.read.activations import from_arrays, read_activations
 from ufm.rules import memory
@@ -281,10 +282,35 @@ def test_blocks_have_at_least_a_row():
         next(from_arrays(**GOOD).chunks(0))
 
 
-@pytest.mark.parametrize("arrays", [{"H": H}, GOOD | {"h": H}, {}])
+@pytest.mark.parametrize("arrays", [{"H": H}, {}])
 def test_names_of_arrays_in_memory_are_checked(arrays):
     with pytest.raises(ValueError, match="arrays are named H, W, b"):
         from_arrays(**arrays)
+
+
+NAMES = {"h": "H", "ylogits": "y_logits", "Hclean": "H_clean", "lambdaW": "lambda_w", "weight": "weights"}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "zzz"])
+def test_a_name_that_no_array_has_is_told_with_the_nearest(name):
+    meant = f"did you mean {NAMES[name]}[?]" if name in NAMES else r"comparison[.] Arrays"
+    for wrong in (
+        lambda: from_arrays(**GOOD | {name: H}),
+        lambda: activations_of(GOOD | {name: H}, None, {}),
+    ):
+        with pytest.raises(InputError, match=f"^{name} is no array of a .*{meant}"):
+            wrong()
+    assert activations_of(dict(GOOD), None, {}).count == len(H)
+
+
+def test_an_ignored_class_says_so():
+    y = np.arange(len(H)) % len(GOOD["W"])
+    y[1] = -100
+    arrays = {"H": H, "W": GOOD["W"], "y": y}
+    with pytest.raises(InputError, match="row 1: -100; give only rows that have a class"):
+        from_arrays(**arrays)
+    with pytest.raises(InputError, match=r"row 1: -2; give names"):
+        from_arrays(**arrays | {"y": np.where(y < 0, -2, y)})
 
 
 def test_objects_in_memory_are_refused():

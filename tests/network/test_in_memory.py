@@ -71,6 +71,25 @@ def test_arrays_of_any_kind_are_the_same_network(kind):
     np.testing.assert_allclose(found.W, W, rtol=1e-6)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_soft_labels_in_bfloat16_are_what_they_were(smoothing):
+    """Entries within its rounding, the same law; rows that sum to less are refused (control)."""
+    soft = (1 - smoothing) * np.eye(K)[I] + smoothing / K
+    coarse = jax.numpy.asarray(soft, jax.numpy.bfloat16)
+    found = from_arrays(H=H, W=W, Y=coarse)
+    assert np.abs(rows(found) - soft).max() < 2.0**-7 and np.abs(rows(found).sum(1) - 1).max() < 1e-12
+    assert found.kind.words == from_arrays(H=H, W=W, Y=soft).kind.words
+    mixed = from_arrays(H=H, W=W, Y=jax.numpy.asarray(Y, jax.numpy.bfloat16))
+    assert np.abs(rows(mixed) - Y).max() < 2.0**-7
+    with pytest.raises(InputError, match="sum to 1"):
+        from_arrays(H=H, W=W, Y=jax.numpy.asarray(0.9 * Y, jax.numpy.bfloat16))
+
+
+def test_two_classes_may_be_true_and_false():
+    two = {"H": H, "W": W[:2]}
+    np.testing.assert_array_equal(rows(from_arrays(**two, y=I > 1)), np.eye(2)[(I > 1).astype(int)])
+
+
 def test_bfloat16_of_jax_is_read():
     half = jax.numpy.asarray(H, jax.numpy.bfloat16)
     np.testing.assert_allclose(next(from_arrays(**PURE | {"H": half}).chunks()).H, H, rtol=1e-2)
@@ -96,6 +115,7 @@ def test_one_mixing_weight_may_stand_for_all_rows_or_for_a_batch():
 
 REFUSED = {
     "feature maps": (PURE | {"H": np.zeros((N, D, 7, 7))}, r"pooled ones, like H.mean\(\(2, 3\)\)"),
+    "boolean classes": (PURE | {"y": I > 0}, "y is True or False, and W has 4 rows"),
     "W transposed": (PURE | {"W": W.T}, "give W.T"),
     "one-hot as y": (PURE | {"y": np.eye(K)[I]}, "given as Y"),
     "classes from one": (PURE | {"y": I + 1}, "y - 1"),

@@ -16,6 +16,7 @@ from ufm.network.read.arrays import plain_array
 from ufm.rules.brief import listed
 from ufm.rules.errors import InputError
 
+OFF = 0.02  # of |w| |h| + |b|: two roundings of bfloat16, and what a product in parts adds
 PAIR = "unpack=lambda batch: (batch[...], batch[...]) says which parts of a batch are x and y"
 
 
@@ -216,11 +217,29 @@ def _add(network: Network, rows: Rows, name: str, x, y) -> None:
         raise InputError(f"the last layer takes {tuple(H.shape)} where (B, {d}) is asked for: {words}")
     if logits is not None and logits.shape != (len(H), K):
         raise InputError(f"the last layer gives {logits.shape} for {len(H)} rows and {K} rows of W: {words}")
+    if logits is not None and not rows.count:
+        _check_layer(H, logits, *network.head())
     if name == "loader":
         labels: Targets | np.ndarray | None = read_targets(y, len(H), K)
     else:
         labels = None if name == "ood" else read_classes(name, y, len(H), K)
     rows.add(H, logits, labels)
+
+
+def _check_layer(H: np.ndarray, logits: np.ndarray, W, b, words: str) -> None:
+    """InputError where what the layer gives is not W h + b, to the rounding of any float type: a factor, a cosine,
+    a correction of low rank, a softmax inside the layer."""
+    W, b = plain_array("W", W).astype(np.float64), 0.0 if b is None else plain_array("b", b)
+    sizes = np.linalg.norm(H, axis=1, keepdims=True).astype(np.float64) * np.linalg.norm(W, axis=1) + np.abs(
+        b
+    )
+    off = np.abs(H.astype(np.float64) @ W.T + b - logits) - OFF * sizes
+    if (off > 0).any():
+        row, k = np.unravel_index(int(np.argmax(off)), off.shape)
+        raise InputError(
+            f"{words}: gives {logits[row, k]:.4g} where W h + b is {(H[row] @ W.T + b)[k]:.4g} in row {row}; "
+            "the comparison is of a layer that gives W h + b: give the one before its scale or softmax"
+        )
 
 
 def check_last(words: str, rows: int, shape: tuple) -> None:

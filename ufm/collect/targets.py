@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ufm.network.read.arrays import plain_array
+from ufm.network.read.label_rows import IGNORED
 from ufm.rules.errors import InputError
 
 FORMS = (
@@ -121,12 +122,17 @@ def _one(found: np.ndarray, rows: int, classes: int) -> Targets:
     if found.shape == (rows, classes) and found.dtype.kind in "fiub":
         return Targets(None, None, None, _summed(found))
     if found.shape == (rows,):
+        if found.dtype.kind == "b" and classes > 2:
+            raise InputError(f"targets are True or False, and W has {classes} rows: give class numbers")
         whole = found.dtype.kind in "iub" or (found.dtype.kind == "f" and (found == np.round(found)).all())
         if whole and ((found >= 0) & (found < classes)).all():
             return Targets(found.astype(np.int64), None, None, None)
         if whole:
             wrong = found[(found < 0) | (found >= classes)][0]
-            raise InputError(f"targets hold class {wrong}: classes are 0 … {classes - 1}, the rows of W")
+            left = "; leave rows that a loss ignores out of the batches" if wrong == IGNORED else ""
+            raise InputError(
+                f"targets hold class {wrong:g}: classes are 0 … {classes - 1}, the rows of W{left}"
+            )
     raise InputError(
         f"targets of unknown form, {found.dtype} of shape {found.shape} for {rows} rows and {classes} classes: "
         f"give {FORMS}"

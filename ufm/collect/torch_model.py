@@ -1,9 +1,12 @@
 """A PyTorch network: its last layer is watched while batches run through, and all is left as it was found."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from ufm.collect.gather import Found, Network, check_last, gather, wanted
 from ufm.collect.torch_state import undisturbed
@@ -42,9 +45,10 @@ def from_torch(
     H (N, d) and logits_H (N, K) are what the layer takes and gives, whatever follows it, in evaluation mode and
     float32 (float64 of a model that is). Modes of all modules, gradients, hooks and random numbers (torch's of
     every device, NumPy's, Python's, the loaders') are afterwards what they were. Wrappers of torch.compile and
-    of data parallel training are looked through. Raises InputError for a layer that is no Linear of the model,
-    that a pass does not call or calls twice, or that is not the last; for loaders without batches, and targets
-    of other forms.
+    of data parallel training are looked through. Batches may be NumPy arrays. Warns of a scale or temperature
+    behind the layer, which the loss may have seen and the comparison does not. Raises InputError for a layer
+    that is no Linear of the model, that a pass does not call or calls twice, that is not the last, or does not
+    give W h + b; for loaders without batches, and targets of other forms.
     """
     import torch
 
@@ -99,7 +103,7 @@ class Tap:
     """What the last layer takes and gives in each forward pass."""
 
     def __init__(self, model, layer):
-        self.model, self.layer, self.calls = model, layer, []
+        self.model, self.layer, self.calls, self.checked = model, layer, [], False
 
     @contextmanager
     def open(self):
@@ -145,6 +149,10 @@ class Tap:
         _, taken, given = calls[0]
         K = self.layer.weight.shape[0]
         check_last(self._name(), K, tuple(getattr(out, "shape", ())))
+        if not self.checked and getattr(out, "shape", None) == given.shape:
+            self.checked = True
+            if said := behind(given, out):
+                warnings.warn(f"{self._name()}: {said}", stacklevel=2)
         return taken, given
 
     def head(self) -> tuple[Any, Any, str]:
@@ -168,12 +176,35 @@ class Tap:
         return _each(x, lambda tensor: tensor.to(own) if tensor.is_floating_point() else tensor)
 
 
+def behind(logits, out) -> str | None:
+    """What follows the layer, where a softmax of it is not that of the logits; out: what the network gives."""
+    z, o = logits.double(), out.detach().double()
+    off = 0.02 * float(z.abs().max())  # a rounding of bfloat16, and more
+    probable = (o >= 0).all() and float((o.sum(1) - 1).abs().max()) < 0.02
+    if probable and float((o - z.softmax(1)).abs().max()) < 0.02:
+        return None
+    z, o = z - z.mean(1, keepdim=True), o - o.mean(1, keepdim=True)
+    if float((o - z).abs().max()) <= off:
+        return None
+    factor = float((o * z).sum() / (z * z).sum().clamp_min(1e-300))
+    told = "something else than a softmax or log-softmax of what the layer gives"
+    remedy = "the comparison is of W h + b: see that the loss was of these logits"
+    if factor > 0 and float((o - factor * z).abs().max()) <= factor * off:
+        told = f"{factor:.4g} times what the layer gives"
+        remedy = f"where the loss saw that, multiply W, b and all logits of what is found by {factor:.4g}"
+    return f"the model gives {told} (a temperature or scale behind it?); {remedy}"
+
+
 def _each(part, change: Callable):
-    """Every tensor of x or y, changed; what is no tensor as it is."""
+    """Every tensor of x or y, and every NumPy array of numbers as one, changed; what is neither as it is."""
     if isinstance(part, Mapping):
         return {name: _each(inner, change) for name, inner in part.items()}
     if isinstance(part, tuple | list):
         return tuple(_each(inner, change) for inner in part)
+    if isinstance(part, np.ndarray) and part.dtype.kind in "fiub":
+        import torch
+
+        part = torch.as_tensor(part)
     return change(part) if hasattr(part, "detach") else part
 
 

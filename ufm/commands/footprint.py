@@ -215,13 +215,32 @@ def sweep_blocks(grid: Grid) -> Parts:
     }
 
 
-def comparison(count: int, classes: int, dim: int, bins: int, replicates: int) -> Parts:
-    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap."""
+def comparison(
+    count: int, classes: int, dim: int, bins: int, replicates: int, certified: bool = False
+) -> Parts:
+    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap, Σ_W, the reduced features as far
+    as they are in memory (`ufm.network.reduced`) and a sample of rows; certified: both penalties are known, and the
+    optimum of the labels is computed (`ufm.network.optimum`)."""
     K, d = classes, dim
+    few, drawn = min(d, 2 * K + 3), min(count, 3500)
     block = min(NUMBER * count * max(K, d), 2**25) + NUMBER * max(K, d)
     return {
         "the classifier and the class means": NUMBER * 16 * K * d,
         "matrices of classes by classes": NUMBER * 8 * K * K,
         "a block of features": 8 * block * (1 + min(K, d) / max(K, d)),  # and its logits
-        "the bootstrap": NUMBER * (replicates + 1) * (4 * 1024 + 40 * bins),
+        "the bootstrap": NUMBER * (replicates + 1) * (4 * 1024 + 40 * bins)
+        + min(2**28, NUMBER * replicates * K * (d + K)),
+        "the spread within classes": NUMBER * 5 * d * d * (d <= 2048),
+        "the reduced features": min(2**26, NUMBER * count * few) * (d >= 2 * (2 * K + 2)),
+        "a sample of the features": 2 * NUMBER * drawn * (d + 2 * K),
+        "the optimum of these labels": certified * _own_optimum(count, K, d),
     }
+
+
+def _own_optimum(count: int, K: int, d: int) -> float:
+    """Of at most 4096 labels up to 32 classes; beyond, the ETF of a sample of labels."""
+    block = NUMBER * 2**14 * 8 * K  # labels, features and logits that are gone over at once
+    if K > 32:
+        return block + NUMBER * 14 * 2000 * K
+    atoms = min(count, 4096) + 256
+    return block + sum(joint((atoms, atoms), K, min(d, K), record=False).values())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ufm.network.read.activations import KEYS, Activations, from_arrays, read_activations
+from ufm.network.read.activations import KEYS, Activations, check_names, from_arrays, read_activations
 from ufm.rules.errors import InputError
 
 FRAMEWORKS = {
@@ -36,7 +36,10 @@ def activations_of(source, names: Sequence | np.ndarray | None, arrays: Mapping)
     path = getattr(getattr(source, "zip", None), "filename", None)
     if path:  # an open npz: mapped instead of loaded
         return _read(str(path), names)
-    if hasattr(source, "keys") and hasattr(source, "__getitem__"):
+    if isinstance(source, Mapping):
+        check_names(source)
+        return from_arrays(names, **source)
+    if hasattr(source, "keys") and hasattr(source, "__getitem__"):  # a file that is open may hold more
         return from_arrays(names, **{key: source[key] for key in list(source) if key in KEYS})
     raise InputError(
         "source must be a path, a dictionary, an open npz or Activations (arrays are given by name: H=H, W=W, "

@@ -23,6 +23,7 @@ from ufm.rules.errors import InputError
 from ufm.rules.numbers import SUM, numbers
 
 CAST = 1e-5
+BFLOAT16 = 2.0**-7  # ε of a type that NumPy has not
 
 
 def rounding(dtype, classes: int) -> float:
@@ -31,6 +32,15 @@ def rounding(dtype, classes: int) -> float:
         return 0.0
     kind = np.finfo(dtype)
     return (log2(classes) + 2) * float(kind.eps) / 2 + classes * float(kind.smallest_subnormal) / 2
+
+
+def from_bfloat16(Y: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
+    """Rows made in bfloat16, whatever type they come in, divided by their sums where these are one to its rounding;
+    others as they are, to be judged by the rule."""
+    Y = Y.astype(np.float64)
+    sums = Y.sum(1, keepdims=True)
+    near = np.abs(sums - 1) <= (log2(max(Y.shape[1], 2)) + 2) * BFLOAT16 / 2  # its subnormals are float32's
+    return np.where(near, Y / np.where(near, sums, 1.0), Y)
 
 
 def allowed(dtype, classes: int) -> float:

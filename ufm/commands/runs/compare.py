@@ -42,7 +42,9 @@ def measured(file: str, options: Options, command: list[str]) -> NetworkReport:
         given = activations_of(file, None, {})
         for note in given.notes:
             print(f"{file}: {note}", file=sys.stderr)
-        refuse(comparison(given.count, given.classes, given.dim, options.bins, options.replicates))
+        known = all((options.lambda_w or given.lambda_w, options.lambda_h or given.lambda_h))
+        sizes = given.count, given.classes, given.dim, options.bins, options.replicates
+        refuse(comparison(*sizes, certified=known))
         return _with_progress(given, options, file, command)
 
 

@@ -8,15 +8,16 @@ there i = j = −1 and lam = NaN mean "see Y". Arrays of rows are mapped and rea
 whatever N is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from ufm.network.read.arrays import plain_array
+from ufm.network.read.arrays import is_bfloat16, plain_array
 from ufm.network.read.checks import (
     LABELS,
     SETS,
@@ -32,7 +33,7 @@ from ufm.network.read.mapped import Stored, finite, held_names, open_arrays
 from ufm.network.read.tidy import IDS, tidy
 from ufm.rules.errors import InputError
 from ufm.rules.numbers import scaled
-from ufm.rules.soft_labels import PROBABILITIES, are_probabilities, said
+from ufm.rules.soft_labels import BFLOAT16, PROBABILITIES, are_probabilities, from_bfloat16, said
 
 KEYS: tuple[str, ...] = (
     "H",
@@ -242,21 +243,36 @@ def from_arrays(names: Sequence | np.ndarray | None = None, **arrays) -> Activat
     j, in the order of the rows of W, where they are not 0 … K−1.
     """
     arrays = {key: value for key, value in arrays.items() if value is not None}
-    unknown = sorted(set(arrays) - set(KEYS))
+    check_names(arrays)
     missing = [key for key in ("H", "W") if key not in arrays]
-    if unknown or missing:
+    if missing:
         raise InputError(f"arrays are named {', '.join(KEYS)} (H and W needed), got {', '.join(arrays)}")
+    coarse = "Y" in arrays and is_bfloat16(arrays["Y"])
     stored = {key: Stored(key, plain_array(key, value)) for key, value in arrays.items()}
     for key, value in stored.items():
         if value.array.dtype.kind not in ("fiubUS" if key in IDS else "fiu"):
             raise InputError(
                 f"{key} must hold real numbers (floats or integers), got dtype {value.array.dtype}"
             )
-    return check_activations(stored, names)
+    if coarse and stored["Y"].array.ndim == 2:
+        stored["Y"] = Stored("Y", from_bfloat16(stored["Y"].array))
+    return check_activations(stored, names, BFLOAT16 if coarse else 0.0)
 
 
-def check_activations(stored: dict[str, Stored], names: Sequence | np.ndarray | None = None) -> Activations:
-    """Check shapes, classifier, labels, weights, held-out logits and scalars; H is not read."""
+def check_names(arrays: Iterable[str]) -> None:
+    """InputError for a name that no array has, with the one that may be meant."""
+    for name in sorted(set(map(str, arrays)) - set(KEYS)):
+        known = {key.lower(): key for key in reversed(KEYS)}
+        near = get_close_matches(name.lower(), known, 1, 0.6)
+        meant = f": did you mean {known[near[0]]}?" if near else "."
+        raise InputError(f"{name} is no array of a comparison{meant} Arrays are named {', '.join(KEYS)}")
+
+
+def check_activations(
+    stored: dict[str, Stored], names: Sequence | np.ndarray | None = None, unit: float = 0.0
+) -> Activations:
+    """Check shapes, classifier, labels, weights, held-out logits and scalars; H is not read. unit: ε of the type
+    that Y was made in, where that is not its own."""
     stored, notes = tidy(stored, names)
     check_matrix(stored["H"], "N x d", 1)
     check_matrix(stored["W"], "K x d", 2)
@@ -276,12 +292,9 @@ def check_activations(stored: dict[str, Stored], names: Sequence | np.ndarray | 
     scaled("W", found.W)
     if b is not None:
         scaled("b", b, small=True)
-    unit = (
-        np.finfo(stored["Y"].array.dtype).eps
-        if "Y" in stored and stored["Y"].array.dtype.kind == "f"
-        else 0.0
-    )
-    off, kind = _check_values(found, float(unit))
+    if "Y" in stored and stored["Y"].array.dtype.kind == "f":
+        unit = max(unit, float(np.finfo(stored["Y"].array.dtype).eps))
+    off, kind = _check_values(found, unit)
     if note := said(off):
         notes.append(note)
     return replace(found, notes=tuple(notes), kind=kind)

@@ -15,7 +15,7 @@ def plain_array(name: str, value) -> np.ndarray:
         raise InputError(f"{name} has masked entries: leave those rows out, or fill them")
     if hasattr(value, "detach"):
         value = _tensor(value)
-    if _is_bfloat16(value):
+    if is_bfloat16(value):
         value = np.asarray(value).astype(np.float32)
     try:
         found = np.asarray(value)
@@ -31,12 +31,12 @@ def _tensor(value):
     value = value.detach().cpu()
     if getattr(value, "is_sparse", False):
         value = value.to_dense()
-    return (value.float() if "bfloat16" in str(value.dtype) else value).numpy()
+    return (value.float() if is_bfloat16(value) else value).numpy()
 
 
-def _is_bfloat16(value) -> bool:
-    """NumPy knows the type as a void."""
-    return getattr(getattr(value, "dtype", None), "name", "") == "bfloat16"
+def is_bfloat16(value) -> bool:
+    """Of any framework; NumPy knows the type as a void."""
+    return str(getattr(value, "dtype", "")).endswith("bfloat16")
 
 
 def _said(value) -> str:

@@ -13,6 +13,7 @@ from ufm.rules.soft_labels import repair, rounding
 AGREE = (
     1e-6  # how far Y and i, j, lam may differ: a float32 mixing weight, or the rounding of their own types
 )
+IGNORED = -100  # ignore_index of torch's losses
 SAME = 1e-6  # entries of a soft label that differ by less are equal: the rounding of float32
 
 
@@ -66,6 +67,8 @@ def class_numbers(key: str, block: np.ndarray, classes: int, start: int, least: 
             if block.max() == classes
             else "names=[...], a name a row of W"
         )
+        if block[row] == IGNORED:
+            advice = f"only rows that have a class, H[{key} >= 0] and so on: a loss ignores {IGNORED}"
         raise InputError(
             f"{key} must lie in 0 … {classes - 1} (K = {classes} rows of W), row {start + row}: {block[row]}; "
             f"give {advice}"

@@ -72,6 +72,10 @@ def _ids(part: Stored, classes: int, names: Sequence | np.ndarray | None) -> Sto
     if part.array.dtype.kind == "f":
         part = Stored(part.name, _whole(part.name, part.values()))
     elif part.array.dtype.kind == "b":
+        if classes > 2:
+            raise InputError(
+                f"{part.name} is True or False, and W has {classes} rows: give class numbers 0 … {classes - 1}"
+            )
         part = Stored(part.name, part.array.astype(np.int64))
     elif part.array.dtype.kind not in "iu":
         raise InputError(
