@@ -117,6 +117,26 @@ def test_every_key_and_preset_of_the_metrics_is_on_its_page():
             assert hasattr(import_module(f"ufm.network.collapse.{file}"), name), (file, name)
 
 
+def test_every_verdict_is_on_the_page_of_networks():
+    from ufm.network.resemblance import CRITERIA
+
+    table = (
+        NETWORK.read_text(encoding="utf-8").split("<!-- findings -->")[1].split("<!-- end of findings -->")[0]
+    )
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(CRITERIA)
+
+
+def test_the_table_of_code_bases_names_what_is_there():
+    text = METRICS.read_text(encoding="utf-8")
+    table = text.split("<!-- code bases -->")[1].split("<!-- end of code bases -->")[0]
+    y = np.arange(6) % 3
+    keys = collapse_metrics(np.eye(3)[y], y, np.eye(3))
+    for row in re.findall(r"^\|.*\|.*\|(.*)\|$", table, re.MULTILINE):
+        for name in re.findall(r"`([\w.]+)`", row):
+            file, _, function = name.rpartition(".")
+            assert hasattr(import_module(f"ufm.network.collapse.{file}"), function) if file else name in keys
+
+
 def test_what_a_page_does_not_say_is_found():
     """Negative control."""
     assert differences([("print(1)\n", "1\n"), ("x = 2\n", ""), ("print(x)\n", "3\n")]) == ["2\n"]

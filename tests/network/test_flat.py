@@ -209,7 +209,7 @@ WRONG = {
     "counted from 1": (lambda H, y, W, b: (H, y + 1, W, b), "counted from 0: give y - 1"),
     "images": (lambda H, y, W, b: (np.ones((len(H), 6, 2, 2)), y, W, b), "pool or flatten first"),
     "transposed": (lambda H, y, W, b: (H, y, W.T, b), r"transposed, give W.T"),
-    "NaN": (lambda H, y, W, b: (at(H, 5, np.nan), y, W, b), "NaN or infinity in row 5$"),
+    "NaN": (lambda H, y, W, b: (at(H, 5, np.nan), y, W, b), "NaN or infinity in row 5 "),
     "infinity": (lambda H, y, W, b: (at(H, slice(5, 7), np.inf).astype("f"), y, W, b), "row 5 and in 1 more"),
     "too large": (lambda H, y, W, b: (1e150 * H, y, W, b), "rescale H and W"),
     "far apart": (lambda H, y, W, b: (at(H, slice(0, 9), 1e200), y, W, b), "rescale H and W"),

@@ -317,6 +317,28 @@ def test_many_labels_are_binned_within_their_own_bound(delta):
     assert found.gap < 1e-3  # a tenth of what the verdict on the gap asks for
 
 
+def test_a_coarse_grid_has_features_of_its_own_for_every_label(monkeypatch):
+    """8 values of λ a pair; interpolated between them (control) the two bounds are three times as far apart."""
+    from ufm.model.penalties import Penalties
+    from ufm.network import optimum
+
+    monkeypatch.setattr(optimum, "ATOMS", 50)
+    i, j, lam, _ = mixup(600, K)
+    given = from_arrays(H=np.zeros((600, 1)), W=np.zeros((K, 1)), i=i, j=j, lam=lam)
+    found = []
+    for work in (optimum.WORK, 0):
+        monkeypatch.setattr(optimum, "WORK", work)
+        with jax.enable_x64(True):
+            found.append(
+                optimum.own_optimum(given.label_chunks, K, K, Penalties(5e-3, 5e-3, None), "cross-entropy")
+            )
+    own, between = found
+    assert own.atoms == between.atoms and "features for all labels" in own.how
+    assert between.lower <= own.objective <= between.objective and own.lower <= own.objective
+    assert own.gap < between.gap / 3
+    np.testing.assert_array_equal(own.W, between.W)
+
+
 @pytest.mark.slow
 def test_a_gap_that_only_the_bound_leaves_open_is_inconclusive():
     """40 classes: the candidate is an ETF, which the optimum of 400 uneven labels is not."""

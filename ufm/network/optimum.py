@@ -5,11 +5,13 @@ are. A candidate is optimised on few atoms, then carried to every label, and the
 taken there: so what binning loses shows in `gap`, and `lower` never exceeds min L.
 
 Few different labels are their own atoms. Of many two-hot ones each gives its weight to the two nearest λ of a
-grid of its pair (hat functions: E y stays as it is), and features are interpolated in λ. With many classes the
+grid of its pair (hat functions: E y stays as it is); features are interpolated in λ, or found for every label where
+classes are so many that the grid is coarse. With many classes the
 candidate is the simplex ETF with the multiplier of the same labels, symmetrised, and closed-form features.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +36,7 @@ NODES = 34  # of λ, for each pair of classes
 REACH = 11.0  # of logit λ between the ends
 CLASSES = 32  # more classes than this: the ETF is the candidate (the solver's work grows like K⁴)
 SAMPLE = 2000  # soft labels that a candidate is made of, where there are too many of them
+WORK = 1e10  # labels times K³ that features of their own are found for, in a minute or two
 ROWS = 2**14  # labels of a block
 SIZES = 256  # numbers of labels that are solved for are multiples of it
 
@@ -129,9 +132,11 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
     if grid.usable:
         solution = _solve(grid.rows, grid.mass, dim, penalties, loss)
         how = f"{len(grid.nodes)} values of λ a pair, features between them interpolated"
-        return _Candidate(
-            solution.W, solution.b, lambda block: grid.between(block, solution.H), len(grid.mass), how
-        )
+        features = partial(grid.between, H=solution.H)
+        if len(grid.nodes) < NODES and grid.count * classes**3 <= WORK:  # too coarse to interpolate
+            how = f"{len(grid.nodes)} values of λ a pair, features for all labels"
+            features = _best(solution.W, solution.b, penalties, loss)
+        return _Candidate(solution.W, solution.b, features, len(grid.mass), how)
     return _sampled(labels, dim, penalties, loss)
 
 
@@ -185,14 +190,14 @@ class _Grid:
 
     def __init__(self, labels: Labels, classes: int):
         pairs = classes * (classes - 1) // 2
-        self.classes, self.delta, self.usable = classes, 0.0, True
+        self.classes, self.delta, self.usable, self.count = classes, 0.0, True, 0
         self.nodes = lambda_nodes(min(NODES, max(ATOMS // pairs, 6)))
         mass = np.zeros((classes, classes, len(self.nodes)))
         for block, weights in _parts(labels):
             if (block.i < 0).any():
                 self.usable = False
                 return
-            self.delta = block.delta
+            self.delta, self.count = block.delta, self.count + len(weights)
             i, j, t, lam = self._cells(block)
             share = (lam - self.nodes[t]) / (self.nodes[t + 1] - self.nodes[t])
             np.add.at(mass, (i, j, t), weights * (1 - share))  # so that E y stays as it is
@@ -236,7 +241,15 @@ def _sampled(labels: Labels, dim: int, penalties: Penalties, loss: str) -> _Cand
     """W and b of a random sample of the labels, and for every label the features that are optimal for them."""
     Y, mass = _subsample(labels)
     solution = _solve(Y, mass, dim, penalties, loss)
-    W, b = solution.W, solution.b
+    features = _best(solution.W, solution.b, penalties, loss)
+    how = f"a random {len(Y)} of the labels, features for all"
+    return _Candidate(solution.W, solution.b, features, len(Y), how)
+
+
+def _best(
+    W: np.ndarray, b: np.ndarray, penalties: Penalties, loss: str
+) -> Callable[[LabelBlock], np.ndarray]:
+    """For every label the features that are optimal for this W and b: no other rule has a lower objective."""
     problem = Problem(len(W), classifier=W, lambda_h=penalties.lambda_h, loss=loss)
 
     def best(block: LabelBlock) -> np.ndarray:
@@ -244,7 +257,7 @@ def _sampled(labels: Labels, dim: int, penalties: Penalties, loss: str) -> _Cand
         padded = np.pad(Y, ((0, -len(Y) % 256), (0, 0)), mode="edge")
         return best_features(problem, b, padded, False)[: len(Y)]
 
-    return _Candidate(W, b, best, len(Y), f"a random {len(Y)} of the labels, features for all")
+    return best
 
 
 def _subsample(labels: Labels) -> tuple[np.ndarray, np.ndarray]:

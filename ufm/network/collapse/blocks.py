@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ufm.model.etf import unit_scale
-from ufm.network.collapse.given import finite
 from ufm.network.collapse.statistics import CENTRES, ClassStats, Means, Spread, check_size
+from ufm.network.read.arrays import finite
 
 ROWS = 512  # of a block; 2 MiB of float64 at d = 512: read again from the cache
 MANY = 4096  # of a product, so that threads are seldom waited for

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ufm.network.collapse.statistics import check_size
-from ufm.network.read.arrays import plain_array
+from ufm.network.read.arrays import finite, plain_array, squeezed
 from ufm.rules.errors import InputError
 
 
@@ -39,8 +39,7 @@ def read_given(H, y, W=None, b=None) -> Given:
 
 
 def _features(H: np.ndarray) -> np.ndarray:
-    while H.ndim > 2 and H.shape[-1] == 1:
-        H = H[..., 0]
+    H = squeezed(H, 2)
     if H.ndim > 2:
         raise InputError(
             f"H has shape {H.shape}: pool or flatten first, e.g. H.mean((2, 3)) or H.reshape(len(H), -1); "
@@ -49,15 +48,6 @@ def _features(H: np.ndarray) -> np.ndarray:
     if H.ndim != 2 or 0 in H.shape or H.dtype.kind not in "fiu":
         raise InputError(f"H must be real numbers of shape (N, d), got {H.dtype} of shape {H.shape}")
     return H if H.dtype.kind == "f" and H.dtype.itemsize <= 8 else H.astype(np.float64)
-
-
-def finite(name: str, A: np.ndarray) -> np.ndarray:
-    """The array itself; InputError with the first row that is not finite."""
-    bad = np.flatnonzero(~np.isfinite(A).reshape(len(A), -1).all(1))
-    if len(bad):
-        more = f" and in {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise InputError(f"{name} holds NaN or infinity in row {bad[0]}{more}")
-    return A
 
 
 def _ids(y: np.ndarray, count: int) -> np.ndarray:

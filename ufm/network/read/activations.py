@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ufm.network.read.arrays import is_bfloat16, plain_array
+from ufm.network.read.arrays import finite, is_bfloat16, plain_array
 from ufm.network.read.checks import (
     LABELS,
     SETS,
@@ -29,7 +29,7 @@ from ufm.network.read.checks import (
 )
 from ufm.network.read.label_law import LabelKind, label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers, pair_rows, soft_rows, weight_rows
-from ufm.network.read.mapped import Stored, finite, held_names, open_arrays
+from ufm.network.read.mapped import Stored, held_names, open_arrays
 from ufm.network.read.tidy import IDS, tidy
 from ufm.rules.errors import InputError
 from ufm.rules.numbers import scaled

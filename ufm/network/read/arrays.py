@@ -26,6 +26,27 @@ def plain_array(name: str, value) -> np.ndarray:
     return found
 
 
+def finite(name: str, block: np.ndarray, start: int = 0) -> np.ndarray:
+    """The block itself; InputError naming the first row with NaN or infinity, counted from `start`."""
+    good = np.isfinite(block)
+    if good.all():
+        return block
+    if not block.ndim:
+        raise InputError(f"{name} holds NaN or infinity")
+    rows = np.flatnonzero(~good.reshape(len(block), -1).all(1))
+    more = f" and in {len(rows) - 1} more" if len(rows) > 1 else ""
+    advice = "" if name == "W" else " (rows count from 0): leave such samples out"
+    raise InputError(f"{name} holds NaN or infinity in row {start + rows[0]}{more}{advice}")
+
+
+def squeezed(array: np.ndarray, least: int) -> np.ndarray:
+    """Without trailing axes of one, down to `least` axes: (N, d, 1, 1) is (N, d), (N, 1) of labels is (N)."""
+    shape = array.shape
+    while len(shape) > least and shape[-1] == 1:
+        shape = shape[:-1]
+    return array if shape == array.shape else array.reshape(shape)
+
+
 def _tensor(value):
     """A torch tensor as an array."""
     value = value.detach().cpu()

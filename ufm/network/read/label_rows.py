@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ufm.network.read.mapped import finite
+from ufm.network.read.arrays import finite
 from ufm.rules.errors import InputError
 from ufm.rules.numbers import scaled
 from ufm.rules.soft_labels import repair, rounding

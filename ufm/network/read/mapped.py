@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.lib import format as npy
 
+from ufm.network.read.arrays import finite
 from ufm.rules.errors import InputError
 from ufm.rules.files import require_regular
 from ufm.rules.memory import require
@@ -69,16 +70,6 @@ class Stored:
     def whole(self) -> np.ndarray:
         """The same in float64; InputError if it is not finite."""
         return finite(self.name, np.asarray(self.values(), np.float64))
-
-
-def finite(name: str, block: np.ndarray, start: int = 0) -> np.ndarray:
-    """The block itself; InputError naming the first row with NaN or infinity, counted from `start`."""
-    good = np.isfinite(block)
-    if not good.all():
-        place = f" in row {start + np.argwhere(~good)[0, 0]}" if block.ndim else ""
-        advice = " (rows count from 0): leave such samples out" if block.ndim and name != "W" else ""
-        raise InputError(f"{name} holds NaN or infinity{place}{advice}")
-    return block
 
 
 def open_arrays(path: str, names: Iterable[str]) -> dict[str, Stored]:

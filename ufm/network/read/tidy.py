@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ufm.network.read.arrays import squeezed
 from ufm.network.read.mapped import Stored
 from ufm.rules.errors import InputError
 
@@ -39,11 +40,9 @@ def tidy(
 
 
 def _squeezed(part: Stored) -> Stored:
-    """Without trailing axes of one: (N, d, 1, 1) is (N, d), (N, 1) of labels is (N)."""
-    shape, least = part.shape, 2 if part.name in (*FEATURES, "W", "Y", "logits") else 1
-    while len(shape) > least and shape[-1] == 1:
-        shape = shape[:-1]
-    return part if shape == part.shape else replace(part, array=part.array.reshape(shape))
+    """Without trailing axes of one."""
+    array = squeezed(part.array, 2 if part.name in (*FEATURES, "W", "Y", "logits") else 1)
+    return part if array is part.array else replace(part, array=array)
 
 
 def _check_features(part: Stored) -> None:
