@@ -282,6 +282,7 @@ KILLERS = {
     "ufm/network/given": READ,
     "ufm/network/diagnose/": of("network/test_diagnose", *DIAGNOSED),
     "ufm/network/findings": COMPARED,
+    "ufm/network/moments": [f"{N}moments.py"],
     "ufm/network/reduced": of("network/test_in_memory", *REDUCED),
     "ufm/network/resample": RESAMPLED,
     "ufm/network/read/": [f"{N}activations.py"],

@@ -3,6 +3,7 @@
 comparison     compare: every measure, and what they add up to
 given          what a user has in hand, as activations
 features       sets of features: statistics, metrics, accuracy
+moments        what a second look adds: spread within classes, intervals
 reduced        the few coordinates of features that other measures need
 optimum        the certified optimum of a network's own labels
 suboptimality  how far the network is from it, and which part of it
@@ -38,9 +39,9 @@ __all__, __getattr__, __dir__ = facade(
         "collapse.uniformity": "uniformity uniformity_gap",
         "measures.directions": "directions dot orthogonal",
         "measures.mixed": "channel_prediction label_logit pair_optimum",
-        "read.activations": "Activations from_arrays read_activations",
+        "read.activations": "Activations Outline from_arrays read_activations",
         "read.arrays": "plain_array",
-        "read.label_rows": "LabelBlock",
+        "read.label_rows": "IGNORED LabelBlock",
         "read.mapped": "read_array",
         "resample": "Curve Estimate Reservoir pieces",
         "resemblance": "CRITERIA INCONCLUSIVE NOT_APPLICABLE NOT_REPRODUCED OVERALL REPRODUCED Finding",

@@ -27,7 +27,14 @@ LEVEL = 0.95
 RESAMPLED_IN = "plain"  # the convention whose metrics have intervals
 
 # rows of W alone are no sample, and which mean is nearest would have to be told anew in each replicate
-RESAMPLED = ("nc1", "nc1_ratio", "cdnv", "nc2_norms_means", "nc2_angles_means", "nc2_simplex_means")
+RESAMPLED: tuple[str, ...] = (
+    "nc1",
+    "nc1_ratio",
+    "cdnv",
+    "nc2_norms_means",
+    "nc2_angles_means",
+    "nc2_simplex_means",
+)
 RESAMPLED += ("nc3_distance", "nc3_product", "nc4_bias")
 Intervals = dict[str, tuple[float, float]]
 

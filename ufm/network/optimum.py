@@ -132,7 +132,7 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
     if grid.usable:
         solution = _solve(grid.rows, grid.mass, dim, penalties, loss)
         how = f"{len(grid.nodes)} values of λ a pair, features between them interpolated"
-        features = partial(grid.between, H=solution.H)
+        features: Callable[[LabelBlock], np.ndarray] = partial(grid.between, H=solution.H)
         if len(grid.nodes) < NODES and grid.count * classes**3 <= WORK:  # too coarse to interpolate
             how = f"{len(grid.nodes)} values of λ a pair, features for all labels"
             features = _best(solution.W, solution.b, penalties, loss)

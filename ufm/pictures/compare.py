@@ -124,7 +124,11 @@ def _draw_frame(figure: Figure, axes: Axes, found: Comparison, sample: Sample) -
     if K == 2:  # nothing is left beside w_0 − w_1
         xy[:, 1], pure[:, 1] = sample.lam[pair], 1.0
     dots = axes.scatter(xy[:, 0], xy[:, 1], c=sample.lam[pair], s=9, **plane.DOTS | {"cmap": plane.OTHER})
-    rings = {"facecolors": "none", "edgecolors": [plane.RED], "lw": 0.7}  # told from dots without colour too
+    rings: plane.Style = {
+        "facecolors": "none",
+        "edgecolors": [plane.RED],
+        "lw": 0.7,
+    }  # told from dots without colour too
     axes.scatter(pure[:, 0], pure[:, 1], s=14, zorder=3, label="network, one class", **rings)
     curve = _frame_curve(found)
     axes.plot(*curve.T, **plane.CURVE | {"zorder": 4, "lw": 1.6}, label="theory")

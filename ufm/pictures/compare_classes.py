@@ -42,7 +42,8 @@ def _map(figure: Figure, axes: Axes, values: np.ndarray, title: str) -> None:
     for r, c in np.ndindex(*values.shape) if len(values) <= WRITTEN else ():
         colour = "white" if abs(values[r, c]) > 0.6 else "black"  # opposite cosines are one grey
         axes.text(c, r, f"{values[r, c]:.2f}", color=colour, fontsize=8, ha="center", va="center")
-    _whole(axes.xaxis), _whole(axes.yaxis)
+    _whole(axes.xaxis)
+    _whole(axes.yaxis)
     plane.finish(axes, title, "class", "class")
     plane.colour_bar(figure, drawn, "cosine", ax=axes, shrink=0.8)
 

@@ -9,7 +9,7 @@ whatever N is.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +64,8 @@ class Chunk(NamedTuple):
     largest: float = 0.0
 
 
-class Outline(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Outline:
     """What is known of activations without any of their rows: sizes, names of the arrays of labels, notes, the last
     layer."""
 
@@ -119,7 +120,7 @@ class Activations:
     @property
     def outline(self) -> Outline:
         """Without the rows, which may be many."""
-        return Outline(**{name: getattr(self, name) for name in Outline._fields})
+        return Outline(**{part.name: getattr(self, part.name) for part in fields(Outline)})
 
     @property
     def rows(self) -> int:
