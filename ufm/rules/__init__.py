@@ -22,6 +22,7 @@ __all__, __getattr__, __dir__ = facade(
         "numbers": "LOSS_NAMES scaled",
         "brief": "listed shown",
         "status": "REASONS Status",
-        "soft_labels": "BFLOAT16 from_bfloat16 PROBABILITIES accept are_probabilities normalise probable repair rounding said",
+        "soft_labels": "BFLOAT16 PROBABILITIES accept are_probabilities from_bfloat16 normalise probable repair "
+        "rounding said",
     },
 )
