@@ -21,7 +21,8 @@ WIDE = 2048  # dimensions up to which d × d matrices are made
 PRODUCTS = 2e10  # of numbers, for Σ_W: rows are thinned to as many, but not below FEWEST · d
 FEWEST = 8
 SUMS = 2**28  # bytes that the sums of replicates may take
-WORK = 1.2e11  # products of numbers for them
+WORK = 2e10  # products of numbers for them: some seconds
+METRICS = 100  # times K² d are the metrics of a replicate
 LEAST = 0.9  # of the replicates must have a sample of every class
 LEVEL = 0.95
 RESAMPLED_IN = "plain"  # the convention whose metrics have intervals
@@ -61,7 +62,7 @@ class Second:
             self.missing["squared_error"] = f"{n} samples: least squares fits any labels in {d} dimensions"
         else:
             self.covariance = _Covariance(d, n, self.seed)
-        work = self.replicates * n * (d + r * (r + 1) / 2)
+        work = self.replicates * (n * (d + r * (r + 1) / 2) + METRICS * K**2 * d)
         if self.replicates == 0:
             self.missing["intervals"] = "no replicates were asked for"
         elif 8 * self.replicates * (K * d + r * r) > SUMS or work > WORK:
