@@ -8,7 +8,6 @@ a predict. The mean row of W is taken out: it never acts on the softmax.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,7 @@ from scipy.optimize import minimize_scalar
 
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_multiplier, sharpness
-from ufm.network.measures.mixed import smoothed_values
+from ufm.network.measures.curve import curve_at, label_values
 from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.resample import (
@@ -34,7 +33,6 @@ from ufm.network.resample import (
 from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
-from ufm.theory.predict import spread, spread_pairs, two_hot_or_same
 
 FLOOR = 1e-14  # logits that differ by less, in nats, are equal
 FLAT = 1e-3  # a counts as identified if halving and doubling it both cost more R² than this
@@ -162,17 +160,30 @@ def _around(a: float, steps, level: float) -> tuple[float, float] | None:
 
 def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]:
     """z_a(y) (n, K), rows summing to zero, and a ∂z_a/∂a, for labels of any kind; any number of rows."""
-    i, j, lam = labels[:3]
-    z, slope = np.empty((2, len(i), labels.classes))
-    pair = i >= 0
+    z, slope = np.empty((2, len(labels.i), labels.classes))
+    pair = labels.i >= 0
     for rows in _parts(np.flatnonzero(pair)):
-        arrays = (_pad(part[rows]) for part in (i, j, lam))
-        found = _pair_logits(*arrays, a, labels.delta, classes=labels.classes, smooth=labels.delta > 0)
-        z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
+        i, j, lam = two_classes(cut(labels, rows))
+        found = curve_at(a, labels.classes, labels.delta)(lam)
+        z[rows], slope[rows] = (_spread(part, i, j, labels.classes) for part in (found.z, found.slope))
     for rows in _parts(np.flatnonzero(~pair)):
         found = _soft_logits(_pad(cut(labels, rows).dense()), a)
         z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
     return z, slope
+
+
+def two_classes(labels: LabelBlock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """i, j ≠ i and λ of two-hot labels: one of a single class has λ = 1 beside any other."""
+    i, j, lam = labels[:3]
+    same = i == j
+    return i, np.where(same, (i + 1) % labels.classes, j), np.where(same, 1.0, lam)
+
+
+def _spread(values: Float[np.ndarray, "n 3"], i, j, classes: int) -> Float[np.ndarray, "n K"]:
+    """Rows of what is at i, at j and elsewhere."""
+    rows, found = np.arange(len(values)), np.repeat(values[:, 2:], classes, 1)
+    found[rows, i], found[rows, j] = values[:, 0], values[:, 1]
+    return found
 
 
 def _parts(rows: np.ndarray) -> list[np.ndarray]:
@@ -183,20 +194,6 @@ def _pad(part: np.ndarray) -> np.ndarray:
     """Fill up to one of two sizes by repeating the last row: few compilations."""
     width = BLOCK if len(part) > BLOCK // 4 else BLOCK // 4
     return np.pad(part, ((0, width - len(part)), *[(0, 0)] * (part.ndim - 1)), mode="edge")
-
-
-@partial(jax.jit, static_argnames=("classes", "smooth"))
-def _pair_logits(i, j, lam, a, delta, classes, smooth):
-    lam = jnp.where(i == j, 1.0, lam)
-
-    def logits(a):
-        if not smooth:
-            return spread_pairs(two_hot_or_same(i == j, lam, a, classes, "cross-entropy"), i, j, classes)[0]
-        values, counts = smoothed_values(lam, delta, classes)
-        x = spread(label_optimum(values, counts, a).x, i, j, classes)
-        return x - jnp.mean(x, 1, keepdims=True)
-
-    return jax.jvp(logits, (a,), (a,))
 
 
 @jax.jit
@@ -287,12 +284,48 @@ def _unexplained(logits, mean, slope: float, trials: list[float], replicates: in
         mass += float(weights.sum())
         draws = poisson_weights(start, len(z), replicates, seed)[use] * weights[use, None]
         z, labels = z[use], cut(labels, use)
-        others, moved = [slope * (labels.dense() - 1 / labels.classes)], []
-        for a in trials:
-            z_a, d_a = closed_logits(labels, a)
-            others.append(z_a)
-            moved.append(d_a)
-        table += np.stack([np.sum((z - other) ** 2, 1) for other in (mean, *others)]) @ draws
-        push = np.sum((z - others[1]) * moved[0], 1), np.sum(moved[0] ** 2, 1)
-        steps += np.stack(push) @ draws
+        misfits, push = _misfits(z, labels, slope, trials)
+        table += np.concatenate([[np.sum((z - mean) ** 2, 1)], misfits]) @ draws
+        steps += push @ draws
     return (table if table[0, 0] > FLOOR**2 * mass else None), steps
+
+
+def _misfits(z, labels: LabelBlock, slope: float, trials: list[float]):
+    """‖z − s (y − 1/K)‖² and ‖z − z_a‖² for each a, (1 + trials, n), and ⟨z − z_a, ∂z_a/∂ log a⟩ and ‖∂z_a/∂ log a‖²
+    of the first a."""
+    found, push = np.empty((1 + len(trials), len(z))), np.empty((2, len(z)))
+    pair = labels.i >= 0
+    for rows, measured in ((pair, _pair_misfits), (~pair, _soft_misfits)):
+        if rows.all():
+            return measured(z, labels, slope, trials)
+        if rows.any():
+            found[:, rows], push[:, rows] = measured(z[rows], cut(labels, rows), slope, trials)
+    return found, push
+
+
+def _pair_misfits(z, labels: LabelBlock, slope: float, trials: list[float]):
+    """The same of two-hot labels, whose z_a has three values: at i, at j, and elsewhere, where z has a mean and is
+    spread about it whatever a is."""
+    K, (i, j, lam), rows = labels.classes, two_classes(labels), np.arange(len(z))
+    at_i, at_j, rest = z[rows, i], z[rows, j], z.copy()
+    rest[rows, i] = rest[rows, j] = 0.0
+    elsewhere = rest.sum(1) / max(K - 2, 1)
+    rest -= elsewhere[:, None]
+    rest[rows, i] = rest[rows, j] = 0.0
+    spread, seen = np.einsum("nk,nk->n", rest, rest), np.stack([at_i, at_j, elsewhere], 1)
+    counts = np.array([1.0, 1.0, K - 2.0])
+    solved = [curve_at(a, K, labels.delta)(lam) for a in trials]
+    baseline = slope * (label_values(lam, labels.delta, K) - 1 / K)
+    apart = [seen - values for values in (baseline, *(part.z for part in solved))]
+    first = solved[0].slope
+    push = np.stack([(apart[1] * first) @ counts, first**2 @ counts])
+    return np.stack([part**2 @ counts + spread for part in apart]), push
+
+
+def _soft_misfits(z, labels: LabelBlock, slope: float, trials: list[float]):
+    """The same of labels of any kind."""
+    solved = [closed_logits(labels, a) for a in trials]
+    baseline = slope * (labels.dense() - 1 / labels.classes)
+    apart, first = [z - other for other in (baseline, *(z_a for z_a, _ in solved))], solved[0][1]
+    push = np.stack([np.sum(apart[1] * first, 1), np.sum(first**2, 1)])
+    return np.stack([np.sum(part**2, 1) for part in apart]), push

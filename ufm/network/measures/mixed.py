@@ -1,15 +1,11 @@
 """Labels y = (1−δ)(λ e_i + (1−λ) e_j) + δ/K: binned by λ, and their optimum at sharpness a."""
 
-from functools import partial
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 import ufm.rules.numbers as checked
-from ufm.theory.features import TwoHotOptimum, label_optimum, two_hot_optimum
-from ufm.theory.multiplier import require_float64
+from ufm.network.measures.curve import curve_at
+from ufm.theory.features import TwoHotOptimum
 
 
 def lambda_edges(bins: int) -> Float[np.ndarray, " E"]:
@@ -24,16 +20,11 @@ def lambda_bin(lam: Float[np.ndarray, " n"], bins: int) -> Int[np.ndarray, " n"]
 
 
 def pair_optimum(lam: Float[np.ndarray, " n"], a: float, classes: int, delta: float = 0.0) -> TwoHotOptimum:
-    """`two_hot_optimum` of n mixing weights as numpy arrays, padded so that a stream compiles once.
+    """`two_hot_optimum` of n mixing weights as numpy arrays, from the curve of all of them.
 
     delta: δ of the smoothing; then x_i and x_j are measured from the other classes' logits, as without it.
     """
-    require_float64()
-    n = len(lam)
-    width = max(1024, 1 << max(n - 1, 0).bit_length())
-    padded = np.pad(lam, (0, width - n), constant_values=0.5)
-    found = _smoothed(padded, a, delta, classes) if delta else _optimum(padded, a, classes)
-    return TwoHotOptimum(*(np.asarray(part)[:n] for part in found))
+    return curve_at(a, classes, delta)(lam).best
 
 
 def channel_prediction(
@@ -45,8 +36,8 @@ def channel_prediction(
     w_i + w_j against straight interpolation, x the same-class root. bend_a: ‖h − λ μ_i − (1−λ) μ_j‖/‖μ_i‖.
     """
     K = classes
-    best = pair_optimum(lam, a, K, delta)
-    x = float(pair_optimum(np.ones(1), a, K, delta).x_i[0])
+    curve = curve_at(a, K, delta)
+    best, x = curve(lam).best, curve.single
     p, q = best.x_i - lam * x, best.x_j - (1 - lam) * x
     bend = np.sqrt(np.maximum(p * p + q * q - 2 * p * q / (K - 1), 0.0)) / x
     across = best.gap * ((K - 1) / (2 * K * m) * np.sqrt(2 * K / (K - 1)))
@@ -59,24 +50,3 @@ def label_logit(lam: Float[np.ndarray, " n"], classes: int, delta: float = 0.0) 
     floor = delta / classes
     return np.log((1 - delta) * lam + floor) - np.log((1 - delta) * (1 - lam) + floor)
 
-
-@partial(jax.jit, static_argnames="classes")
-def _optimum(lam, a, classes):
-    return two_hot_optimum(lam, a, classes)
-
-
-@partial(jax.jit, static_argnames="classes")
-def _smoothed(lam, a, delta, classes):
-    values, counts = smoothed_values(lam, delta, classes)
-    best = label_optimum(values, counts, a)
-    x_i, x_j, x_o = jnp.moveaxis(best.x, -1, 0)
-    p_i, p_j, p_o = jnp.moveaxis(best.p, -1, 0)
-    if classes == 2:  # there is no other class: x_i + x_j = 0
-        x_o = (x_i + x_j) / 2
-    return TwoHotOptimum(x_i - x_o, x_j - x_o, x_i - x_j, p_i, p_j, p_o)
-
-
-def smoothed_values(lam, delta, classes):
-    """The three values of such a label, of i, of j and of each other class, and how many classes have them."""
-    values = (1 - delta) * jnp.stack([lam, 1 - lam, jnp.zeros_like(lam)], -1) + delta / classes
-    return values, jnp.broadcast_to(jnp.array([1.0, 1.0, classes - 2.0]), values.shape)

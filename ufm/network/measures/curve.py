@@ -1,0 +1,128 @@
+"""The optimum of two-hot labels at one sharpness as a curve over λ: solved on nodes once, then polished a label.
+
+With y = (1−δ)(λ e_i + (1−λ) e_j) + δ/K the optimum is (x_i, x_j, x_o, o) with (`ufm.theory.features`)
+
+    x_k + o (e^{x_k} − 1) = a y_k,    x_i + x_j + (K−2) x_o = K o,
+
+a function of λ alone, so many labels cost few solves: linear interpolation between NODES values of
+min(λ, 1−λ), even in the scale on which the curve bends, starts Newton's method for all four unknowns at once
+near its root; STEPS steps leave rounding. Where the last step was no rounding the label is solved as any other,
+so that interpolation decides about time and about no number.
+"""
+
+from functools import cached_property, lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ufm.theory.features import (
+    TwoHotOptimum,
+    label_optimum,
+    logit_gap,
+    solve_patterns,
+    two_hot_counts,
+    two_hot_logits,
+)
+from ufm.theory.multiplier import require_float64
+from ufm.theory.response import response
+
+NODES, STEPS = 1024, 3
+DONE = 1e-7  # relative step after which Newton's method has left rounding alone: the next would be its square
+
+
+class Solved(NamedTuple):
+    """best: x_i and x_j measured from the other classes' logits; z (n, 3): logits of i, j and each other class, sum
+    zero; slope (n, 3): a ∂z/∂a."""
+
+    best: TwoHotOptimum
+    z: Float[np.ndarray, "n 3"]
+    slope: Float[np.ndarray, "n 3"]
+
+
+class Curve:
+    """Labels of two classes at sharpness a; delta: δ."""
+
+    def __init__(self, a: float, classes: int, delta: float = 0.0):
+        require_float64()
+        self.a, self.classes, self.delta = float(a), classes, float(delta)
+        ends = self._exact(np.array([0.0, 0.5]))
+        self.scale = (1.0 + float(ends.reference[0])) / self.a  # λ below it moves x_j linearly, above it like log λ
+        self.reach = float(np.log1p(0.5 / self.scale)) * (1 + 1e-12)
+        nodes = np.minimum(self.scale * np.expm1(np.linspace(0.0, self.reach, NODES)), 0.5)
+        found = self._exact(nodes)
+        self.table = np.column_stack([found.x, found.reference])  # x_i, x_j, x_o, o at λ_i = node
+
+    def __call__(self, lam: Float[np.ndarray, " n"]) -> Solved:
+        """The optimum at each λ; any number of them."""
+        n = len(lam)
+        width = max(1024, 1 << max(n - 1, 0).bit_length())
+        padded = np.pad(lam, (0, width - n), constant_values=0.5)
+        found = _polished(padded, self.table, self.a, self.scale, self.reach, self.delta, self.classes)
+        x, o, step = (np.array(part) for part in found)
+        if (far := ~(step <= DONE)).any():
+            exact = self._exact(padded[far])
+            x[far], o[far] = exact.x, exact.reference
+        best, z, slope = _described(padded, x, o, self.a, self.delta, self.classes)
+        best = TwoHotOptimum(*(np.asarray(part)[:n] for part in best))
+        return Solved(best, np.asarray(z)[:n], np.asarray(slope)[:n])
+
+    @cached_property
+    def single(self) -> float:
+        """x of a label of one class, from the other classes' logits."""
+        return float(self(np.ones(1)).best.x_i[0])
+
+    def _exact(self, lam: np.ndarray):
+        values = label_values(lam, self.delta, self.classes)
+        return solve_patterns(values, np.asarray(two_hot_counts(lam, self.classes)), self.a)
+
+
+@lru_cache(maxsize=8)
+def curve_at(a: float, classes: int, delta: float = 0.0) -> Curve:
+    """The same curve for all who ask for it."""
+    return Curve(a, classes, delta)
+
+
+def label_values(lam, delta, classes, xp=np):
+    """The three values (n, 3) of such a label: of i, of j and of each of the K−2 other classes."""
+    return (1 - delta) * xp.stack([lam, 1 - lam, xp.zeros_like(lam)], -1) + delta / classes
+
+
+@partial(jax.jit, static_argnames="classes")
+def _polished(lam, table, a, scale, reach, delta, classes):
+    """(x (n, 3), o (n), the last relative step of o)."""
+    place = jnp.log1p(jnp.minimum(lam, 1 - lam) / scale) * ((NODES - 1) / reach)
+    node = jnp.clip(place.astype(int), 0, NODES - 2)
+    share = (place - node)[:, None]
+    start = (1 - share) * table[node] + share * table[node + 1]
+    swap = (lam > 0.5)[:, None]
+    x = jnp.where(swap, start[:, jnp.array([1, 0, 2])], start[:, :3])
+    b, counts, K = a * label_values(lam, delta, classes, jnp), two_hot_counts(lam, classes), classes
+
+    def step(_, state):
+        x, o, _ = state
+        E = jnp.expm1(x)
+        D = 1 + o[:, None] * (E + 1)
+        f = x + o[:, None] * E - b
+        gap = jnp.sum(counts * x, -1) - K * o
+        move = (gap - jnp.sum(counts * f / D, -1)) / (K + jnp.sum(counts * E / D, -1))
+        x = x - (f + move[:, None] * E) / D
+        return x, o + move, jnp.abs(move) / o
+
+    return jax.lax.fori_loop(0, STEPS, step, (x, start[:, 3], jnp.zeros_like(lam)), unroll=True)
+
+
+@partial(jax.jit, static_argnames="classes")
+def _described(lam, x, o, a, delta, classes):
+    """(`TwoHotOptimum`, z, a ∂z/∂a)."""
+    counts = two_hot_counts(lam, classes)
+    p = o[:, None] * jnp.exp(x) / a
+    gap = jnp.where(delta == 0, logit_gap(x[:, 0], x[:, 1], o, lam, a, classes), x[:, 0] - x[:, 1])
+    # without smoothing x_o is 0; with it, and two classes, there is no other: x_i + x_j = 0
+    other = jnp.where((classes == 2) & (delta > 0), (x[:, 0] + x[:, 1]) / 2, x[:, 2])
+    best = TwoHotOptimum(x[:, 0] - other, x[:, 1] - other, gap, p[:, 0], p[:, 1], p[:, 2])
+    z, s = two_hot_logits(best, a, classes)
+    z = jnp.where(delta == 0, z, x - o[:, None])
+    return best, z, response(z, jnp.where(delta == 0, s, a * p), counts).z
