@@ -26,6 +26,7 @@ from ufm.network.measures.excess import Excess
 from ufm.network.measures.fitting import Fit, fit_sharpness
 from ufm.network.optimum import OwnOptimum
 from ufm.network.read.activations import Activations, Chunk
+from ufm.network.read.ahead import ahead
 from ufm.network.read.label_law import LabelKind
 from ufm.network.resemblance import Finding, overall
 from ufm.network.suboptimality import Gap, Suboptimality, suboptimality
@@ -191,7 +192,7 @@ def _missing(given: Activations, o: Options) -> dict[str, str]:
 
 def _chunks(given: Activations, progress: Progress, stage: str, rows: int | None = None) -> Iterator[Chunk]:
     """All chunks, with progress."""
-    for chunk in given.chunks(rows):
+    for chunk in ahead(given.chunks(rows)):
         with handed(stage):
             yield chunk
         progress(stage, len(chunk.H))

@@ -175,7 +175,8 @@ class _Reader:
 
     def add_again(self, chunk: Chunk) -> None:
         """The size of the rows, a sample of them, and the reduced features."""
-        self.squares += float(chunk.weights @ np.einsum("nd,nd->n", chunk.H, chunk.H))
+        size = np.einsum("nd,nd->n", chunk.H, chunk.H)
+        self.squares += float(chunk.weights @ size)
         self.weight += float(chunk.weights.sum())
         self.sampler.add(chunk)
         for piece in pieces(chunk):
@@ -183,7 +184,7 @@ class _Reader:
             soft = np.broadcast_to(0.0, shape) if labels.soft is None else labels.soft  # takes no memory
             self.reservoir.add(piece.start, piece.weights > 0, piece.H, *labels[:3], soft)
         if self.reducer is not None:
-            self.reducer.add(chunk.H)
+            self.reducer.add(chunk.H, size)
 
     def drawn(self, turned: Callable[[np.ndarray], np.ndarray]) -> Drawn:
         """The rows for pictures."""

@@ -40,11 +40,10 @@ class Reducer:
         else:
             self.rows = np.empty(shape)
 
-    def add(self, H: Float[np.ndarray, "n d"]) -> None:
-        """The next rows."""
+    def add(self, H: Float[np.ndarray, "n d"], size: Float[np.ndarray, " n"]) -> None:
+        """The next rows; size: ‖h‖² of each."""
         rows = self.rows[self.start : self.start + len(H)]
         inside = H @ self.Q
-        size = np.einsum("nd,nd->n", H, H)
         rest = size - np.einsum("nr,nr->n", inside, inside)
         near = rest < CANCELS * size  # where the difference has lost digits it is taken of the vectors
         if near.any():

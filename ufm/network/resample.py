@@ -10,7 +10,7 @@ from math import exp, factorial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 import ufm.rules.numbers as checked
 from ufm.network.read.activations import Chunk
@@ -74,17 +74,30 @@ def poisson_weights(start: int, rows: int, replicates: int, seed: int) -> Float[
 @lru_cache(maxsize=2)
 def _block_weights(block: int, replicates: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, BOOTSTRAP, block])
-    weights = np.ones((BLOCK, replicates + 1))
-    weights[:, 1:] = _poisson_table()[rng.integers(0, 2**16, (BLOCK, replicates), np.uint16)]
+    weights = np.empty((BLOCK, replicates + 1))
+    bits = rng.integers(0, 2**16, (BLOCK, replicates), np.uint16)
+    counts = np.zeros(bits.shape, np.uint8)
+    for least in _poisson_ends():
+        counts += bits >= least
+    weights[:, 0], weights[:, 1:] = 1.0, counts
     weights.flags.writeable = False
     return weights
 
 
 @lru_cache(maxsize=1)
-def _poisson_table() -> np.ndarray:
-    """Poisson(1) by inversion of 16 random bits: every probability right to 2⁻¹⁶."""
+def _poisson_ends() -> np.ndarray:
+    """Poisson(1) by inversion of 16 random bits: from the kth end on it exceeds k; every probability right to 2⁻¹⁶."""
     cumulated = np.cumsum([exp(-1) / factorial(k) for k in range(9)])
-    return np.searchsorted(cumulated, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
+    ends = np.searchsorted((np.arange(2**16) + 0.5) / 2**16, cumulated, side="right")
+    return ends[ends < 2**16].astype(np.uint16)
+
+
+def by_bin(where: Int[np.ndarray, " n"]) -> Iterator[tuple[int, Int[np.ndarray, " m"]]]:
+    """Each bin that has rows, and their places in order."""
+    order = np.argsort(where, kind="stable")
+    ends = np.flatnonzero(np.diff(where[order])) + 1
+    for rows in np.split(order, ends) if len(order) else ():
+        yield int(where[rows[0]]), rows
 
 
 def curve(replicated: Float[np.ndarray, "*bins R"], level: float) -> Curve:

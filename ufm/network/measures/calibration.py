@@ -20,7 +20,7 @@ import ufm.rules.numbers as checked
 from ufm.model.roots import bracketed_root
 from ufm.network.measures.mixed import lambda_bin, lambda_edges, pair_optimum
 from ufm.network.read.activations import Chunk
-from ufm.network.resample import Estimate, check_bootstrap, curve, pieces, poisson_weights
+from ufm.network.resample import Estimate, by_bin, check_bootstrap, curve, pieces, poisson_weights
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import PROBABILITIES, are_probabilities
 
@@ -157,10 +157,10 @@ def mixed_calibration(
             use = (i != j) & (lam > 0) & (lam < 1) & (piece.weights > 0)
             z = piece.H[use] @ W.T + (0.0 if b is None else b)
             parts = np.stack(_probabilities(z, i[use], j[use], lam[use], a, piece.labels.delta))
-            draws = poisson_weights(piece.start, len(use), replicates, seed)[use]
-            draws, where = draws * piece.weights[use, None], lambda_bin(lam[use], bins)
-            for k in np.unique(where):
-                sums[:, k] += parts[:, where == k] @ draws[where == k]
+            parts *= piece.weights[use]
+            draws, drawn = poisson_weights(piece.start, len(use), replicates, seed), np.flatnonzero(use)
+            for k, rows in by_bin(lambda_bin(lam[use], bins)):
+                sums[:, k] += parts[:, rows] @ draws[drawn[rows]]
     mass = sums[0]
     means = _means(sums[1:], mass)
     lam, first, second, others, *predicted = means[:, :, 0]

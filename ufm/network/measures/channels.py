@@ -35,7 +35,15 @@ from ufm.network.measures.directions import (
 )
 from ufm.network.measures.mixed import lambda_bin, lambda_edges
 from ufm.network.read.activations import Chunk
-from ufm.network.resample import Curve, Estimate, check_bootstrap, curve, pieces, poisson_weights
+from ufm.network.resample import (
+    Curve,
+    Estimate,
+    by_bin,
+    check_bootstrap,
+    curve,
+    pieces,
+    poisson_weights,
+)
 from ufm.rules.errors import InputError
 
 CENTRES = ("class", "mean", "none")
@@ -165,13 +173,14 @@ def _add(sums: _Sums, piece: Chunk, frame: Frame, replicates: int, seed: int) ->
     """Add one piece to the sums of its bins."""
     i, j, lam = piece.labels[:3]
     use = (i >= 0) & (piece.weights > 0)
-    draws = poisson_weights(piece.start, len(i), replicates, seed)[use]
+    draws, drawn = poisson_weights(piece.start, len(i), replicates, seed), np.flatnonzero(use)
     i, j, lam, weights = i[use], j[use], lam[use], piece.weights[use]
     columns = measures(piece.H[use], i, j, lam, frame, piece.labels.delta)
     same, mixed = (columns[:, SUMS.index(name)] > 0 for name in ("pure", "different"))
     which = lambda_bin(lam, len(sums.table))
-    for b in np.unique(which):
-        sums.table[b] += (draws[which == b] * weights[which == b, None]).T @ columns[which == b]
+    weighted = columns * weights[:, None]
+    for b, rows in by_bin(which):
+        sums.table[b] += draws[drawn[rows]].T @ weighted[rows]
     sums.rows = (sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum()))
     sums.skipped += len(use) - int(same.sum() + mixed.sum())
     sums.alike += int((~same & ~mixed).sum())
@@ -196,14 +205,14 @@ def _add_means(
     """Σ over pure samples of draw · ⟨h − μ_k, lever_k⟩/n_k, for each bin; centre "class" moves c too."""
     label = piece.labels.pure()
     use = (label >= 0) & (piece.weights > 0)
-    draws = poisson_weights(piece.start, len(use), replicates, seed)[use] * piece.weights[use, None]
+    draws, drawn = poisson_weights(piece.start, len(use), replicates, seed), np.flatnonzero(use)
     label, apart = label[use], piece.H[use] - means[label[use]]
+    apart *= piece.weights[use, None]
     total = lever.sum(1)  # (B, d): what c is multiplied with
     common = total / len(means) if centre == "class" else np.zeros_like(total)
-    for k in np.unique(label):
-        here = label == k
+    for k, here in by_bin(label):
         pull = np.stack([-common, lever[:, k] - common])  # (2, B, d)
-        sums.shifts += pull @ (apart[here].T @ draws[here]) / sums.mass[k]
+        sums.shifts += pull @ (apart[here].T @ draws[drawn[here]]) / sums.mass[k]
 
 
 def _result(sums: _Sums, frame: Frame, centre, replicates, level) -> Channel:

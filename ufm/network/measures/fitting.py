@@ -282,11 +282,12 @@ def _unexplained(logits, mean, slope: float, trials: list[float], replicates: in
     table, steps, mass = np.zeros((2 + len(trials), replicates + 1)), np.zeros((2, replicates + 1)), 0.0
     for start, z, labels, weights, use in logits:
         mass += float(weights.sum())
-        draws = poisson_weights(start, len(z), replicates, seed)[use] * weights[use, None]
-        z, labels = z[use], cut(labels, use)
+        draws = poisson_weights(start, len(z), replicates, seed)
+        if not use.all():
+            z, labels, weights, draws = z[use], cut(labels, use), weights[use], draws[use]
         misfits, push = _misfits(z, labels, slope, trials)
-        table += np.concatenate([[np.sum((z - mean) ** 2, 1)], misfits]) @ draws
-        steps += push @ draws
+        found = np.concatenate([[np.sum((z - mean) ** 2, 1)], misfits, push]) * weights @ draws
+        table, steps = table + found[:-2], steps + found[-2:]
     return (table if table[0, 0] > FLOOR**2 * mass else None), steps
 
 
