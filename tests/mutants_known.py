@@ -287,6 +287,7 @@ KILLERS = {
     "ufm/network/resample": RESAMPLED,
     "ufm/network/read/": [f"{N}activations.py"],
     "ufm/network/read/activations": [f"{N}activations.py", *READ],
+    "ufm/network/read/ahead": [f"{N}ahead.py"],
     "ufm/network/read/label_law": READ,
     "ufm/network/read/tidy": READ,
     "ufm/network/collapse/": [f"{N}collapse.py"],
@@ -300,6 +301,7 @@ KILLERS = {
     "ufm/network/measures/calibration": [f"{N}calibration.py"],
     "ufm/network/measures/fitting": FITTED,
     "ufm/network/measures/excess": FITTED,
+    "ufm/network/measures/curve": [f"{N}curve.py"],
     "ufm/network/measures/gap": [f"{N}stream_duality.py"],
     "ufm/network/measures/mixed": CHANNELS,
 }

@@ -86,7 +86,8 @@ def _block_weights(block: int, replicates: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _poisson_ends() -> np.ndarray:
-    """Poisson(1) by inversion of 16 random bits: from the kth end on it exceeds k; every probability right to 2⁻¹⁶."""
+    """Poisson(1) by inversion of 16 random bits: from the kth end on it exceeds k, every probability right to
+    2⁻¹⁶."""
     cumulated = np.cumsum([exp(-1) / factorial(k) for k in range(9)])
     ends = np.searchsorted((np.arange(2**16) + 0.5) / 2**16, cumulated, side="right")
     return ends[ends < 2**16].astype(np.uint16)

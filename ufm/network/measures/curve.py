@@ -18,14 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ufm.theory.features import (
-    TwoHotOptimum,
-    label_optimum,
-    logit_gap,
-    solve_patterns,
-    two_hot_counts,
-    two_hot_logits,
-)
+from ufm.theory.features import TwoHotOptimum, logit_gap, solve_patterns
 from ufm.theory.multiplier import require_float64
 from ufm.theory.response import response
 
@@ -49,7 +42,9 @@ class Curve:
         require_float64()
         self.a, self.classes, self.delta = float(a), classes, float(delta)
         ends = self._exact(np.array([0.0, 0.5]))
-        self.scale = (1.0 + float(ends.reference[0])) / self.a  # λ below it moves x_j linearly, above it like log λ
+        self.scale = (
+            1.0 + float(ends.reference[0])
+        ) / self.a  # λ below it moves x_j linearly, above it like log λ
         self.reach = float(np.log1p(0.5 / self.scale)) * (1 + 1e-12)
         nodes = np.minimum(self.scale * np.expm1(np.linspace(0.0, self.reach, NODES)), 0.5)
         found = self._exact(nodes)
@@ -76,7 +71,7 @@ class Curve:
 
     def _exact(self, lam: np.ndarray):
         values = label_values(lam, self.delta, self.classes)
-        return solve_patterns(values, np.asarray(two_hot_counts(lam, self.classes)), self.a)
+        return solve_patterns(values, label_counts(lam, self.classes), self.a)
 
 
 @lru_cache(maxsize=8)
@@ -90,6 +85,12 @@ def label_values(lam, delta, classes, xp=np):
     return (1 - delta) * xp.stack([lam, 1 - lam, xp.zeros_like(lam)], -1) + delta / classes
 
 
+def label_counts(lam, classes, xp=np):
+    """How many classes have each of the three values."""
+    one = xp.ones_like(lam)
+    return xp.stack([one, one, (classes - 2.0) * one], -1)
+
+
 @partial(jax.jit, static_argnames="classes")
 def _polished(lam, table, a, scale, reach, delta, classes):
     """(x (n, 3), o (n), the last relative step of o)."""
@@ -99,7 +100,7 @@ def _polished(lam, table, a, scale, reach, delta, classes):
     start = (1 - share) * table[node] + share * table[node + 1]
     swap = (lam > 0.5)[:, None]
     x = jnp.where(swap, start[:, jnp.array([1, 0, 2])], start[:, :3])
-    b, counts, K = a * label_values(lam, delta, classes, jnp), two_hot_counts(lam, classes), classes
+    b, counts, K = a * label_values(lam, delta, classes, jnp), label_counts(lam, classes, jnp), classes
 
     def step(_, state):
         x, o, _ = state
@@ -117,12 +118,13 @@ def _polished(lam, table, a, scale, reach, delta, classes):
 @partial(jax.jit, static_argnames="classes")
 def _described(lam, x, o, a, delta, classes):
     """(`TwoHotOptimum`, z, a ∂z/∂a)."""
-    counts = two_hot_counts(lam, classes)
+    counts = label_counts(lam, classes, jnp)
     p = o[:, None] * jnp.exp(x) / a
     gap = jnp.where(delta == 0, logit_gap(x[:, 0], x[:, 1], o, lam, a, classes), x[:, 0] - x[:, 1])
     # without smoothing x_o is 0; with it, and two classes, there is no other: x_i + x_j = 0
     other = jnp.where((classes == 2) & (delta > 0), (x[:, 0] + x[:, 1]) / 2, x[:, 2])
     best = TwoHotOptimum(x[:, 0] - other, x[:, 1] - other, gap, p[:, 0], p[:, 1], p[:, 2])
-    z, s = two_hot_logits(best, a, classes)
-    z = jnp.where(delta == 0, z, x - o[:, None])
-    return best, z, response(z, jnp.where(delta == 0, s, a * p), counts).z
+    z = x - o[:, None]
+    if classes == 2:  # gap/2 is accurate where the x are close
+        z = jnp.where(delta == 0, jnp.stack([gap / 2, -gap / 2, -o], -1), z)
+    return best, z, response(z, a * p, counts).z

@@ -292,8 +292,8 @@ def _unexplained(logits, mean, slope: float, trials: list[float], replicates: in
 
 
 def _misfits(z, labels: LabelBlock, slope: float, trials: list[float]):
-    """‖z − s (y − 1/K)‖² and ‖z − z_a‖² for each a, (1 + trials, n), and ⟨z − z_a, ∂z_a/∂ log a⟩ and ‖∂z_a/∂ log a‖²
-    of the first a."""
+    """‖z − s (y − 1/K)‖² and ‖z − z_a‖² for each a, (1 + trials, n); ⟨z − z_a, ∂z_a/∂ log a⟩ and
+    ‖∂z_a/∂ log a‖² of the first a, (2, n)."""
     found, push = np.empty((1 + len(trials), len(z))), np.empty((2, len(z)))
     pair = labels.i >= 0
     for rows, measured in ((pair, _pair_misfits), (~pair, _soft_misfits)):

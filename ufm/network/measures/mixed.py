@@ -49,4 +49,3 @@ def label_logit(lam: Float[np.ndarray, " n"], classes: int, delta: float = 0.0) 
     """log y_i − log y_j of the label: logit λ without smoothing."""
     floor = delta / classes
     return np.log((1 - delta) * lam + floor) - np.log((1 - delta) * (1 - lam) + floor)
-

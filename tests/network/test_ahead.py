@@ -1,0 +1,36 @@
+"""Blocks made ahead: the same ones, in order, no more than one too early, and what making them raises."""
+
+import pytest
+
+from ufm.network.read.ahead import ahead
+
+
+def test_blocks_come_in_order_and_one_early_at_most():
+    made = []
+
+    def blocks():
+        for n in range(5):
+            made.append(n)
+            yield n
+
+    for n in ahead(blocks()):
+        assert max(made) <= n + 1
+    assert made == list(range(5)) and list(ahead([])) == []
+
+
+def test_what_making_a_block_raises_is_raised():
+    def blocks():
+        yield 1
+        raise ValueError("row 7")
+
+    stream = ahead(blocks())
+    assert next(stream) == 1
+    with pytest.raises(ValueError, match="row 7"):
+        next(stream)
+
+
+def test_a_stream_may_be_left_early():
+    stream = ahead(iter(range(9)))
+    assert next(stream) == 0
+    stream.close()
+    assert next(stream, None) is None
