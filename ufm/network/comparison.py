@@ -192,7 +192,8 @@ def _missing(given: Activations, o: Options) -> dict[str, str]:
 
 def _chunks(given: Activations, progress: Progress, stage: str, rows: int | None = None) -> Iterator[Chunk]:
     """All chunks, with progress."""
-    for chunk in ahead(given.chunks(rows)):
+    blocks = given.chunks(rows)
+    for chunk in blocks if rows is None else ahead(blocks):  # one more of the small blocks is little memory
         with handed(stage):
             yield chunk
         progress(stage, len(chunk.H))
