@@ -28,7 +28,8 @@ class Loss(NamedTuple):
     curvature: z -> c ≥ 0 with Hessian diag(c) − coupling · c cᵀ.
     local: (z, y) -> (ℓ, c), at the price of one of them.
     coupling: 1 if c sums to one and couples the classes (cross-entropy), 0 if not.
-    concordance: M with |D³ℓ[u,u,v]| ≤ M · range(v) · D²ℓ[u,u] (0: ℓ is quadratic).
+    concordance: M with |D³ℓ[u,u,v]| ≤ M · |v| · D²ℓ[u,u] (0: ℓ is quadratic), |v| the range max − min where the
+    classes are coupled, as a constant added to z changes nothing then, else the largest |v_k|.
     start: (K) -> an upper bound of ℓ(0, y) − min ℓ over soft labels y, natural units.
     """
 
@@ -74,11 +75,36 @@ def local_squared_error(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
     return squared_error(z, y), jnp.ones_like(z)
 
 
+def binary_cross_entropy(z: Vector, y: Vector) -> Scalar:
+    """Σ_k y_k log(1 + e^{−z_k}) + (1 − y_k) log(1 + e^{z_k}), in nats: one against the rest, any y in [0, 1]^K.
+
+    In this form its derivative by autodiff, (1 − y) σ(z) − y σ(−z), keeps full relative accuracy at y = 0 and 1.
+    """
+    return jnp.sum(y * jax.nn.softplus(-z) + (1.0 - y) * jax.nn.softplus(z), 0)
+
+
+def _binary_curvature(z: Vector) -> Vector:
+    return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
+
+
+def local_binary_cross_entropy(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`binary_cross_entropy` and its curvature σ(z) σ(−z)."""
+    return binary_cross_entropy(z, y), _binary_curvature(z)
+
+
 LOSSES = {
     "cross-entropy": Loss(
         cross_entropy, partial(jax.nn.softmax, axis=0), local_cross_entropy, 1.0, 1.0, lambda K: jnp.log(K)
     ),
     "squared-error": Loss(squared_error, jnp.ones_like, local_squared_error, 0.0, 0.0, lambda K: 0.5),
+    "binary-cross-entropy": Loss(
+        binary_cross_entropy,
+        _binary_curvature,
+        local_binary_cross_entropy,
+        0.0,
+        1.0,
+        lambda K: K * jnp.log(2.0),
+    ),
 }
 
 

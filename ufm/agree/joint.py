@@ -125,8 +125,8 @@ def _solve(problem: JointProblem, starts: int, seed: int, group: Group) -> tuple
 def _trivial(problem: JointProblem) -> list[Threshold]:
     """The threshold of triviality: E r = 0 at zero where there is a bias; one along 1 without it breaks it."""
     even = problem.atoms.exchangeable
-    squared = problem.loss == "squared-error"
-    known = even and problem.lambda_b == 0 if squared else even or problem.lambda_b is None
+    coupled = problem.loss == "cross-entropy"
+    known = even or problem.lambda_b is None if coupled else even and problem.lambda_b == 0
     return [triviality(problem.atoms, problem.product)] if known else []
 
 

@@ -4,6 +4,7 @@ For L(W, h, b) = E[ℓ(W h + b, y) + (λ_H/2)‖h‖²] + (λ_W/2)‖W‖² (+ (
 
     min L = max { E D(r) − pen(E r) : E r rᵀ ⪯ c² I },      r = y − p,
     cross-entropy: D = Entropy(p), p ∈ Δ;      squared error: D = r·y − ½‖r‖²,
+    binary cross-entropy: D = Σ_k Entropy(p_k, 1 − p_k), p ∈ [0, 1]^K,
     pen(e) = 0 without a bias, ‖e‖²/(2λ_b) with a penalised one, and the constraint e = 0 with a free one.
 
 Weak duality holds for any d, so L − D(any feasible r) bounds the distance to the global minimum. The
@@ -31,6 +32,7 @@ from ufm.rules.errors import InputError
 from ufm.runtime.devices import exactly
 from ufm.runtime.processes import ALONE, Group
 
+BINARY = "binary-cross-entropy"
 FREE = 0.0  # λ_b of a free bias; no bias is None
 
 
@@ -82,8 +84,9 @@ class Block:
 
     @cached_property
     def size(self) -> Float[np.ndarray, " n"]:
-        """The scale of each row of logits."""
-        return 1.0 + np.abs(self.Z).max(1)
+        """The scale of each row of logits; times K where the loss has a term for each of them."""
+        terms = self.Z.shape[1] if self.loss == BINARY else 1
+        return terms * (1.0 + np.abs(self.Z).max(1))
 
 
 class Sample:
@@ -220,7 +223,11 @@ def shrinkage(M: Float[np.ndarray, "K K"], n: int, product: float) -> float:
 
 
 def _entropy_sums(block: Block, change: Change, theta: float) -> tuple:
-    return tuple(map(block.sum, entropies(change(block), block.Y, theta)))
+    r, Y = change(block), block.Y
+    if block.loss != BINARY:
+        return tuple(map(block.sum, entropies(r, Y, theta)))
+    sides = zip(entropies(r, Y, theta), entropies(-r, 1 - Y, theta))  # 1 − p as exact as p
+    return tuple(block.sum(own + other) for own, other in sides)
 
 
 def entropies(
@@ -251,24 +258,30 @@ def centred(mean: Float[np.ndarray, " K"], label: Float[np.ndarray, " K"], units
     """A residual with E r = 0: less its mean under squared error, mixed as in `centring` under cross-entropy."""
     if loss == "squared-error":
         return partial(_shifted, shift=mean)
-    t, s = centring(mean, label, units)
+    t, s = centring(mean, label, units, loss)
     return partial(_mixed, t=t, s=s)
 
 
 def centring(
-    mean: Float[np.ndarray, " K"], target: Float[np.ndarray, " K"], units: int
+    mean: Float[np.ndarray, " K"], target: Float[np.ndarray, " K"], units: int, loss: str
 ) -> tuple[float, Float[np.ndarray, " K"]]:
     """(t, s) with E[(1−t) r + t (y − s)] = 0, mean = E r, target = E y: p'' = (1−t) p + t s has E p'' = E y.
 
-    s is a distribution. The least t in (0, 1] that leaves s ≥ 0 (t = 1, s = E y always does), and enough more
-    that the rounding of the mean, `units` ε, cannot make the exact s negative.
+    s is a distribution, or under binary cross-entropy K of them, (s_k, 1 − s_k). The least t in (0, 1] that leaves
+    s ≥ 0 (t = 1, s = E y always does), and enough more that the rounding of the mean, `units` ε, cannot make the
+    exact s negative.
     """
-    short = np.where(mean < 0, -mean, 0.0)
-    # s = target + (1−t)/t · mean ≥ 0
-    need = np.max(np.where(short > 0, short / np.where(short > 0, short + target, 1.0), 0.0))
-    t = min(1.0, need + units * EPS / float(np.min(target, where=target > 0, initial=1.0)))
+    sides = [(mean, target), *([(-mean, 1 - target)] if loss == BINARY else [])]
+    t = min(1.0, max(_least_share(*side, units) for side in sides))
     s = np.clip(target + (1 - t) / t * mean, 0.0, None)
-    return t, s / s.sum()
+    return t, np.minimum(s, 1.0) if loss == BINARY else s / s.sum()
+
+
+def _least_share(mean, target, units: int) -> float:
+    """The least t with target + (1−t)/t · mean ≥ 0, and what its rounding asks for beyond."""
+    short = np.where(mean < 0, -mean, 0.0)
+    need = np.max(np.where(short > 0, short / np.where(short > 0, short + target, 1.0), 0.0))
+    return float(need + units * EPS / np.min(target, where=target > 0, initial=1.0))
 
 
 def exact_sum(rows: Float[np.ndarray, "n K"]) -> Float[np.ndarray, " K"]:

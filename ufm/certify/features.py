@@ -48,7 +48,7 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     The candidate is the exact real vector V (q − mean q), V the isometry of 1⊥ into feature
     space, so ‖h‖ = ‖q − mean q‖ and z = scale (q − mean q). O(K) a feature. Everything is cast to float64.
     """
-    checked.choice("loss_name", loss_name, LOSSES)
+    checked.choice("loss_name", loss_name, checked.LOSS_NAMES)
     _require_float64()
     q, scale, lambda_h = (jnp.asarray(part, jnp.float64) for part in (q, scale, lambda_h))
     length = jnp.where(scale > 0, scale / lambda_h, 1.0)
@@ -126,7 +126,7 @@ def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) 
 
 def certify_any(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
     """Candidates H (N, d) with labels Y (N, K) against any explicit classifier W (K, d), which is not traced."""
-    checked.choice("loss_name", loss_name, LOSSES)
+    checked.choice("loss_name", loss_name, checked.LOSS_NAMES)
     _require_float64()
     return certify_rows(row_space(np.asarray(W), float(lambda_h)), H.T, Y.T, loss_name=loss_name)
 

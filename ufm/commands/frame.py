@@ -38,8 +38,8 @@ class Model:
     """Penalty lambda_W/2 |W|^2; enters the default multiplier and the threshold."""
     lambda_h: float = 5e-4
     """Penalty lambda_H/2 |h|^2 of each feature (average convention)."""
-    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
-    """Loss of logits W h against the soft label."""
+    loss: Literal["cross-entropy", "squared-error", "binary-cross-entropy"] = "cross-entropy"
+    """Loss of logits W h against the soft label; binary: one against the rest, for a free classifier."""
     labels: str = "mixup"
     """Label law: mixup, cutmix, kway, smoothing, onehot, or PATH.npy (N x K soft labels)."""
     smoothing: float | None = None

@@ -15,6 +15,7 @@ from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import accept
 
 LOSSES = ("cross-entropy", "squared-error")
+JOINT_LOSSES = (*LOSSES, "binary-cross-entropy")
 
 
 def group_labels(labels: np.ndarray) -> tuple[np.ndarray, list[float], tuple[int, ...]]:

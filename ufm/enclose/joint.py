@@ -4,6 +4,7 @@
     L ≥ min L ≥ D(r) := E D_y(r) − pen(E r)   for every residual r with   E[r rᵀ] ⪯ c² I,
 
 cross-entropy: r = y − p, p ∈ Δ, D_y = Entropy(p); squared error: any r, D_y = r·y − ½‖r‖²;
+binary cross-entropy: r = y − p, p ∈ [0, 1]^K, D_y = Σ_k Entropy(p_k, 1 − p_k);
 pen = 0 without a bias, ‖E r‖²/(2λ_b) with a penalised one; a free bias asks for E r = 0 instead.
 (Weak duality, one line: E[r·W h] ≤ (λ_H/2) E‖h‖² + tr(Wᵀ E[r rᵀ] W)/(2λ_H), and E[r·b] ≤ (λ_b/2)‖b‖² + pen.)
 
@@ -24,7 +25,7 @@ from numpy.typing import ArrayLike
 
 import ufm.rules.numbers as checked
 from ufm.enclose.balls import above, complete, softmax, subtract
-from ufm.enclose.given import LOSSES, read_scalar
+from ufm.enclose.given import JOINT_LOSSES, read_scalar
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import accept
 
@@ -74,7 +75,7 @@ def enclose_joint(
     of_w = read_scalar(lambda_w, "lambda_w", positive=True)
     of_h = read_scalar(lambda_h, "lambda_h", positive=True)
     bias_penalty = None if lambda_b is None else read_scalar(lambda_b, "lambda_b", positive=False)
-    checked.choice("loss", loss, LOSSES)
+    checked.choice("loss", loss, JOINT_LOSSES)
     bits = FIRST_BITS
     while True:
         with ctx.workprec(bits):
@@ -117,9 +118,11 @@ def _objective(problem: _Joint, logits: Rows, features: Rows, rows: list[arb], b
 
 
 def _loss(z: list[arb], y: list[arb], loss: str) -> arb:
-    """CE = log Σ e^{z − t} − y·(z − t), t any exact number (Σ y = 1), or ½‖z − y‖²."""
+    """CE = log Σ e^{z − t} − y·(z − t), t any exact number (Σ y = 1); ½‖z − y‖²; or Σ log(1 + e^z) − y·z."""
     if loss == "squared-error":
         return _square(subtract(z, y)) / 2
+    if loss == "binary-cross-entropy":
+        return sum((x.exp().log1p() for x in z), arb(0)) - _dot(y, z)
     top = max(x.mid() for x in z)
     shifted = [x - top for x in z]
     return sum((x.exp() for x in shifted), arb(0)).log() - _dot(y, shifted)
@@ -127,26 +130,39 @@ def _loss(z: list[arb], y: list[arb], loss: str) -> arb:
 
 def _predictions(problem: _Joint, logits: Rows) -> Rows:
     """p = y − r of the candidate: softmax(z) or z; with E p = E y where the bias is free."""
-    p = [softmax(z, [1] * len(z)) for z in logits] if problem.loss == "cross-entropy" else logits
+    p = [_activation(z, problem.loss) for z in logits]
     if problem.lambda_b is None or not problem.lambda_b.is_zero():
         return p
     target = _mean_row(problem.weights, problem.labels)
     excess = subtract(target, _mean_row(problem.weights, p))  # e = E r
     if problem.loss == "squared-error":
         return [[x + e for x, e in zip(row, excess)] for row in p]
-    return _mix_to_mean(p, target, excess)
+    return _mix_to_mean(p, target, excess, problem.loss)
 
 
-def _mix_to_mean(p: Rows, target: list[arb], excess: list[arb]) -> Rows:
+def _activation(z: list[arb], loss: str) -> list[arb]:
+    """softmax(z), z or σ(z): y less the loss's slope."""
+    if loss == "binary-cross-entropy":
+        return [1 / (1 + (-x).exp()) for x in z]
+    return softmax(z, [1] * len(z)) if loss == "cross-entropy" else z
+
+
+def _mix_to_mean(p: Rows, target: list[arb], excess: list[arb], loss: str) -> Rows:
     """p'' = (1−t) p + t s with the constant s = E y + ((1−t)/t) e, so that E p'' = E y exactly.
 
-    s sums to one; the least t with s ≥ 0 is max_k −e_k/(E y_k − e_k). It is rounded up, and s ≥ 0 checked.
+    s sums to one; the least t with s ≥ 0 is max_k −e_k/(E y_k − e_k). It is rounded up, and s ≥ 0 checked. Binary
+    cross-entropy asks for s ≤ 1 besides, not for the sum: the same of 1 − s.
     """
     if all(e.is_zero() for e in excess):
         return p
+    binary = loss == "binary-cross-entropy"
     t = _least_share(target, excess)
+    if binary:
+        t = max(
+            t, _least_share([1 - y for y in target], [-e for e in excess]), key=lambda x: float(x.lower())
+        )
     s = [y + (1 - t) / t * e for y, e in zip(target, excess)]
-    if not all(x >= 0 for x in s):
+    if not all(x >= 0 and (x <= 1 or not binary) for x in s):
         t, s = arb(1), target
     return [[(1 - t) * x + t * c for x, c in zip(row, s)] for row in p]
 
@@ -174,9 +190,10 @@ def _dual(problem: _Joint, p: Rows) -> arb:
         theta = _feasible(moment, product, best if best > 0 else arb(0))
         return theta * linear - theta**2 * square / 2
     theta = _feasible(moment, product, arb(1))
-    entropies = [
-        _entropy([(1 - theta) * u + theta * v for u, v in zip(y, x)]) for y, x in zip(problem.labels, p)
-    ]
+    mixed = [[(1 - theta) * u + theta * v for u, v in zip(y, x)] for y, x in zip(problem.labels, p)]
+    entropies = [_entropy(q) for q in mixed]
+    if problem.loss == "binary-cross-entropy":
+        entropies = [own + _entropy([1 - x for x in q]) for own, q in zip(entropies, mixed)]
     return _average(problem.weights, entropies) - theta**2 * penalty
 
 

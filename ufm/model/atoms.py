@@ -82,7 +82,7 @@ class JointProblem:
         for name in ("lambda_w", "lambda_h"):
             object.__setattr__(self, name, checked.penalty(name, getattr(self, name)))
         object.__setattr__(self, "lambda_b", checked.bias_penalty("lambda_b", self.lambda_b))
-        checked.choice("loss", self.loss, checked.LOSS_NAMES)
+        checked.choice("loss", self.loss, checked.JOINT_LOSS_NAMES)
 
     @property
     def classes(self) -> int:

@@ -17,7 +17,7 @@ import ufm.rules.numbers as checked
 from ufm.model.laws import LabelLaw, mixup
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
-from ufm.rules.numbers import LOSS_NAMES
+from ufm.rules.numbers import JOINT_LOSS_NAMES, LOSS_NAMES
 
 # An explicit W counts as a simplex ETF when it is one up to float64 rounding.
 ETF_TOLERANCE = 1e-12
@@ -49,6 +49,10 @@ class Problem:
             self._set("dim", checked.integer("dim", self.dim, 1))
         if (self.multiplier is None) == (self.classifier is None):
             raise InputError("give exactly one of multiplier (a simplex ETF) and classifier (a K x d array)")
+        if self.loss in JOINT_LOSS_NAMES[len(LOSS_NAMES) :]:
+            raise InputError(
+                f"{self.loss} is solved with a free classifier only (JointProblem, --classifier free)"
+            )
         checked.choice("loss", self.loss, LOSS_NAMES)
         checked.instance("law", self.law, LabelLaw, "ufm.mixup")
         for name in ("lambda_w", "lambda_h", *(("multiplier",) if self.classifier is None else ())):

@@ -92,7 +92,7 @@ def optimal_features(
     In float64 a derivative is good to about ε a, a = ‖W‖²/λ_H; against an ETF `optimal_features_etf` is good to
     rounding at any a. `vmap` over any argument.
     """
-    checked.choice("loss", loss, LOSSES)
+    checked.choice("loss", loss, checked.LOSS_NAMES)
     W, labels, lambda_h = _as_arrays(W, Y, lambda_h)
     h = _features(loss, W, labels, lambda_h)
     return _optimum(loss, _RowsRoute, (W, labels, lambda_h), h, h, jnp.shape(Y)[:-1])
@@ -111,7 +111,7 @@ def optimal_features_etf(
 
     Derivatives in m = `multiplier` ≥ 0, Y and λ_H.
     """
-    checked.choice("loss", loss, LOSSES)
+    checked.choice("loss", loss, checked.LOSS_NAMES)
     K = jnp.shape(Y)[-1]
     scale = jnp.sqrt(K / (K - 1)) * jnp.asarray(multiplier)
     scale, labels, lambda_h = _as_arrays(scale, Y, lambda_h)

@@ -122,7 +122,8 @@ def optimal_gram(
     Derivatives in labels, weights and penalties. bias: "none", "free", or "penalised" with λ_b > 0. Needs float64.
     """
     kind = _Kind(
-        checked.choice("loss", loss, LOSSES), checked.choice("bias", bias, ("none", "free", "penalised"))
+        checked.choice("loss", loss, checked.LOSS_NAMES),
+        checked.choice("bias", bias, ("none", "free", "penalised")),
     )
     dtype = jnp.result_type(float)
     labels, weights, *sizes = (jnp.asarray(x, dtype) for x in (labels, weights, lambda_w, lambda_h, lambda_b))

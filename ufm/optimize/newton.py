@@ -61,14 +61,17 @@ def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
 def step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far):
     """Shares of the steps as the module's docstring says: 1, and where `far` as long as the objective falls."""
     z = coordinates.logits(q) + shift  # again: what is rarely needed is not kept
-    dz = relative_logits(coordinates.logits(step), Y)  # without the part that cancels in the derivative
+    dz = coordinates.logits(step)
+    if loss.coupling:
+        dz = relative_logits(dz, Y)  # without the part that cancels in the derivative
     across, along = jnp.sum(q * step, 0), jnp.sum(step * step, 0)
     fit = jax.grad(lambda z: jnp.sum(loss.value(z, Y)))
 
     def derivative(t):
         return jnp.sum(fit(z + t * dz) * dz, 0) + lambda_h * (across + t * along)
 
-    beta, slope = jnp.where(far, loss.concordance * jnp.ptp(dz, 0), 1.0), jnp.sum(gradient * step, 0)
+    reach = jnp.ptp(dz, 0) if loss.coupling else jnp.max(jnp.abs(dz), 0)
+    beta, slope = jnp.where(far, loss.concordance * reach, 1.0), jnp.sum(gradient * step, 0)
     return jnp.where(far, lengthen(derivative, slope, jnp.log1p(beta) / beta, far), 1.0)
 
 
@@ -82,6 +85,13 @@ def leap(coordinates, Y, lambda_h):
     o = jnp.mean(jnp.log1p(a * Y), 0) + 1.0 / (1.0 + a)
     z = jnp.log1p(a * Y / o)
     return coordinates.fit(z - jnp.mean(z, 0), lambda_h)
+
+
+def _reach(loss, coordinates, step):
+    """β of a step: |dz| as `Loss.concordance` measures it, without a constant only where the loss sees none."""
+    if loss.coupling:
+        return coordinates.range(step)
+    return jnp.max(jnp.abs(coordinates.logits(step)), 0)
 
 
 class _Walk(NamedTuple):
@@ -105,7 +115,7 @@ def descend_newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_na
         q, done, steps = walk.at
         gradient, (z, curvature) = local_model(loss, coordinates, q, Y, lambda_h, shift)
         step = coordinates.newton_step(gradient, curvature, loss.coupling, lambda_h)
-        beta, size = coordinates.range(step), coordinates.size(step, gradient)
+        beta, size = _reach(loss, coordinates, step), coordinates.size(step, gradient)
         far = (loss.concordance * beta > FULL_STEP) & ~done
         length = jax.lax.cond(
             jnp.any(far),

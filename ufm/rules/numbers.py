@@ -13,6 +13,7 @@ import numpy as np
 from ufm.rules.errors import InputError
 
 LOSS_NAMES = ("cross-entropy", "squared-error")
+JOINT_LOSS_NAMES = (*LOSS_NAMES, "binary-cross-entropy")  # where W is free too
 RANGE = (1e-100, 1e100)  # of every positive number of a problem, far inside float64's own
 NETWORK = (1e-60, 1e60)  # of activations: squares of products, weighted, neither over- nor underflow
 MAX_SIZE = 10**7

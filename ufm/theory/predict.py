@@ -66,6 +66,8 @@ def violated_hypothesis(problem: JointProblem) -> str | None:
         return "the label law is not exchangeable (class permutations change it)"
     if problem.d < K - 1:
         return f"dim = {problem.dim} < {K - 1}: no simplex ETF of {K} classes fits"
+    if problem.loss == "binary-cross-entropy":
+        return "the closed form is that of softmax, not of one class against the rest"
     if problem.loss == "squared-error" and problem.lambda_b != 0:
         return "squared error leads to a simplex ETF only with a free bias"
     return None

@@ -20,6 +20,7 @@ from ufm.output.records import dump_json, joint_record, problem_record, provenan
 from ufm.output.text import print_explanations, print_rows, print_summary
 from ufm.output.text_joint import print_draws, print_joint, print_joint_verdict
 from ufm.rules.errors import InputError
+from ufm.rules.numbers import LOSS_NAMES
 from ufm.runtime.processes import Group
 from ufm.runtime.start import start_group
 from ufm.runtime.watchdog import handed
@@ -93,7 +94,12 @@ def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
 def check_given(report: JointReport, args, choice: dict, settings: Settings, group: Group) -> Report | None:
     """The rows of the fixed-classifier command at the W that was found; None with a bias or without pairs."""
     law, problem = report.problem.law, report.problem
-    if not law.two_hot or args.draws is not None or problem.lambda_b is not None:
+    if (
+        not law.two_hot
+        or args.draws is not None
+        or problem.lambda_b is not None
+        or problem.loss not in LOSS_NAMES
+    ):
         return None
     lam = choose_lam(law, choice["lam"], choice["samples"], args.seed, choice["quadrature"] or 11)
     cases = PairCases(problem.classes, lam, law.pairs)
@@ -108,7 +114,7 @@ def fixed_problem(report: JointReport) -> Problem:
         classifier=report.solution.W,
         lambda_h=p.lambda_h,
         lambda_w=p.lambda_w,
-        loss=p.loss,
+        loss=p.loss if p.loss in LOSS_NAMES else LOSS_NAMES[0],  # of W nothing that is written depends on it
         law=p.law,
     )
 
@@ -119,7 +125,7 @@ def _record(report, features, draws, settings, command, seed) -> dict:
     rows, summary = row_records(features) if features else ([], None)
     data = {
         "schema": 1,
-        "problem": problem_record(fixed_problem(report), derived),
+        "problem": problem_record(fixed_problem(report), derived) | {"loss": report.problem.loss},
         "features": rows,
         "summary": summary,
         "joint": joint_record(report),
