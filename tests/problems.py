@@ -14,12 +14,12 @@ from mpmath import mp, mpf
 
 from tests import oracle
 from tests.shapes import ATOMS, optimum, padded
-from ufm.loss import LOSSES
 from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.laws import onehot, smooth
 from ufm.model.problem import Problem
 from ufm.optimize.features import FeatureSolution
 from ufm.optimize.joint import JointSolution, solve_joint
+from ufm.rules.numbers import LOSS_NAMES
 from ufm.rules.soft_labels import normalise
 
 DIGITS = 60
@@ -103,7 +103,7 @@ def _table(loss: str) -> Iterator[Named]:
         yield Named(f"{name}, {loss}", problem, frozenset([loss, "given", *tags]))
 
 
-TABLE = {named.name: named for loss in LOSSES for named in _table(loss)}
+TABLE = {named.name: named for loss in LOSS_NAMES for named in _table(loss)}
 for name in ONCE:
     del TABLE[f"{name}, squared-error"]
 
@@ -249,7 +249,7 @@ def _joint_table() -> Iterator[NamedJoint]:
     atoms, even = (
         padded(finite_law(law, K), ATOMS) for law in (onehot(), smooth(0.25))
     )  # doubles, all of them
-    ce, se = LOSSES
+    ce, se = LOSS_NAMES
 
     def named(name, atoms, lambda_w, lambda_h, exact, *tags, lambda_b=None, loss=ce):
         task = JointProblem(atoms, lambda_w, lambda_h, K - 1 if loss == ce else K, lambda_b, loss)

@@ -16,15 +16,15 @@ from tests import oracle
 from tests.problems import CLASSIFIERS, DIGITS, errors, labels, norms, rounded, singular
 from tests.shapes import certified, optimum
 from ufm.certify.features import certify_any, certify_etf, certify_features
-from ufm.loss import LOSSES
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
 from ufm.rules.errors import InputError
+from ufm.rules.numbers import LOSS_NAMES
 from ufm.rules.soft_labels import normalise
 
 RNG = np.random.default_rng(5)
 WIDE = np.random.default_rng(8).normal(size=(3, 6))
-losses = pytest.mark.parametrize("loss", LOSSES)
+losses = pytest.mark.parametrize("loss", LOSS_NAMES)
 dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
 
@@ -202,7 +202,7 @@ def test_labels_in_float32_are_not_the_labels():
     """certify_etf knows by their type that labels are rounded: by float32 at 1e-46, to zero."""
     K, scale, lambda_h = 3, 2.0, 1e-3
     for label in ([0.3, 0.7, 0.0], [1e-46, 1.0, 0.0], [1 / 3, 0.1, 1 - 0.1 - 1 / 3]):
-        for loss in LOSSES:
+        for loss in LOSS_NAMES:
             y = np.array(label)
             with mp.workdps(DIGITS):
                 z = oracle.optimal_logits(y, mpf(scale) ** 2 / mpf(lambda_h), loss)

@@ -19,11 +19,12 @@ from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier
 from ufm.optimize.features import METHODS, solve_features
 from ufm.optimize.newton import descend_newton, local_model
 from ufm.rules.errors import InputError
+from ufm.rules.numbers import LOSS_NAMES
 from ufm.rules.soft_labels import normalise
 
 RNG = np.random.default_rng(6)
 EPS = np.finfo(float).eps
-losses = pytest.mark.parametrize("loss", LOSSES)
+losses = pytest.mark.parametrize("loss", LOSS_NAMES)
 
 
 def two_hot(K, lam, i=0, j=1):

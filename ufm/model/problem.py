@@ -49,7 +49,7 @@ class Problem:
             self._set("dim", checked.integer("dim", self.dim, 1))
         if (self.multiplier is None) == (self.classifier is None):
             raise InputError("give exactly one of multiplier (a simplex ETF) and classifier (a K x d array)")
-        if self.loss in JOINT_LOSS_NAMES[len(LOSS_NAMES) :]:
+        if isinstance(self.loss, str) and self.loss in JOINT_LOSS_NAMES[len(LOSS_NAMES) :]:
             raise InputError(
                 f"{self.loss} is solved with a free classifier only (JointProblem, --classifier free)"
             )
