@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 
+from proofs.hunt.made import MADE, made_law
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.rules.errors import InputError
@@ -60,6 +61,8 @@ class Case:
     @property
     def law(self) -> LabelLaw:
         """The label law. Raises InputError where it does not exist."""
+        if self.labels in MADE:
+            return made_law(self)
         mixed = self.labels in ("mixup", "cutmix", "kway")
         return LabelLaw(
             self.labels,
@@ -183,6 +186,8 @@ def _free_kinds() -> Iterator[Family]:
         ({"loss": "squared-error"}, mixed),
         ({"labels": "onehot", "groups": "one"}, (*ridge, "light")),
         ({"groups": "one", "smoothing": 0.1}, (*mixed, "light", "smoothing")),
+        ({"groups": "one", "bias": 0.0}, (*mixed, "light")),
+        ({"labels": "onehot", "groups": "one", "bias": 0.1}, (*ridge, "light", "bias")),
         ({"dim": -1}, mixed),
         ({"dim": 2}, mixed),
         ({"dim": 2, "groups": "one"}, (*mixed, "light")),
@@ -191,6 +196,13 @@ def _free_kinds() -> Iterator[Family]:
         ({"labels": "kway"}, mixed),
         ({"labels": "cutmix"}, mixed),
         ({"loss": "squared-error", "bias": 0.1}, (*mixed, "bias")),
+        ({"labels": "onehot", "loss": "squared-error", "groups": "one"}, (*ridge, "light")),
+        ({"labels": "onehot", "loss": "squared-error", "bias": 0.1}, (*ridge, "bias")),
+        ({"labels": "onehot", "dim": 2}, ridge),
+        ({"labels": "design"}, mixed),
+        ({"labels": "balancing", "groups": "one"}, (*mixed, "light")),
+        ({"labels": "ring", "smoothing": 0.2}, (*ridge, "smoothing")),
+        ({"labels": "hierarchy", "smoothing": 0.1}, (*ridge, "smoothing", "light")),
     )
     for K, (changes, free) in product(CLASSES, kinds):
         dim = changes.get("dim")
@@ -225,6 +237,8 @@ def parameters(theorem: Theorem, case: Case) -> list[tuple[str, str]]:
 
 def _law_parameters(case: Case) -> list[tuple[str, str]]:
     law, shown = case.law, []
+    if law.labels is not None:
+        return [("labels", "Y.npy"), ("weights", ",".join(map(number, law.probabilities)))]
     if law.name != "mixup":
         shown.append(("labels", law.name))
     if law.name in ("mixup", "cutmix") and law.pairs != "all":

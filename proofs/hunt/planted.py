@@ -10,6 +10,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 import ufm.theory.theorems.assumptions as given
+from proofs.hunt.planted_classes import OF_CLASSES
+from proofs.hunt.planted_free import FREE
+from proofs.hunt.slips import moved_threshold, moved_triviality, planted
 from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.theorems.fixed import DIFFERENT_CLASS, SAME_CLASS
 from ufm.theory.theorems.fixed_labels import mixed_labels
@@ -20,9 +23,7 @@ from ufm.theory.theorems.joint import (
     MINORITY_COLLAPSE,
     SQUARED_ERROR_JOINT,
     TRIVIAL_THRESHOLD,
-    closed_form_divergence,
     mean_divergence,
-    one_side,
     predictions,
 )
 from ufm.theory.theorems.theorem import (
@@ -154,43 +155,9 @@ MULTIPLIER = replace(
 # --- thresholds, too low and too high -------------------------------------------------------------
 
 
-def _moved_threshold(theorem: Theorem, share: float) -> JointClaim:
-    """The claim with its threshold of λ_W λ_H multiplied by `share`: the same judge, told λ_W/share."""
-
-    def judge(setting: Setting, optimum: JointOptimum) -> Finding:
-        moved = replace(setting.problem, lambda_w=setting.problem.lambda_w / share)
-        return theorem.claim.judge(replace(setting, problem=moved), optimum)
-
-    return JointClaim(judge)
-
-
-def _moved_triviality(theorem: Theorem, share: float) -> JointClaim:
-    """The claim as it is, but zero from `share` σ² on: between that and σ² only this is claimed."""
-
-    def judge(setting: Setting, optimum: JointOptimum) -> Finding:
-        joint = setting.joint
-        ratio = joint.product / joint.atoms.patterns.variance
-        if (ratio >= 1) == (ratio >= share):
-            return theorem.claim.judge(setting, optimum)
-        divergence = closed_form_divergence(
-            joint.atoms.labels, joint.atoms.weights, optimum.Z, 0.0, joint.loss
-        )
-        return one_side(ratio / share, divergence, optimum)
-
-    return JointClaim(judge)
-
-
-def _planted(theorem: Theorem, name: str, share: float, source: str, moved=_moved_threshold) -> Theorem:
-    side = "below" if share < 1 else "beyond"
-    words = f"{theorem.title}; the threshold {side} the true one, by a factor of {share:g}"
-    return replace(
-        theorem, name=f"planted-{name}", title=words, claim=moved(theorem, share), source=f"planted: {source}"
-    )
-
-
 def _smoothed_once(setting: Setting, optimum: JointOptimum) -> Finding:
     share = 1 / (1 - setting.problem.law.smoothing)
-    return _moved_threshold(TRIVIAL_THRESHOLD, share).judge(setting, optimum)
+    return moved_threshold(TRIVIAL_THRESHOLD, share).judge(setting, optimum)
 
 
 THRESHOLD = replace(
@@ -198,7 +165,7 @@ THRESHOLD = replace(
     name="planted-threshold",
     title="The optimum is zero from 98 % of the true threshold on",
     statement=r"W = 0 \iff \lambda_W\lambda_H \ge 0.98\,\sigma^2",
-    claim=_moved_threshold(TRIVIAL_THRESHOLD, 0.98),
+    claim=moved_threshold(TRIVIAL_THRESHOLD, 0.98),
     source="planted: the threshold is off by 2 %",
 )
 
@@ -217,19 +184,19 @@ MINORITY = replace(
     title="Classes of equal small weight collapse, from half the true threshold on",
     statement=r"w_k = w_l \ (k, l \in B) \iff \tfrac12 \rho\, q_B \le \lambda_W\lambda_H, \quad"
     r" \rho = \mathbb{E}[\lambda^2 + (1-\lambda)^2]",
-    claim=_moved_threshold(MINORITY_COLLAPSE, 0.5),
+    claim=moved_threshold(MINORITY_COLLAPSE, 0.5),
     source="planted: one of the two classes of a mixture is forgotten",
 )
 
 LATE = (
-    _planted(TRIVIAL_THRESHOLD, "threshold-late", 1.02, "the threshold is off by 2 %"),
-    _planted(MINORITY_COLLAPSE, "minority-late", 2.0, "both classes of a mixture are counted twice"),
-    _planted(JOINT_ETF, "etf-late", 1.02, "non-trivial beyond the true threshold", _moved_triviality),
-    _planted(SQUARED_ERROR_JOINT, "squared-late", 1.02, "non-trivial beyond σ²", _moved_triviality),
+    planted(TRIVIAL_THRESHOLD, "threshold-late", 1.02, "the threshold is off by 2 %"),
+    planted(MINORITY_COLLAPSE, "minority-late", 2.0, "both classes of a mixture are counted twice"),
+    planted(JOINT_ETF, "etf-late", 1.02, "non-trivial beyond the true threshold", moved_triviality),
+    planted(SQUARED_ERROR_JOINT, "squared-late", 1.02, "non-trivial beyond σ²", moved_triviality),
 )
 EARLY = (
-    _planted(JOINT_ETF, "etf-early", 0.98, "trivial below the true threshold", _moved_triviality),
-    _planted(SQUARED_ERROR_JOINT, "squared-early", 0.98, "trivial below σ²", _moved_triviality),
+    planted(JOINT_ETF, "etf-early", 0.98, "trivial below the true threshold", moved_triviality),
+    planted(SQUARED_ERROR_JOINT, "squared-early", 0.98, "trivial below σ²", moved_triviality),
 )
 
 PLANTED: dict[str, Theorem] = {
@@ -237,5 +204,7 @@ PLANTED: dict[str, Theorem] = {
     for theorem in (
         *(CONSTANT, AFFINE, LOGIT, CYCLIC_ETF, MULTIPLIER),
         *(THRESHOLD, SMOOTHING, MINORITY, *EARLY, *LATE),
+        *FREE,
+        *OF_CLASSES,
     )
 }

@@ -5,6 +5,7 @@ import math
 import sys
 import textwrap
 
+import numpy as np
 from rich.console import Console
 
 from proofs.hunt.candidates import Case, depends_on_lam, parameters
@@ -94,6 +95,10 @@ def _report(theorem: Theorem, outcome: Outcome, search: Search, small: Trial | N
         facts.append(("", "none satisfies the hypotheses"))
     else:
         facts += [("refuted at" if small else "worst", describe(theorem, trial.case))]
+        if trial.case.law.labels is not None:
+            facts += [
+                ("Y.npy", np.array2string(trial.case.law.labels, max_line_width=90, floatmode="unique"))
+            ]
         facts += [("as options", options(theorem, trial.case)), *numbers(trial)]
     for head, text in facts:
         lines = textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False) or [""]

@@ -1,5 +1,6 @@
 """What several proofs share.
 
+designs   label laws made for a geometry
 frame     the simplex ETF with exact entries
 matrices  vectors and matrices of symbols
 order     the order of an error, measured

@@ -18,6 +18,9 @@ NAMES = (
     "minority_collapse",
     "squared_error_joint",
     "necessity",
+    "onehot_ce",
+    "label_smoothing",
+    "residual_norm",
 )
 # a claim of each proof, made false, and a step that must refuse it
 MUTATIONS = (
@@ -34,6 +37,15 @@ MUTATIONS = (
     ("minority_collapse", "EIGENVALUE", lambda m: 2 * m.EIGENVALUE, "matrices, K = 4, |B| = 3"),
     ("minority_collapse", "RHO", lambda m: 1 / m.RHO, "mixup collapses more"),
     ("squared_error_joint", "SHARPNESS", lambda m: m.sigma / m.c, "candidate, K = 2"),
+    ("onehot_ce", "PROBABILITY", lambda m: m.c / m.K, "equation"),
+    ("onehot_ce", "GAIN", lambda m: 2 * m.GAIN, "gain"),
+    (
+        "label_smoothing",
+        "PROBABILITY",
+        lambda m: (m.hat + m.epsilon * m.K / (m.K - 1)) / m.K,
+        "certificate, K = 3",
+    ),
+    ("residual_norm", "SIZE", lambda m: m.K * m.c**2, "its trace"),
     ("necessity", "SPLIT", lambda m: 2 * m.SPLIT, "Fourier modes, K = 4"),
     ("necessity", "NEIGHBOURS", lambda m: -m.NEIGHBOURS, "strict"),
 )

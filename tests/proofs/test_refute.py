@@ -138,7 +138,8 @@ def test_every_claim_on_features_has_families_with_every_number_of_classes_it_al
 def test_families_of_the_free_classifier_keep_the_hypotheses():
     known = families(THEOREMS["minority-collapse"])
     assert {family.case.classes for family in known} == {3, 4, 5}
-    assert all(family.case.groups and family.case.bias is None for family in known)
+    assert all(family.case.groups for family in known)
+    assert {family.case.bias for family in known} == {None, 0.0, 0.1}
     assert {family.case.labels for family in known} == {"mixup", "onehot"}
     known = families(PLANTED["planted-cyclic-etf"])
     assert [(family.case.classes, family.case.pairs) for family in known] == [(4, "cyclic"), (5, "cyclic")]
@@ -154,7 +155,11 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
 
 
 @pytest.mark.parametrize(
-    "name", ["trivial-threshold", "minority-collapse", "joint-etf", "squared-error-joint"]
+    "name",
+    [
+        *("trivial-threshold", "minority-collapse", "joint-etf", "squared-error-joint"),
+        *("onehot-ce", "label-smoothing", "residual-norm"),
+    ],
 )
 def test_every_theorem_with_a_threshold_has_slips_of_both_signs(name):
     """Planted claims that differ from it in their claim alone; below and beyond the threshold."""

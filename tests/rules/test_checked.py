@@ -138,6 +138,13 @@ TABLE = {
         {"name": NOT_WORDS, "ways": [*NOT_COUNTS, 1, 7], **PAIR_LAW}
         | {"class_weights": [value for value in spoiled_weights(np.full(K, 1 / K)) if value is not None]},
     ),
+    "design": (
+        ufm.design,
+        {"G": np.eye(3) - 1 / 3, "weights": np.full(3, 1 / 3), "lambda_w": 0.01, "lambda_h": 0.01},
+        {"G": [*spoiled(np.eye(3) - 1 / 3), np.eye(3), np.eye(3)[:, :2], 1 / 3 - np.eye(3)]}
+        | {"weights": [*spoiled_weights(np.full(3, 1 / 3)), np.array([0.5, 0.5, 0.0])]}
+        | {"lambda_w": POSITIVE, "lambda_h": POSITIVE},
+    ),
     "LabelLaw of labels": (
         ufm.LabelLaw,
         {"name": "labels", "labels": Y},

@@ -4,7 +4,7 @@ The numerical optimum is found blindly, certified by bounds that know no theorem
 the claim. On request ball arithmetic supplies the bounds, which turns `agrees` into `proved`.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +16,9 @@ from ufm.agree.joint import enclose_solution
 from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, Verdict, judge
 from ufm.certify.features import certify_features
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import Point
+from ufm.model.atoms import JointProblem, Point
 from ufm.optimize.features import solve_features
-from ufm.optimize.joint import solve_joint
+from ufm.optimize.joint import JointSolution, solve_joint
 from ufm.rules.errors import InputError
 from ufm.rules.memory import TooLarge
 from ufm.theory.theorems.theorem import FeatureClaim, Finding, JointClaim, JointOptimum, Setting, Theorem
@@ -148,13 +148,25 @@ def _enclosed_distance(problem, labels, z, away):
 def check_joint_claim(claim: JointClaim, setting: Setting, rigorous: bool) -> tuple[Finding, bool | None]:
     """The certified joint optimum, held against the claim."""
     joint = setting.joint
-    found = solve_joint(joint)
-    gap = certify_joint(joint, found).gap
+    found, gap = _solved(joint)
     enclosed = None
     if rigorous:
-        exact = enclose_solution(joint, found)
+        exact = _enclosed(joint)
         enclosed, gap = bool(exact <= gap), exact
     return claim.judge(setting, _optimum(joint, found, gap)), enclosed
+
+
+@lru_cache(maxsize=1)
+def _solved(joint: JointProblem) -> tuple[JointSolution, float]:
+    """The optimum and its gap: all theorems on one setting, one after the other, ask for the same."""
+    found = solve_joint(joint)
+    return found, certify_joint(joint, found).gap
+
+
+@lru_cache(maxsize=1)
+def _enclosed(joint: JointProblem) -> float:
+    """Upper end of that gap in ball arithmetic."""
+    return enclose_solution(joint, _solved(joint)[0])
 
 
 def _optimum(joint, found, gap) -> JointOptimum:

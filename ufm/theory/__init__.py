@@ -10,6 +10,7 @@ slopes      derivatives in a and λ
 response    how an optimum answers a small change
 thresholds  where the joint optimum changes its shape
 polygon     d = 2, one-hot: the regular K-gon
+geometry/   the geometry of the joint optimum: of labels of single classes, by design, and how it answers
 theorems/   every theorem as a value: statement, assumptions, formula, problem, source
 """
 
@@ -19,6 +20,7 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "closed_form": "ClosedForm closed_form_features closed_form_logits",
+        "geometry.design": "Design design",
         "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",
         "implicit": "SharpnessOptimum optimal_sharpness",
         "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",

@@ -77,6 +77,19 @@ def _weighted(setting: Setting) -> str | None:
     return None
 
 
+def _smoothed(setting: Setting) -> str | None:
+    law = setting.problem.law
+    if law.labels is not None or law.pairs != "same" or not law.exchangeable:
+        return "labels are not those of single classes, each as likely"
+    return None
+
+
+def _one_hot(setting: Setting) -> str | None:
+    if setting.problem.law.smoothing:
+        return "the labels are smoothed: this is label-smoothing"
+    return _smoothed(setting)
+
+
 def _inside(setting: Setting) -> str | None:
     return None if any(0 < t < 1 for t in setting.lam) else "no mixing weight lies inside (0, 1)"
 
@@ -117,6 +130,8 @@ ROOM = Assumption(r"$d \ge K-1$", _room)
 NO_BIAS = Assumption("no bias", _no_bias)
 FREE_BIAS = Assumption("free bias", _free_bias)
 PENALISED = Assumption(r"$\lambda_W, \lambda_H > 0$", _penalised)
+SMOOTHED = Assumption(r"labels $(1-\varepsilon)e_k + \varepsilon/K$, classes as likely", _smoothed)
+ONE_HOT = Assumption(r"labels $e_k$, classes as likely", _one_hot)
 WEIGHTED = Assumption(
     "mixup or CutMix of classes drawn independently, or one-hot; some of equal weight", _weighted
 )

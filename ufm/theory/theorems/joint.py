@@ -53,25 +53,25 @@ def blurred(divergence, m: float, allowed: float) -> str | None:
     return None
 
 
-def _tolerance(optimum: JointOptimum) -> float:
+def tolerance(optimum: JointOptimum) -> float:
     return float(np.sqrt(GAP_TOLERANCE * abs(optimum.objective)))
 
 
-def _root_finding(predicted, numeric, divergence: float, optimum: JointOptimum) -> Finding:
+def root_finding(predicted, numeric, divergence: float, optimum: JointOptimum) -> Finding:
     """The claim that the optimum is a given prediction, `divergence` away from the numerical one."""
     rounding = 256 * EPS * (optimum.Z.shape[1] + float(np.abs(optimum.Z).max()))
     bound = float(np.sqrt(optimum.gap))
-    return Finding(predicted, numeric, float(np.sqrt(divergence)), bound, rounding, _tolerance(optimum))
+    return Finding(predicted, numeric, float(np.sqrt(divergence)), bound, rounding, tolerance(optimum))
 
 
-def _apart(divergence: float, optimum: JointOptimum) -> Finding:
+def apart_finding(divergence: float, optimum: JointOptimum) -> Finding:
     """The claim that the optimum is none of a kind, the nearest of which is `divergence` away."""
     bound = float(np.sqrt(optimum.gap))
     rounding = 256 * EPS * (optimum.Z.shape[1] + float(np.abs(optimum.Z).max()))
     open_ = None
     if divergence <= 4 * (optimum.gap + rounding**2):
         open_ = f"the gap {optimum.gap:.1e} is too large to tell a divergence of {divergence:.1e} from zero"
-    return Finding(None, float(np.sqrt(divergence)), 0.0, bound, rounding, _tolerance(optimum), open_)
+    return Finding(None, float(np.sqrt(divergence)), 0.0, bound, rounding, tolerance(optimum), open_)
 
 
 def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=slice(None)) -> Finding:
@@ -80,17 +80,17 @@ def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=s
     moved: how far, relatively, the finite rule for λ moves the threshold of the continuous law.
     """
     if ratio >= 1:
-        found = _root_finding(0.0, float(np.sqrt(divergence)), divergence, optimum)
+        found = root_finding(0.0, float(np.sqrt(divergence)), divergence, optimum)
     else:
-        found = _apart(divergence, optimum)
+        found = apart_finding(divergence, optimum)
     unclear = RULE + 1.1 * moved
     if abs(ratio - 1) < unclear:
         words = f"within {unclear:.0e} of the threshold the finite rule for λ cannot tell"
         return found._replace(error=0.0, open=words)
-    return _held_against_moment(found, bool(ratio >= 1), optimum, group)
+    return held_against_moment(found, bool(ratio >= 1), optimum, group)
 
 
-def _held_against_moment(found: Finding, flat: bool, optimum: JointOptimum, group=slice(None)) -> Finding:
+def held_against_moment(found: Finding, flat: bool, optimum: JointOptimum, group=slice(None)) -> Finding:
     """A claim that classes of the group are together (`flat`) or apart, against the moment of their labels.
 
     It decides both sides, and how small the divergence is does not matter: refuted, the error is the
@@ -117,9 +117,9 @@ def _multiplier_finding(setting: Setting, optimum: JointOptimum) -> Finding:
         return closed_form_divergence(joint.atoms.labels, joint.atoms.weights, optimum.Z, a, joint.loss)
 
     row_norm = float(np.linalg.norm(optimum.W) / np.sqrt(joint.classes))
-    found = _root_finding(best.value, row_norm, divergence(best.value), optimum)
+    found = root_finding(best.value, row_norm, divergence(best.value), optimum)
     open_ = blurred(divergence, best.value, (found.bound + found.rounding) ** 2)
-    return _held_against_moment(found, bool(best.value == 0), optimum)._replace(open=open_)
+    return held_against_moment(found, bool(best.value == 0), optimum)._replace(open=open_)
 
 
 JOINT_ETF = Theorem(
@@ -203,7 +203,7 @@ MINORITY_COLLAPSE = Theorem(
     statement=r"w_k = w_l \ (k, l \in B) \iff (1-\delta)^2 \rho\, q_B \le \lambda_W\lambda_H, \quad"
     r" \rho = \mathbb{E}[\lambda^2 + (1-\lambda)^2] = \tfrac{\alpha+1}{2\alpha+1} \text{ (mixup)},\ 1 \text{"
     r" (one-hot)}",
-    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, given.ROOM, given.NO_BIAS),
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, given.ROOM),
     claim=JointClaim(_minority),
     quantity="√ of the mean divergence from predictions equal on B: zero beyond the threshold, not below, as"
     " λ_max of the label moment on B decides",
@@ -286,7 +286,7 @@ def _not_an_etf(setting: Setting, optimum: JointOptimum) -> Finding:
     grid = np.linspace(-10, 30, 41)
     best = grid[int(np.argmin([divergence(t) for t in grid]))]
     found = minimize_scalar(divergence, bounds=(best - 1, best + 1), method="bounded")
-    return _apart(min(float(found.fun), divergence(-np.inf)), optimum)
+    return apart_finding(min(float(found.fun), divergence(-np.inf)), optimum)
 
 
 NECESSITY = Theorem(

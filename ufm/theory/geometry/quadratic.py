@@ -1,0 +1,35 @@
+"""Squared error ½‖z − y‖² on one-hot labels, free classifier, d ≥ K: optima mode by mode.
+
+Bias-free, class weights q: each class is alone,
+
+    W Wᵀ = diag(g_k),   g_k = (√(q_k λ_H/λ_W) − λ_H)₊,   W h_k = g_k/(g_k + λ_H) e_k.
+
+With (λ_b/2)‖b‖², equal weights, ĉ = √(K λ_W λ_H): up to λ_b = ĉ/(1−ĉ) a simplex ETF, W h_k = (1−ĉ)₊ (e_k − 1/K),
+b = 1/(K(1+λ_b)); beyond it W h_k also has the part (1−ĉ−ĉ/λ_b)/K along 1, and b = ĉ/(K λ_b).
+(Tirer and Bruna 2022, Dang et al. 2023; the transition: Massion et al. 2026; re-derived here.)
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def class_gains(weights, lambda_w: float, lambda_h: float) -> Float[np.ndarray, " K"]:
+    """g_k of W Wᵀ = diag(g): 0 where q_k ≤ λ_W λ_H."""
+    return np.maximum(np.sqrt(np.asarray(weights, float) * (lambda_h / lambda_w)) - lambda_h, 0.0)
+
+
+def bias_transition(classes: int, lambda_w: float, lambda_h: float) -> float:
+    """The λ_b up to which the optimum is a simplex ETF; infinite where ĉ ≥ 1 and W = 0."""
+    share = float(np.sqrt(classes * lambda_w * lambda_h))
+    return share / (1 - share) if share < 1 else float("inf")
+
+
+def biased_logits(
+    classes: int, lambda_w: float, lambda_h: float, lambda_b: float
+) -> tuple[float, float, float]:
+    """s, t, b of z_k = s (e_k − 1/K) + t/K + b: W h_k across and along 1, and the bias of each class."""
+    share = float(np.sqrt(classes * lambda_w * lambda_h))
+    across = max(1 - share, 0.0)
+    if lambda_b <= bias_transition(classes, lambda_w, lambda_h):
+        return across, 0.0, 1 / (classes * (1 + lambda_b))
+    return across, 1 - share - share / lambda_b, share / (classes * lambda_b)

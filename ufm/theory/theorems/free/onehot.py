@@ -1,0 +1,75 @@
+"""Theorems on labels of single classes, one-hot or smoothed, and on what every exchangeable law has in common."""
+
+import numpy as np
+
+import ufm.theory.theorems.assumptions as given
+from ufm.theory.geometry.onehot import class_optimum
+from ufm.theory.theorems.free.exact import own_class, predicted_finding
+from ufm.theory.theorems.joint import EPS, held_against_moment, tolerance
+from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
+
+
+def _class_finding(setting: Setting, optimum: JointOptimum) -> Finding:
+    """p_o at every wrong class, the rest at the own one; the numbers shown are the gap x of logits."""
+    joint, K = setting.joint, setting.problem.classes
+    best = class_optimum(K, joint.lambda_w, joint.lambda_h, setting.problem.law.smoothing)
+    own = own_class(joint.atoms.labels)
+    p = np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
+    others = (optimum.Z.sum(1) - optimum.Z[own]) / (K - 1)
+    numeric = float(joint.atoms.weights @ (optimum.Z[own] - others))
+    found = predicted_finding(setting, optimum, p, best.gap, numeric)
+    return held_against_moment(found, best.gap == 0, optimum)
+
+
+ONE_HOT_CE = Theorem(
+    name="onehot-ce",
+    title="One-hot labels: every wrong class has the probability c/√K",
+    statement=r"p_o = \tfrac{c}{\sqrt K}, \quad x = \log(\tfrac{\sqrt K}{c} - K + 1), \quad"
+    r" W W^\top = x\sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\Pi \quad \text{if } \sqrt K c < 1, \text{ else "
+    r"} W = 0;"
+    r" \quad c^2 = \lambda_W\lambda_H",
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.ONE_HOT, given.ROOM),
+    claim=JointClaim(_class_finding),
+    quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the numbers shown are x",
+    source="re-derived here; Zhu et al. 2021 (arXiv:2105.02375)",
+)
+
+LABEL_SMOOTHING = Theorem(
+    name="label-smoothing",
+    title="Label smoothing adds to the weight decay: p_o = (√K c + ε)/K",
+    statement=r"y = (1-\varepsilon)e_k + \tfrac{\varepsilon}{K}: \quad p_o = \tfrac{\hat c + \varepsilon}{K}, \quad"
+    r" x = \log(\tfrac{K}{\hat c + \varepsilon} - K + 1), \quad"
+    r" W W^\top = x\sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\Pi \quad \text{if } \hat c + \varepsilon < 1,"
+    r" \text{ else } W = 0; \quad \hat c^2 = K\lambda_W\lambda_H",
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.SMOOTHED, given.ROOM),
+    claim=JointClaim(_class_finding),
+    quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the numbers shown are x",
+    source="re-derived here; Zhou et al. 2022 (arXiv:2210.02192), Guo et al. 2024 (arXiv:2402.03979)",
+)
+
+
+def _residual_size(setting: Setting, optimum: JointOptimum) -> Finding:
+    """√E‖y − p‖²: two predictions with E KL ≤ gap are √gap apart at most, as ‖v‖² ≤ ‖v‖₁²/2 where Σ v = 0."""
+    atoms, K = setting.joint.atoms, setting.problem.classes
+    residual = atoms.labels - optimum.P
+    flat = setting.joint.product >= atoms.patterns.variance
+    predicted = float(np.sqrt((K - 1) * min(setting.joint.product, atoms.patterns.variance)))
+    numeric = float(np.sqrt(atoms.weights @ np.sum(residual**2, 1)))
+    bound, rounding = float(np.sqrt(optimum.gap)), 64 * EPS * K
+    open_ = "the gap does not resolve residuals this small" if bound > 0.01 * predicted else None
+    found = Finding(predicted, numeric, abs(numeric - predicted), bound, rounding, tolerance(optimum), open_)
+    return held_against_moment(found, bool(flat), optimum)._replace(open=open_)
+
+
+RESIDUAL_NORM = Theorem(
+    name="residual-norm",
+    title="The mean squared residual knows the penalties alone",
+    statement=r"\mathbb{E}\|y - p\|^2 = (K-1)\min(\lambda_W\lambda_H, \sigma^2), \quad"
+    r" \sigma^2 = \tfrac{\mathbb{E}\|y\|^2 - 1/K}{K-1}: \text{ whatever is mixed, and how}",
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.EXCHANGEABLE, given.ROOM),
+    claim=JointClaim(_residual_size),
+    quantity="√E‖y − p‖² of the blind joint optimum",
+    source="re-derived here",
+)
+
+SINGLE = (ONE_HOT_CE, LABEL_SMOOTHING, RESIDUAL_NORM)

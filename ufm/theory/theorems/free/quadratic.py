@@ -1,0 +1,132 @@
+"""Theorems on one-hot labels under squared error, with class weights or a bias; and on polygons (d = 2)."""
+
+import numpy as np
+from scipy.special import softmax
+
+import ufm.theory.theorems.assumptions as given
+from ufm.theory.geometry.quadratic import biased_logits, class_gains
+from ufm.theory.polygon import regular_polygon
+from ufm.theory.theorems.joint import EPS, root_finding
+from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
+
+
+def _single(setting: Setting) -> str | None:
+    law = setting.problem.law
+    if law.labels is not None or law.pairs != "same" or law.smoothing:
+        return "the labels are not one-hot"
+    return None
+
+
+def _roomy(setting: Setting) -> str | None:
+    K, d = setting.problem.classes, setting.dim
+    return None if d >= K else f"dim = {d} < {K} = K"
+
+
+def _some_bias(setting: Setting) -> str | None:
+    return "the classifier has no bias" if setting.lambda_b is None else None
+
+
+def _planar(setting: Setting) -> str | None:
+    return None if setting.dim == 2 else f"dim = {setting.dim}, not 2"
+
+
+SINGLE = Assumption(r"labels $e_k$", _single)
+ROOMY = Assumption(r"$d \ge K$", _roomy)
+SOME_BIAS = Assumption("a bias, free or penalised", _some_bias)
+PLANAR = Assumption(r"$d = 2$", _planar)
+
+
+def fitted_finding(setting: Setting, optimum: JointOptimum, Z, predicted: float, numeric: float) -> Finding:
+    """The claim that the logits are Z (n, K): ½E‖z − z*‖² is at most the gap."""
+    divergence = float(0.5 * setting.joint.atoms.weights @ np.sum((optimum.Z - Z) ** 2, 1))
+    return root_finding(predicted, numeric, divergence, optimum)
+
+
+def _uneven(setting: Setting, optimum: JointOptimum) -> Finding:
+    """W h_k = g_k/(g_k + λ_H) e_k; the numbers shown are the largest row norm."""
+    joint = setting.joint
+    q = joint.atoms.weights @ joint.atoms.labels
+    gains = class_gains(q, joint.lambda_w, joint.lambda_h)
+    Z = joint.atoms.labels * (gains / (gains + joint.lambda_h))
+    numeric = float(np.linalg.norm(optimum.W, axis=1).max())
+    return fitted_finding(setting, optimum, Z, float(np.sqrt(gains.max())), numeric)
+
+
+SQUARED_UNEVEN = Theorem(
+    name="squared-imbalanced",
+    title="Under squared error without a bias every class is alone, and dies at its own threshold",
+    statement=r"WW^\top = \mathrm{diag}(g_k), \quad g_k = (\sqrt{q_k\lambda_H/\lambda_W} - \lambda_H)_+, \quad"
+    r" Wh_k = \tfrac{g_k}{g_k + \lambda_H}e_k: \quad w_k = 0 \iff q_k \le \lambda_W\lambda_H",
+    assumptions=(given.PENALISED, given.SQUARED_ERROR, SINGLE, ROOMY, given.NO_BIAS),
+    claim=JointClaim(_uneven),
+    quantity="√(½E‖z_theory − z‖²) of the blind joint optimum; the numbers shown are the largest ‖w_k‖",
+    source="re-derived here; Dang et al. 2023 (arXiv:2301.00437), Tirer and Bruna 2022",
+)
+
+
+def _biased(setting: Setting, optimum: JointOptimum) -> Finding:
+    """z_k = s (e_k − 1/K) + t/K + b; the numbers shown are b."""
+    joint, K = setting.joint, setting.problem.classes
+    across, along, bias = biased_logits(K, joint.lambda_w, joint.lambda_h, float(joint.lambda_b or 0.0))
+    Z = across * (joint.atoms.labels - 1 / K) + along / K + bias
+    return fitted_finding(setting, optimum, Z, bias, float(np.mean(optimum.b)))
+
+
+SQUARED_BIAS = Theorem(
+    name="squared-bias",
+    title="Under squared error a weakly penalised bias makes an ETF, a strong penalty turns it towards a frame",
+    statement=r"\lambda_b \le \tfrac{\hat c}{1-\hat c}: \ Wh_k = (1-\hat c)_+(e_k - \tfrac1K),\ b ="
+    r" \tfrac{1}{K(1+\lambda_b)}; \quad \text{else}\ Wh_k = (1-\hat c)(e_k - \tfrac1K) +"
+    r" \tfrac{1-\hat c-\hat c/\lambda_b}{K},\ b = \tfrac{\hat c}{K\lambda_b}; \quad \hat c^2 = "
+    r"K\lambda_W\lambda_H",
+    assumptions=(given.PENALISED, given.SQUARED_ERROR, given.ONE_HOT, ROOMY, SOME_BIAS),
+    claim=JointClaim(_biased),
+    quantity="√(½E‖z_theory − z‖²) of the blind joint optimum; the numbers shown are b",
+    source="re-derived here; Massion et al. 2026 (arXiv:2606.00344)",
+)
+
+
+def polygon_point(K: int, lambda_w: float, lambda_h: float) -> tuple[np.ndarray, np.ndarray]:
+    """W (K, 2) and the features of the classes (K, 2) of the K-gon: balanced, λ_W ‖W‖² = λ_H E‖h‖²."""
+    found = regular_polygon(K, lambda_w, lambda_h)
+    angle = 2 * np.pi * np.arange(K) / K
+    W = found.multiplier * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return W, W * np.sqrt(K * lambda_w / lambda_h)
+
+
+def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
+    """M W = c² W, h = Wᵀ r/λ_H at the K-gon, and its objective as the certificate evaluates it, relative to L."""
+    joint, K = setting.joint, setting.problem.classes
+    W, classes = polygon_point(K, joint.lambda_w, joint.lambda_h)
+    H = joint.atoms.labels @ classes
+    objective, _ = optimum.suboptimality(W, H)
+    claimed = regular_polygon(K, joint.lambda_w, joint.lambda_h).objective
+    r = joint.atoms.labels - softmax(H @ W.T, 1)
+    slope_w = joint.lambda_w * W - (r * joint.atoms.weights[:, None]).T @ H
+    off = float(
+        np.linalg.norm(slope_w) + np.sqrt(joint.atoms.weights @ np.sum((joint.lambda_h * H - r @ W) ** 2, 1))
+    )
+    error = max(abs(objective - claimed), off) / claimed
+    return Finding(claimed, objective, error, 64 * EPS * K, 64 * EPS * K * (1 + float(np.abs(W).max())), 1e-9)
+
+
+POLYGON = Theorem(
+    name="polygon",
+    title="In the plane the regular K-gon is critical (that it is the optimum is numerical evidence)",
+    statement=r"d = 2: \quad w_k = m(\cos\tfrac{2\pi k}{K}, \sin\tfrac{2\pi k}{K}), \quad 1 - \textstyle\sum_l"
+    r" p_l\cos\tfrac{2\pi l}{K} = \hat c, \quad p = \mathrm{softmax}(t\cos\tfrac{2\pi l}{K}), \quad m^2 ="
+    r" t\sqrt{\tfrac{\lambda_H}{K\lambda_W}} \quad \text{is a critical point}",
+    assumptions=(
+        given.PENALISED,
+        given.CROSS_ENTROPY,
+        given.ONE_HOT,
+        given.THREE_CLASSES,
+        PLANAR,
+        given.NO_BIAS,
+    ),
+    claim=JointClaim(_polygon),
+    quantity="slopes at the K-gon, and its objective beside the formula's; for d < K−1 no gap certifies optimality",
+    source="re-derived here",
+)
+
+QUADRATIC = (SQUARED_UNEVEN, SQUARED_BIAS, POLYGON)
