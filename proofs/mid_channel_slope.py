@@ -19,7 +19,7 @@ SLOPE = 2 * a / (1 + a * p)
 
 
 def derive() -> Derivation:
-    """The derivative, its limit, the two-class equation; the linear system for K = 2, 3, 4."""
+    """The derivative, its limit, the two-class equation; the linear system for K = 2, 3, 4, 5."""
     rate = sp.Symbol("v", real=True)
     return Derivation(
         "mid-channel-slope",
@@ -54,7 +54,7 @@ def derive() -> Derivation:
                 2 * a / (1 + a * sp.diff(sp.tanh(D / 2), D).subs(D, 0)),
                 SLOPE.subs(p, sp.Rational(1, 2)),
             ),
-            *[_system(size) for size in (2, 3, 4)],
+            *[_system(size) for size in (2, 3, 4, 5)],
         ],
         SLOPE,
         compare,

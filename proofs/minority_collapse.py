@@ -1,7 +1,7 @@
 r"""Minority collapse under mixup: when classes of the same small weight share one classifier row.
 
 Mixup with i and j drawn independently from class weights q (equal classes included), λ from any law on
-[0, 1], ρ = E[λ² + (1−λ)²]; cross-entropy, no bias, d ≥ K−1. The classes of a group B of two or more, each
+[0, 1], ρ = E[λ² + (1−λ)²]; cross-entropy, any bias, d ≥ K−1. The classes of a group B of two or more, each
 of weight q_B, have equal rows w_k and equal pure-class features at every global optimum iff
 
     ρ q_B ≤ λ_W λ_H,        ρ = (α+1)/(2α+1) for λ ~ Beta(α, α), 1 for one-hot labels.
@@ -66,7 +66,8 @@ def derive() -> Derivation:
             identity(
                 "the eigenvalue, by independence",
                 r"$y_k - y_l = \lambda A + (1-\lambda)B$ with $A = [i = k] - [i = l]$ and $B$ likewise: "
-                r"independent, mean $q_k - q_l$, second moment $q_k + q_l$: half the second moment of $y_k - y_l$, "
+                r"independent, mean $q_k - q_l$, second moment $q_k + q_l$: half the second moment of "
+                r"$y_k - y_l$, "
                 r"at equal weights.",
                 (mass * (q_k + q_l) + 2 * lam * (1 - lam) * (q_k - q_l) ** 2).subs({q_k: q, q_l: q}) / 2,
                 EIGENVALUE.subs(rho, mass),
@@ -131,6 +132,18 @@ def derive() -> Derivation:
                 r"unused direction: a strict saddle. Nor do two classes of $B$ alone coincide: predictions "
                 r"are unique, hence permuted with $B$, and $\lambda_WWW^\top = \mathbb{E}zr^\top$ is "
                 r"invariant, so that all would.",
+            ),
+            argued(
+                "a bias changes nothing",
+                r"$\frac{\lambda_b}{2}\|b\|^2$ adds $-\|\mathbb{E}r\|^2/(2\lambda_b)$ to the dual, a free "
+                r"bias the "
+                r"constraint $\mathbb{E}r = 0$: strictly concave as before, so predictions are unique and "
+                r"symmetric in $B$. "
+                r"At a critical point $\mathbb{E}r = \lambda_bb$, $\lambda_H\mathbb{E}\|h\|^2 = "
+                r"\lambda_W\|W\|^2$ and "
+                r"$\mathrm{CE} = \mathrm{Ent}(p) - r\cdot z$ close the gap iff $\lambda_{\max}(M) \le "
+                r"c^2$; the unused "
+                r"direction and the second variation are those of $W$ alone. So the threshold is the same.",
             ),
             identity(
                 "the whole set of classes",

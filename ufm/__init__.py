@@ -35,6 +35,7 @@ __all__, __getattr__, __dir__ = facade(
         "theory.multiplier": "joint_multiplier multiplier_slopes",
         "theory.features": "two_hot_optimum",
         "theory.geometry.design": "design",
+        "theory.geometry.susceptibility": "susceptibility",
         "certify.features": "certify_features",
         "enclose.features": "enclose_etf enclose_features",
         "enclose.joint": "enclose_joint",

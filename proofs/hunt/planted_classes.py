@@ -7,8 +7,10 @@ import numpy as np
 from proofs.hunt.planted_free import slip
 from proofs.hunt.slips import moved_threshold
 from ufm.theory.theorems.fixed_class import FEATURE_CURVATURE, LABEL_NOISE, MID_CHANNEL_SLOPE
+from ufm.theory.theorems.fixed_support import SUPPORT_SIZE
 from ufm.theory.theorems.free.quadratic import POLYGON, SQUARED_BIAS, SQUARED_UNEVEN
-from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
+from ufm.theory.theorems.free.response import SUSCEPTIBILITY, curvature_finding
+from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, Setting, Theorem
 
 
 def formula_slip(theorem: Theorem, name: str, words: str, change) -> Theorem:
@@ -38,6 +40,10 @@ def _scaled(share: float):
     return lambda setting, values: share * values
 
 
+def _curvatures_as(change) -> JointClaim:
+    return JointClaim(lambda setting, optimum: curvature_finding(setting, optimum, change))
+
+
 OF_CLASSES = (
     formula_slip(
         MID_CHANNEL_SLOPE, "mid-early", "the limit 4 taken for the slope", lambda s, v: np.full_like(v, 4.0)
@@ -59,6 +65,20 @@ OF_CLASSES = (
     ),
     formula_slip(LABEL_NOISE, "noise-early", "logits 1 % too long", _scaled(1.01)),
     formula_slip(LABEL_NOISE, "noise-late", "logits 1 % too short", _scaled(0.99)),
+    formula_slip(
+        SUPPORT_SIZE,
+        "support-early",
+        "log log(aK) of the correction taken off its bound",
+        lambda s, v: v - np.array([np.log(np.log(s.problem.sharpness * s.problem.classes)), 0.0]),
+    ),
+    formula_slip(
+        SUPPORT_SIZE,
+        "support-late",
+        "2 log(aK) forgotten in the lower bound",
+        lambda s, v: v - np.array([0.0, np.log(2 * np.log(s.problem.sharpness * s.problem.classes))]),
+    ),
+    slip(SUSCEPTIBILITY, "response-early", "a half forgotten", _curvatures_as(lambda values: values / 2)),
+    slip(SUSCEPTIBILITY, "response-late", "a half too many", _curvatures_as(lambda values: 2 * values)),
     *(
         slip(theorem, f"{name}-{word}", f"λ_W λ_H taken 2 % too {size}", moved_threshold(theorem, share))
         for theorem, name in ((SQUARED_UNEVEN, "uneven"), (SQUARED_BIAS, "bias"), (POLYGON, "polygon"))

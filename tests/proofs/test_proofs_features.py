@@ -14,10 +14,14 @@ from proofs import (
     channel_limit,
     different_class,
     edge_slopes,
+    feature_curvature,
+    label_noise,
+    mid_channel_slope,
     same_class,
     soft_label,
     squared_error_affine,
     strong_convexity,
+    support_size,
     two_classes,
 )
 from proofs.engine.step import ProofError, identity, limit, series_order, sign
@@ -40,6 +44,10 @@ THEOREMS = {
     "squared-error-affine": squared_error_affine,
     "calibration": calibration,
     "strong-convexity": strong_convexity,
+    "mid-channel-slope": mid_channel_slope,
+    "feature-curvature": feature_curvature,
+    "label-noise": label_noise,
+    "support-size": support_size,
 }
 ORDERS = {"channel-limit", "affine-limit", "strong-convexity"}
 
@@ -89,6 +97,14 @@ WRONG = {
     ),
     "slope of x_j": identity("wrong", "", edge_slopes.SLOPE_J, edge_slopes.a * (1 + edge_slopes.x / K)),
     "squared error without its ridge": identity("wrong", "", squared_error_affine.COEFFICIENT, y / x),
+    "slope of a channel without its half": identity(
+        "wrong", "", mid_channel_slope.SLOPE, 1 / (1 / mid_channel_slope.a + mid_channel_slope.p)
+    ),
+    "curvature along a class without P": identity(
+        "wrong", "", feature_curvature.ALONG, 1 + feature_curvature.x
+    ),
+    "noise that is its own smoothing": identity("wrong", "", label_noise.NOISE, label_noise.eta),
+    "support without its K": identity("wrong", "", support_size.LIMIT_SQUARED, support_size.n),
     "sign": sign("wrong", "", two_classes.EQUATION, "positive"),
     "sign the other way": sign("wrong", "", edge_slopes.SLOPE_J, "negative"),
     "K = 2 is not K ≥ 3": sign("wrong", "", 1 - 2 / K, "positive"),

@@ -13,6 +13,8 @@ import ufm.commands.verify
 import ufm.theory.theorems.assumptions as given
 from proofs.hunt.candidates import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
 from proofs.hunt.planted import PLANTED, THRESHOLD
+from proofs.hunt.planted_classes import OF_CLASSES
+from proofs.hunt.planted_free import FREE
 from proofs.hunt.refutation import find_claim
 from proofs.hunt.search import Limit, Search, Trial, check_case, follow_seam, hunt
 from proofs.hunt.shrink import complexity, plainer, rounder, shrink
@@ -25,7 +27,9 @@ from ufm.theory.theorems.theorem import FeatureClaim
 
 pytestmark = pytest.mark.slow  # hunts through many problems
 
-SMALLEST = {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
+SMALLEST = {"planted-superclass-early": 4, "planted-superclass-late": 4}
+SMALLEST |= {"planted-polygon-early": 3, "planted-polygon-late": 3}
+SMALLEST |= {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
 # significant digits of the shrunk case, where only a few per cent of a threshold refute the claim; else 1
 TWO, THREE = (
     ("threshold", "etf-early", "squared-early"),
@@ -44,6 +48,8 @@ def search_of(theorem, settings, seed=0):
 
 # joint optima of several sizes
 LONG = {f"planted-{name}" for name in ("minority", "minority-late", "cyclic-etf")}
+QUICK_SLIPS = {"planted-onehot-early", "planted-mid-early"}  # of the newer ones
+LONG |= {claim.name for claim in (*FREE, *OF_CLASSES)} - QUICK_SLIPS
 
 
 @pytest.mark.promise("refuter")
@@ -158,7 +164,9 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
     "name",
     [
         *("trivial-threshold", "minority-collapse", "joint-etf", "squared-error-joint"),
-        *("onehot-ce", "label-smoothing", "residual-norm"),
+        *("onehot-ce", "label-smoothing", "residual-norm", "inverse-design", "balancing-smoothing"),
+        *("group-smoothing", "superclass-collapse", "mid-channel-slope", "feature-curvature", "label-noise"),
+        *("squared-imbalanced", "squared-bias", "polygon", "susceptibility", "support-size"),
     ],
 )
 def test_every_theorem_with_a_threshold_has_slips_of_both_signs(name):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -48,6 +49,13 @@ def test_every_theorem_has_a_committed_table_and_a_proof():
         assert record["statement"] == theorem.statement
         assert [s["name"] for s in record["steps"]] == [s.name for s in derivation.steps]
         assert {row["verdict"] for row in record["rows"]} <= {"proved", "agrees"}
+
+
+def test_every_numbered_source_has_its_entry_and_every_entry_is_used():
+    text = (tables.TABLES.parent / "sources.bib").read_text(encoding="utf-8")
+    listed = re.findall(r"eprint *= \{([0-9.]+)\}", text)
+    named = {number for t in THEOREMS.values() for number in re.findall(r"arXiv:([0-9]+\.[0-9]+)", t.source)}
+    assert set(listed) == named and len(listed) == len(named) > 4
 
 
 def test_committed_files_are_the_renderings_of_their_data():

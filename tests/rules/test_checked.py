@@ -145,6 +145,11 @@ TABLE = {
         | {"weights": [*spoiled_weights(np.full(3, 1 / 3)), np.array([0.5, 0.5, 0.0])]}
         | {"lambda_w": POSITIVE, "lambda_h": POSITIVE},
     ),
+    "susceptibility": (
+        ufm.susceptibility,
+        {"problem": ufm.JointProblem(ufm.finite_law(ufm.onehot(), K), 0.1, 0.1)},
+        {"problem": NOT_THINGS},
+    ),
     "LabelLaw of labels": (
         ufm.LabelLaw,
         {"name": "labels", "labels": Y},

@@ -138,7 +138,7 @@ def test_labels_that_are_no_design_say_why():
 def test_another_matrix_is_refused(G, words):
     with pytest.raises(InputError, match=words):
         ufm.design(G, np.full(3, 1 / 3), 0.01, 0.01)
-    with pytest.raises(InputError, match="positive weight"):
+    with pytest.raises(InputError, match="weights must be positive"):
         ufm.design(np.eye(2) - 0.5, np.array([1.0, 0.0]), 0.01, 0.01)
 
 

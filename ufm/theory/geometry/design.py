@@ -59,7 +59,7 @@ def design(G, weights, lambda_w: float, lambda_h: float) -> Design:
     checked.integer("the number of classes", K, 2)
     q = checked.weights("weights", weights, K)
     if not (q > 0).all():
-        raise InputError(f"every class needs a positive weight, got {q.tolist()}")
+        raise InputError(f"weights must be positive: every class needs one, got {q.tolist()}")
     lambda_w, lambda_h = checked.penalty("lambda_w", lambda_w), checked.penalty("lambda_h", lambda_h)
     G = _centred_gram(G)
     c = float(np.sqrt(lambda_w * lambda_h))

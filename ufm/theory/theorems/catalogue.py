@@ -2,12 +2,14 @@
 
 from ufm.theory.theorems.fixed import FIXED
 from ufm.theory.theorems.fixed_class import OF_CLASSES
+from ufm.theory.theorems.fixed_support import SUPPORT_SIZE
 from ufm.theory.theorems.free.design import DESIGNS
 from ufm.theory.theorems.free.onehot import SINGLE
 from ufm.theory.theorems.free.quadratic import QUADRATIC
+from ufm.theory.theorems.free.response import SUSCEPTIBILITY
 from ufm.theory.theorems.joint import JOINT
 from ufm.theory.theorems.theorem import Theorem
 
-THEOREMS: dict[str, Theorem] = {
-    theorem.name: theorem for theorem in (*FIXED, *OF_CLASSES, *JOINT, *SINGLE, *DESIGNS, *QUADRATIC)
-}
+_FEATURES = (*FIXED, *OF_CLASSES, SUPPORT_SIZE)
+_FREE = (*JOINT, *SINGLE, *DESIGNS, *QUADRATIC, SUSCEPTIBILITY)
+THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in (*_FEATURES, *_FREE)}

@@ -54,6 +54,7 @@ def blurred(divergence, m: float, allowed: float) -> str | None:
 
 
 def tolerance(optimum: JointOptimum) -> float:
+    """The largest bound, in √nats, at which an optimum counts as found."""
     return float(np.sqrt(GAP_TOLERANCE * abs(optimum.objective)))
 
 
@@ -207,7 +208,7 @@ MINORITY_COLLAPSE = Theorem(
     claim=JointClaim(_minority),
     quantity="√ of the mean divergence from predictions equal on B: zero beyond the threshold, not below, as"
     " λ_max of the label moment on B decides",
-    source="re-derived here; one-hot: Fang et al. 2021, Dang et al. 2023",
+    source="re-derived here; one-hot: Fang et al. 2021, Dang et al. 2023, Hong and Ling 2023 (arXiv:2309.09725)",
 )
 
 

@@ -123,13 +123,16 @@ def _balanced(setting: Setting) -> np.ndarray | str:
 
 def _balanced_finding(setting: Setting, optimum: JointOptimum) -> Finding:
     """Class k is predicted as smoothed by ε_k + c/√q_k; the numbers shown are g of G = g Π."""
-    (labels, weights), gains = class_labels(setting), balancing_gains(setting)
-    K, p = setting.problem.classes, setting.problem
-    wrong = class_smoothing(labels) + np.sqrt(p.lambda_w * p.lambda_h / weights)
+    found, gains = class_labels(setting), balancing_gains(setting)
+    assert not isinstance(found, str) and not isinstance(gains, str)  # the assumption holds
+    (labels, weights), K, p = found, setting.problem.classes, setting.problem
+    epsilon = class_smoothing(labels)
+    assert not isinstance(epsilon, str)
+    wrong = epsilon + np.sqrt(p.lambda_w * p.lambda_h / weights)
     rows = (wrong / K)[:, None] + (1 - wrong)[:, None] * np.eye(K)
     numbers = float(np.mean(gains)), float(np.sum(optimum.W**2) / (K - 1))
-    found = predicted_finding(setting, optimum, at_atoms(setting, rows), *numbers)
-    return found._replace(rounding=found.rounding + 2 * float(np.ptp(gains) / gains.max()))
+    finding = predicted_finding(setting, optimum, at_atoms(setting, rows), *numbers)
+    return finding._replace(rounding=finding.rounding + 2 * float(np.ptp(gains) / gains.max()))
 
 
 BALANCED = Assumption(
@@ -138,7 +141,7 @@ BALANCED = Assumption(
 )
 BALANCING_SMOOTHING = Theorem(
     name="balancing-smoothing",
-    title="Class-dependent smoothing makes the classifier of imbalanced classes a simplex ETF",
+    title="Class-dependent smoothing makes imbalanced classes a simplex ETF",
     statement=r"\varepsilon_k = \frac{K}{e^{x_k}+K-1} - \frac{c}{\sqrt{q_k}} \ge 0, \quad"
     r" x_k = \sqrt{\tfrac{\lambda_W}{\lambda_Hq_k}}\,g \implies WW^\top = g\,\Pi",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, BALANCED, given.ROOM, given.NO_BIAS),
@@ -191,7 +194,7 @@ INVARIANT = Assumption(
 )
 GROUP_SMOOTHING = Theorem(
     name="group-smoothing",
-    title="Smoothing with a symmetry: the classifier is the entrywise logarithm of the labels less a ridge",
+    title="Smoothing with a symmetry: W Wᵀ is an entrywise logarithm of the labels",
     statement=r"P = Y - \hat c\,\Pi, \quad WW^\top = \sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\Pi\log(P)\,\Pi,"
     r" \quad \hat c^2 = K\lambda_W\lambda_H, \quad \log \text{ entry by entry}",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, INVARIANT, given.ROOM, given.NO_BIAS),

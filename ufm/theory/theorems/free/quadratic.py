@@ -54,7 +54,7 @@ def _uneven(setting: Setting, optimum: JointOptimum) -> Finding:
 
 SQUARED_UNEVEN = Theorem(
     name="squared-imbalanced",
-    title="Under squared error without a bias every class is alone, and dies at its own threshold",
+    title="Under squared error without a bias every class lives and dies alone",
     statement=r"WW^\top = \mathrm{diag}(g_k), \quad g_k = (\sqrt{q_k\lambda_H/\lambda_W} - \lambda_H)_+, \quad"
     r" Wh_k = \tfrac{g_k}{g_k + \lambda_H}e_k: \quad w_k = 0 \iff q_k \le \lambda_W\lambda_H",
     assumptions=(given.PENALISED, given.SQUARED_ERROR, SINGLE, ROOMY, given.NO_BIAS),
@@ -74,7 +74,7 @@ def _biased(setting: Setting, optimum: JointOptimum) -> Finding:
 
 SQUARED_BIAS = Theorem(
     name="squared-bias",
-    title="Under squared error a weakly penalised bias makes an ETF, a strong penalty turns it towards a frame",
+    title="Under squared error a penalty on the bias turns the ETF towards a frame",
     statement=r"\lambda_b \le \tfrac{\hat c}{1-\hat c}: \ Wh_k = (1-\hat c)_+(e_k - \tfrac1K),\ b ="
     r" \tfrac{1}{K(1+\lambda_b)}; \quad \text{else}\ Wh_k = (1-\hat c)(e_k - \tfrac1K) +"
     r" \tfrac{1-\hat c-\hat c/\lambda_b}{K},\ b = \tfrac{\hat c}{K\lambda_b}; \quad \hat c^2 = "
@@ -112,7 +112,7 @@ def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
 
 POLYGON = Theorem(
     name="polygon",
-    title="In the plane the regular K-gon is critical (that it is the optimum is numerical evidence)",
+    title="In the plane the regular K-gon is critical (optimality: numerical evidence)",
     statement=r"d = 2: \quad w_k = m(\cos\tfrac{2\pi k}{K}, \sin\tfrac{2\pi k}{K}), \quad 1 - \textstyle\sum_l"
     r" p_l\cos\tfrac{2\pi l}{K} = \hat c, \quad p = \mathrm{softmax}(t\cos\tfrac{2\pi l}{K}), \quad m^2 ="
     r" t\sqrt{\tfrac{\lambda_H}{K\lambda_W}} \quad \text{is a critical point}",

@@ -1,0 +1,139 @@
+"""Susceptibilities and small penalties: check values, central differences of certified optima, drawn labels."""
+
+import numpy as np
+import pytest
+
+import ufm
+from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
+from ufm.model.laws import kway, mixup, onehot, smooth
+from ufm.optimize.joint import solve_joint
+from ufm.rules.errors import InputError
+from ufm.theory.geometry.support import deficit_ratio, support_limit, support_ratio
+from ufm.theory.geometry.susceptibility import onehot_response
+
+LAM = 0.01
+
+
+def of_mixup(K, alpha, lambda_w=LAM, lambda_h=LAM, nodes=64):
+    return ufm.susceptibility(JointProblem(finite_law(mixup(alpha), K, nodes), lambda_w, lambda_h))
+
+
+@pytest.mark.parametrize(
+    "K, alpha, lambdas, spread",
+    [
+        (3, 1.0, (0.01, 0.01), (0.27698, 5.0204, 0.0)),
+        (4, 1.0, (0.01, 0.01), (0.0694, 6.636, 8.719)),
+        (4, 0.3, (0.02, 0.01), (0.0392, 4.933, 2.424)),
+    ],
+)
+def test_check_values_of_drawn_labels(K, alpha, lambdas, spread):
+    """To the digits that are given: half a unit of the last."""
+    found = of_mixup(K, alpha, *lambdas)
+    for value, check in zip(found.spread, spread):
+        digits = len(f"{check}".split(".")[1])
+        assert abs(value - check) <= 0.51 * 10.0**-digits
+    if K == 3:
+        assert found.deviation == pytest.approx(0.6345, abs=5e-5)
+
+
+@pytest.mark.parametrize("K, decay, value", [(4, 0.01, 7.054494995184729), (10, 5e-4, 16.28810128015459)])
+def test_check_values_of_one_hot_labels(K, decay, value):
+    assert onehot_response(K, decay, decay) == pytest.approx(value, rel=4e-15)
+    found = ufm.susceptibility(JointProblem(finite_law(onehot(), K), decay, decay))
+    u = np.eye(K) - 1 / K
+    delta = np.eye(K)[0] - 1 / K
+    assert found.response(np.eye(K)[:1], np.ones(1)) == pytest.approx(
+        value * u * delta @ u, rel=1e-11, abs=1e-12
+    )
+
+
+def moved(atoms, labels, weights, step):
+    """W Wᵀ of the certified optimum of (1−ε) π + ε π'."""
+    mixed = FiniteLaw(
+        np.concatenate([atoms.labels, labels]),
+        np.concatenate([(1 - step) * atoms.weights, step * weights]),
+    )
+    found = solve_joint(JointProblem(mixed, 0.1, 0.05))
+    return found.W @ found.W.T
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", [mixup(1.0), smooth(0.2)], ids=["mixup", "smoothing"])
+def test_the_response_is_a_central_difference_of_certified_optima(law):
+    """One class and one pair more often, K = 4; a difference of step 1e-3 has errors of its square."""
+    atoms = finite_law(law, 4, 6)
+    labels, weights = np.array([[1.0, 0, 0, 0], [0.3, 0.7, 0, 0]]), np.array([0.6, 0.4])
+    found = ufm.susceptibility(JointProblem(atoms, 0.1, 0.05))
+    exact, step = found.response(labels, weights), 1e-3
+    # a law of negative weight is none: the labels are added to it on both sides of twice the step
+    after, before = (moved(atoms, labels, weights, size) for size in (2 * step, 0.0))
+    middle = moved(atoms, labels, weights, step)
+    slope = (4 * middle - 3 * before - after) / (2 * step)
+    size = np.abs(exact).max()
+    assert np.abs(slope - exact).max() < 1e-4 * size
+    size_part = np.trace(exact) / 3 * (np.eye(4) - 0.25)
+    assert np.abs(slope - size_part).max() > 0.05 * size  # negative control: one number is not enough
+
+
+def test_three_parts_are_solved_each_by_its_own():
+    found = of_mixup(4, 1.0)
+    h, flat = found.curvature, np.eye(4) - 0.25
+    delta = np.diag([3.0, -1, -1, -1])
+    angles = np.zeros((4, 4))
+    for i, j, sign in ((0, 1, 1), (1, 2, -1), (2, 3, 1), (3, 0, -1)):
+        angles[i, j] = angles[j, i] = sign
+    still = found.product * flat
+    for part, value in ((flat, h.size), (flat @ delta @ flat, h.norms), (angles, h.angles)):
+        assert np.abs(found.solve(still + part) - part / value).max() < 1e-9 / value
+
+
+@pytest.mark.parametrize("K, none", [(2, ("norms", "angles")), (3, ("angles",))])
+def test_few_classes_have_fewer_parts(K, none):
+    found = of_mixup(K, 1.0, 0.1, 0.1)
+    for name in none:
+        assert (
+            getattr(found.dimension, name)
+            == getattr(found.curvature, name)
+            == getattr(found.spread, name)
+            == 0
+        )
+    assert found.response(np.eye(K), np.full(K, 1 / K)).shape == (K, K)
+
+
+def test_where_there_is_no_such_symmetry_it_is_said():
+    with pytest.raises(InputError, match="exchangeable"):
+        ufm.susceptibility(JointProblem(FiniteLaw(np.eye(3), np.full(3, 1 / 3)), 0.01, 0.01))
+    with pytest.raises(InputError, match="threshold"):
+        ufm.susceptibility(JointProblem(finite_law(onehot(), 3), 1.0, 1.0))
+    with pytest.raises(InputError, match="dim"):
+        ufm.susceptibility(JointProblem(finite_law(onehot(), 4), 0.1, 0.1, dim=2))
+    with pytest.raises(InputError, match="columns"):
+        of_mixup(3, 1.0).response(np.eye(4), np.full(4, 0.25))
+
+
+# --- small penalties ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha, here, far", [(0.2, 0.954, 0.801), (1.0, 0.903, 0.784), (5.0, 0.886, 0.782)])
+def test_the_deficit_of_clean_labels_falls_to_its_limit(alpha, here, far):
+    """Limit 1/√(2 − 3/K) = 0.76697 at K = 10, from above, for every α."""
+    limit = 1 / np.sqrt(2 - 0.3)
+    assert limit == pytest.approx(0.7669649888473704, rel=1e-15)
+    near, small = deficit_ratio(mixup(alpha), 10, 5e-4), deficit_ratio(mixup(alpha), 10, 1e-30)
+    assert near == pytest.approx(here, abs=5.1e-4) and small == pytest.approx(far, abs=5.1e-4)
+    assert near > small > limit
+
+
+def test_limits_of_some_laws():
+    assert support_limit(onehot(), 10) == pytest.approx(np.sqrt(0.9), rel=1e-15)
+    assert support_limit(mixup(1.0, "different"), 4) == pytest.approx(1.0, rel=1e-15)
+    assert support_limit(smooth(0.1), 5) == 0.0
+    assert support_limit(mixup(1.0), 2) == pytest.approx(0.5, rel=1e-15)
+    # three classes drawn of two: one of them with probability 1/4
+    assert support_limit(kway(1.0, 3), 2) == pytest.approx(np.sqrt(0.25 * 0.5), rel=1e-12)
+
+
+def test_the_curve_approaches_its_limit():
+    law, c = mixup(1.0), [1e-3, 1e-8, 1e-16, 1e-30]
+    off = np.abs(support_ratio(law, 10, c) / support_limit(law, 10) - 1)
+    assert (np.diff(off) < 0).all() and off[0] > 0.1 > 0.05 > off[-1] > 0.02
