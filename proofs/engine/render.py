@@ -103,8 +103,10 @@ def markdown(record: dict) -> str:
         "",
         "## Checks",
         "",
-        f"Compared: {record['quantity']}. Errors and bounds are relative to the largest prediction, or in √nats "
-        "for joint optima; `proved` says that ball arithmetic supplied the bound and confirmed the float one.",
+        f"Compared: {record['quantity']}. Errors and bounds are relative to the largest prediction, or in "
+        f"√nats "
+        "for joint optima; `proved` says that ball arithmetic supplied the bound and confirmed the float "
+        "one.",
         "",
         _line(heads),
         _line(["---"] * len(heads)),
@@ -121,12 +123,15 @@ def compared(comparison: dict | None) -> str:
         return "The theorem ships no formula of its own."
     if comparison["tolerance"] > 1e-9:
         return (
-            f"Orders of error terms, measured on the shipped closed forms, and the derived ones differ by at most "
-            f"{size(comparison['worst'])} (allowed: {comparison['tolerance']:g}; {comparison['count']} comparisons "
+            f"Orders of error terms, measured on the shipped closed forms, and the derived ones differ by "
+            f"at most "
+            f"{size(comparison['worst'])} (allowed: {comparison['tolerance']:g}; {comparison['count']} "
+            f"comparisons "
             "on random parameter sets)."
         )
     return (
-        f"That expression, evaluated with mpmath on {comparison['count']} random parameter sets, and the shipped "
+        f"That expression, evaluated with mpmath on {comparison['count']} random parameter sets, and the "
+        f"shipped "
         f"formula differ by at most {size(comparison['worst'])} (allowed: {comparison['tolerance']:g})."
     )
 
@@ -215,6 +220,7 @@ def _tex_cell(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    for sign, command in {"α": r"$\alpha$", "λ": r"$\lambda$", "_": r"\_", "%": r"\%"}.items():
+    signs = {"α": r"$\alpha$", "λ": r"$\lambda$", "ε": r"$\varepsilon$", "√": r"$\surd$", "ᵀ": r"$^\top$"}
+    for sign, command in (signs | {"_": r"\_", "%": r"\%"}).items():
         text = text.replace(sign, command)
     return text

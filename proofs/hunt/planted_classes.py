@@ -9,7 +9,12 @@ from proofs.hunt.slips import moved_threshold
 from ufm.theory.theorems.fixed_class import FEATURE_CURVATURE, LABEL_NOISE, MID_CHANNEL_SLOPE
 from ufm.theory.theorems.fixed_support import SUPPORT_SIZE
 from ufm.theory.theorems.free.quadratic import POLYGON, SQUARED_BIAS, SQUARED_UNEVEN
-from ufm.theory.theorems.free.response import SUSCEPTIBILITY, curvature_finding
+from ufm.theory.theorems.free.response import (
+    COLLAPSE_HESSIAN,
+    SUSCEPTIBILITY,
+    curvature_finding,
+    spectrum_finding,
+)
 from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, Setting, Theorem
 
 
@@ -42,6 +47,10 @@ def _scaled(share: float):
 
 def _curvatures_as(change) -> JointClaim:
     return JointClaim(lambda setting, optimum: curvature_finding(setting, optimum, change))
+
+
+def _spectrum_as(change) -> JointClaim:
+    return JointClaim(lambda setting, optimum: spectrum_finding(setting, optimum, change))
 
 
 OF_CLASSES = (
@@ -77,6 +86,8 @@ OF_CLASSES = (
         "2 log(aK) forgotten in the lower bound",
         lambda s, v: v - np.array([0.0, np.log(2 * np.log(s.problem.sharpness * s.problem.classes))]),
     ),
+    slip(COLLAPSE_HESSIAN, "hessian-early", "all 2 % too small", _spectrum_as(lambda values: 0.98 * values)),
+    slip(COLLAPSE_HESSIAN, "hessian-late", "all 2 % too large", _spectrum_as(lambda values: 1.02 * values)),
     slip(SUSCEPTIBILITY, "response-early", "a half forgotten", _curvatures_as(lambda values: values / 2)),
     slip(SUSCEPTIBILITY, "response-late", "a half too many", _curvatures_as(lambda values: 2 * values)),
     *(

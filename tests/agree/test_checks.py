@@ -85,6 +85,7 @@ def fitting(name, **more):
         "squared-bias": {"loss": SE, "law": onehot(), "bias": 0.3},
         "polygon": {"K": 4, "law": onehot(), "free_dim": 2},
         "susceptibility": {"c2": 1e-2},
+        "collapse-hessian": {"law": smooth(0.1)},
         "affine-limit": {"sharpness": 0.5},
         "many-classes": {"sharpness": 0.5},
     }
@@ -391,6 +392,7 @@ def broken_settings(name):
     yield quadratic.ROOMY, "dim = 2 < 3", fit(free_dim=2)
     yield quadratic.SOME_BIAS, "no bias", fit(bias=None)
     yield quadratic.PLANAR, "dim = 3, not 2", fit(free_dim=3)
+    yield response.FEW, "too many to write", fit(free_dim=300)
     yield response.ALIVE, "optimum is zero", fit(c2=1.0)
     yield fixed_support.SHARP, "below e", fit(sharpness=0.5)
     yield fixed_support.SHARP, "not sharp enough", fit(sharpness=20.0)

@@ -29,6 +29,7 @@ NAMES = (
     "squared_bias",
     "polygon",
     "susceptibility",
+    "collapse_hessian",
 )
 # a claim of each proof, made false, and a step that must refuse it
 MUTATIONS = (
@@ -60,6 +61,7 @@ MUTATIONS = (
     ("squared_imbalanced", "GAIN", lambda m: m.GAIN - m.lambda_h, "gain"),
     ("squared_bias", "ABOVE", lambda m: m.hat / m.lambda_b, "beyond it"),
     ("polygon", "NORM_SQUARED", lambda m: m.K * m.NORM_SQUARED, "logits"),
+    ("collapse_hessian", "NORMS", lambda m: 2 * m.NORMS, "norms"),
     ("susceptibility", "RESPONSE", lambda m: 2 * m.RESPONSE, "one-hot: response"),
     ("residual_norm", "SIZE", lambda m: m.K * m.c**2, "its trace"),
     ("necessity", "SPLIT", lambda m: 2 * m.SPLIT, "Fourier modes, K = 4"),

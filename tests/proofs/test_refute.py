@@ -166,7 +166,14 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
         *("trivial-threshold", "minority-collapse", "joint-etf", "squared-error-joint"),
         *("onehot-ce", "label-smoothing", "residual-norm", "inverse-design", "balancing-smoothing"),
         *("group-smoothing", "superclass-collapse", "mid-channel-slope", "feature-curvature", "label-noise"),
-        *("squared-imbalanced", "squared-bias", "polygon", "susceptibility", "support-size"),
+        *(
+            "squared-imbalanced",
+            "squared-bias",
+            "polygon",
+            "susceptibility",
+            "support-size",
+            "collapse-hessian",
+        ),
     ],
 )
 def test_every_theorem_with_a_threshold_has_slips_of_both_signs(name):

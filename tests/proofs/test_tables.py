@@ -58,6 +58,11 @@ def test_every_numbered_source_has_its_entry_and_every_entry_is_used():
     assert set(listed) == named and len(listed) == len(named) > 4
 
 
+def test_every_sign_of_a_latex_table_is_a_command():
+    for path in tables.TABLES.glob("*.tex"):
+        assert path.read_text(encoding="utf-8").isascii(), path.name
+
+
 def test_committed_files_are_the_renderings_of_their_data():
     assert tables.differences(tables.rendered(tables.load(THEOREMS))) == []
 

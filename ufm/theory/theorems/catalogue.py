@@ -6,10 +6,10 @@ from ufm.theory.theorems.fixed_support import SUPPORT_SIZE
 from ufm.theory.theorems.free.design import DESIGNS
 from ufm.theory.theorems.free.onehot import SINGLE
 from ufm.theory.theorems.free.quadratic import QUADRATIC
-from ufm.theory.theorems.free.response import SUSCEPTIBILITY
+from ufm.theory.theorems.free.response import RESPONSES
 from ufm.theory.theorems.joint import JOINT
 from ufm.theory.theorems.theorem import Theorem
 
 _FEATURES = (*FIXED, *OF_CLASSES, SUPPORT_SIZE)
-_FREE = (*JOINT, *SINGLE, *DESIGNS, *QUADRATIC, SUSCEPTIBILITY)
+_FREE = (*JOINT, *SINGLE, *DESIGNS, *QUADRATIC, *RESPONSES)
 THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in (*_FEATURES, *_FREE)}

@@ -1,10 +1,14 @@
-"""The theorem on how a joint optimum answers: three curvatures of the problem in G = W Wᵀ."""
+"""Theorems on the curvature of the joint problem at its optimum: in G = W Wᵀ, and over W and all features."""
 
 import numpy as np
+from scipy.special import log_softmax
 
 import ufm.theory.theorems.assumptions as given
+from ufm.theory.geometry.hessian import collapse_spectrum
+from ufm.theory.geometry.onehot import class_optimum
 from ufm.theory.geometry.susceptibility import Susceptibility, pattern_susceptibility
 from ufm.theory.multiplier import pattern_multiplier
+from ufm.theory.theorems.free.exact import own_class, predicted_finding
 from ufm.theory.theorems.joint import mean_divergence, predictions, root_finding
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
 
@@ -85,3 +89,86 @@ SUSCEPTIBILITY = Theorem(
     " shown are its largest eigenvalue, claimed and at p",
     source="re-derived here; no earlier source known",
 )
+
+
+# --- the whole Hessian ---------------------------------------------------------------------------
+
+MOST = 1200  # unknowns of a Hessian that is written out
+
+
+def _few(setting: Setting) -> str | None:
+    size = 2 * setting.problem.classes * setting.dim
+    return None if size <= MOST else f"2Kd = {size} unknowns are too many to write a Hessian out"
+
+
+FEW = Assumption(rf"$2Kd \le {MOST}$", _few)
+
+
+def whole_hessian(setting: Setting, W, H) -> np.ndarray:
+    """∂²L at W (K, d) and the features H (K, d) of the classes, in the coordinates √λ_W W and √(λ_H/K) H.
+
+    L'' = (1/K) Σ_k [dz_kᵀ S_k dz_k − 2 r_kᵀ dW dh_k + λ_H ‖dh_k‖²] + λ_W ‖dW‖²,  dz_k = dW h_k + W dh_k.
+    """
+    joint, (K, d) = setting.joint, W.shape
+    Y = joint.atoms.labels
+    P = np.exp(log_softmax(H @ W.T, 1))
+    dW = np.eye(K * d).reshape(K * d, K, d) / np.sqrt(joint.lambda_w)
+    out = np.eye(2 * K * d)
+    for k in range(K):
+        dh = np.zeros((K * d, d))
+        dh[k * d : (k + 1) * d] = np.eye(d) * np.sqrt(K / joint.lambda_h)
+        move = np.concatenate([dW @ H[k], dh @ W.T])
+        S = np.diag(P[k]) - np.outer(P[k], P[k])
+        out += move @ S @ move.T / K
+        cross = np.einsum("l,ald->ad", Y[k] - P[k], dW) @ dh.T / K
+        out[: K * d, K * d :] -= cross
+        out[K * d :, : K * d] -= cross.T
+    return out
+
+
+def spectrum_finding(setting: Setting, optimum: JointOptimum, change=lambda values: values) -> Finding:
+    """The optimum is the closed form, and the Hessian written out there has the claimed spectrum, to rounding.
+
+    The numbers shown are the largest eigenvalue, claimed and at the numerical optimum.
+    """
+    joint, K, d = setting.joint, setting.problem.classes, setting.dim
+    epsilon = setting.problem.law.smoothing
+    best = class_optimum(K, joint.lambda_w, joint.lambda_h, epsilon)
+    own = own_class(joint.atoms.labels)
+    p = np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
+    values, counts = zip(*collapse_spectrum(K, d, joint.lambda_w, joint.lambda_h, epsilon))
+    claimed = change(np.repeat(values, counts))
+    basis = np.zeros((K, d))
+    basis[:, : K - 1] = np.linalg.svd(np.eye(K) - 1 / K)[0][:, : K - 1]
+    W = np.sqrt(best.gain) * basis
+    H = (own @ W) * np.sqrt(K * joint.lambda_w / joint.lambda_h)
+    written = np.linalg.eigvalsh(whole_hessian(setting, W, H))
+    numeric = float(np.linalg.eigvalsh(whole_hessian(setting, optimum.W, optimum.H))[-1])
+    finding = predicted_finding(setting, optimum, p, float(claimed[-1]), numeric)
+    off = float(np.abs(written - claimed).max() / written[-1])
+    return finding if off <= ENOUGH else finding._replace(error=off, exceeds=True)
+
+
+COLLAPSE_HESSIAN = Theorem(
+    name="collapse-hessian",
+    title="At neural collapse angles are the slow modes, and slow down with K",
+    statement=r"s = x(1 + \tfrac{\varepsilon}{\hat c}): \quad \nabla^2L \sim 0, 1, 2, \ 2sP \text{ (size)},"
+    r" \ \tfrac{2s}{K} \text{ (angles)}, \ 2 + \tfrac{2s}{K}, \ \text{norms and means: }"
+    r" \begin{pmatrix}\frac{2s((K-2)P + 1/K)}{K-1} & b\\ b & 1 + \frac{s(P + (K-2)/K)}{K-1}\end{pmatrix},"
+    r" \ b = \tfrac{\sqrt{2(K-2)}\,s(KP-1)}{K(K-1)}",
+    assumptions=(
+        given.PENALISED,
+        given.CROSS_ENTROPY,
+        given.SMOOTHED,
+        given.ROOM,
+        given.NO_BIAS,
+        ALIVE,
+        FEW,
+    ),
+    claim=JointClaim(spectrum_finding),
+    quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the Hessian written out at the closed form;"
+    " the numbers shown are its largest eigenvalue, claimed and at the blind optimum",
+    source="re-derived here; no earlier source known",
+)
+
+RESPONSES = (SUSCEPTIBILITY, COLLAPSE_HESSIAN)
