@@ -26,7 +26,7 @@ from proofs.engine.step import Comparison, Derivation, argued, identity, sign
 from proofs.tools.frame import simplex_rows
 from proofs.tools.matrices import centring, covariance, real, simplex
 from proofs.tools.settings import joint
-from ufm.model.laws import cutmix, mixup, onehot, smooth
+from ufm.model.laws import mixup, onehot, smooth
 
 K, a, x, lambda_h, c = sp.symbols("K a x lambda_H c", positive=True)
 P, p_o = sp.symbols("P p_o", positive=True)
@@ -224,7 +224,7 @@ def settings():
         yield joint(3, law, decay, decay)
     for size in (2, 4):
         yield joint(size, mixup(1.0), 0.1, 0.1)
-    yield joint(3, cutmix(1.0), 0.1, 0.1)
+    yield joint(3, mixup(0.3, "different"), 0.1, 0.1)
     yield joint(5, onehot(), 2e-2, 5e-2)
 
 

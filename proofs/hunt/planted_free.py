@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from proofs.hunt.slips import moved_threshold, moved_triviality
+from proofs.hunt.slips import moved_threshold
 from ufm.theory.geometry.hierarchy import hierarchy_optimum
 from ufm.theory.theorems.free.design import (
     BALANCING_SMOOTHING,
@@ -102,8 +102,8 @@ DESIGN_SLIPS = (
     slip(
         BALANCING_SMOOTHING,
         "balancing-early",
-        "c√K, that of even weights, for c/√q_k",
-        _rows(BALANCING_SMOOTHING, lambda s, Y, q: _less(Y, np.full(len(q), _root(s) * np.sqrt(len(q))))),
+        "the weight of a class forgotten, c for c/√q_k",
+        _rows(BALANCING_SMOOTHING, lambda s, Y, q: _less(Y, np.full(len(q), _root(s)))),
     ),
     slip(
         BALANCING_SMOOTHING,
@@ -161,7 +161,7 @@ FREE = (
     slip(
         RESIDUAL_NORM,
         "residual-late",
-        "non-trivial beyond the true threshold",
-        moved_triviality(RESIDUAL_NORM, 1.02),
+        "the root of K for that of K−1",
+        _scaled_number(RESIDUAL_NORM, lambda K: np.sqrt(K / (K - 1))),
     ),
 )
