@@ -72,10 +72,10 @@ def _trace(size: int):
 def settings():
     """Laws that share nothing but their symmetry, at the same penalties; and both sides of a threshold."""
     for law in (onehot(), mixup(1.0), mixup(0.3, "different"), smooth(0.3), kway(1.0, 3)):
-        yield joint(3, law, 1e-2, 1e-2)
+        yield joint(3, law, 1e-2, 1e-2, nodes=8)
     for size, share in product((2, 4), (0.9, 1.1)):
         decay = share * (2 / (3 * size)) ** 0.5
-        yield joint(size, mixup(1.0), decay, decay)
+        yield joint(size, mixup(1.0), decay, decay, nodes=8)
 
 
 def compare(rng) -> list[Comparison]:

@@ -221,10 +221,10 @@ def _onehot():
 def settings():
     """One-hot, mixed and smoothed labels, K = 2 … 5, weak to strong penalties."""
     for law, decay in product((onehot(), mixup(1.0), smooth(0.2)), (2e-2, 0.15)):
-        yield joint(3, law, decay, decay)
+        yield joint(3, law, decay, decay, nodes=8)
     for size in (2, 4):
-        yield joint(size, mixup(1.0), 0.1, 0.1)
-    yield joint(3, mixup(0.3, "different"), 0.1, 0.1)
+        yield joint(size, mixup(1.0), 0.1, 0.1, nodes=8)
+    yield joint(3, mixup(0.3, "different"), 0.1, 0.1, nodes=8)
     yield joint(5, onehot(), 2e-2, 5e-2)
 
 

@@ -95,19 +95,25 @@ def polygon_point(K: int, lambda_w: float, lambda_h: float) -> tuple[np.ndarray,
 
 
 def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
-    """M W = c² W, h = Wᵀ r/λ_H at the K-gon, and its objective as the certificate evaluates it, relative to L."""
+    """Slopes at the K-gon over (√λ_W W, √λ_H h), in units of √L, and its objective as the certificate evaluates it.
+
+    A residual of size ĉ is a difference of probabilities, known to some ε t of one: so are slopes, over ĉ.
+    """
     joint, K = setting.joint, setting.problem.classes
     W, classes = polygon_point(K, joint.lambda_w, joint.lambda_h)
     H = joint.atoms.labels @ classes
     objective, _ = optimum.suboptimality(W, H)
-    claimed = regular_polygon(K, joint.lambda_w, joint.lambda_h).objective
+    found = regular_polygon(K, joint.lambda_w, joint.lambda_h)
     r = joint.atoms.labels - softmax(H @ W.T, 1)
     slope_w = joint.lambda_w * W - (r * joint.atoms.weights[:, None]).T @ H
-    off = float(
-        np.linalg.norm(slope_w) + np.sqrt(joint.atoms.weights @ np.sum((joint.lambda_h * H - r @ W) ** 2, 1))
+    slope_h = np.sum((joint.lambda_h * H - r @ W) ** 2, 1)
+    off = np.sqrt(np.sum(slope_w**2) / joint.lambda_w) + np.sqrt(
+        joint.atoms.weights @ slope_h / joint.lambda_h
     )
-    error = max(abs(objective - claimed), off) / claimed
-    return Finding(claimed, objective, error, 64 * EPS * K, 64 * EPS * K * (1 + float(np.abs(W).max())), 1e-9)
+    error = max(abs(objective / found.objective - 1), float(off) / np.sqrt(found.objective))
+    share = min(float(np.sqrt(K * joint.product)), 1.0)
+    rounding = 64 * EPS * K * (1 + found.logit) / share
+    return Finding(found.objective, objective, float(error), 64 * EPS * K, rounding, 1e-6)
 
 
 POLYGON = Theorem(
