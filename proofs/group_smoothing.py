@@ -16,8 +16,9 @@ import sympy as sp
 from proofs.engine.step import Comparison, Derivation, argued, identity
 from proofs.inverse_design import LOGIT, SCALE, K, c, lambda_h, lambda_w, q
 from proofs.onehot_ce import GAIN
-from proofs.tools.designs import labelled, ring
+from proofs.tools.designs import labelled
 from proofs.tools.matrices import centring
+from ufm.refute.made import ring
 
 ROOT = sp.sqrt(lambda_h / (K * lambda_w))
 

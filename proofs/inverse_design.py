@@ -13,8 +13,9 @@ import mpmath as mp
 import sympy as sp
 
 from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
-from proofs.tools.designs import UNEVEN, at_share, random_gram
+from proofs.tools.designs import UNEVEN, at_share
 from proofs.tools.matrices import basis_vector, centring, simplex
+from ufm.refute.made import random_gram
 
 c, lambda_w, lambda_h, q = sp.symbols("c lambda_W lambda_H q_k", positive=True)
 K, p_l = sp.symbols("K p_l", positive=True)

@@ -180,7 +180,6 @@ COMPARED = [
         "smoothed_labels_say_why_there_is_no_geometry",
         "bad_flags_are_refused_before_the_file_is_read",
         "two_classes",
-        "an_unknown_sharpness_is_fitted_and_one_too_large_is_not_identified",
     ),
 ]
 CHANNELS = [

@@ -52,6 +52,11 @@ def grid(path: Path) -> None:
     path.write_text(re.search(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[1], encoding="utf-8")
 
 
+def conjecture(path: Path) -> None:
+    """A claim of the page on conjectures, word for word."""
+    shutil.copy2(ROOT / "docs" / "conjectures" / path.name, path)
+
+
 def images(path: Path) -> None:
     """Noise in the shape of Fashion-MNIST, 100 images a class to train and 50 to test, as IDX files."""
     path.mkdir()
@@ -69,6 +74,9 @@ MAKERS = {
     "other.npz": activations,
     "W.npy": classifier,
     "grid.toml": grid,
+    "threshold.py": conjecture,
+    "squared_error.py": conjecture,
+    "smoothing.py": conjecture,
     "data/": images,
     "docs/": lambda path: path.mkdir(),
 }

@@ -53,6 +53,26 @@ ROWS = (
     Row("ufm.verify --classes 7 --alpha 0.4", SHORT),
     Row("ufm.verify --list", SHORT),
     Row(
+        "ufm.conjecture threshold.py",
+        LONG,
+        "ufm.conjecture threshold.py --settings 8",
+        files=("threshold.py",),
+    ),
+    Row(
+        "ufm.conjecture squared_error.py",
+        LONG,
+        "ufm.conjecture squared_error.py --at dim=1",
+        files=("squared_error.py",),
+        codes=(1,),
+    ),
+    Row(
+        "ufm.conjecture smoothing.py --json smoothing.json",
+        LONG,
+        "ufm.conjecture smoothing.py --settings 30 --json smoothing.json",
+        files=("smoothing.py",),
+        codes=(1,),
+    ),
+    Row(
         "ufm.compare run/*.npz --report runs.html",
         LONG,
         "ufm.compare activations.npz other.npz --report runs.html",

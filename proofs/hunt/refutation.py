@@ -8,11 +8,11 @@ import textwrap
 import numpy as np
 from rich.console import Console
 
-from proofs.hunt.candidates import Case, depends_on_lam, parameters
 from proofs.hunt.planted import PLANTED
-from proofs.hunt.search import Outcome, Search, Trial, hunt
-from proofs.hunt.shrink import shrink
 from ufm.output.text import law_words
+from ufm.refute.cases import Case, depends_on_lam, parameters
+from ufm.refute.search import Outcome, Search, Trial, hunt
+from ufm.refute.shrinking import shrink
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.theory.theorems.catalogue import THEOREMS

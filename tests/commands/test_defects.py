@@ -14,13 +14,13 @@ import pytest
 
 import ufm.agree.theorem
 from proofs import refute
-from proofs.hunt.candidates import Case
-from proofs.hunt.search import check_case
 from ufm import compare, solve, sweep, verify
 from ufm.agree.theorem import check_theorem
 from ufm.model.problem import Problem
 from ufm.network.comparison import Options
 from ufm.network.read.activations import from_arrays
+from ufm.refute.cases import Case
+from ufm.refute.search import check_case
 from ufm.report.network import compare_network
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.catalogue import THEOREMS

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ufm import solve, sweep
-from ufm.commands import effort
 from ufm.commands.grid_file import KEYS
+from ufm.runtime import effort
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,17 +11,17 @@ import tyro
 
 import ufm.commands.verify
 import ufm.theory.theorems.assumptions as given
-from proofs.hunt.candidates import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
 from proofs.hunt.planted import PLANTED, THRESHOLD
 from proofs.hunt.planted_classes import OF_CLASSES
 from proofs.hunt.planted_free import FREE
 from proofs.hunt.refutation import find_claim
-from proofs.hunt.search import Limit, Search, Trial, check_case, follow_seam, hunt
-from proofs.hunt.shrink import complexity, plainer, rounder, shrink
 from proofs.refute import main
 from ufm.agree.theorem import Check, check_theorem
 from ufm.agree.verdict import FAILS, UNDECIDED, Verdict
 from ufm.commands import inputs
+from ufm.refute.cases import RANGES, Case, Family, draw, families, from_scale, parameters, to_scale
+from ufm.refute.search import Limit, Search, Trial, check_case, follow_seam, hunt
+from ufm.refute.shrinking import complexity, plainer, rounder, shrink
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.theorem import FeatureClaim
 

@@ -27,7 +27,7 @@ __all__, __getattr__, __dir__ = facade(
         "sweep.block": "Answer Shape block_width compile_block",
         "sweep.points": "make_point node_count",
         "sweep.table": "make_table summarise",
-        "theorem": "Check check_theorem",
+        "theorem": "Check check_joint_claim check_theorem",
         "verdict": "FAILS ORDER OUT_OF_HYPOTHESIS UNDECIDED exit_code worst_verdict",
     },
 )

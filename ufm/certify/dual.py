@@ -223,11 +223,16 @@ def shrinkage(M: Float[np.ndarray, "K K"], n: int, product: float) -> float:
 
 
 def _entropy_sums(block: Block, change: Change, theta: float) -> tuple:
-    r, Y = change(block), block.Y
+    return tuple(map(block.sum, loss_entropies(block, change(block), theta)))
+
+
+def loss_entropies(block: Block, r, theta: float) -> tuple:
+    """`entropies` of the residuals of a block; under binary cross-entropy of every p_k and 1 − p_k."""
+    own = entropies(r, block.Y, theta)
     if block.loss != BINARY:
-        return tuple(map(block.sum, entropies(r, Y, theta)))
-    sides = zip(entropies(r, Y, theta), entropies(-r, 1 - Y, theta))  # 1 − p as exact as p
-    return tuple(block.sum(own + other) for own, other in sides)
+        return own
+    other = entropies(-r, 1 - block.Y, theta)  # 1 − p as exact as p
+    return own[0] + other[0], own[1] + other[1]
 
 
 def entropies(

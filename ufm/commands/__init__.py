@@ -4,11 +4,11 @@ frame      exit codes, one line for what went wrong, and the flags that commands
 inputs     values of flags to a checked plan of work
 grid_file  a grid from a TOML file
 footprint  memory a command will hold
-effort     time a command will take
 solve      flags of solve
 verify     flags of verify
 compare    flags of compare
 sweep      flags of sweep
+conjecture  flags of conjecture
 console    the console script `ufm NAME`
 runs/      one run of each command, with JAX
 """

@@ -73,9 +73,9 @@ class Arguments(Model):
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
-    import ufm.commands.effort as effort
     import ufm.commands.footprint as footprint
     import ufm.commands.inputs as inputs
+    import ufm.runtime.effort as effort
     from ufm.output.files import Outputs
     from ufm.rules.memory import allow
 

@@ -49,7 +49,7 @@ class Arguments:
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. A bad grid raises InputError before JAX is loaded or work is done."""
-    import ufm.commands.effort as effort
+    import ufm.runtime.effort as effort
     from ufm.commands.footprint import refuse, sweep_blocks
     from ufm.commands.grid_file import read_grid
     from ufm.commands.inputs import check_group

@@ -24,7 +24,7 @@ __all__, __getattr__, __dir__ = facade(
         ),
         "implicit": "FeatureOptimum optimal_features optimal_features_etf",
         "implicit_gram": "GramOptimum optimal_gram",
-        "joint": "JointSolution solve_joint",
+        "joint": "JointSolution fit_classifier solve_joint",
         "newton": "descend_newton",
     },
 )

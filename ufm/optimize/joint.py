@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
 from ufm.loss import LOSSES
-from ufm.model.atoms import FiniteLaw, JointProblem, Point
+from ufm.model.atoms import JointProblem, Point
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import Atoms, Penalties, descend_gram, half_curvature, logit_basis
@@ -262,13 +262,12 @@ def solve_joint(
     W Wᵀ as a traced function of arrays, with derivatives: `ufm.optimal_gram`.
     """
     checked.instance("problem", problem, JointProblem)
-    K, dim, law, loss = problem.classes, problem.d, problem.atoms, problem.loss
+    K, dim, loss = problem.classes, problem.d, problem.loss
     checked.integer("starts", starts, 1)
     checked.integer("seed", seed, 0, checked.MAX_SEED)
     require_dtype(np.float64)
-    mesh = mesh or one_device()
-    lambda_w, lambda_h, lambda_b = problem.penalties
-    atoms = _cut_law(law, Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0))), mesh)
+    mesh, lambda_b = mesh or one_device(), problem.lambda_b
+    atoms = _cut_law(problem, mesh)
     rng, bias = np.random.default_rng(seed), lambda_b is not None
     runs: list[JointRun] = []
     for _ in range(starts):
@@ -280,14 +279,41 @@ def solve_joint(
             run = descend_jointly(W, np.zeros(K), zero, atoms, loss_name=loss, bias=bias, mesh=mesh)
         runs.append(_drop_small(run, _Calls(atoms, mesh, loss, bias)))
     runs.sort(key=lambda run: float(run.point.objective))
-    found = _joint_solution(runs, dim, own_rows(len(law.weights), mesh))
+    found = _joint_solution(runs, dim, own_rows(len(problem.atoms.weights), mesh))
     if lambda_b == 0 and LOSSES[loss].coupling:  # then the mean of b changes nothing: leave it out
         return replace(found, b=found.b - found.b.mean())
     return found
 
 
-def _cut_law(law: FiniteLaw, penalties: Penalties, mesh: Mesh) -> Atoms:
+def fit_classifier(problem: JointProblem, W: Float[np.ndarray, "K d"]) -> Point:
+    """The features and the bias that are optimal for a given W: Newton on b, whose features are solved inside."""
+    bias, atoms = problem.lambda_b is not None, _cut_law(problem, one_device())
+    call = _Calls(atoms, one_device(), problem.loss, bias)
+    point = call.project(W, np.zeros(len(W)), np.zeros((W.shape[1], len(problem.atoms.labels))))
+    for _ in range(60 * bias):
+        slope, curvature = map(np.asarray, bias_derivatives(point, *atoms, loss_name=problem.loss))
+        db = -np.linalg.lstsq(curvature, slope, rcond=FLAT)[0]
+        step, fall = np.concatenate([np.zeros(W.size), db]), float(db @ slope)
+        if -fall <= 1e-15 * abs(float(point.objective)):
+            break
+        trial = _backtrack(point, step, fall, call.move(point, step, 1.0), call)
+        if trial is None:
+            break
+        point = trial
+    return Point(W, np.asarray(point.H).T, np.asarray(point.b) if bias else None)
+
+
+@partial(jax.jit, static_argnames=("loss_name",))
+def bias_derivatives(point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str):
+    """∇_b φ and D²φ over b, which is convex."""
+    *_, corner = parts = _sums(point, Y, weight, penalties.h, LOSSES[loss_name])
+    return penalties.b * point.b - parts.mean, corner + penalties.b * jnp.eye(len(point.b))
+
+
+def _cut_law(problem: JointProblem, mesh: Mesh) -> Atoms:
     """Labels and weights cut among the devices; the last label is repeated with weight 0 to fill them."""
+    law, (lambda_w, lambda_h, lambda_b) = problem.atoms, problem.penalties
+    penalties = Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0)))
     missing = -len(law.weights) % mesh.size
     Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
     return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)

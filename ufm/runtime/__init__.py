@@ -2,6 +2,7 @@
 
 devices     many devices as one
 threads     pieces of a stream in a few threads
+effort      how long a command will take
 processes   several processes as one run
 start       how the commands start JAX
 precision   which arithmetic the numerical route uses

@@ -32,9 +32,9 @@ __all__, __getattr__, __dir__ = facade(
         ),
         "sharpness": "PairRule joint_sharpness pair_labels pair_rule",
         "theorems.catalogue": "THEOREMS",
-        "theorems.joint": "GAP_TOLERANCE blurred closed_form_divergence",
+        "theorems.joint": "GAP_TOLERANCE blurred closed_form_divergence mean_divergence",
         "theorems.theorem": (
-            "FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem WORK joint_work"
+            "Assumption FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem WORK joint_work"
         ),
         "thresholds": "Threshold cyclic_variance minority_collapse triviality",
     },

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from proofs.hunt.candidates import Case
-from proofs.hunt.search import Limit, Search, Trial, follow_seam
+from ufm.refute.cases import Case, changed
+from ufm.refute.search import Limit, Search, Trial, follow_seam
 from ufm.theory.theorems.theorem import FeatureClaim
 
 MARGIN = 1.0  # decades by which the error of a shrunk case exceeds its bounds, if it did before
-POSITIVE = ("alpha", "smoothing", "light", "bias", "multiplier", "lambda_h", "lambda_w", "lam")
 ROUND = (1.0, 0.5, 0.1, 0.2, 0.3, 0.05, 0.01, 0.02, 0.001, 0.0001)  # the values tried first, in this order
 
 
@@ -54,7 +53,8 @@ def _still_fails(search: Search, trial: Trial, case: Case, follow: bool) -> Tria
     found = search.attempt(case)
     if keeps(found) or found is None:
         return found
-    if not follow or isinstance(search.theorem.claim, FeatureClaim) or trial.check.predicted not in (None, 0):
+    seam = not isinstance(search.theorem.claim, FeatureClaim) and trial.check.predicted in (None, 0)
+    if not (follow and seam and "lambda_w" in case.numbers):
         return None
     return next(filter(keeps, follow_seam(search.attempt, found, ("lambda_w",))), None)
 
@@ -63,9 +63,9 @@ def plainer(case: Case) -> Iterator[Case]:
     """Fewer classes, a plainer law, no bias, the default dimension, α = 1."""
     for K in range(2, case.classes):
         yield replace(case, classes=K, dim=None)
-    plain = Case()
+    plain = type(case)()
     for name in ("labels", "pairs", "smoothing", "groups", "bias", "dim", "loss", "alpha"):
-        yield replace(case, **{name: getattr(plain, name)})
+        yield changed(case, {name: getattr(plain, name)})
     yield replace(case, groups=None if case.groups is None else "one")
 
 
@@ -74,14 +74,14 @@ def rounder(case: Case) -> Iterator[Case]:
 
     λ_H is rounded with m²/λ_H or λ_W λ_H kept as well, on which most claims depend alone.
     """
-    for name in POSITIVE:
+    for name in case.numbers:
         value = getattr(case, name)
-        if not value or not used(case, name):
+        if not isinstance(value, float) or value <= 0 or not used(case, name):
             continue
         for simple in (*ROUND, *(float(f"{value:.{digits}g}") for digits in (1, 2, 3, 4))):
             if complexity(simple) >= complexity(value):
                 continue
-            yield replace(case, **{name: simple})
+            yield changed(case, {name: simple})
             if name == "lambda_h":
                 share = simple / value
                 yield replace(
@@ -101,5 +101,5 @@ def complexity(value: float) -> tuple[int, float]:
     """Digits of a number, then its place among the round ones, then how far from one it is."""
     digits = len(f"{value:.17g}".split("e")[0].replace(".", "").strip("0"))
     exact = len(repr(value).split("e")[0].replace(".", "").strip("0"))
-    place = ROUND.index(value) if value in ROUND else len(ROUND) + abs(math.log10(value))
+    place = float(ROUND.index(value)) if value in ROUND else len(ROUND) + abs(math.log10(value))
     return (min(digits, exact), place)

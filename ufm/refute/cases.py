@@ -9,17 +9,31 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any, ClassVar
 
 import numpy as np
 
-from proofs.hunt.made import MADE, made_law
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.refute.made import MADE, made_law
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
 
 CLASSES = (2, 3, 4, 5)  # few, as JAX compiles for each; the smallest first, to be found small
 EDGES = (0.0, 1e-12, 0.5, 1.0)  # mixing weights that are tried besides random ones
+
+
+RANGES = {  # all on a logarithmic scale but lam, which is on the scale of logit lam
+    "multiplier": (1e-2, 1e3),
+    "lambda_w": (1e-6, 10.0),
+    "lambda_h": (1e-6, 10.0),
+    "alpha": (0.05, 20.0),
+    "smoothing": (1e-3, 0.9),
+    "light": (2e-3, 0.24),
+    "bias": (1e-4, 10.0),
+    "lam": (1e-6, 1 - 1e-6),
+}
+POSITIVE = ("alpha", "smoothing", "light", "bias", "multiplier", "lambda_h", "lambda_w", "lam")
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,14 @@ class Case:
     lambda_w: float = 0.01
     lambda_h: float = 0.01
     lam: float = 0.3
+
+    numbers: ClassVar[tuple[str, ...]] = POSITIVE  # what a search may move
+    ranges: ClassVar[dict[str, tuple[float, float]]] = RANGES
+
+    @property
+    def admits(self) -> bool:
+        """Whether the case is one that a claim is made for; hypotheses are asked apart."""
+        return True
 
     @property
     def weights(self) -> tuple[float, ...] | None:
@@ -96,41 +118,37 @@ class Family:
     free: tuple[str, ...]
 
 
-RANGES = {  # all on a logarithmic scale but lam, which is on the scale of logit lam
-    "multiplier": (1e-2, 1e3),
-    "lambda_w": (1e-6, 10.0),
-    "lambda_h": (1e-6, 10.0),
-    "alpha": (0.05, 20.0),
-    "smoothing": (1e-3, 0.9),
-    "light": (2e-3, 0.24),
-    "bias": (1e-4, 10.0),
-    "lam": (1e-6, 1 - 1e-6),
-}
-
-
-def to_scale(name: str, value: float) -> float:
-    """log value, or logit for λ (its ends at ±40)."""
+def to_scale(case: Case, name: str, value: float) -> float:
+    """log value, logit for λ (its ends at ±40), or the value itself where its range is not of positive numbers."""
     if name != "lam":
-        return math.log(value)
+        return math.log(value) if case.ranges[name][0] > 0 else value
     return float(np.clip(math.log(max(value, 1e-300)) - math.log1p(-min(value, 1 - 1e-16)), -40, 40))
 
 
-def from_scale(name: str, place: float) -> float:
+def from_scale(case: Case, name: str, place: float) -> float:
     """The inverse of `to_scale`, kept inside the range."""
-    low, high = (to_scale(name, end) for end in RANGES[name])
+    ends = case.ranges[name]
+    low, high = (to_scale(case, name, end) for end in ends)
     place = min(max(place, low), high)
-    return math.exp(place) if name != "lam" else 1 / (1 + math.exp(-place))
+    if name == "lam":
+        return 1 / (1 + math.exp(-place))
+    return min(max(math.exp(place), ends[0]), ends[1]) if ends[0] > 0 else place
+
+
+def changed(case: Case, values: dict[str, Any]) -> Case:
+    """The case with other values of some of its parameters."""
+    return replace(case, **values)
 
 
 def draw(family: Family, rng: np.random.Generator) -> Case:
     """A case with its free numbers drawn uniformly on their scales; λ is a special value now and then."""
     drawn = {}
     for name in family.free:
-        low, high = (to_scale(name, end) for end in RANGES[name])
-        drawn[name] = from_scale(name, rng.uniform(low, high))
+        low, high = (to_scale(family.case, name, end) for end in family.case.ranges[name])
+        drawn[name] = from_scale(family.case, name, rng.uniform(low, high))
         if name == "lam" and rng.random() < 0.25:
             drawn[name] = float(rng.choice(EDGES))
-    return replace(family.case, **drawn)
+    return changed(family.case, drawn)
 
 
 def families(theorem: Theorem) -> list[Family]:
@@ -173,7 +191,7 @@ def _free_kinds() -> Iterator[Family]:
     """The free classifier: laws, class weights, biases and dimensions; every kind at a K before the next K."""
     ridge = ("lambda_w", "lambda_h")
     mixed = (*ridge, "alpha")
-    kinds = (
+    kinds: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
         ({}, mixed),
         ({"pairs": "cyclic"}, mixed),
         ({"groups": "one"}, (*mixed, "light")),

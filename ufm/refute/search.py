@@ -10,13 +10,14 @@ best case by moves of one coordinate. Cases outside the hypotheses are skipped a
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from proofs.hunt.candidates import Case, Family, draw, families, from_scale, to_scale
 from ufm.agree.theorem import Check, check_theorem
-from ufm.agree.verdict import FAILS, OUT_OF_HYPOTHESIS
+from ufm.agree.verdict import FAILS, OUT_OF_HYPOTHESIS, UNDECIDED
+from ufm.refute.cases import Case, Family, changed, draw, families, from_scale, to_scale
+from ufm.refute.errors import ClaimError
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.theorem import FeatureClaim, Theorem
 
@@ -36,7 +37,9 @@ class Trial:
     @property
     def score(self) -> float:
         """log10(error/(bound + theory_bound)); −∞ without any error, +∞ where there is no number."""
-        error, allowed = self.check.error, self.check.bound + self.check.theory_bound
+        check = self.check
+        assert check.error is not None and check.bound is not None and check.theory_bound is not None
+        error, allowed = check.error, check.bound + check.theory_bound
         if error == 0 or allowed == 0:
             return -math.inf if error == 0 else math.inf
         return math.log10(error / allowed) if 0 < error / allowed < math.inf else math.inf
@@ -72,10 +75,11 @@ class Search:
     """
 
     theorem: Theorem
-    seconds: float = math.inf
-    settings: float = math.inf
+    seconds: float | int = math.inf
+    settings: float | int = math.inf
     note: Callable[["Search"], None] = lambda search: None
     tried: int = 0
+    undecided: int = 0
     skipped: int = 0
     best: Trial | None = None
     began: float = field(default_factory=time.monotonic)
@@ -94,6 +98,7 @@ class Search:
             self.skipped += 1
             return None
         self.tried += 1
+        self.undecided += trial.check.verdict.word == UNDECIDED
         if self.best is None or trial.score > self.best.score:
             self.best = trial
         self.note(self)
@@ -109,6 +114,8 @@ class Search:
 
 def check_case(theorem: Theorem, case: Case) -> Trial | None:
     """The kernel on one case; None where there is no such problem, no label or a broken hypothesis."""
+    if not case.admits:
+        return None
     try:
         setting = case.setting()
     except InputError:
@@ -117,6 +124,8 @@ def check_case(theorem: Theorem, case: Case) -> Trial | None:
         return None
     try:
         check = check_theorem(theorem, setting)
+    except ClaimError:
+        raise
     except Exception as error:  # a defect of the kernel must name the case, and is no usage error
         raise RuntimeError(f"{theorem.name} on {case}: {error}") from error
     return None if check.verdict.word == OUT_OF_HYPOTHESIS else Trial(case, check)
@@ -131,9 +140,10 @@ class Outcome:
     known: int
 
 
-def hunt(search: Search, seed: int) -> Outcome:
-    """Visit the families in turn until one case fails or the budget is spent."""
-    rng, known = np.random.default_rng(seed), families(search.theorem)
+def hunt(search: Search, seed: int, known: list[Family] | None = None) -> Outcome:
+    """Visit the families in turn until one case fails or the budget is spent. known: the families, if not all."""
+    rng = np.random.default_rng(seed)
+    known = families(search.theorem) if known is None else known
     seen: set[Family] = set()
     try:
         while known:
@@ -149,8 +159,8 @@ def hunt(search: Search, seed: int) -> Outcome:
 
 def visit(search: Search, family: Family, rng: np.random.Generator) -> None:
     """Random cases of a family, the seam of the claim if it has one, and a climb from the best case."""
-    trials = [search.explore(draw(family, rng)) for _ in range(DRAWS)]
-    trials = [trial for trial in trials if trial is not None]
+    drawn = [search.explore(draw(family, rng)) for _ in range(DRAWS)]
+    trials = [trial for trial in drawn if trial is not None]
     if not trials:
         return
     last = trials[-1]
@@ -166,7 +176,7 @@ def follow_seam(attempt, trial: Trial, free: tuple[str, ...]) -> Iterator[Trial]
     """Cases on the way to where the claim changes its branch, along the first coordinate that gets there."""
     for name in free:
         for end in (-math.inf, math.inf):
-            far = attempt(replace(trial.case, **{name: from_scale(name, end)}))
+            far = attempt(changed(trial.case, {name: from_scale(trial.case, name, end)}))
             if far is None:
                 continue
             yield far
@@ -180,9 +190,10 @@ def follow_seam(attempt, trial: Trial, free: tuple[str, ...]) -> Iterator[Trial]
 def _bisect(attempt, names: tuple[str, ...], one: Trial, other: Trial) -> Iterator[Trial]:
     """Halve the way between two cases of different branches; both sides of the seam are met."""
     for _ in range(HALVINGS):
-        ends = ((to_scale(name, getattr(trial.case, name)) for trial in (one, other)) for name in names)
-        places = {name: from_scale(name, sum(pair) / 2) for name, pair in zip(names, ends)}
-        middle = attempt(replace(one.case, **places))
+        case = one.case
+        ends = ((to_scale(case, name, getattr(trial.case, name)) for trial in (one, other)) for name in names)
+        places = {name: from_scale(case, name, sum(pair) / 2) for name, pair in zip(names, ends)}
+        middle = attempt(changed(one.case, places))
         if middle is None:
             return
         yield middle
@@ -198,8 +209,9 @@ def climb(search: Search, start: Trial, free: tuple[str, ...]) -> None:
                 if left == 0:
                     return
                 left -= 1
-                place = to_scale(name, getattr(best.case, name)) + way
-                trial = search.explore(replace(best.case, **{name: from_scale(name, place)}))
+                place = to_scale(best.case, name, getattr(best.case, name)) + way
+                moved = from_scale(best.case, name, place)
+                trial = search.explore(changed(best.case, {name: moved}))
                 if trial is not None and trial.score > best.score:
                     best = trial
                     break

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from proofs.tools.designs import random_gram, ring
 from ufm.model.laws import LabelLaw, soft
 from ufm.rules.errors import InputError
 from ufm.theory.geometry.design import design
@@ -31,3 +30,16 @@ def made_law(case) -> LabelLaw:
     weights = np.full(K, 1 / K) if case.weights is None else np.array(case.weights)
     law = design(case.alpha * shape, weights, case.lambda_w, case.lambda_h).law
     return soft(law.labels, law.weights)
+
+
+def random_gram(classes: int, ratio: float, seed: int = 0) -> np.ndarray:
+    """G ⪰ 0 on 1^⊥ with eigenvalues from 1 down to 1/ratio along random directions."""
+    basis = np.linalg.qr(np.eye(classes) - 1 / classes)[0][:, : classes - 1]
+    turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((classes - 1, classes - 1)))[0]
+    return basis @ turn @ np.diag(np.geomspace(1, 1 / ratio, classes - 1)) @ turn.T @ basis.T
+
+
+def ring(classes: int, *row: float) -> np.ndarray:
+    """Labels that know the distance on a ring alone: row[0] at the own class, row[1] at both neighbours, …"""
+    distance = np.abs(np.arange(classes)[:, None] - np.arange(classes))
+    return np.array(row)[np.minimum(distance, classes - distance)]

@@ -1,0 +1,215 @@
+"""Claims of one's own: false ones are refuted on both sides of a seam, true ones are not, what is wrong is said."""
+
+import json
+import textwrap
+
+import numpy as np
+import pytest
+
+import ufm.commands.conjecture
+from ufm.certify.classifier import certify_classifier
+from ufm.certify.joint import certify_joint
+from ufm.model.atoms import JointProblem, Point, finite_law
+from ufm.model.laws import mixup
+from ufm.optimize.joint import fit_classifier, solve_joint
+from ufm.refute import claim as claims
+from ufm.refute.claim import read_claim
+from ufm.refute.errors import ClaimError
+from ufm.refute.search import Search, check_case, hunt
+from ufm.refute.shrinking import shrink
+from ufm.rules.errors import InputError
+
+ONE_HOT = """
+parameters = {"classes": [2, 3], "lambda_w": (0.01, 2.0), "lambda_h": (0.01, 2.0)}
+labels = "onehot"
+"""
+SMOOTH = """
+parameters = {"classes": [2, 3], "delta": (0.02, 0.3), "lambda_w": (0.01, 0.3), "lambda_h": (0.01, 0.3)}
+def labels(p):
+    return (1 - p.delta) * np.eye(p.classes) + p.delta / p.classes
+"""
+GRAM = """
+def gram(p):
+    c = np.sqrt(p.lambda_w * p.lambda_h)
+    x = np.log(max(np.sqrt(p.classes) / c - p.classes + 1, 1.0))
+    return {} * x * np.sqrt(p.lambda_h / (p.classes * p.lambda_w)) * (np.eye(p.classes) - 1 / p.classes)
+"""
+LOGITS = """
+def logits(p, y):
+    K, c = p.classes, np.sqrt(p.classes * p.lambda_w * p.lambda_h)
+    return np.log(max(K / (c + {} * p.delta) - K + 1, 1.0)) * (y == y.max())
+"""
+NORMS = """
+parameters = {"classes": [3], "light": (0.05, 0.3), "lambda_w": (0.01, 0.1), "lambda_h": (0.01, 0.1)}
+def labels(p):
+    return np.eye(3), np.array([1 - 2 * p.light, p.light, p.light])
+def inequality(p, o):
+    return %s
+"""
+TRUE = {
+    "zero": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1 / p.classes\n",
+    "gram": ONE_HOT + GRAM.format("1"),
+    "logits": SMOOTH + LOGITS.format("1"),
+    "inequality": NORMS % "o.G[1, 1] - o.G[0, 0]",
+}
+FALSE = {
+    "too low a threshold": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 0.99 / p.classes\n",
+    "too high a threshold": ONE_HOT
+    + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1.01 / p.classes\n",
+    "never zero": ONE_HOT + "def zero(p):\n    return False\n",
+    "K - 1 for K": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1 / (p.classes + 1)\n",
+    "a thousandth too large": ONE_HOT + GRAM.format("1.001"),
+    "minus the Gram matrix": ONE_HOT + GRAM.format("-1"),
+    "smoothing forgotten": SMOOTH + LOGITS.format("0"),
+    "smoothing with the wrong sign": SMOOTH + LOGITS.format("-1"),
+    "the light class is larger": NORMS % "o.G[0, 0] - o.G[1, 1]",
+    "rows are orthogonal": NORMS % "abs(o.G[0, 1]) - 1e-3",
+    "no prediction is sure": NORMS % "float(o.P.max() - 0.5)",
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(text, name="claim.py"):
+        path = tmp_path / name
+        path.write_text('"""A claim."""\nimport numpy as np\n' + textwrap.dedent(text))
+        return path
+
+    return written
+
+
+def searched(path, settings=60, seed=0):
+    claim = read_claim(path)
+    search = Search(claim.theorem, settings=settings)
+    return claim, search, hunt(search, seed, claim.families)
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_true_claims_stand(name, write):
+    _, search, outcome = searched(write(TRUE[name]), settings=25)
+    assert outcome.refuted is None and search.tried == 25 and search.undecided < 5
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_false_claims_are_refuted_and_shrunk(name, write):
+    claim, _, outcome = searched(write(FALSE[name]))
+    assert outcome.refuted is not None
+    small = shrink(Search(claim.theorem, settings=60), outcome.refuted)
+    again = check_case(claim.theorem, small.case)
+    assert again.refutes and small.case.admits
+    assert again.check.error > 2 * (again.check.bound + again.check.theory_bound)
+
+
+def test_a_law_of_continuous_mixing_refutes_by_no_rounding_of_its_rule(write):
+    """The rule of 24 nodes moves the threshold by 1e-5; the claim is true of the law, and left open there."""
+    claim = read_claim(
+        write("""
+            parameters = {"classes": [2], "alpha": 0.1359, "lambda_w": (0.01, 2.0), "lambda_h": 1.0}
+            def zero(p):
+                return p.lambda_w * p.lambda_h >= (p.alpha + 1) / (2 * p.alpha + 1) / 2
+        """)
+    )
+    trial = check_case(claim.theorem, type(claim.families[0].case)(lambda_w=0.4465742859312603))
+    assert not trial.refutes and "nodes" in trial.check.verdict.reason
+
+
+@pytest.mark.parametrize("lambda_b", [None, 0.0, 0.3])
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
+def test_a_classifier_is_known_from_both_sides(lambda_b, loss):
+    """Dual ≤ best ≤ objective for any W, tight at the best features, and no better than the joint optimum."""
+    problem = JointProblem(finite_law(mixup(1.0), 3, 4), 0.02, 0.01, 3, lambda_b, loss)
+    best = solve_joint(problem)
+    rng = np.random.default_rng(0)
+    for W in (best.W, rng.normal(size=(3, 3)), np.zeros((3, 3))):
+        point = fit_classifier(problem, W)
+        found = certify_classifier(problem, point)
+        assert 0 <= found.objective - found.dual <= 1e-9 * found.objective
+        spoilt = Point(W, point.H + 0.1 * rng.normal(size=point.H.shape), point.b)
+        rough = certify_classifier(problem, spoilt)
+        assert rough.dual <= found.objective and rough.objective >= found.dual
+        assert certify_joint(problem, point).objective >= best.objective * (1 - 1e-12)
+    assert certify_classifier(problem, fit_classifier(problem, best.W)).objective == pytest.approx(
+        best.objective
+    )
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_a_refuted_claim_exits_with_one_and_is_repeated_by_its_own_line(write, call_main, tmp_path):
+    path, record = write(FALSE["too high a threshold"]), tmp_path / "record.json"
+    code, out, _ = call_main(ufm.commands.conjecture.main, path, "--settings", 60, "--json", record)
+    data = json.loads(record.read_text())
+    assert (
+        code == 1
+        and data["verdict"] == "refuted"
+        and "counterexample" in data
+        and "the claim is: refuted" in out
+    )
+    assert all(len(line) <= 80 for line in out.splitlines() if "--at" not in line and str(path) not in line)
+    at = data["counterexample"]["at"]
+    again, out, _ = call_main(ufm.commands.conjecture.main, path, "--at", at)
+    assert again == 1 and f"--at '{at}'" in out
+    code, out, _ = call_main(
+        ufm.commands.conjecture.main, path, "--at", "classes=3 lambda_w=0.01 lambda_h=0.01"
+    )
+    assert code == 0 and "theorems that apply" in out and "trivial-threshold" in out
+
+
+def test_what_nothing_can_tell_is_undecided(write, call_main):
+    """No moment decides whether squared error without a bias is zero."""
+    path = write(TRUE["zero"] + "parameters['loss'] = 'squared-error'\n")
+    code, out, _ = call_main(ufm.commands.conjecture.main, path, "--settings", 3)
+    assert code == 3 and "the claim is: undecided" in out
+
+
+BAD = {
+    "nothing is claimed": "parameters = {}",
+    "gram and zero are claimed": "def zero(p): return True\ndef gram(p): return 0\n",
+    "a dictionary": "parameters = 3\ndef zero(p): return True\n",
+    "like [2, 3, 5]": "parameters = {'classes': (2, 5)}\ndef zero(p): return True\n",
+    "a pair (low, high)": "parameters = {'alpha': (2.0, 1.0)}\ndef zero(p): return True\n",
+    "an empty list": "parameters = {'alpha': []}\ndef zero(p): return True\n",
+    "NameError: name 'nothing' is not defined (line 4)": "x = 1\nx = nothing\n",
+    "SyntaxError": "def zero(p) return True\n",
+    "must return True or False": ONE_HOT + "def zero(p): return 3\n",
+    "ZeroDivisionError: division by zero (line": ONE_HOT + "def zero(p): return 1 / 0 > 1\n",
+    "finite numbers of shape (2, 2)": ONE_HOT + "def gram(p): return np.ones(3)\n",
+    "a finite number, got nan": ONE_HOT + "def inequality(p, o): return float('nan')\n",
+    "labels: ": "def labels(p): return [[2.0, 3.0]]\ndef zero(p): return True\n",
+    "True, False or a text": ONE_HOT + "def assumes(p): return 7\ndef zero(p): return True\n",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_a_claim_that_is_wrong_is_told_and_no_verdict(words, write, call_main):
+    code, _, err = call_main(ufm.commands.conjecture.main, write(BAD[words]), "--settings", 3)
+    assert code == 2 and words in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_call_that_does_not_end_is_ended(write, monkeypatch):
+    monkeypatch.setattr(claims, "CALL_SECONDS", 0.2)
+    claim = read_claim(write(ONE_HOT + "def zero(p):\n    while True:\n        pass\n"))
+    with pytest.raises(ClaimError, match="longer than"):
+        check_case(claim.theorem, claim.families[0].case)
+    with pytest.raises(InputError, match="longer than"):
+        read_claim(write("while True:\n    pass\n"))
+
+
+@pytest.mark.parametrize(
+    "argv", [("missing.py",), ("--seconds", 0), ("--settings", 0), ("--at", "alpha"), ("--at", "x=1")]
+)
+def test_wrong_usage(argv, write, call_main):
+    path = write(TRUE["zero"])
+    words = argv if argv[0] == "missing.py" else (path, *argv)
+    code, _, err = call_main(ufm.commands.conjecture.main, *words)
+    assert code == 2 and len(err.strip().splitlines()) == 1
+
+
+def test_assumptions_leave_settings_out(write):
+    assumes = "def assumes(p):\n    return 'weak' if p.lambda_w > 0.1 else True\n"
+    path = write(ONE_HOT + assumes + "def zero(p):\n    return False\n")
+    claim = read_claim(path)
+    case = type(claim.families[0].case)
+    assert check_case(claim.theorem, case(lambda_w=2.0, lambda_h=2.0)) is None
+    assert not check_case(claim.theorem, case(lambda_w=0.05, lambda_h=0.05)).refutes

@@ -1,0 +1,215 @@
+"""One run of the command `conjecture`: read the claim, search, shrink, and say what was found."""
+
+import math
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from ufm.agree.theorem import check_theorem
+from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED
+from ufm.commands.runs.features import plain_console
+from ufm.commands.runs.verify import check_record
+from ufm.output.files import Outputs
+from ufm.output.records import dump_json, number, run_record
+from ufm.output.sections import Facts, Sentence, Table, Verdict, show
+from ufm.refute.claim import OwnClaim, read_claim
+from ufm.refute.errors import ClaimError
+from ufm.refute.search import Outcome, Search, Trial, hunt
+from ufm.refute.shrinking import shrink
+from ufm.rules.errors import InputError
+from ufm.runtime.start import start_jax
+from ufm.runtime.watchdog import handed
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import JointClaim
+
+SHRINKING = 0.5  # of the search's seconds, at most
+REFUTED, NOT_REFUTED, UNDECIDED_CLAIM = "refuted", "not refuted", "undecided"
+CODES = {NOT_REFUTED: 0, REFUTED: 1, UNDECIDED_CLAIM: 3}
+
+
+def conjecture(args, command: list[str], path: Path, outputs: Outputs) -> int:
+    """Run and report; returns the exit code."""
+    start_jax()
+    try:
+        with handed(f"the claim {path.name}"):
+            claim = read_claim(path)
+            search, outcome, small = _judge_one(claim, args.at) if args.at else _search(claim, args)
+            relatives = [] if small else _relatives(search)
+    except ClaimError as error:
+        raise InputError(f"{path}: {error}") from None
+    word = _word(search, small)
+    if args.json != "-":
+        _print(plain_console(sys.stdout), claim, search, outcome, small, relatives, word, path)
+    data = _record(claim, search, outcome, small, relatives, word, command, args.seed)
+    with outputs:
+        outputs.write("json", lambda: dump_json(data))
+    if args.json == "-":
+        sys.stdout.write(dump_json(data))
+    print(f"{search.spent:.1f} s, seed {args.seed}", file=sys.stderr)
+    return CODES[word]
+
+
+def _search(claim: OwnClaim, args) -> tuple[Search, Outcome, Trial | None]:
+    errors = Console(stderr=True)
+    most = math.inf if args.settings is None else args.settings
+    live = errors.status("compiling") if errors.is_terminal else nullcontext()
+    with live as status:
+        tell = (lambda s: status.update(_progress(s))) if status else (lambda s: None)
+        search = Search(claim.theorem, args.seconds, most, note=tell)
+        outcome = hunt(search, args.seed, claim.families)
+        if outcome.refuted is None:
+            return search, outcome, None
+        smaller = Search(claim.theorem, args.seconds * SHRINKING, note=tell)
+        return search, outcome, shrink(smaller, outcome.refuted)
+
+
+def _judge_one(claim: OwnClaim, text: str) -> tuple[Search, Outcome, Trial | None]:
+    """One setting, as --at says it."""
+    case = read_case(claim, text)
+    search = Search(claim.theorem)
+    trial = search.attempt(case)
+    if trial is None:
+        broken = claim.theorem.violated(case.setting()) if case.admits else "outside the claim's parameters"
+        raise InputError(f"--at {text}: {broken or 'there is no such problem'}")
+    return search, Outcome(trial if trial.refutes else None, 1, 1), trial if trial.refutes else None
+
+
+def read_case(claim: OwnClaim, text: str):
+    """The case of words NAME=VALUE; what is not named is at its first value or in the middle of its range."""
+    first = claim.families[0].case
+    given = {}
+    for word in text.replace(",", " ").split():
+        name, found, value = word.partition("=")
+        if not found or not hasattr(first, name):
+            known = ", ".join(claim.names)
+            raise InputError(f"--at takes words like NAME=VALUE, got {word!r}; names are {known}")
+        given[name] = _read(name, value, getattr(first, name), claim)
+    return type(first)(**given)
+
+
+def _read(name: str, value: str, like, claim: OwnClaim):
+    choices = {str(choice): choice for choice in claim.choices.get(name, [])}
+    if value in choices:
+        return choices[value]
+    if name == "dim":
+        like = 0
+    try:
+        return type(like)(value) if isinstance(like, (int, float)) else float(value)
+    except ValueError:
+        raise InputError(f"--at: {name} = {value!r} is no number") from None
+
+
+def _word(search: Search, small: Trial | None) -> str:
+    if small is not None:
+        return REFUTED
+    return UNDECIDED_CLAIM if 2 * search.undecided >= search.tried else NOT_REFUTED
+
+
+def _progress(search: Search) -> str:
+    best = "" if search.best is None else f", worst error/bound {_ratio(search.best)}"
+    return f"{search.tried} settings{best}"
+
+
+def _ratio(trial: Trial) -> str:
+    return f"{10**trial.score:.2g}" if trial.score < 300 else "infinite"
+
+
+# --- what a claim that survives is near to --------------------------------------------------------
+
+
+def _relatives(search: Search) -> list:
+    """The catalogue's theorems on the same optimum at the worst setting, those that apply there."""
+    if search.best is None:
+        return []
+    setting = search.best.case.setting()
+    joint = [theorem for theorem in THEOREMS.values() if isinstance(theorem.claim, JointClaim)]
+    checks = [check_theorem(theorem, setting) for theorem in joint]
+    return [check for check in checks if check.verdict.word not in (OUT_OF_HYPOTHESIS, UNDECIDED)]
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def said(case) -> dict:
+    """The parameters that a search may choose, by name."""
+    return {name: getattr(case, name) for name in (*case.choices, *case.numbers)} | _dim(case)
+
+
+def _dim(case) -> dict:
+    return {} if case.dim is None or "dim" in case.choices else {"dim": case.dim}
+
+
+def at(case) -> str:
+    """The case as the text of --at."""
+    return " ".join(f"{name}={_plain(value)}" for name, value in said(case).items())
+
+
+def _plain(value) -> str:
+    return repr(float(value)) if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _print(
+    console, claim: OwnClaim, search: Search, outcome: Outcome, small, relatives, word: str, path: Path
+):
+    ranges = [f"{name} in {low:g} … {high:g}" for name, (low, high) in claim.ranges.items()]
+    ranges += [f"{name} of {', '.join(map(str, values))}" for name, values in claim.choices.items()]
+    tried = f"{search.tried} in {outcome.visited} of {outcome.known} families"
+    facts = [("claimed", f"{claim.kind}: {claim.theorem.title}"), ("over", "; ".join(ranges))]
+    facts += [("compares", claim.theorem.quantity), ("settings", f"{tried}; {search.undecided} undecided")]
+    show(console, f"conjecture {path.name}", Facts(facts))
+    trial = small or search.best
+    if trial is None:
+        show(console, Sentence("No setting satisfies the assumptions: nothing was judged."))
+    else:
+        show(console, "counterexample" if small else "worst setting", Facts(_numbers(trial)))
+        if small:
+            show(
+                console,
+                f"  again       python -m ufm.conjecture {path} \\",
+                f"              --at '{at(trial.case)}'",
+            )
+    if relatives:
+        rows = [(c.theorem, f"{c.error:.1e}", f"{c.bound:.1e}", c.verdict.word) for c in relatives]
+        heads = ("theorem", "error", "bound", "verdict")
+        show(console, "theorems that apply at the worst setting", Table(heads, rows, left=(0, -1)))
+    show(console, Verdict("the claim is", word))
+
+
+def _numbers(trial: Trial) -> list[tuple[str, str]]:
+    check = trial.check
+    predicted = "not that" if check.predicted is None else f"{check.predicted:.12g}"
+    bounds = f"{check.bound:.2e} and {check.theory_bound:.2e}"
+    return [
+        ("at", ", ".join(f"{name} = {_short(value)}" for name, value in said(trial.case).items())),
+        ("claimed", predicted),
+        ("certified", f"{check.numeric:.12g}"),
+        ("error", f"{check.error:.3e}, bounds {bounds}: ratio {_ratio(trial)}"),
+        ("reason", check.verdict.reason),
+    ]
+
+
+def _short(value) -> str:
+    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _record(claim, search, outcome, small, relatives, word, command, seed) -> dict:
+    trial = small or search.best
+    return {
+        "schema": 1,
+        "claim": {"name": claim.theorem.name, "title": claim.theorem.title, "kind": claim.kind},
+        "verdict": word,
+        "settings": {"tried": search.tried, "undecided": search.undecided, "skipped": search.skipped},
+        "families": {"visited": outcome.visited, "known": outcome.known},
+        "counterexample" if small else "worst": None if trial is None else _trial_record(trial),
+        "theorems": [check_record(check) for check in relatives],
+        "provenance": run_record(command) | {"seed": seed},
+    }
+
+
+def _trial_record(trial: Trial) -> dict:
+    given = said(trial.case).items()
+    parameters = {name: number(value) if isinstance(value, float) else value for name, value in given}
+    return {"parameters": parameters, "at": at(trial.case)} | check_record(trial.check)

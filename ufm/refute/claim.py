@@ -1,0 +1,305 @@
+"""A claim of one's own: a Python file of about twenty lines, as a `Theorem` with parameters that are searched.
+
+    '''Under mixup the optimal classifier is zero exactly from lambda_W lambda_H = 1/K on.'''
+    parameters = {"classes": [2, 3, 4], "alpha": (0.1, 10.0), "lambda_w": (1e-3, 1.0), "lambda_h": (1e-3, 1.0)}
+    labels = "mixup"
+
+    def zero(p):
+        return p.lambda_w * p.lambda_h >= 1 / p.classes
+
+parameters: a list is tried value by value, a pair of numbers is a range (on a logarithmic scale where it is
+positive, but for lam), a number or text is fixed. Names are those of `Case` (classes, dim, alpha, smoothing, bias,
+lambda_w, lambda_h, loss, pairs, lam, …), and any of one's own. labels: a law's name, or a function of p that gives
+labels Y (n, K) or (Y, weights). assumes(p): where the claim says nothing, False or a text that says why. One of:
+
+    gram(p)            the K x K matrix W Wᵀ of the optimum
+    zero(p)            True where the optimum is W = 0, else False
+    logits(p, y)       W h + b of the label y, up to a constant under cross-entropy
+    inequality(p, o)   a number that is never above zero; o: `ufm.refute.kinds.Shown`
+"""
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, make_dataclass, replace
+from functools import partial
+from itertools import product
+from numbers import Real
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ufm.agree.theorem import check_joint_claim
+from ufm.model.laws import LabelLaw
+from ufm.model.problem import Problem
+from ufm.refute.cases import CLASSES, RANGES, Case, Family, changed
+from ufm.refute.errors import ClaimError
+from ufm.refute.kinds import KINDS, require_kind
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, Setting, Theorem
+
+CALL_SECONDS = 10.0  # that one call of the claim's own functions may take
+NODES = 24  # of the rule for λ where the law is continuous
+FINER = 4
+SAME = 0.5  # an error that the rule for λ makes is a smaller share on the finer rule
+
+
+@dataclass(frozen=True, eq=False)
+class OwnClaim:
+    """A claim as the search takes it. kind: what is claimed; ranges, choices: of its parameters by name."""
+
+    theorem: Theorem
+    kind: str
+    families: list[Family]
+    ranges: dict[str, tuple[float, float]]
+    choices: dict[str, list]
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters that are not fixed."""
+        return [*self.choices, *self.ranges]
+
+
+@dataclass(frozen=True, eq=False)
+class OwnSetting(Setting):
+    """A setting that knows the parameters it was made of."""
+
+    p: Any = None
+
+
+def read_claim(path: Path) -> OwnClaim:
+    """The claim in a file. InputError for a file that cannot be read, does not run, or claims nothing."""
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    try:
+        with _limited("the file itself"):
+            exec(compile(source, str(path), "exec"), names)
+    except ClaimError as error:
+        raise InputError(f"{path}: {error}") from None
+    except Exception as error:
+        raise InputError(f"{path}: {_where(error, path)}") from None
+    return make_claim(names, path.stem)
+
+
+def make_claim(names: dict[str, Any], name: str) -> OwnClaim:
+    """The claim of a file's names."""
+    kind = require_kind(names)
+    parameters = names.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise InputError("parameters must be a dictionary of names and values")
+    for part in ("assumes", kind):
+        if part in names and not callable(names[part]):
+            raise InputError(f"{part} must be a function")
+    ranges, choices, fixed = _sort(parameters)
+    case = _case_type(names.get("labels", "mixup"), ranges, choices, fixed)
+    words = (names.get("__doc__") or name).strip().split("\n\n")[0]
+    theorem = Theorem(
+        name=name,
+        title=" ".join(words.split()),
+        statement=f"{kind}(p) of {name}.py",
+        assumptions=_assumptions(names.get("assumes")),
+        claim=JointClaim(partial(_judge, kind, names[kind])),
+        quantity=QUANTITIES[kind],
+        source="your own claim",
+    )
+    return OwnClaim(theorem, kind, _families(case, ranges, choices), ranges, choices)
+
+
+QUANTITIES = {
+    "gram": "the objective at the best features for this Gram matrix, with the certified minimum",
+    "zero": "the largest eigenvalue of the labels' moment with lambda_W lambda_H",
+    "logits": "predictions, by their mean divergence from certified ones",
+    "inequality": "the number at a certified optimum with zero",
+}
+
+
+def _sort(parameters: dict) -> tuple[dict, dict, dict]:
+    ranges, choices, fixed = {}, {}, {}
+    for name, value in parameters.items():
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise InputError(f"parameters has the name {name!r}, which is none")
+        if isinstance(value, list):
+            if not value:
+                raise InputError(f"parameters: {name} is an empty list")
+            choices[name] = value
+        elif isinstance(value, tuple):
+            ranges[name] = _range(name, value)
+        else:
+            fixed[name] = value
+    if not {"classes"} & (choices.keys() | fixed.keys()):
+        if "classes" in ranges:
+            raise InputError("parameters: give classes as a list, like [2, 3, 5]")
+        choices["classes"] = list(CLASSES)
+    return ranges, choices, fixed
+
+
+def _range(name: str, value: tuple) -> tuple[float, float]:
+    plain = len(value) == 2 and all(isinstance(x, Real) and not isinstance(x, bool) for x in value)
+    if not plain or not value[0] < value[1] or not np.isfinite(value).all():
+        allowed = "a pair (low, high) of numbers, a list or one value"
+        raise InputError(f"parameters: {name} must be {allowed}, got {value!r}")
+    if name == "lam" and not 0 < value[0] < value[1] < 1:
+        raise InputError("parameters: lam lies between 0 and 1; its ends are tried anyway")
+    return float(value[0]), float(value[1])
+
+
+def _case_type(labels, ranges: dict, choices: dict, fixed: dict) -> type[Case]:
+    """A `Case` with the claim's own parameters, laws and limits."""
+    middle = {name: _middle(*pair) for name, pair in ranges.items()}
+    first = {name: values[0] for name, values in choices.items()}
+    start = fixed | first | middle
+    space: dict[str, Any] = {
+        "ranges": RANGES | ranges,
+        "numbers": tuple(ranges),
+        "choices": choices,
+        "limits": ranges,
+    }
+    space |= {"admits": property(_admits), "setting": _setting, "fixed": fixed}
+    if callable(labels):
+        space["law"] = property(partial(_own_law, labels))
+    else:
+        start["labels"] = labels
+    own = [(name, Any, value) for name, value in start.items()]
+    return make_dataclass("OwnCase", own, bases=(Case,), frozen=True, namespace=space)
+
+
+def _middle(low: float, high: float) -> float:
+    return float(np.sqrt(low * high)) if low > 0 else (low + high) / 2
+
+
+def _admits(case) -> bool:
+    """All parameters lie where the claim was made: shrinking must not leave it."""
+    limits = {name: pair for name, pair in case.limits.items() if name != "lam"}  # whose ends 0, 1 are tried
+    inside = all(low <= getattr(case, name) <= high for name, (low, high) in limits.items())
+    inside = inside and all(getattr(case, name) == value for name, value in case.fixed.items())
+    return inside and all(getattr(case, name) in values for name, values in case.choices.items())
+
+
+def _parameters(case) -> SimpleNamespace:
+    """What the claim's functions are given: every number of the case, dim as it is."""
+    found = {field.name: getattr(case, field.name) for field in fields(case)}
+    return SimpleNamespace(**(found | {"dim": case.dim or case.classes}))
+
+
+def _own_law(labels, case) -> LabelLaw:
+    found = _call(labels, "labels", _parameters(case))
+    Y, weights = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+    try:
+        shares = None if weights is None else np.asarray(weights, float)
+        return LabelLaw("labels", labels=np.asarray(Y, float), label_weights=shares)
+    except (InputError, TypeError, ValueError) as error:
+        raise ClaimError(f"labels: {error}") from None
+
+
+def _setting(case) -> OwnSetting:
+    problem = Problem(
+        classes=case.classes,
+        multiplier=1.0,
+        lambda_h=case.lambda_h,
+        lambda_w=case.lambda_w,
+        dim=None if case.dim is None else max(case.dim, case.classes - 1),
+        loss=case.loss,
+        law=case.law,
+    )
+    return OwnSetting(problem, (0.5,), case.bias, case.dim, NODES, p=_parameters(case))
+
+
+def _assumptions(assumes) -> tuple[Assumption, ...]:
+    if assumes is None:
+        return ()
+
+    def broken(setting: Setting) -> str | None:
+        found = _call(assumes, "assumes", getattr(setting, "p"))  # noqa: B009 (an `OwnSetting`, always)
+        if isinstance(found, str):
+            return found
+        if not isinstance(found, (bool, np.bool_)):
+            raise ClaimError(f"assumes must return True, False or a text, got {found!r}")
+        return None if found else "assumes(p) is False"
+
+    return (Assumption((assumes.__doc__ or "assumes(p)").strip(), broken),)
+
+
+def _judge(kind: str, function, setting: OwnSetting, optimum) -> Finding:
+    """Held against the optimum; what fails on a rule for λ must fail as clearly on one of FINER times the nodes."""
+
+    def ask(*more):
+        return _call(function, kind, setting.p, *more)
+
+    found = KINDS[kind](ask, setting, optimum)
+    law, fails = setting.problem.law, not found.error <= found.bound + found.rounding
+    if not fails or law.labels is not None or law.alpha is None or setting.nodes > NODES:
+        return found
+    claim = JointClaim(partial(_judge, kind, function))
+    finer, _ = check_joint_claim(claim, replace(setting, nodes=FINER * NODES), False)
+    if finer.error > SAME * found.error:
+        return finer
+    return finer._replace(error=0.0, open="the error falls with the nodes of the rule for lambda")
+
+
+def _families(case: type[Case], ranges: dict, choices: dict) -> list[Family]:
+    """Every combination of the listed values; where dim is left open, d = K and then d = K − 1."""
+    free = tuple(ranges)
+    open_dim = "dim" not in choices and "dim" not in ranges and case().dim is None
+    rooms = (0, -1) if open_dim else (0,)
+    found = []
+    for room, values in product(rooms, product(*choices.values())):
+        start = changed(case(), dict(zip(choices, values)))
+        if not room:
+            found.append(Family(start, free))
+        elif start.classes > 2 or "classes" in choices:
+            found.append(Family(changed(start, {"dim": start.classes - 1}), free))
+    return found
+
+
+# --- calls ---------------------------------------------------------------------------------------
+
+
+def _call(function: Callable, name: str, *arguments):
+    """The function's answer; ClaimError where it raises or takes too long."""
+    try:
+        with _limited(f"{name}(p)"):
+            return function(*arguments)
+    except ClaimError:
+        raise
+    except Exception as error:
+        path = Path(getattr(getattr(function, "__code__", None), "co_filename", "?"))
+        raise ClaimError(f"{name} raised {_where(error, path)}, at {_said(arguments[0])}") from None
+
+
+def _where(error: Exception, path: Path) -> str:
+    """The error in a line, with the line of the claim's file that raised it."""
+    lines = [
+        entry.lineno for entry in traceback.extract_tb(error.__traceback__) if entry.filename == str(path)
+    ]
+    line = lines[-1] if lines else getattr(error, "lineno", None)
+    return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
+
+
+def _said(p) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in vars(p).items() if not callable(value))
+
+
+@contextmanager
+def _limited(what: str):
+    """ClaimError after CALL_SECONDS; only where signals arrive, in the main thread of a system that has them."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_):
+        raise ClaimError(f"{what} took longer than {CALL_SECONDS:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,151 @@
+"""What may be claimed of the joint optimum, and how each kind is held against a certified numerical one.
+
+gram        W Wᵀ = Ĝ: Ĝ is optimal iff the best features for it reach min L. Both are known from two sides
+            (`ufm.certify.classifier`, the duality gap), so an error beyond the bounds is a refutation.
+zero        the optimum is W = 0, or is not: decided by the labels' moment (`ufm.agree.flatness`), on both sides.
+logits      softmax(ẑ(y)) are the predictions: for true ones E KL(p* ‖ p) ≤ gap (squared error: ½E‖ẑ − z‖²).
+inequality  f ≤ 0 of the numerical optimum: no certificate knows f, so what exceeds SLACK √gap counts.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from ufm.certify.classifier import certify_classifier
+from ufm.model.atoms import JointProblem
+from ufm.model.rows import EPS
+from ufm.optimize.joint import fit_classifier
+from ufm.refute.errors import ClaimError
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.joint import GAP_TOLERANCE, mean_divergence
+from ufm.theory.theorems.theorem import Finding, JointOptimum, Setting
+
+SLACK = 100.0  # an inequality counts as broken from here on, in √gap
+Ask = Callable[..., Any]  # the claim's own function, its setting's parameters filled in
+
+
+def judge_gram(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
+    """Error: how far the best objective at Ĝ lies above the optimum's, relative to it."""
+    problem, K = setting.joint, setting.problem.classes
+    G = _array(ask(), (K, K), "gram")
+    W = _factor(G, problem.d)
+    size = abs(optimum.objective)
+    bound = optimum.gap / size + 4 * EPS
+    found = optimum.W @ optimum.W.T
+    shown = float(np.trace(G)), float(np.trace(found))
+    if W is None:  # no classifier of this dimension has that Gram matrix
+        return Finding(*shown, np.inf, bound, 0.0, GAP_TOLERANCE, exceeds=True)
+    here = certify_classifier(problem, fit_classifier(problem, W))
+    error = max(here.objective - optimum.objective, 0.0) / size
+    allowed = (here.objective - here.dual) / size  # a true claim: min L is not above the best at Ĝ
+    return Finding(*shown, error, bound, max(allowed, 0.0), GAP_TOLERANCE)
+
+
+def _factor(G, d: int):
+    """W (K, d) with W Wᵀ = G, or None where there is none."""
+    value, vector = np.linalg.eigh(0.5 * (G + G.T))
+    small = 64 * len(G) * EPS * max(float(np.abs(value).max()), 1e-300)
+    if np.abs(G - G.T).max() > small or value[0] < -small:
+        return None
+    root = vector * np.sqrt(np.where(value > small, value, 0.0))
+    root = root[:, ::-1]  # the largest first
+    if np.count_nonzero(value > small) > d:
+        return None
+    W = np.zeros((len(G), d))
+    kept = min(d, len(G))
+    W[:, :kept] = root[:, :kept]
+    return W
+
+
+def judge_zero(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
+    """Error: by how much λ_max of the labels' moment is on the wrong side of c², relative to it."""
+    claimed = ask()
+    if not isinstance(claimed, (bool, np.bool_)):
+        raise ClaimError(f"zero must return True or False, got {claimed!r}")
+    excess, rounding = optimum.excess()
+    shown = (0.0 if claimed else None), float(np.linalg.norm(optimum.W))
+    open_ = _undecided(setting.joint, excess, rounding)
+    wrong = abs(excess) if (excess > 0) == bool(claimed) and open_ is None else 0.0
+    return Finding(*shown, wrong, min(rounding, GAP_TOLERANCE), 0.0, GAP_TOLERANCE, open_)
+
+
+def _undecided(problem: JointProblem, excess: float, rounding: float) -> str | None:
+    """Why the moment of the labels does not tell whether the optimum is zero, if it does not."""
+    if abs(excess) <= rounding:
+        return "at the threshold itself rounding decides"
+    known = problem.loss == "cross-entropy" and problem.lambda_b is None
+    mean = problem.atoms.weights @ problem.atoms.labels
+    if known or (problem.lambda_b == 0 and np.ptp(mean) <= 64 * EPS):
+        return None
+    return "of this loss, bias and label law no moment tells whether the optimum is zero"
+
+
+def judge_logits(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
+    """Error: √ of the mean divergence of the claimed predictions from the numerical ones, in √nats."""
+    joint = setting.joint
+    Z = np.array([_array(ask(label.copy()), label.shape, "logits") for label in joint.atoms.labels])
+    if joint.loss == "squared-error":
+        divergence = float(0.5 * joint.atoms.weights @ np.sum((Z - optimum.Z) ** 2, 1))
+    else:
+        divergence = mean_divergence(joint.atoms.weights, softmax(Z, 1), optimum.Z)
+    shown = float(np.ptp(Z, 1).max()), float(np.ptp(optimum.Z, 1).max())
+    largest = max(float(np.abs(log_softmax(part, 1)).max()) for part in (Z, optimum.Z))
+    bound = float(np.sqrt(optimum.gap))
+    tolerance = float(np.sqrt(GAP_TOLERANCE * abs(optimum.objective)))
+    return Finding(*shown, float(np.sqrt(divergence)), bound, 256 * EPS * (Z.shape[1] + largest), tolerance)
+
+
+def judge_inequality(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
+    """Error: what f is above zero."""
+    value = _number(ask(_shown(setting.joint, optimum)))
+    relative = optimum.gap / abs(optimum.objective)
+    open_ = None if relative <= GAP_TOLERANCE else f"relative gap {relative:.1e} above {GAP_TOLERANCE:.0e}"
+    error, bound = max(value, 0.0), SLACK * float(np.sqrt(relative)) + 64 * EPS
+    return Finding(0.0, value, error, bound, 0.0, max(bound, GAP_TOLERANCE), open_)
+
+
+def _number(value) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = float("nan")
+    if not np.isfinite(found):
+        raise ClaimError(f"inequality must return a finite number, got {value!r}")
+    return found
+
+
+class Shown:
+    """What an inequality sees of the optimum: W, G = W Wᵀ, H, b, Y, weights, logits Z, predictions P, objective."""
+
+    def __init__(self, **parts):
+        vars(self).update(parts)
+
+
+def _shown(problem: JointProblem, optimum: JointOptimum) -> Shown:
+    parts = {name: getattr(optimum, name) for name in ("W", "H", "b", "Z", "P", "objective")}
+    atoms = problem.atoms
+    return Shown(**parts, G=optimum.W @ optimum.W.T, Y=atoms.labels, weights=atoms.weights)
+
+
+def _array(value, shape, name: str):
+    try:
+        found = np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise ClaimError(f"{name} must return numbers of shape {shape}, got {value!r}") from None
+    if found.shape != shape or not np.isfinite(found).all():
+        raise ClaimError(f"{name} must return finite numbers of shape {shape}, got shape {found.shape}")
+    return found
+
+
+KINDS = {"gram": judge_gram, "zero": judge_zero, "logits": judge_logits, "inequality": judge_inequality}
+
+
+def require_kind(names) -> str:
+    """The one kind that is claimed; InputError for none or several."""
+    found = [name for name in KINDS if name in names]
+    if len(found) != 1:
+        said = f"{' and '.join(found)} are" if found else "nothing is"
+        raise InputError(f"{said} claimed: define exactly one of {', '.join(KINDS)}")
+    return found[0]
