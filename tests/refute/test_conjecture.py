@@ -46,13 +46,24 @@ def labels(p):
 def inequality(p, o):
     return %s
 """
+BINARY = """
+parameters = {"classes": [2, 3], "lambda_w": (0.01, 0.2), "lambda_h": (0.01, 0.2), "bias": 0.0}
+parameters["loss"] = "binary-cross-entropy"
+labels = "onehot"
+def logits(p, y):
+    other = np.sqrt(p.lambda_w * p.lambda_h / p.classes)
+    own = 1 - (p.classes - %d) * other
+    return np.where(y == 1, np.log(own / (1 - own)), np.log(other / (1 - other)))
+"""
 TRUE = {
+    "binary": BINARY % 1,
     "zero": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1 / p.classes\n",
     "gram": ONE_HOT + GRAM.format("1"),
     "logits": SMOOTH + LOGITS.format("1"),
     "inequality": NORMS % "o.G[1, 1] - o.G[0, 0]",
 }
 FALSE = {
+    "K for K - 1": BINARY % 0,
     "too low a threshold": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 0.99 / p.classes\n",
     "too high a threshold": ONE_HOT
     + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1.01 / p.classes\n",

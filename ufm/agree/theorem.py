@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 import ufm.rules.numbers as checked
 from ufm.agree.flatness import excess_moment
@@ -171,7 +171,7 @@ def _enclosed(joint: JointProblem) -> float:
 
 def _optimum(joint, found, gap) -> JointOptimum:
     Z = found.H @ found.W.T + found.b
-    P = softmax(Z, 1) if joint.loss == "cross-entropy" else Z
+    P = softmax(Z, 1) if joint.loss == "cross-entropy" else Z if joint.loss == "squared-error" else expit(Z)
     residual = joint.atoms.labels - P
 
     def suboptimality(W, H):

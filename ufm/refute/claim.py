@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, make_dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import product
 from numbers import Real
 from pathlib import Path
@@ -33,13 +33,16 @@ from typing import Any
 
 import numpy as np
 
+import ufm.rules.numbers as checked
 from ufm.agree.theorem import check_joint_claim
+from ufm.model.atoms import JointProblem
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.refute.cases import CLASSES, RANGES, Case, Family, changed
 from ufm.refute.errors import ClaimError
 from ufm.refute.kinds import KINDS, require_kind
 from ufm.rules.errors import InputError
+from ufm.rules.numbers import LOSS_NAMES
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, Setting, Theorem
 
 CALL_SECONDS = 10.0  # that one call of the claim's own functions may take
@@ -66,9 +69,14 @@ class OwnClaim:
 
 @dataclass(frozen=True, eq=False)
 class OwnSetting(Setting):
-    """A setting that knows the parameters it was made of."""
+    """A setting that knows the parameters it was made of. Its loss may be one that only a free W is solved for."""
 
     p: Any = None
+
+    @cached_property
+    def joint(self) -> JointProblem:
+        """The problem with W free, on a finite law, of the claim's loss."""
+        return replace(super().joint, loss=self.p.loss)
 
 
 def read_claim(path: Path) -> OwnClaim:
@@ -205,9 +213,12 @@ def _setting(case) -> OwnSetting:
         lambda_h=case.lambda_h,
         lambda_w=case.lambda_w,
         dim=None if case.dim is None else max(case.dim, case.classes - 1),
-        loss=case.loss,
+        loss=case.loss
+        if case.loss in LOSS_NAMES
+        else LOSS_NAMES[0],  # of the fixed W, which no claim is about
         law=case.law,
     )
+    checked.choice("loss", case.loss, checked.JOINT_LOSS_NAMES)
     return OwnSetting(problem, (0.5,), case.bias, case.dim, NODES, p=_parameters(case))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from ufm.certify.classifier import certify_classifier
 from ufm.model.atoms import JointProblem
@@ -86,15 +86,25 @@ def judge_logits(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
     """Error: √ of the mean divergence of the claimed predictions from the numerical ones, in √nats."""
     joint = setting.joint
     Z = np.array([_array(ask(label.copy()), label.shape, "logits") for label in joint.atoms.labels])
-    if joint.loss == "squared-error":
-        divergence = float(0.5 * joint.atoms.weights @ np.sum((Z - optimum.Z) ** 2, 1))
-    else:
-        divergence = mean_divergence(joint.atoms.weights, softmax(Z, 1), optimum.Z)
+    divergence = _divergence(joint, Z, optimum.Z)
     shown = float(np.ptp(Z, 1).max()), float(np.ptp(optimum.Z, 1).max())
     largest = max(float(np.abs(log_softmax(part, 1)).max()) for part in (Z, optimum.Z))
-    bound = float(np.sqrt(optimum.gap))
+    bound, rounding = float(np.sqrt(optimum.gap)), 256 * EPS * (Z.shape[1] + largest)
+    if joint.loss == "binary-cross-entropy":  # whose divergence is a difference
+        rounding = float(np.sqrt(16 * EPS * Z.shape[1] * (1 + max(np.abs(Z).max(), np.abs(optimum.Z).max()))))
     tolerance = float(np.sqrt(GAP_TOLERANCE * abs(optimum.objective)))
-    return Finding(*shown, float(np.sqrt(divergence)), bound, 256 * EPS * (Z.shape[1] + largest), tolerance)
+    return Finding(*shown, float(np.sqrt(divergence)), bound, rounding, tolerance)
+
+
+def _divergence(joint: JointProblem, Z, found) -> float:
+    """How far claimed logits are from numerical ones: the loss's own Bregman divergence, which the gap bounds."""
+    weights = joint.atoms.weights
+    if joint.loss == "squared-error":
+        return float(0.5 * weights @ np.sum((Z - found) ** 2, 1))
+    if joint.loss == "cross-entropy":
+        return mean_divergence(weights, softmax(Z, 1), found)
+    terms = expit(Z) * (Z - found) - (np.logaddexp(0, Z) - np.logaddexp(0, found))
+    return max(float(weights @ np.sum(terms, 1)), 0.0)
 
 
 def judge_inequality(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
