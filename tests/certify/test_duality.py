@@ -6,6 +6,7 @@ all d, which is at most theirs: a stronger demand.
 """
 
 from dataclasses import replace
+from functools import partial
 from math import fsum
 
 import jax
@@ -20,7 +21,7 @@ from ufm.certify.joint import certify_joint
 from ufm.enclose.joint import enclose_joint
 from ufm.loss import LOSSES
 from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
-from ufm.model.laws import LabelLaw
+from ufm.model.laws import LabelLaw, onehot
 
 K, N = 4, 256
 EPS = np.finfo(float).eps
@@ -168,7 +169,7 @@ def test_the_free_bias_removes_the_mean(without_bias):
     for size in (1e-3, 1.0, 10.0):
         block = Block(found.H, Y, found.H @ found.W.T + size * rng.standard_normal((N, K)), weights, CE)
         sample = Sample(lambda block=block: [block])
-        label, *_, mean = sample.means(_first_sums)[4:]
+        label, *_, mean = sample.means(partial(_first_sums, W=found.W, b=np.zeros(K)))[4:]
         r = centred(mean, label, sample.units, CE)(block)
         assert np.abs(weights @ r).max() <= 16 * EPS
         p = Y - r
@@ -218,7 +219,7 @@ def test_the_dual_value_is_the_formula(loss):
         block = Block(0 * r, law.labels, 0 * r, law.weights, loss)
         vars(block)["residual"] = r
         sample = Sample(lambda block=block: [block])
-        moments = Moments(*sample.means(_first_sums)[5:])
+        moments = Moments(*sample.means(partial(_first_sums, W=np.zeros((K, K)), b=np.zeros(K)))[5:])
         value, rounding = _dual_value(sample, moments, None, product, None, loss)
         if loss == CE:
             p = law.labels - theta * r
@@ -288,3 +289,19 @@ def test_bad_input_is_refused(change, word):
     task = problem(UNEVEN, K, 3, 1e-3)
     with pytest.raises(ValueError, match=word):
         certify_joint(task, Point(**{"W": np.ones((K, 3)), "H": np.ones((N, 3)), **change}))
+
+
+@pytest.mark.parametrize("loss", [CE, "binary-cross-entropy"])
+def test_logits_whose_terms_cancel_round_by_the_size_of_the_terms(loss):
+    """w·h = 1e8 − 1e8 + O(1): ball arithmetic finds L within the stated rounding of what floats say."""
+    rng = np.random.default_rng(5)
+    law = finite_law(onehot(), 3, 4)
+    problem = JointProblem(law, 1e-12, 1e-12, 6, None, loss)
+    for _ in range(6):
+        W, H = rng.normal(size=(3, 6)), rng.normal(size=(len(law.labels), 6))
+        W[:, 0], W[:, 1] = 1e4 * (1 + 1e-3 * rng.random(3)), -1e4
+        H[:, 0] = H[:, 1] = 1e4 * rng.random(len(H))
+        W[:, 1] = -W[:, 0]
+        found = certify_joint(problem, Point(W, H))
+        balls = enclose_joint(W, H, law.labels, law.weights, 1e-12, 1e-12, loss=loss)
+        assert balls.objective[0] - found.rounding <= found.objective <= balls.objective[1] + found.rounding

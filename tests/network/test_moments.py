@@ -111,7 +111,15 @@ def test_what_costs_too_much_is_said(monkeypatch, name, value, missing):
     assert (found[0][1] is None) == ("squared_error" in missing)
 
 
-def test_few_samples_have_neither():
+def test_fewer_samples_than_intervals_ask_for_are_told():
+    H, y = classes(3, 9, 26, 0.3)
+    second = looked(H, y, simplex_etf(3, 9), None)[1]
+    assert second.bootstrap is None and "3 d = 27 samples a class" in second.missing["intervals"]
+    assert looked(*classes(3, 9, 27, 0.3), simplex_etf(3, 9), None)[1].bootstrap is not None
+
+
+def test_few_samples_have_neither(monkeypatch):
+    monkeypatch.setattr(moments, "FEW", 0)
     H, y = classes(3, 9, 2, 0.3)
     stats, second = looked(H, y, simplex_etf(3, 9), None)
     assert second.spectrum(stats) == (None, None, 0)

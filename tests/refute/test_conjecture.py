@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import ufm.commands.conjecture
+from ufm.agree.verdict import FAILS, UNDECIDED
 from ufm.certify.classifier import certify_classifier
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import JointProblem, Point, finite_law
@@ -144,6 +145,80 @@ def test_a_classifier_is_known_from_both_sides(lambda_b, loss):
     )
 
 
+# --- true claims that a careless judge refutes, and false ones that it lets pass --------------------
+
+
+def judged(write, text, **values):
+    claim = read_claim(write(text))
+    return check_case(claim.theorem, type(claim.families[0].case)(**values)).check
+
+
+SEAM = """
+parameters = {"classes": [3], "lambda_w": (0.01, 0.4), "lambda_h": 1.0, "bias": 0.0, "loss": "squared-error"}
+labels = "onehot"
+def gram(p):
+    c, P = np.sqrt(p.lambda_w * p.lambda_h), np.eye(3) - 1 / 3
+    return p.lambda_h * (P / np.sqrt(3) / c - P) if c < 1 / np.sqrt(3) else 0 * P
+"""
+
+
+def test_rounding_of_a_gram_matrix_near_its_seam_is_no_refutation(write):
+    for lambda_w in (0.3332877815049746, 0.33333, 1 / 3 - 1e-9):
+        assert judged(write, SEAM, lambda_w=lambda_w).verdict.word != FAILS
+    assert (
+        judged(write, SEAM.replace("if c < 1", "if c < 0.9"), lambda_w=0.3).verdict.word == FAILS
+    )  # zero too early
+
+
+def test_a_rule_that_no_price_makes_fine_refutes_nothing(write):
+    text = """
+        parameters = {"classes": [3], "alpha": (0.1, 1.0), "lambda_w": 1.0, "lambda_h": (0.1, 0.4)}
+        labels = "kway"
+        def zero(p):
+            return p.lambda_w * p.lambda_h >= (p.alpha + 1) / ((3 * p.alpha + 1) * p.classes)
+    """
+    assert judged(write, text, alpha=0.2551, lambda_h=0.23694444279892934).verdict.word == UNDECIDED
+
+
+def test_one_of_several_optima_is_no_refutation(write):
+    """Squared error in one dimension: z = (1 - c sqrt 2) u u'y for every unit u; the solver found one of them."""
+    text = """
+        parameters = {"classes": [2], "dim": 1, "lambda_w": (0.01, 0.2), "lambda_h": 0.1, "loss": "squared-error"}
+        labels = "onehot"
+        def logits(p, y):
+            u = np.array([np.cos(0.4), np.sin(0.4)])
+            return (1 - np.sqrt(2 * p.lambda_w * p.lambda_h)) * u * (u @ y)
+    """
+    assert judged(write, text, lambda_w=0.1).verdict.word == UNDECIDED
+
+
+def test_a_range_is_not_left(write):
+    text = """
+        parameters = {"classes": [2], "lam": (0.1, 0.4), "lambda_w": (0.01, 0.1)}
+        labels = "onehot"
+        def inequality(p, o):
+            return p.lam - 0.4 - 1e-3
+    """
+    assert searched(write(text), settings=20)[2].refuted is None
+
+
+def test_a_small_value_above_zero_is_not_told_from_zero(write):
+    text = ONE_HOT + "def inequality(p, o): return 1e-9\n"
+    assert judged(write, text, lambda_w=0.1, lambda_h=0.1).verdict.word == UNDECIDED
+
+
+def test_what_is_no_gram_matrix_at_all_is_refuted_on_any_rule(write):
+    text = "parameters = {'classes': [2]}\ndef gram(p): return -np.eye(2)\n"
+    found = judged(write, text)
+    assert found.verdict.word == FAILS and found.error == np.inf
+
+
+def test_a_problem_out_of_reach_is_undecided(write, call_main):
+    path = write("parameters = {'classes': [40]}\ndef zero(p): return True\n")
+    code, out, _ = call_main(ufm.commands.conjecture.main, path, "--settings", 2)
+    assert code == 3 and "too many" in out
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
@@ -188,6 +263,10 @@ BAD = {
     "finite numbers of shape (2, 2)": ONE_HOT + "def gram(p): return np.ones(3)\n",
     "a finite number, got nan": ONE_HOT + "def inequality(p, o): return float('nan')\n",
     "labels: ": "def labels(p): return [[2.0, 3.0]]\ndef zero(p): return True\n",
+    "SystemExit": ONE_HOT + "def zero(p):\n    raise SystemExit(0)\n",
+    "none or taken": "parameters = {'weights': 3.0}\ndef zero(p): return True\n",
+    "loss must be one of": ONE_HOT
+    + "parameters['loss'] = ['cross-entropy', 'hinge']\ndef zero(p): return True\n",
     "True, False or a text": ONE_HOT + "def assumes(p): return 7\ndef zero(p): return True\n",
 }
 
@@ -208,7 +287,15 @@ def test_a_call_that_does_not_end_is_ended(write, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "argv", [("missing.py",), ("--seconds", 0), ("--settings", 0), ("--at", "alpha"), ("--at", "x=1")]
+    "argv",
+    [
+        ("missing.py",),
+        ("--seconds", 0),
+        ("--settings", 0),
+        ("--at", "alpha"),
+        ("--at", "x=1"),
+        ("--at", "weights=3"),
+    ],
 )
 def test_wrong_usage(argv, write, call_main):
     path = write(TRUE["zero"])

@@ -82,11 +82,15 @@ class Block:
         """r = −∂ℓ/∂z."""
         return residuals(self.Z, self.Y, self.loss)
 
+    @property
+    def terms(self) -> int:
+        """How many logits each add to a loss: K under binary cross-entropy."""
+        return self.Z.shape[1] if self.loss == BINARY else 1
+
     @cached_property
     def size(self) -> Float[np.ndarray, " n"]:
-        """The scale of each row of logits; times K where the loss has a term for each of them."""
-        terms = self.Z.shape[1] if self.loss == BINARY else 1
-        return terms * (1.0 + np.abs(self.Z).max(1))
+        """The scale of each row of logits."""
+        return self.terms * (1.0 + np.abs(self.Z).max(1))
 
 
 class Sample:
@@ -140,7 +144,7 @@ def dual_gap(
 
     It is read twice, three times with a free bias, four times with a penalised one (squared error: once, twice).
     """
-    fit, square, size, logits, label, *plain = sample.means(_first_sums)
+    fit, square, size, logits, label, *plain = sample.means(partial(_first_sums, W=W, b=b))
     moments, product = Moments(*plain), penalties.lambda_w * penalties.lambda_h
     ridge = penalties.lambda_w * float(np.sum(W * W)) + (penalties.lambda_b or 0.0) * float(b @ b)
     objective = float(fit + 0.5 * (penalties.lambda_h * square + ridge))
@@ -162,10 +166,14 @@ def dual_gap(
     )
 
 
-def _first_sums(block: Block) -> tuple:
-    """Of ℓ, ‖h‖², |ℓ| + scale of the logits, that scale, y, and the moments of the candidate's residual."""
-    fit = losses(block.Z, block.Y, block.loss)
-    rows = fit, np.einsum("nd,nd->n", block.H, block.H), np.abs(fit) + block.size, block.size, block.Y
+def _first_sums(block: Block, W, b) -> tuple:
+    """Of ℓ, ‖h‖², |ℓ| + scale of the logits, what these are sums of, y, and moments of the candidate's residual.
+
+    The terms of w_k·h + b_k, which may cancel, add up to at most ‖w_k‖ ‖h‖ + |b_k|.
+    """
+    fit, square = losses(block.Z, block.Y, block.loss), np.einsum("nd,nd->n", block.H, block.H)
+    summands = block.terms * (1.0 + np.sqrt(square) * np.linalg.norm(W, axis=1).max() + np.abs(b).max())
+    rows = fit, square, np.abs(fit) + block.size, summands, block.Y
     return *map(block.sum, rows), *_moment_sums(block, plain)
 
 

@@ -25,6 +25,7 @@ WORK = 2e10  # products of numbers for them: some seconds
 METRICS = 100  # times K² d are the metrics of a replicate
 LEAST = 0.9  # of the replicates must have a sample of every class
 LEVEL = 0.95
+FEW = 3  # samples a class and dimension below which a nominal 95% covers a half only
 RESAMPLED_IN = "plain"  # the convention whose metrics have intervals
 
 # rows of W alone are no sample, and which mean is nearest would have to be told anew in each replicate
@@ -68,6 +69,10 @@ class Second:
         elif 8 * self.replicates * (K * d + r * r) > SUMS or work > WORK:
             self.missing["intervals"] = (
                 f"{n} samples of {K} classes in {d} dimensions are too many to resample"
+            )
+        elif n < FEW * K * d:
+            self.missing["intervals"] = (
+                f"fewer than {FEW} d = {FEW * d} samples a class: they would be too short"
             )
         else:
             self.bootstrap = _Bootstrap(spread, self.replicates, self.seed)

@@ -62,6 +62,7 @@ class Case:
 
     numbers: ClassVar[tuple[str, ...]] = POSITIVE  # what a search may move
     ranges: ClassVar[dict[str, tuple[float, float]]] = RANGES
+    edges: ClassVar[tuple[float, ...]] = EDGES
 
     @property
     def admits(self) -> bool:
@@ -146,8 +147,8 @@ def draw(family: Family, rng: np.random.Generator) -> Case:
     for name in family.free:
         low, high = (to_scale(family.case, name, end) for end in family.case.ranges[name])
         drawn[name] = from_scale(family.case, name, rng.uniform(low, high))
-        if name == "lam" and rng.random() < 0.25:
-            drawn[name] = float(rng.choice(EDGES))
+        if name == "lam" and rng.random() < 0.25 and family.case.edges:
+            drawn[name] = float(rng.choice(family.case.edges))
     return changed(family.case, drawn)
 
 

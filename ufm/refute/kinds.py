@@ -23,40 +23,41 @@ from ufm.theory.theorems.joint import GAP_TOLERANCE, mean_divergence
 from ufm.theory.theorems.theorem import Finding, JointOptimum, Setting
 
 SLACK = 100.0  # an inequality counts as broken from here on, in √gap
+TAKEN = 1e-9  # what rounding may take a claimed Gram matrix off those that a classifier can have
 Ask = Callable[..., Any]  # the claim's own function, its setting's parameters filled in
 
 
 def judge_gram(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
-    """Error: how far the best objective at Ĝ lies above the optimum's, relative to it."""
+    """Error: how far the best objective at Ĝ lies above the optimum's, relative to it.
+
+    That is quadratic in what Ĝ is off by. Zero against not zero is decided as by `judge_zero`.
+    """
     problem, K = setting.joint, setting.problem.classes
     G = _array(ask(), (K, K), "gram")
-    W = _factor(G, problem.d)
+    W, left = _factor(G, problem.d)
     size = abs(optimum.objective)
     bound = optimum.gap / size + 4 * EPS
-    found = optimum.W @ optimum.W.T
-    shown = float(np.trace(G)), float(np.trace(found))
-    if W is None:  # no classifier of this dimension has that Gram matrix
+    shown = float(np.trace(G)), float(np.trace(optimum.W @ optimum.W.T))
+    natural = max(float(np.sqrt(problem.lambda_h / problem.lambda_w)), problem.lambda_h)
+    if left > TAKEN * max(float(np.abs(G).max()), natural):  # no classifier of this dimension is near
         return Finding(*shown, np.inf, bound, 0.0, GAP_TOLERANCE, exceeds=True)
     here = certify_classifier(problem, fit_classifier(problem, W))
     error = max(here.objective - optimum.objective, 0.0) / size
-    allowed = (here.objective - here.dual) / size  # a true claim: min L is not above the best at Ĝ
-    return Finding(*shown, error, bound, max(allowed, 0.0), GAP_TOLERANCE)
+    allowed = max((here.objective - here.dual) / size, 0.0)  # a true claim: min L is not above the best at Ĝ
+    found = Finding(*shown, error, bound, allowed, GAP_TOLERANCE)
+    excess, rounding = optimum.excess()
+    if _undecided(problem, excess, rounding) is None and bool(np.any(W)) != (excess > 0):
+        return found._replace(error=abs(excess), bound=rounding, rounding=0.0, exceeds=True)
+    return found
 
 
-def _factor(G, d: int):
-    """W (K, d) with W Wᵀ = G, or None where there is none."""
+def _factor(G, d: int) -> tuple[np.ndarray, float]:
+    """W (K, d) with W Wᵀ as near to G as any, and how far that is, entry by entry."""
     value, vector = np.linalg.eigh(0.5 * (G + G.T))
-    small = 64 * len(G) * EPS * max(float(np.abs(value).max()), 1e-300)
-    if np.abs(G - G.T).max() > small or value[0] < -small:
-        return None
-    root = vector * np.sqrt(np.where(value > small, value, 0.0))
-    root = root[:, ::-1]  # the largest first
-    if np.count_nonzero(value > small) > d:
-        return None
-    W = np.zeros((len(G), d))
     kept = min(d, len(G))
-    W[:, :kept] = root[:, :kept]
-    return W
+    W = np.zeros((len(G), d))
+    W[:, :kept] = (vector * np.sqrt(np.maximum(value, 0.0)))[:, ::-1][:, :kept]  # the largest first
+    return W, float(np.abs(W @ W.T - G).max())
 
 
 def judge_zero(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
@@ -93,7 +94,16 @@ def judge_logits(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
     if joint.loss == "binary-cross-entropy":  # whose divergence is a difference
         rounding = float(np.sqrt(16 * EPS * Z.shape[1] * (1 + max(np.abs(Z).max(), np.abs(optimum.Z).max()))))
     tolerance = float(np.sqrt(GAP_TOLERANCE * abs(optimum.objective)))
-    return Finding(*shown, float(np.sqrt(divergence)), bound, rounding, tolerance)
+    found = Finding(*shown, float(np.sqrt(divergence)), bound, rounding, tolerance)
+    return _where_solved(found, optimum)
+
+
+def _where_solved(found: Finding, optimum: JointOptimum) -> Finding:
+    """What is claimed of the optimum is left open where none is certified: below d = K − 1 there may be several."""
+    relative = optimum.gap / abs(optimum.objective)
+    if relative <= GAP_TOLERANCE:
+        return found
+    return found._replace(error=0.0, open=f"relative gap {relative:.1e} above {GAP_TOLERANCE:.0e}")
 
 
 def _divergence(joint: JointProblem, Z, found) -> float:
@@ -110,10 +120,10 @@ def _divergence(joint: JointProblem, Z, found) -> float:
 def judge_inequality(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
     """Error: what f is above zero."""
     value = _number(ask(_shown(setting.joint, optimum)))
-    relative = optimum.gap / abs(optimum.objective)
-    open_ = None if relative <= GAP_TOLERANCE else f"relative gap {relative:.1e} above {GAP_TOLERANCE:.0e}"
-    error, bound = max(value, 0.0), SLACK * float(np.sqrt(relative)) + 64 * EPS
-    return Finding(0.0, value, error, bound, 0.0, max(bound, GAP_TOLERANCE), open_)
+    bound = SLACK * float(np.sqrt(optimum.gap / abs(optimum.objective))) + 64 * EPS
+    open_ = None if not 0 < value <= bound else f"a value between 0 and {bound:.0e} is not told from zero"
+    found = Finding(0.0, value, max(value, 0.0), bound, 0.0, max(bound, GAP_TOLERANCE), open_)
+    return _where_solved(found, optimum)
 
 
 def _number(value) -> float:

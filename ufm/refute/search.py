@@ -38,7 +38,8 @@ class Trial:
     def score(self) -> float:
         """log10(error/(bound + theory_bound)); −∞ without any error, +∞ where there is no number."""
         check = self.check
-        assert check.error is not None and check.bound is not None and check.theory_bound is not None
+        if check.error is None or check.bound is None or check.theory_bound is None:  # nothing was solved
+            return -math.inf
         error, allowed = check.error, check.bound + check.theory_bound
         if error == 0 or allowed == 0:
             return -math.inf if error == 0 else math.inf

@@ -3,6 +3,7 @@
 import math
 import sys
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -80,10 +81,10 @@ def _judge_one(claim: OwnClaim, text: str) -> tuple[Search, Outcome, Trial | Non
 def read_case(claim: OwnClaim, text: str):
     """The case of words NAME=VALUE; what is not named is at its first value or in the middle of its range."""
     first = claim.families[0].case
-    given = {}
+    given, names = {}, {field.name for field in fields(first)}
     for word in text.replace(",", " ").split():
         name, found, value = word.partition("=")
-        if not found or not hasattr(first, name):
+        if not found or name not in names:
             known = ", ".join(claim.names)
             raise InputError(f"--at takes words like NAME=VALUE, got {word!r}; names are {known}")
         given[name] = _read(name, value, getattr(first, name), claim)
@@ -182,15 +183,21 @@ def _print(
 
 def _numbers(trial: Trial) -> list[tuple[str, str]]:
     check = trial.check
+    if check.error is None:
+        return [("at", _parameters(trial)), ("reason", check.verdict.reason)]
     predicted = "not that" if check.predicted is None else f"{check.predicted:.12g}"
     bounds = f"{check.bound:.2e} and {check.theory_bound:.2e}"
     return [
-        ("at", ", ".join(f"{name} = {_short(value)}" for name, value in said(trial.case).items())),
+        ("at", _parameters(trial)),
         ("claimed", predicted),
         ("certified", f"{check.numeric:.12g}"),
         ("error", f"{check.error:.3e}, bounds {bounds}: ratio {_ratio(trial)}"),
         ("reason", check.verdict.reason),
     ]
+
+
+def _parameters(trial: Trial) -> str:
+    return ", ".join(f"{name} = {_short(value)}" for name, value in said(trial.case).items())
 
 
 def _short(value) -> str:
