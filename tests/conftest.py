@@ -15,7 +15,7 @@ from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
 jax.config.update("jax_enable_x64", True)
 if "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = programs.QUICK
+    programs.alike["XLA_FLAGS"] = os.environ["XLA_FLAGS"] = programs.QUICK
     jax.devices()  # XLA reads it now, for this process; the commands that tests start compile as a user's do
     del os.environ["XLA_FLAGS"]
 # JAX has read its variables by now; children that answer without JAX would load it to judge them

@@ -6,6 +6,7 @@ processor's programs are never read. JAX's variable JAX_COMPILATION_CACHE_DIR go
 """
 
 import hashlib
+import os
 import platform
 import shutil
 from contextlib import suppress
@@ -16,9 +17,15 @@ import jaxlib
 # Most of a cold run went into compiling. At LLVM's level 0, and without the emitters that do not heed it, a program
 # is ready in a fourth of the time and rounds otherwise: bounds are to hold whatever the order of a sum.
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+alike: dict[str, str] = {}  # what a child needs besides to compile to the same bits: set by tests/conftest.py
 KEPT = Path(__file__).resolve().parents[1] / ".cache"
 FOLDERS = 2  # the last used ones
 BYTES = 2 * 2**30  # a larger folder is begun anew
+
+
+def as_here() -> dict[str, str]:
+    """The environment of a child whose floats are to be those of this process, to the last bit."""
+    return {**os.environ, **alike}
 
 
 def processor() -> str:

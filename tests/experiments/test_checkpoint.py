@@ -16,6 +16,7 @@ import pytest
 from experiments.training.checkpoint import LOG, META, NAME, write_whole
 from experiments.training.settings import default_settings
 from experiments.training.train import train
+from tests import programs
 from tests.experiments.test_train import SMALL, made_up, same
 
 pytestmark = pytest.mark.slow  # networks are trained
@@ -133,7 +134,7 @@ def wait_for(condition, process):
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     """kill -9 of a real process that writes checkpoints all the time."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(killed)], cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(killed)], cwd=ROOT, env=programs.as_here())
     wait_for(lambda: (killed / LOG).exists() and len(rows(killed)) >= 20, process)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL and 20 <= len(rows(killed)) < 400

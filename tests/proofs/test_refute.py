@@ -253,9 +253,9 @@ def test_the_seam_of_a_claim_is_met_from_both_sides():
 def test_scales_are_inverted_and_kept_in_range(name):
     low, high = RANGES[name]
     for value in (low, 0.5 * (low + high), high):
-        assert from_scale(name, to_scale(name, value)) == pytest.approx(value, rel=1e-9)
-    assert from_scale(name, -math.inf) == pytest.approx(low)
-    assert from_scale(name, math.inf) == pytest.approx(high)
+        assert from_scale(Case(), name, to_scale(Case(), name, value)) == pytest.approx(value, rel=1e-9)
+    assert from_scale(Case(), name, -math.inf) == pytest.approx(low)
+    assert from_scale(Case(), name, math.inf) == pytest.approx(high)
 
 
 def test_draws_depend_on_the_seed_alone_and_stay_in_range():

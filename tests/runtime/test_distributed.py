@@ -177,7 +177,7 @@ def test_processes_give_the_rows_of_one(start, together):
     (code, out, err), *others = together(2, "-m", "ufm.solve", *PAIRS, "--json", "-")
     assert code == 0, err
     assert [other[:2] for other in others] == [(0, "")], "process 0 alone speaks"
-    same(alone(start, *PAIRS), strict(out))
+    same(alone(start, *PAIRS), strict(out), loose=("classes",))  # of equal errors another pair may come first
 
 
 @pytest.mark.slow
