@@ -51,6 +51,9 @@ def differences(files: dict[Path, str]) -> list[str]:
     return found
 
 
+ROUNDING = 256 * 2.0**-52  # of a measured number, as everywhere
+
+
 def disagreements(committed: dict, fresh: dict) -> list[str]:
     """What a fresh run contradicts in a committed record."""
     name = fresh["name"]
@@ -80,11 +83,11 @@ def _comparison_disagreements(name, old, new) -> list[str]:
 
 def _row_disagreements(old: dict, new: dict) -> list[str]:
     """Words and parameters equal; errors within bounds; the two predictions, and the two numerical values,
-    apart by no more than both runs' bounds on them."""
+    apart by no more than both runs' bounds on them, and ROUNDING of the unit: what is measured rounds too."""
     found = [f"{key} differs" for key in ("verdict", "parameters") if old[key] != new[key]]
     slack = {
         "predicted": sum(row["theory_bound"] * (row["unit"] or 1.0) for row in (old, new)),
-        "numeric": sum(row["bound"] * (row["unit"] or 1.0) for row in (old, new)),
+        "numeric": sum((row["bound"] + ROUNDING) * (row["unit"] or 1.0) for row in (old, new)),
     }
     for key, allowed in slack.items():
         one, other = old[key], new[key]

@@ -116,10 +116,10 @@ def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimu
 _label_optimum = jax.jit(label_optimum, static_argnames="loss")
 
 
-def solve_patterns(values, counts, a: float, loss: str = "cross-entropy") -> LabelOptimum:
-    """`label_optimum` of n patterns (n, r) as numpy arrays, padded so that sweeps compile once."""
+def solve_patterns(values, counts, a: float, loss: str = "cross-entropy", least: int = 1024) -> LabelOptimum:
+    """`label_optimum` of n patterns (n, r) as numpy arrays, padded to `least` or more: sweeps compile once."""
     n = len(values)
-    width = max(1024, 1 << (n - 1).bit_length())
+    width = max(least, 1 << (n - 1).bit_length())
     values, counts = (np.pad(part, ((0, width - n), (0, 0)), mode="edge") for part in (values, counts))
     return LabelOptimum(*(np.asarray(part)[:n] for part in _label_optimum(values, counts, a, loss=loss)))
 

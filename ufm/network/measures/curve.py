@@ -22,7 +22,7 @@ from ufm.theory.features import TwoHotOptimum, logit_gap, solve_patterns
 from ufm.theory.multiplier import require_float64
 from ufm.theory.response import response
 
-NODES, STEPS = 1024, 3
+NODES, STEPS = 128, 4
 DONE = 1e-7  # relative step after which Newton's method has left rounding alone: the next would be its square
 
 
@@ -71,7 +71,7 @@ class Curve:
 
     def _exact(self, lam: np.ndarray):
         values = label_values(lam, self.delta, self.classes)
-        return solve_patterns(values, label_counts(lam, self.classes), self.a)
+        return solve_patterns(values, label_counts(lam, self.classes), self.a, least=NODES)
 
 
 @lru_cache(maxsize=8)
