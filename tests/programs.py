@@ -15,7 +15,7 @@ from pathlib import Path
 import jaxlib
 
 # Most of a cold run went into compiling. At LLVM's level 0, and without the emitters that do not heed it, a program
-# is ready in a fourth of the time and rounds otherwise: bounds are to hold whatever the order of a sum.
+# is ready much sooner and rounds otherwise: bounds are to hold whatever the order of a sum.
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 alike: dict[str, str] = {}  # what a child needs besides to compile to the same bits: set by tests/conftest.py
 KEPT = Path(__file__).resolve().parents[1] / ".cache"

@@ -13,6 +13,7 @@ from ufm.output.text import law_words
 from ufm.refute.cases import Case, depends_on_lam, parameters
 from ufm.refute.search import Outcome, Search, Trial, hunt
 from ufm.refute.shrinking import shrink
+from ufm.refute.words import numbers, ratio
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.theory.theorems.catalogue import THEOREMS
@@ -79,7 +80,8 @@ class _Quiet:
 
 
 def _progress(search: Search) -> str:
-    return f"{search.theorem.name}: {search.tried} settings, {_ratio(search.best)}"
+    worst = f"error/bound ratio {ratio(search.best)}" if search.best else "nothing yet"
+    return f"{search.theorem.name}: {search.tried} settings, {worst}"
 
 
 def _report(theorem: Theorem, outcome: Outcome, search: Search, small: Trial | None) -> None:
@@ -103,25 +105,6 @@ def _report(theorem: Theorem, outcome: Outcome, search: Search, small: Trial | N
     for head, text in facts:
         lines = textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False) or [""]
         print("\n".join([f"  {head:<11} {lines[0]}", *(f"{'':14}{line}" for line in lines[1:])]))
-
-
-def numbers(trial: Trial) -> list[tuple[str, str]]:
-    """Prediction, optimum, error against bounds, verdict."""
-    check = trial.check
-    predicted = "that it differs" if check.predicted is None else f"{check.predicted:.12g}"
-    bounds = f"{check.bound:.2e} of the optimum, {check.theory_bound:.2e} of the closed form"
-    return [
-        ("predicted", predicted),
-        ("numeric", f"{check.numeric:.12g}"),
-        ("error", f"{check.error:.3e}; bounds {bounds}; {_ratio(trial)}"),
-        ("verdict", f"{check.verdict.word}: {check.verdict.reason}"),
-    ]
-
-
-def _ratio(trial: Trial | None) -> str:
-    if trial is None:
-        return "nothing yet"
-    return f"error/bound ratio {10**trial.score:.2g}" if trial.score < 300 else "error/bound ratio infinite"
 
 
 def options(theorem: Theorem, case: Case) -> str:

@@ -169,7 +169,7 @@ def test_the_free_bias_removes_the_mean(without_bias):
     for size in (1e-3, 1.0, 10.0):
         block = Block(found.H, Y, found.H @ found.W.T + size * rng.standard_normal((N, K)), weights, CE)
         sample = Sample(lambda block=block: [block])
-        label, *_, mean = sample.means(partial(_first_sums, W=found.W, b=np.zeros(K)))[4:]
+        label, *_, mean = sample.means(partial(_first_sums, widest=1.0, shift=0.0))[4:]
         r = centred(mean, label, sample.units, CE)(block)
         assert np.abs(weights @ r).max() <= 16 * EPS
         p = Y - r
@@ -219,7 +219,7 @@ def test_the_dual_value_is_the_formula(loss):
         block = Block(0 * r, law.labels, 0 * r, law.weights, loss)
         vars(block)["residual"] = r
         sample = Sample(lambda block=block: [block])
-        moments = Moments(*sample.means(partial(_first_sums, W=np.zeros((K, K)), b=np.zeros(K)))[5:])
+        moments = Moments(*sample.means(partial(_first_sums, widest=0.0, shift=0.0))[5:])
         value, rounding = _dual_value(sample, moments, None, product, None, loss)
         if loss == CE:
             p = law.labels - theta * r

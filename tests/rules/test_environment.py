@@ -215,6 +215,7 @@ def test_a_cache_that_cannot_be_is_left(kind, monkeypatch):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_leaves_no_staged_file(name, capsys):
     number = getattr(signal, name)
+    signal.signal(number, signal.SIG_DFL)  # where the tests run under nohup, SIGHUP is ignored
 
     def work():
         with Outputs({"json": "a.json", "save": "a.npz"}) as outputs:

@@ -8,8 +8,11 @@ from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
 from ufm.model.laws import kway, mixup, onehot, smooth
 from ufm.optimize.joint import solve_joint
 from ufm.rules.errors import InputError
-from ufm.theory.geometry.support import deficit_ratio, support_limit, support_ratio
+from ufm.theory.features import two_hot_optimum
+from ufm.theory.geometry.onehot import class_optimum
+from ufm.theory.geometry.support import support_limit, support_ratio
 from ufm.theory.geometry.susceptibility import onehot_response
+from ufm.theory.multiplier import joint_multiplier
 
 LAM = 0.01
 
@@ -112,6 +115,12 @@ def test_where_there_is_no_such_symmetry_it_is_said():
 
 
 # --- small penalties ----------------------------------------------------------------------------------------
+
+
+def deficit_ratio(law, classes, c):
+    """1 − p_c of a clean label under the law over that under one-hot labels, both at λ_W = λ_H = c."""
+    a = joint_multiplier(law, classes, c, c).sharpness
+    return float(two_hot_optimum(1.0, a, classes).p_other) / class_optimum(classes, c, c).wrong
 
 
 @pytest.mark.parametrize("alpha, here, far", [(0.2, 0.954, 0.801), (1.0, 0.903, 0.784), (5.0, 0.886, 0.782)])

@@ -36,24 +36,24 @@ def certify_classifier(problem: JointProblem, point: Point) -> ClassifierGap:
     mean, label = sample.means(lambda block: (block.sum(block.residual), block.sum(block.Y)))
     free = problem.lambda_b == FREE
     change: Change = centred(mean, label, sample.units, problem.loss) if free else plain
-    value, slope, square, mean = sample.means(partial(_sums, change=change, W=point.W))
+    value, slope, square, pull, mean = sample.means(partial(_sums, change=change, W=point.W))
     ridge = 0.5 * problem.lambda_w * float(np.sum(point.W**2))
     dual = (
         float(value) - float(square) / (2 * problem.lambda_h) - mean_penalty(mean, problem.lambda_b) + ridge
     )
     K, d = point.W.shape
-    terms = (K + d + 32) * (float(slope) + float(square) / problem.lambda_h + ridge) + sample.count * abs(
-        dual
-    )
-    return ClassifierGap(here.objective + here.rounding, dual - EPS * terms)
+    terms = (K + d + 32) * (float(slope) + float(pull) / problem.lambda_h + ridge)
+    return ClassifierGap(here.objective + here.rounding, dual - EPS * (terms + sample.count * abs(dual)))
 
 
 def _sums(block: Block, change: Change, W) -> tuple:
-    """Of D(r), how fast it moves with rounding, ‖Wᵀr‖² and r."""
+    """Of D(r), how fast it moves with rounding, ‖Wᵀr‖², what that moves with (its terms may cancel), and r."""
     r = change(block)
     if block.loss == "squared-error":
         value = np.sum(r * block.Y, 1) - 0.5 * np.sum(r * r, 1)
         slope = np.sum(np.abs(r * block.Y) + r * r, 1)
     else:
         value, slope = loss_entropies(block, r, 1.0)
-    return block.sum(value), block.sum(slope), block.sum(np.sum((r @ W) ** 2, 1)), block.sum(r)
+    square, size = np.sum((r @ W) ** 2, 1), np.linalg.norm(r, axis=1) * np.linalg.norm(W)
+    pull = size * (np.sqrt(square) + len(W) * EPS * size)
+    return *map(block.sum, (value, slope, square, pull)), block.sum(r)

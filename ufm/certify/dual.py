@@ -144,7 +144,9 @@ def dual_gap(
 
     It is read twice, three times with a free bias, four times with a penalised one (squared error: once, twice).
     """
-    fit, square, size, logits, label, *plain = sample.means(partial(_first_sums, W=W, b=b))
+    fit, square, size, logits, label, *plain = sample.means(
+        partial(_first_sums, widest=np.linalg.norm(W, axis=1).max(), shift=np.abs(b).max())
+    )
     moments, product = Moments(*plain), penalties.lambda_w * penalties.lambda_h
     ridge = penalties.lambda_w * float(np.sum(W * W)) + (penalties.lambda_b or 0.0) * float(b @ b)
     objective = float(fit + 0.5 * (penalties.lambda_h * square + ridge))
@@ -166,13 +168,14 @@ def dual_gap(
     )
 
 
-def _first_sums(block: Block, W, b) -> tuple:
+def _first_sums(block: Block, widest: float, shift: float) -> tuple:
     """Of ℓ, ‖h‖², |ℓ| + scale of the logits, what these are sums of, y, and moments of the candidate's residual.
 
-    The terms of w_k·h + b_k, which may cancel, add up to at most ‖w_k‖ ‖h‖ + |b_k|.
+    The terms of w_k·h + b_k, which may cancel, add up to at most ‖w_k‖ ‖h‖ + |b_k|. widest, shift: the largest
+    ‖w_k‖ and |b_k|.
     """
     fit, square = losses(block.Z, block.Y, block.loss), np.einsum("nd,nd->n", block.H, block.H)
-    summands = block.terms * (1.0 + np.sqrt(square) * np.linalg.norm(W, axis=1).max() + np.abs(b).max())
+    summands = block.terms * (1.0 + np.sqrt(square) * widest + shift)
     rows = fit, square, np.abs(fit) + block.size, summands, block.Y
     return *map(block.sum, rows), *_moment_sums(block, plain)
 

@@ -12,12 +12,17 @@ from ufm.commands.frame import command
 class Arguments:
     """Search for a setting in which your claim and the certified optimum disagree.
 
-    The claim is a Python file that this command RUNS: parameters with ranges, labels, and one of
-    gram(p), zero(p), logits(p, y), inequality(p, o); see docs/conjecture.md.
+    The claim is a Python file that this command RUNS: parameters and labels,
 
-    Exit code: 0 not refuted, 1 refuted, 3 undecided, 2 wrong usage or the claim itself fails.
+    and one of gram(p), zero(p), logits(p, y), inequality(p, o).
 
-    No verdict: 70 defect, 71 out of memory, 74 output full, 75 standstill, 129 to 143 ended.
+    Exit code: 0 not refuted, 1 refuted, 3 undecided,
+
+    2 wrong usage, or the claim itself fails.
+
+    No verdict: 70 defect, 71 out of memory, 74 output full,
+
+    75 standstill, 129 to 143 ended.
     """
 
     claim: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM.py")]

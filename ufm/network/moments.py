@@ -70,7 +70,7 @@ class Second:
             self.missing["intervals"] = (
                 f"{n} samples of {K} classes in {d} dimensions are too many to resample"
             )
-        elif n < FEW * K * d:
+        elif n * spread.sums.mass.min() < FEW * d * spread.sums.mass.sum():
             self.missing["intervals"] = (
                 f"fewer than {FEW} d = {FEW * d} samples a class: they would be too short"
             )

@@ -6,6 +6,7 @@ made     labels made for a geometry, on a ring, of superclasses
 kinds    what may be claimed of an optimum, each held against it: gram, zero, logits, inequality
 errors   what a claim may do wrong
 search   the hunt: random cases, seams, and a climb
+words    a trial in words
 shrinking  a small case that still fails
 """
 
@@ -20,5 +21,6 @@ __all__, __getattr__, __dir__ = facade(
         "made": "random_gram ring",
         "search": "Outcome Search Trial check_case hunt",
         "shrinking": "shrink",
+        "words": "numbers ratio",
     },
 )

@@ -215,9 +215,8 @@ def _setting(case) -> OwnSetting:
         lambda_h=case.lambda_h,
         lambda_w=case.lambda_w,
         dim=None if case.dim is None else max(case.dim, case.classes - 1),
-        loss=case.loss
-        if case.loss in LOSS_NAMES
-        else LOSS_NAMES[0],  # of the fixed W, which no claim is about
+        # of the fixed W, which no claim is about
+        loss=case.loss if case.loss in LOSS_NAMES else LOSS_NAMES[0],
         law=case.law,
     )
     checked.choice("loss", case.loss, checked.JOINT_LOSS_NAMES)
@@ -259,19 +258,18 @@ def _judge(kind: str, function, setting: OwnSetting, optimum) -> Finding:
     )
 
 
-def _families(case: type[Case], ranges: dict, choices: dict) -> list[Family]:
+def _families(case: Any, ranges: dict, choices: dict) -> list[Family]:
     """Every combination of the listed values; where dim is left open, d = K and then d = K − 1."""
     free = tuple(ranges)
-    open_dim = "dim" not in choices and "dim" not in ranges and case().dim is None
+    open_dim = not any("dim" in part for part in (choices, ranges, case.fixed))
     rooms = (0, -1) if open_dim else (0,)
     found = []
     for room, values in product(rooms, product(*choices.values())):
         start = changed(case(), dict(zip(choices, values)))
-        if not room:
-            _require(start)
-            found.append(Family(start, free))
-        elif start.classes > 2 or "classes" in choices:
-            found.append(Family(changed(start, {"dim": start.classes - 1}), free))
+        if room:
+            start = changed(start, {"dim": start.classes - 1})
+        _require(start)
+        found.append(Family(start, free))
     return found
 
 

@@ -125,7 +125,7 @@ def check_case(theorem: Theorem, case: Case) -> Trial | None:
         return None
     try:
         check = check_theorem(theorem, setting)
-    except ClaimError:
+    except (ClaimError, InputError):  # the claim's own fault, or too large for this machine
         raise
     except Exception as error:  # a defect of the kernel must name the case, and is no usage error
         raise RuntimeError(f"{theorem.name} on {case}: {error}") from error

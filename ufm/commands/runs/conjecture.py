@@ -20,6 +20,7 @@ from ufm.refute.claim import OwnClaim, read_claim
 from ufm.refute.errors import ClaimError
 from ufm.refute.search import Outcome, Search, Trial, hunt
 from ufm.refute.shrinking import shrink
+from ufm.refute.words import numbers, ratio
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
@@ -110,12 +111,8 @@ def _word(search: Search, small: Trial | None) -> str:
 
 
 def _progress(search: Search) -> str:
-    best = "" if search.best is None else f", worst error/bound {_ratio(search.best)}"
+    best = "" if search.best is None else f", worst error/bound {ratio(search.best)}"
     return f"{search.tried} settings{best}"
-
-
-def _ratio(trial: Trial) -> str:
-    return f"{10**trial.score:.2g}" if trial.score < 300 else "infinite"
 
 
 # --- what a claim that survives is near to --------------------------------------------------------
@@ -182,18 +179,7 @@ def _print(
 
 
 def _numbers(trial: Trial) -> list[tuple[str, str]]:
-    check = trial.check
-    if check.error is None:
-        return [("at", _parameters(trial)), ("reason", check.verdict.reason)]
-    predicted = "not that" if check.predicted is None else f"{check.predicted:.12g}"
-    bounds = f"{check.bound:.2e} and {check.theory_bound:.2e}"
-    return [
-        ("at", _parameters(trial)),
-        ("claimed", predicted),
-        ("certified", f"{check.numeric:.12g}"),
-        ("error", f"{check.error:.3e}, bounds {bounds}: ratio {_ratio(trial)}"),
-        ("reason", check.verdict.reason),
-    ]
+    return [("at", _parameters(trial)), *numbers(trial)]
 
 
 def _parameters(trial: Trial) -> str:

@@ -35,12 +35,3 @@ def support_ratio(law: LabelLaw, classes: int, c) -> Float[np.ndarray, " n"]:
         a = joint_multiplier(law, classes, float(value), float(value)).sharpness
         found.append(a * value * np.sqrt(classes - 1) / np.log(a))
     return np.array(found)
-
-
-def deficit_ratio(law: LabelLaw, classes: int, c: float) -> float:
-    """1 − p_c of a clean label under the law over that under one-hot labels, both at λ_W = λ_H = c."""
-    from ufm.theory.features import two_hot_optimum
-    from ufm.theory.geometry.onehot import class_optimum
-
-    a = joint_multiplier(law, classes, c, c).sharpness
-    return float(two_hot_optimum(1.0, a, classes).p_other) / class_optimum(classes, c, c).wrong

@@ -28,6 +28,7 @@ from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import accept
 from ufm.theory.features import solve_patterns
+from ufm.theory.geometry.onehot import class_optimum
 from ufm.theory.multiplier import pattern_multiplier
 
 
@@ -137,8 +138,6 @@ def onehot_response(classes: int, lambda_w: float, lambda_h: float) -> float:
 
     [K(K−1)λ_H/2]/[(K−2)τ₁ + τ₂], τ₁ = K P p_o/(1 + xP), τ₂ = p_o/(1 + x/K).
     """
-    from ufm.theory.geometry.onehot import class_optimum
-
     K, best = classes, class_optimum(classes, lambda_w, lambda_h)
     own = 1 - (K - 1) * best.wrong
     first = K * own * best.wrong / (1 + best.gap * own)

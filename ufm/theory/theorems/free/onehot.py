@@ -3,20 +3,25 @@
 import numpy as np
 
 import ufm.theory.theorems.assumptions as given
-from ufm.theory.geometry.onehot import class_optimum
+from ufm.theory.geometry.onehot import ClassOptimum, class_optimum
 from ufm.theory.theorems.free.exact import own_class, predicted_finding
 from ufm.theory.theorems.joint import EPS, held_against_moment, tolerance
 from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
 
 
-def _class_finding(setting: Setting, optimum: JointOptimum) -> Finding:
-    """p_o at every wrong class, the rest at the own one; the numbers shown are the gap x of logits."""
+def class_predictions(setting: Setting) -> tuple[ClassOptimum, np.ndarray, np.ndarray]:
+    """The closed form, where each label has its own class (n, K), and p_o at every wrong class, the rest there."""
     joint, K = setting.joint, setting.problem.classes
     best = class_optimum(K, joint.lambda_w, joint.lambda_h, setting.problem.law.smoothing)
     own = own_class(joint.atoms.labels)
-    p = np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
-    others = (optimum.Z.sum(1) - optimum.Z[own]) / (K - 1)
-    numeric = float(joint.atoms.weights @ (optimum.Z[own] - others))
+    return best, own, np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
+
+
+def _class_finding(setting: Setting, optimum: JointOptimum) -> Finding:
+    """The predictions; the numbers shown are the gap x of logits."""
+    best, own, p = class_predictions(setting)
+    others = (optimum.Z.sum(1) - optimum.Z[own]) / (setting.problem.classes - 1)
+    numeric = float(setting.joint.atoms.weights @ (optimum.Z[own] - others))
     found = predicted_finding(setting, optimum, p, best.gap, numeric)
     return held_against_moment(found, best.gap == 0, optimum)
 

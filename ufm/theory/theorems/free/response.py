@@ -5,10 +5,10 @@ from scipy.special import log_softmax
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.hessian import collapse_spectrum
-from ufm.theory.geometry.onehot import class_optimum
 from ufm.theory.geometry.susceptibility import Susceptibility, pattern_susceptibility
 from ufm.theory.multiplier import pattern_multiplier
-from ufm.theory.theorems.free.exact import own_class, predicted_finding
+from ufm.theory.theorems.free.exact import predicted_finding
+from ufm.theory.theorems.free.onehot import class_predictions
 from ufm.theory.theorems.joint import mean_divergence, predictions, root_finding
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
 
@@ -132,11 +132,9 @@ def spectrum_finding(setting: Setting, optimum: JointOptimum, change=lambda valu
     The numbers shown are the largest eigenvalue, claimed and at the numerical optimum.
     """
     joint, K, d = setting.joint, setting.problem.classes, setting.dim
-    epsilon = setting.problem.law.smoothing
-    best = class_optimum(K, joint.lambda_w, joint.lambda_h, epsilon)
-    own = own_class(joint.atoms.labels)
-    p = np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
-    values, counts = zip(*collapse_spectrum(K, d, joint.lambda_w, joint.lambda_h, epsilon))
+    best, own, p = class_predictions(setting)
+    smoothing = setting.problem.law.smoothing
+    values, counts = zip(*collapse_spectrum(K, d, joint.lambda_w, joint.lambda_h, smoothing))
     claimed = change(np.repeat(values, counts))
     basis = np.zeros((K, d))
     basis[:, : K - 1] = np.linalg.svd(np.eye(K) - 1 / K)[0][:, : K - 1]
