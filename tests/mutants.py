@@ -204,16 +204,20 @@ def try_tests(root: Path, tests: list[str], limit: int) -> None:
     os._exit(pytest.main(["-x", "-q", "-n0", "-p", "no:cacheprovider", *tests]))
 
 
-def unsound(sets: set[tuple[str, ...]]) -> tuple[str, ...] | None:
-    """The first tests that fail on the sound code, or take too long there once their programs are compiled."""
+def unsound(sets: set[tuple[str, ...]], jobs: int) -> list[tuple[str, ...]]:
+    """The tests that fail on the sound code, or take too long there once their programs are compiled."""
     root = copied()
+
+    def broken(tests: tuple[str, ...]) -> bool:
+        bad = fails(root, list(tests), LIMIT) and fails(root, list(tests), LIMIT)
+        print("unsound" if bad else "sound  ", *tests, flush=True)
+        return bad
+
     try:
-        for tests in sorted(sets):
-            if fails(root, list(tests), LIMIT) and fails(root, list(tests), LIMIT):
-                return tests
+        with ThreadPoolExecutor(jobs) as pool:
+            return [tests for tests, bad in zip(sets, pool.map(broken, sets)) if bad]
     finally:
         shutil.rmtree(root)
-    return None
 
 
 def run(drawn: list[Mutant], jobs: int) -> list[Mutant]:
@@ -259,9 +263,10 @@ def main() -> int:
     files = [str(p.relative_to(ROOT)) for room in ROOMS for p in sorted((ROOT / "ufm" / room).rglob("*.py"))]
     everything = mutants([file for file in dict.fromkeys(files) if args.only in file])
     drawn = random.Random(args.seed).sample(everything, min(args.count, len(everything)))
-    broken = unsound({tuple(killers(mutant.file)) for mutant in drawn})
+    broken = unsound({tuple(killers(mutant.file)) for mutant in drawn}, args.jobs)
+    for tests in broken:
+        print(f"on the sound code {' '.join(tests)} fails, or takes more than {LIMIT} s")
     if broken:
-        print(f"on the sound code {' '.join(broken)} fails, or takes more than {LIMIT} s")
         return 1
     alive = run(drawn, args.jobs)
     open_ = [mutant for mutant in alive if not explained(mutant)]

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, softmax
+import scipy
 
 import ufm.rules.numbers as checked
 from ufm.agree.flatness import excess_moment
@@ -171,7 +171,10 @@ def _enclosed(joint: JointProblem) -> float:
 
 def _optimum(joint, found, gap) -> JointOptimum:
     Z = found.H @ found.W.T + found.b
-    P = softmax(Z, 1) if joint.loss == "cross-entropy" else Z if joint.loss == "squared-error" else expit(Z)
+    if joint.loss == "squared-error":
+        P = Z
+    else:
+        P = scipy.special.softmax(Z, 1) if joint.loss == "cross-entropy" else scipy.special.expit(Z)
     residual = joint.atoms.labels - P
 
     def suboptimality(W, H):

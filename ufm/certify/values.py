@@ -20,8 +20,8 @@ NumPy and SciPy only.
 """
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import softmax
 
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS
@@ -31,7 +31,9 @@ TINY = float(np.finfo(np.float64).tiny)
 
 def fitted(problem: Problem, logits: Float[np.ndarray, "B K"]) -> Float[np.ndarray, "B K"]:
     """Probabilities (cross-entropy) or fitted values z + 1/K (squared error)."""
-    return softmax(logits, 1) if problem.loss == "cross-entropy" else logits + 1 / problem.classes
+    return (
+        scipy.special.softmax(logits, 1) if problem.loss == "cross-entropy" else logits + 1 / problem.classes
+    )
 
 
 def fitted_error(

@@ -11,6 +11,7 @@ from ufm.commands.inputs import FreeProblem
 from ufm.model.grid import Grid
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.model.quadrature import beta_rule
 from ufm.rules.memory import require
 from ufm.runtime.threads import usable_cores
 from ufm.theory.theorems.theorem import WORK, Setting, joint_work
@@ -90,8 +91,6 @@ def _gauss_rule(law: LabelLaw, nodes: int | None) -> float:
     """CutMix: its Gauss rule is made from a product of two fine rules (`ufm.model.laws.gauss_lam`)."""
     if nodes is None or law.name != "cutmix":
         return 0.0
-    from ufm.model.quadrature import beta_rule  # with scipy.special, which no other estimate needs
-
     refine = 1 + nodes // 4
     nodes = len(beta_rule(law.concentration, law.concentration)[0])
     return 8 * NUMBER * nodes * refine * (800.0 * refine)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 import ufm.rules.numbers as checked
 from ufm.model.laws import PAIRS, LabelLaw, gauss_lam
@@ -227,7 +227,7 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     """
     weight_seed, centre_seed, _ = streams(seed)
     alpha = law.concentration
-    lam = betaincinv(alpha, alpha, np.random.default_rng(weight_seed).random(samples))
+    lam = scipy.special.betaincinv(alpha, alpha, np.random.default_rng(weight_seed).random(samples))
     lam[lam < 1e-300] = 0.0  # where the quantile underflows
     if law.name == "mixup":
         return lam

@@ -5,7 +5,6 @@ from functools import cache
 from math import exp, log
 
 import numpy as np
-from scipy.special import log_expit
 
 from ufm.model.roots import bracketed_root
 
@@ -52,8 +51,8 @@ def beta_rule(a: float, b: float, refine: int = 1) -> tuple[np.ndarray, np.ndarr
     weight = w * scale * np.exp(log_density(t, np))
     hit = [abs(e - mode) == REACH for e in ends]
     tails = [h * exp(log_density(e)) * s / (a + b) for h, e, s in zip(hit, ends, (b, a))]
-    lam = np.concatenate([[0.0], np.exp(log_expit(t)), [1.0]])
-    colam = np.concatenate([[1.0], np.exp(log_expit(-t)), [0.0]])
+    lam = np.concatenate([[0.0], np.exp(-np.logaddexp(0, -t)), [1.0]])
+    colam = np.concatenate([[1.0], np.exp(-np.logaddexp(0, t)), [0.0]])
     weight = np.concatenate([tails[:1], weight, tails[1:]])
     keep = weight > 0
     return lam[keep], colam[keep], weight[keep] / weight.sum()
@@ -132,7 +131,7 @@ def edge_gauss(rule, nodes: int):
     if np.allclose(u, -u[::-1], rtol=0, atol=1e-9) and np.allclose(weight, weight[::-1], atol=1e-9):
         u, weight = 0.5 * (u - u[::-1]), 0.5 * (weight + weight[::-1])
     t = 12 * np.arctanh(np.clip(u, -1 + 1e-12, 1 - 1e-12))
-    return np.exp(log_expit(t)), np.exp(log_expit(-t)), weight
+    return np.exp(-np.logaddexp(0, -t)), np.exp(-np.logaddexp(0, t)), weight
 
 
 def compress(lam, colam, weight, refine: int = 1):
@@ -151,7 +150,7 @@ def compress(lam, colam, weight, refine: int = 1):
         x, share = gauss(t[here], weight[here], NODES)
         rules.append((x, share * weight[here].sum()))
     node, mass = (np.concatenate(parts) for parts in zip(*rules))
-    return np.exp(log_expit(node)), np.exp(log_expit(-node)), mass / mass.sum()
+    return np.exp(-np.logaddexp(0, -node)), np.exp(-np.logaddexp(0, node)), mass / mass.sum()
 
 
 def product_rule(sticks) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ the K-gon is the global optimum is numerical evidence only.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
+import scipy
 
 from ufm.model.roots import bracketed_root
 
@@ -28,7 +28,7 @@ def regular_polygon(classes: int, lambda_w: float, lambda_h: float) -> Polygon:
     target = np.sqrt(classes * lambda_w * lambda_h)
 
     def gap(t):  # falls from 1 (K ≥ 3; Σ cos = 0) at t = 0
-        return float(softmax(t * cosines) @ (1 - cosines)) - target
+        return float(scipy.special.softmax(t * cosines) @ (1 - cosines)) - target
 
     if gap(0.0) <= 0:
         return Polygon(0.0, 0.0, float(np.log(classes)))

@@ -11,8 +11,8 @@ logits z_k depend on λ_W/λ_H alone, so this is a largest c at a fixed ratio. (
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import log_softmax
 
 import ufm.rules.numbers as checked
 from ufm.model.atoms import FiniteLaw
@@ -64,7 +64,7 @@ def design(G, weights, lambda_w: float, lambda_h: float) -> Design:
     G = _centred_gram(G)
     c = float(np.sqrt(lambda_w * lambda_h))
     z = np.sqrt(lambda_w / (lambda_h * q))[:, None] * G
-    log_p = log_softmax(z, 1)
+    log_p = scipy.special.log_softmax(z, 1)
     others = log_p + np.log(K * np.sqrt(q))[:, None]
     largest = float(np.exp(np.min(others[~np.eye(K, dtype=bool)])))
     p = np.exp(log_p)
@@ -122,7 +122,7 @@ def read_design(labels, weights, lambda_w: float, lambda_h: float) -> DesignRead
     G = _centred(G)
     if float(np.linalg.eigvalsh(G)[0]) < -ROUGH * float(np.abs(G).max()) * K:
         return "the labels ask for a W Wᵀ with a negative eigenvalue"
-    log_found = log_softmax(r @ G / lambda_h, 1)
+    log_found = scipy.special.log_softmax(r @ G / lambda_h, 1)
     ratio = np.exp(log_found) / p - 1
     divergence = np.sum(p * (ratio - np.log1p(ratio)), 1)
     return DesignReading(p, G, float(np.sqrt(max(q @ divergence, 0.0))))

@@ -4,7 +4,7 @@ Numerical logits z come centred. Everything here is a prediction of z, or of a f
 """
 
 import numpy as np
-from scipy.special import softmax
+import scipy
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.features import rounding
@@ -151,7 +151,7 @@ def _numerical_slopes(setting: Setting, Y, z):
     a, K = setting.problem.sharpness, setting.problem.classes
     found = []
     for y, logits in zip(Y, z):
-        p, i = softmax(logits), int(np.argmax(y))
+        p, i = scipy.special.softmax(logits), int(np.argmax(y))
         j, o = (i + 1) % K, (i + 2) % K
         dy = np.zeros(K)
         dy[j], dy[i] = 1.0, -1.0
@@ -200,7 +200,7 @@ def _calibrated(setting: Setting, Y) -> Claim:
 
 
 def _deficit(setting: Setting, Y, z):
-    return setting.problem.sharpness * (Y - softmax(z, 1)) - z
+    return setting.problem.sharpness * (Y - scipy.special.softmax(z, 1)) - z
 
 
 CALIBRATION = Theorem(
@@ -228,7 +228,7 @@ def _beyond_gradient(setting: Setting, Y, z):
     for size in (0.01, 0.3, 3.0):
         move = size * rng.standard_normal(z.shape)
         moved = z + (move - move.mean(1, keepdims=True)) * np.abs(z).max()
-        p = softmax(moved, 1)
+        p = scipy.special.softmax(moved, 1)
         gradient = np.sqrt(g) * (p - Y) + lam / np.sqrt(g) * moved
         gradient -= gradient.mean(1, keepdims=True)
         distance = np.linalg.norm(moved - z, axis=1) / np.sqrt(g)

@@ -1,8 +1,7 @@
 """Theorems on single classes and the middle of a channel, against a fixed simplex ETF."""
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import softmax
+import scipy
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.predict import EPS
@@ -20,7 +19,7 @@ from ufm.theory.theorems.theorem import Claim, FeatureClaim, Setting, Theorem
 
 def _covariance(z) -> np.ndarray:
     """diag p − p pᵀ of one row of logits."""
-    p = softmax(z)
+    p = scipy.special.softmax(z)
     return np.diag(p) - np.outer(p, p)
 
 
@@ -38,7 +37,7 @@ def _numerical_mid_slope(setting: Setting, Y, z):
     a, K = setting.problem.sharpness, setting.problem.classes
     i, j = two_largest(Y)
     across = (np.arange(K) == i[:, None]).astype(float) - (np.arange(K) == j[:, None])
-    s = a * softmax(z, 1)  # I + aS is diag(1 + s) less a multiple of p pᵀ
+    s = a * scipy.special.softmax(z, 1)  # I + aS is diag(1 + s) less a multiple of p pᵀ
     q = s / (1 + s)
     mean = np.sum(q * across, 1, keepdims=True) / np.sum(q, 1, keepdims=True)
     return a * np.sum(across * (across / (1 + s) + mean * q), 1, keepdims=True)
@@ -118,7 +117,7 @@ def smoothed_gap(a: float, classes: int, smoothing: float) -> float:
 
     high = np.log1p(a * classes) + 1.0
     low = -a * max(smoothing - 1.0, 0.0) * classes - 1.0
-    return float(brentq(balance, low, high, xtol=1e-300, rtol=4 * EPS, maxiter=500))
+    return float(scipy.optimize.brentq(balance, low, high, xtol=1e-300, rtol=4 * EPS, maxiter=500))
 
 
 def _noisy(setting: Setting, Y) -> Claim:

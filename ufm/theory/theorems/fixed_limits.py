@@ -1,7 +1,7 @@
 """Theorems on the limits of optimal features against a fixed simplex ETF: a → ∞, a → 0, K → ∞."""
 
 import numpy as np
-from scipy.special import lambertw
+import scipy
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.predict import EPS
@@ -33,7 +33,7 @@ def _off_channel(setting: Setting, Y, z):
     i, j = two_largest(Y)
     rows = np.arange(len(Y))
     lam, colam = Y[rows, i], Y[rows, j]
-    limit = np.real(lambertw(a * K / 2 * np.sqrt(lam * colam)))
+    limit = np.real(scipy.special.lambertw(a * K / 2 * np.sqrt(lam * colam)))
     return np.abs(np.stack([x_i - x_j - np.log(lam / colam), (x_i + x_j) / 2 - limit], 1))
 
 

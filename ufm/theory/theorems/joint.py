@@ -7,8 +7,7 @@ bounds of this sort are square roots of these, in √nats.
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+import scipy
 
 import ufm.model.etf as etf
 import ufm.theory.theorems.assumptions as given
@@ -33,7 +32,7 @@ def predictions(labels: np.ndarray, sharpness: float) -> np.ndarray:
 
 def mean_divergence(weights, p, Z) -> float:
     """E KL(p ‖ softmax(z)), without cancellation or underflow."""
-    terms = bregman(p, softmax(Z, 1), log_softmax(Z, 1))
+    terms = bregman(p, scipy.special.softmax(Z, 1), scipy.special.log_softmax(Z, 1))
     return float(max(weights @ np.sum(terms, 1), 0.0))
 
 
@@ -286,7 +285,7 @@ def _not_an_etf(setting: Setting, optimum: JointOptimum) -> Finding:
 
     grid = np.linspace(-10, 30, 41)
     best = grid[int(np.argmin([divergence(t) for t in grid]))]
-    found = minimize_scalar(divergence, bounds=(best - 1, best + 1), method="bounded")
+    found = scipy.optimize.minimize_scalar(divergence, bounds=(best - 1, best + 1), method="bounded")
     return apart_finding(min(float(found.fun), divergence(-np.inf)), optimum)
 
 

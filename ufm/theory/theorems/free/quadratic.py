@@ -1,7 +1,7 @@
 """Theorems on one-hot labels under squared error, with class weights or a bias; and on polygons (d = 2)."""
 
 import numpy as np
-from scipy.special import softmax
+import scipy
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.quadratic import biased_logits, class_gains
@@ -104,7 +104,7 @@ def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
     H = joint.atoms.labels @ classes
     objective, _ = optimum.suboptimality(W, H)
     found = regular_polygon(K, joint.lambda_w, joint.lambda_h)
-    r = joint.atoms.labels - softmax(H @ W.T, 1)
+    r = joint.atoms.labels - scipy.special.softmax(H @ W.T, 1)
     slope_w = joint.lambda_w * W - (r * joint.atoms.weights[:, None]).T @ H
     slope_h = np.sum((joint.lambda_h * H - r @ W) ** 2, 1)
     off = np.sqrt(np.sum(slope_w**2) / joint.lambda_w) + np.sqrt(

@@ -1,7 +1,7 @@
 """Theorems on the curvature of the joint problem at its optimum: in G = W Wᵀ, and over W and all features."""
 
 import numpy as np
-from scipy.special import log_softmax
+import scipy
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.hessian import collapse_spectrum
@@ -111,7 +111,7 @@ def whole_hessian(setting: Setting, W, H) -> np.ndarray:
     """
     joint, (K, d) = setting.joint, W.shape
     Y = joint.atoms.labels
-    P = np.exp(log_softmax(H @ W.T, 1))
+    P = np.exp(scipy.special.log_softmax(H @ W.T, 1))
     dW = np.eye(K * d).reshape(K * d, K, d) / np.sqrt(joint.lambda_w)
     out = np.eye(2 * K * d)
     for k in range(K):
