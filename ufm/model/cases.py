@@ -227,7 +227,9 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     """
     weight_seed, centre_seed, _ = streams(seed)
     alpha = law.concentration
-    lam = scipy.special.betaincinv(alpha, alpha, np.random.default_rng(weight_seed).random(samples))
+    lam = np.random.default_rng(weight_seed).random(samples)
+    if alpha != 1.0:  # Beta(1, 1) is uniform, and scipy.special a tenth of a warm start
+        lam = scipy.special.betaincinv(alpha, alpha, lam)
     lam[lam < 1e-300] = 0.0  # where the quantile underflows
     if law.name == "mixup":
         return lam
