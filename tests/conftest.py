@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# several tests run at once, and threads that wait for one another's core by spinning make small products 20 times slower
+# tests run side by side, and threads that spin for one another's core make small products 20 times slower
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax

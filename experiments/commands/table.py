@@ -73,6 +73,11 @@ ROWS = (
         codes=(1,),
     ),
     Row(
+        "experiments.conjectures --out docs/conjectures/judged.md",
+        LONG,
+        "experiments.conjectures --only never --out judged.md",
+    ),
+    Row(
         "ufm.compare run/*.npz --report runs.html",
         LONG,
         "ufm.compare activations.npz other.npz --report runs.html",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import ufm.commands.conjecture
+from experiments.planted.claims import FALSE, ONE_HOT, TRUE
 from ufm.agree.verdict import FAILS, UNDECIDED
 from ufm.certify.classifier import certify_classifier
 from ufm.certify.joint import certify_joint
@@ -19,65 +20,6 @@ from ufm.refute.errors import ClaimError
 from ufm.refute.search import Search, check_case, hunt
 from ufm.refute.shrinking import shrink
 from ufm.rules.errors import InputError
-
-ONE_HOT = """
-parameters = {"classes": [2, 3], "lambda_w": (0.01, 2.0), "lambda_h": (0.01, 2.0)}
-labels = "onehot"
-"""
-SMOOTH = """
-parameters = {"classes": [2, 3], "delta": (0.02, 0.3), "lambda_w": (0.01, 0.3), "lambda_h": (0.01, 0.3)}
-def labels(p):
-    return (1 - p.delta) * np.eye(p.classes) + p.delta / p.classes
-"""
-GRAM = """
-def gram(p):
-    c = np.sqrt(p.lambda_w * p.lambda_h)
-    x = np.log(max(np.sqrt(p.classes) / c - p.classes + 1, 1.0))
-    return {} * x * np.sqrt(p.lambda_h / (p.classes * p.lambda_w)) * (np.eye(p.classes) - 1 / p.classes)
-"""
-LOGITS = """
-def logits(p, y):
-    K, c = p.classes, np.sqrt(p.classes * p.lambda_w * p.lambda_h)
-    return np.log(max(K / (c + {} * p.delta) - K + 1, 1.0)) * (y == y.max())
-"""
-NORMS = """
-parameters = {"classes": [3], "light": (0.05, 0.3), "lambda_w": (0.01, 0.1), "lambda_h": (0.01, 0.1)}
-def labels(p):
-    return np.eye(3), np.array([1 - 2 * p.light, p.light, p.light])
-def inequality(p, o):
-    return %s
-"""
-BINARY = """
-parameters = {"classes": [2, 3], "lambda_w": (0.01, 0.2), "lambda_h": (0.01, 0.2), "bias": 0.0}
-parameters["loss"] = "binary-cross-entropy"
-labels = "onehot"
-def logits(p, y):
-    other = np.sqrt(p.lambda_w * p.lambda_h / p.classes)
-    own = 1 - (p.classes - %d) * other
-    return np.where(y == 1, np.log(own / (1 - own)), np.log(other / (1 - other)))
-"""
-TRUE = {
-    "binary": BINARY % 1,
-    "zero": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1 / p.classes\n",
-    "gram": ONE_HOT + GRAM.format("1"),
-    "logits": SMOOTH + LOGITS.format("1"),
-    "inequality": NORMS % "o.G[1, 1] - o.G[0, 0]",
-}
-FALSE = {
-    "K for K - 1": BINARY % 0,
-    "too low a threshold": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 0.99 / p.classes\n",
-    "too high a threshold": ONE_HOT
-    + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1.01 / p.classes\n",
-    "never zero": ONE_HOT + "def zero(p):\n    return False\n",
-    "K - 1 for K": ONE_HOT + "def zero(p):\n    return p.lambda_w * p.lambda_h >= 1 / (p.classes + 1)\n",
-    "a thousandth too large": ONE_HOT + GRAM.format("1.001"),
-    "minus the Gram matrix": ONE_HOT + GRAM.format("-1"),
-    "smoothing forgotten": SMOOTH + LOGITS.format("0"),
-    "smoothing with the wrong sign": SMOOTH + LOGITS.format("-1"),
-    "the light class is larger": NORMS % "o.G[0, 0] - o.G[1, 1]",
-    "rows are orthogonal": NORMS % "abs(o.G[0, 1]) - 1e-3",
-    "no prediction is sure": NORMS % "float(o.P.max() - 0.5)",
-}
 
 
 @pytest.fixture

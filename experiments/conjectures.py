@@ -1,0 +1,80 @@
+"""The judge of conjectures on claims whose truth is known: what it says, after how many settings and seconds.
+
+    python -m experiments.conjectures [--seconds 30] [--only WORD] [--out FILE]
+
+False claims are to be refuted, true ones to stand, each within the seconds. Times are of this machine.
+Exit code: 0 where every false claim is refuted and no true one, else 1.
+"""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import tyro
+
+from experiments.planted.claims import FALSE, TRUE
+from ufm.commands.frame import guarded
+from ufm.refute.claim import read_claim
+from ufm.refute.search import Search, hunt
+from ufm.rules.errors import InputError
+from ufm.runtime.start import start_jax
+
+HEADER = "import numpy as np\n"
+SETTINGS = 200
+
+
+def judged(text: str, folder: Path, seconds: float) -> tuple[bool, int, int, float]:
+    """(refuted, settings tried, undecided, seconds) of one claim, as the command judges it."""
+    begun = time.monotonic()
+    path = folder / "claim.py"
+    path.write_text(f'"""A claim."""\n{HEADER}{text}', encoding="utf-8")
+    claim = read_claim(path)
+    search = Search(claim.theorem, seconds=seconds, settings=SETTINGS)
+    found = hunt(search, 0, claim.families)
+    return found.refuted is not None, search.tried, search.undecided, time.monotonic() - begun
+
+
+def run(
+    seconds: Annotated[float, tyro.conf.arg(help="for each claim")] = 30.0,
+    only: Annotated[str, tyro.conf.arg(help="claims whose name has this word", metavar="WORD")] = "",
+    out: Annotated[Path | None, tyro.conf.arg(help="also write the table there", metavar="FILE")] = None,
+) -> int:
+    """Judge every planted claim and print a line for each."""
+    start_jax()
+    planted = [
+        (name, text, truth) for truth, kind in ((False, FALSE), (True, TRUE)) for name, text in kind.items()
+    ]
+    chosen = [one for one in planted if only in one[0]]
+    if not chosen:
+        raise InputError(f"no claim's name has {only!r}")
+    lines = [
+        "| claim | is | said | settings | undecided | seconds |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
+    print(*lines, sep="\n", flush=True)
+    wrong = 0
+    with TemporaryDirectory() as folder:
+        for name, text, truth in chosen:
+            refuted, tried, undecided, spent = judged(text, Path(folder), seconds)
+            wrong += refuted == truth
+            words = "true" if truth else "false", "refuted" if refuted else "stands"
+            lines.append(f"| {name} | {' | '.join(words)} | {tried} | {undecided} | {spent:.1f} |")
+            print(lines[-1], flush=True)
+    lines.append(f"\n{len(chosen)} claims, {wrong} judged wrongly")
+    print(lines[-1])
+    if out:
+        out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return int(wrong > 0)
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code."""
+    return guarded(
+        "experiments.conjectures", lambda: tyro.cli(run, args=words, prog="experiments.conjectures")
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Claims of which it is known beforehand whether they are true."""
