@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.special import gamma
 from scipy.stats import ttest_1samp
 
+import ufm
 from tests.problems import JOINT, solved_jointly
-from ufm.agree.finite_data import interval, study_draws
+from ufm.agree.finite_data import _mean_root, interval, predicted_limit, study_draws
 from ufm.agree.joint import check_joint
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import JointProblem, Point, finite_law
+from ufm.model.atoms import JointProblem, Point, drawn_law, finite_law
 from ufm.model.laws import mixup
+from ufm.theory.geometry.susceptibility import residuals
 from ufm.theory.multiplier import joint_multiplier
 
 GAP = 1e-9  # relative gap demanded
@@ -87,3 +90,31 @@ def test_drawn_labels_are_near_the_law(pairs, product, known):
     if known:
         low, high = found.multiplier_interval
         assert 0.3 < low < found.multiplier_ratio < high < 3 and found.deviation > 0.01
+    assert (found.limit is not None) == known
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_the_mean_of_a_root_of_a_sum_of_squares(n):
+    exact = np.sqrt(2 * 0.3) * gamma((n + 1) / 2) / gamma(n / 2)
+    assert _mean_root([(0.3, n)]) == pytest.approx(exact, rel=1e-9)
+    assert n == 1 or _mean_root([(0.3, 1), (0.3, n - 1)]) == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize("K", [2, 3, 5])
+def test_the_limit_of_many_draws_is_that_of_their_linear_response(K):
+    """n labels at a time of many, each moving G by its own rrᵀ: mean and spread over n of them, 2000 times."""
+    n, times, law = 50, 2000, mixup(1.0)
+    answer = ufm.susceptibility(JointProblem(finite_law(law, K, 64), 0.01, 0.01))
+    labels = drawn_law(law, K, n * times, 0).labels
+    r = residuals(labels, np.ones_like(labels), answer.sharpness)[0].reshape(times, n, K)
+    moved = np.array([answer.solve(part.T @ part / n) for part in r]) / (2 * answer.lambda_h)
+    gain, flat = answer.sharpness * answer.lambda_h, np.eye(K) - 1 / K
+    size = np.trace(moved, axis1=1, axis2=2) / (K - 1)
+    deviation = np.linalg.norm(moved - size[:, None, None] * flat, axis=(1, 2)) / (gain * np.sqrt(K - 1))
+    limit = predicted_limit(answer, n, seeds=1)
+    assert deviation.mean() == pytest.approx(limit.deviation, rel=0.05, abs=1e-12)
+    for seen, (low, high) in (
+        (deviation.std(), limit.deviation_interval),
+        (size.std() / gain / 2, limit.multiplier_interval),
+    ):
+        assert seen == pytest.approx((high - low) / (2 * 1.959964), rel=0.1, abs=1e-12)

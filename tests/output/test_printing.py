@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from ufm.agree.features import Report, Row
-from ufm.agree.finite_data import DrawStudy
+from ufm.agree.finite_data import DrawStudy, Limit
 from ufm.agree.stream.sources import Side
 from ufm.agree.verdict import judge, worst_verdict
 from ufm.output.sections import Table, show
@@ -45,9 +45,13 @@ def test_no_number_of_a_row_is_cut(lam, size):
 def test_no_cell_of_another_table_is_cut():
     console = Console(file=io.StringIO(), width=80)
     show(console, Table(("theorem", "numeric", "verdict"), [("a" * 50, "1" * 40, "agrees")], left=(0, -1)))
-    print_draws(console, [DrawStudy(10**30, 0, 0.1, (0.1, 0.2), 1.0, (1e90, 1e91), 0.1)])
+    print_draws(
+        console,
+        [DrawStudy(10**30, 0, 0.1, (0.1, 0.2), 1.0, (1e90, 1e91), 0.1, Limit(0.5, (0.4, 0.6), (0.9, 1.1)))],
+    )
     text = console.file.getvalue()
     assert "a" * 50 in text and "1" * 40 in text and str(10**30) in text and "…" not in text.split("draws")[0]
+    assert "0.4000 … 0.6000" in text and "limit:" in text
 
 
 @pytest.mark.parametrize(

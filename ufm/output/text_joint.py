@@ -105,18 +105,17 @@ def geometry_lines(report: JointReport):
 def print_draws(console: Console, studies: list[DrawStudy]) -> None:
     """Deviation and multiplier against the number of drawn labels, with intervals over seeds."""
     heads = ("draws", "ETF deviation", "95 % interval", "m / m(law)", "95 % interval", "worst gap")
-    rows = [
-        (
-            str(s.draws),
-            shown(s.deviation, ".4f"),
-            _ends(s.deviation_interval),
-            shown(s.multiplier_ratio, ".4f"),
-            _ends(s.multiplier_interval),
-            small(s.worst_gap),
-        )
-        for s in studies
-    ]
+    rows = []
+    for s in studies:
+        deviation = shown(s.deviation, ".4f"), _ends(s.deviation_interval)
+        ratio = shown(s.multiplier_ratio, ".4f"), _ends(s.multiplier_interval)
+        rows.append((str(s.draws), *deviation, *ratio, small(s.worst_gap)))
+        if s.limit:
+            deviation = shown(s.limit.deviation, ".4f"), _ends(s.limit.deviation_interval)
+            rows.append(("limit", *deviation, "1", _ends(s.limit.multiplier_interval), ""))
     show(console, "", Table(heads, rows, left=(), gap=2))
+    if studies[0].limit:
+        show(console, "", Sentence("limit: to first order in N^-1/2, by the law's three susceptibilities"))
 
 
 def _ends(interval) -> str:

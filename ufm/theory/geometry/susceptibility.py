@@ -93,14 +93,16 @@ def residuals(values, counts, a: float):
 
 
 def susceptibility(problem: JointProblem) -> Susceptibility:
-    """The three curvatures of a joint problem: exchangeable law, cross-entropy, d ≥ K − 1, below its threshold.
+    """The three curvatures of a joint problem: exchangeable law, cross-entropy, d ≥ K − 1, no bias, not zero.
 
-    Raises InputError where the theorem does not hold: there is no such symmetry, or the optimum is zero.
+    Raises InputError where the theorem does not hold: there is no such symmetry, a bias takes up some of the norms'
+    response (a free one a quarter, for one-hot labels at K = 4, λ = 0.01), or W = 0.
     """
     checked.instance("problem", problem, JointProblem)
     K = problem.classes
-    if not problem.atoms.exchangeable or problem.loss != "cross-entropy" or problem.d < K - 1:
-        raise InputError("susceptibilities need an exchangeable law, cross-entropy and dim ≥ K − 1")
+    held = problem.loss == "cross-entropy" and problem.d >= K - 1 and problem.lambda_b is None
+    if not (held and problem.atoms.exchangeable):
+        raise InputError("susceptibilities need an exchangeable law, cross-entropy, no bias and dim ≥ K − 1")
     patterns = problem.atoms.patterns
     a = pattern_multiplier(patterns, problem.lambda_w, problem.lambda_h).sharpness
     if a == 0:

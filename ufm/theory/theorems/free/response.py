@@ -83,7 +83,14 @@ SUSCEPTIBILITY = Theorem(
     r"e/K]}{(K-1)(1-2/K)\lambda_H^2},"
     r" \ h_1 + (K-1)h_2 + \tfrac{K(K-3)}{2}h_3 = \tfrac{\mathbb{E}[\|r\|^2\mathrm{tr}T + e]}{2\lambda_H^2};"
     r" \quad e = r^\top Tr,\ s = \textstyle\sum_kT_{kk}r_k^2",
-    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.EXCHANGEABLE, given.ROOM, ALIVE),
+    assumptions=(
+        given.PENALISED,
+        given.CROSS_ENTROPY,
+        given.NO_BIAS,
+        given.EXCHANGEABLE,
+        given.ROOM,
+        ALIVE,
+    ),
     claim=JointClaim(curvature_finding),
     quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the Hessian in G written out at p_theory; the numbers"
     " shown are its largest eigenvalue, claimed and at p",
