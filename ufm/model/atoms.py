@@ -22,12 +22,16 @@ class FiniteLaw:
     """n soft labels (n, K) with probabilities (n): as `ufm.rules.soft_labels` has them, else InputError.
 
     exchangeable: class permutations leave the law unchanged. law: what it was made of, by nodes or draws.
+    rho: the feature of label n has the penalty (λ_H ρ_n/2)‖h‖², ρ_n > 0 (n); None: all alike. A temperature δ of the
+    label, logits δ W h, is ρ = 1/δ² (no bias); a label of mass r, r ℓ(z, y/r), is ρ = 1/r (`multi_label`). Labels
+    with penalties of their own are not taken to be exchangeable.
     """
 
     labels: np.ndarray
     weights: np.ndarray
     exchangeable: bool = False
     law: LabelLaw | None = None
+    rho: np.ndarray | None = None
 
     def __post_init__(self):
         labels = accept(self.labels, "labels")
@@ -36,6 +40,11 @@ class FiniteLaw:
         checked.flag("exchangeable", self.exchangeable)
         if self.law is not None:
             checked.instance("law", self.law, LabelLaw, "ufm.mixup")
+        if self.rho is not None:
+            object.__setattr__(self, "rho", checked.penalties("rho", self.rho, len(labels)))
+            object.__setattr__(self, "law", None)  # which knows nothing of ρ
+            if self.exchangeable:
+                raise InputError("labels with penalties of their own are not taken to be exchangeable")
 
     __repr__ = shown
 
@@ -50,17 +59,22 @@ class FiniteLaw:
         return Patterns(self.labels, np.ones_like(self.labels), self.weights)
 
     @property
+    def pulls(self) -> Float[np.ndarray, " n"]:
+        """π_n/ρ_n: what a residual of the label weighs in E r rᵀ/ρ."""
+        return self.weights if self.rho is None else self.weights / self.rho
+
+    @property
     def covariance(self) -> Float[np.ndarray, "K K"]:
-        """E[(y − 1/K)(y − 1/K)ᵀ]."""
+        """E[(y − 1/K)(y − 1/K)ᵀ/ρ]."""
         centred = self.labels - 1 / self.classes
-        return (centred * self.weights[:, None]).T @ centred
+        return (centred * self.pulls[:, None]).T @ centred
 
 
 @dataclass(frozen=True, eq=False)
 class JointProblem:
     """W, features and bias are free, the label law is finite:
 
-        E_π[ ℓ(W h + b, y) + (λ_H/2)‖h‖² ] + (λ_W/2)‖W‖_F² (+ (λ_b/2)‖b‖²),      W (K, d), h (d).
+        E_π[ ℓ(W h + b, y) + (λ_H ρ/2)‖h‖² ] + (λ_W/2)‖W‖_F² (+ (λ_b/2)‖b‖²),    W (K, d), h (d), ρ = 1 unless given.
 
     dim: d, by default K. lambda_b: None no bias, 0 a free one, > 0 a penalised one. Raises InputError for penalties
     that are not positive and finite (the problem has no minimum else) and dim < 1.
@@ -104,6 +118,11 @@ class JointProblem:
     def penalties(self) -> Penalties:
         """λ_W, λ_H, λ_b."""
         return Penalties(self.lambda_w, self.lambda_h, self.lambda_b)
+
+    @property
+    def ridges(self) -> Float[np.ndarray, " n"]:
+        """λ_H ρ of each label."""
+        return np.multiply(self.lambda_h, np.ones(len(self.atoms.labels)) if self.atoms.rho is None else self.atoms.rho)
 
     @property
     def product(self) -> float:
