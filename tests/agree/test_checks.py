@@ -42,7 +42,7 @@ pytestmark = pytest.mark.slow  # run by `proofs --check` as well
 
 LAM = (0.0, 1e-6, 0.3, 0.5, 1.0)
 NODES = 8
-SE = "squared-error"
+SE, BCE = "squared-error", "binary-cross-entropy"
 FEATURES = [name for name, theorem in THEOREMS.items() if isinstance(theorem.claim, FeatureClaim)]
 JOINT = [name for name in THEOREMS if name not in FEATURES]
 EQUALITIES = [name for name in FEATURES if THEOREMS[name].claim.relation == "="]
@@ -86,6 +86,8 @@ def fitting(name, **more):
         "polygon": {"K": 4, "law": onehot(), "free_dim": 2},
         "susceptibility": {"c2": 1e-2},
         "collapse-hessian": {"law": smooth(0.1)},
+        "bce": {"law": smooth(0.1), "bias": 0.0, "free_loss": BCE},
+        "bce-no-bias": {"law": onehot(), "free_loss": BCE},
         "affine-limit": {"sharpness": 0.5},
         "many-classes": {"sharpness": 0.5},
     }
@@ -328,6 +330,7 @@ def broken_settings(name):
     yield given.SQUARED_ERROR, "cross-entropy, not squared error", fit(loss="cross-entropy")
     for law in (smooth(0.1), kway(1.0), mixup(1.0, smoothing=0.1), onehot()):
         yield given.TWO_HOT, "not mixtures of two classes", fit(law=law)
+    yield given.BINARY, "not binary-cross-entropy", fit(free_loss="cross-entropy")
     yield given.TWO_HOT, "no two different", fit(law=mixup(1.0, "same"))
     yield given.INSIDE, "no mixing weight", replace(fit(), lam=(0.0, 1.0))
     yield given.WEAK, "not below 2", fit(sharpness=2.5)

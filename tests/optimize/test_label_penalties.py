@@ -49,9 +49,7 @@ def by_temperatures(lambda_b) -> float:
 
     starts = (np.random.default_rng(seed).normal(size=30) for seed in range(2))
     options = {"maxiter": 4000, "ftol": 1e-15, "gtol": 1e-10}
-    return min(
-        minimize(objective, x, jac=True, method="L-BFGS-B", options=options).fun for x in starts
-    )
+    return min(minimize(objective, x, jac=True, method="L-BFGS-B", options=options).fun for x in starts)
 
 
 @pytest.mark.parametrize("lambda_b", [None, 0.0, 0.3])
@@ -76,7 +74,9 @@ def test_other_losses_close_their_gaps(loss, lambda_b):
     assert enclose_solution(task, found) <= 1e-10 * found.objective
 
 
-@pytest.mark.parametrize("loss, lambda_b", [("cross-entropy", None), ("cross-entropy", 0.3), ("squared-error", 0.3)])
+@pytest.mark.parametrize(
+    "loss, lambda_b", [("cross-entropy", None), ("cross-entropy", 0.3), ("squared-error", 0.3)]
+)
 def test_no_bound_lies(loss, lambda_b):
     """Gaps of spoilt points cover their distance to the optimum, and are those of ball arithmetic."""
     task = problem(lambda_b, loss)

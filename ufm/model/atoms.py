@@ -122,7 +122,9 @@ class JointProblem:
     @property
     def ridges(self) -> Float[np.ndarray, " n"]:
         """λ_H ρ of each label."""
-        return np.multiply(self.lambda_h, np.ones(len(self.atoms.labels)) if self.atoms.rho is None else self.atoms.rho)
+        return np.multiply(
+            self.lambda_h, np.ones(len(self.atoms.labels)) if self.atoms.rho is None else self.atoms.rho
+        )
 
     @property
     def product(self) -> float:

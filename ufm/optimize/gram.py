@@ -123,7 +123,12 @@ def gram_newton(
     c = jax.vmap(loss.curvature, 1, 0)(Z)
     T = half_curvature(V, B, lam, loss.coupling, c)
     square, mean, M, curvature = total(
-        ((h * weight * lam) @ h.T, r @ weight, (r * weight / lam) @ r.T, gram_curvature(T @ V, T, h, weight, bias)),
+        (
+            (h * weight * lam) @ h.T,
+            r @ weight,
+            (r * weight / lam) @ r.T,
+            gram_curvature(T @ V, T, h, weight, bias),
+        ),
         axis,
     )
     gradient = 0.5 * (penalties.w * V.T @ V - square)

@@ -17,9 +17,11 @@ from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.refute.made import MADE, made_law
 from ufm.rules.errors import InputError
+from ufm.rules.numbers import LOSS_NAMES
 from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
 
 CLASSES = (2, 3, 4, 5)  # few, as JAX compiles for each; the smallest first, to be found small
+BINARY = "binary-cross-entropy"
 EDGES = (0.0, 1e-12, 0.5, 1.0)  # mixing weights that are tried besides random ones
 
 
@@ -105,10 +107,10 @@ class Case:
             lambda_h=self.lambda_h,
             lambda_w=self.lambda_w,
             dim=fixed,
-            loss=self.loss,
+            loss=self.loss if self.loss in LOSS_NAMES else LOSS_NAMES[0],  # of the fixed ETF
             law=self.law,
         )
-        return Setting(problem, (self.lam,), self.bias, free_dim=self.dim)
+        return Setting(problem, (self.lam,), self.bias, free_dim=self.dim, free_loss=self.loss)
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,8 @@ def _free_kinds() -> Iterator[Family]:
         ({"labels": "balancing", "groups": "one"}, (*mixed, "light")),
         ({"labels": "ring", "smoothing": 0.2}, (*ridge, "smoothing")),
         ({"labels": "hierarchy", "smoothing": 0.1}, (*ridge, "smoothing", "light")),
+        ({"labels": "onehot", "loss": BINARY, "bias": 0.0}, ridge),
+        ({"labels": "smoothing", "loss": BINARY, "smoothing": 0.1}, (*ridge, "smoothing")),
     )
     for K, (changes, free) in product(CLASSES, kinds):
         dim = changes.get("dim")

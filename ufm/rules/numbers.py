@@ -67,7 +67,9 @@ def penalties(name: str, value, count: int | str) -> np.ndarray:
     found = array(name, value, (count,))
     bad = ~((found >= RANGE[0]) & (found <= RANGE[1]))
     if bad.any():
-        raise InputError(f"{name} must be positive, in {RANGE[0]:g} … {RANGE[1]:g}, got {float(found[bad][0])!r}")
+        raise InputError(
+            f"{name} must be positive, in {RANGE[0]:g} … {RANGE[1]:g}, got {float(found[bad][0])!r}"
+        )
     return found
 
 

@@ -3,6 +3,7 @@
 from ufm.theory.theorems.fixed import FIXED
 from ufm.theory.theorems.fixed_class import OF_CLASSES
 from ufm.theory.theorems.fixed_support import SUPPORT_SIZE
+from ufm.theory.theorems.free.binary import BINARY
 from ufm.theory.theorems.free.design import DESIGNS
 from ufm.theory.theorems.free.onehot import SINGLE
 from ufm.theory.theorems.free.quadratic import QUADRATIC
@@ -12,4 +13,5 @@ from ufm.theory.theorems.theorem import Theorem
 
 _FEATURES = (*FIXED, *OF_CLASSES, SUPPORT_SIZE)
 _FREE = (*JOINT, *SINGLE, *DESIGNS, *QUADRATIC, *RESPONSES)
-THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in (*_FEATURES, *_FREE)}
+_PROBLEMS = (*BINARY,)
+THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in (*_FEATURES, *_FREE, *_PROBLEMS)}
