@@ -28,28 +28,33 @@ GAIN = (U - V) * sp.sqrt(lambda_h / (K * lambda_w))
 
 def derive() -> Derivation:
     """The mean residual, its moment, logits, gain and bias, the threshold; matrices for K = 2, 3, 4."""
-    alpha, share, n, x = sp.symbols("alpha s n x", positive=True)
+    share, n, x = sp.symbols("s n x", positive=True)
     odds = sp.exp(U - V)
     return Derivation(
         "bce",
         [
             argued(
                 "symmetry and certificate",
-                r"The loss is convex in $z$, strictly so, and the labels are exchangeable: the optimal $\sigma(z)$ is "
-                r"unique and equivariant, $u$ at the class of the label and $v$ elsewhere. By the theorem duality with "
-                r"the entropies of $K$ coins in place of one, a critical point with $\mathbb{E}r = 0$ (the free bias) "
+                r"The loss is convex in $z$, strictly so, and the labels are exchangeable: the optimal "
+                r"$\sigma(z)$ is "
+                r"unique and equivariant, $u$ at the class of the label and $v$ elsewhere. By the theorem "
+                r"duality with "
+                r"the entropies of $K$ coins in place of one, a critical point with $\mathbb{E}r = 0$ (the free "
+                r"bias) "
                 r"and $\lambda_{\max}(\mathbb{E}rr^\top) \le c^2$ is optimal ($d \ge K-1$).",
             ),
             identity(
                 "no mean residual",
-                r"$r$ is $\alpha$ at the class and $-\beta$ elsewhere; $\mathbb{E}r = 0$ is $\alpha = (K-1)\beta$, so "
+                r"$r$ is $\alpha$ at the class and $-\beta$ elsewhere; $\mathbb{E}r = 0$ is $\alpha = "
+                r"(K-1)\beta$, so "
                 r"that $r = K\beta(e_k - \mathbf{1}/K)$.",
                 [(K - 1) * beta, -beta],
                 [K * beta * (1 - 1 / K), K * beta * (0 - 1 / K)],
             ),
             identity(
                 "equation",
-                r"$\mathbb{E}rr^\top = K\beta^2\Pi = c^2\Pi$, $\hat c = \sqrt K c$: $\beta = \hat c/K$, and $\sigma(v) = "
+                r"$\mathbb{E}rr^\top = K\beta^2\Pi = c^2\Pi$, $\hat c = \sqrt K c$: $\beta = \hat c/K$, and "
+                r"$\sigma(v) = "
                 r"\varepsilon/K + \beta$, $\sigma(u) = 1 - (K-1)\varepsilon/K - (K-1)\beta$.",
                 [
                     (K * beta**2).subs(beta, hat / K) - hat**2 / K,
@@ -60,7 +65,8 @@ def derive() -> Derivation:
             ),
             identity(
                 "gain",
-                r"$z - b = WW^\top r/\lambda_H$: $x = gK\beta/\lambda_H = g\hat c/\lambda_H$, $\hat c = \sqrt{K\lambda_W"
+                r"$z - b = WW^\top r/\lambda_H$: $x = gK\beta/\lambda_H = g\hat c/\lambda_H$, $\hat c = "
+                r"\sqrt{K\lambda_W"
                 r"\lambda_H}$.",
                 (lambda_h * (U - V) / hat - GAIN.subs(lambda_w, hat**2 / (K * lambda_h))),
                 0,
@@ -88,7 +94,8 @@ def derive() -> Derivation:
             ),
             identity(
                 "zero beyond",
-                r"$W = 0$: $b$ alone, $\sigma = 1/K$, $r = (1-\varepsilon)(e_k - \mathbf{1}/K)$ and $\mathbb{E}rr^\top = "
+                r"$W = 0$: $b$ alone, $\sigma = 1/K$, $r = (1-\varepsilon)(e_k - \mathbf{1}/K)$ and "
+                r"$\mathbb{E}rr^\top = "
                 r"(1-\varepsilon)^2\Pi/K \preceq c^2 I$ iff $1 - \varepsilon \le \hat c$.",
                 [(1 - (K - 1) * epsilon / K) - 1 / K, epsilon / K - 1 / K],
                 [(1 - epsilon) * (1 - 1 / K), -(1 - epsilon) / K],

@@ -1,8 +1,10 @@
-r"""Binary cross-entropy without a bias, one-hot or smoothed labels, d ≥ K: four phases, and no ETF at small penalties.
+r"""Binary cross-entropy without a bias, one-hot or smoothed labels, d ≥ K: four phases; no ETF at small penalties.
 
 u, v the logits of the own class and of each other one, ĉ = √(K λ_W λ_H), s = −(u + (K−1)v),
 
-    W Wᵀ = √(λ_H/(Kλ_W)) [(u−v) Π + s 11ᵀ/K],   σ(v) = (2ĉ+ε)/K,   1 − σ(u) = ((K−1)ε + (K−2)ĉ)/K    if s > 0, ĉ+ε < 1,
+    W Wᵀ = √(λ_H/(Kλ_W)) [(u−v) Π + s 11ᵀ/K],   σ(v) = (2ĉ+ε)/K,   1 − σ(u) = ((K−1)ε + (K−2)ĉ)/K
+
+if s > 0 and ĉ+ε < 1,
 
 else s = 0 (an ETF); for 1−ε ≤ ĉ < K/2−1 all classes share one row, σ(u) = σ(v) = (1+ĉ)/K; beyond, W = 0. Idea: the
 moment is m Π + m' 11ᵀ/K by symmetry, and each of its eigenvalues is c² where W uses the direction, at most c² else.
@@ -31,27 +33,32 @@ ALONG = -(U + (K - 1) * V) * sp.sqrt(lambda_h / (K * lambda_w))
 def derive() -> Derivation:
     """The moment, both eigenvalues in use, one, the other, none; K = 2."""
     alpha, beta = MISSING - (K - 1) * epsilon / K, WRONG - epsilon / K
-    share, v = sp.Symbol("s", positive=True), sp.Symbol("v", real=True)
+    share = sp.Symbol("s", positive=True)
     return Derivation(
         "bce-no-bias",
         [
             argued(
                 "symmetry and certificate",
-                r"As in the theorem bce; without a bias the dual asks for $\lambda_{\max}(\mathbb{E}rr^\top) \le c^2$ "
-                r"alone ($d \ge K$), with equality on the range of $WW^\top = g\Pi + g'\mathbf{1}\mathbf{1}^\top/K$.",
+                r"As in the theorem bce; without a bias the dual asks for $\lambda_{\max}(\mathbb{E}rr^\top) \le "
+                r"c^2$ "
+                r"alone ($d \ge K$), with equality on the range of $WW^\top = g\Pi + "
+                r"g'\mathbf{1}\mathbf{1}^\top/K$.",
             ),
             *[_moment(size) for size in (2, 3, 4)],
             identity(
                 "both directions in use",
-                r"$\alpha = (K-2)\hat c/K$, $\beta = 2\hat c/K$: $\alpha + \beta = \hat c$ and $\alpha - (K-1)\beta = "
+                r"$\alpha = (K-2)\hat c/K$, $\beta = 2\hat c/K$: $\alpha + \beta = \hat c$ and $\alpha - "
+                r"(K-1)\beta = "
                 r"-\hat c$.",
                 [alpha + beta, alpha - (K - 1) * beta],
                 [hat, -hat],
             ),
             sign(
                 "not the other sign",
-                r"$\alpha - (K-1)\beta = +\hat c$ has $\beta = 0$, $\sigma(v) = \varepsilon/K$ and $\sigma(u) + \sigma(v) "
-                r"- 1 = -(K-2)\varepsilon/K - \hat c < 0$: $u < -v$, $v < 0$, so $u + (K-1)v < 0$, where $g' > 0$ would "
+                r"$\alpha - (K-1)\beta = +\hat c$ has $\beta = 0$, $\sigma(v) = \varepsilon/K$ and $\sigma(u) + "
+                r"\sigma(v) "
+                r"- 1 = -(K-2)\varepsilon/K - \hat c < 0$: $u < -v$, $v < 0$, so $u + (K-1)v < 0$, where $g' > "
+                r"0$ would "
                 r"need it to be positive ($K = 2 + n$).",
                 (1 - (K - 1) * epsilon / K - hat + epsilon / K - 1).subs(K, 2 + n),
                 "negative",
@@ -71,20 +78,24 @@ def derive() -> Derivation:
             ),
             identity(
                 "an etf where that leaves s ≤ 0",
-                r"$g' = 0$ and $\mathbf{1}^\top z = 0$: $u = (K-1)x/K$, $v = -x/K$, $\alpha + \beta = \hat c$; the other "
-                r"eigenvalue is at most $c^2$ iff $\beta \le 2\hat c/K$, with equality where $s = 0$: $\alpha - (K-1)\beta = "
+                r"$g' = 0$ and $\mathbf{1}^\top z = 0$: $u = (K-1)x/K$, $v = -x/K$, $\alpha + \beta = \hat c$; "
+                r"the other "
+                r"eigenvalue is at most $c^2$ iff $\beta \le 2\hat c/K$, with equality where $s = 0$: $\alpha - "
+                r"(K-1)\beta = "
                 r"\hat c - K\beta$.",
                 (hat - sp.Symbol("b") - (K - 1) * sp.Symbol("b")) - (hat - K * sp.Symbol("b")),
                 0,
             ),
             argued(
                 "one of the two",
-                r"$x \mapsto \sigma((K-1)x/K) - \sigma(-x/K)$ rises from 0 to 1: one root. The problem is strictly convex in "
+                r"$x \mapsto \sigma((K-1)x/K) - \sigma(-x/K)$ rises from 0 to 1: one root. The problem is "
+                r"strictly convex in "
                 r"$z$, so exactly one phase satisfies its conditions.",
             ),
             identity(
                 "classes as one",
-                r"$u = v$: $\alpha + \beta = 1 - \varepsilon$, at most $\hat c$; $\mathbf{1}^\top r = 1 - K\sigma(v) = -\hat c$ "
+                r"$u = v$: $\alpha + \beta = 1 - \varepsilon$, at most $\hat c$; $\mathbf{1}^\top r = 1 - "
+                r"K\sigma(v) = -\hat c$ "
                 r"at $\sigma(v) = (1 + \hat c)/K$.",
                 [(1 - (K - 1) * epsilon / K) - epsilon / K, 1 - K * ((1 + hat) / K)],
                 [1 - epsilon, -hat],
@@ -106,7 +117,8 @@ def derive() -> Derivation:
             ),
             identity(
                 "two classes",
-                r"$K = 2$: $\sigma(u) + \sigma(v) = 1 + \hat c > 1$ there, so $u + v > 0$: always an ETF, $v = -u$.",
+                r"$K = 2$: $\sigma(u) + \sigma(v) = 1 + \hat c > 1$ there, so $u + v > 0$: always an ETF, $v = "
+                r"-u$.",
                 (1 - MISSING + WRONG).subs(K, 2),
                 1 + hat,
             ),
@@ -126,7 +138,8 @@ def _moment(size: int):
     along = (a - (size - 1) * b) ** 2 / size
     return identity(
         f"moment, K = {size}",
-        rf"$K = {size}$, $r = (\alpha+\beta)e_k - \beta\mathbf{{1}}$: $\mathbb{{E}}rr^\top = \frac{{(\alpha+\beta)^2}}K\Pi"
+        rf"$K = {size}$, $r = (\alpha+\beta)e_k - \beta\mathbf{{1}}$: $\mathbb{{E}}rr^\top = "
+        rf"\frac{{(\alpha+\beta)^2}}K\Pi"
         r" + \frac{(\alpha-(K-1)\beta)^2}{K}\frac{\mathbf{1}\mathbf{1}^\top}{K}$.",
         [*moment],
         [*((a + b) ** 2 / size * centring(size) + along * sp.ones(size, size) / size)],

@@ -1,4 +1,4 @@
-"""Features that are penalised label by label, λ_H ρ_n: solver, dual bound and balls; temperatures and masses of labels.
+"""Features that are penalised label by label, λ_H ρ_n: solver, dual bound and balls; temperatures and masses.
 
 The oracles share nothing with the package: a quasi-Newton method on all variables, and the change of variables
 h → h/√ρ, by which a penalty of its own is a temperature 1/√ρ of the logits.

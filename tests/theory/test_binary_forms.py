@@ -1,4 +1,4 @@
-"""Closed forms under binary cross-entropy: the catalogue's digits, and the optimality conditions written out in numpy."""
+"""Closed forms under binary cross-entropy: constants to their digits, and the optimality conditions in numpy."""
 
 import numpy as np
 import pytest

@@ -45,7 +45,7 @@ class GapEnclosure(NamedTuple):
 
 
 class _Joint(NamedTuple):
-    """The problem in balls: labels (n rows of K), normalised weights (n), relative penalties ρ (n), penalties, loss."""
+    """The problem in balls: labels (n rows of K), normalised weights and relative penalties ρ (n), and the rest."""
 
     labels: Rows
     weights: list[arb]

@@ -22,9 +22,9 @@ class FiniteLaw:
     """n soft labels (n, K) with probabilities (n): as `ufm.rules.soft_labels` has them, else InputError.
 
     exchangeable: class permutations leave the law unchanged. law: what it was made of, by nodes or draws.
-    rho: the feature of label n has the penalty (λ_H ρ_n/2)‖h‖², ρ_n > 0 (n); None: all alike. A temperature δ of the
-    label, logits δ W h, is ρ = 1/δ² (no bias); a label of mass r, r ℓ(z, y/r), is ρ = 1/r (`multi_label`). Labels
-    with penalties of their own are not taken to be exchangeable.
+    rho: the feature of label n has the penalty (λ_H ρ_n/2)‖h‖², ρ_n > 0 (n); None: all alike. A temperature δ of
+    the label, logits δ W h, is ρ = 1/δ² (no bias); a label of mass r, r ℓ(z, y/r), is ρ = 1/r (`multi_label`).
+    Labels with penalties of their own are not taken to be exchangeable.
     """
 
     labels: np.ndarray
@@ -74,7 +74,9 @@ class FiniteLaw:
 class JointProblem:
     """W, features and bias are free, the label law is finite:
 
-        E_π[ ℓ(W h + b, y) + (λ_H ρ/2)‖h‖² ] + (λ_W/2)‖W‖_F² (+ (λ_b/2)‖b‖²),    W (K, d), h (d), ρ = 1 unless given.
+        E_π[ ℓ(W h + b, y) + (λ_H ρ/2)‖h‖² ] + (λ_W/2)‖W‖_F² (+ (λ_b/2)‖b‖²),    W (K, d), h (d);
+
+    ρ = 1 unless the law says otherwise.
 
     dim: d, by default K. lambda_b: None no bias, 0 a free one, > 0 a penalised one. Raises InputError for penalties
     that are not positive and finite (the problem has no minimum else) and dim < 1.

@@ -5,8 +5,9 @@ over features and over all W = B V with V Vᵀ = G leaves
 
     φ(G, b̃) = (λ_W/2) tr G + (λ_b/2)‖b̃‖² + E min_z̃ [ ℓ(B (z̃ + b̃), y) + (λ_H/2) z̃ᵀ G⁻¹ z̃ ],
 
-jointly convex (λ_H may be each label's own). Let r̃ = Bᵀ(y − p), FᵀF the Hessian of ℓ in z̃ and S = Fᵀ (I + F G Fᵀ/λ_H)⁻¹ F. Steps are
-relative, dG = V D Vᵀ with V = G^{1/2} and h = Vᵀ r̃/λ_H the optimal features, so that
+jointly convex; λ_H may be each label's own. Let r̃ = Bᵀ(y − p), FᵀF the Hessian of ℓ in z̃ and
+S = Fᵀ (I + F G Fᵀ/λ_H)⁻¹ F. Steps are relative, dG = V D Vᵀ with V = G^{1/2} and h = Vᵀ r̃/λ_H the optimal
+features, so that
 
     ∇_D φ = ½ (λ_W VᵀV − λ_H E h hᵀ),   ∇_b φ = λ_b b̃ − E r̃,
     D²φ = E uᵀ S u + λ_b ‖db̃‖²,  u = V D h + db̃,     dr̃ = −S u,     dz̃ = V (D h + Vᵀ dr̃/λ_H).
@@ -43,7 +44,7 @@ SETTLED = 1e-12  # predicted relative decrease at which the next step is the las
 
 
 class Penalties(NamedTuple):
-    """λ_W, λ_H and λ_b (0: free bias; ignored without a bias); λ_H of each label (n), where it is not one for all."""
+    """λ_W, λ_H and λ_b (0: free bias; ignored without a bias); the λ_H of each label (n), if not one for all."""
 
     w: Array | np.floating
     h: Array | np.floating
@@ -149,7 +150,10 @@ def gram_newton(
 
 
 def half_curvature(V, B, lambda_h, coupling, c, half_solve=half_solve_each):
-    """T (n, K, k) with Tᵀ T = S for each label: no difference of large numbers, whatever G/λ_H. c: (n, K); λ_H: one or (n)."""
+    """T (n, K, k) with Tᵀ T = S for each label: no difference of large numbers, whatever G/λ_H. c: (n, K).
+
+    lambda_h: one, or (n).
+    """
     F = jnp.sqrt(c)[:, :, None] * (B - coupling * (c @ B)[:, None])
     FV = F @ V
     inner = jnp.eye(c.shape[1]) + FV @ jnp.swapaxes(FV, 1, 2) / jnp.reshape(lambda_h, (-1, 1, 1))

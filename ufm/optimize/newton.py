@@ -48,8 +48,10 @@ class Iterate(NamedTuple):
 
 
 def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
-    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff; and (z, c) there. λ_H: one
-    for all, or (B)."""
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff; and (z, c) there.
+
+    lambda_h: one for all, or (B).
+    """
 
     def total(q):
         z = coordinates.logits(q) + shift

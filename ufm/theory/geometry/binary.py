@@ -1,6 +1,6 @@
 """Binary cross-entropy, one class against the rest, on one-hot or smoothed labels: the joint optimum is elementary.
 
-y_k = (1−ε) e_k + ε/K, classes as likely, ĉ = √(K λ_W λ_H), logits u of the own class and v of each other one, x = u − v.
+y_k = (1−ε) e_k + ε/K, classes as likely, ĉ = √(K λ_W λ_H), u the logit of the own class, v of others, x = u − v.
 
 With a free bias, d ≥ K − 1, the probabilities are those of softmax (`onehot`), here of K separate questions:
 

@@ -27,8 +27,8 @@ class Setting:
     """The parameters that a theorem is checked on: one problem, seen with W fixed and with W free.
 
     lam: mixing weights looked at; lambda_b: bias of the free classifier (None: none, 0: free);
-    free_dim, free_loss: feature dimension and loss of the joint problem (default those of `problem`), whose loss may
-    be one that no fixed classifier is solved for; nodes: of its rule for λ; rho: of given labels, the relative
+    free_dim, free_loss: feature dimension and loss of the joint problem (default those of `problem`), the loss also
+    one that no fixed classifier is solved for; nodes: of its rule for λ; rho: of given labels, the relative
     penalties ρ of their features in the joint problem (None: all alike).
     """
 

@@ -51,7 +51,8 @@ BCE = Theorem(
     name="bce",
     title="One class against the rest, with a bias: the probabilities of softmax",
     statement=r"\sigma(z_{\mathrm{other}}) = \tfrac{\hat c + \varepsilon}{K}, \quad \sigma(z_{\mathrm{own}}) = 1 -"
-    r" \tfrac{(K-1)(\hat c + \varepsilon)}{K}, \quad WW^\top = x\sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\Pi, \quad b ="
+    r" \tfrac{(K-1)(\hat c + \varepsilon)}{K}, \quad WW^\top = x\sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\Pi, \quad "
+    r"b ="
     r" \tfrac{z_{\mathrm{own}} + (K-1)z_{\mathrm{other}}}{K}; \quad W = 0 \iff \hat c + \varepsilon \ge 1",
     assumptions=(given.PENALISED, given.BINARY, given.SMOOTHED, given.ROOM, given.FREE_BIAS),
     claim=JointClaim(_biased),
@@ -70,9 +71,12 @@ def _unbiased(setting: Setting, optimum: JointOptimum) -> Finding:
 BCE_NO_BIAS = Theorem(
     name="bce-no-bias",
     title="One class against the rest, without a bias: W leans along 1, and need not tell classes apart",
-    statement=r"WW^\top = \sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\bigl[(u-v)\Pi + s\tfrac{\mathbf 1\mathbf 1^\top}{K}"
-    r"\bigr]: \ \sigma(v) = \tfrac{2\hat c+\varepsilon}{K},\ 1-\sigma(u) = \tfrac{(K-1)\varepsilon + (K-2)\hat c}{K}"
-    r" \text{ if } s = -(u+(K-1)v) > 0,\ \hat c+\varepsilon < 1; \ \text{else } s = 0; \quad 1-\varepsilon \le \hat c"
+    statement=r"WW^\top = \sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\bigl[(u-v)\Pi + s\tfrac{\mathbf 1\mathbf "
+    r"1^\top}{K}"
+    r"\bigr]: \ \sigma(v) = \tfrac{2\hat c+\varepsilon}{K},\ 1-\sigma(u) = \tfrac{(K-1)\varepsilon + (K-2)\hat "
+    r"c}{K}"
+    r" \text{ if } s = -(u+(K-1)v) > 0,\ \hat c+\varepsilon < 1; \ \text{else } s = 0; \quad 1-\varepsilon \le "
+    r"\hat c"
     r" < \tfrac K2-1: u = v,\ \sigma(v) = \tfrac{1+\hat c}{K}; \ \text{beyond } W = 0",
     assumptions=(given.PENALISED, given.BINARY, given.SMOOTHED, ROOMY, given.NO_BIAS),
     claim=JointClaim(_unbiased),
