@@ -32,8 +32,10 @@ from ufm.optimize.joint import solve_joint
 from ufm.rules.errors import InputError
 from ufm.theory.geometry.design import design
 from ufm.theory.geometry.hierarchy import hierarchical_labels
+from ufm.theory.geometry.own_penalties import restoring_temperatures
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.free import design as designs
+from ufm.theory.theorems.free import own_penalties as own
 from ufm.theory.theorems.free import quadratic, response
 from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting, joint_labels
 from ufm.theory.thresholds import minority_collapse, triviality
@@ -51,6 +53,8 @@ UNEVEN = np.array([0.5, 0.3, 0.2])
 DESIGN = design(0.4 * np.array([[2.0, -1, -1], [-1, 1.5, -0.5], [-1, -0.5, 1.5]]), UNEVEN, 0.02, 0.02)
 BALANCED = design(np.eye(3) - 1 / 3, UNEVEN, 0.02, 0.02)
 RING = 0.7 * np.eye(3) + 0.1
+TEMPERED = restoring_temperatures(UNEVEN, 1.0, 0.02, 0.02).upper ** -2
+PAIRS, PAIR_WEIGHTS = np.r_[np.eye(3), (1 - np.eye(3)) / 2], np.repeat([0.2, 0.4], 3) / 1.8
 
 
 def setting(K=3, *, c2=4e-4, ratio=1.0, sharpness=126.75, law=None, loss="cross-entropy", bias=None, **more):
@@ -88,10 +92,15 @@ def fitting(name, **more):
         "collapse-hessian": {"law": smooth(0.1)},
         "bce": {"law": smooth(0.1), "bias": 0.0, "free_loss": BCE},
         "bce-no-bias": {"law": onehot(), "free_loss": BCE},
+        "restored-temperatures": {"law": soft(np.eye(3), UNEVEN), "rho": TEMPERED},
+        "multi-label": {"law": soft(PAIRS, PAIR_WEIGHTS), "rho": np.array([1, 1, 1, 0.5, 0.5, 0.5])},
         "affine-limit": {"sharpness": 0.5},
         "many-classes": {"sharpness": 0.5},
     }
-    return setting(**(special.get(name, {}) | more))
+    found = special.get(name, {}) | more
+    if found.get("law", mixup(1.0)).labels is None:  # only given labels have penalties of their own
+        found["rho"] = None
+    return setting(**found)
 
 
 def verdict(theorem, where, **more):
@@ -338,6 +347,12 @@ def broken_settings(name):
     yield given.THREE_CLASSES, "K = 2", fit(K=2)
     yield given.TWO_CLASSES, "K = 3", fit(K=3)
     yield given.PENALISED, "lambda_W = 0", penalty_free(name)
+    yield given.EACH_PENALISED, "lambda_W = 0", penalty_free(name)
+    yield given.PENALISED, "one by one", fit(rho=np.ones(3)) if name == "inverse-design" else None
+    for assumption in (own.RESTORED, own.SETS):
+        yield assumption, "penalised alike", fit(rho=None)
+    if name in ("restored-temperatures", "multi-label"):
+        yield from broken_penalties(fit)
     yield given.EXCHANGEABLE, "not exchangeable", fit(law=WEIGHTED)
     yield given.ROOM, "dim = 1", fit(free_dim=1)
     yield given.NO_BIAS, "has a bias", fit(bias=0.0)
@@ -402,6 +417,18 @@ def broken_settings(name):
     yield given.CYCLIC, "below four classes", fit(K=3)
     for law in (mixup(1.0), cutmix(1.0, "cyclic"), mixup(1.0, "cyclic", 0.1)):
         yield given.CYCLIC, "not mixup of cyclic pairs", fit(law=law)
+
+
+def broken_penalties(fit):
+    """Of labels with penalties of their own."""
+    yield own.RESTORED, "not e_1", fit(law=soft(np.roll(np.eye(3), 1, 0), UNEVEN))
+    yield own.RESTORED, "not below 1", fit(rho=1e4 * TEMPERED)
+    yield own.RESTORED, "different gains", fit(rho=np.ones(3))
+    yield own.SETS, "not 1_S", fit(law=soft(0.9 * PAIRS + 1 / 30, PAIR_WEIGHTS))
+    yield own.SETS, "not the same for all", fit(rho=np.ones(6))
+    yield own.SETS, "as likely", fit(law=soft(PAIRS, np.r_[0.3, 0.3, 0.1, 0.1, 0.1, 0.1]))
+    yield own.SETS, "as likely", fit(law=soft(PAIRS, np.r_[0.5, 0.5, 0, 0, 0, 0]))
+    yield own.SETS, "as likely", fit(law=soft(PAIRS[[0, 1, 1, 2, 3, 4]]), rho=np.r_[1, 1, 1, 1, 0.5, 0.5])
 
 
 @pytest.mark.parametrize("name", THEOREMS)

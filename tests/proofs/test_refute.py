@@ -175,6 +175,8 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
             "collapse-hessian",
             "bce",
             "bce-no-bias",
+            "restored-temperatures",
+            "multi-label",
         ),
     ],
 )

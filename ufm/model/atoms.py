@@ -159,6 +159,31 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
     return _finish(law, classes, labels, weights)
 
 
+def multi_label(
+    members: Float[np.ndarray, "n K"],
+    weights: Float[np.ndarray, " n"],
+    lambda_w: float,
+    lambda_h: float,
+    dim: int | None = None,
+    lambda_b: float | None = None,
+) -> JointProblem:
+    """Sets of classes, 0 and 1 in rows (n, K), of these probabilities, under the pick-all-label loss:
+
+        E[ Σ_{k∈S} CE(z, k) + (λ_H/2)‖h‖² ] + (λ_W/2)‖W‖² (+ (λ_b/2)‖b‖²),     r = |S|,
+
+    which is E r times the problem returned: labels 1_S/r of probabilities ∝ weight · r, ρ = 1/r, λ_W/E r, λ_b/E r.
+    Raises InputError for entries that are neither 0 nor 1, and for an empty set.
+    """
+    found = checked.array("members", members, ("n", "K"))
+    sizes = found.sum(1)
+    if not np.isin(found, (0.0, 1.0)).all() or not (sizes > 0).all():
+        raise InputError("members must be 0 or 1, with a class in every row")
+    weights = checked.weights("weights", weights, len(found))
+    mean = float(weights @ sizes)
+    law = FiniteLaw(normalise(found / sizes[:, None]), weights * sizes / mean, rho=1 / sizes)
+    return JointProblem(law, lambda_w / mean, lambda_h, dim, None if lambda_b is None else lambda_b / mean)
+
+
 def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:
     """The two-hot law with λ uniform over the given values."""
     _check(law, classes)

@@ -17,6 +17,7 @@ import ufm.rules.numbers as checked
 from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.rules.errors import InputError
 
 WORK = 5e9  # multiplications of one Newton step of the joint problem: some seconds
 MIXING = (0.0, 1e-6, 0.1, 0.3, 0.5, 0.9, 1.0)
@@ -50,6 +51,8 @@ class Setting:
         if self.free_loss is not None:
             checked.choice("free_loss", self.free_loss, checked.JOINT_LOSS_NAMES)
         if self.rho is not None:
+            if self.problem.law.labels is None:
+                raise InputError("rho is of given labels: make the law by soft(Y, weights)")
             checked.penalties("rho", self.rho, len(self.problem.law.given))
 
     @property
