@@ -8,6 +8,8 @@ make class k predicted as one-hot labels are at √K c = t_k = c/(δ_k √q_k); 
 left side has a minimum, so that there is a largest g, and below it two temperatures a class.
 """
 
+from functools import partial
+
 import mpmath as mp
 import numpy as np
 import sympy as sp
@@ -134,7 +136,7 @@ def compare(rng) -> list[Comparison]:
                 *(float(10 ** rng.uniform(-5, 1)) for _ in range(2)),
             )
             weights = rng.dirichlet(np.full(classes, 3.0))
-            bottom = increasing_root(lambda x: (x - 1) * mp.exp(x) - (classes - 1), 0, 40)
+            bottom = increasing_root(lambda x, K=classes: (x - 1) * mp.exp(x) - (K - 1), 0, 40)
             largest = classes * mp.mpf(float(weights.min())) * mp.exp(-bottom) / mp.mpf(decay)
             gain = float(largest) * float(10 ** rng.uniform(-4, -0.1))
             found = restoring_temperatures(weights, gain, decay, other)
@@ -143,11 +145,17 @@ def compare(rng) -> list[Comparison]:
                 mp.mpf(float(weights[0])),
                 classes * mp.mpf(float(weights[0])) / (mp.mpf(gain) * mp.mpf(decay)),
             )
-            upper = increasing_root(lambda x: level(x, classes) - goal, bottom, 10 + mp.log(goal) * 2)
-            lower = increasing_root(lambda x: goal - level(x, classes), mp.mpf(10) ** -12, bottom)
+            above = partial(_excess, level, classes, goal)
+            upper = increasing_root(above, bottom, 10 + mp.log(goal) * 2)
+            lower = increasing_root(lambda x, f=above: -f(x), mp.mpf(10) ** -12, bottom)
             for gap, shipped in ((upper, found.upper), (lower, found.lower)):
                 exact = temperature(gap, mp.mpf(gain), size, mp.mpf(decay), mp.mpf(other))
                 rows.append(Comparison(f"delta, K={classes}, g={gain:.3g}", exact, float(shipped[0])))
             read = temperature_gains(weights, found.upper, decay, other)
             rows.append(Comparison(f"g read back, K={classes}", mp.mpf(gain), float(read[0])))
     return rows
+
+
+def _excess(level, classes, goal, x):
+    """Of the left side of the equation over its right side."""
+    return level(x, classes) - goal

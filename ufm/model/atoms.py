@@ -1,6 +1,6 @@
 """Finite label laws: the atoms (labels, weights) that the joint problem is solved on; that problem."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, permutations
 
@@ -182,6 +182,11 @@ def multi_label(
     mean = float(weights @ sizes)
     law = FiniteLaw(normalise(found / sizes[:, None]), weights * sizes / mean, rho=1 / sizes)
     return JointProblem(law, lambda_w / mean, lambda_h, dim, None if lambda_b is None else lambda_b / mean)
+
+
+def with_penalties(atoms: FiniteLaw, law: LabelLaw, rho: Float[np.ndarray, " N"]) -> FiniteLaw:
+    """The finite law of given labels with ρ of each of them (also of those of weight 0, which have no atom)."""
+    return replace(atoms, rho=rho[law.probabilities > 0])
 
 
 def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:

@@ -12,10 +12,17 @@ def _etf(setting: Setting) -> str | None:
 
 def _of_loss(name: str):
     def broken(setting: Setting) -> str | None:
-        found = (loss.replace("-error", " error") for loss in (setting.loss, name))
+        found = (loss.replace("-error", " error").replace("y-c", "y c") for loss in (setting.loss, name))
         return None if setting.loss == name else "the loss is {}, not {}".format(*found)
 
     return broken
+
+
+BALANCED = ("balance", ("balanced",))
+
+
+def _loss(text: str, name: str) -> Assumption:
+    return Assumption(text, _of_loss(name), ("loss", (name,)))
 
 
 def _two_hot(setting: Setting) -> str | None:
@@ -128,21 +135,23 @@ WEAK = Assumption(r"$a < 2$", _weak)
 MANY = Assumption(r"$e^{2a} < 2K + 1$", _many)
 ETF = Assumption(r"$W$ is a simplex ETF", _etf)
 ALIVE = Assumption(r"$W \ne 0$", _alive)
-CROSS_ENTROPY = Assumption("cross-entropy", _of_loss("cross-entropy"))
-SQUARED_ERROR = Assumption("squared error", _of_loss("squared-error"))
-BINARY = Assumption("binary cross-entropy", _of_loss("binary-cross-entropy"))
+CROSS_ENTROPY = _loss("cross-entropy", "cross-entropy")
+SQUARED_ERROR = _loss("squared error", "squared-error")
+BINARY = _loss("binary cross-entropy", "binary-cross-entropy")
 TWO_HOT = Assumption(r"$y = \lambda e_i + (1-\lambda) e_j$, $i \ne j$, $0 \le \lambda \le 1$", _two_hot)
 THREE_CLASSES = Assumption(r"$K \ge 3$", _three_classes)
 TWO_CLASSES = Assumption(r"$K = 2$", _two_classes)
-EXCHANGEABLE = Assumption("the label law is exchangeable", _exchangeable)
+EXCHANGEABLE = Assumption("the label law is exchangeable", _exchangeable, BALANCED)
 ROOM = Assumption(r"$d \ge K-1$", _room)
-NO_BIAS = Assumption("no bias", _no_bias)
-FREE_BIAS = Assumption("free bias", _free_bias)
+NO_BIAS = Assumption("no bias", _no_bias, ("bias", ("none",)))
+FREE_BIAS = Assumption("free bias", _free_bias, ("bias", ("free",)))
 PENALISED = Assumption(r"$\lambda_W, \lambda_H > 0$", _penalised)
 EACH_PENALISED = Assumption(r"$\lambda_W, \lambda_H, \rho > 0$", _each_penalised)
-SMOOTHED = Assumption(r"labels $(1-\varepsilon)e_k + \varepsilon/K$, classes as likely", _smoothed)
-ONE_HOT = Assumption(r"labels $e_k$, classes as likely", _one_hot)
+SMOOTHED = Assumption(r"labels $(1-\varepsilon)e_k + \varepsilon/K$, classes as likely", _smoothed, BALANCED)
+ONE_HOT = Assumption(r"labels $e_k$, classes as likely", _one_hot, BALANCED)
 WEIGHTED = Assumption(
-    "mixup or CutMix of classes drawn independently, or one-hot; some of equal weight", _weighted
+    "mixup or CutMix of classes drawn independently, or one-hot; some of equal weight",
+    _weighted,
+    ("balance", ("weighted",)),
 )
-CYCLIC = Assumption(r"mixup of cyclic pairs $(i, i+1)$, $K \ge 4$", _cyclic)
+CYCLIC = Assumption(r"mixup of cyclic pairs $(i, i+1)$, $K \ge 4$", _cyclic, BALANCED)

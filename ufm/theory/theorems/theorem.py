@@ -6,7 +6,7 @@ classifier (`FeatureClaim`), and the joint optimum over classifier, features and
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
-from ufm.model.atoms import JointProblem, finite_law
+from ufm.model.atoms import JointProblem, finite_law, with_penalties
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.rules.errors import InputError
@@ -80,7 +80,7 @@ class Setting:
         p = self.problem
         atoms = finite_law(p.law, p.classes, self.nodes)
         if self.rho is not None:
-            atoms = replace(atoms, rho=self.rho[p.law.probabilities > 0])
+            atoms = with_penalties(atoms, p.law, self.rho)
         return JointProblem(atoms, p.lambda_w, p.lambda_h, self.dim, self.lambda_b, self.loss)
 
 
@@ -97,10 +97,14 @@ def joint_work(law: LabelLaw, classes: int, nodes: int) -> float:
 
 
 class Assumption(NamedTuple):
-    """A hypothesis in words, and its predicate: None where it holds, else what is wrong."""
+    """A hypothesis in words, and its predicate: None where it holds, else what is wrong.
+
+    about: an aspect of `scope.ASPECTS` and the values of it that the hypothesis admits, where it is about one.
+    """
 
     text: str
     broken: Callable[[Setting], str | None]
+    about: tuple[str, tuple[str, ...]] | None = None
 
 
 class Claim(NamedTuple):

@@ -70,14 +70,12 @@ def _unbiased(setting: Setting, optimum: JointOptimum) -> Finding:
 
 BCE_NO_BIAS = Theorem(
     name="bce-no-bias",
-    title="One class against the rest, without a bias: W leans along 1, and need not tell classes apart",
-    statement=r"WW^\top = \sqrt{\tfrac{\lambda_H}{K\lambda_W}}\,\bigl[(u-v)\Pi + s\tfrac{\mathbf 1\mathbf "
-    r"1^\top}{K}"
-    r"\bigr]: \ \sigma(v) = \tfrac{2\hat c+\varepsilon}{K},\ 1-\sigma(u) = \tfrac{(K-1)\varepsilon + (K-2)\hat "
-    r"c}{K}"
-    r" \text{ if } s = -(u+(K-1)v) > 0,\ \hat c+\varepsilon < 1; \ \text{else } s = 0; \quad 1-\varepsilon \le "
-    r"\hat c"
-    r" < \tfrac K2-1: u = v,\ \sigma(v) = \tfrac{1+\hat c}{K}; \ \text{beyond } W = 0",
+    title="One class against the rest, without a bias: four phases, no ETF at small penalties",
+    statement=r"WW^\top = \sqrt{\tfrac{\lambda_H}{K\lambda_W}} \, [(u-v)\Pi + \tfrac sK \mathbf 1 \mathbf 1^\top],"
+    r" \quad s = -(u+(K-1)v): \quad \sigma(v) = \tfrac{2\hat c+\varepsilon}{K}, \ 1-\sigma(u) ="
+    r" \tfrac{(K-1)\varepsilon + (K-2)\hat c}{K} \ \text{if that leaves } s > 0, \ \hat c+\varepsilon < 1; \quad"
+    r" \text{else } s = 0; \quad u = v, \ \sigma(v) = \tfrac{1+\hat c}{K} \ \text{if } 1-\varepsilon \le \hat c"
+    r" < \tfrac K2-1; \quad W = 0 \ \text{beyond}",
     assumptions=(given.PENALISED, given.BINARY, given.SMOOTHED, ROOMY, given.NO_BIAS),
     claim=JointClaim(_unbiased),
     quantity="√E Σ_k KL(σ(z_theory) ‖ σ(z)) of the blind joint optimum; the numbers shown are 1ᵀWWᵀ1/K",

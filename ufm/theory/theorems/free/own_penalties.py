@@ -73,7 +73,7 @@ RESTORED = Assumption(
 )
 RESTORED_TEMPERATURES = Theorem(
     name="restored-temperatures",
-    title="A temperature for each class makes the classifier an ETF under any imbalance, up to a largest size",
+    title="Temperatures of the classes make the optimum an ETF under imbalance",
     statement=r"\tfrac{e^{s_k}+K-1}{s_k} = \tfrac{Kq_k}{g\lambda_W}, \ \delta_k = \tfrac{s_k}{g}\sqrt{"
     r"\tfrac{\lambda_Hq_k}{\lambda_W}} \implies WW^\top = g\Pi; \quad \text{two } \delta_k \text{ a class iff } "
     r"g \le"
@@ -148,10 +148,11 @@ def _sets(setting: Setting, optimum: JointOptimum) -> Finding:
 SETS = Assumption(
     r"labels $\mathbf 1_S/r$ with $\rho \propto 1/r$, all sets of a size $r = |S|$ as likely",
     _reason(set_law),
+    given.BALANCED,
 )
 MULTI_LABEL = Theorem(
     name="multi-label",
-    title="Sets of classes: a simplex ETF, and every feature the sum of its classes' rows",
+    title="Sets of classes: an ETF, and each feature a multiple of the sum of its rows",
     statement=r"\textstyle\sum_{k\in S}\mathrm{CE}(z, k): \ WW^\top = \lambda_Ha\Pi,\ h_S = \tfrac{x_r}{\lambda_Ha}"
     r"\sum_{k\in S} w_k, \ x_r(re^{x_r}+K-r) = aK, \ \mathbb{E}[r(K-r)x_r^2] = K(K-1)\lambda_W\lambda_Ha^2;"
     r" \quad W = 0 \iff \mathbb{E}[r(K-r)] \le K(K-1)\lambda_W\lambda_H",
