@@ -40,7 +40,8 @@ def test_no_temperature_restores_more_than_the_largest_gain():
     """Every δ of the rarest class asks for less, and the largest gain is reached."""
     largest = restoring_temperatures(Q, 1.0, 0.01, 0.02).largest_gain
     delta = np.geomspace(0.045, 50, 100_000)  # t < 1
-    asked = temperature_gains(np.full(4, 0.1), delta[:, None], 0.01, 0.02)
+    t = np.sqrt(0.01 * 0.02 / 0.1) / delta
+    asked = 0.1 * t * np.log(4 / t - 3) / 0.01
     assert asked.max() <= largest * (1 + 1e-12) and asked.max() == pytest.approx(largest, rel=1e-8)
     edge = restoring_temperatures(Q, largest, 0.01, 0.02)
     assert edge.upper[3] == pytest.approx(edge.lower[3], rel=1e-6) and edge.upper[0] > 2 * edge.lower[0]
