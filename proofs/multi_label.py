@@ -114,14 +114,12 @@ def _moment(size: int, number: int):
 
 
 def settings():
-    """Mixtures of sizes; one size; both sides of the threshold; all of K = 3, 4; biases; d = K − 1."""
+    """Mixtures of sizes; both sides of the threshold; all of K = 3, 4; biases; d = K − 1."""
     yield sets(4, {1: 0.6, 2: 0.4}, 0.02, 0.02)
     yield sets(4, {1: 0.6, 2: 0.4}, 0.02, 0.02, lambda_b=0.0, free_dim=3)
-    for decay in ((1e-3, 0.1), (0.1, 1e-3)):
+    edge = (4 / 15) ** 0.5  # E r(K−r)/(K(K−1))
+    for decay in ((1e-3, 0.1), (0.1, 1e-3), (0.98 * edge, 0.98 * edge), (1.02 * edge, 1.02 * edge)):
         yield sets(3, {1: 0.5, 2: 0.3, 3: 0.2}, *decay)
-    edge = (1 / 3) ** 0.5  # E r(K−r)/(K(K−1)) of pairs of three
-    for share in (0.98, 1.02):
-        yield sets(3, {2: 1.0}, share * edge, share * edge)
 
 
 def compare(rng) -> list[Comparison]:

@@ -87,7 +87,8 @@ def scope_index(theorems) -> str:
     lines = [
         "# Theorems by loss, constraint, bias and balance",
         "",
-        "What the assumptions of each admit; `all` where none is about it. `fixed`: W is given; `free`: W is penalised. "
+        "What the assumptions of each admit; `all` where none is about it. `fixed`: W is given; `free`: "
+        "W is penalised. "
         "The same on the command line: `python -m ufm.verify --list --loss squared-error --balance weighted`.",
         "",
         f"| {' | '.join(heads)} |",

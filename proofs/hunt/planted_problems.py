@@ -6,6 +6,7 @@ from proofs.hunt.planted_free import slip
 from proofs.hunt.slips import moved_threshold
 from ufm.theory.theorems.free.binary import BCE, BCE_NO_BIAS
 from ufm.theory.theorems.free.exact import predicted_finding
+from ufm.theory.theorems.free.groups import SUPERCLASS_LAWS
 from ufm.theory.theorems.free.own_penalties import MULTI_LABEL, RESTORED_TEMPERATURES
 from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
 
@@ -47,4 +48,5 @@ OF_PROBLEMS = (
         _residuals_as(lambda t, q: t / np.sqrt(q)),
     ),
     *penalty_slips(MULTI_LABEL, "sets"),
+    *penalty_slips(SUPERCLASS_LAWS, "superclass-laws"),
 )

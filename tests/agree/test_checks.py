@@ -31,12 +31,14 @@ from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
 from ufm.rules.errors import InputError
 from ufm.theory.geometry.design import design
+from ufm.theory.geometry.groups import grouped_mixup
 from ufm.theory.geometry.hierarchy import hierarchical_labels
 from ufm.theory.geometry.own_penalties import restoring_temperatures
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.free import design as designs
 from ufm.theory.theorems.free import own_penalties as own
 from ufm.theory.theorems.free import quadratic, response
+from ufm.theory.theorems.free.groups import SUPERCLASSES
 from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting, joint_labels
 from ufm.theory.thresholds import minority_collapse, triviality
 
@@ -94,6 +96,7 @@ def fitting(name, **more):
         "bce-no-bias": {"law": onehot(), "free_loss": BCE},
         "restored-temperatures": {"law": soft(np.eye(3), UNEVEN), "rho": TEMPERED},
         "multi-label": {"law": soft(PAIRS, PAIR_WEIGHTS), "rho": np.array([1, 1, 1, 0.5, 0.5, 0.5])},
+        "superclass-laws": {"K": 4, "law": soft(*grouped_mixup(2, 2, 0.8, [0.1, 0.9], [0.5, 0.5]))},
         "affine-limit": {"sharpness": 0.5},
         "many-classes": {"sharpness": 0.5},
     }
@@ -349,6 +352,14 @@ def broken_settings(name):
     yield given.PENALISED, "lambda_W = 0", penalty_free(name)
     yield given.EACH_PENALISED, "lambda_W = 0", penalty_free(name)
     yield given.PENALISED, "one by one", fit(rho=np.ones(3)) if name == "inverse-design" else None
+    yield SUPERCLASSES, "no superclasses", fit(law=mixup(1.0))
+    if name == "superclass-laws":
+        yield SUPERCLASSES, "mixed alike", fit(law=soft(np.eye(4)))
+        for labels in (
+            np.roll(np.eye(4), 1, 1) * 0.2 + 0.8 * np.eye(4),
+            np.eye(4)[[0, 1]] / 2 + np.eye(4)[[1, 2]] / 2,
+        ):
+            yield SUPERCLASSES, "may be permuted", fit(law=soft(labels))
     for assumption in (own.RESTORED, own.SETS):
         yield assumption, "penalised alike", fit(rho=None)
     if name in ("restored-temperatures", "multi-label"):

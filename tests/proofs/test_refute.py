@@ -177,6 +177,7 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
             "bce-no-bias",
             "restored-temperatures",
             "multi-label",
+            "superclass-laws",
         ),
     ],
 )

@@ -44,6 +44,7 @@ CLASSICAL = {
     "collapse-hessian": "conditioning of neural collapse",
     "bce": "neural collapse under sigmoid (binary) cross-entropy",
     "bce-no-bias": "sigmoid (binary) cross-entropy without a bias",
+    "superclass-laws": "hierarchical mixup; superclasses",
     "restored-temperatures": "logit temperatures against imbalance (vector scaling)",
     "multi-label": "multi-label neural collapse under the pick-all-label loss (tag-wise averages)",
 }
