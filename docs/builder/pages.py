@@ -39,6 +39,7 @@ def theorems(folder: Path) -> None:
         (folder / f"{name}.md").write_text(theorem_page(record), encoding="utf-8")
     summaries = json.loads((TABLES / "theorems.json").read_text(encoding="utf-8"))["theorems"]
     (folder / "index.md").write_text(theorem_index(summaries), encoding="utf-8")
+    (folder / "scopes.md").write_text(scope_index(THEOREMS.values()), encoding="utf-8")
 
 
 def _require_fresh(theorem, record: dict) -> None:
@@ -74,8 +75,35 @@ def theorem_index(summaries: list[dict]) -> str:
         lines.append(
             f"| [{s['name']}]({s['name']}.md) | {s['title']} | {steps} | {worst} | {s['enclosure']} |"
         )
-    names = "\n".join(s["name"] for s in summaries)
+    names = "\n".join(["scopes", *(s["name"] for s in summaries)])
     return "\n".join(lines) + f"\n\n```{{toctree}}\n:hidden:\n\n{names}\n```\n"
+
+
+def scope_index(theorems) -> str:
+    """Theorems by loss, constraint, bias and balance of classes: what their assumptions admit."""
+    from ufm.theory.theorems.scope import ASPECTS, CLASSICAL, admits, constraint
+
+    heads = ("theorem", "loss", "W", "bias", "classes", "known as")
+    lines = [
+        "# Theorems by loss, constraint, bias and balance",
+        "",
+        "What the assumptions of each admit; `all` where none is about it. `fixed`: W is given; `free`: "
+        "W is penalised. "
+        "The same on the command line: `python -m ufm.verify --list --loss squared-error --balance weighted`.",
+        "",
+        f"| {' | '.join(heads)} |",
+        "| --- " * len(heads) + "|",
+    ]
+    for t in theorems:
+        found = {
+            name: [value for value in values if admits(t, name, value)] for name, values in ASPECTS.items()
+        }
+        loss, bias, balance = (
+            "all" if found[name] == list(ASPECTS[name]) else ", ".join(found[name]) for name in ASPECTS
+        )
+        cells = (f"[{t.name}]({t.name}.md)", loss, constraint(t), bias, balance, CLASSICAL.get(t.name, ""))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def size(value: float | None) -> str:

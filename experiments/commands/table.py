@@ -52,6 +52,7 @@ ROWS = (
     Row("ufm.solve --help", SHORT),
     Row("ufm.verify --classes 7 --alpha 0.4", SHORT),
     Row("ufm.verify --list", SHORT),
+    Row("ufm.verify --list --loss squared-error --bias 0.3", SHORT),
     Row(
         "ufm.conjecture threshold.py",
         LONG,

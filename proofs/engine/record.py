@@ -73,5 +73,6 @@ def parameters(theorem: Theorem, setting: Setting) -> dict:
     p = setting.problem
     if isinstance(theorem.claim, FeatureClaim):
         return {"K": p.classes, "m": p.row_norm, "lambda_H": p.lambda_h, "a": p.sharpness}
-    law = {"law": law_words(p.law), "K": p.classes, "d": setting.joint.dim}
+    own = ", penalties of their own" if setting.rho is not None else ""
+    law = {"law": law_words(p.law) + own, "K": p.classes, "d": setting.joint.dim}
     return law | {"lambda_W": p.lambda_w, "lambda_H": p.lambda_h}

@@ -31,10 +31,14 @@ from ufm.optimize.features import solve_features
 from ufm.optimize.joint import solve_joint
 from ufm.rules.errors import InputError
 from ufm.theory.geometry.design import design
+from ufm.theory.geometry.groups import grouped_mixup
 from ufm.theory.geometry.hierarchy import hierarchical_labels
+from ufm.theory.geometry.own_penalties import restoring_temperatures
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.free import design as designs
+from ufm.theory.theorems.free import own_penalties as own
 from ufm.theory.theorems.free import quadratic, response
+from ufm.theory.theorems.free.groups import SUPERCLASSES
 from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting, joint_labels
 from ufm.theory.thresholds import minority_collapse, triviality
 
@@ -42,7 +46,7 @@ pytestmark = pytest.mark.slow  # run by `proofs --check` as well
 
 LAM = (0.0, 1e-6, 0.3, 0.5, 1.0)
 NODES = 8
-SE = "squared-error"
+SE, BCE = "squared-error", "binary-cross-entropy"
 FEATURES = [name for name, theorem in THEOREMS.items() if isinstance(theorem.claim, FeatureClaim)]
 JOINT = [name for name in THEOREMS if name not in FEATURES]
 EQUALITIES = [name for name in FEATURES if THEOREMS[name].claim.relation == "="]
@@ -51,6 +55,8 @@ UNEVEN = np.array([0.5, 0.3, 0.2])
 DESIGN = design(0.4 * np.array([[2.0, -1, -1], [-1, 1.5, -0.5], [-1, -0.5, 1.5]]), UNEVEN, 0.02, 0.02)
 BALANCED = design(np.eye(3) - 1 / 3, UNEVEN, 0.02, 0.02)
 RING = 0.7 * np.eye(3) + 0.1
+TEMPERED = restoring_temperatures(UNEVEN, 1.0, 0.02, 0.02).upper ** -2
+PAIRS, PAIR_WEIGHTS = np.r_[np.eye(3), (1 - np.eye(3)) / 2], np.repeat([0.2, 0.4], 3) / 1.8
 
 
 def setting(K=3, *, c2=4e-4, ratio=1.0, sharpness=126.75, law=None, loss="cross-entropy", bias=None, **more):
@@ -86,10 +92,18 @@ def fitting(name, **more):
         "polygon": {"K": 4, "law": onehot(), "free_dim": 2},
         "susceptibility": {"c2": 1e-2},
         "collapse-hessian": {"law": smooth(0.1)},
+        "bce": {"law": smooth(0.1), "bias": 0.0, "free_loss": BCE},
+        "bce-no-bias": {"law": onehot(), "free_loss": BCE},
+        "restored-temperatures": {"law": soft(np.eye(3), UNEVEN), "rho": TEMPERED},
+        "multi-label": {"law": soft(PAIRS, PAIR_WEIGHTS), "rho": np.array([1, 1, 1, 0.5, 0.5, 0.5])},
+        "superclass-laws": {"K": 4, "law": soft(*grouped_mixup(2, 2, 0.8, [0.1, 0.9], [0.5, 0.5]))},
         "affine-limit": {"sharpness": 0.5},
         "many-classes": {"sharpness": 0.5},
     }
-    return setting(**(special.get(name, {}) | more))
+    found = special.get(name, {}) | more
+    if found.get("law", mixup(1.0)).labels is None:  # only given labels have penalties of their own
+        found["rho"] = None
+    return setting(**found)
 
 
 def verdict(theorem, where, **more):
@@ -328,6 +342,7 @@ def broken_settings(name):
     yield given.SQUARED_ERROR, "cross-entropy, not squared error", fit(loss="cross-entropy")
     for law in (smooth(0.1), kway(1.0), mixup(1.0, smoothing=0.1), onehot()):
         yield given.TWO_HOT, "not mixtures of two classes", fit(law=law)
+    yield given.BINARY, "not binary-cross-entropy", fit(free_loss="cross-entropy")
     yield given.TWO_HOT, "no two different", fit(law=mixup(1.0, "same"))
     yield given.INSIDE, "no mixing weight", replace(fit(), lam=(0.0, 1.0))
     yield given.WEAK, "not below 2", fit(sharpness=2.5)
@@ -335,6 +350,20 @@ def broken_settings(name):
     yield given.THREE_CLASSES, "K = 2", fit(K=2)
     yield given.TWO_CLASSES, "K = 3", fit(K=3)
     yield given.PENALISED, "lambda_W = 0", penalty_free(name)
+    yield given.EACH_PENALISED, "lambda_W = 0", penalty_free(name)
+    yield given.PENALISED, "one by one", fit(rho=np.ones(3)) if name == "inverse-design" else None
+    yield SUPERCLASSES, "no superclasses", fit(law=mixup(1.0))
+    if name == "superclass-laws":
+        yield SUPERCLASSES, "mixed alike", fit(law=soft(np.eye(4)))
+        for labels in (
+            np.roll(np.eye(4), 1, 1) * 0.2 + 0.8 * np.eye(4),
+            np.eye(4)[[0, 1]] / 2 + np.eye(4)[[1, 2]] / 2,
+        ):
+            yield SUPERCLASSES, "may be permuted", fit(law=soft(labels))
+    for assumption in (own.RESTORED, own.SETS):
+        yield assumption, "penalised alike", fit(rho=None)
+    if name in ("restored-temperatures", "multi-label"):
+        yield from broken_penalties(fit)
     yield given.EXCHANGEABLE, "not exchangeable", fit(law=WEIGHTED)
     yield given.ROOM, "dim = 1", fit(free_dim=1)
     yield given.NO_BIAS, "has a bias", fit(bias=0.0)
@@ -399,6 +428,18 @@ def broken_settings(name):
     yield given.CYCLIC, "below four classes", fit(K=3)
     for law in (mixup(1.0), cutmix(1.0, "cyclic"), mixup(1.0, "cyclic", 0.1)):
         yield given.CYCLIC, "not mixup of cyclic pairs", fit(law=law)
+
+
+def broken_penalties(fit):
+    """Of labels with penalties of their own."""
+    yield own.RESTORED, "not e_1", fit(law=soft(np.roll(np.eye(3), 1, 0), UNEVEN))
+    yield own.RESTORED, "not below 1", fit(rho=1e4 * TEMPERED)
+    yield own.RESTORED, "different gains", fit(rho=np.ones(3))
+    yield own.SETS, "not 1_S", fit(law=soft(0.9 * PAIRS + 1 / 30, PAIR_WEIGHTS))
+    yield own.SETS, "not the same for all", fit(rho=np.ones(6))
+    yield own.SETS, "as likely", fit(law=soft(PAIRS, np.r_[0.3, 0.3, 0.1, 0.1, 0.1, 0.1]))
+    yield own.SETS, "as likely", fit(law=soft(PAIRS, np.r_[0.5, 0.5, 0, 0, 0, 0]))
+    yield own.SETS, "as likely", fit(law=soft(PAIRS[[0, 1, 1, 2, 3, 4]]), rho=np.r_[1, 1, 1, 1, 0.5, 0.5])
 
 
 @pytest.mark.parametrize("name", THEOREMS)

@@ -15,6 +15,7 @@ import ufm.commands.runs.features
 import ufm.pictures.features
 from tests.children import refused, strict
 from ufm import solve
+from ufm.theory.geometry.own_penalties import restoring_temperatures
 
 ROOT = Path(__file__).resolve().parents[2]
 K3 = ("--classes", "3")
@@ -816,3 +817,29 @@ def test_closed_stdout_is_no_traceback():
         child.stdout.close()
         err = child.stderr.read()
     assert "Traceback" not in err and "Exception ignored" not in err and "BrokenPipe" not in err
+
+
+def test_given_labels_have_penalties_of_their_own(run, record):
+    """--rho from numbers and from a file: the temperatures that make the optimum an ETF; refused elsewhere."""
+    np.save("Y.npy", np.eye(3))
+    q = np.array([0.5, 0.3, 0.2])
+    rho = restoring_temperatures(q, 1.0, 5e-4, 5e-4).upper ** -2
+    np.save("rho.npy", rho)
+    flags = (*K3, "--classifier", "free", "--labels", "Y.npy", "--weights", "0.5,0.3,0.2")
+    for given in ("rho.npy", ",".join(map(repr, rho.tolist()))):
+        found = record(*flags, "--rho", given)["joint"]
+        assert found["rho"] == rho.tolist() and found["relative_gap"] < 1e-9
+        assert np.allclose(found["gram"], np.eye(3) - 1 / 3, atol=1e-9)
+    code, out, _ = run(*flags, "--rho", "rho.npy", "--save", "a.npz")
+    assert code == 0 and f"{rho.min():.4g} to {rho.max():.4g}" in " ".join(out.split())
+    assert np.allclose(np.load("a.npz")["rho"], rho, rtol=1e-15)
+    plain = record(*flags)["joint"]
+    assert plain["rho"] is None and plain["etf_deviation"] > 0.01
+    for argv, words in (
+        ((*K3, "--classifier", "free", "--rho", "1,1,1"), ("--rho", "given labels")),
+        ((*K3, "--labels", "Y.npy", "--rho", "1,1,1"), ("--rho", "--classifier free")),
+        ((*flags, "--rho", "1,1"), ("--rho", "shape")),
+        ((*flags, "--rho", "1,1,-1"), ("--rho", "positive")),
+    ):
+        code, _, err = run(*argv)
+        assert code == 2 and all(word in err for word in words), err

@@ -1,6 +1,7 @@
 """The command python -m ufm.verify: its table, record, exit codes and bad input, and how it reads."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -15,6 +16,8 @@ from tests.children import refused, strict
 from tests.house.test_words import without_numbers
 from ufm.agree.verdict import Verdict
 from ufm.commands import verify
+from ufm.theory.geometry.own_penalties import restoring_temperatures
+from ufm.theory.theorems import scope
 from ufm.theory.theorems.catalogue import THEOREMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,17 +80,20 @@ def never(monkeypatch):
 
 
 def test_a_whole_run(run):
-    """Table of all theorems within 80 columns, reasons of those that do not apply, exit code 0."""
+    """Table of those that apply, names of the others under their reasons, all within 80 columns; exit code 0."""
     code, out, err = run(*SMALL)
     assert code == 0
     lines = out.splitlines()
     assert max(map(len, lines)) <= 80, [line for line in lines if len(line) > 80]
+    table, folded = out.split("do not apply:")
     for name in THEOREMS:
-        assert sum(line.startswith(f"{name} ") for line in lines) == 1, name
+        shown = sum(line.startswith(f"{name} ") for line in table.splitlines())
+        assert shown + len(re.findall(rf"[:,]\s+{name}(?=,|\n)", folded)) == 1, name
     assert lines[0] == "theorems on 3 classes, 3 dimensions, cross-entropy"
-    assert "two-classes: K = 3, not 2" in lines
-    assert "squared-error-affine: the loss is cross-entropy, not squared error" in lines
-    assert any(line.startswith("minority-collapse: the label law is not mixup, CutMix or") for line in lines)
+    words = " ".join(folded.split())
+    assert "K = 3, not 2: two-classes" in words
+    assert "the loss is cross-entropy, not squared error: squared-error-affine, squared-error-joint" in words
+    assert "class weights: minority-collapse" in words
     assert lines[-1] == "verdict on those that apply: agrees" and not without_numbers(out)
     applied = sum(line.rstrip().endswith(" agrees") and line.split()[0] in THEOREMS for line in lines)
     assert applied >= 12 and f"{applied} of {len(THEOREMS)} theorems apply" in err
@@ -188,7 +194,49 @@ def test_reasons_are_printed_for_all_that_do_not_agree(run, quick):
     )
     _, out, _ = run(*SMALL)
     for name in THEOREMS:
-        assert (f"{name}: reason of {name}" in out) == (name not in ("duality", "necessity"))
+        assert (f"{name}: reason of {name}" in out) == (name in ("soft-label", "same-class"))
+        applied = name in ("duality", "necessity", "soft-label", "same-class")
+        assert (f"  reason of {name}: {name}\n" in out) == (not applied)
+
+
+def test_theorems_out_of_hypothesis_are_folded_by_their_reason(run, quick, monkeypatch):
+    def check(theorem, setting, *, rigorous=False):
+        return ufm.commands.runs.verify.Check(
+            theorem.name, *(None,) * 5, Verdict("out of hypothesis", "all alike")
+        )
+
+    monkeypatch.setattr(ufm.commands.runs.verify, "check_theorem", check)
+    _, out, _ = run(*SMALL)
+    assert out.count("all alike") == 1 and f"{len(THEOREMS)} do not apply:" in out
+    assert " ".join(out.split()).count(f"all alike: {', '.join(THEOREMS)}") == 1
+
+
+def test_a_loss_of_a_free_classifier_alone_is_judged(record, run):
+    """Binary cross-entropy: what is on a fixed classifier does not apply, what is on a free one is solved."""
+    argv = ("--classes", "3", "--loss", "binary-cross-entropy", "--labels", "smoothing", "--bias", "free")
+    data = record(*argv)
+    words = {row["name"]: row["verdict"] for row in data["theorems"]}
+    assert data["problem"]["loss"] == "binary-cross-entropy" and data["summary"]["verdict"] == "agrees"
+    assert {name for name, word in words.items() if word != "out of hypothesis"} == {"bce"}
+    assert words["bce"] == "agrees"
+
+
+def test_labels_with_penalties_of_their_own(record, run):
+    """The temperatures that restore an ETF; without them, and with one that is off, the theorem does not apply."""
+    np.save("Y.npy", np.eye(3))
+    q = np.array([0.5, 0.3, 0.2])
+    delta = restoring_temperatures(q, 1.0, 5e-4, 5e-4).upper
+    argv = ("--classes", "3", "--labels", "Y.npy", "--weights", "0.5,0.3,0.2")
+    numbers = ",".join(repr(float(value)) for value in delta**-2)
+    data = record(*argv, "--rho", numbers)
+    words = {row["name"]: row["verdict"] for row in data["theorems"]}
+    assert words["restored-temperatures"] == "agrees" and data["problem"]["rho"] == (delta**-2).tolist()
+    assert words["duality"] == "out of hypothesis"
+    for other in ((), ("--rho", "1,1,1")):
+        assert run(*argv, *other, "--json", "a.json")[0] == 0
+        rows = {row["name"]: row for row in strict(Path("a.json").read_text())["theorems"]}
+        assert rows["restored-temperatures"]["verdict"] == "out of hypothesis"
+        assert (rows["duality"]["verdict"] == "agrees") == (other == ())
 
 
 def test_numbers_that_are_absent_or_not_finite_are_null(run, quick):
@@ -294,6 +342,50 @@ def test_list_names_every_theorem_once(run, never):
         assert theorem.title in line and len(line) <= 110
 
 
+@pytest.mark.parametrize(
+    "asked, some, none",
+    [
+        (("--loss", "squared-error"), {"squared-bias", "squared-error-affine"}, {"joint-etf", "bce"}),
+        (("--loss", "binary-cross-entropy"), {"bce", "bce-no-bias"}, {"joint-etf"}),
+        (("--loss", "squared-error", "--bias", "0.3"), {"squared-bias"}, {"squared-error-joint"}),
+        (
+            ("--bias", "free"),
+            {"bce", "joint-etf", "minority-collapse"},
+            {"bce-no-bias", "soft-label", "duality"},
+        ),
+        (("--bias", "none"), {"soft-label", "duality", "joint-etf"}, {"bce", "squared-bias"}),
+        (("--constraint", "fixed"), {"soft-label"}, {"joint-etf"}),
+        (("--constraint", "free"), {"joint-etf", "bce"}, {"soft-label"}),
+        (("--balance", "weighted"), {"minority-collapse", "soft-label"}, {"joint-etf", "necessity"}),
+        (("--balance", "balanced"), {"joint-etf", "necessity"}, {"minority-collapse"}),
+    ],
+)
+def test_a_list_is_narrowed_by_what_theorems_admit(run, never, asked, some, none):
+    code, out, _ = run("--list", *asked)
+    names = {line.split()[0] for line in out.splitlines()}
+    assert code == 0 and some <= names < set(THEOREMS) and not none & names
+
+
+def test_a_list_is_narrowed_by_known_aspects_only(run, never):
+    refused(run("--list", "--constraint", "nothing"), "--constraint", "fixed, free")
+    refused(run("--constraint", "free"), "--constraint", "--list")
+    refused(run("--balance", "weighted", "--classes", "3"), "--balance", "--list")
+
+
+def test_relatives_are_other_theorems_of_the_same_constraint():
+    for theorem in THEOREMS.values():
+        near = scope.relatives(theorem, THEOREMS.values())
+        assert len(near) == 3 and theorem not in [found.theorem for found in near]
+        for other, mine, its in near:
+            assert scope.constraint(other) == scope.constraint(theorem)
+            texts = [{a.text for a in t.assumptions} for t in (theorem, other)]
+            assert set(mine) == texts[0] - texts[1] and set(its) == texts[1] - texts[0]
+    assert "label-smoothing" in [
+        r.theorem.name for r in scope.relatives(THEOREMS["onehot-ce"], THEOREMS.values(), 6)
+    ]
+    assert set(scope.CLASSICAL) <= set(THEOREMS)
+
+
 @pytest.mark.parametrize("name", THEOREMS)
 def test_explain_tells_everything(run, never, name):
     code, out, _ = run("--explain", name)
@@ -303,6 +395,7 @@ def test_explain_tells_everything(run, never, name):
     for text in (theorem.statement, theorem.quantity, theorem.source, *(a.text for a in theorem.assumptions)):
         assert " ".join(text.split()) in words
     assert f"proofs/{name.replace('-', '_')}.py" in words
+    assert scope.CLASSICAL.get(name, "no other name") in words and words.count("relative ") >= 3
 
 
 def test_explained_proofs_exist(run):
@@ -351,6 +444,7 @@ BAD = {
     "too few weights": ("--classes 3 --weights 0.5,0.5", "--weights", "2 numbers for 3 classes"),
     "weights that do not sum to 1": ("--classes 3 --weights 0.5,0.5,0.5", "sum to 1"),
     "negative weights": ("--classes 3 --weights 1.2,-0.1,-0.1", "positive"),
+    "penalties of no labels": ("--classes 3 --rho 1,1,1", "--rho", "given labels"),
     "weights of words": ("--classes 3 --weights a,b,c", "--weights", "comma-separated"),
     "weights of kway": ("--classes 3 --labels kway --weights 0.6,0.2,0.2", "class weights", "kway"),
     "no such labels": ("--labels none.npy", "none.npy", "No such file"),

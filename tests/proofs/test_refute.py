@@ -173,6 +173,11 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
             "susceptibility",
             "support-size",
             "collapse-hessian",
+            "bce",
+            "bce-no-bias",
+            "restored-temperatures",
+            "multi-label",
+            "superclass-laws",
         ),
     ],
 )

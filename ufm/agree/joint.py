@@ -159,6 +159,7 @@ def enclose_solution(problem: JointProblem, solution: JointSolution) -> float:
         b=None if problem.lambda_b is None else solution.b,
         lambda_b=problem.lambda_b,
         loss=problem.loss,
+        rho=problem.atoms.rho,
     )
     return enclosure.gap[1]
 

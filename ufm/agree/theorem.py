@@ -187,9 +187,9 @@ def _optimum(joint, found, gap) -> JointOptimum:
         b=found.b,
         Z=Z,
         P=P,
-        M=(residual * joint.atoms.weights[:, None]).T @ residual,
+        M=(residual * joint.atoms.pulls[:, None]).T @ residual,
         objective=found.objective,
         gap=gap,
         suboptimality=suboptimality,
-        excess=partial(excess_moment, joint.atoms.labels, joint.atoms.weights, joint.product),
+        excess=partial(excess_moment, joint.atoms.labels, joint.atoms.pulls, joint.product),
     )

@@ -1,6 +1,6 @@
 """How far features and bias are from the best ones for a GIVEN classifier: a dual that holds for any residual.
 
-    min_{h, b} L(W, h, b) ≥ E D(r) − E‖Wᵀr‖²/(2λ_H) − pen(E r) + (λ_W/2)‖W‖²,      y − r a distribution,
+    min_{h, b} L(W, h, b) ≥ E D(r) − E‖Wᵀr‖²/(2λ_H ρ) − pen(E r) + (λ_W/2)‖W‖²,      y − r a distribution,
 
 D and pen as in `ufm.certify.dual` (ℓ(z, y) ≥ D(r) − r·z, then each h and b is minimised alone); a free bias asks
 for E r = 0. Equality at r = y − p of the best features: the value of a classifier is known from both sides.
@@ -31,7 +31,8 @@ def certify_classifier(problem: JointProblem, point: Point) -> ClassifierGap:
     """
     here = certify_joint(problem, point)
     H, b, labels = point.H, 0.0 if point.b is None else point.b, problem.atoms.labels
-    block = Block(H, labels, H @ point.W.T + b, problem.atoms.weights, problem.loss)
+    rho = 1.0 if problem.atoms.rho is None else problem.atoms.rho
+    block = Block(H, labels, H @ point.W.T + b, problem.atoms.weights, problem.loss, rho)
     sample = Sample(lambda: [block])
     mean, label = sample.means(lambda block: (block.sum(block.residual), block.sum(block.Y)))
     free = problem.lambda_b == FREE
@@ -47,7 +48,7 @@ def certify_classifier(problem: JointProblem, point: Point) -> ClassifierGap:
 
 
 def _sums(block: Block, change: Change, W) -> tuple:
-    """Of D(r), how fast it moves with rounding, ‖Wᵀr‖², what that moves with (its terms may cancel), and r."""
+    """Of D(r), how fast it moves with rounding, ‖Wᵀr‖²/ρ, what that moves with (its terms may cancel), and r."""
     r = change(block)
     if block.loss == "squared-error":
         value = np.sum(r * block.Y, 1) - 0.5 * np.sum(r * r, 1)
@@ -56,4 +57,4 @@ def _sums(block: Block, change: Change, W) -> tuple:
         value, slope = loss_entropies(block, r, 1.0)
     square, size = np.sum((r @ W) ** 2, 1), np.linalg.norm(r, axis=1) * np.linalg.norm(W)
     pull = size * (np.sqrt(square) + len(W) * EPS * size)
-    return *map(block.sum, (value, slope, square, pull)), block.sum(r)
+    return *map(block.sum, (value, slope, square / block.rho, pull / block.rho)), block.sum(r)

@@ -1,15 +1,15 @@
 """How far ANY classifier, features and bias are from the global optimum: the maximum-entropy dual.
 
-For L(W, h, b) = E[ℓ(W h + b, y) + (λ_H/2)‖h‖²] + (λ_W/2)‖W‖² (+ (λ_b/2)‖b‖²), c² = λ_W λ_H,
+For L(W, h, b) = E[ℓ(W h + b, y) + (λ_H ρ/2)‖h‖²] + (λ_W/2)‖W‖² (+ (λ_b/2)‖b‖²), c² = λ_W λ_H,
 
-    min L = max { E D(r) − pen(E r) : E r rᵀ ⪯ c² I },      r = y − p,
+    min L = max { E D(r) − pen(E r) : E r rᵀ/ρ ⪯ c² I },      r = y − p,
     cross-entropy: D = Entropy(p), p ∈ Δ;      squared error: D = r·y − ½‖r‖²,
     binary cross-entropy: D = Σ_k Entropy(p_k, 1 − p_k), p ∈ [0, 1]^K,
     pen(e) = 0 without a bias, ‖e‖²/(2λ_b) with a penalised one, and the constraint e = 0 with a free one.
 
 Weak duality holds for any d, so L − D(any feasible r) bounds the distance to the global minimum. The
 feasible residual is made from the candidate's own r = y − p: for a free bias its mean is removed
-(by mixing p with a constant distribution), then it is shrunk towards zero by θ ≤ c/√λ_max(E r rᵀ).
+(by mixing p with a constant distribution), then it is shrunk towards zero by θ ≤ c/√λ_max(E r rᵀ/ρ).
 For d ≥ K−1 the gap closes exactly at global minima. Rounding is added to the gap, never subtracted.
 
 E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read two to four times.
@@ -40,7 +40,7 @@ FREE = 0.0  # λ_b of a free bias; no bias is None
 class DualGap:
     """objective L; dual_objective ≤ min L; gap ≥ L − min L, rounding included; rounding, its share.
 
-    lambda_max_ratio: λ_max(M)/(λ_W λ_H) − 1 of M = E r rᵀ, with stationarity ≤ 0 iff globally optimal (without a
+    lambda_max_ratio: λ_max(M)/(λ_W λ_H) − 1 of M = E r rᵀ/ρ, with stationarity ≤ 0 iff globally optimal (without a
     bias, or with E r = 0); mean_residual: ‖E r‖; spectrum: eigenvalues of M; count: samples.
     """
 
@@ -61,13 +61,15 @@ class DualGap:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Features H (n, d), soft labels Y (n, K), logits Z (n, K) and weights (n) of some samples."""
+    """Features H (n, d), soft labels Y (n, K), logits Z (n, K), weights (n) and relative penalties ρ (n) of some
+    samples."""
 
     H: np.ndarray
     Y: np.ndarray
     Z: np.ndarray
     weights: np.ndarray
     loss: str
+    rho: np.ndarray | float = 1.0
 
     def sum(self, rows) -> np.ndarray:
         """Σ weight · row."""
@@ -76,6 +78,10 @@ class Block:
     def product(self, left, right) -> np.ndarray:
         """Σ weight · left rightᵀ."""
         return (left * self.weights[:, None]).T @ right
+
+    def moment(self, r) -> np.ndarray:
+        """Σ weight · r rᵀ/ρ."""
+        return self.product(r / np.reshape(self.rho, (-1, 1)), r)
 
     @cached_property
     def residual(self) -> Float[np.ndarray, "n K"]:
@@ -121,10 +127,11 @@ class Sample:
 
 
 class Moments(NamedTuple):
-    """E r rᵀ, E r·y and E r of some residual r."""
+    """E r rᵀ/ρ, E r·y, E‖r‖² and E r of some residual r."""
 
     M: Float[np.ndarray, "K K"]
     linear: float
+    square: float
     mean: Float[np.ndarray, " K"]
 
 
@@ -169,20 +176,21 @@ def dual_gap(
 
 
 def _first_sums(block: Block, widest: float, shift: float) -> tuple:
-    """Of ℓ, ‖h‖², |ℓ| + scale of the logits, what these are sums of, y, and moments of the candidate's residual.
+    """Of ℓ, ρ‖h‖², |ℓ| + scale of the logits, what these are sums of, y, and moments of the candidate's residual.
 
     The terms of w_k·h + b_k, which may cancel, add up to at most ‖w_k‖ ‖h‖ + |b_k|. widest, shift: the largest
     ‖w_k‖ and |b_k|.
     """
     fit, square = losses(block.Z, block.Y, block.loss), np.einsum("nd,nd->n", block.H, block.H)
     summands = block.terms * (1.0 + np.sqrt(square) * widest + shift)
-    rows = fit, square, np.abs(fit) + block.size, summands, block.Y
+    rows = fit, block.rho * square, np.abs(fit) + block.size, summands, block.Y
     return *map(block.sum, rows), *_moment_sums(block, plain)
 
 
 def _moment_sums(block: Block, change: Change) -> tuple:
     r = change(block)
-    return block.product(r, r), block.sum(np.sum(r * block.Y, 1)), exact_sum(block.weights[:, None] * r)
+    products = np.sum(r * block.Y, 1), np.sum(r * r, 1)
+    return block.moment(r), *map(block.sum, products), exact_sum(block.weights[:, None] * r)
 
 
 def plain(block: Block):
@@ -214,11 +222,11 @@ def _dual_value(sample: Sample, moments: Moments, label, product, lambda_b, loss
 def _feasible_value(
     sample: Sample, moments: Moments, change: Change, *, product, lambda_b, loss
 ) -> tuple[float, float]:
-    """The dual value of a residual after shrinking it to E r rᵀ ⪯ c² I, and its rounding."""
+    """The dual value of a residual after shrinking it to E r rᵀ/ρ ⪯ c² I, and its rounding."""
     n, K = sample.count, len(moments.M)
     theta = shrinkage(moments.M, n, product)
     if loss == "squared-error":
-        square, linear = float(np.trace(moments.M)), float(moments.linear)
+        square, linear = float(moments.square), float(moments.linear)
         value = squared_value(linear, square, moments.mean, theta, lambda_b)
         return value, EPS * (n * K + 16) * (abs(linear) + square + abs(value))
     theta = min(theta, 1.0)
@@ -228,7 +236,7 @@ def _feasible_value(
 
 
 def shrinkage(M: Float[np.ndarray, "K K"], n: int, product: float) -> float:
-    """θ with θ² M ⪯ c² I in spite of the rounding of M = E r rᵀ, a mean of n terms."""
+    """θ with θ² M ⪯ c² I in spite of the rounding of M = E r rᵀ/ρ, a mean of n terms."""
     largest = float(np.linalg.eigvalsh(M)[-1]) + EPS * (n + 8 * len(M)) * float(np.trace(M)) + 1e-300
     return float(np.sqrt(product / largest) * (1 - 4 * EPS))
 

@@ -19,7 +19,7 @@ from ufm.runtime.processes import ALONE, Group
 
 @dataclass(frozen=True)
 class JointCertificate(DualGap):
-    """The gap, and stationarity: ‖∇L‖ over (W, √π h, b); imbalance: ‖λ_W WᵀW − λ_H E h hᵀ‖_F/‖λ_W WᵀW‖_F,
+    """The gap, and stationarity: ‖∇L‖ over (W, √π h, b); imbalance: ‖λ_W WᵀW − λ_H E ρ h hᵀ‖_F/‖λ_W WᵀW‖_F,
     zero at every critical point."""
 
     stationarity: float
@@ -41,7 +41,8 @@ def certify_joint(
     W = checked.array("W", point.W, (problem.classes, "d"))
     H = checked.array("H", point.H, (len(Y), W.shape[1])) if len(Y) else np.zeros((0, W.shape[1]))
     b = check_bias(point.b, problem.lambda_b, problem.classes)
-    block = Block(H, Y, H @ W.T + b, weights, problem.loss)
+    rho = problem.atoms.rho
+    block = Block(H, Y, H @ W.T + b, weights, problem.loss, 1.0 if rho is None else rho[rows])
     sample = Sample(lambda: [block], group)
     gap = dual_gap(sample, W, b, problem.penalties, problem.loss)
     slope_h, cross, mean, square = sample.means(partial(_slopes, W=W, lambda_h=problem.lambda_h))
@@ -55,13 +56,13 @@ def certify_joint(
 
 
 def _slopes(block: Block, W, lambda_h: float) -> tuple:
-    """Sums of ‖λ_H h − Wᵀr‖², r hᵀ, r and h hᵀ."""
-    r, H = block.residual, block.H
+    """Sums of ‖λ_H ρ h − Wᵀr‖², r hᵀ, r and ρ h hᵀ."""
+    r, H, weighted = block.residual, block.H, np.reshape(block.rho, (-1, 1)) * block.H
     return (
-        block.sum(np.sum((lambda_h * H - r @ W) ** 2, 1)),
+        block.sum(np.sum((lambda_h * weighted - r @ W) ** 2, 1)),
         block.product(r, H),
         block.sum(r),
-        block.product(H, H),
+        block.product(weighted, H),
     )
 
 

@@ -52,6 +52,8 @@ class Model:
     """Bias of a free classifier: none, free, or its penalty lambda_b; default none."""
     weights: str | None = None
     """Weights 0.6,0.2,… or PATH.npy: of the classes, for a free classifier; of given labels, one a row."""
+    rho: str | None = None
+    """Penalties lambda_H rho/2 |h|^2 of given labels: rho as 1,0.5,… or PATH.npy; for a free classifier."""
 
 
 Flags = TypeVar("Flags")

@@ -81,6 +81,16 @@ def read_weights(text: str) -> np.ndarray:
     return load_array("weights", text) if text.endswith(".npy") else read_numbers("weights", text)
 
 
+def read_rho(args, law: laws.LabelLaw) -> np.ndarray | None:
+    """--rho: relative penalties of the features of given labels, one a row."""
+    if args.rho is None:
+        return None
+    if law.labels is None:
+        raise InputError(f"--rho is of given labels (--labels PATH.npy), got --labels {args.labels}")
+    rho = load_array("rho", args.rho) if args.rho.endswith(".npy") else read_numbers("rho", args.rho)
+    return checked.penalties("--rho", rho, len(law.labels))
+
+
 def read_lam(text: str | None) -> np.ndarray | None:
     """Comma-separated mixing weights."""
     return None if text is None else read_numbers("lam", text)
@@ -115,12 +125,13 @@ def read_problem(args, law: laws.LabelLaw) -> Problem:
 
 @dataclass(frozen=True)
 class FreeProblem:
-    """What the joint problem needs besides the label law: λ_b (None: no bias, 0: free) and starts."""
+    """What the joint problem needs besides the law: λ_b (None: no bias, 0: free), starts, ρ of given labels."""
 
     law: laws.LabelLaw
     dim: int
     lambda_b: float | None
     starts: int
+    rho: np.ndarray | None = None
 
 
 def read_free(args, law: laws.LabelLaw) -> FreeProblem:
@@ -150,7 +161,7 @@ def read_free(args, law: laws.LabelLaw) -> FreeProblem:
         raise InputError(
             "--draws draws whole labels: it excludes --lam, --samples, --quadrature and given labels"
         )
-    return FreeProblem(law, dim, read_bias(args.bias), starts)
+    return FreeProblem(law, dim, read_bias(args.bias), starts, read_rho(args, law))
 
 
 def read_bias(text: str | None) -> float | None:
@@ -170,7 +181,7 @@ def read_bias(text: str | None) -> float | None:
 
 def check_fixed(args, law: laws.LabelLaw) -> None:
     """Flags that only a free classifier knows; weights of given labels enter the derived multiplier."""
-    for flag in ("bias", *(("weights",) if law.labels is None else ()), "starts", "draws"):
+    for flag in ("bias", *(("weights",) if law.labels is None else ()), "rho", "starts", "draws"):
         if getattr(args, flag) is not None:
             raise InputError(f"--{flag} needs --classifier free")
     if args.pairs == "cyclic" and args.classifier == "etf" and args.multiplier is None:
@@ -248,7 +259,7 @@ def read_checked(args, law: laws.LabelLaw) -> Problem:
         lambda_h=args.lambda_h,
         lambda_w=args.lambda_w,
         dim=None if args.dim is None else max(args.dim, args.classes - 1),
-        loss=args.loss,
+        loss=args.loss if args.loss in checked.LOSS_NAMES else checked.LOSS_NAMES[0],  # of the fixed ETF
         law=law,
     )
 
@@ -260,7 +271,7 @@ def read_folder(args) -> Path | None:
 
 def read_sources(args) -> list[str]:
     """The files that are read: none of them may be written."""
-    given = [getattr(args, name, None) or "" for name in ("labels", "classifier", "weights")]
+    given = [getattr(args, name, None) or "" for name in ("labels", "classifier", "weights", "rho")]
     return [path for path in given if path.endswith(".npy")]
 
 

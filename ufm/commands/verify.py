@@ -1,8 +1,10 @@
 """Flags of `python -m ufm.verify`: every theorem on your own parameters."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ufm.commands.frame import Model, command
+from ufm.rules.errors import InputError
 
 
 @dataclass
@@ -27,7 +29,11 @@ class Arguments(Model):
     json: str | None = None
     """Write the record as JSON to PATH, or to standard output with '-'."""
     list: bool = False
-    """List the theorems and stop."""
+    """List the theorems and stop; with --loss, --constraint, --bias, --balance those that admit it."""
+    constraint: str | None = None
+    """With --list: fixed (W is given), free (W is penalised), or another shape of a problem."""
+    balance: Literal["balanced", "weighted"] | None = None
+    """With --list: classes as likely, or of weights of their own."""
     explain: str | None = None
     """Statement, assumptions, source and check of one theorem, and stop."""
 
@@ -42,18 +48,34 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.list or args.explain is not None:
         from ufm.commands.runs.verify import explain, list_theorems
 
-        return list_theorems() if args.list or args.explain is None else explain(args.explain)
+        return list_theorems(_asked(args, argv)) if args.list else explain(args.explain)
+    for flag in ("constraint", "balance"):
+        if getattr(args, flag) is not None:
+            raise InputError(f"--{flag} goes with --list: a problem has its own")
     allow(args.memory)
     law = inputs.read_law(args)
     lam = inputs.read_mixing(args)
-    bias = inputs.read_bias(args.bias)
+    bias, rho = inputs.read_bias(args.bias), inputs.read_rho(args, law)
     problem = inputs.read_checked(args, law)
     footprint.refuse(footprint.theorems(problem, args.dim, 7 if lam is None else len(lam)))
     paths = {} if args.json in (None, "-") else {"json": args.json}
     outputs = Outputs(paths, inputs.read_sources(args))
     from ufm.commands.runs.verify import verify  # from here on JAX is needed
 
-    return verify(args, ["python", "-m", "ufm.verify", *argv], problem, lam, bias, outputs)
+    return verify(args, ["python", "-m", "ufm.verify", *argv], problem, lam, bias, rho, outputs)
+
+
+def _asked(args: Arguments, argv: list[str]) -> dict[str, str]:
+    """The aspects of `ufm.theory.theorems.scope` that --list is narrowed by: flags that were given."""
+    given = {word.split("=")[0] for word in argv}
+    asked = {
+        name: getattr(args, name)
+        for name in ("loss", "constraint", "bias", "balance")
+        if f"--{name}" in given
+    }
+    if asked.get("bias") not in (None, "none", "free"):
+        asked["bias"] = "penalised"
+    return asked
 
 
 main = command("ufm.verify", Arguments, run)

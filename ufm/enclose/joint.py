@@ -1,15 +1,15 @@
 """The gap to the global joint optimum in ball arithmetic: rigorous for ANY classifier, features, bias.
 
-    L(W, h, b) = E_π[ℓ(W h + b, y) + (λ_H/2)‖h‖²] + (λ_W/2)‖W‖_F² + (λ_b/2)‖b‖²,        c² = λ_W λ_H
-    L ≥ min L ≥ D(r) := E D_y(r) − pen(E r)   for every residual r with   E[r rᵀ] ⪯ c² I,
+    L(W, h, b) = E_π[ℓ(W h + b, y) + (λ_H ρ/2)‖h‖²] + (λ_W/2)‖W‖_F² + (λ_b/2)‖b‖²,        c² = λ_W λ_H
+    L ≥ min L ≥ D(r) := E D_y(r) − pen(E r)   for every residual r with   E[r rᵀ/ρ] ⪯ c² I,
 
 cross-entropy: r = y − p, p ∈ Δ, D_y = Entropy(p); squared error: any r, D_y = r·y − ½‖r‖²;
 binary cross-entropy: r = y − p, p ∈ [0, 1]^K, D_y = Σ_k Entropy(p_k, 1 − p_k);
 pen = 0 without a bias, ‖E r‖²/(2λ_b) with a penalised one; a free bias asks for E r = 0 instead.
-(Weak duality, one line: E[r·W h] ≤ (λ_H/2) E‖h‖² + tr(Wᵀ E[r rᵀ] W)/(2λ_H), and E[r·b] ≤ (λ_b/2)‖b‖² + pen.)
+(Weak duality, one line: E[r·W h] ≤ (λ_H/2) E ρ‖h‖² + tr(Wᵀ E[r rᵀ/ρ] W)/(2λ_H), and E[r·b] ≤ (λ_b/2)‖b‖² + pen.)
 
 L and D are evaluated in balls. Feasibility is proved, never assumed: E r = 0 holds by construction with p ∈ Δ
-checked, and c² I − θ² E[r rᵀ] ⪰ 0 by the positive pivots of a ball LDLᵀ. Floats only propose θ.
+checked, and c² I − θ² E[r rᵀ/ρ] ⪰ 0 by the positive pivots of a ball LDLᵀ. Floats only propose θ.
 
 Every float stands for the double it is; a label's first largest entry is one minus the others; weights are
 divided by their exact sum. Like `ufm.enclose.features`, whose ball helpers it borrows, it imports nothing else of
@@ -45,10 +45,11 @@ class GapEnclosure(NamedTuple):
 
 
 class _Joint(NamedTuple):
-    """The problem in balls: labels (n rows of K), normalised weights (n), penalties, loss."""
+    """The problem in balls: labels (n rows of K), normalised weights and relative penalties ρ (n), and the rest."""
 
     labels: Rows
     weights: list[arb]
+    rho: list[arb]
     lambda_w: arb
     lambda_h: arb
     lambda_b: arb | None  # None: no bias; 0: a free one
@@ -65,34 +66,37 @@ def enclose_joint(
     b: ArrayLike | None = None,
     lambda_b: float | None = None,
     loss: str = "cross-entropy",
+    rho: ArrayLike | None = None,
 ) -> GapEnclosure:
     """Enclose L, a dual value and their difference; gap[1] provably bounds L(W, H, b) − min L.
 
     W: (K, d); H: (n, d); labels: (n, K); weights: (n,) ≥ 0; b: (K,). lambda_b: None no bias, 0 free, > 0
-    penalised. Raises InputError for bad input.
+    penalised. rho: (n,) > 0, None: ones. Raises InputError for bad input.
     """
     W, H, labels, weights, b = _arrays(W, H, labels, weights, b, lambda_b)
     of_w = read_scalar(lambda_w, "lambda_w", positive=True)
     of_h = read_scalar(lambda_h, "lambda_h", positive=True)
     bias_penalty = None if lambda_b is None else read_scalar(lambda_b, "lambda_b", positive=False)
     checked.choice("loss", loss, JOINT_LOSSES)
+    own = [1.0] * len(labels) if rho is None else checked.penalties("rho", rho, len(labels)).tolist()
     bits = FIRST_BITS
     while True:
         with ctx.workprec(bits):
-            objective, dual = _evaluate(W, H, labels, weights, b, of_w, of_h, bias_penalty, loss)
+            objective, dual = _evaluate(W, H, labels, weights, own, b, of_w, of_h, bias_penalty, loss)
             if bits >= LAST_BITS or _is_narrow(objective, dual):
                 low, high = _outward(objective - dual)
                 return GapEnclosure(_outward(objective), _outward(dual), (max(low, 0.0), high))
         bits *= 2
 
 
-def _evaluate(W, H, labels, weights, b, lambda_w, lambda_h, lambda_b, loss) -> tuple[arb, arb]:
+def _evaluate(W, H, labels, weights, rho, b, lambda_w, lambda_h, lambda_b, loss) -> tuple[arb, arb]:
     """L and a feasible dual value, at the working precision."""
     given = [arb(x) for x in weights]
     total = sum(given, arb(0))
     problem = _Joint(
         [complete(y, [1] * len(y), int(np.argmax(y))) for y in labels],
         [x / total for x in given],
+        [arb(x) for x in rho],
         arb(lambda_w),
         arb(lambda_h),
         None if lambda_b is None else arb(lambda_b),
@@ -112,7 +116,7 @@ def _evaluate(W, H, labels, weights, b, lambda_w, lambda_h, lambda_b, loss) -> t
 def _objective(problem: _Joint, logits: Rows, features: Rows, rows: list[arb], b: list[arb]) -> arb:
     """L: the mean over labels of loss and feature penalty, then the penalties of W and b."""
     losses = [_loss(z, y, problem.loss) for z, y in zip(logits, problem.labels)]
-    sizes = [problem.lambda_h / 2 * _square(h) for h in features]
+    sizes = [problem.lambda_h / 2 * own * _square(h) for own, h in zip(problem.rho, features)]
     ridge = problem.lambda_w / 2 * _square(rows) + (problem.lambda_b or arb(0)) / 2 * _square(b)
     return _average(problem.weights, [u + v for u, v in zip(losses, sizes)]) + ridge
 
@@ -178,7 +182,7 @@ def _least_share(target: list[arb], excess: list[arb]) -> arb:
 def _dual(problem: _Joint, p: Rows) -> arb:
     """D(θ r) at a verified feasible θ ≥ 0."""
     residual = [subtract(y, x) for y, x in zip(problem.labels, p)]
-    moment = _moment(problem.weights, residual)
+    moment = _moment([w / own for w, own in zip(problem.weights, problem.rho)], residual)
     product = problem.lambda_w * problem.lambda_h
     mean = _mean_row(problem.weights, residual)
     lambda_b = problem.lambda_b or arb(0)
@@ -249,7 +253,7 @@ def _entropy_term(x: arb) -> arb:
 
 
 def _moment(weights: list[arb], residual: Rows) -> Rows:
-    """E[r rᵀ], K×K."""
+    """Σ weight · r rᵀ, K×K."""
     weighted = arb_mat([[w * x for x in row] for w, row in zip(weights, residual)])
     return (weighted.transpose() * arb_mat(residual)).tolist()
 

@@ -1,6 +1,6 @@
 """Finite label laws: the atoms (labels, weights) that the joint problem is solved on; that problem."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, permutations
 
@@ -22,12 +22,16 @@ class FiniteLaw:
     """n soft labels (n, K) with probabilities (n): as `ufm.rules.soft_labels` has them, else InputError.
 
     exchangeable: class permutations leave the law unchanged. law: what it was made of, by nodes or draws.
+    rho: the feature of label n has the penalty (λ_H ρ_n/2)‖h‖², ρ_n > 0 (n); None: all alike. A temperature δ of
+    the label, logits δ W h, is ρ = 1/δ² (no bias); a label of mass r, r ℓ(z, y/r), is ρ = 1/r (`multi_label`).
+    Labels with penalties of their own are not taken to be exchangeable.
     """
 
     labels: np.ndarray
     weights: np.ndarray
     exchangeable: bool = False
     law: LabelLaw | None = None
+    rho: np.ndarray | None = None
 
     def __post_init__(self):
         labels = accept(self.labels, "labels")
@@ -36,6 +40,11 @@ class FiniteLaw:
         checked.flag("exchangeable", self.exchangeable)
         if self.law is not None:
             checked.instance("law", self.law, LabelLaw, "ufm.mixup")
+        if self.rho is not None:
+            object.__setattr__(self, "rho", checked.penalties("rho", self.rho, len(labels)))
+            object.__setattr__(self, "law", None)  # which knows nothing of ρ
+            if self.exchangeable:
+                raise InputError("labels with penalties of their own are not taken to be exchangeable")
 
     __repr__ = shown
 
@@ -50,17 +59,24 @@ class FiniteLaw:
         return Patterns(self.labels, np.ones_like(self.labels), self.weights)
 
     @property
+    def pulls(self) -> Float[np.ndarray, " n"]:
+        """π_n/ρ_n: what a residual of the label weighs in E r rᵀ/ρ."""
+        return self.weights if self.rho is None else self.weights / self.rho
+
+    @property
     def covariance(self) -> Float[np.ndarray, "K K"]:
-        """E[(y − 1/K)(y − 1/K)ᵀ]."""
+        """E[(y − 1/K)(y − 1/K)ᵀ/ρ]."""
         centred = self.labels - 1 / self.classes
-        return (centred * self.weights[:, None]).T @ centred
+        return (centred * self.pulls[:, None]).T @ centred
 
 
 @dataclass(frozen=True, eq=False)
 class JointProblem:
     """W, features and bias are free, the label law is finite:
 
-        E_π[ ℓ(W h + b, y) + (λ_H/2)‖h‖² ] + (λ_W/2)‖W‖_F² (+ (λ_b/2)‖b‖²),      W (K, d), h (d).
+        E_π[ ℓ(W h + b, y) + (λ_H ρ/2)‖h‖² ] + (λ_W/2)‖W‖_F² (+ (λ_b/2)‖b‖²),    W (K, d), h (d);
+
+    ρ = 1 unless the law says otherwise.
 
     dim: d, by default K. lambda_b: None no bias, 0 a free one, > 0 a penalised one. Raises InputError for penalties
     that are not positive and finite (the problem has no minimum else) and dim < 1.
@@ -106,6 +122,13 @@ class JointProblem:
         return Penalties(self.lambda_w, self.lambda_h, self.lambda_b)
 
     @property
+    def ridges(self) -> Float[np.ndarray, " n"]:
+        """λ_H ρ of each label."""
+        return np.multiply(
+            self.lambda_h, np.ones(len(self.atoms.labels)) if self.atoms.rho is None else self.atoms.rho
+        )
+
+    @property
     def product(self) -> float:
         """c² = λ_W λ_H."""
         return self.lambda_w * self.lambda_h
@@ -134,6 +157,36 @@ def finite_law(law: LabelLaw, classes: int, nodes: int = 32) -> FiniteLaw:
     else:
         labels, weights = _pair_atoms(law, classes, edge_gauss(mixing_rule(law), nodes))
     return _finish(law, classes, labels, weights)
+
+
+def multi_label(
+    members: Float[np.ndarray, "n K"],
+    weights: Float[np.ndarray, " n"],
+    lambda_w: float,
+    lambda_h: float,
+    dim: int | None = None,
+    lambda_b: float | None = None,
+) -> JointProblem:
+    """Sets of classes, 0 and 1 in rows (n, K), of these probabilities, under the pick-all-label loss:
+
+        E[ Σ_{k∈S} CE(z, k) + (λ_H/2)‖h‖² ] + (λ_W/2)‖W‖² (+ (λ_b/2)‖b‖²),     r = |S|,
+
+    which is E r times the problem returned: labels 1_S/r of probabilities ∝ weight · r, ρ = 1/r, λ_W/E r, λ_b/E r.
+    Raises InputError for entries that are neither 0 nor 1, and for an empty set.
+    """
+    found = checked.array("members", members, ("n", "K"))
+    sizes = found.sum(1)
+    if not np.isin(found, (0.0, 1.0)).all() or not (sizes > 0).all():
+        raise InputError("members must be 0 or 1, with a class in every row")
+    weights = checked.weights("weights", weights, len(found))
+    mean = float(weights @ sizes)
+    law = FiniteLaw(normalise(found / sizes[:, None]), weights * sizes / mean, rho=1 / sizes)
+    return JointProblem(law, lambda_w / mean, lambda_h, dim, None if lambda_b is None else lambda_b / mean)
+
+
+def with_penalties(atoms: FiniteLaw, law: LabelLaw, rho: Float[np.ndarray, " N"]) -> FiniteLaw:
+    """The finite law of given labels with ρ of each of them (also of those of weight 0, which have no atom)."""
+    return replace(atoms, rho=rho[law.probabilities > 0])
 
 
 def given_lam(law: LabelLaw, classes: int, lam: np.ndarray) -> FiniteLaw:

@@ -59,10 +59,12 @@ def substitute_upper(L: Float[Array, "r r"], y: Float[Array, "r m"]) -> Float[Ar
 
 
 def solve_ridge_each(F: Float[Array, "B K r"], ridge, g: Float[Array, "r B"]) -> Float[Array, "r B"]:
-    """x with (FᵀF + ridge) x = g: by Cholesky, or QR of [F; √ridge] where squares would lose the ridge.
+    """x with (FᵀF + ridge) x = g: by Cholesky, or QR of [F; √ridge] where squares would lose the ridge (one, or B).
 
     The relative error, in the norm of the system, is about r ε c with Cholesky, r ε √c with QR, c = tr(FᵀF)/ridge.
     """
+    if jnp.ndim(ridge):
+        F, g, ridge = F / jnp.sqrt(ridge)[:, None, None], g / ridge, 1.0
     r, eps = F.shape[-1], jnp.finfo(F.dtype).eps
     one = jnp.eye(r, dtype=F.dtype)
 

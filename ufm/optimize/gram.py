@@ -5,14 +5,15 @@ over features and over all W = B V with V Vᵀ = G leaves
 
     φ(G, b̃) = (λ_W/2) tr G + (λ_b/2)‖b̃‖² + E min_z̃ [ ℓ(B (z̃ + b̃), y) + (λ_H/2) z̃ᵀ G⁻¹ z̃ ],
 
-jointly convex. Let r̃ = Bᵀ(y − p), FᵀF the Hessian of ℓ in z̃ and S = Fᵀ (I + F G Fᵀ/λ_H)⁻¹ F. Steps are
-relative, dG = V D Vᵀ with V = G^{1/2} and h = Vᵀ r̃/λ_H the optimal features, so that
+jointly convex; λ_H may be each label's own. Let r̃ = Bᵀ(y − p), FᵀF the Hessian of ℓ in z̃ and
+S = Fᵀ (I + F G Fᵀ/λ_H)⁻¹ F. Steps are relative, dG = V D Vᵀ with V = G^{1/2} and h = Vᵀ r̃/λ_H the optimal
+features, so that
 
     ∇_D φ = ½ (λ_W VᵀV − λ_H E h hᵀ),   ∇_b φ = λ_b b̃ − E r̃,
     D²φ = E uᵀ S u + λ_b ‖db̃‖²,  u = V D h + db̃,     dr̃ = −S u,     dz̃ = V (D h + Vᵀ dr̃/λ_H).
 
-For large G, M̃ = E r̃ r̃ᵀ falls like G⁻², where a Newton step towards M̃ = λ_W λ_H is too short by up to half
-every time. Hence it is stretched: in the eigenvectors of M̃, u_i = √(μ_i/(λ_W λ_H)), its entry (i, j) by
+For large G, M̃ = E r̃ r̃ᵀ/λ_H falls like G⁻², where a Newton step towards M̃ = λ_W is too short by up to half
+every time. Hence it is stretched: in the eigenvectors of M̃, u_i = √(μ_i/λ_W), its entry (i, j) by
 2 u_i u_j/(1 + (u_i + u_j)/2), which is exact for M̃ ∝ G⁻², and 1 at the optimum. Directions that would
 lose more than nine tenths of G keep one tenth. Newton systems have K(K−1)/2 unknowns and are dense.
 """
@@ -43,11 +44,17 @@ SETTLED = 1e-12  # predicted relative decrease at which the next step is the las
 
 
 class Penalties(NamedTuple):
-    """λ_W, λ_H and λ_b (0: free bias; ignored without a bias)."""
+    """λ_W, λ_H and λ_b (0: free bias; ignored without a bias); the λ_H of each label (n), if not one for all."""
 
     w: Array | np.floating
     h: Array | np.floating
     b: Array | np.floating
+    own: Array | None = None
+
+    @property
+    def each(self):
+        """λ_H label by label."""
+        return self.h if self.own is None else self.own
 
 
 class Atoms(NamedTuple):
@@ -82,6 +89,7 @@ class GramStep(NamedTuple):
 
 POINT = GramPoint._make((ALL, ALL, CUT_LAST, ALL, ALL))  # how they are cut among devices, field by field
 STEP = GramStep._make((ALL, ALL, CUT_LAST, ALL))
+LAW = (CUT_LAST, CUT, Penalties(ALL, ALL, ALL, CUT))  # type: ignore[arg-type] # labels, weights, penalties
 
 
 def logit_basis(classes: int, loss_name: str) -> np.ndarray:
@@ -96,9 +104,9 @@ def gram_project(G, b, z, B, Y, weight, penalties, inner_steps, *, loss_name: st
     root = jnp.sqrt(jnp.maximum(value, jnp.finfo(G.dtype).eps * value[-1]))
     V = vector * root
     start, shift = (vector.T @ z) / root[:, None], (B @ b)[:, None]
-    h = descend_newton(Reduced(B @ V), start, Y, penalties.h, inner_steps, shift, loss_name=loss_name).q
+    h = descend_newton(Reduced(B @ V), start, Y, penalties.each, inner_steps, shift, loss_name=loss_name).q
     fit = jax.vmap(LOSSES[loss_name].value, (1, 1))(B @ (V @ h) + shift, Y)
-    each = fit + 0.5 * penalties.h * jnp.sum(h * h, 0)
+    each = fit + 0.5 * penalties.each * jnp.sum(h * h, 0)
     ridge = 0.5 * penalties.w * jnp.sum(V * V) + 0.5 * penalties.b * jnp.sum(b * b)
     natural = (penalties.h / penalties.w) ** 0.25  # the size of W that makes logits of order one
     thin = root[0] / jnp.maximum(root[-1], natural)
@@ -112,13 +120,19 @@ def gram_newton(
     """The stretched Newton step at a point whose features are (nearly) optimal."""
     loss, (V, b, h, *_) = LOSSES[loss_name], point
     Z = B @ (V @ h + b[:, None])
-    r = -B.T @ jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y)
+    r, lam = -B.T @ jax.vmap(jax.grad(loss.value), (1, 1), 1)(Z, Y), penalties.each
     c = jax.vmap(loss.curvature, 1, 0)(Z)
-    T = half_curvature(V, B, penalties.h, loss.coupling, c)
+    T = half_curvature(V, B, lam, loss.coupling, c)
     square, mean, M, curvature = total(
-        ((h * weight) @ h.T, r @ weight, (r * weight) @ r.T, gram_curvature(T @ V, T, h, weight, bias)), axis
+        (
+            (h * weight * lam) @ h.T,
+            r @ weight,
+            (r * weight / lam) @ r.T,
+            gram_curvature(T @ V, T, h, weight, bias),
+        ),
+        axis,
     )
-    gradient = 0.5 * (penalties.w * V.T @ V - penalties.h * square)
+    gradient = 0.5 * (penalties.w * V.T @ V - square)
     slope_b = penalties.b * b - mean
     D, db = _solve_newton(curvature, gradient, slope_b, penalties.b)
 
@@ -131,15 +145,18 @@ def gram_newton(
     D, db = jnp.where(better, far, share * D), jnp.where(better, db, share * db)
     u = V @ (D @ h) + db[:, None]
     pull = jnp.einsum("nsk,nst,tn->kn", T, T, u, optimize="optimal")
-    dz = V @ (D @ h - V.T @ pull / penalties.h)
+    dz = V @ (D @ h - V.T @ pull / lam)
     return GramStep(D, db, dz, slope(D, db))
 
 
 def half_curvature(V, B, lambda_h, coupling, c, half_solve=half_solve_each):
-    """T (n, K, k) with Tᵀ T = S for each label: no difference of large numbers, whatever G/λ_H. c: (n, K)."""
+    """T (n, K, k) with Tᵀ T = S for each label: no difference of large numbers, whatever G/λ_H. c: (n, K).
+
+    lambda_h: one, or (n).
+    """
     F = jnp.sqrt(c)[:, :, None] * (B - coupling * (c @ B)[:, None])
     FV = F @ V
-    inner = jnp.eye(c.shape[1]) + FV @ jnp.swapaxes(FV, 1, 2) / lambda_h
+    inner = jnp.eye(c.shape[1]) + FV @ jnp.swapaxes(FV, 1, 2) / jnp.reshape(lambda_h, (-1, 1, 1))
     return jnp.moveaxis(half_solve(jnp.moveaxis(inner, 0, -1), jnp.moveaxis(F, 0, -1)), -1, 0)
 
 
@@ -189,7 +206,7 @@ def gram_hessian(curvature: GramCurvature, k: int, lambda_b):
 def _stretch(D, V, M, penalties):
     """The step lengthened in the eigenvectors of M̃, as the module's docstring says; never shortened."""
     value, vector = jnp.linalg.eigh(M)
-    u = jnp.sqrt(jnp.maximum(value, 0.0) / (penalties.w * penalties.h))
+    u = jnp.sqrt(jnp.maximum(value, 0.0) / penalties.w)
     factor = jnp.clip(2 * jnp.outer(u, u) / (1 + 0.5 * (u[:, None] + u)), 1.0, STRETCH)
     frame = vector.T @ V
     inverse = jnp.linalg.inv(frame)
@@ -250,9 +267,9 @@ def descend_gram(
     The labels are cut evenly among the devices of the mesh (None: one); sums over them are all that these exchange.
     """
     k, mesh = B.shape[1], mesh or one_device()
-    static, law = {"loss_name": loss_name}, (CUT_LAST, CUT, ALL)
-    newton_step = share(gram_newton, mesh, (POINT, ALL, *law), STEP, bias=bias, **static)
-    moved = share(gram_move, mesh, (POINT, STEP, ALL, ALL, *law, ALL), POINT, **static)
+    static = {"loss_name": loss_name}
+    newton_step = share(gram_newton, mesh, (POINT, ALL, *LAW), STEP, bias=bias, **static)
+    moved = share(gram_move, mesh, (POINT, STEP, ALL, ALL, *LAW, ALL), POINT, **static)
 
     def move(point, step, length, inner_steps=INNER_STEPS):
         return moved(point, step, length, B, *atoms, inner_steps)

@@ -131,7 +131,7 @@ def optimal_gram(
     problem = _Problem(labels.T, weights, Penalties(*sizes))
     found = _optimum(kind, problem)
     B, loss_of = jnp.asarray(logit_basis(labels.shape[1], loss)), LOSSES[loss]
-    z, (lambda_w, _, lambda_b) = B @ (found.z + found.b[:, None]), problem.penalties
+    z, (lambda_w, _, lambda_b, _) = B @ (found.z + found.b[:, None]), problem.penalties
     # at the optimum λ_H G⁻¹z̃ = r̃, so that the features' penalty is E r̃ᵀz̃/2
     r = -B.T @ jax.grad(lambda z: jnp.sum(loss_of.value(z, problem.Y)))(z)
     each = loss_of.value(z, problem.Y) + 0.5 * jnp.sum(r * found.z, 0)
@@ -247,7 +247,7 @@ class _Linear(NamedTuple):
 
 
 def _linearise(kind: _Kind, problem: _Problem, found: _Answer) -> _Linear:
-    Y, weight, (_, lambda_h, lambda_b) = problem
+    Y, weight, (_, lambda_h, lambda_b, _) = problem
     loss, B, bias = LOSSES[kind.loss], jnp.asarray(logit_basis(len(Y), kind.loss)), kind.bias != "none"
     k, solved = B.shape[1], found.status == Status.SOLVED
     zero = ~jnp.any(found.G != 0)
@@ -271,8 +271,8 @@ def _linearise(kind: _Kind, problem: _Problem, found: _Answer) -> _Linear:
 
 def _tangent(at: _Linear, d: _Problem):
     """dG̃, db̃, dz̃ along a tangent of the problem: the formulas of the docstring, linear in it."""
-    (_, weight, (_, lambda_h, _)), V, h = at.problem, at.V, at.h
-    d_w, d_h, d_b = d.penalties
+    (_, weight, (_, lambda_h, *_)), V, h = at.problem, at.V, at.h
+    d_w, d_h, d_b, _ = d.penalties
     k = len(V)
     pull = at.B.T @ d.Y
 

@@ -1,14 +1,14 @@
 """The joint optimum over classifier, features and bias, by variable projection; see `gram` for d ≥ K − 1.
 
-    L(W, h, b) = Σ_n π_n [ ℓ(W h_n + b, y_n) + (λ_H/2)‖h_n‖² ] + (λ_W/2)‖W‖_F² + (λ_b/2)‖b‖²
+    L(W, h, b) = Σ_n π_n [ ℓ(W h_n + b, y_n) + (λ_n/2)‖h_n‖² ] + (λ_W/2)‖W‖_F² + (λ_b/2)‖b‖²,   λ_n = λ_H ρ_n
 
 Features are solved exactly inside (batched Newton, warm-started), and W (K x r, r = min(K, d)) with
 the bias is moved by Newton steps on the reduced objective φ(W, b) = min_h L. With r_n = y_n − p_n,
-M = Σ π r rᵀ, P_n the Hessian of ℓ in the logits and Q_n = Wᵀ P_n W + λ_H,
+M = Σ π r rᵀ/λ_n, P_n the Hessian of ℓ in the logits and Q_n = Wᵀ P_n W + λ_n,
 
-    ∇_W φ = (λ_W − M/λ_H) W,     ∇_b φ = λ_b b − Σ π r,
-    D²φ = ⟨dW, (λ_W − M/λ_H) dW⟩ + Σ π u_nᵀ (P_n − P_n W Q_n⁻¹ Wᵀ P_n) u_n + λ_b ‖db‖²,
-    u_n = dW h_n + W dWᵀ r_n/λ_H + db.
+    ∇_W φ = (λ_W − M) W,     ∇_b φ = λ_b b − Σ π r,
+    D²φ = ⟨dW, (λ_W − M) dW⟩ + Σ π u_nᵀ (P_n − P_n W Q_n⁻¹ Wᵀ P_n) u_n + λ_b ‖db‖²,
+    u_n = dW h_n + W dWᵀ r_n/λ_n + db.
 
 Directions of negative curvature are followed (|H| in place of H), so that strict saddles repel; by
 the theory of this model they are the only critical points besides global minima when d ≥ K − 1.
@@ -29,7 +29,7 @@ from ufm.loss import LOSSES
 from ufm.model.atoms import JointProblem, Point
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
-from ufm.optimize.gram import Atoms, Penalties, descend_gram, half_curvature, logit_basis
+from ufm.optimize.gram import LAW, Atoms, Penalties, descend_gram, half_curvature, logit_basis
 from ufm.optimize.newton import descend_newton
 from ufm.rules.brief import shown
 from ufm.runtime.devices import (
@@ -64,9 +64,9 @@ class JointPoint(NamedTuple):
 def project(W, b, H, Y, weight, penalties: Penalties, *, loss_name: str, axis=None) -> JointPoint:
     """Solve the features for W, b from the warm start H, and evaluate L. axis: see `ufm.runtime.devices.total`."""
     loss = LOSSES[loss_name]
-    found = descend_newton(Reduced(W), H, Y, penalties.h, INNER_STEPS, b[:, None], loss_name=loss_name)
+    found = descend_newton(Reduced(W), H, Y, penalties.each, INNER_STEPS, b[:, None], loss_name=loss_name)
     fit = jax.vmap(loss.value, (1, 1))(W @ found.q + b[:, None], Y)
-    per_label = fit + 0.5 * penalties.h * jnp.sum(found.q**2, 0)
+    per_label = fit + 0.5 * penalties.each * jnp.sum(found.q**2, 0)
     ridge = 0.5 * penalties.w * jnp.sum(W * W) + 0.5 * penalties.b * jnp.sum(b * b)
     return JointPoint(W, b, found.q, total(jnp.sum(weight * per_label), axis) + ridge)
 
@@ -77,8 +77,8 @@ def reduced_slope(
 ):
     """‖∇φ‖ at a projected point."""
     R = -jax.vmap(jax.grad(LOSSES[loss_name].value), (1, 1), 1)(point.W @ point.H + point.b[:, None], Y)
-    M, mean = total(((R * weight) @ R.T, R @ weight), axis)
-    slope_w = penalties.w * point.W - M @ point.W / penalties.h
+    M, mean = total(((R * weight / penalties.each) @ R.T, R @ weight), axis)
+    slope_w = penalties.w * point.W - M @ point.W
     slope_b = penalties.b * point.b - mean
     return jnp.sqrt(jnp.sum(slope_w**2) + bias * jnp.sum(slope_b**2))
 
@@ -102,9 +102,9 @@ def reduced_newton(
 def reduced_derivatives(point: JointPoint, Y, weight, penalties: Penalties, loss, axis=None):
     """∇φ and D²φ over (vec W, b), the formulas of the module's docstring."""
     W, b, *_ = point
-    (K, r), lam = W.shape, penalties.h
-    parts = total(_sums(point, Y, weight, lam, loss), axis)
-    inactive = penalties.w * jnp.eye(K) - parts.M / lam
+    K, r = W.shape
+    parts = total(_sums(point, Y, weight, penalties.each, loss), axis)
+    inactive = penalties.w * jnp.eye(K) - parts.M
     gradient = jnp.concatenate([(inactive @ W).ravel(), penalties.b * b - parts.mean])
     ridge = jnp.einsum("lm,st->lsmt", inactive, jnp.eye(r))
     hessian, mixed = (parts.inner + ridge).reshape(K * r, K * r), parts.mixed.reshape(K * r, K)
@@ -113,7 +113,7 @@ def reduced_derivatives(point: JointPoint, Y, weight, penalties: Penalties, loss
 
 
 class _Sums(NamedTuple):
-    """M = E r rᵀ, E r, and E of what a label adds to D²φ over (W, W), (W, b) and (b, b)."""
+    """M = E r rᵀ/λ, E r, and E of what a label adds to D²φ over (W, W), (W, b) and (b, b)."""
 
     M: Float[Array, "K K"]
     mean: Float[Array, "K"]
@@ -129,7 +129,7 @@ def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
     c = jax.vmap(loss.curvature, 1, 0)(Z)
     T = half_curvature(W, jnp.eye(len(W)), lam, loss.coupling, c)
     S = jnp.swapaxes(T, 1, 2) @ T  # P − P W Q⁻¹ Wᵀ P: of a label's fit after its feature adapted
-    h, res = H.T, R.T / lam
+    h, res = H.T, R.T / jnp.reshape(lam, (-1, 1))
     SW, weighted = S @ W, weight[:, None, None] * S
     moment = partial(jnp.einsum, optimize="optimal")
     cross = moment("n,ns,nlt,nm->lsmt", weight, h, SW, res)
@@ -140,7 +140,7 @@ def _sums(point: JointPoint, Y, weight, lam, loss) -> _Sums:
         + moment("n,nl,nm,nst->lsmt", weight, res, res, jnp.swapaxes(SW, 1, 2) @ W)
     )
     mixed = moment("nlk,ns->lsk", weighted, h) + moment("n,nl,nks->lsk", weight, res, SW)
-    return _Sums((R * weight) @ R.T, R @ weight, inner, mixed, jnp.sum(weighted, 0))
+    return _Sums((R * weight) @ res, R @ weight, inner, mixed, jnp.sum(weighted, 0))
 
 
 POINT = JointPoint._make((ALL, ALL, CUT_LAST, ALL))  # how W, b, H and objective are cut among devices
@@ -195,11 +195,10 @@ class _Calls:
     """The compiled programs of a run, its labels cut among the devices of a mesh."""
 
     def __init__(self, atoms: Atoms, mesh: Mesh, loss_name: str, bias: bool):
-        law = (CUT_LAST, CUT, ALL)
         self.atoms, static = atoms, {"loss_name": loss_name, "bias": bias}
-        self._project = share(project, mesh, (ALL, ALL, CUT_LAST, *law), POINT, loss_name=loss_name)
-        self._newton = share(reduced_newton, mesh, (POINT, *law), (ALL, ALL, ALL), **static)
-        self._slope = share(reduced_slope, mesh, (POINT, *law), ALL, **static)
+        self._project = share(project, mesh, (ALL, ALL, CUT_LAST, *LAW), POINT, loss_name=loss_name)
+        self._newton = share(reduced_newton, mesh, (POINT, *LAW), (ALL, ALL, ALL), **static)
+        self._slope = share(reduced_slope, mesh, (POINT, *LAW), ALL, **static)
 
     def project(self, W, b, H) -> JointPoint:
         """The features that are optimal for W and b, from the start H."""
@@ -306,15 +305,16 @@ def fit_classifier(problem: JointProblem, W: Float[np.ndarray, "K d"]) -> Point:
 @partial(jax.jit, static_argnames=("loss_name",))
 def bias_derivatives(point: JointPoint, Y, weight, penalties: Penalties, *, loss_name: str):
     """∇_b φ and D²φ over b, which is convex."""
-    *_, corner = parts = _sums(point, Y, weight, penalties.h, LOSSES[loss_name])
+    *_, corner = parts = _sums(point, Y, weight, penalties.each, LOSSES[loss_name])
     return penalties.b * point.b - parts.mean, corner + penalties.b * jnp.eye(len(point.b))
 
 
 def _cut_law(problem: JointProblem, mesh: Mesh) -> Atoms:
     """Labels and weights cut among the devices; the last label is repeated with weight 0 to fill them."""
     law, (lambda_w, lambda_h, lambda_b) = problem.atoms, problem.penalties
-    penalties = Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0)))
     missing = -len(law.weights) % mesh.size
+    own = cut(np.pad(problem.ridges, (0, missing), mode="edge"), mesh, CUT)
+    penalties = Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0)), own)
     Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
     return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)
 

@@ -48,12 +48,15 @@ class Iterate(NamedTuple):
 
 
 def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
-    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff; and (z, c) there."""
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff; and (z, c) there.
+
+    lambda_h: one for all, or (B).
+    """
 
     def total(q):
         z = coordinates.logits(q) + shift
         fit, curvature = loss.local(z, Y)
-        return jnp.sum(fit) + 0.5 * lambda_h * jnp.sum(q * q), (z, curvature)
+        return jnp.sum(fit) + 0.5 * jnp.sum(lambda_h * jnp.sum(q * q, 0)), (z, curvature)
 
     return jax.grad(total, has_aux=True)(q)
 

@@ -199,6 +199,7 @@ def joint_record(report: JointReport) -> dict:
             "bias": None if p.lambda_b is None else found.b,
             "minima": [{"objective": value, "gram": gram} for value, gram in found.minima],
             "labels": len(p.atoms.weights),
+            "rho": p.atoms.rho,
             "error": report.error,
             "bound": report.bound,
             "verdict": report.verdict.word,
@@ -208,7 +209,7 @@ def joint_record(report: JointReport) -> dict:
 
 
 def save_joint(target, report: JointReport) -> None:
-    """Write the optimum on the finite law: H (n, d), W, b, Y (n, K), weights (n), lambda_w, lambda_h."""
+    """Write the optimum on the finite law: H (n, d), W, b, Y (n, K), weights (n), lambda_w, lambda_h, rho (n)."""
     p, found = report.problem, report.solution
     np.savez(
         target,
@@ -219,4 +220,5 @@ def save_joint(target, report: JointReport) -> None:
         weights=p.atoms.weights,
         lambda_w=p.lambda_w,
         lambda_h=p.lambda_h,
+        rho=p.ridges / p.lambda_h,
     )

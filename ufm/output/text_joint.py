@@ -15,7 +15,7 @@ def print_joint(console: Console, report: JointReport) -> None:
     """Problem, thresholds, certificate and geometry, one fact a line."""
     p, c = report.problem, report.certificate
     lines = [
-        *law_facts(p, f"; {len(p.atoms.weights)} labels", f", bias {bias_words(p)}"),
+        *law_facts(p, f"; {len(p.atoms.weights)} labels", f", bias {bias_words(p)}{rho_words(p)}"),
         *threshold_lines(report),
         ("objective", f"L = {c.objective:.12g}, dual {c.dual_objective:.12g}"),
         ("gap", gap_words(report)),
@@ -41,6 +41,12 @@ def gap_words(report: JointReport) -> str:
 def bias_words(p: JointProblem) -> str:
     """none, free, or its penalty."""
     return "none" if p.lambda_b is None else "free" if p.lambda_b == 0 else f"lambda_b {p.lambda_b:g}"
+
+
+def rho_words(p: JointProblem) -> str:
+    """That the labels have penalties of their own, if they have."""
+    rho = p.atoms.rho
+    return "" if rho is None else f"; lambda_H times rho of each label, {rho.min():.4g} to {rho.max():.4g}"
 
 
 def threshold_lines(report: JointReport):

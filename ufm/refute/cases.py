@@ -15,11 +15,13 @@ import numpy as np
 
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
-from ufm.refute.made import MADE, made_law
+from ufm.refute.made import MADE, made_law, made_rho
 from ufm.rules.errors import InputError
+from ufm.rules.numbers import LOSS_NAMES
 from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
 
 CLASSES = (2, 3, 4, 5)  # few, as JAX compiles for each; the smallest first, to be found small
+BINARY = "binary-cross-entropy"
 EDGES = (0.0, 1e-12, 0.5, 1.0)  # mixing weights that are tried besides random ones
 
 
@@ -105,10 +107,11 @@ class Case:
             lambda_h=self.lambda_h,
             lambda_w=self.lambda_w,
             dim=fixed,
-            loss=self.loss,
+            loss=self.loss if self.loss in LOSS_NAMES else LOSS_NAMES[0],  # of the fixed ETF
             law=self.law,
         )
-        return Setting(problem, (self.lam,), self.bias, free_dim=self.dim)
+        more = {"free_dim": self.dim, "free_loss": self.loss, "rho": made_rho(self)}
+        return Setting(problem, (self.lam,), self.bias, **more)
 
 
 @dataclass(frozen=True)
@@ -222,6 +225,11 @@ def _free_kinds() -> Iterator[Family]:
         ({"labels": "balancing", "groups": "one"}, (*mixed, "light")),
         ({"labels": "ring", "smoothing": 0.2}, (*ridge, "smoothing")),
         ({"labels": "hierarchy", "smoothing": 0.1}, (*ridge, "smoothing", "light")),
+        ({"labels": "temperatures", "groups": "one"}, (*mixed, "light")),
+        ({"labels": "sets", "smoothing": 0.4}, (*ridge, "smoothing")),
+        ({"labels": "sets", "smoothing": 0.4, "bias": 0.0}, (*ridge, "smoothing")),
+        ({"labels": "onehot", "loss": BINARY, "bias": 0.0}, ridge),
+        ({"labels": "smoothing", "loss": BINARY, "smoothing": 0.1}, (*ridge, "smoothing")),
     )
     for K, (changes, free) in product(CLASSES, kinds):
         dim = changes.get("dim")
@@ -257,7 +265,9 @@ def parameters(theorem: Theorem, case: Case) -> list[tuple[str, str]]:
 def _law_parameters(case: Case) -> list[tuple[str, str]]:
     law, shown = case.law, []
     if law.labels is not None:
-        return [("labels", "Y.npy"), ("weights", ",".join(map(number, law.probabilities)))]
+        shown += [("labels", "Y.npy"), ("weights", ",".join(map(number, law.probabilities)))]
+        rho = made_rho(case)
+        return shown if rho is None else [*shown, ("rho", ",".join(map(number, rho.tolist())))]
     if law.name != "mixup":
         shown.append(("labels", law.name))
     if law.name in ("mixup", "cutmix") and law.pairs != "all":

@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, make_dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import product
 from numbers import Real
 from pathlib import Path
@@ -35,7 +35,6 @@ import numpy as np
 
 import ufm.rules.numbers as checked
 from ufm.agree.theorem import check_joint_claim
-from ufm.model.atoms import JointProblem
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.refute.cases import CLASSES, EDGES, RANGES, Case, Family, changed
@@ -70,14 +69,9 @@ class OwnClaim:
 
 @dataclass(frozen=True, eq=False)
 class OwnSetting(Setting):
-    """A setting that knows the parameters it was made of. Its loss may be one that only a free W is solved for."""
+    """A setting that knows the parameters it was made of."""
 
     p: Any = None
-
-    @cached_property
-    def joint(self) -> JointProblem:
-        """The problem with W free, on a finite law, of the claim's loss."""
-        return replace(super().joint, loss=self.p.loss)
 
 
 def read_claim(path: Path) -> OwnClaim:
@@ -220,7 +214,7 @@ def _setting(case) -> OwnSetting:
         law=case.law,
     )
     checked.choice("loss", case.loss, checked.JOINT_LOSS_NAMES)
-    return OwnSetting(problem, (0.5,), case.bias, case.dim, NODES, p=_parameters(case))
+    return OwnSetting(problem, (0.5,), case.bias, case.dim, NODES, free_loss=case.loss, p=_parameters(case))
 
 
 def _assumptions(assumes) -> tuple[Assumption, ...]:

@@ -1,13 +1,39 @@
-"""Cases on labels of their own: made for a geometry, on a ring, or of superclasses."""
+"""Cases on labels of their own: made for a geometry, on a ring, of superclasses, with temperatures, of sets."""
 
 import numpy as np
 
+from ufm.model.atoms import multi_label
 from ufm.model.laws import LabelLaw, soft
 from ufm.rules.errors import InputError
 from ufm.theory.geometry.design import design
 from ufm.theory.geometry.hierarchy import hierarchical_labels
+from ufm.theory.geometry.own_penalties import restoring_temperatures
 
-MADE = ("design", "balancing", "ring", "hierarchy")
+MADE = ("design", "balancing", "ring", "hierarchy", "temperatures", "sets")
+
+
+def made_rho(case) -> np.ndarray | None:
+    """Relative penalties of a case's labels; None for all alike.
+
+    temperatures: those of an ETF of the gain `alpha`; sets: those of labels of mass 1 and 2.
+    """
+    if case.labels == "temperatures":
+        weights = made_weights(case)
+        return restoring_temperatures(weights, case.alpha, case.lambda_w, case.lambda_h).upper ** -2.0
+    return _sets(case).rho if case.labels == "sets" else None
+
+
+def made_weights(case) -> np.ndarray:
+    """Class weights of a case, as an array."""
+    return np.full(case.classes, 1 / case.classes) if case.weights is None else np.array(case.weights)
+
+
+def _sets(case):
+    """The finite law of all classes alone and all pairs, these of the chance `smoothing`."""
+    K = case.classes
+    pairs = np.array([np.bincount([i, j], minlength=K) for i in range(K) for j in range(i)], float)
+    chances = np.r_[np.full(K, (1 - case.smoothing) / K), np.full(len(pairs), case.smoothing / len(pairs))]
+    return multi_label(np.r_[np.eye(K), pairs], chances, 1.0, 1.0).atoms
 
 
 def made_law(case) -> LabelLaw:
@@ -17,6 +43,11 @@ def made_law(case) -> LabelLaw:
     other classes, halved with each step; hierarchy: two superclasses, ε = `light` and δ = `smoothing`.
     """
     K = case.classes
+    if case.labels == "temperatures":
+        return soft(np.eye(K), made_weights(case))
+    if case.labels == "sets":
+        found = _sets(case)
+        return soft(found.labels, found.weights)
     if case.labels == "hierarchy":
         if K % 2 or K == 2:
             raise InputError(f"{K} classes are no two superclasses")
@@ -27,8 +58,7 @@ def made_law(case) -> LabelLaw:
         share = case.smoothing * share / share.sum(1, keepdims=True)
         return soft(share + (1 - case.smoothing) * np.eye(K))
     shape = np.eye(K) - 1 / K if case.labels == "balancing" else random_gram(K, 3.0)
-    weights = np.full(K, 1 / K) if case.weights is None else np.array(case.weights)
-    law = design(case.alpha * shape, weights, case.lambda_w, case.lambda_h).law
+    law = design(case.alpha * shape, made_weights(case), case.lambda_w, case.lambda_h).law
     return soft(law.labels, law.weights)
 
 

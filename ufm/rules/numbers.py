@@ -62,6 +62,17 @@ def penalty(name: str, value, *, zero: bool = False):
     return found
 
 
+def penalties(name: str, value, count: int | str) -> np.ndarray:
+    """`count` positive penalties or scales, in RANGE."""
+    found = array(name, value, (count,))
+    bad = ~((found >= RANGE[0]) & (found <= RANGE[1]))
+    if bad.any():
+        raise InputError(
+            f"{name} must be positive, in {RANGE[0]:g} … {RANGE[1]:g}, got {float(found[bad][0])!r}"
+        )
+    return found
+
+
 def bias_penalty(name: str, value):
     """λ_b: None without a bias, 0 for a free one, else a penalty."""
     return None if value is None else penalty(name, value, zero=True)

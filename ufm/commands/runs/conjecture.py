@@ -123,8 +123,6 @@ def _relatives(search: Search) -> list:
     if search.best is None:
         return []
     setting = search.best.case.setting()
-    if setting.joint.loss != setting.problem.loss:  # of which the catalogue says nothing
-        return []
     joint = [theorem for theorem in THEOREMS.values() if isinstance(theorem.claim, JointClaim)]
     checks = [check_theorem(theorem, setting) for theorem in joint]
     return [check for check in checks if check.verdict.word not in (OUT_OF_HYPOTHESIS, UNDECIDED)]

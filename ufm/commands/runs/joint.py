@@ -12,7 +12,7 @@ from ufm.agree.verdict import exit_code, worst_verdict
 from ufm.commands.footprint import NODES
 from ufm.commands.inputs import FreeProblem
 from ufm.commands.runs.features import plain_console
-from ufm.model.atoms import FiniteLaw, JointProblem, drawn_law, finite_law, given_lam
+from ufm.model.atoms import FiniteLaw, JointProblem, drawn_law, finite_law, given_lam, with_penalties
 from ufm.model.cases import PairCases, choose_lam
 from ufm.model.problem import Problem
 from ufm.output.files import Outputs
@@ -88,7 +88,8 @@ def choose_atoms(args, free: FreeProblem, choice: dict) -> FiniteLaw:
         if not law.two_hot or law.name == "onehot":
             raise InputError(f"{law.name} labels with a free classifier: use --draws or --quadrature")
         return given_lam(law, K, choose_lam(law, choice["lam"], choice["samples"], args.seed))
-    return finite_law(law, K, choice["quadrature"] or NODES)
+    found = finite_law(law, K, choice["quadrature"] or NODES)
+    return found if free.rho is None else with_penalties(found, law, free.rho)
 
 
 def check_given(report: JointReport, args, choice: dict, settings: Settings, group: Group) -> Report | None:

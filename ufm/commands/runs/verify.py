@@ -16,23 +16,24 @@ from ufm.model.problem import Problem
 from ufm.output.files import Outputs
 from ufm.output.records import dump_json, number, problem_record, run_record
 from ufm.output.sections import Facts, Table, Verdict, show
-from ufm.output.text import law_facts, sizes, small
+from ufm.output.text import law_facts, small
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.scope import CLASSICAL, Relative, admits, constraints, relatives
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting
 
 
-def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: Outputs) -> int:
+def verify(args, command: list[str], problem: Problem, lam, lambda_b, rho, outputs: Outputs) -> int:
     """Check everything and report; returns the exit code."""
     began = time.perf_counter()
     start_jax()
     with handed("the multiplier"):
-        problem, source = choose_multiplier(problem, args.multiplier)
+        problem, source = choose_multiplier(problem, args.multiplier, args.loss)
     lam = MIXING if lam is None else tuple(float(value) for value in lam)
-    setting = Setting(problem, lam, lambda_b, free_dim=args.dim)
+    setting = Setting(problem, lam, lambda_b, free_dim=args.dim, free_loss=args.loss, rho=rho)
     errors = Console(stderr=True)
     names = track(THEOREMS, "theorems", console=errors, transient=True, disable=not errors.is_terminal)
     checks = [_check(name, setting, args.rigorous) for name in names]
@@ -43,7 +44,8 @@ def verify(args, command: list[str], problem: Problem, lam, lambda_b, outputs: O
         _print(plain_console(sys.stdout), setting, source, checks, overall, args.rigorous)
     data = {
         "schema": 1,
-        "problem": problem_record(problem, {"multiplier_source": source, "bias": lambda_b, "lam": list(lam)}),
+        "problem": problem_record(problem, {"multiplier_source": source, "bias": lambda_b, "lam": list(lam)})
+        | {"loss": args.loss, "rho": None if rho is None else rho.tolist()},
         "theorems": [check_record(check) for check in checks],
         "summary": {"count": len(applied), "verdict": overall},
         "provenance": run_record(command),
@@ -64,10 +66,12 @@ def _check(name: str, setting: Setting, rigorous: bool) -> Check:
         return check_theorem(THEOREMS[name], setting, rigorous=rigorous)
 
 
-def choose_multiplier(problem: Problem, given: float | None) -> tuple[Problem, str]:
-    """The fixed ETF's row norm: given, jointly optimal, or 1 where no theorem names one."""
+def choose_multiplier(problem: Problem, given: float | None, loss: str) -> tuple[Problem, str]:
+    """The fixed ETF's row norm: given, jointly optimal, or 1 where no theorem names one; loss: of the free W."""
     if given is not None:
         return problem, "given multiplier"
+    if loss != problem.loss:
+        return replace(problem, multiplier=1.0), f"no theorem on a fixed classifier is of {loss}"
     if problem.lambda_w == 0 or not problem.law.exchangeable:
         why = "lambda_W = 0" if problem.lambda_w == 0 else "not exchangeable"
         return replace(problem, multiplier=1.0), f"{why}: none is optimal; give --multiplier"
@@ -92,18 +96,35 @@ def check_record(check: Check) -> dict:
 def _print(console, setting: Setting, source: str, checks: list[Check], overall: str, rigorous: bool) -> None:
     p = setting.problem
     etf = ("fixed ETF", f"m = {p.row_norm:.12g} ({source}), a = {p.sharpness:.10g}")
-    show(console, f"theorems on {sizes(p, setting.dim)}", Facts([*law_facts(p), etf]))
+    own = () if setting.rho is None else (("rho", "lambda_H times the number of each label"),)
+    size = f"{p.classes} classes, {setting.dim} dimensions, {setting.loss}"
+    show(console, f"theorems on {size}", Facts([*law_facts(p), *own, etf]))
+    applied = [c for c in checks if c.verdict.word != OUT_OF_HYPOTHESIS]
     rows = [
         (c.theorem, _predicted(c), _shown(c.numeric), _size(c.error), _size(c.bound), c.verdict.word)
-        for c in checks
+        for c in applied
     ]
     heads = ("theorem", "theory", "numeric", "error", "bound", "verdict")
     show(console, "", Table(heads, rows, left=(0, -1)), "")
-    for c in checks:
+    for c in applied:
         if c.verdict.word not in ("agrees", "proved"):
             hint = " (--rigorous sharpens bounds)" if c.verdict.word == UNDECIDED and not rigorous else ""
             show(console, f"{c.theorem}: {c.verdict.reason}{hint}")
+    _print_folded(console, [c for c in checks if c.verdict.word == OUT_OF_HYPOTHESIS])
     show(console, Verdict("verdict on those that apply", overall))
+
+
+def _print_folded(console, checks: list[Check]) -> None:
+    """Theorems that do not apply, by the reason, commonest first."""
+    reasons: dict[str, list[str]] = {}
+    for c in checks:
+        reasons.setdefault(c.verdict.reason or "", []).append(c.theorem)
+    if reasons:
+        show(console, f"{len(checks)} do not apply:")
+    for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
+        text = f"{reason}: {', '.join(names)}"
+        layout = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
+        show(console, *textwrap.wrap(text, 78, **layout))
 
 
 def _predicted(check: Check) -> str:
@@ -123,11 +144,15 @@ def _size(value: float | None) -> str:
     return "" if value is None else small(value)
 
 
-def list_theorems() -> int:
-    """Names and titles."""
+def list_theorems(asked: dict[str, str]) -> int:
+    """Names and titles of those that admit what is asked for, by aspect; InputError for an unknown constraint."""
+    known = constraints(THEOREMS.values())
+    if asked.get("constraint", known[0]) not in known:
+        raise InputError(f"--constraint must be one of {', '.join(known)}, got {asked['constraint']!r}")
     width = max(map(len, THEOREMS))
     for theorem in THEOREMS.values():
-        print(f"{theorem.name:<{width}}  {theorem.title}")
+        if all(admits(theorem, aspect, value) for aspect, value in asked.items()):
+            print(f"{theorem.name:<{width}}  {theorem.title}")
     return 0
 
 
@@ -149,8 +174,17 @@ def explain(name: str) -> int:
         ),
         ("proof", f"proofs/{name.replace('-', '_')}.py"),
         ("source", theorem.source),
+        ("known as", CLASSICAL.get(name, "no other name")),
+        *(("relative", _relative(near)) for near in relatives(theorem, THEOREMS.values())),
     ]
     for head, text in facts:
-        lines = textwrap.wrap(text, 66) or [""]
+        lines = textwrap.wrap(text, 66, break_on_hyphens=False) or [""]
         print("\n".join([f"  {head:<10} {lines[0]}", *(f"{'':13}{line}" for line in lines[1:])]))
     return 0
+
+
+def _relative(near: Relative) -> str:
+    """Another theorem, and what it assumes otherwise."""
+    parts = [f"only it assumes {'; '.join(near.its)}"] if near.its else []
+    parts += [f"it does without {'; '.join(near.mine)}"] if near.mine else []
+    return f"{near.theorem.name}: {' - '.join(parts) or 'the same assumptions'}"

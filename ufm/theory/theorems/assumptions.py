@@ -10,18 +10,27 @@ def _etf(setting: Setting) -> str | None:
     return violated_assumption(setting.problem)
 
 
-def _cross_entropy(setting: Setting) -> str | None:
-    return None if setting.problem.loss == "cross-entropy" else "the loss is squared error, not cross-entropy"
+def _of_loss(name: str):
+    def broken(setting: Setting) -> str | None:
+        found = (loss.replace("-error", " error").replace("y-c", "y c") for loss in (setting.loss, name))
+        return None if setting.loss == name else "the loss is {}, not {}".format(*found)
+
+    return broken
 
 
-def _squared_error(setting: Setting) -> str | None:
-    return None if setting.problem.loss == "squared-error" else "the loss is cross-entropy, not squared error"
+BALANCED = ("balance", ("balanced",))
+
+
+def _loss(text: str, name: str) -> Assumption:
+    return Assumption(text, _of_loss(name), ("loss", (name,)))
 
 
 def _two_hot(setting: Setting) -> str | None:
     law = setting.problem.law
-    if law.name not in ("mixup", "cutmix") or law.smoothing != 0:
+    if law.name not in ("mixup", "cutmix"):
         return f"labels of the law {law.name!r} are not mixtures of two classes"
+    if law.smoothing != 0:
+        return "the labels are smoothed: not mixtures of two classes, but those plus a constant"
     return "no two different classes are mixed" if law.pairs == "same" else None
 
 
@@ -59,8 +68,14 @@ def _free_bias(setting: Setting) -> str | None:
     return None if setting.lambda_b == 0 else "the bias is not free"
 
 
-def _penalised(setting: Setting) -> str | None:
+def _each_penalised(setting: Setting) -> str | None:
     return None if setting.problem.lambda_w > 0 else "lambda_W = 0: no joint optimum"
+
+
+def _penalised(setting: Setting) -> str | None:
+    if setting.rho is not None:
+        return "the features of labels are penalised one by one, not by one lambda_H"
+    return _each_penalised(setting)
 
 
 def _weighted(setting: Setting) -> str | None:
@@ -120,19 +135,23 @@ WEAK = Assumption(r"$a < 2$", _weak)
 MANY = Assumption(r"$e^{2a} < 2K + 1$", _many)
 ETF = Assumption(r"$W$ is a simplex ETF", _etf)
 ALIVE = Assumption(r"$W \ne 0$", _alive)
-CROSS_ENTROPY = Assumption("cross-entropy", _cross_entropy)
-SQUARED_ERROR = Assumption("squared error", _squared_error)
+CROSS_ENTROPY = _loss("cross-entropy", "cross-entropy")
+SQUARED_ERROR = _loss("squared error", "squared-error")
+BINARY = _loss("binary cross-entropy", "binary-cross-entropy")
 TWO_HOT = Assumption(r"$y = \lambda e_i + (1-\lambda) e_j$, $i \ne j$, $0 \le \lambda \le 1$", _two_hot)
 THREE_CLASSES = Assumption(r"$K \ge 3$", _three_classes)
 TWO_CLASSES = Assumption(r"$K = 2$", _two_classes)
-EXCHANGEABLE = Assumption("the label law is exchangeable", _exchangeable)
+EXCHANGEABLE = Assumption("the label law is exchangeable", _exchangeable, BALANCED)
 ROOM = Assumption(r"$d \ge K-1$", _room)
-NO_BIAS = Assumption("no bias", _no_bias)
-FREE_BIAS = Assumption("free bias", _free_bias)
+NO_BIAS = Assumption("no bias", _no_bias, ("bias", ("none",)))
+FREE_BIAS = Assumption("free bias", _free_bias, ("bias", ("free",)))
 PENALISED = Assumption(r"$\lambda_W, \lambda_H > 0$", _penalised)
-SMOOTHED = Assumption(r"labels $(1-\varepsilon)e_k + \varepsilon/K$, classes as likely", _smoothed)
-ONE_HOT = Assumption(r"labels $e_k$, classes as likely", _one_hot)
+EACH_PENALISED = Assumption(r"$\lambda_W, \lambda_H, \rho > 0$", _each_penalised)
+SMOOTHED = Assumption(r"labels $(1-\varepsilon)e_k + \varepsilon/K$, classes as likely", _smoothed, BALANCED)
+ONE_HOT = Assumption(r"labels $e_k$, classes as likely", _one_hot, BALANCED)
 WEIGHTED = Assumption(
-    "mixup or CutMix of classes drawn independently, or one-hot; some of equal weight", _weighted
+    "mixup or CutMix of classes drawn independently, or one-hot; some of equal weight",
+    _weighted,
+    ("balance", ("weighted",)),
 )
-CYCLIC = Assumption(r"mixup of cyclic pairs $(i, i+1)$, $K \ge 4$", _cyclic)
+CYCLIC = Assumption(r"mixup of cyclic pairs $(i, i+1)$, $K \ge 4$", _cyclic, BALANCED)

@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
-from ufm.model.atoms import JointProblem, finite_law
+from ufm.model.atoms import JointProblem, finite_law, with_penalties
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.rules.errors import InputError
 
 WORK = 5e9  # multiplications of one Newton step of the joint problem: some seconds
 MIXING = (0.0, 1e-6, 0.1, 0.3, 0.5, 0.9, 1.0)
@@ -27,7 +28,9 @@ class Setting:
     """The parameters that a theorem is checked on: one problem, seen with W fixed and with W free.
 
     lam: mixing weights looked at; lambda_b: bias of the free classifier (None: none, 0: free);
-    free_dim: feature dimension of the joint problem (default that of `problem`); nodes: of its rule for λ.
+    free_dim, free_loss: feature dimension and loss of the joint problem (default those of `problem`), the loss also
+    one that no fixed classifier is solved for; nodes: of its rule for λ; rho: of given labels, the relative
+    penalties ρ of their features in the joint problem (None: all alike).
     """
 
     problem: Problem
@@ -35,6 +38,8 @@ class Setting:
     lambda_b: float | None = None
     free_dim: int | None = None
     nodes: int = 24
+    free_loss: str | None = None
+    rho: Float[np.ndarray, " n"] | None = None
 
     def __post_init__(self):
         checked.instance("problem", self.problem, Problem)
@@ -43,6 +48,17 @@ class Setting:
         if self.free_dim is not None:
             checked.integer("free_dim", self.free_dim, 1)
         checked.integer("nodes", self.nodes, 1)
+        if self.free_loss is not None:
+            checked.choice("free_loss", self.free_loss, checked.JOINT_LOSS_NAMES)
+        if self.rho is not None:
+            if self.problem.law.labels is None:
+                raise InputError("rho is of given labels: make the law by soft(Y, weights)")
+            checked.penalties("rho", self.rho, len(self.problem.law.given))
+
+    @property
+    def loss(self) -> str:
+        """Of the joint problem."""
+        return self.problem.loss if self.free_loss is None else self.free_loss
 
     @property
     def dim(self) -> int:
@@ -63,7 +79,9 @@ class Setting:
         """The problem with W free, on a finite law."""
         p = self.problem
         atoms = finite_law(p.law, p.classes, self.nodes)
-        return JointProblem(atoms, p.lambda_w, p.lambda_h, self.dim, self.lambda_b, p.loss)
+        if self.rho is not None:
+            atoms = with_penalties(atoms, p.law, self.rho)
+        return JointProblem(atoms, p.lambda_w, p.lambda_h, self.dim, self.lambda_b, self.loss)
 
 
 def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:
@@ -79,10 +97,14 @@ def joint_work(law: LabelLaw, classes: int, nodes: int) -> float:
 
 
 class Assumption(NamedTuple):
-    """A hypothesis in words, and its predicate: None where it holds, else what is wrong."""
+    """A hypothesis in words, and its predicate: None where it holds, else what is wrong.
+
+    about: an aspect of `scope.ASPECTS` and the values of it that the hypothesis admits, where it is about one.
+    """
 
     text: str
     broken: Callable[[Setting], str | None]
+    about: tuple[str, tuple[str, ...]] | None = None
 
 
 class Claim(NamedTuple):
@@ -112,7 +134,7 @@ class FeatureClaim:
 
 class JointOptimum(NamedTuple):
     """A certified numerical optimum on the atoms: W (K, d), H (n, d), b (K), logits Z and predictions P
-    (n, K), M = E (y−p)(y−p)ᵀ, L, the certified gap ≥ L − min L, and `suboptimality(W, H)`, the
+    (n, K), M = E (y−p)(y−p)ᵀ/ρ, L, the certified gap ≥ L − min L, and `suboptimality(W, H)`, the
     objective of any other point with its certified gap. excess(group): λ_max/c² − 1 of the labels' moment on
     a group of classes and its rounding; ≤ 0 iff the optimum does not tell them apart (all: iff it is zero)."""
 

@@ -191,6 +191,7 @@ INVARIANT = Assumption(
     r"$Y = Y^\top$, one label a class, left as it is by a transitive group; $\Pi\log(Y - \hat c\,\Pi)\Pi "
     r"\succeq 0$",
     _reason(invariant_gram),
+    given.BALANCED,
 )
 GROUP_SMOOTHING = Theorem(
     name="group-smoothing",
@@ -236,6 +237,7 @@ HIERARCHICAL = Assumption(
     r"labels $(1-\varepsilon-\delta)e_k + \frac{\varepsilon}{m}1_{\mathrm{group}} + \frac{\delta}{K}$, "
     r"classes as likely",
     _reason(hierarchy),
+    given.BALANCED,
 )
 SUPERCLASS_COLLAPSE = Theorem(
     name="superclass-collapse",

@@ -32,7 +32,7 @@ def _planar(setting: Setting) -> str | None:
 
 SINGLE = Assumption(r"labels $e_k$", _single)
 ROOMY = Assumption(r"$d \ge K$", _roomy)
-SOME_BIAS = Assumption("a bias, free or penalised", _some_bias)
+SOME_BIAS = Assumption("a bias, free or penalised", _some_bias, ("bias", ("free", "penalised")))
 PLANAR = Assumption(r"$d = 2$", _planar)
 
 

@@ -1,0 +1,65 @@
+"""Laws with superclasses: digits, the law without a preference, all kinds of optimum, and which laws have them."""
+
+import numpy as np
+import pytest
+
+from ufm.model.atoms import finite_law
+from ufm.model.laws import mixup
+from ufm.theory.geometry.groups import group_optimum, grouped_mixup, moments, projections, read_groups
+from ufm.theory.geometry.hierarchy import hierarchical_labels, hierarchy_optimum
+
+NODES, SHARES = np.polynomial.legendre.leggauss(12)
+LAM, SHARES = (NODES + 1) / 2, SHARES / 2
+
+
+@pytest.mark.parametrize(
+    "groups, within, gains", [(2, 0.8, (2.02886858, 3.20346144)), (3, 0.9, (1.54807941, 3.04487111))]
+)
+def test_digits_of_mixup_that_prefers_the_own_group(groups, within, gains):
+    labels, weights = grouped_mixup(groups, 2, within, LAM, SHARES)
+    found = group_optimum(labels, weights, np.arange(2 * groups) // 2, 0.01, 0.01)
+    assert (found.within, found.between) == pytest.approx(gains, abs=5e-9)
+
+
+@pytest.mark.parametrize(
+    "within, decay, kind",
+    [(0.8, 0.01, (1, 1)), (0.8, 0.45, (0, 1)), (0.2, 0.4, (1, 0)), (0.8, 0.6, (0, 0)), (0.0, 0.35, (1, 0))],
+)
+def test_the_conditions_in_every_kind_of_optimum(within, decay, kind):
+    labels, weights = grouped_mixup(2, 2, within, LAM, SHARES)
+    P = projections([0, 0, 1, 1])
+    found = group_optimum(labels, weights, [0, 0, 1, 1], decay, decay)
+    gains, ranks = np.array([found.within, found.between]), np.array([2, 1])
+    shares = moments(labels - found.p, weights, P) / (decay**2 * ranks)
+    assert tuple((gains > 0).astype(int)) == kind
+    assert shares[gains > 0] == pytest.approx(1, abs=1e-12) and (shares <= 1 + 1e-12).all()
+    z = (labels - found.p) @ (gains[0] * P[0] + gains[1] * P[1]) / decay
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    assert np.abs(p - found.p).max() <= 1e-13
+
+
+@pytest.mark.parametrize("decay", [0.01, 0.3, 0.9])
+def test_hierarchical_labels_are_such_a_law(decay):
+    labels = hierarchical_labels(3, 2, 0.2, 0.1)
+    groups = read_groups(labels, np.full(6, 1 / 6))
+    found, known = (
+        group_optimum(labels, np.full(6, 1 / 6), groups, decay, decay),
+        hierarchy_optimum(2, 6, 0.2, 0.1, decay, decay),
+    )
+    assert (found.within, found.between) == pytest.approx((known.within, known.between), rel=1e-12, abs=1e-13)
+
+
+def test_which_laws_have_groups():
+    order = np.array([2, 0, 3, 1])
+    labels, weights = grouped_mixup(2, 2, 0.8, [0.3], [1.0])
+    groups = read_groups(labels[:, order], weights)
+    assert groups[0] == groups[2] and groups[1] == groups[3] and groups[0] != groups[1]
+    cyclic = finite_law(mixup(1.0, "cyclic"), 4, 6)
+    assert read_groups(cyclic.labels, cyclic.weights).tolist() == [0, 1, 0, 1]
+    spoilt = weights * np.r_[1.01, np.ones(len(weights) - 1)]
+    assert isinstance(read_groups(labels, spoilt / spoilt.sum()), str)
+    even, shares = grouped_mixup(2, 2, 0.5, LAM, SHARES)  # no preference: m/K
+    assert "alike" in read_groups(even, shares)
+    same = group_optimum(even, shares, [0, 0, 1, 1], 0.01, 0.01)
+    assert same.within == pytest.approx(same.between, rel=1e-12)
+    assert isinstance(read_groups(np.eye(4)[[0, 1]], np.full(2, 0.5)), str)
