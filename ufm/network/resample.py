@@ -172,29 +172,45 @@ def _block_keys(block: int, seed: int) -> np.ndarray:
 class Reservoir:
     """The rows of a stream with the `size` smallest keys: a random subsample without replacement, in stream order.
 
-    Rows of several arrays are kept together; memory is at most size + BLOCK rows of each.
+    Rows of several arrays are kept together; memory is at most 2 size rows of each, and those of a block.
     """
 
     def __init__(self, size: int, seed: int):
         if size < 1:
             raise InputError(f"a subsample needs size >= 1, got {size}")
-        self.size, self.seed = size, seed
-        self.keys, self.index, self.least = np.empty(0), np.empty(0, np.int64), np.inf
-        self.rows: list[np.ndarray] = []
+        self.size, self.seed, self.least = size, seed, np.inf
+        self.parts: list[tuple[np.ndarray, ...]] = []  # keys, and rows of each array
+        self.count = 0
 
     def add(self, start: int, use: np.ndarray, *arrays: np.ndarray) -> None:
         """Offer the rows start … of a block of the stream, those with `use`."""
         keys = np.where(use, subsample_keys(start, len(use), self.seed), np.inf)
         chosen = np.flatnonzero(keys < self.least)
-        if not len(chosen) and self.rows:
-            return
-        new = [array[chosen] for array in arrays]
-        self.rows = [np.concatenate(p) for p in zip(self.rows, new)] if self.rows else new
-        self.keys = np.concatenate([self.keys, keys[chosen]])
-        self.index = np.concatenate([self.index, start + chosen])
-        if len(self.keys) > self.size:
-            kept = np.sort(np.argpartition(self.keys, self.size - 1)[: self.size])
-            self.keys, self.index = self.keys[kept], self.index[kept]
-            self.rows = [row[kept] for row in self.rows]
-        if len(self.keys) == self.size:
-            self.least = float(self.keys.max())
+        if len(chosen) or not self.parts:
+            self.parts.append((keys[chosen], start + chosen, *(array[chosen] for array in arrays)))
+            self.count += len(chosen)
+        if self.count > 2 * self.size:
+            self._thin()
+
+    def _thin(self) -> None:
+        """Down to the rows of the smallest keys, in one part."""
+        joined = [np.concatenate(part) for part in zip(*self.parts)]
+        if len(joined[0]) > self.size:
+            kept = np.sort(np.argpartition(joined[0], self.size - 1)[: self.size])
+            joined = [part[kept] for part in joined]
+            self.least = float(joined[0].max())
+        self.parts, self.count = [tuple(joined)], len(joined[0])
+
+    @property
+    def index(self) -> Int[np.ndarray, " n"]:
+        """Places of the rows in the stream."""
+        return self._kept()[1] if self.parts else np.empty(0, np.int64)
+
+    @property
+    def rows(self) -> list[np.ndarray]:
+        """Of each array."""
+        return list(self._kept()[2:])
+
+    def _kept(self) -> tuple[np.ndarray, ...]:
+        self._thin()
+        return self.parts[0]

@@ -96,7 +96,7 @@ def exceeding(
     """`feature_excess` as one measure of several; problem: of W, λ_H and the loss."""
     reservoir = Reservoir(size, seed)
     yield lambda rows: reservoir.add(rows.start, rows.use, rows.H, rows.Y, rows.weights)
-    if len(reservoir.keys) == 0:
+    if len(reservoir.index) == 0:
         raise InputError("the stream has no samples of positive weight")
     H, Y, weights = reservoir.rows
     weights = weights / weights.sum()

@@ -115,7 +115,7 @@ def first_look(
     yield first.add
     sample, m = first.subsample(), etf_multiplier(W - W.mean(0))
     known = (lambda_h and sharpness(len(W), m, lambda_h)) or None
-    numbers = len(first.reservoir.keys), first.count, first.mass, first.hits / first.mass
+    numbers = len(first.reservoir.index), first.count, first.mass, first.hits / first.mass
     return Look(first.mean, first.slope, _best_sharpness(*sample), known, *numbers)
 
 
