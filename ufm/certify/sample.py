@@ -19,6 +19,7 @@ from ufm.runtime.devices import exactly
 from ufm.runtime.processes import ALONE, Group
 
 BINARY = "binary-cross-entropy"
+LEAST = 4096  # rows up to which a function is compiled for their number
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +124,22 @@ def residuals(
     Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str
 ) -> Float[np.ndarray, "n K"]:
     """r = −∂ℓ/∂z, each largest-label entry minus the others."""
-    with exactly():
-        return -np.asarray(_vmapped(loss)[0](Z, Y))
+    return -_of_rows(_vmapped(loss)[0], Z, Y)
 
 
 def losses(Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str) -> Float[np.ndarray, " n"]:
     """ℓ of each row."""
+    return _of_rows(_vmapped(loss)[1], Z, Y)
+
+
+def _of_rows(function, Z: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """A function of rows, compiled for few numbers of them: those of a stream's last block fill up."""
+    n = len(Z)
+    missing = max(LEAST, 1 << (n - 1).bit_length()) - n
+    if missing and n > LEAST:
+        Z, Y = (np.pad(part, ((0, missing), (0, 0)), mode="edge") for part in (Z, Y))
     with exactly():
-        return np.asarray(_vmapped(loss)[1](Z, Y))
+        return np.asarray(function(Z, Y))[:n]
 
 
 @cache

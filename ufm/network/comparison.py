@@ -19,7 +19,7 @@ from ufm.certify.dual import DualGap
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.network.diagnose.diagnose import diagnose
 from ufm.network.diagnose.diagnosis import Diagnosis
-from ufm.network.features import FeatureReader, Features
+from ufm.network.features import Drawn, FeatureReader, Features, drawing
 from ufm.network.findings import Measured, findings
 from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, calibrating
 from ufm.network.measures.channels import CENTRES, Channel, frame_of, geometry
@@ -27,7 +27,7 @@ from ufm.network.measures.excess import Excess
 from ufm.network.measures.fitting import Fit, explained, first_look
 from ufm.network.optimum import OwnOptimum
 from ufm.network.read.activations import Activations, Chunk
-from ufm.network.read.ahead import ahead
+from ufm.network.read.ahead import ahead, rows_of
 from ufm.network.read.label_law import LabelKind
 from ufm.network.read.together import Layer, Readings
 from ufm.network.resemblance import Finding, overall
@@ -41,7 +41,6 @@ NEEDS = {
     "gap": "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h",
     "calibration": "needs logits of held-out data, and y_logits",
 }
-CACHED = 2**23  # bytes
 Progress = Callable[[str, int], None]  # stage, rows read since the last call
 
 
@@ -114,7 +113,7 @@ def _compare(given: Activations, options: Options, progress: Progress) -> Compar
     o = _completed(given, options)
     missing = _missing(given, o)
     found = _measured(given, o, progress)
-    features, sample = found.reader.result(missing)
+    features, sample = found.reader.result(found.drawn, missing)
     a, fit, channel, m = found.a, found.fit, found.channel, etf_multiplier(given.W - given.W.mean(0))
     far = suboptimality(given, found.begun, given.dim, _penalties(o), o.loss)
     assert given.kind is not None
@@ -148,6 +147,7 @@ class _Measured(NamedTuple):
     """What the readings of H gave."""
 
     reader: FeatureReader
+    drawn: Drawn
     begun: Begun
     fit: Fit
     a: float | None
@@ -158,16 +158,18 @@ class _Measured(NamedTuple):
 def _measured(given: Activations, o: Options, progress: Progress) -> _Measured:
     """H is read for its features, and where these are not reduced for everything else at once."""
     reader, drawn = FeatureReader(given, o.centre, o.seed, o.replicates), (o.replicates, 0.95, o.seed)
-    stream = partial(_chunks, given, progress, "features", rows=_fast(given.dim))
+    stream = partial(_chunks, given, progress, "features", rows=rows_of(given.dim))
     readings = Readings(stream, Layer(given.W, given.b))
     readings.begin(reader.measure())
     if reader.reduces:
         readings.finish()
         few = reader.few()
-        stream = partial(_chunks, few, progress, "reduced features", rows=_fast(max(few.dim, few.classes)))
+        stream = partial(_chunks, few, progress, "reduced features", rows=rows_of(max(few.dim, few.classes)))
         readings = Readings(stream, Layer(few.W, given.b))
     W = readings.layer.W
     begun = begin(readings, given.dim, _penalties(o), o.loss, o.seed)
+    assert given.kind is not None
+    rows = readings.begin(drawing(given.classes, given.kind.delta))
     look = readings.begin(first_look(W, o.lambda_h, seed=o.seed))
     readings.read()
     seen, m = look.value, etf_multiplier(given.W - given.W.mean(0))
@@ -177,7 +179,7 @@ def _measured(given: Activations, o: Options, progress: Progress) -> _Measured:
     channel = readings.begin(geometry(frame, centre, reader.own, o.bins, *drawn))
     mixed = readings.begin(calibrating(a, o.bins, *drawn))
     readings.finish()
-    return _Measured(reader, begun, fit.value, a, channel.value, mixed.value)
+    return _Measured(reader, rows.value, begun, fit.value, a, channel.value, mixed.value)
 
 
 def _penalties(o: Options) -> Penalty:
@@ -225,8 +227,3 @@ def _chunks(given: Activations, progress: Progress, stage: str, rows: int) -> It
         with handed(stage):
             yield chunk
         progress(stage, len(chunk.H))
-
-
-def _fast(width: int) -> int:
-    """Rows of a block that stays in a processor's cache while it is gone over."""
-    return max(64, CACHED // (8 * width))

@@ -21,6 +21,7 @@ from ufm.network.collapse.statistics import ClassStats, MissingClass, Spread, cl
 from ufm.network.diagnose.sample import Sample, Sampler
 from ufm.network.moments import RESAMPLED_IN, Intervals, Second
 from ufm.network.read.activations import Activations
+from ufm.network.read.ahead import ahead, rows_of
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.read.together import Measure, Rows
 from ufm.network.reduced import Reducer, basis, worthwhile
@@ -91,7 +92,8 @@ class Features:
 
 class FeatureReader:
     """What is measured of H itself, in two readings, or in one where the clean features are apart and need no mean
-    of H; the sets apart are read when it is made.
+    of H; the sets apart are read when it is made. Where the class means need few rows of H, and nothing else is
+    measured with them, these are read alone.
 
     means, mean (None where it is not taken): known after the first of two readings. `result` says in `missing` why
     there are no metrics.
@@ -99,7 +101,7 @@ class FeatureReader:
 
     def __init__(self, given: Activations, centre: str, seed: int = 0, replicates: int = 0):
         self.given, self.largest = given, 0.0
-        self.sampler, self.reservoir = Sampler(given, seed), Reservoir(DRAWN, 0)
+        self.sampler = Sampler(given, seed)
         self.reducer: Reducer | None = None
         self.total, self.mass, self.squares, self.weight = np.zeros(given.dim), 0.0, 0.0, 0.0
         self.means: Float[np.ndarray, "K d"] | None = None
@@ -107,13 +109,18 @@ class FeatureReader:
         self.sets = {name: self._apart(name) for name in ("test", "clean") if name in given.sets}
         self.own = "clean" not in self.sets
         self.reduces = worthwhile(given)
+        self.lean = self.own and self.reduces and centre != "mean" and _every_class(given)
         self.twice = self.own or centre == "mean" or self.sets["clean"].stats is None
 
     def measure(self) -> Measure[None]:
         """The readings of H."""
         clean = _measuring(self.given, _words(self.given, "H"), self.drawn_by, self._told)
         take = next(clean) if self.own else None
-        if self.twice:
+        if self.lean:
+            for rows in ahead(self.given.clean_chunks(rows_of(self.given.dim))):
+                take(*rows)
+            take = next(clean)
+        elif self.twice:
             yield partial(self._first, take=take)
             take = next(clean) if self.own else None
         if self.reduces:
@@ -132,14 +139,14 @@ class FeatureReader:
         """All activations in these coordinates."""
         return self.given if self.reducer is None else self.reducer.result()
 
-    def result(self, missing: dict[str, str]) -> tuple[Features, Sample]:
-        """Beside the features a sample of H."""
+    def result(self, drawn: Drawn, missing: dict[str, str]) -> tuple[Features, Sample]:
+        """Beside the features a sample of H. drawn: rows in the coordinates that others read."""
         clean, means = self.sets["clean"], self.means
         if clean.reason is not None:
             missing["metrics"] = clean.reason
         W, *centres = map(self.turned, (self.given.W, means, self.mean))
         rest = self.own, float(np.sqrt(self.squares / self.weight)), _nc5(self.given, means)
-        found = Features(clean, self.sets.get("test"), self._drawn(), W, *centres, *rest)
+        found = Features(clean, self.sets.get("test"), drawn, W, *centres, *rest)
         return found, self.sampler.result()
 
     @property
@@ -176,20 +183,35 @@ class FeatureReader:
         self.squares += float(rows.weights @ size)
         self.weight += float(rows.weights.sum())
         self.sampler.add(rows)
-        labels, shape = rows.labels, (len(rows), self.given.classes)
-        soft = np.broadcast_to(0.0, shape) if labels.soft is None else labels.soft  # takes no memory
-        self.reservoir.add(rows.start, rows.use, rows.H, *labels[:3], soft)
         if self.reducer is not None:
             self.reducer.add(rows.H, size)
         if take is not None:
             take(rows.H, rows.pure, rows.weights, rows.logits if self.reducer is None else None)
 
-    def _drawn(self) -> Drawn:
-        """The rows for pictures."""
-        H, i, j, lam, soft = self.reservoir.rows
-        delta = 0.0 if self.given.kind is None else self.given.kind.delta
-        labels = LabelBlock(i, j, lam, soft, self.given.classes, delta)
-        return Drawn(self.turned(H), i, j, lam, labels.dense())
+
+def drawing(classes: int, delta: float) -> Measure[Drawn]:
+    """A subsample of the rows; delta: δ of their labels."""
+    reservoir = Reservoir(DRAWN, 0)
+
+    def add(rows: Rows) -> None:
+        labels, shape = rows.labels, (len(rows), classes)
+        soft = np.broadcast_to(0.0, shape) if labels.soft is None else labels.soft  # takes no memory
+        reservoir.add(rows.start, rows.use, rows.H, *labels[:3], soft)
+
+    yield add
+    H, i, j, lam, soft = reservoir.rows
+    return Drawn(H, i, j, lam, LabelBlock(i, j, lam, soft, classes, delta).dense())
+
+
+def _every_class(given: Activations) -> bool:
+    """Whether labels that are read quickly have a row of each class: then its mean is of these rows alone."""
+    if "Y" in given.labels:
+        return False
+    seen = np.zeros(given.classes)
+    for labels, weights in given.label_chunks():
+        pure = labels.pure()
+        seen += np.bincount(pure[pure >= 0], weights[pure >= 0], given.classes)
+    return bool((seen > 0).all())
 
 
 def _nc5(given: Activations, means: Float[np.ndarray, "K d"] | None) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from ufm.network.read.activations import Activations
+from ufm.network.read.activations import Activations, Chunk
 from ufm.network.read.label_rows import LabelBlock
 from ufm.network.read.together import Rows
 from ufm.network.resample import cut, subsample_keys
@@ -52,7 +52,7 @@ class Sampler:
         self.rows: list[tuple] = []
         self.total, self.squares = np.zeros((2, given.dim))
 
-    def add(self, chunk: Rows) -> None:
+    def add(self, chunk: Chunk | Rows) -> None:
         """The next block."""
         self.total += chunk.H.sum(0)
         self.squares += np.einsum("nd,nd->d", chunk.H, chunk.H)
