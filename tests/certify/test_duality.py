@@ -16,8 +16,9 @@ import pytest
 from scipy.special import xlogy
 
 from tests.optimize.test_joint import CE, SE, padded, problem, solved
-from ufm.certify.dual import Block, Moments, Sample, _dual_value, _first_sums, centred, entropies, exact_sum
+from ufm.certify.dual import Moments, _dual_value, _first_sums, centred, entropies, over
 from ufm.certify.joint import certify_joint
+from ufm.certify.sample import Block, Sample, exact_sum
 from ufm.enclose.joint import enclose_joint
 from ufm.loss import LOSSES
 from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
@@ -169,8 +170,9 @@ def test_the_free_bias_removes_the_mean(without_bias):
     for size in (1e-3, 1.0, 10.0):
         block = Block(found.H, Y, found.H @ found.W.T + size * rng.standard_normal((N, K)), weights, CE)
         sample = Sample(lambda block=block: [block])
-        label, *_, mean = sample.means(partial(_first_sums, widest=1.0, shift=0.0))[4:]
-        r = centred(mean, label, sample.units, CE)(block)
+        first = sample.read(partial(_first_sums, widest=1.0, shift=0.0))
+        label, *_, mean = first.parts[0][4:]
+        r = centred(mean, label, first.units, CE)(block)
         assert np.abs(weights @ r).max() <= 16 * EPS
         p = Y - r
         assert p.min() >= -4 * EPS and np.abs(p.sum(1) - 1).max() <= 16 * EPS
@@ -219,8 +221,9 @@ def test_the_dual_value_is_the_formula(loss):
         block = Block(0 * r, law.labels, 0 * r, law.weights, loss)
         vars(block)["residual"] = r
         sample = Sample(lambda block=block: [block])
-        moments = Moments(*sample.means(partial(_first_sums, widest=0.0, shift=0.0))[5:])
-        value, rounding = _dual_value(sample, moments, None, product, None, loss)
+        first = sample.read(partial(_first_sums, widest=0.0, shift=0.0))
+        moments = Moments(*first.parts[0][5:])
+        value, rounding = over(sample, _dual_value(first, moments, None, product, None, loss))
         if loss == CE:
             p = law.labels - theta * r
             expected = -law.weights @ np.sum(xlogy(p, np.clip(p, 1e-300, None)), 1)

@@ -13,7 +13,7 @@ import ufm.runtime.devices
 from tests.children import refused, strict
 from ufm import solve
 from ufm.agree.features import Settings, check_features
-from ufm.certify.dual import losses, residuals
+from ufm.certify.sample import losses, residuals
 from ufm.certify.features import certify_any, certify_etf, certify_features
 from ufm.model.cases import PairCases
 from ufm.model.problem import Problem

@@ -7,6 +7,7 @@ curvature    verified inverses of small matrices
 values       fitted probabilities and their bounds
 joint        certify_joint: any point of a joint problem
 dual         its gap to the global optimum, wherever the samples are kept
+sample       weighted samples block by block, and their means
 classifier   certify_classifier: a given W from both sides
 """
 
@@ -18,9 +19,10 @@ __all__, __getattr__, __dir__ = facade(
         "classifier": "certify_classifier",
         "explicit": "certify_rows",
         "features": "certify_etf certify_features",
-        "dual": "Block DualGap Sample dual_gap",
+        "dual": "DualGap dual_gap dual_steps",
         "joint": "JointCertificate certify_joint check_bias",
         "local_bound": "Certificate",
+        "sample": "Block Sample Sums",
         "values": "fitted fitted_error",
     },
 )

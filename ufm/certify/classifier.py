@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ufm.certify.dual import FREE, Block, Change, Sample, centred, loss_entropies, mean_penalty, plain
+from ufm.certify.dual import FREE, centred, loss_entropies, mean_penalty, plain
 from ufm.certify.joint import certify_joint
+from ufm.certify.sample import Block, Change, Sample
 from ufm.model.atoms import JointProblem, Point
 from ufm.model.rows import EPS
 
@@ -34,17 +35,18 @@ def certify_classifier(problem: JointProblem, point: Point) -> ClassifierGap:
     rho = 1.0 if problem.atoms.rho is None else problem.atoms.rho
     block = Block(H, labels, H @ point.W.T + b, problem.atoms.weights, problem.loss, rho)
     sample = Sample(lambda: [block])
-    mean, label = sample.means(lambda block: (block.sum(block.residual), block.sum(block.Y)))
+    first = sample.read(lambda block: (block.sum(block.residual), block.sum(block.Y)))
+    mean, label = first.parts[0]
     free = problem.lambda_b == FREE
-    change: Change = centred(mean, label, sample.units, problem.loss) if free else plain
-    value, slope, square, pull, mean = sample.means(partial(_sums, change=change, W=point.W))
+    change: Change = centred(mean, label, first.units, problem.loss) if free else plain
+    value, slope, square, pull, mean = sample.read(partial(_sums, change=change, W=point.W)).parts[0]
     ridge = 0.5 * problem.lambda_w * float(np.sum(point.W**2))
     dual = (
         float(value) - float(square) / (2 * problem.lambda_h) - mean_penalty(mean, problem.lambda_b) + ridge
     )
     K, d = point.W.shape
     terms = (K + d + 32) * (float(slope) + float(pull) / problem.lambda_h + ridge)
-    return ClassifierGap(here.objective + here.rounding, dual - EPS * (terms + sample.count * abs(dual)))
+    return ClassifierGap(here.objective + here.rounding, dual - EPS * (terms + first.count * abs(dual)))
 
 
 def _sums(block: Block, change: Change, W) -> tuple:

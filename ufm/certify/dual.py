@@ -12,27 +12,22 @@ feasible residual is made from the candidate's own r = y − p: for a free bias 
 (by mixing p with a constant distribution), then it is shrunk towards zero by θ ≤ c/√λ_max(E r rᵀ/ρ).
 For d ≥ K−1 the gap closes exactly at global minima. Rounding is added to the gap, never subtracted.
 
-E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read two to four times.
+E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read two or three times.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Generator
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
-from operator import add
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
-from ufm.loss import LOSSES
+from ufm.certify.sample import BINARY, Block, Change, Means, Part, Sample, exact_sum, losses
 from ufm.model.penalties import Penalties
 from ufm.model.rows import EPS
-from ufm.rules.errors import InputError
-from ufm.runtime.devices import exactly
-from ufm.runtime.processes import ALONE, Group
 
-BINARY = "binary-cross-entropy"
+T = TypeVar("T")
 FREE = 0.0  # λ_b of a free bias; no bias is None
 
 
@@ -59,73 +54,6 @@ class DualGap:
         return self.gap / abs(self.objective)
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Features H (n, d), soft labels Y (n, K), logits Z (n, K), weights (n) and relative penalties ρ (n) of some
-    samples."""
-
-    H: np.ndarray
-    Y: np.ndarray
-    Z: np.ndarray
-    weights: np.ndarray
-    loss: str
-    rho: np.ndarray | float = 1.0
-
-    def sum(self, rows) -> np.ndarray:
-        """Σ weight · row."""
-        return np.asarray(self.weights @ rows)
-
-    def product(self, left, right) -> np.ndarray:
-        """Σ weight · left rightᵀ."""
-        return (left * self.weights[:, None]).T @ right
-
-    def moment(self, r) -> np.ndarray:
-        """Σ weight · r rᵀ/ρ."""
-        return self.product(r / np.reshape(self.rho, (-1, 1)), r)
-
-    @cached_property
-    def residual(self) -> Float[np.ndarray, "n K"]:
-        """r = −∂ℓ/∂z."""
-        return residuals(self.Z, self.Y, self.loss)
-
-    @property
-    def terms(self) -> int:
-        """How many logits each add to a loss: K under binary cross-entropy."""
-        return self.Z.shape[1] if self.loss == BINARY else 1
-
-    @cached_property
-    def size(self) -> Float[np.ndarray, " n"]:
-        """The scale of each row of logits."""
-        return self.terms * (1.0 + np.abs(self.Z).max(1))
-
-
-class Sample:
-    """Weighted samples in blocks, read again for every set of means; the processes of a group may divide them.
-
-    count: samples in all; units: roundings of a mean by `exact_sum`, in ε. Known from the first means on.
-    """
-
-    count: int
-    units: int
-
-    def __init__(self, blocks: Callable[[], Iterable[Block]], group: Group = ALONE):
-        self.blocks, self.group = blocks, group
-
-    def means(self, part: Callable[[Block], tuple]) -> list:
-        """E of each of the weighted sums that `part` makes of a block."""
-        sums: tuple = ()
-        mass, count, blocks = 0.0, 0, 0
-        for block in self.blocks():
-            found = part(block)
-            sums = tuple(map(add, sums, found)) if sums else found
-            mass, count, blocks = mass + float(block.weights.sum()), count + len(block.weights), blocks + 1
-        if not sums:
-            raise InputError("there are no samples of positive weight")
-        self.count, self.units = int(self.group.total(count)), 16 + int(self.group.total(blocks))
-        mass = float(self.group.total(mass))
-        return [self.group.total(np.asarray(total)) / mass for total in sums]
-
-
 class Moments(NamedTuple):
     """E r rᵀ/ρ, E r·y, E‖r‖² and E r of some residual r."""
 
@@ -135,7 +63,9 @@ class Moments(NamedTuple):
     mean: Float[np.ndarray, " K"]
 
 
-Change = Callable[[Block], Float[np.ndarray, "n K"]]  # a residual made from the candidate's own
+Steps = Generator[
+    tuple[Part, ...], Means, T
+]  # yields what is to be summed in the next reading, is sent its means
 
 
 def dual_gap(
@@ -149,18 +79,39 @@ def dual_gap(
     """Bound the suboptimality of W, b and the features of the sample. dim: d, where these are in fewer coordinates,
     to which they were brought by one product more: its rounding is granted too.
 
-    It is read twice, three times with a free bias, four times with a penalised one (squared error: once, twice).
+    It is read twice, three times with a bias (squared error: once, twice).
     """
-    fit, square, size, logits, label, *plain = sample.means(
-        partial(_first_sums, widest=np.linalg.norm(W, axis=1).max(), shift=np.abs(b).max())
-    )
+    return over(sample, dual_steps(W, b, penalties, loss, dim))
+
+
+def over(sample: Sample, steps: Steps[T]) -> T:
+    """What the steps return, of a sample that nobody else reads."""
+    parts = next(steps)
+    while True:
+        try:
+            parts = steps.send(sample.read(*parts))
+        except StopIteration as end:
+            return end.value
+
+
+def dual_steps(
+    W: Float[np.ndarray, "K d"],
+    b: Float[np.ndarray, " K"],
+    penalties: Penalties,
+    loss: str,
+    dim: int | None = None,
+) -> Steps[DualGap]:
+    """`dual_gap` for a sample that others read too."""
+    widest, shift = np.linalg.norm(W, axis=1).max(), np.abs(b).max()
+    first = yield (partial(_first_sums, widest=widest, shift=shift),)
+    fit, square, size, logits, label, *plain = first.parts[0]
     moments, product = Moments(*plain), penalties.lambda_w * penalties.lambda_h
     ridge = penalties.lambda_w * float(np.sum(W * W)) + (penalties.lambda_b or 0.0) * float(b @ b)
     objective = float(fit + 0.5 * (penalties.lambda_h * square + ridge))
-    dual, slack = _dual_value(sample, moments, label, product, penalties.lambda_b, loss)
+    dual, slack = yield from _dual_value(first, moments, label, product, penalties.lambda_b, loss)
     K, d = len(W), W.shape[1] + (dim or 0)
     # sums of positive terms; the logits' own rounding moves L by at most 2|dz| a label and D by as much again
-    terms = sample.count + K + K * d + d
+    terms = first.count + K + K * d + d
     rounding = float(EPS * ((K + 16) * size + terms * objective + 8 * (d + 4) * logits)) + slack
     spectrum = np.linalg.eigvalsh(moments.M)
     return DualGap(
@@ -171,7 +122,7 @@ def dual_gap(
         lambda_max_ratio=float(spectrum[-1] / product - 1),
         mean_residual=float(np.linalg.norm(moments.mean)),
         spectrum=spectrum,
-        count=sample.count,
+        count=first.count,
     )
 
 
@@ -206,33 +157,43 @@ def _mixed(block: Block, t, s):
     return (1 - t) * block.residual + t * (block.Y - s)
 
 
-def _dual_value(sample: Sample, moments: Moments, label, product, lambda_b, loss) -> tuple[float, float]:
+def _dual_value(first: Means, moments: Moments, label, product, lambda_b, loss) -> Steps[tuple[float, float]]:
     """A feasible dual value and its rounding, from the candidate's residual."""
-    value = partial(_feasible_value, sample, product=product, loss=loss)
+    own = _Feasible(moments, plain, first.count, product, loss)
     if lambda_b is None:
-        return value(moments, plain, lambda_b=None)
+        sums = (yield own.parts).parts if own.parts else []
+        return own.value(sums, None)
     # E r = 0 is feasible for a penalised bias too, at no penalty
-    change = centred(moments.mean, label, sample.units, loss)
-    free = value(Moments(*sample.means(partial(_moment_sums, change=change))), change, lambda_b=FREE)
-    if lambda_b == FREE:
+    change, penalised = centred(moments.mean, label, first.units, loss), lambda_b != FREE
+    parts = own.parts if penalised else ()
+    found, *sums = (yield (partial(_moment_sums, change=change), *parts)).parts
+    other = _Feasible(Moments(*found), change, first.count, product, loss)
+    free = other.value((yield other.parts).parts if other.parts else [], FREE)
+    if not penalised:
         return free
-    return max(free, value(moments, plain, lambda_b=lambda_b), key=lambda pair: pair[0])
+    return max(free, own.value(sums, lambda_b), key=lambda pair: pair[0])
 
 
-def _feasible_value(
-    sample: Sample, moments: Moments, change: Change, *, product, lambda_b, loss
-) -> tuple[float, float]:
-    """The dual value of a residual after shrinking it to E r rᵀ/ρ ⪯ c² I, and its rounding."""
-    n, K = sample.count, len(moments.M)
-    theta = shrinkage(moments.M, n, product)
-    if loss == "squared-error":
-        square, linear = float(moments.square), float(moments.linear)
-        value = squared_value(linear, square, moments.mean, theta, lambda_b)
-        return value, EPS * (n * K + 16) * (abs(linear) + square + abs(value))
-    theta = min(theta, 1.0)
-    entropy, slope = map(float, sample.means(partial(_entropy_sums, change=change, theta=theta)))
-    value = entropy - mean_penalty(theta * moments.mean, lambda_b)
-    return value, EPS * ((K + 16) * slope + n * entropy + 8 * abs(value))
+class _Feasible:
+    """A residual after shrinking it to E r rᵀ/ρ ⪯ c² I. parts: what its dual value takes of another reading."""
+
+    def __init__(self, moments: Moments, change: Change, count: int, product: float, loss: str):
+        self.moments, self.count, self.loss = moments, count, loss
+        self.theta, self.parts = shrinkage(moments.M, count, product), ()
+        if loss != "squared-error":
+            self.theta = min(self.theta, 1.0)
+            self.parts = (partial(_entropy_sums, change=change, theta=self.theta),)
+
+    def value(self, sums: list[list], lambda_b: float | None) -> tuple[float, float]:
+        """The dual value and its rounding."""
+        moments, n, K = self.moments, self.count, len(self.moments.M)
+        if self.loss == "squared-error":
+            square, linear = float(moments.square), float(moments.linear)
+            value = squared_value(linear, square, moments.mean, self.theta, lambda_b)
+            return value, EPS * (n * K + 16) * (abs(linear) + square + abs(value))
+        entropy, slope = map(float, sums[0])
+        value = entropy - mean_penalty(self.theta * moments.mean, lambda_b)
+        return value, EPS * ((K + 16) * slope + n * entropy + 8 * abs(value))
 
 
 def shrinkage(M: Float[np.ndarray, "K K"], n: int, product: float) -> float:
@@ -306,37 +267,3 @@ def _least_share(mean, target, units: int) -> float:
     short = np.where(mean < 0, -mean, 0.0)
     need = np.max(np.where(short > 0, short / np.where(short > 0, short + target, 1.0), 0.0))
     return float(need + units * EPS / np.min(target, where=target > 0, initial=1.0))
-
-
-def exact_sum(rows: Float[np.ndarray, "n K"]) -> Float[np.ndarray, " K"]:
-    """Σ_n of the rows with one rounding: pairs are added in a tree and what each addition loses is kept
-    (TwoSum; Ogita, Rump and Oishi 2005, "Accurate sum and dot product")."""
-    lost = np.zeros(rows.shape[1])
-    while len(rows) > 1:
-        half = len(rows) // 2
-        left, right = rows[:half], rows[half : 2 * half]
-        total = left + right
-        virtual = total - left
-        lost += ((left - (total - virtual)) + (right - virtual)).sum(0)
-        rows = np.concatenate([total, rows[2 * half :]])
-    return rows.sum(0) + lost
-
-
-def residuals(
-    Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str
-) -> Float[np.ndarray, "n K"]:
-    """r = −∂ℓ/∂z, each largest-label entry minus the others."""
-    with exactly():
-        return -np.asarray(_vmapped(loss)[0](Z, Y))
-
-
-def losses(Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str) -> Float[np.ndarray, " n"]:
-    """ℓ of each row."""
-    with exactly():
-        return np.asarray(_vmapped(loss)[1](Z, Y))
-
-
-@cache
-def _vmapped(loss: str):
-    value = LOSSES[loss].value
-    return jax.jit(jax.vmap(jax.grad(value))), jax.jit(jax.vmap(value))

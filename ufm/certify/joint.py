@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
-from ufm.certify.dual import Block, DualGap, Sample, dual_gap
+from ufm.certify.dual import DualGap, dual_gap
+from ufm.certify.sample import Block, Sample
 from ufm.model.atoms import JointProblem, Point
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError

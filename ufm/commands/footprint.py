@@ -229,7 +229,7 @@ def comparison(
         "a block of features": 8 * block * (1 + min(K, d) / max(K, d)),  # and its logits
         "the bootstrap": NUMBER * (replicates + 1) * (4 * 1024 + 40 * bins)
         + min(2**28, NUMBER * replicates * K * (d + K)),
-        "the spread within classes": NUMBER * 5 * d * d * (d <= 2048),
+        "the spread within classes": NUMBER * 6 * d * d * (d <= 2048),
         "the reduced features": min(2**26, NUMBER * count * few) * (d >= 2 * (2 * K + 2)),
         "a sample of the features": 2 * NUMBER * drawn * (d + 2 * K),
         "the optimum of these labels": certified * _own_optimum(count, K, d),

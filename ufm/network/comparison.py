@@ -1,14 +1,15 @@
 """One network's activations against the theory: every measure of `ufm compare`, and what they add up to.
 
 H is read twice (once where clean features are given apart), and everything else reads its few coordinates
-(`reduced`) where these are at most half as many; else every measure reads H. The sharpness a = m² K/((K−1) λ_H) of
-all predictions is known where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
+(`reduced`) where these are at most half as many; else all measures share at most three readings of H
+(`read.together`). The sharpness a = m² K/((K−1) λ_H) of all predictions is known where λ_H is, with m =
+‖W − w̄‖_F/√K, and fitted to the logits where it is not.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -18,18 +19,19 @@ from ufm.certify.dual import DualGap
 from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.network.diagnose.diagnose import diagnose
 from ufm.network.diagnose.diagnosis import Diagnosis
-from ufm.network.features import Features, read_features
+from ufm.network.features import Drawn, FeatureReader, Features, drawing
 from ufm.network.findings import Measured, findings
-from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, mixed_calibration
-from ufm.network.measures.channels import CENTRES, Channel, channel_geometry
+from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, calibrating
+from ufm.network.measures.channels import CENTRES, Channel, frame_of, geometry
 from ufm.network.measures.excess import Excess
-from ufm.network.measures.fitting import Fit, fit_sharpness
+from ufm.network.measures.fitting import Fit, explained, first_look
 from ufm.network.optimum import OwnOptimum
 from ufm.network.read.activations import Activations, Chunk
-from ufm.network.read.ahead import ahead
+from ufm.network.read.ahead import ahead, rows_of
 from ufm.network.read.label_law import LabelKind
+from ufm.network.read.together import Layer, Readings
 from ufm.network.resemblance import Finding, overall
-from ufm.network.suboptimality import Gap, Suboptimality, suboptimality
+from ufm.network.suboptimality import Begun, Gap, Penalty, begin, suboptimality
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.watchdog import handed
@@ -39,7 +41,6 @@ NEEDS = {
     "gap": "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h",
     "calibration": "needs logits of held-out data, and y_logits",
 }
-CACHED = 2**23  # bytes
 Progress = Callable[[str, int], None]  # stage, rows read since the last call
 
 
@@ -111,22 +112,14 @@ def compare(
 def _compare(given: Activations, options: Options, progress: Progress) -> Comparison:
     o = _completed(given, options)
     missing = _missing(given, o)
-    chunks = partial(_chunks, given, progress, rows=_fast(given))
-    features, few, sample = read_features(given, chunks, o.centre, missing, o.seed, o.replicates)
-    W, b = few.W, given.b
-    stream = partial(_stream, few, progress)
-    drawn = {"replicates": o.replicates, "seed": o.seed}
-    m = etf_multiplier(given.W - given.W.mean(0))
-    fit = fit_sharpness(stream("closed form against logits"), W, b, o.lambda_h, **drawn)
-    a = None if m == 0 else fit.a if fit.a_known is None else fit.a_known
-    how: dict[str, Any] = {"mean": features.mean, "own": features.own_means, "bins": o.bins, **drawn}
-    channel = channel_geometry(stream("mixup geometry"), W, features.means, a, centre=o.centre, **how)
-    mixed = mixed_calibration(stream("probabilities of mixed samples"), W, b, a, o.bins, **drawn)
-    far = _suboptimality(few, given.dim, o, stream)
+    found = _measured(given, o, progress)
+    features, sample = found.reader.result(found.drawn, missing)
+    a, fit, channel, m = found.a, found.fit, found.channel, etf_multiplier(given.W - given.W.mean(0))
+    far = suboptimality(given, found.begun, given.dim, _penalties(o), o.loss)
     assert given.kind is not None
     etf = etf_deviation(given.W - given.W.mean(0))
-    known = "weights" in given.stored, fit, channel, mixed, a, etf, far, o.loss, missing.get("metrics")
-    found = findings(Measured(given.kind, *known))
+    known = "weights" in given.stored, fit, channel, found.mixed, a, etf, far, o.loss, missing.get("metrics")
+    said = findings(Measured(given.kind, *known))
     return Comparison(
         options=o,
         classes=given.classes,
@@ -140,21 +133,59 @@ def _compare(given: Activations, options: Options, progress: Progress) -> Compar
         a=a,
         a_known=fit.a_known is not None,
         channel=channel,
-        mixed=mixed,
+        mixed=found.mixed,
         **far._asdict(),
         calibration=calibrate(given.held_out_chunks) if given.held_out else None,
         missing=missing,
-        findings=found,
-        word=overall(found),
-        diagnoses=diagnose(sample, given.W, b, fit if o.loss == "cross-entropy" else None),
+        findings=said,
+        word=overall(said),
+        diagnoses=diagnose(sample, given.W, given.b, fit if o.loss == "cross-entropy" else None),
     )
 
 
-def _suboptimality(given: Activations, dim: int, o: Options, stream) -> Suboptimality:
-    """As far as the penalties are known."""
+class _Measured(NamedTuple):
+    """What the readings of H gave."""
+
+    reader: FeatureReader
+    drawn: Drawn
+    begun: Begun
+    fit: Fit
+    a: float | None
+    channel: Channel
+    mixed: MixedCalibration
+
+
+def _measured(given: Activations, o: Options, progress: Progress) -> _Measured:
+    """H is read for its features, and where these are not reduced for everything else at once."""
+    reader, drawn = FeatureReader(given, o.centre, o.seed, o.replicates), (o.replicates, 0.95, o.seed)
+    stream = partial(_chunks, given, progress, "features", rows=rows_of(given.dim))
+    readings = Readings(stream, Layer(given.W, given.b))
+    readings.begin(reader.measure())
+    if reader.reduces:
+        readings.finish()
+        few = reader.few()
+        stream = partial(_chunks, few, progress, "reduced features", rows=rows_of(max(few.dim, few.classes)))
+        readings = Readings(stream, Layer(few.W, given.b))
+    W = readings.layer.W
+    begun = begin(readings, given.dim, _penalties(o), o.loss, o.seed)
+    assert given.kind is not None
+    rows = readings.begin(drawing(given.classes, given.kind.delta))
+    look = readings.begin(first_look(W, o.lambda_h, seed=o.seed))
+    readings.read()
+    seen, m = look.value, etf_multiplier(given.W - given.W.mean(0))
+    a = None if m == 0 else seen.known or seen.a
+    frame, centre = frame_of(W, reader.turned(reader.means), o.centre, reader.turned(reader.mean), a)
+    fit = readings.begin(explained(seen, *drawn))
+    channel = readings.begin(geometry(frame, centre, reader.own, o.bins, *drawn))
+    mixed = readings.begin(calibrating(a, o.bins, *drawn))
+    readings.finish()
+    return _Measured(reader, rows.value, begun, fit.value, a, channel.value, mixed.value)
+
+
+def _penalties(o: Options) -> Penalty:
+    """(λ_W, λ_H, λ_b)."""
     assert not isinstance(o.lambda_b, str)  # `_completed` has put a number in the place of "file"
-    penalties = o.lambda_w, o.lambda_h, o.lambda_b
-    return suboptimality(given, dim, stream, penalties, o.loss, o.seed)
+    return o.lambda_w, o.lambda_h, o.lambda_b
 
 
 def _check(options: Options) -> Options:
@@ -190,20 +221,9 @@ def _missing(given: Activations, o: Options) -> dict[str, str]:
     return {name: NEEDS[name] for name, value in here.items() if not value}
 
 
-def _chunks(given: Activations, progress: Progress, stage: str, rows: int | None = None) -> Iterator[Chunk]:
+def _chunks(given: Activations, progress: Progress, stage: str, rows: int) -> Iterator[Chunk]:
     """All chunks, with progress."""
-    blocks = given.chunks(rows)
-    for chunk in blocks if rows is None else ahead(blocks):  # one more of the small blocks is little memory
+    for chunk in ahead(given.chunks(rows)):  # one more of the small blocks is little memory
         with handed(stage):
             yield chunk
         progress(stage, len(chunk.H))
-
-
-def _fast(given: Activations) -> int:
-    """Rows of a block that stays in a processor's cache while it is gone over."""
-    return max(64, CACHED // (8 * given.dim))
-
-
-def _stream(given: Activations, progress: Progress, stage: str) -> Callable[[], Iterator[Chunk]]:
-    """The same again and again."""
-    return lambda: _chunks(given, progress, stage)

@@ -4,9 +4,10 @@ Collapse is a statement about clean inputs: it is measured on H_clean where that
 whose label is of one class; which of both, and how many, is said with the numbers.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,19 +17,22 @@ from ufm.network.collapse.classes import class_values
 from ufm.network.collapse.conventions import CONVENTIONS
 from ufm.network.collapse.metrics import all_metrics
 from ufm.network.collapse.spectrum import SquaredError
-from ufm.network.collapse.statistics import ClassStats, MissingClass, class_statistics
+from ufm.network.collapse.statistics import ClassStats, MissingClass, Spread, class_steps
 from ufm.network.diagnose.sample import Sample, Sampler
 from ufm.network.moments import RESAMPLED_IN, Intervals, Second
-from ufm.network.read.activations import Activations, Chunk
+from ufm.network.read.activations import Activations
+from ufm.network.read.ahead import ahead, rows_of
 from ufm.network.read.label_rows import LabelBlock
+from ufm.network.read.together import Measure, Rows
 from ufm.network.reduced import Reducer, basis, worthwhile
-from ufm.network.resample import Reservoir, pieces
+from ufm.network.resample import Reservoir
 from ufm.rules.brief import shown
 from ufm.rules.numbers import scaled
 
 Metrics = dict[str, dict[str, float | None]]  # by convention, by name
 DRAWN = 1500  # rows kept for pictures
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
+Take = Callable[..., None]  # what takes H, class or −1, weight and, where they are known, logits of a block
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,40 +90,128 @@ class Features:
     __repr__ = shown
 
 
-def read_features(
-    given: Activations,
-    chunks: Callable[[str], Iterator[Chunk]],
-    centre: str,
-    missing: dict[str, str],
-    seed: int = 0,
-    replicates: int = 0,
-) -> tuple[Features, Activations, Sample]:
-    """Read H twice, once where the clean features are apart and need no mean of H; chunks(stage): all of it. Says
-    in `missing` why there are no metrics. Beside them all activations in few coordinates, and a sample of H, which
-    are too large to be kept."""
-    drawn = replicates, seed
-    sets = {
-        name: _measure(given, _apart(given, name), _words(given, name), drawn)
-        for name in given.sets
-        if name != "ood"
-    }
-    reader, clean = _Reader(given, chunks, seed), sets.get("clean")
-    if clean is None:
-        clean = _measure(given, reader, _words(given, "H"), drawn, reader.begin)
-    elif centre == "mean" or clean.stats is None:
-        _exhaust(reader)
-    means = None if clean.stats is None else clean.stats.means
-    if not reader.second:
-        reader.begin(means)
-        _exhaust(reader)
-    if clean.reason is not None:
-        missing["metrics"] = clean.reason
-    rest = "clean" not in sets, reader.size, _nc5(given, means)
-    turned = (lambda rows: rows) if reader.reducer is None else reader.reducer.vectors
-    few = given if reader.reducer is None else reader.reducer.result()
-    means, mean = (None if rows is None else turned(rows) for rows in (means, reader.mean))
-    found = Features(clean, sets.get("test"), reader.drawn(turned), few.W, means, mean, *rest)
-    return found, few, reader.sampler.result()
+class FeatureReader:
+    """What is measured of H itself, in two readings, or in one where the clean features are apart and need no mean
+    of H; the sets apart are read when it is made. Where the class means need few rows of H, and nothing else is
+    measured with them, these are read alone.
+
+    means, mean (None where it is not taken): known after the first of two readings. `result` says in `missing` why
+    there are no metrics.
+    """
+
+    def __init__(self, given: Activations, centre: str, seed: int = 0, replicates: int = 0):
+        self.given, self.largest = given, 0.0
+        self.sampler = Sampler(given, seed)
+        self.reducer: Reducer | None = None
+        self.total, self.mass, self.squares, self.weight = np.zeros(given.dim), 0.0, 0.0, 0.0
+        self.means: Float[np.ndarray, "K d"] | None = None
+        self.drawn_by = replicates, seed
+        self.sets = {name: self._apart(name) for name in ("test", "clean") if name in given.sets}
+        self.own = "clean" not in self.sets
+        self.reduces = worthwhile(given)
+        self.lean = self.own and self.reduces and centre != "mean" and _every_class(given)
+        self.twice = self.own or centre == "mean" or self.sets["clean"].stats is None
+
+    def measure(self) -> Measure[None]:
+        """The readings of H."""
+        clean = _measuring(self.given, _words(self.given, "H"), self.drawn_by, self._told)
+        take = next(clean) if self.own else None
+        if self.lean:
+            for rows in ahead(self.given.clean_chunks(rows_of(self.given.dim))):
+                take(*rows)
+            take = next(clean)
+        elif self.twice:
+            yield partial(self._first, take=take)
+            take = next(clean) if self.own else None
+        if self.reduces:
+            mean = None if self.mean is None else self.mean[None]
+            self.reducer = Reducer(self.given, basis(self.given.W, self.means, mean))
+        yield partial(self._second, take=take)
+        scaled("H", np.array([self.largest]))
+        if self.own:
+            self.sets["clean"] = _last(clean)
+
+    def turned(self, rows: Float[np.ndarray, "*n d"] | None) -> Float[np.ndarray, "*n r"] | None:
+        """Vectors of H in the coordinates that others read."""
+        return rows if rows is None or self.reducer is None else self.reducer.vectors(rows)
+
+    def few(self) -> Activations:
+        """All activations in these coordinates."""
+        return self.given if self.reducer is None else self.reducer.result()
+
+    def result(self, drawn: Drawn, missing: dict[str, str]) -> tuple[Features, Sample]:
+        """Beside the features a sample of H. drawn: rows in the coordinates that others read."""
+        clean, means = self.sets["clean"], self.means
+        if clean.reason is not None:
+            missing["metrics"] = clean.reason
+        W, *centres = map(self.turned, (self.given.W, means, self.mean))
+        rest = self.own, float(np.sqrt(self.squares / self.weight)), _nc5(self.given, means)
+        found = Features(clean, self.sets.get("test"), drawn, W, *centres, *rest)
+        return found, self.sampler.result()
+
+    @property
+    def mean(self) -> Float[np.ndarray, " d"] | None:
+        """Of all rows, where the first of two readings took place."""
+        return self.total / self.mass if self.mass > 0 else None
+
+    def _told(self, means: Float[np.ndarray, "K d"]) -> None:
+        self.means = means
+
+    def _apart(self, name: str) -> FeatureSet:
+        """A set apart, read twice."""
+        told = self._told if name == "clean" else lambda means: None
+        steps = _measuring(self.given, _words(self.given, name), self.drawn_by, told)
+        while True:
+            try:
+                take = next(steps)
+            except StopIteration as end:
+                return end.value
+            for rows in self.given.set_chunks(name):
+                take(*rows)
+
+    def _first(self, rows: Rows, take: Take | None) -> None:
+        """Sums of the mean of all rows, and of the classes."""
+        self.total += rows.weights @ rows.H
+        self.mass += float(rows.weights.sum())
+        if take is not None:
+            take(rows.H, rows.pure, rows.weights)
+
+    def _second(self, rows: Rows, take: Take | None) -> None:
+        """The size of the rows, a sample of them, the reduced features; and the spread of the classes."""
+        self.largest = max(self.largest, rows.largest)
+        size = np.einsum("nd,nd->n", rows.H, rows.H)
+        self.squares += float(rows.weights @ size)
+        self.weight += float(rows.weights.sum())
+        self.sampler.add(rows)
+        if self.reducer is not None:
+            self.reducer.add(rows.H, size)
+        if take is not None:
+            take(rows.H, rows.pure, rows.weights, rows.logits if self.reducer is None else None)
+
+
+def drawing(classes: int, delta: float) -> Measure[Drawn]:
+    """A subsample of the rows; delta: δ of their labels."""
+    reservoir = Reservoir(DRAWN, 0)
+
+    def add(rows: Rows) -> None:
+        labels, shape = rows.labels, (len(rows), classes)
+        soft = np.broadcast_to(0.0, shape) if labels.soft is None else labels.soft  # takes no memory
+        reservoir.add(rows.start, rows.use, rows.H, *labels[:3], soft)
+
+    yield add
+    H, i, j, lam, soft = reservoir.rows
+    return Drawn(H, i, j, lam, LabelBlock(i, j, lam, soft, classes, delta).dense())
+
+
+def _every_class(given: Activations) -> bool:
+    """Whether labels that are read quickly have a row of each class: then its mean is of these rows alone."""
+    if "Y" in given.labels:
+        return False
+    seen = np.zeros(given.classes)
+    for labels, weights in given.label_chunks():
+        pure = labels.pure()
+        seen += np.bincount(pure[pure >= 0], weights[pure >= 0], given.classes)
+    return bool((seen > 0).all())
 
 
 def _nc5(given: Activations, means: Float[np.ndarray, "K d"] | None) -> float | None:
@@ -132,12 +224,6 @@ def _nc5(given: Activations, means: Float[np.ndarray, "K d"] | None) -> float | 
     return ood_orthogonality(means, total / count)
 
 
-def _exhaust(stream: Callable[[], Iterable]) -> None:
-    """Read to the end."""
-    for _ in stream():
-        pass
-
-
 def _words(given: Activations, name: str) -> str:
     if name == "H":
         assert given.kind is not None
@@ -146,92 +232,31 @@ def _words(given: Activations, name: str) -> str:
     return {"clean": "clean training features", "test": "test features"}[name]
 
 
-def _apart(given: Activations, name: str) -> Callable[[], Iterable[Rows]]:
-    return lambda: given.set_chunks(name)
-
-
-class _Reader:
-    """H in two readings: for the class means, and for what is measured about them and the reduced features."""
-
-    def __init__(self, given: Activations, chunks: Callable[[str], Iterator[Chunk]], seed: int):
-        self.given, self.chunks, self.second = given, chunks, False
-        self.sampler, self.reservoir = Sampler(given, seed), Reservoir(DRAWN, 0)
-        self.reducer: Reducer | None = None
-        self.largest, self.total, self.mass = 0.0, np.zeros(given.dim), 0.0
-        self.squares, self.weight = 0.0, 0.0
-
-    def __call__(self) -> Iterator[Rows]:
-        """(H, class or −1, weight) of every block."""
-        for chunk in self.chunks("features" if self.second else "class means"):
-            self.largest = max(self.largest, chunk.largest)
-            self.add_again(chunk) if self.second else self.add_first(chunk)
-            yield chunk.H, chunk.labels.pure(), chunk.weights
-        scaled("H", np.array([self.largest]))
-
-    def add_first(self, chunk: Chunk) -> None:
-        """Sums of the mean of all rows."""
-        self.total += chunk.weights @ chunk.H
-        self.mass += float(chunk.weights.sum())
-
-    def add_again(self, chunk: Chunk) -> None:
-        """The size of the rows, a sample of them, and the reduced features."""
-        size = np.einsum("nd,nd->n", chunk.H, chunk.H)
-        self.squares += float(chunk.weights @ size)
-        self.weight += float(chunk.weights.sum())
-        self.sampler.add(chunk)
-        for piece in pieces(chunk):
-            labels, shape = piece.labels, (len(piece.H), self.given.classes)
-            soft = np.broadcast_to(0.0, shape) if labels.soft is None else labels.soft  # takes no memory
-            self.reservoir.add(piece.start, piece.weights > 0, piece.H, *labels[:3], soft)
-        if self.reducer is not None:
-            self.reducer.add(chunk.H, size)
-
-    def drawn(self, turned: Callable[[np.ndarray], np.ndarray]) -> Drawn:
-        """The rows for pictures."""
-        H, i, j, lam, soft = self.reservoir.rows
-        delta = 0.0 if self.given.kind is None else self.given.kind.delta
-        labels = LabelBlock(i, j, lam, soft, self.given.classes, delta)
-        return Drawn(turned(H), i, j, lam, labels.dense())
-
-    @property
-    def size(self) -> float:
-        """√E‖h‖², by the second reading."""
-        return float(np.sqrt(self.squares / self.weight))
-
-    @property
-    def mean(self) -> Float[np.ndarray, " d"] | None:
-        """Of all rows, where the first reading took place."""
-        return self.total / self.mass if self.mass > 0 else None
-
-    def begin(self, means: Float[np.ndarray, "K d"] | None) -> None:
-        """Before the second reading."""
-        self.second = True
-        if worthwhile(self.given):
-            mean = None if self.mean is None else self.mean[None]
-            self.reducer = Reducer(self.given, basis(self.given.W, means, mean))
-
-
-def _measure(
+def _measuring(
     given: Activations,
-    stream: Callable[[], Iterable[Rows]],
     words: str,
     drawn: tuple[int, int],
-    between: Callable[[Float[np.ndarray, "K d"]], None] = lambda means: None,
-) -> FeatureSet:
-    """Statistics, metrics and accuracy of one set; drawn: replicates and seed."""
-    hits, second = _Hits(given), Second(given.W, given.b, *drawn)
+    told: Callable[[Float[np.ndarray, "K d"]], None],
+) -> Generator[Take, None, FeatureSet]:
+    """Statistics, metrics and accuracy of one set, in two readings; drawn: replicates and seed. told: of the class
+    means, between both."""
+    second, spread = Second(given.W, given.b, *drawn), []
 
-    def counted():
-        first = hits.mass == 0.0
-        for rows in stream():
-            if first:
-                hits.add(*rows)
-            yield rows
+    def watch(found: Spread):
+        spread.append(found)
+        told(found.means)
+        return second(found)
 
+    steps = class_steps(given.classes, given.W, given.b, watch)
+    yield next(steps)
     try:
-        stats = class_statistics(counted, given.classes, given.W, given.b, between, second)
+        add = next(steps)
     except MissingClass as error:
+        hits = _Hits(given)
+        yield hits.add
         return FeatureSet(words, None, None, str(error), hits.accuracy, hits.count)
+    yield add
+    stats = _last(steps)
     metrics = {name: all_metrics(stats, given.W, given.b, how) for name, how in CONVENTIONS.items()}
     variability, squared, of = second.spectrum(stats)
     return FeatureSet(
@@ -239,31 +264,42 @@ def _measure(
         stats=stats,
         metrics=metrics,
         reason=None,
-        accuracy=hits.accuracy,
+        accuracy=float(spread[0].right.sum() / stats.mass.sum()),
         count=stats.count,
         intervals=second.intervals(metrics[RESAMPLED_IN]),
         variability=variability,
         squared=squared,
         of=of,
-        by_class=class_values(stats, given.W) | {"accuracy": hits.right / stats.mass},
+        by_class=class_values(stats, given.W) | {"accuracy": spread[0].right / stats.mass},
         missing=second.missing,
     )
+
+
+def _last(steps: Generator[Any, None, T]) -> T:
+    """What steps return that have no reading left."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("steps that have no reading left return")
 
 
 class _Hits:
     """Rows of one class, and those that the network puts into it."""
 
     def __init__(self, given: Activations):
-        self.W, self.b, self.right, self.mass, self.count = given.W, given.b, np.zeros(given.classes), 0.0, 0
+        self.W, self.b, self.right, self.mass, self.count = given.W, given.b, 0.0, 0.0, 0
 
-    def add(self, H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> None:
+    def add(
+        self, H: np.ndarray, label: np.ndarray, weight: np.ndarray, logits: np.ndarray | None = None
+    ) -> None:
+        """The next block; logits: where they are known."""
         use = (label >= 0) & (weight > 0)
-        z = H[use] @ self.W.T + (0.0 if self.b is None else self.b)
-        hit = weight[use] * (z.argmax(1) == label[use])
-        self.right += np.bincount(label[use], hit, len(self.right))
+        z = H[use] @ self.W.T + (0.0 if self.b is None else self.b) if logits is None else logits[use]
+        self.right += float(weight[use] @ (z.argmax(1) == label[use]))
         self.mass += float(weight[use].sum())
         self.count += int(use.sum())
 
     @property
     def accuracy(self) -> float | None:
-        return float(self.right.sum()) / self.mass if self.mass > 0 else None
+        return self.right / self.mass if self.mass > 0 else None

@@ -142,16 +142,27 @@ class _Covariance:
     def __init__(self, d: int, count: int, seed: int):
         self.share = max(PRODUCTS / d**2, FEWEST * d) / count
         self.total, self.mass, self.count, self.seed = np.zeros((d, d)), 0.0, 0, seed
+        self.held, self.filled = np.empty((max(BLOCK, d), d)), 0  # to be multiplied at once
 
     def add(self, rows: Look, start: int) -> None:
         residual, weight = rows.residual, rows.weight
         if self.share < 1:
             some = subsample_keys(start, len(weight), self.seed) < self.share
             residual, weight = residual[some], weight[some]
-        self.total += (residual.T * weight) @ residual
         self.mass, self.count = self.mass + float(weight.sum()), self.count + len(weight)
+        if self.filled + len(weight) > len(self.held):
+            self._multiply()
+        held = self.held[self.filled : self.filled + len(weight)]
+        np.multiply(residual, np.sqrt(weight)[:, None], out=held)
+        self.filled += len(weight)
+
+    def _multiply(self) -> None:
+        """A product of an array with itself, of which only half is computed."""
+        held, self.filled = self.held[: self.filled], 0
+        self.total += held.T @ held
 
     def result(self) -> Float[np.ndarray, "d d"]:
+        self._multiply()
         return self.total / self.mass
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, logit
 
-from ufm.certify.dual import Block, Sample, dual_gap
+from ufm.certify.dual import dual_gap
+from ufm.certify.sample import Block, Sample
 from ufm.model.atoms import FiniteLaw, JointProblem
 from ufm.model.etf import etf_multiplier, simplex_etf
 from ufm.model.laws import Patterns

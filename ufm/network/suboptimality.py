@@ -1,15 +1,19 @@
 """How far a network is from the optimum of its own labels and penalties, and which part of it is how far."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from ufm.certify.dual import DualGap
+from ufm.certify.joint import check_bias
 from ufm.model.penalties import Penalties
-from ufm.network.measures.excess import Excess, feature_excess
-from ufm.network.measures.gap import certify_stream
+from ufm.model.problem import Problem
+from ufm.network.measures.excess import Excess, exceeding
+from ufm.network.measures.gap import certifying
 from ufm.network.optimum import OwnOptimum, own_optimum
 from ufm.network.read.activations import Activations
+from ufm.network.read.together import Readings, Running
 from ufm.runtime.watchdog import handed
+
+Penalty = tuple[float | None, float | None, float | None]  # λ_W, λ_H, λ_b
 
 
 class Gap(NamedTuple):
@@ -54,28 +58,41 @@ class Suboptimality(NamedTuple):
     gap: Gap | None
 
 
-def suboptimality(
-    given: Activations,
-    dim: int,
-    stream: Callable[[str], Callable],
-    penalties: tuple[float | None, float | None, float | None],
-    loss: str,
-    seed: int,
-) -> Suboptimality:
-    """As much of it as (λ_W, λ_H, λ_b) allow; dim: d. stream(stage): all chunks of `given`, again
-    and again."""
+class Begun(NamedTuple):
+    """The measures that read the features."""
+
+    excess: Running[Excess] | None
+    certificate: Running[DualGap] | None
+
+
+def begin(readings: Readings, dim: int, penalties: Penalty, loss: str, seed: int) -> Begun:
+    """As much as (λ_W, λ_H, λ_b) allow, of the stream's layer; dim: d."""
     lambda_w, lambda_h, lambda_b = penalties
     if lambda_h is None:
-        return Suboptimality(None, None, None, None)
-    W, b, chunks = given.W, given.b, stream("excess over the optimum")
-    few = dim if given.dim != dim else None
-    excess = feature_excess(chunks, W, lambda_h, b=b, lambda_b=lambda_b, loss=loss, seed=seed, dim=few)
-    if lambda_w is None:
-        return Suboptimality(excess, None, None, None)
-    certificate = certify_stream(
-        stream("certificate"), W, lambda_w, lambda_h, b=b, lambda_b=lambda_b, loss=loss, dim=few
+        return Begun(None, None)
+    W, b = readings.layer.W, readings.layer.b
+    problem, few = (
+        Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss),
+        dim if W.shape[1] != dim else None,
     )
-    optimum = _own_optimum(given, dim, Penalties(lambda_w, lambda_h, lambda_b), loss)
+    excess = readings.begin(exceeding(problem, b, lambda_b, seed=seed, dim=few))
+    if lambda_w is None:
+        return Begun(excess, None)
+    certificate = certifying(
+        W, check_bias(b, lambda_b, len(W)), Penalties(lambda_w, lambda_h, lambda_b), loss, few
+    )
+    return Begun(excess, readings.begin(certificate))
+
+
+def suboptimality(given: Activations, begun: Begun, dim: int, penalties: Penalty, loss: str) -> Suboptimality:
+    """What these found, and the optimum of the labels."""
+    if begun.excess is None:
+        return Suboptimality(None, None, None, None)
+    excess = begun.excess.value
+    if begun.certificate is None:
+        return Suboptimality(excess, None, None, None)
+    certificate = begun.certificate.value
+    optimum = _own_optimum(given, dim, Penalties(*penalties), loss)
     return Suboptimality(excess, certificate, optimum, _gap(certificate, optimum, excess))
 
 

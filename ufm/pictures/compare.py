@@ -7,12 +7,15 @@ Where no input is mixed (a) to (d) are of the classes instead (`compare_classes`
 """
 
 import io
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.transforms import Bbox, BboxBase
 from matplotlib.typing import ColorType
 from scipy.special import expit, logit
@@ -31,6 +34,7 @@ from ufm.output.text import shown
 from ufm.pictures.compare_classes import draw_classes
 from ufm.pictures.points import lam_grid
 
+POINTS = 20_000  # logits of other classes that are drawn
 WEIGHT, LOGIT = r"mixing weight $\lambda$", r"$\mathrm{logit}\ \lambda$"
 
 
@@ -82,17 +86,19 @@ def _draw_pairs(
 
 def panel_images(figure: Figure) -> list[tuple[str, bytes]]:
     """Each panel, with its colour bar, as a PNG of its own, and its title: for a page that a phone shows too."""
-    figure.draw_without_rendering()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # once: panels are cut out of the picture
+    pixels = np.asarray(canvas.buffer_rgba())
     boxes: dict[str, list[BboxBase]] = {}  # by the number of the panel
     for n, axes in enumerate(figure.axes):
         if box := axes.get_tightbbox():
             boxes.setdefault(axes.get_gid() or str(n), []).append(box)
     found = []
     for panel, parts in boxes.items():
-        title = figure.axes[int(panel)].get_title() or "panel"
-        image = io.BytesIO()
-        whole = Bbox.union(parts).padded(4).transformed(figure.dpi_scale_trans.inverted())
-        figure.savefig(image, format="png", bbox_inches=whole)
+        title, image = figure.axes[int(panel)].get_title() or "panel", io.BytesIO()
+        (left, low), (right, high) = Bbox.union(parts).padded(4).get_points()
+        rows = slice(max(0, len(pixels) - ceil(high)), len(pixels) - max(0, floor(low)))  # from the top
+        imsave(image, np.ascontiguousarray(pixels[rows, max(0, floor(left)) : ceil(right)]), format="png")
         found.append((title.replace("$", ""), image.getvalue()))
     return found
 
@@ -205,11 +211,14 @@ def _draw_bending(axes: Axes, found: Comparison, lam, best) -> None:
 
 
 def _draw_logits(axes: Axes, found: Comparison, sample: Sample, a: float) -> None:
-    """Every centred logit of the subsample against the closed form; on the diagonal where they agree."""
+    """Centred logits of the subsample against the closed form, on the diagonal where they agree: all of the classes
+    that a label names, and at most POINTS of the others."""
+    some, named = np.random.default_rng(0), sample.Y.min(1, keepdims=True) < sample.Y
+    use = named | (some.random(named.shape) < POINTS / max(np.count_nonzero(~named), 1))
     labels = LabelBlock(sample.i, sample.j, sample.lam, sample.Y, found.classes, found.kind.delta)
-    expected = closed_logits(labels, a)[0].ravel()
-    colour = plane.DIFFERENT(0.25 + 0.75 * np.repeat(sample.Y.max(1), found.classes))
-    axes.scatter(expected, sample.z.ravel(), c=colour, s=4, lw=0, alpha=0.6, rasterized=True, zorder=2)
+    expected = closed_logits(labels, a)[0][use]
+    colour = plane.DIFFERENT(0.25 + 0.75 * np.broadcast_to(sample.Y.max(1, keepdims=True), use.shape)[use])
+    axes.scatter(expected, sample.z[use], c=colour, s=4, lw=0, alpha=0.6, rasterized=True, zorder=2)
     ends = np.array([expected.min(), expected.max()])
     axes.plot(ends, ends, color="white", lw=3.0, zorder=3)  # so that it shows on points of any darkness
     axes.plot(ends, ends, color=plane.RED, lw=1.2, label="equal", zorder=4)

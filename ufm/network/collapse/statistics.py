@@ -6,7 +6,7 @@ distance from it, which near collapse is exact where a plain mean is rounded; wi
 a sum of squares of residuals, so it is zero at collapse and never negative.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,31 +82,42 @@ class ClassStats:
         return self.offsets - self.share(centre) @ self.offsets
 
 
+Steps = Generator[Callable[..., None], None, ClassStats]  # yields what takes the blocks of the next reading
+
+
 def class_statistics(
     stream: Callable[[], Iterable[Rows]],
     classes: int,
     W: Float[np.ndarray, "K d"] | None = None,
     b: Float[np.ndarray, " K"] | None = None,
-    between: Callable[[Float[np.ndarray, "K d"]], None] = lambda means: None,
     watch: Callable[["Spread"], Callable[[Look], None] | None] = lambda spread: None,
 ) -> ClassStats:
     """Statistics of a stream that can be read twice, e.g. `activations.pure_chunks`.
 
     `stream()` yields blocks (H, class or −1, weight). With W (and b) the decision argmax(W h + b) is compared with
-    the nearest class mean. between: told the class means before the second reading. watch: what looks on at it.
+    the nearest class mean. watch: told of the class means, says what looks on at the second reading.
     Raises InputError for a class without samples and for features whose squares overflow.
     """
     checked.integer("classes", classes, 2)
     W = None if W is None else checked.array("W", W, (classes, "d"))
     b = None if b is None else checked.array("b", b, (classes,))
+    steps = class_steps(classes, W, b, watch)
+    while True:
+        try:
+            add = next(steps)
+        except StopIteration as end:
+            return end.value
+        for rows in stream():
+            add(*rows)
+
+
+def class_steps(classes: int, W, b, watch: Callable[["Spread"], Callable[[Look], None] | None]) -> Steps:
+    """`class_statistics` of a stream that others read too."""
     sums = Means(classes)
-    for rows in stream():
-        sums.add(*rows)
+    yield sums.add
     found = Spread(sums, W, b)
-    between(sums.anchors + found.shift)
     found.watcher = watch(found)
-    for rows in stream():
-        found.add(*_pure(*rows))
+    yield found.add
     return found.result()
 
 
@@ -119,9 +130,12 @@ class Means:
         self.anchors = self.total = np.empty((classes, 0))
         self.count = self.skipped = 0
 
-    def add(self, H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> None:
-        given = len(label)
-        H, label, weight = _pure(H, label, weight)
+    def add(
+        self, H: np.ndarray, label: np.ndarray, weight: np.ndarray, logits: np.ndarray | None = None
+    ) -> None:
+        """The next block; the logits are for the second pass."""
+        given, use = len(label), _used(label, weight)
+        H, label, weight = H[use], label[use], weight[use]
         self.count, self.skipped = self.count + len(label), self.skipped + given - len(label)
         if self.anchors.shape[1] != H.shape[1]:
             self.anchors, self.total = np.zeros((2, len(self.mass), H.shape[1]))
@@ -166,10 +180,20 @@ class Spread:
         self.turns = {c: turn for c, (_, turn) in rotated.items()}
         self.power = {c: np.zeros(len(values)) for c, values in self.values.items()}
         self.squares = cdist(self.points, self.points, "sqeuclidean")
-        self.scatter, self.missed = np.zeros((2, len(sums.mass)))
+        self.scatter, self.missed, self.right = np.zeros((3, len(sums.mass)))
         self.watcher: Callable[[Look], None] | None = None
 
-    def add(self, H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> None:
+    @property
+    def means(self) -> Float[np.ndarray, "K d"]:
+        """μ_k."""
+        return self.sums.anchors + self.shift
+
+    def add(
+        self, H: np.ndarray, label: np.ndarray, weight: np.ndarray, logits: np.ndarray | None = None
+    ) -> None:
+        """The next block; logits: W h + b, where they are known."""
+        use = _used(label, weight)
+        H, label, weight = H[use], label[use], weight[use]
         residual = H - self.sums.anchors[label]
         residual -= self.shift[label]
         size = np.einsum("nd,nd->n", residual, residual)
@@ -178,9 +202,13 @@ class Spread:
         for centre, turn in self.turns.items():
             self.power[centre] += weight @ (inside @ turn.T) ** 2
         if self.W is not None:
-            decision = np.argmax(H @ self.W.T + (0.0 if self.b is None else self.b), 1)
-            wrong = decision != self._nearest(inside, label)
-            self.missed += np.bincount(label, weight * wrong, len(self.missed))
+            Z = H @ self.W.T + (0.0 if self.b is None else self.b) if logits is None else logits[use]
+            decision = np.argmax(Z, 1)
+            for sums, some in (
+                (self.missed, decision != self._nearest(inside, label)),
+                (self.right, decision == label),
+            ):
+                sums += np.bincount(label, weight * some, len(sums))
         if self.watcher is not None:
             self.watcher(Look(residual, inside, size, label, weight))
 
@@ -194,10 +222,8 @@ class Spread:
         sums = self.sums
         axes = {c: Axes(self.values[c], self.power[c]) for c in CENTRES}
         missed = None if self.W is None else self.missed
-        means = sums.anchors + self.shift
-        return ClassStats(
-            sums.mass, means, self.offsets, self.scatter, axes, missed, sums.count, sums.skipped
-        )
+        counted = sums.count, sums.skipped
+        return ClassStats(sums.mass, self.means, self.offsets, self.scatter, axes, missed, *counted)
 
 
 def _share(mass: np.ndarray, centre: str) -> Float[np.ndarray, " K"]:
@@ -217,10 +243,10 @@ def _directions(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values[values > floor], right[values > floor]
 
 
-def _pure(H: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Rows:
-    """Rows with a pure label and a positive weight."""
+def _used(label: np.ndarray, weight: np.ndarray) -> np.ndarray | slice:
+    """Rows with a pure label and a positive weight; all of them as a slice, which copies nothing."""
     use = (label >= 0) & (weight > 0)
-    return (H, label, weight) if use.all() else (H[use], label[use], weight[use])
+    return slice(None) if use.all() else use
 
 
 def _by_class(label: np.ndarray, weight: np.ndarray, classes: int) -> csr_array:

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 
 from ufm.network.read.activations import Activations, Chunk
 from ufm.network.read.label_rows import LabelBlock
-from ufm.network.resample import BLOCK, cut, subsample_keys
+from ufm.network.read.together import Rows
+from ufm.network.resample import cut, subsample_keys
 
 SIZE, RUN = 2000, 1024
 
@@ -51,7 +52,7 @@ class Sampler:
         self.rows: list[tuple] = []
         self.total, self.squares = np.zeros((2, given.dim))
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: Chunk | Rows) -> None:
         """The next block."""
         self.total += chunk.H.sum(0)
         self.squares += np.einsum("nd,nd->d", chunk.H, chunk.H)
@@ -85,7 +86,6 @@ def _chosen(count: int, seed: int) -> Int[np.ndarray, " n"]:
     """Places of the rows, in order."""
     if count <= SIZE:
         return np.arange(count)
-    starts = range(0, count, BLOCK)
-    keys = np.concatenate([subsample_keys(start, min(BLOCK, count - start), seed) for start in starts])
+    keys = subsample_keys(0, count, seed)
     keys[:RUN] = -1.0
     return np.sort(np.argpartition(keys, SIZE - 1)[:SIZE])

@@ -18,9 +18,10 @@ from scipy.special import logsumexp, softmax
 
 import ufm.rules.numbers as checked
 from ufm.model.roots import bracketed_root
-from ufm.network.measures.mixed import lambda_bin, lambda_edges, pair_optimum
+from ufm.network.measures.mixed import lambda_bin, lambda_edges
 from ufm.network.read.activations import Chunk
-from ufm.network.resample import Estimate, by_bin, check_bootstrap, curve, pieces, poisson_weights
+from ufm.network.read.together import Measure, Rows, alone
+from ufm.network.resample import Estimate, Replicated, check_bootstrap, curve
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import PROBABILITIES, are_probabilities
 
@@ -144,28 +145,37 @@ def mixed_calibration(
     seed: int = 0,
 ) -> MixedCalibration:
     """Probabilities softmax(W h + b) of the mixed samples (i ≠ j, 0 < λ < 1) of a stream against λ; read once."""
-    edges = lambda_edges(bins)
     W = checked.array("W", W, ("K", "d"))
     b = None if b is None else checked.array("b", b, (len(W),))
     if a is not None:
         checked.positive("a", a)
     check_bootstrap(replicates, level, seed)
-    sums = np.zeros((5 if a is None else 8, bins, replicates + 1))
-    for chunk in chunks():
-        for piece in pieces(chunk):
-            i, j, lam = piece.labels[:3]
-            use = (i != j) & (lam > 0) & (lam < 1) & (piece.weights > 0)
-            z = piece.H[use] @ W.T + (0.0 if b is None else b)
-            parts = np.stack(_probabilities(z, i[use], j[use], lam[use], a, piece.labels.delta))
-            parts *= piece.weights[use]
-            draws, drawn = poisson_weights(piece.start, len(use), replicates, seed), np.flatnonzero(use)
-            for k, rows in by_bin(lambda_bin(lam[use], bins)):
-                sums[:, k] += parts[:, rows] @ draws[drawn[rows]]
+    return alone(calibrating(a, bins, replicates, level, seed), chunks, W, b)
+
+
+def calibrating(
+    a: float | None, bins: int = 10, replicates: int = 0, level: float = 0.95, seed: int = 0
+) -> Measure[MixedCalibration]:
+    """`mixed_calibration` as one measure of several."""
+    edges = lambda_edges(bins)
+    sums = Replicated(5 if a is None else 8, bins, replicates, seed)
+
+    def add(rows: Rows) -> None:
+        i, j, lam = rows.labels[:3]
+        use = np.flatnonzero((i != j) & (lam > 0) & (lam < 1) & rows.use)
+        parts = np.stack(_probabilities(rows, use, a), 1) * rows.weights[use, None]
+        sums.add(rows.start, use, lambda_bin(lam[use], bins), parts)
+
+    yield add
+    return _calibrated(np.moveaxis(sums.sums(), 2, 0), edges, level)
+
+
+def _calibrated(sums: Float[np.ndarray, "r B R1"], edges, level: float) -> MixedCalibration:
     mass = sums[0]
     means = _means(sums[1:], mass)
     lam, first, second, others, *predicted = means[:, :, 0]
     observed = edges, mass[:, 0], lam, first, second, others
-    if a is None:
+    if not predicted:
         return MixedCalibration(*observed, predicted=None, deviation=None)
     away = np.where(mass > 0, mass * np.abs(means[1] - means[4]), 0.0).sum(0)
     total = mass.sum(0)
@@ -175,17 +185,17 @@ def mixed_calibration(
     return MixedCalibration(*observed, predicted=np.stack(predicted), deviation=deviation)
 
 
-def _probabilities(z, i, j, lam, a: float | None, delta: float) -> list[np.ndarray]:
+def _probabilities(rows: Rows, use: np.ndarray, a: float | None) -> list[np.ndarray]:
     """1, λ, observed p_i, p_j, rest, and with a the predicted three."""
-    rows, p = np.arange(len(z)), softmax(z, axis=1)
-    first, second = p[rows, i], p[rows, j]
-    p[rows, i] = p[rows, j] = 0.0
-    found = [np.ones(len(z)), lam, first, second, p.sum(1)]
+    i, j, lam = (part[use] for part in rows.labels[:3])
+    place, p = np.arange(len(use)), softmax(rows.z[use], axis=1)
+    first, second = p[place, i], p[place, j]
+    p[place, i] = p[place, j] = 0.0
+    found = [np.ones(len(use)), lam, first, second, p.sum(1)]
     if a is None:
         return found
-    K = z.shape[1]
-    best = pair_optimum(lam, a, K, delta)
-    return [*found, best.p_i, best.p_j, (K - 2) * best.p_other]
+    best, K = rows.solved(a).best, rows.labels.classes
+    return [*found, best.p_i[use], best.p_j[use], (K - 2) * best.p_other[use]]
 
 
 def _means(sums: Float[np.ndarray, "r *B"], mass: Float[np.ndarray, "*B"]) -> Float[np.ndarray, "r *B"]:

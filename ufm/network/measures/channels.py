@@ -19,31 +19,18 @@ resampled with them in the amplification, to first order; the nonlinearity takes
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_multiplier
-from ufm.network.measures.directions import (
-    SUMS,
-    Frame,
-    directions,
-    measures,
-    pure_class,
-    ratio,
-)
+from ufm.network.measures.directions import SUMS, Frame, directions, measures, ratio
 from ufm.network.measures.mixed import lambda_bin, lambda_edges
 from ufm.network.read.activations import Chunk
-from ufm.network.resample import (
-    Curve,
-    Estimate,
-    by_bin,
-    check_bootstrap,
-    curve,
-    pieces,
-    poisson_weights,
-)
+from ufm.network.read.together import Measure, Rows, alone
+from ufm.network.resample import Curve, Estimate, Replicated, by_bin, check_bootstrap, curve
 from ufm.rules.errors import InputError
 
 CENTRES = ("class", "mean", "none")
@@ -114,25 +101,31 @@ def channel_geometry(
     check_bootstrap(replicates, level, seed)
     W = checked.array("W", W, ("K", "d"))
     means = None if means is None else checked.array("means", means, W.shape)
+    if mean is None and (centre == "mean" or (means is None and centre == "class")):
+        mean = weighted_mean(chunks())
+    frame, centre = frame_of(W, means, centre, mean, a, window)
+    return alone(geometry(frame, centre, own, bins, replicates, level, seed), chunks, W)
+
+
+def geometry(
+    frame: Frame, centre: str, own: bool, bins: int, replicates: int, level: float = 0.95, seed: int = 0
+) -> Measure[Channel]:
+    """`channel_geometry` as one measure of several, in a frame with the origin of that centre."""
+    found = _Sums(frame, bins, replicates, seed)
+    yield found.add
+    if own and found.lever is not None and found.rows[1]:
+        yield partial(found.add_means, centre=centre)
+    return _result(found, centre, replicates, level)
+
+
+def frame_of(W, means, centre: str, mean, a: float | None, window: float = 0.05) -> tuple[Frame, str]:
+    """The frame, and its centre in fact: that of all features where there are no class means."""
     centre = "mean" if centre == "class" and means is None else centre
-    frame = Frame(W, W - W.mean(0), means, _origin(centre, chunks, W, means, mean), a, window)
-    found = _Sums.empty(frame, bins, replicates)
-    for chunk in chunks():
-        for piece in pieces(chunk):
-            _add(found, piece, frame, replicates, seed)
-    if own and found.lever is not None and frame.means is not None and found.rows[1]:
-        for chunk in chunks():
-            for piece in pieces(chunk):
-                _add_means(found, piece, found.lever, frame.means, centre, replicates, seed)
-    return _result(found, frame, centre, replicates, level)
-
-
-def _origin(centre: str, chunks, W, means, mean) -> Float[np.ndarray, " d"]:
     if centre == "class":
-        return means.mean(0)
-    if centre == "none":
-        return np.zeros(W.shape[1])
-    return weighted_mean(chunks()) if mean is None else checked.array("mean", mean, W.shape[1:])
+        origin = means.mean(0)
+    else:
+        origin = np.zeros(W.shape[1]) if centre == "none" else checked.array("mean", mean, W.shape[1:])
+    return Frame(W, means, origin, a, window), centre
 
 
 def weighted_mean(chunks: Iterable[Chunk]) -> Float[np.ndarray, " d"]:
@@ -145,48 +138,50 @@ def weighted_mean(chunks: Iterable[Chunk]) -> Float[np.ndarray, " d"]:
     return np.asarray(total / mass)
 
 
-@dataclass(eq=False)
 class _Sums:
-    """What a stream is reduced to: `table` (B, R+1, len(SUMS)), column 0 of R+1 the estimate; rows, skipped.
+    """What a stream is reduced to: `table`, sums of SUMS by bin; numbers of rows, skipped and alike ones.
 
     lever (B, K, d): derivative of the sum `straight` by each class mean; mass (K): weights of the pure samples.
-    shifts (2, B, R+1): how replicates of the class means move `along` and `straight`, to first order.
+    shifts: how replicates of the class means move `along` and `straight`, by bin, to first order.
     """
 
-    table: Float[np.ndarray, "B R1 S"]
-    lever: Float[np.ndarray, "B K d"] | None
-    mass: Float[np.ndarray, " K"]
-    shifts: Float[np.ndarray, "2 B R1"]
-    rows: tuple[int, int]
-    skipped: int
-    alike: int = 0
+    def __init__(self, frame: Frame, bins: int, replicates: int, seed: int):
+        self.frame, self.bins, shape = frame, bins, frame.V.shape
+        self.table = Replicated(len(SUMS), bins, replicates, seed)
+        self.shifts = Replicated(2 * bins, 1, replicates, seed)
+        self.lever = None if frame.means is None else np.zeros((bins, *shape))
+        self.mass, self.rows, self.skipped, self.alike = np.zeros(shape[0]), (0, 0), 0, 0
 
-    @staticmethod
-    def empty(frame: "Frame", bins: int, replicates: int) -> "_Sums":
-        """Zeros."""
-        lever = None if frame.means is None else np.zeros((bins, *frame.V.shape))
-        table, shifts = np.zeros((bins, replicates + 1, len(SUMS))), np.zeros((2, bins, replicates + 1))
-        return _Sums(table, lever, np.zeros(len(frame.V)), shifts, (0, 0), 0)
+    def add(self, rows: Rows) -> None:
+        """The first reading."""
+        use = np.flatnonzero((rows.labels.i >= 0) & rows.use)
+        i, j, lam = (part[use] for part in rows.labels[:3])
+        weights, which = rows.weights[use], lambda_bin(lam, self.bins)
+        columns = measures(rows, use, self.frame)
+        same, mixed = (columns[:, SUMS.index(name)] > 0 for name in ("pure", "different"))
+        columns *= weights[:, None]
+        self.table.add(rows.start, use, which, columns)
+        self.rows = (self.rows[0] + int(same.sum()), self.rows[1] + int(mixed.sum()))
+        self.skipped += len(rows) - int(same.sum() + mixed.sum())
+        self.alike += int((~same & ~mixed).sum())
+        if self.lever is not None:
+            self.mass += np.bincount(rows.pure[use][same], weights[same], len(self.mass))
+            parts = (part[mixed] for part in (i, j, lam, weights, which))
+            _add_lever(self.lever, *parts, self.frame)
 
-
-def _add(sums: _Sums, piece: Chunk, frame: Frame, replicates: int, seed: int) -> None:
-    """Add one piece to the sums of its bins."""
-    i, j, lam = piece.labels[:3]
-    use = (i >= 0) & (piece.weights > 0)
-    draws, drawn = poisson_weights(piece.start, len(i), replicates, seed), np.flatnonzero(use)
-    i, j, lam, weights = i[use], j[use], lam[use], piece.weights[use]
-    columns = measures(piece.H[use], i, j, lam, frame, piece.labels.delta)
-    same, mixed = (columns[:, SUMS.index(name)] > 0 for name in ("pure", "different"))
-    which = lambda_bin(lam, len(sums.table))
-    weighted = columns * weights[:, None]
-    for b, rows in by_bin(which):
-        sums.table[b] += draws[drawn[rows]].T @ weighted[rows]
-    sums.rows = (sums.rows[0] + int(same.sum()), sums.rows[1] + int(mixed.sum()))
-    sums.skipped += len(use) - int(same.sum() + mixed.sum())
-    sums.alike += int((~same & ~mixed).sum())
-    if sums.lever is not None:
-        sums.mass += np.bincount(pure_class(i, j, lam)[same], weights[same], len(sums.mass))
-        _add_lever(sums.lever, i[mixed], j[mixed], lam[mixed], weights[mixed], which[mixed], frame)
+    def add_means(self, rows: Rows, centre: str) -> None:
+        """The second: ⟨h − μ_k, lever_k⟩/n_k of the pure samples, for each bin; centre "class" moves c too."""
+        means, lever = self.frame.means, self.lever
+        assert means is not None and lever is not None
+        use = np.flatnonzero((rows.pure >= 0) & rows.use)
+        label = rows.pure[use]
+        apart = rows.H[use] - means[label]
+        apart *= (rows.weights[use] / self.mass[label])[:, None]
+        common = lever.sum(1) / len(means) if centre == "class" else np.zeros(lever[:, 0].shape)
+        values = np.tile(-(apart @ common.T), 2)  # what c is multiplied with
+        for k, here in by_bin(label):
+            values[here, self.bins :] += apart[here] @ lever[:, k].T
+        self.shifts.add(rows.start, use, np.zeros_like(use), values)
 
 
 def _add_lever(lever, i, j, lam, weights, which, frame: Frame) -> None:
@@ -199,25 +194,10 @@ def _add_lever(lever, i, j, lam, weights, which, frame: Frame) -> None:
         np.add.at(lever, (b, k), np.bincount(inverse, weights * share, len(cells))[:, None] * along)
 
 
-def _add_means(
-    sums: _Sums, piece: Chunk, lever, means: np.ndarray, centre: str, replicates: int, seed: int
-) -> None:
-    """Σ over pure samples of draw · ⟨h − μ_k, lever_k⟩/n_k, for each bin; centre "class" moves c too."""
-    label = piece.labels.pure()
-    use = (label >= 0) & (piece.weights > 0)
-    draws, drawn = poisson_weights(piece.start, len(use), replicates, seed), np.flatnonzero(use)
-    label, apart = label[use], piece.H[use] - means[label[use]]
-    apart *= piece.weights[use, None]
-    total = lever.sum(1)  # (B, d): what c is multiplied with
-    common = total / len(means) if centre == "class" else np.zeros_like(total)
-    for k, here in by_bin(label):
-        pull = np.stack([-common, lever[:, k] - common])  # (2, B, d)
-        sums.shifts += pull @ (apart[here].T @ draws[drawn[here]]) / sums.mass[k]
-
-
-def _result(sums: _Sums, frame: Frame, centre, replicates, level) -> Channel:
-    S = dict(zip(SUMS, np.moveaxis(sums.table, 2, 0)))  # each (B, R+1); column 0 is the estimate
-    moved = sums.shifts - sums.shifts[:, :, :1]  # against the estimate, whatever class means were given
+def _result(sums: _Sums, centre: str, replicates: int, level: float) -> Channel:
+    frame, shifts = sums.frame, sums.shifts.sums()[0].T.reshape(2, sums.bins, -1)
+    S = dict(zip(SUMS, np.moveaxis(sums.table.sums(), 2, 0)))  # each (B, R+1); column 0 is the estimate
+    moved = shifts - shifts[:, :, :1]  # against the estimate, whatever class means were given
     S |= {"along": S["along"] + moved[0], "straight": S["straight"] + moved[1]}
     total = {name: part.sum(0, keepdims=True) for name, part in S.items()}  # (1, R+1): all bins as one
     K, m, known = len(frame.V), etf_multiplier(frame.V), frame.a is not None
@@ -226,7 +206,7 @@ def _result(sums: _Sums, frame: Frame, centre, replicates, level) -> Channel:
         name: Estimate(*(float(part[0]) for part in found)) for name, found in _curves(total, level).items()
     }
     return Channel(
-        edges=lambda_edges(len(sums.table)),
+        edges=lambda_edges(sums.bins),
         same=S["same"][:, 0],
         different=S["different"][:, 0],
         lam=ratio(S["lam"], S["different"])[:, 0],

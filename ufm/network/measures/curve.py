@@ -11,7 +11,6 @@ so that interpolation decides about time and about no number.
 """
 
 from functools import cached_property, lru_cache, partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,13 +25,21 @@ NODES, STEPS = 128, 4
 DONE = 1e-7  # relative step after which Newton's method has left rounding alone: the next would be its square
 
 
-class Solved(NamedTuple):
+class Solved:
     """best: x_i and x_j measured from the other classes' logits; z (n, 3): logits of i, j and each other class, sum
-    zero; slope (n, 3): a ∂z/∂a."""
+    zero."""
 
-    best: TwoHotOptimum
-    z: Float[np.ndarray, "n 3"]
-    slope: Float[np.ndarray, "n 3"]
+    def __init__(self, count: int, given: tuple, classes: int):
+        self._count, self._given, self._classes = count, given, classes
+        best, z, self._p = _described(*given, classes)
+        self.best = TwoHotOptimum(*(np.asarray(part)[:count] for part in best))
+        self._z, self.z = z, np.asarray(z)[:count]
+
+    @cached_property
+    def slope(self) -> Float[np.ndarray, "n 3"]:
+        """a ∂z/∂a."""
+        lam, _, _, a, _ = self._given
+        return np.asarray(_slope(lam, self._z, self._p, a, self._classes))[: self._count]
 
 
 class Curve:
@@ -60,9 +67,7 @@ class Curve:
         if (far := ~(step <= DONE)).any():
             exact = self._exact(padded[far])
             x[far], o[far] = exact.x, exact.reference
-        best, z, slope = _described(padded, x, o, self.a, self.delta, self.classes)
-        best = TwoHotOptimum(*(np.asarray(part)[:n] for part in best))
-        return Solved(best, np.asarray(z)[:n], np.asarray(slope)[:n])
+        return Solved(n, (padded, x, o, self.a, self.delta), self.classes)
 
     @cached_property
     def single(self) -> float:
@@ -117,8 +122,7 @@ def _polished(lam, table, a, scale, reach, delta, classes):
 
 @partial(jax.jit, static_argnames="classes")
 def _described(lam, x, o, a, delta, classes):
-    """(`TwoHotOptimum`, z, a ∂z/∂a)."""
-    counts = label_counts(lam, classes, jnp)
+    """(`TwoHotOptimum`, z, p)."""
     p = o[:, None] * jnp.exp(x) / a
     gap = jnp.where(delta == 0, logit_gap(x[:, 0], x[:, 1], o, lam, a, classes), x[:, 0] - x[:, 1])
     # without smoothing x_o is 0; with it, and two classes, there is no other: x_i + x_j = 0
@@ -127,4 +131,9 @@ def _described(lam, x, o, a, delta, classes):
     z = x - o[:, None]
     if classes == 2:  # gap/2 is accurate where the x are close
         z = jnp.where(delta == 0, jnp.stack([gap / 2, -gap / 2, -o], -1), z)
-    return best, z, response(z, a * p, counts).z
+    return best, z, p
+
+
+@partial(jax.jit, static_argnames="classes")
+def _slope(lam, z, p, a, classes):
+    return response(z, a * p, label_counts(lam, classes, jnp)).z

@@ -1,11 +1,13 @@
 """What is measured of each feature in the plane of its two classes: lengths, angles, the bend."""
 
-from typing import NamedTuple
-
 import numpy as np
+from jaxtyping import Float, Int
 
 from ufm.model.etf import etf_multiplier
-from ufm.network.measures.mixed import channel_prediction, label_logit
+from ufm.network.measures.curve import curve_at
+from ufm.network.measures.mixed import in_channel, label_logit
+from ufm.network.read.together import Rows
+from ufm.theory.features import TwoHotOptimum
 
 RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
 
@@ -34,32 +36,34 @@ SUMS = (
 )
 
 
-class Frame(NamedTuple):
+class Frame:
     """What directions are measured against; window: of |λ − ½| that counts as the middle."""
 
-    W: np.ndarray
-    V: np.ndarray  # W centred
-    means: np.ndarray | None
-    centre: np.ndarray
-    a: float | None
-    window: float
+    def __init__(
+        self,
+        W: np.ndarray,
+        means: np.ndarray | None,
+        centre: np.ndarray,
+        a: float | None,
+        window: float = 0.05,
+    ):
+        self.V, self.means, self.centre, self.a, self.window = W - W.mean(0), means, centre, a, window
+        self.alike = np.unique(W, axis=0, return_inverse=True)[
+            1
+        ].ravel()  # the same number: the same row of W
 
 
-def pure_class(i, j, lam) -> np.ndarray:
-    """The class of a two-hot label that is one-hot, else −1."""
-    return np.where((i == j) | (lam == 1), i, np.where(lam == 0, j, -1))
-
-
-def measures(H, i, j, lam, frame: Frame, delta: float = 0.0) -> np.ndarray:
-    """What is summed, (n, len(SUMS)); zero where a sample does not count. delta: δ of the labels' smoothing."""
-    found = {name: np.zeros(len(H)) for name in SUMS}
-    pure = pure_class(i, j, lam)
-    same, mixed = pure >= 0, (pure < 0) & (frame.W[i] != frame.W[j]).any(1)
-    found["pure"][same] = 1.0
-    found["same"][same], found["cosine"][same] = alignment(H[same], pure[same], frame)
-    for name, value in different(H[mixed], i[mixed], j[mixed], lam[mixed], frame, delta).items():
-        found[name][mixed] = value
-    return np.stack([found[name] for name in SUMS], 1)
+def measures(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> Float[np.ndarray, "n S"]:
+    """What is summed of some rows, by the names of SUMS; zero where a sample does not count."""
+    found, pure = np.zeros((len(use), len(SUMS))), rows.pure[use]
+    i, j = rows.labels.i[use], rows.labels.j[use]
+    same, mixed = np.flatnonzero(pure >= 0), np.flatnonzero((pure < 0) & (frame.alike[i] != frame.alike[j]))
+    found[same, SUMS.index("pure")] = 1.0
+    parts = dict(zip(("same", "cosine"), alignment(rows.H[use[same]], pure[same], frame)))
+    for some, values in ((same, parts), (mixed, different(rows, use[mixed], frame))):
+        for name, value in values.items():
+            found[some, SUMS.index(name)] = value
+    return found
 
 
 def alignment(H, label, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
@@ -69,8 +73,9 @@ def alignment(H, label, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     return size > 0, dot(h, v) / np.where(size > 0, size, 1.0)
 
 
-def different(H, i, j, lam, frame: Frame, delta: float) -> dict[str, np.ndarray]:
+def different(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> dict[str, np.ndarray]:
     """Directions belong to pairs of classes: made once a pair, then gathered for its samples."""
+    H, (i, j, lam), delta = rows.H[use], (part[use] for part in rows.labels[:3]), rows.labels.delta
     pairs, which = np.unique(i * len(frame.V) + j, return_inverse=True)
     I, J = np.divmod(pairs, len(frame.V))
     axes, along = directions(I, J, frame.V)
@@ -90,7 +95,9 @@ def different(H, i, j, lam, frame: Frame, delta: float) -> dict[str, np.ndarray]
         found["straight"] = lam * ends[0] + (1 - lam) * ends[1]
         found |= bend(H, i, j, lam, np.linalg.norm(centred, axis=1)[i], frame.means)
     if frame.a is not None:
-        best = channel_prediction(lam, frame.a, len(frame.V), etf_multiplier(frame.V), delta)
+        optimum = TwoHotOptimum(*(part[use] for part in rows.solved(frame.a).best))
+        single = curve_at(frame.a, len(frame.V), delta).single
+        best = in_channel(optimum, lam, single, len(frame.V), etf_multiplier(frame.V))
         found |= best | {"tx_a": t * best["across_a"]}
     return found
 

@@ -21,7 +21,8 @@ from ufm.certify.features import certify_features
 from ufm.loss import LOSSES
 from ufm.model.problem import Problem
 from ufm.network.read.activations import Chunk
-from ufm.network.resample import Reservoir, pieces
+from ufm.network.read.together import Measure, alone
+from ufm.network.resample import Reservoir
 from ufm.optimize.coordinates import reduce_classifier
 from ufm.optimize.features import require_dtype, solve_features
 from ufm.optimize.newton import descend_newton
@@ -81,7 +82,23 @@ def feature_excess(
     checked.integer("size", size, 1)
     checked.integer("seed", seed, 0, checked.MAX_SEED)
     checked.bias_penalty("lambda_b", lambda_b)
-    H, Y, weights = _subsample(chunks(), size, seed)
+    return alone(exceeding(problem, b, lambda_b, size, seed, dim), chunks, W, b)
+
+
+def exceeding(
+    problem: Problem,
+    b: Float[np.ndarray, " K"],
+    lambda_b: float | None,
+    size: int = 500,
+    seed: int = 0,
+    dim: int | None = None,
+) -> Measure[Excess]:
+    """`feature_excess` as one measure of several; problem: of W, λ_H and the loss."""
+    reservoir = Reservoir(size, seed)
+    yield lambda rows: reservoir.add(rows.start, rows.use, rows.H, rows.Y, rows.weights)
+    if len(reservoir.index) == 0:
+        raise InputError("the stream has no samples of positive weight")
+    H, Y, weights = reservoir.rows
     weights = weights / weights.sum()
     closed = problem.is_etf and not b.any()
     best = best_features(problem, b, Y, closed)
@@ -155,18 +172,6 @@ def best_features(problem: Problem, b, Y, closed: bool) -> np.ndarray:
         coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
     )
     return (lift @ np.asarray(found.q)).T
-
-
-def _subsample(chunks: Iterable[Chunk], size: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """H, soft labels and weights of the subsample."""
-    reservoir = Reservoir(size, seed)
-    for chunk in chunks:
-        for piece in pieces(chunk):
-            reservoir.add(piece.start, piece.weights > 0, piece.H, piece.labels.dense(), piece.weights)
-    if len(reservoir.keys) == 0:
-        raise InputError("the stream has no samples of positive weight")
-    H, Y, weights = reservoir.rows
-    return H, Y, weights
 
 
 def _values(H, Y, problem: Problem, b) -> np.ndarray:

@@ -8,6 +8,7 @@ a predict. The mean row of W is taken out: it never acts on the softmax.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +20,9 @@ import ufm.rules.numbers as checked
 from ufm.model.etf import etf_multiplier, sharpness
 from ufm.network.measures.curve import curve_at, label_values
 from ufm.network.read.activations import Chunk
-from ufm.network.read.label_rows import LabelBlock
-from ufm.network.resample import (
-    BLOCK,
-    Estimate,
-    Reservoir,
-    check_bootstrap,
-    curve,
-    cut,
-    pieces,
-    poisson_weights,
-)
+from ufm.network.read.label_rows import LabelBlock, two_classes
+from ufm.network.read.together import Measure, Rows, alone
+from ufm.network.resample import BLOCK, Estimate, Replicated, Reservoir, check_bootstrap, curve, cut
 from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
@@ -87,38 +80,73 @@ def fit_sharpness(
     Reads the stream twice. Any soft labels; weights are respected. Raises InputError without samples or for
     λ_H <= 0, RuntimeError without float64.
     """
-    require_float64()
     _check(lambda_h, size)
     W = checked.array("W", W, ("K", "d"))
     b = None if b is None else checked.array("b", b, (len(W),))
     check_bootstrap(replicates, level, seed)
-    V, shift, first = W - W.mean(0), 0.0 if b is None else b - b.mean(), _First(Reservoir(size, seed))
-    for block in _logits(chunks, V, shift):
-        first.add(*block)
-    a = _best_sharpness(*first.subsample())
-    known = lambda_h and sharpness(len(W), etf_multiplier(V), lambda_h)
+
+    def both() -> Measure[Fit]:
+        look = yield from first_look(W, lambda_h, size, seed)
+        return (yield from explained(look, replicates, level, seed))
+
+    return alone(both(), chunks, W, b)
+
+
+class Look(NamedTuple):
+    """What one reading gives: z̄, slope of the linear baseline, the fitted a and the known one (None without λ_H),
+    rows of the subsample; count, weight and accuracy of all rows."""
+
+    mean: Float[np.ndarray, " K"]
+    slope: float
+    a: float
+    known: float | None
+    sample: int
+    count: int
+    mass: float
+    accuracy: float
+
+
+def first_look(
+    W: Float[np.ndarray, "K d"], lambda_h: float | None, size: int = 2000, seed: int = 0
+) -> Measure[Look]:
+    """The first reading of `fit_sharpness`."""
+    require_float64()
+    first = _First(Reservoir(size, seed))
+    yield first.add
+    sample, m = first.subsample(), etf_multiplier(W - W.mean(0))
+    known = (lambda_h and sharpness(len(W), m, lambda_h)) or None
+    numbers = len(first.reservoir.index), first.count, first.mass, first.hits / first.mass
+    return Look(first.mean, first.slope, _best_sharpness(*sample), known, *numbers)
+
+
+def explained(look: Look, replicates: int = 0, level: float = 0.95, seed: int = 0) -> Measure[Fit]:
+    """The second reading of `fit_sharpness`."""
+    a, known = look.a, look.known
     trials = [a, a / 2, 2 * a, *([known] if known else [])]
-    table, steps = _unexplained(_logits(chunks, V, shift), first.mean, first.slope, trials, replicates, seed)
+    sums = Replicated(4 + len(trials), 1, replicates, seed)
+    yield lambda rows: _unexplained(sums, rows, look.mean, look.slope, trials)
+    found = sums.sums()[0].T
+    steps, table = found[-2:], found[:-2] if found[0, 0] > FLOOR**2 * look.mass else None
     r2_linear, r2, half, double, *r2_known = _explained(table, len(trials))
     interval, advantage = (None, None) if table is None else _intervals(table, -1 if known else 2, level)
     at_end = bool(not GRID[0] < np.log(a) < GRID[-1])
     return Fit(
         r2=r2,
         r2_linear=r2_linear,
-        linear_slope=first.slope,
+        linear_slope=look.slope,
         a=a,
         a_interval=None if at_end else _around(a, steps, level),
         a_identified=not at_end and _peaked(r2, half, double),
         r2_half=half,
         r2_double=double,
         r2_known=r2_known[0] if known else None,
-        a_known=known or None,
+        a_known=known,
         at_end=at_end,
         r2_interval=interval,
         advantage=advantage,
-        sample=len(first.reservoir.keys),
-        count=first.count,
-        accuracy=first.hits / first.mass,
+        sample=look.sample,
+        count=look.count,
+        accuracy=look.accuracy,
     )
 
 
@@ -162,7 +190,7 @@ def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]
     """z_a(y) (n, K), rows summing to zero, and a ∂z_a/∂a, for labels of any kind; any number of rows."""
     z, slope = np.empty((2, len(labels.i), labels.classes))
     pair = labels.i >= 0
-    for rows in _parts(np.flatnonzero(pair)):
+    if (rows := np.flatnonzero(pair)).size:
         i, j, lam = two_classes(cut(labels, rows))
         found = curve_at(a, labels.classes, labels.delta)(lam)
         z[rows], slope[rows] = (_spread(part, i, j, labels.classes) for part in (found.z, found.slope))
@@ -170,13 +198,6 @@ def closed_logits(labels: LabelBlock, a: float) -> tuple[np.ndarray, np.ndarray]
         found = _soft_logits(_pad(cut(labels, rows).dense()), a)
         z[rows], slope[rows] = (np.asarray(part)[: len(rows)] for part in found)
     return z, slope
-
-
-def two_classes(labels: LabelBlock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """i, j ≠ i and λ of two-hot labels: one of a single class has λ = 1 beside any other."""
-    i, j, lam = labels[:3]
-    same = i == j
-    return i, np.where(same, (i + 1) % labels.classes, j), np.where(same, 1.0, lam)
 
 
 def _spread(values: Float[np.ndarray, "n 3"], i, j, classes: int) -> Float[np.ndarray, "n K"]:
@@ -205,13 +226,6 @@ def _soft_logits(Y, a):
     return jax.jvp(logits, (a,), (a,))
 
 
-def _logits(chunks, V, shift):
-    """(start, z, labels, weights, weights > 0) of every piece of the stream."""
-    for chunk in chunks():
-        for piece in pieces(chunk):
-            yield piece.start, piece.H @ V.T + shift, piece.labels, piece.weights, piece.weights > 0
-
-
 class _First:
     """First pass: mean logits, slope of the linear baseline, and a subsample."""
 
@@ -219,16 +233,16 @@ class _First:
         self.reservoir, self.count, self.mass, self.hits = reservoir, 0, 0.0, 0.0
         self.total, self.product, self.square, self.delta = np.zeros(()), 0.0, 0.0, 0.0
 
-    def add(self, start, z, labels, weights, use) -> None:
-        Y = labels.dense()
-        centred = Y - 1 / labels.classes
-        self.count, self.mass = self.count + int(use.sum()), self.mass + float(weights.sum())
+    def add(self, rows: Rows) -> None:
+        Y, z, weights = rows.Y, rows.z, rows.weights
+        centred = Y - 1 / Y.shape[1]
+        self.count, self.mass = self.count + int(rows.use.sum()), self.mass + float(weights.sum())
         self.hits += float(weights @ (z.argmax(1) == Y.argmax(1)))
         self.total = self.total + weights @ z
         self.product += float(weights @ np.einsum("nk,nk->n", z, centred))
         self.square += float(weights @ np.einsum("nk,nk->n", centred, centred))
-        self.delta = labels.delta
-        self.reservoir.add(start, use, z, *labels[:3], Y, weights)
+        self.delta = rows.labels.delta
+        self.reservoir.add(rows.start, rows.use, z, *rows.labels[:3], Y, weights)
 
     @property
     def mean(self) -> np.ndarray:
@@ -275,58 +289,46 @@ def _best_sharpness(z, labels: LabelBlock, weights) -> float:
     return float(np.exp(log_a))
 
 
-def _unexplained(logits, mean, slope: float, trials: list[float], replicates: int, seed: int):
-    """Σ ‖z − z̄‖², Σ ‖z − linear baseline‖² and Σ ‖z − z_a‖² for each a, as rows (2 + trials, R+1) over all samples
-    and their bootstrap replicates (z̄ and the slope as they are); None if all logits are equal. Beside them what
-    moves the first a: Σ ⟨z − z_a, ∂z_a/∂ log a⟩ and Σ ‖∂z_a/∂ log a‖²."""
-    table, steps, mass = np.zeros((2 + len(trials), replicates + 1)), np.zeros((2, replicates + 1)), 0.0
-    for start, z, labels, weights, use in logits:
-        mass += float(weights.sum())
-        draws = poisson_weights(start, len(z), replicates, seed)
-        if not use.all():
-            z, labels, weights, draws = z[use], cut(labels, use), weights[use], draws[use]
-        misfits, push = _misfits(z, labels, slope, trials)
-        found = np.concatenate([[np.sum((z - mean) ** 2, 1)], misfits, push]) * weights @ draws
-        table, steps = table + found[:-2], steps + found[-2:]
-    return (table if table[0, 0] > FLOOR**2 * mass else None), steps
+def _unexplained(sums: Replicated, rows: Rows, mean, slope: float, trials: list[float]) -> None:
+    """Adds ‖z − z̄‖², ‖z − linear baseline‖² and ‖z − z_a‖² for each a (z̄ and the slope as they are), and what moves
+    the first a: ⟨z − z_a, ∂z_a/∂ log a⟩ and ‖∂z_a/∂ log a‖²."""
+    columns, pair = np.empty((len(rows), 4 + len(trials))), rows.labels.i >= 0
+    apart = rows.z - mean
+    columns[:, 0] = np.einsum("nk,nk->n", apart, apart)
+    for some, measured in ((pair, _pair_misfits), (~pair, _soft_misfits)):
+        if some.any():
+            columns[some, 1:] = measured(rows, slice(None) if some.all() else some, slope, trials)
+    columns *= rows.weights[:, None]
+    place = np.arange(len(rows))
+    sums.add(rows.start, place, np.zeros_like(place), columns)
 
 
-def _misfits(z, labels: LabelBlock, slope: float, trials: list[float]):
-    """‖z − s (y − 1/K)‖² and ‖z − z_a‖² for each a, (1 + trials, n); ⟨z − z_a, ∂z_a/∂ log a⟩ and
-    ‖∂z_a/∂ log a‖² of the first a, (2, n)."""
-    found, push = np.empty((1 + len(trials), len(z))), np.empty((2, len(z)))
-    pair = labels.i >= 0
-    for rows, measured in ((pair, _pair_misfits), (~pair, _soft_misfits)):
-        if rows.all():
-            return measured(z, labels, slope, trials)
-        if rows.any():
-            found[:, rows], push[:, rows] = measured(z[rows], cut(labels, rows), slope, trials)
-    return found, push
-
-
-def _pair_misfits(z, labels: LabelBlock, slope: float, trials: list[float]):
-    """The same of two-hot labels, whose z_a has three values: at i, at j, and elsewhere, where z has a mean and is
-    spread about it whatever a is."""
-    K, (i, j, lam), rows = labels.classes, two_classes(labels), np.arange(len(z))
-    at_i, at_j, rest = z[rows, i], z[rows, j], z.copy()
-    rest[rows, i] = rest[rows, j] = 0.0
+def _pair_misfits(rows: Rows, some, slope: float, trials: list[float]) -> Float[np.ndarray, "n c"]:
+    """‖z − s (y − 1/K)‖² and ‖z − z_a‖² for each a; ⟨z − z_a, ∂z_a/∂ log a⟩ and ‖∂z_a/∂ log a‖² of the first a: of
+    two-hot labels, whose z_a has three values: at i, at j, and elsewhere, where z has a mean and is spread about it
+    whatever a is."""
+    K, delta = rows.labels.classes, rows.labels.delta
+    (i, j, lam), rest = (part[some] for part in rows.pairs), rows.z[some].copy()
+    place = np.arange(len(rest))
+    at_i, at_j = rest[place, i], rest[place, j]
+    rest[place, i] = rest[place, j] = 0.0
     elsewhere = rest.sum(1) / max(K - 2, 1)
     rest -= elsewhere[:, None]
-    rest[rows, i] = rest[rows, j] = 0.0
+    rest[place, i] = rest[place, j] = 0.0
     spread, seen = np.einsum("nk,nk->n", rest, rest), np.stack([at_i, at_j, elsewhere], 1)
     counts = np.array([1.0, 1.0, K - 2.0])
-    solved = [curve_at(a, K, labels.delta)(lam) for a in trials]
-    baseline = slope * (label_values(lam, labels.delta, K) - 1 / K)
-    apart = [seen - values for values in (baseline, *(part.z for part in solved))]
-    first = solved[0].slope
-    push = np.stack([(apart[1] * first) @ counts, first**2 @ counts])
-    return np.stack([part**2 @ counts + spread for part in apart]), push
+    baseline = slope * (label_values(lam, delta, K) - 1 / K)
+    apart = [seen - values for values in (baseline, *(rows.solved(a).z[some] for a in trials))]
+    first = rows.solved(trials[0]).slope[some]
+    push = (apart[1] * first) @ counts, first**2 @ counts
+    return np.stack([*(part**2 @ counts + spread for part in apart), *push], 1)
 
 
-def _soft_misfits(z, labels: LabelBlock, slope: float, trials: list[float]):
+def _soft_misfits(rows: Rows, some, slope: float, trials: list[float]) -> Float[np.ndarray, "n c"]:
     """The same of labels of any kind."""
+    labels, z = cut(rows.labels, some), rows.z[some]
     solved = [closed_logits(labels, a) for a in trials]
     baseline = slope * (labels.dense() - 1 / labels.classes)
     apart, first = [z - other for other in (baseline, *(z_a for z_a, _ in solved))], solved[0][1]
-    push = np.stack([np.sum(apart[1] * first, 1), np.sum(first**2, 1)])
-    return np.stack([np.sum(part**2, 1) for part in apart]), push
+    push = np.sum(apart[1] * first, 1), np.sum(first**2, 1)
+    return np.stack([*(np.sum(part**2, 1) for part in apart), *push], 1)

@@ -4,15 +4,18 @@ Memory does not depend on their number, and a mean of n terms is granted n ε of
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
-from ufm.certify.dual import Block, DualGap, Sample, dual_gap
+from ufm.certify.dual import DualGap, dual_steps
 from ufm.certify.joint import check_bias
+from ufm.certify.sample import Block, Sums
 from ufm.model.penalties import Penalties
 from ufm.network.read.activations import Chunk
+from ufm.network.read.together import Measure, Rows, alone
 
 
 def certify_stream(
@@ -26,7 +29,7 @@ def certify_stream(
     loss: str = "cross-entropy",
     dim: int | None = None,
 ) -> DualGap:
-    """Bound the suboptimality of W, b and the features of a stream, which is read two to four times (`dual_gap`).
+    """Bound the suboptimality of W, b and the features of a stream, which is read two or three times (`dual_gap`).
 
     dim: d, where W and features are in fewer coordinates. lambda_b: None no bias, 0 free, > 0 penalised. Raises
     InputError as `ufm.certify.joint.certify_joint` does.
@@ -39,12 +42,30 @@ def certify_stream(
     )
     b = check_bias(b, lambda_b, len(W))
     checked.choice("loss", loss, checked.LOSS_NAMES)
+    return alone(certifying(W, b, penalties, loss, dim), chunks, W, b)
 
-    def blocks():
-        for chunk in chunks():  # rows without weight are left out, whatever they hold
-            use = slice(None) if (chunk.weights > 0).all() else chunk.weights > 0
-            H, Y = chunk.H[use], chunk.labels.dense()[use]
-            if len(H):
-                yield Block(H, Y, H @ W.T + b, chunk.weights[use], loss)
 
-    return dual_gap(Sample(blocks), W, b, penalties, loss, dim)
+def certifying(
+    W: Float[np.ndarray, "K d"],
+    b: Float[np.ndarray, " K"],
+    penalties: Penalties,
+    loss: str,
+    dim: int | None = None,
+) -> Measure[DualGap]:
+    """`certify_stream` as one measure of several."""
+    steps = dual_steps(W, b, penalties, loss, dim)
+    parts = next(steps)
+    while True:
+        sums = Sums(parts)
+        yield partial(_add, sums, loss)
+        try:
+            parts = steps.send(sums.means())
+        except StopIteration as end:
+            return end.value
+
+
+def _add(sums: Sums, loss: str, rows: Rows) -> None:
+    """A block; rows without weight are left out, whatever they hold."""
+    some = slice(None) if rows.use.all() else rows.use
+    if rows.use.any():
+        sums.add(Block(rows.H[some], rows.Y[some], rows.logits[some], rows.weights[some], loss))

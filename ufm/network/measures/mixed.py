@@ -35,9 +35,15 @@ def channel_prediction(
     across_a: (D/2) ((K−1)/(K m)) √(2K/(K−1)), along w_i − w_j. along_a over straight_a: (x_i + x_j)/x, along
     w_i + w_j against straight interpolation, x the same-class root. bend_a: ‖h − λ μ_i − (1−λ) μ_j‖/‖μ_i‖.
     """
+    curve = curve_at(a, classes, delta)
+    return in_channel(curve(lam).best, lam, curve.single, classes, m)
+
+
+def in_channel(
+    best: TwoHotOptimum, lam: Float[np.ndarray, " n"], x: float, classes: int, m: float
+) -> dict[str, np.ndarray]:
+    """`channel_prediction` of optima that are known."""
     K = classes
-    curve = curve_at(a, K, delta)
-    best, x = curve(lam).best, curve.single
     p, q = best.x_i - lam * x, best.x_j - (1 - lam) * x
     bend = np.sqrt(np.maximum(p * p + q * q - 2 * p * q / (K - 1), 0.0)) / x
     across = best.gap * ((K - 1) / (2 * K * m) * np.sqrt(2 * K / (K - 1)))

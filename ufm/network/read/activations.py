@@ -149,6 +149,19 @@ class Activations:
         for chunk in self.chunks(rows):
             yield chunk.H, chunk.labels.pure(), chunk.weights
 
+    def clean_chunks(self, rows: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The same without the other rows, which are not read, nor is a checksum."""
+        for start, part in self._stream(self._row_keys, rows):
+            label, weights = (
+                self._labels(part, start)[0].pure(),
+                weight_rows(part, start, len(part[self.labels[0]])),
+            )
+            use, H = np.flatnonzero(label >= 0), self.stored["H"]
+            block = H.some(start, use)
+            if not np.isfinite([block.max(initial=0), block.min(initial=0)]).all():
+                finite("H", H.some(start, np.arange(len(label))), start)
+            yield np.array(block, np.float64), label[use], weights[use]
+
     @property
     def sets(self) -> tuple[str, ...]:
         """Which of the sets apart are there: "clean", "test", "ood"."""

@@ -5,6 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+CACHED = 2**23  # bytes
+
+
+def rows_of(width: int) -> int:
+    """Rows of a block that stays in a cache while it is gone over; a power of two, as compiled shapes."""
+    return max(64, 1 << (CACHED // (8 * width)).bit_length() - 1)
 
 
 def ahead(blocks: Iterable[T]) -> Iterator[T]:

@@ -55,6 +55,13 @@ class LabelBlock(NamedTuple):
         return LabelBlock(i, j, lam, self.soft if (i < 0).any() else None, self.classes, delta)
 
 
+def two_classes(labels: LabelBlock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """i, j ≠ i and λ of two-hot labels: one of a single class has λ = 1 beside any other."""
+    i, j, lam = labels[:3]
+    same = i == j
+    return i, np.where(same, (i + 1) % labels.classes, j), np.where(same, 1.0, lam)
+
+
 def class_numbers(key: str, block: np.ndarray, classes: int, start: int, least: int = 0) -> np.ndarray:
     """Integers from `least` to K−1 as int64."""
     if block.dtype.kind not in "iu":

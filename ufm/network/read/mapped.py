@@ -60,6 +60,10 @@ class Stored:
         if checked and crc != self.checksum:
             raise InputError(_damaged(self.name))
 
+    def some(self, start: int, rows: np.ndarray) -> np.ndarray:
+        """The rows start + rows alone, unchecked."""
+        return self.array[start + rows]
+
     def values(self) -> np.ndarray:
         """A copy of a small array as it is stored; InputError if it is too large or damaged."""
         require(8 * COPIES * self.array.size, self.name)

@@ -1,0 +1,143 @@
+"""Measures that share the readings of a stream.
+
+A measure is a generator. It yields what it does with one block, goes on when every block has been through it, and
+returns what it found. `Readings` gives each block to all measures that are not done, so that as many readings are
+made as the longest of them asks for; logits and the optimum of a label are found once a block, whoever asks first.
+"""
+
+from collections.abc import Callable, Generator, Iterable
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ufm.network.measures.curve import Solved, curve_at
+from ufm.network.read.activations import Chunk
+from ufm.network.read.label_rows import two_classes
+
+T = TypeVar("T")
+
+
+class Layer:
+    """W (K, d) and b (K, or None); V, shift: both centred, which is all that a softmax sees. near: whether what
+    centring takes away is no larger than what it leaves, so that it may be taken from logits."""
+
+    def __init__(self, W: Float[np.ndarray, "K d"], b: Float[np.ndarray, " K"] | None = None):
+        self.W, self.b = W, np.zeros(len(W)) if b is None else b
+        self.V, self.shift = W - W.mean(0), self.b - self.b.mean()
+        rows = np.linalg.norm(self.V, axis=1).max(), np.abs(self.shift).max()
+        common = np.linalg.norm(W.mean(0)), np.abs(self.b.mean())
+        self.near = all(size <= most for size, most in zip(common, rows))
+
+
+class Rows:
+    """The rows of one block: features H, labels, weights, and what several measures need of them."""
+
+    def __init__(self, chunk: Chunk, layer: Layer):
+        self.start, self.H, self.labels, self.weights = chunk.start, chunk.H, chunk.labels, chunk.weights
+        self.largest, self.layer, self._solved = chunk.largest, layer, {}
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @cached_property
+    def use(self) -> Bool[np.ndarray, " n"]:
+        """Rows of positive weight."""
+        return self.weights > 0
+
+    @cached_property
+    def logits(self) -> Float[np.ndarray, "n K"]:
+        """W h + b."""
+        return self.H @ self.layer.W.T + self.layer.b
+
+    @cached_property
+    def z(self) -> Float[np.ndarray, "n K"]:
+        """V h + b − b̄: logits without the mean of each row."""
+        if self.layer.near:
+            return self.logits - self.logits.mean(1, keepdims=True)
+        return self.H @ self.layer.V.T + self.layer.shift
+
+    @cached_property
+    def Y(self) -> Float[np.ndarray, "n K"]:
+        """Labels in full."""
+        return self.labels.dense()
+
+    @cached_property
+    def pure(self) -> Int[np.ndarray, " n"]:
+        """The class of a label of one class, −1 of others."""
+        return self.labels.pure()
+
+    @cached_property
+    def pairs(self) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """i, j ≠ i and λ of two-hot labels; of other rows −1, −1 or 0, and λ = ½."""
+        i, j, lam = two_classes(self.labels)
+        return i, j, np.where(self.labels.i >= 0, lam, 0.5)
+
+    def solved(self, a: float) -> Solved:
+        """The optimum of `pairs` at sharpness a."""
+        if a not in self._solved:
+            self._solved[a] = curve_at(a, self.labels.classes, self.labels.delta)(self.pairs[2])
+        return self._solved[a]
+
+
+Measure = Generator[Callable[[Rows], None], None, T]
+
+
+class Running(Generic[T]):
+    """A measure that takes blocks until it is done; `value`: what it found then."""
+
+    value: T
+    take: Callable[[Rows], None] | None
+
+    def __init__(self, measure: Measure[T]):
+        self.measure = measure
+        self.go_on()
+
+    def go_on(self) -> None:
+        """To its next reading, or to its end."""
+        try:
+            self.take = next(self.measure)
+        except StopIteration as end:
+            self.take, self.value = None, end.value
+
+
+class Readings:
+    """A stream that can be read several times, and the measures that read it."""
+
+    def __init__(self, chunks: Callable[[], Iterable[Chunk]], layer: Layer):
+        self.chunks, self.layer = chunks, layer
+        self.running: list[Running] = []
+
+    def begin(self, measure: Measure[T]) -> Running[T]:
+        """It takes part in the readings from now on."""
+        self.running.append(Running(measure))
+        return self.running[-1]
+
+    def read(self) -> None:
+        """Once, for all that are not done."""
+        waiting = [one for one in self.running if one.take is not None]
+        for chunk in self.chunks():
+            rows = Rows(chunk, self.layer)
+            for one in waiting:
+                one.take(rows)
+        for one in waiting:
+            one.go_on()
+
+    def finish(self) -> None:
+        """As often as anybody needs."""
+        while any(one.take is not None for one in self.running):
+            self.read()
+
+
+def alone(
+    measure: Measure[T],
+    chunks: Callable[[], Iterable[Chunk]],
+    W: Float[np.ndarray, "K d"],
+    b: Float[np.ndarray, " K"] | None = None,
+) -> T:
+    """What one measure finds in a stream that nobody else reads."""
+    readings = Readings(chunks, Layer(W, b))
+    running = readings.begin(measure)
+    readings.finish()
+    return running.value
