@@ -36,17 +36,54 @@ let running = 0;
 let asked = 0;
 const drawn = new Map(); // figures by place
 
+const texts = new WeakMap();
+
 // --- drawing ------------------------------------------------------------------------------------------
 
 const dark = () => (document.documentElement.dataset.theme ? document.documentElement.dataset.theme === 'dark' : night.matches);
 
-function draw(figure) {
+/** Only what has changed. */
+function fill(place, text) {
+  if (texts.get(place) !== text) place.innerHTML = text;
+  texts.set(place, text);
+}
+
+/** While a hand drags, a frame does not shrink: what gets smaller is seen to get smaller. */
+let held = false;
+function steady(figure) {
+  const before = drawn.get(figure.id);
+  if (!held || !before || !figure.bare || before.equal !== figure.equal) return figure;
+  const both = (one, other) => ({ ...one, low: Math.min(one.low, other.low), high: Math.max(one.high, other.high) });
+  return { ...figure, x: both(figure.x, before.x), y: both(figure.y, before.y) };
+}
+
+function draw(made) {
+  const figure = steady(made);
   drawn.set(figure.id, figure);
+  if (seen.has(figure.id)) paint(figure);
+}
+
+/** Only what is in sight is painted; what comes into sight is painted then. */
+const seen = new Set(PLACES);
+const watcher = new IntersectionObserver(
+  (changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (!isIntersecting) seen.delete(target.id);
+      else {
+        seen.add(target.id);
+        if (drawn.has(target.id)) paint(drawn.get(target.id));
+      }
+    }
+  },
+  { rootMargin: '300px' },
+);
+
+function paint(figure) {
   const place = el(figure.id);
-  place.querySelector('.picture').innerHTML = toSvg(figure, palette(dark()));
+  fill(place.querySelector('.picture'), toSvg(figure, palette(dark())));
   const title = place.querySelector('h2');
   if (title.textContent !== figure.title) title.textContent = figure.title;
-  place.querySelector('figcaption').innerHTML = rich(figure.caption);
+  fill(place.querySelector('figcaption'), rich(figure.caption));
   if (place.querySelector('.numbers').open) place.querySelector('.numbers div').innerHTML = table(figure);
 }
 
@@ -99,9 +136,9 @@ function summary() {
     ['threshold σ²', say(view.sigma2)],
     ['λ_W λ_H', `${say(view.c2)}${view.c2 < view.sigma2 ? '' : ', beyond it'}`],
     ['bow at λ = ½', bow === null ? '–' : `${say(bow, 3)} × chord`],
-    ['one class', view.zero ? '0' : `h = ${say(view.same / view.g)} w`],
+    ['‖h‖ of one class', view.zero ? '0' : say((view.same / view.g) * view.m)],
   ];
-  el('summary').innerHTML = facts.map(([name, value]) => `<div><dt>${rich(name)}</dt><dd>${rich(value)}</dd></div>`).join('');
+  fill(el('summary'), facts.map(([name, value]) => `<div><dt>${rich(name)}</dt><dd>${rich(value)}</dd></div>`).join(''));
 }
 
 let listed = '';
@@ -232,7 +269,7 @@ function descend() {
     showDescent();
     return;
   }
-  if (!descent || descent.done || descent.view !== view) {
+  if (!descent || descent.done || descent.view.curve !== view.curve) {
     if (view.zero) {
       el('descent-says').textContent = 'W = 0 here: there is nothing to descend to. Lower a penalty first.';
       return;
@@ -329,7 +366,17 @@ function furnish(place) {
   place.querySelector('.numbers').addEventListener('toggle', () => drawn.has(place.id) && draw(drawn.get(place.id)));
 }
 
-for (const id of PLACES) furnish(el(id));
+document.addEventListener('pointerdown', () => (held = true), true);
+for (const end of ['pointerup', 'pointercancel']) {
+  document.addEventListener(end, () => {
+    held = false;
+    change({});
+  });
+}
+for (const id of PLACES) {
+  furnish(el(id));
+  watcher.observe(el(id));
+}
 for (const id of ['channel', 'coefficients', 'displacement', 'probabilities', 'calibration', 'phase']) draggable(id);
 const channelPicture = el('channel').querySelector('.picture');
 channelPicture.tabIndex = 0;

@@ -15,22 +15,31 @@ export function lawOf(state) {
  * of the label shown, and the curves over lam.
  */
 export function viewOf(state) {
-  const { K, lh, loss } = state;
+  const base = baseOf(state);
+  const label = shownLabel(base.law, base.K, state.lam);
+  const at = labelOptimum(label, base.a, base.loss);
+  return { ...base, state, label, at, coef: coefficients(at, label, base.g) };
+}
+
+let last = { key: '', base: null };
+
+/** What does not move with lam. */
+function baseOf(state) {
+  const { K, lh, loss, classifier, lw, m: given } = state;
   const law = lawOf(state);
+  const key = JSON.stringify([K, law, lh, loss, classifier, lw, given, state.d]);
+  if (key === last.key) return last.base;
   const sigma2 = threshold(law, K);
   const rule = patterns(law, K);
-  const best = state.classifier === 'best';
-  const a = best ? jointSharpness(rule, state.lw * lh, sigma2, K, loss) : sharpness(K, state.m, lh);
-  const c2 = best ? state.lw * lh : productOf(rule, a, sigma2, K, loss);
-  const m = best ? Math.sqrt((a * (K - 1) * lh) / K) : state.m;
-  const g = a * lh;
-  const view = { state, law, K, loss, sigma2, rule, a, c2, m, g, d: state.d ?? K, zero: !(a > 0) };
-  view.label = shownLabel(law, K, state.lam);
-  view.at = labelOptimum(view.label, a, loss);
-  view.coef = coefficients(view.at, view.label, g);
-  view.same = sameClass(a, K, loss);
-  view.curve = curveOf(view);
-  return view;
+  const best = classifier === 'best';
+  const a = best ? jointSharpness(rule, lw * lh, sigma2, K, loss) : sharpness(K, given, lh);
+  const c2 = best ? lw * lh : productOf(rule, a, sigma2, K, loss);
+  const m = best ? Math.sqrt((a * (K - 1) * lh) / K) : given;
+  const base = { law, K, loss, sigma2, rule, a, c2, m, g: a * lh, d: state.d ?? K, zero: !(a > 0) };
+  base.same = sameClass(a, K, loss);
+  base.curve = curveOf(base);
+  last = { key, base };
+  return base;
 }
 
 /** Coefficients of h = sum coef_k w_k: from the other classes' logit where there is one and it is the least. */

@@ -51,9 +51,15 @@ function settle(values, counts, at, r, a, K, start, x) {
       slope -= (counts[at + k] * rise) / (1 + o + rise);
     }
     const next = Math.min(logO - gap / slope, most);
-    const moved = Math.abs(next - logO);
+    const move = next - logO;
     logO = next;
-    if (!(moved > 1e-9)) break;
+    if (Math.abs(move) > 1e-8) continue;
+    // the logits follow the last move: dx/dlog o = -rise/(1 + o + rise)
+    for (let k = 0; k < r; k++) {
+      const rise = a * values[at + k] - x[k];
+      if (x[k] !== 0) x[k] -= (rise / (1 + o + rise)) * move;
+    }
+    break;
   }
   return logO;
 }

@@ -68,7 +68,7 @@ export function patterns(law, K) {
   }
   const fine = K <= 30 ? 1 : 1 + 0.5 * Math.ceil(Math.log10(K / 30));
   const rule = once(`${law.name} ${law.alpha} ${fine}`, () =>
-    law.name === 'cutmix' ? cutmixRule(law.alpha) : folded(betaRule(law.alpha, law.alpha, fine)),
+    law.name === 'cutmix' ? cutmixRule(law.alpha, fine) : folded(betaRule(law.alpha, law.alpha, fine)),
   );
   const mixed = {
     values: [...rule.lam.keys()].map((n) => [rule.lam[n], rule.colam[n], 0]),

@@ -93,10 +93,10 @@ export function legendre(low, high, count) {
  * CutMix: 1 - lam = s v, s ~ Beta(alpha, alpha) the box's area and v the share of it inside the image. Along an axis
  * a box of side w = sqrt(s) keeps all of itself with probability 1 - w, else a share uniform on [1/2, 1].
  */
-export function cutmixRule(alpha) {
-  const area = betaRule(alpha, alpha);
+export function cutmixRule(alpha, fine = 1) {
+  const area = betaRule(alpha, alpha, fine);
   const cut = shares();
-  const bins = new Bins(2);
+  const bins = new Bins(2 / fine);
   for (let n = 0; n < area.weight.length; n++) {
     // lam of the law is that of the image: lam_0 = 1 - s
     const [s, kept] = [area.colam[n], area.lam[n]];

@@ -11,8 +11,8 @@ const TURNS = [[0, 1, 2], [1, 2, 0], [2, 0, 1]];
 /** How much the optimum stretches along w_1 + w_2 over the straight line between the classes. */
 export function bowing(view) {
   if (view.zero || view.K < 3) return null;
-  const { z } = labelOptimum(shownLabel(view.law, view.K, 0.5, 0.5), view.a, view.loss);
-  const [one, other] = [1, 0].map((lam) => labelOptimum(shownLabel(view.law, view.K, lam), view.a, view.loss).z);
+  const law = { ...view.law, name: 'mixup' };
+  const [z, one, other] = [0.5, 1, 0].map((lam) => labelOptimum(shownLabel(law, view.K, lam), view.a, view.loss).z);
   return (z[0] + z[1]) / ((one[0] + one[1] + other[0] + other[1]) / 2);
 }
 
@@ -47,16 +47,20 @@ function flat(base, view) {
   const corner = (k) => plane(placed(single, label, TURNS[k]), g);
   const items = [];
   if (view.law.name === 'kway' && view.law.ways > 2) items.push(...web(view));
-  const straight = curveOf({ ...view, loss: 'squared-error' }, { ...view.law, smoothing: view.law.smoothing, name: 'mixup' });
+  const straight = [0, 0.25, 0.5, 0.75, 1].map((lam) => {
+    const label = shownLabel({ ...view.law, name: 'mixup' }, K, lam);
+    return { label, at: labelOptimum(label, view.a, 'squared-error') };
+  });
   for (const pair of TURNS) {
     items.push({ kind: 'line', points: pair.slice(0, 2).map(corner), colour: 'grey', dash: '5 4', wide: 1.2 });
     if (view.loss !== 'squared-error') {
       items.push({ kind: 'line', points: channelPoints(straight, pair, g), colour: 'green', wide: 1.6 });
     }
   }
-  const mixing = view.law.name === 'kway' || view.law.name === 'own' ? curveOf(view, { ...view.law, name: 'mixup' }) : curve;
-  if (view.law.name !== 'own') {
-    for (const pair of TURNS.slice(1)) items.push({ kind: 'line', points: channelPoints(mixing, pair, g), colour: 'sky', wide: 1.6 });
+  const own = view.law.name === 'kway' || view.law.name === 'own'; // then the path of λ is none of the three edges
+  const edges = own ? curveOf(view, { ...view.law, name: 'mixup' }) : curve;
+  for (const pair of own ? TURNS : TURNS.slice(1)) {
+    items.push({ kind: 'line', points: channelPoints(edges, pair, g), colour: 'sky', wide: 1.6 });
   }
   items.push({ kind: 'line', points: channelPoints(curve, TURNS[0], g), colour: 'blue', wide: 3 });
   const reach = Math.hypot(...corner(0));
@@ -72,16 +76,28 @@ function flat(base, view) {
   items.push({ kind: 'text', at: away, shift: [here[0] >= 0 ? 8 : -8, 4], text: 'h(λ)', anchor: here[0] >= 0 ? 'start' : 'end' });
   if (view.loss !== 'squared-error') {
     const [x, y] = channelPoints(straight, TURNS[1], g)[Math.floor(straight.length / 2)];
-    items.push({ kind: 'text', at: [x, y], shift: [0, 26], text: 'squared error', colour: 'green' });
+    const wide = Math.abs(y) > 0.25 * reach; // then there is room inside the triangle
+    items.push({ kind: 'text', at: [x, y], shift: [0, wide ? -8 : 26], text: 'squared error', colour: 'green' });
   }
-  const all = items.flatMap((item) => item.points ?? []);
-  return { ...base, ...frame(all), items, caption: words(view), height: 400 };
+  const all = frame(items.flatMap((item) => item.points ?? []));
+  return { ...base, ...all, items: [...items, ...ruler(all, reach)], caption: words(view), height: 470 };
 }
 
 function frame(points) {
   const x = span(points.map((p) => p[0]), 0.09);
   const y = span(points.map((p) => p[1]), 0.09);
   return { x: { ...x, label: '' }, y: { ...y, label: '' } };
+}
+
+/** A length to measure by, in the units of h: the picture itself has no scale. */
+function ruler({ x, y }, reach) {
+  const ten = 10 ** Math.floor(Math.log10(reach / 2));
+  const size = [5, 2, 1].map((n) => n * ten).find((n) => n <= reach / 2);
+  const [left, low] = [x.low + 0.03 * (x.high - x.low), y.low + 0.04 * (y.high - y.low)];
+  return [
+    { kind: 'line', points: [[left, low], [left + size, low]], colour: 'soft', wide: 2.5 },
+    { kind: 'text', at: [left, low], shift: [0, -7], text: `length ${say(size)} of h`, colour: 'soft', anchor: 'start' },
+  ];
 }
 
 /** A net of labels on three classes, and where it goes: lines of constant share. */
@@ -179,9 +195,14 @@ function words(view) {
   if (view.loss === 'squared-error') {
     return `K = ${view.K}, squared error: mixed features (blue) lie on the straight lines between their classes (dashed, orange squares).`;
   }
+  const path = {
+    own: ' Thick: from your label (λ = 0) to class 1 (λ = 1).',
+    kway: view.law.ways > 2 ? ' Thick: λ of class 1, the rest shared by classes 2 and 3; the net is all mixtures of three.' : '',
+    onehot: ' The law has labels of one class only: between them it is shown what mixed labels would have.',
+  };
   const verb = bow > 1.005 ? `bows out to ${share} times the chord` : bow < 0.995 ? `lies at ${share} times the chord` : 'lies on the chord, to three digits';
   return (
-    `K = ${view.K}, a = ${say(view.a)}: half-way between two classes the optimum (blue) ${verb} (dashed). ` +
+    `K = ${view.K}, a = ${say(view.a)}: half-way between two classes the optimum (blue) ${verb} (dashed).${path[view.law.name] ?? ''} ` +
     'Orange squares: features of one class. Black: directions of the classifier. Green: squared error with the same W, straight.'
   );
 }

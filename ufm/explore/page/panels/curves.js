@@ -46,7 +46,7 @@ export function coefficientFigure(view) {
 }
 
 function subscript(name) {
-  return /^\d$/.test(name) ? '₀₁₂₃₄₅₆₇₈₉'[name] : name === '2 and 3' ? '₂, w₃' : ` ${name}`;
+  return /^\d$/.test(name) ? '₀₁₂₃₄₅₆₇₈₉'[name] : name === '2 and 3' ? '₂ and w₃' : ` ${name}`;
 }
 
 export function displacementFigure(view) {
@@ -62,12 +62,13 @@ export function displacementFigure(view) {
   const y = { ...span(optimum.map((p) => p[1]), 0.25), label: 'h across the channel' };
   const here = { lam: state.lam, colam: 1 - state.lam };
   const items = [
-    { kind: 'line', points: limit, colour: 'grey', dash: '5 4', wide: 1.5, label: view.zero ? '' : 'limit as λ_H → 0', at: 'end', anchor: 'end', shift: [-4, 40] },
+    { kind: 'line', points: limit, colour: 'grey', dash: '5 4', wide: 1.5 },
     { kind: 'line', points: optimum, colour: 'blue', wide: 2.5, label: 'the optimum', at: 0.3, shift: [-14, -8] },
   ];
+  if (!view.zero) items.push({ kind: 'text', at: [0.97 * reach, y.low + 0.07 * (y.high - y.low)], text: 'dashed: limit as λ_H → 0', colour: 'soft', anchor: 'end' });
   const spot = logit(here);
   if (Math.abs(spot) <= reach) items.push({ kind: 'points', points: [[spot, across(view.at)]], shape: 'ring', size: 5, colour: 'ink' });
-  const far = view.loss === 'squared-error' ? 'Under squared error it is straight in λ, so it bends here.' : 'The limit is logit λ over √(2g), free of λ_H.';
+  const far = view.loss === 'squared-error' ? 'Under squared error it is straight in λ, so it bends here.' : 'The limit is log(y₁/y₂) over √(2g), free of λ_H.';
   const caption = view.zero
     ? 'W = 0: nothing is displaced.'
     : `Along w₁ − w₂ the feature at λ = ${say(state.lam)} lies at ${say(across(view.at))}; the limit there is ${say(Math.log(view.label.values[0] / view.label.values[1]) * scale)}. ${far}`;

@@ -89,7 +89,7 @@ export class Descent {
     items.push({ kind: 'line', points: curve, colour: side.loss === 'squared-error' ? 'green' : 'blue', wide: 2.5 });
     items.push({ kind: 'points', points: [[0, 0]], colour: 'ink', shape: 'cross', size: 5 });
     items.push({ kind: 'points', points, colour: 'orange', size: 4 });
-    const all = [...curve, ...points, [0, 0]];
+    const all = [...curve, ...points, [0, 0], ...side.trails.flat()];
     const x = { ...span(all.map((p) => p[0]), 0.12), label: '' };
     const y = { ...span(all.map((p) => p[1]), 0.12), label: '' };
     return { ...base, x, y, items, caption: `${title}. ${this.words(side)}` };
@@ -111,8 +111,8 @@ export class Descent {
     const items = [];
     this.sides.forEach((side, n) => {
       const colour = n ? 'green' : 'blue';
-      items.push({ kind: 'line', points: side.bounds, colour, dash: '4 4', wide: 1.5, label: n ? '' : 'bound', at: 0.5, shift: [0, -4] });
-      items.push({ kind: 'line', points: side.distances, colour, wide: 2, label: n ? 'squared error' : 'cross-entropy', at: 0.3, shift: [0, n ? 24 : 12] });
+      items.push({ kind: 'line', points: side.bounds, colour, dash: '4 4', wide: 1.5, label: n ? '' : 'bound', at: 0.25, shift: [0, -5] });
+      items.push({ kind: 'line', points: side.distances, colour, wide: 2, label: n ? 'squared error' : 'cross-entropy', at: 0.25, shift: [0, n ? -2 : 24] });
     });
     const caption = 'Distance to the closed form (solid) below its bound from the gradient alone (dashed), as shares of the largest feature.';
     const x = { log: true, low: 1, high: most, label: 'steps' };
