@@ -70,7 +70,7 @@ export function labelOptimum(label, a, loss = 'cross-entropy') {
   const { values, counts } = label;
   const K = counts.reduce((sum, n) => sum + n, 0);
   if (!(a > 0)) return flat(values, K);
-  if (loss === 'squared-error') return affine(values, a, K);
+  if (loss === 'squared-error') return affine(label, a, K);
   const o = Math.exp(reference(values, counts, a, K));
   const x = values.map((v) => excess(o, a * v));
   const p = x.map((t) => (o * Math.exp(t)) / a);
@@ -93,9 +93,10 @@ function flat(values, K) {
   return { z: values.map(() => 0), p, r: values.map((v) => v - 1 / K), K };
 }
 
-function affine(values, a, K) {
+function affine({ values, counts, apart }, a, K) {
   const share = a > 1 ? 1 / (1 + 1 / a) : a / (1 + a);
   const z = values.map((v) => share * (v - 1 / K));
+  if (K === 2 && counts[0] === 1 && apart !== undefined) [z[0], z[1]] = [(share * apart) / 2, (-share * apart) / 2];
   return { z, p: z.map((t) => t + 1 / K), r: values.map((v) => (v - 1 / K) / (1 + a)), K };
 }
 

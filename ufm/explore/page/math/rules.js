@@ -96,7 +96,7 @@ export function legendre(low, high, count) {
 export function cutmixRule(alpha, fine = 1) {
   const area = betaRule(alpha, alpha, fine);
   const cut = shares();
-  const bins = new Bins(2 / fine);
+  const bins = new Bins(1 / fine);
   for (let n = 0; n < area.weight.length; n++) {
     // lam of the law is that of the image: lam_0 = 1 - s
     const [s, kept] = [area.colam[n], area.lam[n]];
@@ -113,8 +113,10 @@ export function cutmixRule(alpha, fine = 1) {
 /** Nodes of 1 - v < 3/4 with the weights of one axis cut, density 2, and of both: 4 log 4v below 1/2, else -4 log v. */
 function shares() {
   const found = [];
-  for (let panel = 0; panel < 12; panel++) {
-    const { x, w } = legendre(panel * 3.75, panel * 3.75 + 3.75, 16);
+  // panels in -log 2(1 - v); short ones first, as log v is singular at v = 0
+  const edges = [0, 0.8, 2, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44];
+  for (let panel = 1; panel < edges.length; panel++) {
+    const { x, w } = legendre(edges[panel - 1], edges[panel], 16);
     for (let n = 0; n < 16; n++) {
       const lost = 0.5 * Math.exp(-x[n]);
       found.push({ lost, one: 2 * w[n] * lost, two: -4 * Math.log1p(-lost) * w[n] * lost });
