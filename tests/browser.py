@@ -144,7 +144,9 @@ class Browser:
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """The left button down at one place, moved to another, up."""
         parts = {"button": "left", "buttons": 1}
-        self.call("Input.dispatchMouseEvent", type="mousePressed", x=start[0], y=start[1], clickCount=1, **parts)
+        self.call(
+            "Input.dispatchMouseEvent", type="mousePressed", x=start[0], y=start[1], clickCount=1, **parts
+        )
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=end[0], y=end[1], **parts)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], clickCount=1, **parts)
 
@@ -175,6 +177,10 @@ class Browser:
         """What was said in the console, and exceptions."""
         found = []
         for seen in self.events:
-            if seen.get("method") in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
+            if seen.get("method") in (
+                "Runtime.consoleAPICalled",
+                "Runtime.exceptionThrown",
+                "Log.entryAdded",
+            ):
                 found.append(json.dumps(seen["params"])[:500])
         return found

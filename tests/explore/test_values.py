@@ -152,7 +152,9 @@ def test_spectra_are_those_of_the_theory(page, K, d, delta):
     right = collapse_spectrum(K, d, 2e-3, 1e-3, delta)
     found = page.run(f"ufm.collapseSpectrum({K}, {d}, 2e-3, 1e-3, {delta})")
     assert [count for _, count, _ in found] == [count for _, count in right]
-    assert [value for value, *_ in found] == pytest.approx([value for value, _ in right], rel=1e-12, abs=1e-12)
+    assert [value for value, *_ in found] == pytest.approx(
+        [value for value, _ in right], rel=1e-12, abs=1e-12
+    )
     assert page.run(f"ufm.collapseSpectrum({K}, {d}, 1, 1, {delta})") is None  # W = 0
 
 

@@ -26,7 +26,9 @@ def theorem_data() -> list[dict]:
             "title": theorem.title,
             "mathml": mathml[theorem.statement],
             "free": isinstance(theorem.claim, JointClaim),
-            "assumptions": [{"latex": part.text, "mathml": mathml[part.text]} for part in theorem.assumptions],
+            "assumptions": [
+                {"latex": part.text, "mathml": mathml[part.text]} for part in theorem.assumptions
+            ],
         }
         for theorem in THEOREMS.values()
     ]

@@ -363,7 +363,7 @@ function furnish(place) {
     `<h2></h2>${words ? `<p class="small">${words}</p>` : ''}<div class="picture"></div><figcaption></figcaption>` +
     `<div class="tools">${['svg', 'png', 'tex'].map((kind) => `<button type="button" data-figure="${place.id}" data-kind="${kind}" aria-label="save ${place.id} as ${kind === 'tex' ? 'LaTeX' : kind.toUpperCase()}">${kind === 'tex' ? 'LaTeX' : kind.toUpperCase()}</button>`).join('')}` +
     '<details class="numbers"><summary>Numbers</summary><div class="wide"></div></details></div>';
-  place.querySelector('.numbers').addEventListener('toggle', () => drawn.has(place.id) && draw(drawn.get(place.id)));
+  place.querySelector('.numbers').addEventListener('toggle', () => drawn.has(place.id) && paint(drawn.get(place.id)));
 }
 
 document.addEventListener('pointerdown', () => (held = true), true);
@@ -424,5 +424,5 @@ globalThis.ufm = {
   get network() { return network; },
   get descent() { return descent; },
   change, command, exported, fromHash, judged: () => judged(THEOREMS, view), hypotheses: Object.keys(HYPOTHESES), refresh, toHash, viewOf, drawn,
-  QUESTIONS, labelOptimum, shownLabel, patterns, threshold, jointSharpness, productOf, collapseSpectrum, featureSpectrum,
+  QUESTIONS, palette, labelOptimum, shownLabel, patterns, threshold, jointSharpness, productOf, collapseSpectrum, featureSpectrum,
 };

@@ -79,7 +79,7 @@ export function readNpy(buffer, name) {
   const begin = old ? 10 : 12;
   const head = new TextDecoder().decode(new Uint8Array(buffer, begin, size));
   const [, order, kind] = /'descr': '([<>|=])(\w+)'/.exec(head) ?? [];
-  if (!KINDS[kind]) throw new Error(`${name} holds ${kind ? `numbers of the kind ${kind}` : 'objects'}, which are not read here`);
+  if (!KINDS[kind]) throw new Error(`${name} holds ${kind && kind !== 'O' ? `numbers of the kind ${kind}` : 'objects'}, which are not read here`);
   const shape = (/'shape': \(([^)]*)\)/.exec(head)?.[1] ?? '').split(',').filter((word) => word.trim()).map(Number);
   const [width, get] = KINDS[kind];
   const count = shape.reduce((product, n) => product * n, 1);

@@ -43,7 +43,7 @@ export const QUESTIONS = [
 
 export function questions(place, apply) {
   place.innerHTML = QUESTIONS.map(
-    ({ title }, n) => `<details name="question"><summary>${title}</summary><p data-n="${n}"></p><button type="button" data-n="${n}">Show me</button></details>`,
+    ({ title }, n) => `<details name="question"><summary>${title}</summary><p data-n="${n}"></p><button type="button" data-n="${n}" aria-label="Show me: ${title}">Show me</button></details>`,
   ).join('');
   place.addEventListener('click', (event) => {
     if (event.target.tagName === 'BUTTON') apply(QUESTIONS[event.target.dataset.n].state);
