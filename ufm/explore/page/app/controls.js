@@ -9,7 +9,12 @@ const STEPS = 1000;
 const NUMBERS = [
   ['K', 'classes K', 'how many classes', () => true],
   ['lam', 'mixing weight λ', 'which label is looked at: λ of class 1, 1 − λ of class 2', () => true],
-  ['alpha', 'α of the law', 'λ ~ Beta(α, α): small α mixes little, large α mixes evenly', (s) => ['mixup', 'cutmix', 'kway'].includes(s.law)],
+  [
+    'alpha',
+    'α of the law',
+    'λ ~ Beta(α, α): small α mixes little, large α mixes evenly',
+    (s) => ['mixup', 'cutmix', 'kway'].includes(s.law),
+  ],
   ['ways', 'classes mixed', 'how many classes one label may mix', (s) => s.law === 'kway'],
   ['smoothing', 'smoothing δ', 'labels become (1 − δ) y + δ/K', () => true],
   ['lw', 'penalty λ_W', 'of (λ_W/2)‖W‖²', (s) => s.classifier === 'best'],
@@ -54,7 +59,9 @@ export function controls(place, change) {
     if (event.target.type === 'range' || event.target.type === 'radio') return;
     if (known === 'own') {
       const own = readOwn(event.target.value, state.K);
-      place.querySelector('#own-says').textContent = Array.isArray(own) ? 'brought to a sum of one; every order of the classes is as likely' : own;
+      place.querySelector('#own-says').textContent = Array.isArray(own)
+        ? 'brought to a sum of one; every order of the classes is as likely'
+        : own;
       event.target.setAttribute('aria-invalid', String(!Array.isArray(own)));
       if (Array.isArray(own)) change({ own });
       return;
@@ -117,14 +124,20 @@ export function bar(place, change) {
   const [select, slider, output] = ['select', 'input', 'output'].map((tag) => place.querySelector(tag));
   let state = null;
   select.addEventListener('change', () => show(state));
-  slider.addEventListener('input', () => change({ [select.value]: fromSlider(select.value, Number(slider.value)) }));
+  slider.addEventListener('input', () =>
+    change({ [select.value]: fromSlider(select.value, Number(slider.value)) }),
+  );
   const show = (next) => {
     state = next;
     const some = NUMBERS.filter(([, , , applies]) => applies(state));
     const names = some.map(([name]) => name).join();
     if (select.dataset.names !== names) {
       const chosen = select.value || 'lam';
-      select.innerHTML = some.map(([name, label]) => `<option value="${name}">${label.replace('_W', 'W').replace('_H', 'H')}</option>`).join('');
+      select.innerHTML = some
+        .map(
+          ([name, label]) => `<option value="${name}">${label.replace('_W', 'W').replace('_H', 'H')}</option>`,
+        )
+        .join('');
       select.value = some.some(([name]) => name === chosen) ? chosen : 'lam';
       select.dataset.names = names;
     }

@@ -79,11 +79,18 @@ export function readNpy(buffer, name) {
   const begin = old ? 10 : 12;
   const head = new TextDecoder().decode(new Uint8Array(buffer, begin, size));
   const [, order, kind] = /'descr': '([<>|=])(\w+)'/.exec(head) ?? [];
-  if (!KINDS[kind]) throw new Error(`${name} holds ${kind && kind !== 'O' ? `numbers of the kind ${kind}` : 'objects'}, which are not read here`);
-  const shape = (/'shape': \(([^)]*)\)/.exec(head)?.[1] ?? '').split(',').filter((word) => word.trim()).map(Number);
+  if (!KINDS[kind])
+    throw new Error(
+      `${name} holds ${kind && kind !== 'O' ? `numbers of the kind ${kind}` : 'objects'}, which are not read here`,
+    );
+  const shape = (/'shape': \(([^)]*)\)/.exec(head)?.[1] ?? '')
+    .split(',')
+    .filter((word) => word.trim())
+    .map(Number);
   const [width, get] = KINDS[kind];
   const count = shape.reduce((product, n) => product * n, 1);
-  if (begin + size + width * count > buffer.byteLength) throw new Error(`${name} ends before its ${count} numbers do`);
+  if (begin + size + width * count > buffer.byteLength)
+    throw new Error(`${name} ends before its ${count} numbers do`);
   const data = new Float64Array(count);
   for (let n = 0; n < count; n++) data[n] = get(view, begin + size + width * n, order !== '>');
   if (/'fortran_order': True/.test(head) && shape.length === 2) return { shape, data: transposed(data, shape) };

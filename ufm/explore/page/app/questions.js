@@ -6,7 +6,17 @@ import { rich, say } from '../figures/format.js';
 export const QUESTIONS = [
   {
     title: 'What is the channel?',
-    state: { law: 'mixup', K: 10, alpha: 1, loss: 'cross-entropy', classifier: 'best', lw: 5e-4, lh: 5e-4, smoothing: 0, lam: 0.3 },
+    state: {
+      law: 'mixup',
+      K: 10,
+      alpha: 1,
+      loss: 'cross-entropy',
+      classifier: 'best',
+      lw: 5e-4,
+      lh: 5e-4,
+      smoothing: 0,
+      lam: 0.3,
+    },
     words: (view) =>
       'A network turns an input into a feature h and reads it by a classifier W. Train it on mixtures, λ of class 1 and 1 − λ of ' +
       'class 2, and ask for the best features there are: each λ has one, and together they are a curve from class 2 to class 1. ' +
@@ -14,7 +24,17 @@ export const QUESTIONS = [
   },
   {
     title: 'Why does cross-entropy bend it, and squared error not?',
-    state: { law: 'mixup', K: 10, alpha: 1, loss: 'cross-entropy', classifier: 'best', lw: 5e-4, lh: 5e-4, smoothing: 0, lam: 0.5 },
+    state: {
+      law: 'mixup',
+      K: 10,
+      alpha: 1,
+      loss: 'cross-entropy',
+      classifier: 'best',
+      lw: 5e-4,
+      lh: 5e-4,
+      smoothing: 0,
+      lam: 0.5,
+    },
     words: (view) => {
       const bow = bowing(view);
       return (
@@ -28,7 +48,17 @@ export const QUESTIONS = [
   },
   {
     title: 'What happens at the threshold?',
-    state: { law: 'mixup', K: 10, alpha: 1, loss: 'cross-entropy', classifier: 'best', lw: 0.25, lh: 0.25, smoothing: 0, lam: 0.5 },
+    state: {
+      law: 'mixup',
+      K: 10,
+      alpha: 1,
+      loss: 'cross-entropy',
+      classifier: 'best',
+      lw: 0.25,
+      lh: 0.25,
+      smoothing: 0,
+      lam: 0.5,
+    },
     words: (view) => {
       const best = view.state.classifier === 'best';
       return (
@@ -43,7 +73,8 @@ export const QUESTIONS = [
 
 export function questions(place, apply) {
   place.innerHTML = QUESTIONS.map(
-    ({ title }, n) => `<details name="question"><summary>${title}</summary><p data-n="${n}"></p><button type="button" data-n="${n}" aria-label="Show me: ${title}">Show me</button></details>`,
+    ({ title }, n) =>
+      `<details name="question"><summary>${title}</summary><p data-n="${n}"></p><button type="button" data-n="${n}" aria-label="Show me: ${title}">Show me</button></details>`,
   ).join('');
   place.addEventListener('click', (event) => {
     if (event.target.tagName === 'BUTTON') apply(QUESTIONS[event.target.dataset.n].state);

@@ -9,12 +9,30 @@ import { escape, power, say } from './format.js';
 
 // Okabe and Ito's colours, told apart by every kind of colour vision; darker or lighter as the ground asks
 const LIGHT = {
-  ink: '#1a1a1a', soft: '#595959', grid: '#e3e3e3', ground: '#ffffff',
-  blue: '#0072b2', orange: '#b45a00', green: '#00795a', pink: '#a8508a', sky: '#2f86b8', grey: '#767676', pale: '#e8f1f8',
+  ink: '#1a1a1a',
+  soft: '#595959',
+  grid: '#e3e3e3',
+  ground: '#ffffff',
+  blue: '#0072b2',
+  orange: '#b45a00',
+  green: '#00795a',
+  pink: '#a8508a',
+  sky: '#2f86b8',
+  grey: '#767676',
+  pale: '#e8f1f8',
 };
 const DARK = {
-  ink: '#f0f0f0', soft: '#b3b3b3', grid: '#3a3a3a', ground: '#1b1c1e',
-  blue: '#5db4ec', orange: '#f0a04b', green: '#3fc79a', pink: '#e08fc3', sky: '#8fd0f5', grey: '#9a9a9a', pale: '#203240',
+  ink: '#f0f0f0',
+  soft: '#b3b3b3',
+  grid: '#3a3a3a',
+  ground: '#1b1c1e',
+  blue: '#5db4ec',
+  orange: '#f0a04b',
+  green: '#3fc79a',
+  pink: '#e08fc3',
+  sky: '#8fd0f5',
+  grey: '#9a9a9a',
+  pale: '#203240',
 };
 
 export function palette(dark) {
@@ -61,7 +79,9 @@ export function ticks(axis, count = 5) {
 export function tickText(axis, value) {
   if (axis.log) {
     const n = Math.round(Math.log10(value));
-    return n >= -2 && n <= 3 ? String(10 ** n >= 1 ? 10 ** n : Number((10 ** n).toPrecision(1))) : `10${power(n)}`;
+    return n >= -2 && n <= 3
+      ? String(10 ** n >= 1 ? 10 ** n : Number((10 ** n).toPrecision(1)))
+      : `10${power(n)}`;
   }
   return say(value, 3);
 }
@@ -81,10 +101,20 @@ export function layout(figure) {
     };
     [x, y] = [wider(x, w), wider(y, h)];
   }
-  const of = (axis, v) => (axis.log ? Math.log(v / axis.low) / Math.log(axis.high / axis.low) : (v - axis.low) / (axis.high - axis.low));
-  const back = (axis, s) => (axis.log ? axis.low * (axis.high / axis.low) ** s : axis.low + s * (axis.high - axis.low));
+  const of = (axis, v) =>
+    axis.log
+      ? Math.log(v / axis.low) / Math.log(axis.high / axis.low)
+      : (v - axis.low) / (axis.high - axis.low);
+  const back = (axis, s) =>
+    axis.log ? axis.low * (axis.high / axis.low) ** s : axis.low + s * (axis.high - axis.low);
   return {
-    width: WIDTH, height, edge, x, y, w, h,
+    width: WIDTH,
+    height,
+    edge,
+    x,
+    y,
+    w,
+    h,
     px: (v) => edge.left + w * of(x, v),
     py: (v) => edge.top + h * (1 - of(y, v)),
     fromPixel: (u, v) => [back(x, (u - edge.left) / w), back(y, 1 - (v - edge.top) / h)],
@@ -126,7 +156,9 @@ function axes(figure, at, colours) {
     parts.push(`<path d="M${left} ${y}H${left + at.w}" stroke="${colours.grid}"/>`);
     parts.push(text([left - 6, y + 4], tickText(at.y, v), 'end', colours.soft));
   }
-  parts.push(`<path d="M${left} ${at.edge.top}V${bottom}H${left + at.w}" fill="none" stroke="${colours.soft}"/>`);
+  parts.push(
+    `<path d="M${left} ${at.edge.top}V${bottom}H${left + at.w}" fill="none" stroke="${colours.soft}"/>`,
+  );
   parts.push(text([left + at.w / 2, at.height - 6], figure.x.label, 'middle', colours.ink));
   const middle = at.edge.top + at.h / 2;
   parts.push(
@@ -142,7 +174,10 @@ function text([x, y], words, anchor, colour, halo = '') {
 
 /** λ_W with a lowered W. */
 function lowered(words) {
-  return escape(words).replace(/_(\w)/g, '<tspan dy="3" font-size="10">$1</tspan><tspan dy="-3">\u200b</tspan>');
+  return escape(words).replace(
+    /_(\w)/g,
+    '<tspan dy="3" font-size="10">$1</tspan><tspan dy="-3">\u200b</tspan>',
+  );
 }
 
 function drawItem(item, at, colours, inside, over) {

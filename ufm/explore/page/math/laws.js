@@ -145,7 +145,7 @@ export function shownLabel(law, K, lam, colam = 1 - lam) {
   }
   const others = law.name === 'kway' ? Math.min(law.ways, K) - 1 : 1;
   if (others === 1) {
-      return { values: smooth([lam, colam, 0]), counts: [1, 1, K - 2], apart: keep * (2 * lam - 1) };
+    return { values: smooth([lam, colam, 0]), counts: [1, 1, K - 2], apart: keep * (2 * lam - 1) };
   }
   return { values: smooth([lam, colam / others, 0]), counts: [1, others, K - 1 - others] };
 }

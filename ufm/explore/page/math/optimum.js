@@ -96,7 +96,8 @@ function flat(values, K) {
 function affine({ values, counts, apart }, a, K) {
   const share = a > 1 ? 1 / (1 + 1 / a) : a / (1 + a);
   const z = values.map((v) => share * (v - 1 / K));
-  if (K === 2 && counts[0] === 1 && apart !== undefined) [z[0], z[1]] = [(share * apart) / 2, (-share * apart) / 2];
+  if (K === 2 && counts[0] === 1 && apart !== undefined)
+    [z[0], z[1]] = [(share * apart) / 2, (-share * apart) / 2];
   return { z, p: z.map((t) => t + 1 / K), r: values.map((v) => (v - 1 / K) / (1 + a)), K };
 }
 

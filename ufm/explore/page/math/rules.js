@@ -179,7 +179,11 @@ class Bins {
 /** Gauss rule of a law of lam in u = tanh(t/12), which resolves its layers; by Lanczos. */
 export function edgeGauss(rule, nodes) {
   const t = rule.lam.map((v, n) => Math.max(-REACH, Math.min(REACH, Math.log(v) - Math.log(rule.colam[n]))));
-  const { x, w } = lanczos(t.map((v) => Math.tanh(v / 12)), rule.weight, nodes);
+  const { x, w } = lanczos(
+    t.map((v) => Math.tanh(v / 12)),
+    rule.weight,
+    nodes,
+  );
   const back = x.map((u) => 12 * Math.atanh(Math.max(-1 + 1e-12, Math.min(1 - 1e-12, u))));
   return normalised({
     lam: back.map((v) => 1 / (1 + Math.exp(-v))),

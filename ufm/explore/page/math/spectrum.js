@@ -58,7 +58,13 @@ export function collapseSpectrum(K, d, lambdaW, lambdaH, smoothing) {
   const norms = (2 * s * ((K - 2) * own + 1 / K)) / (K - 1);
   const means = 1 + (s * (own + (K - 2) / K)) / (K - 1);
   const off = (Math.sqrt(2 * (K - 2)) * s * (K * own - 1)) / (K * (K - 1));
-  const block = K === 2 ? [means] : eigenvalues([[norms, off], [off, means]]);
+  const block =
+    K === 2
+      ? [means]
+      : eigenvalues([
+          [norms, off],
+          [off, means],
+        ]);
   return [
     [0, ((K - 1) * (K - 2)) / 2 + (K - 1) * spare, 'rotations'],
     [2, (K * (K - 1)) / 2 + (K - 1) * spare, 'scale of a pair'],

@@ -31,7 +31,16 @@ export class Descent {
     const optima = this.labels.map((label) => labelOptimum(label, this.view.a, loss));
     const unit = Math.max(...optima.map((at, n) => length(at.z, this.labels[n].counts)));
     const at = this.labels.map(start);
-    return { loss, optima, unit, at, trails: this.labels.map(() => []), distances: [], bounds: [], done: false };
+    return {
+      loss,
+      optima,
+      unit,
+      at,
+      trails: this.labels.map(() => []),
+      distances: [],
+      bounds: [],
+      done: false,
+    };
   }
 
   get done() {
@@ -53,7 +62,12 @@ export class Descent {
 
   record() {
     for (const side of this.sides) {
-      const apart = side.at.map((at, k) => length(at.z.map((v, m) => v - side.optima[k].z[m]), this.labels[k].counts));
+      const apart = side.at.map((at, k) =>
+        length(
+          at.z.map((v, m) => v - side.optima[k].z[m]),
+          this.labels[k].counts,
+        ),
+      );
       const bounds = side.at.map((at, k) => distanceBound(at, this.labels[k], this.view.a, side.loss));
       side.distance = Math.max(...apart) / side.unit;
       side.bound = Math.max(...bounds) / side.unit;
@@ -86,12 +100,29 @@ export class Descent {
     const curve = side.optima.map(spot);
     const points = side.at.map(spot);
     const items = side.trails.map((trail) => ({ kind: 'line', points: trail, colour: 'sky', wide: 0.8 }));
-    items.push({ kind: 'line', points: curve, colour: side.loss === 'squared-error' ? 'green' : 'blue', wide: 2.5 });
+    items.push({
+      kind: 'line',
+      points: curve,
+      colour: side.loss === 'squared-error' ? 'green' : 'blue',
+      wide: 2.5,
+    });
     items.push({ kind: 'points', points: [[0, 0]], colour: 'ink', shape: 'cross', size: 5 });
     items.push({ kind: 'points', points, colour: 'orange', size: 4 });
     const all = [...curve, ...points, [0, 0], ...side.trails.flat()];
-    const x = { ...span(all.map((p) => p[0]), 0.12), label: '' };
-    const y = { ...span(all.map((p) => p[1]), 0.12), label: '' };
+    const x = {
+      ...span(
+        all.map((p) => p[0]),
+        0.12,
+      ),
+      label: '',
+    };
+    const y = {
+      ...span(
+        all.map((p) => p[1]),
+        0.12,
+      ),
+      label: '',
+    };
     return { ...base, x, y, items, caption: `${title}. ${this.words(side)}` };
   }
 
@@ -111,12 +142,38 @@ export class Descent {
     const items = [];
     this.sides.forEach((side, n) => {
       const colour = n ? 'green' : 'blue';
-      items.push({ kind: 'line', points: side.bounds, colour, dash: '4 4', wide: 1.5, label: n ? '' : 'bound', at: 0.25, shift: [0, -5] });
-      items.push({ kind: 'line', points: side.distances, colour, wide: 2, label: n ? 'squared error' : 'cross-entropy', at: 0.25, shift: [0, n ? -2 : 24] });
+      items.push({
+        kind: 'line',
+        points: side.bounds,
+        colour,
+        dash: '4 4',
+        wide: 1.5,
+        label: n ? '' : 'bound',
+        at: 0.25,
+        shift: [0, -5],
+      });
+      items.push({
+        kind: 'line',
+        points: side.distances,
+        colour,
+        wide: 2,
+        label: n ? 'squared error' : 'cross-entropy',
+        at: 0.25,
+        shift: [0, n ? -2 : 24],
+      });
     });
-    const caption = 'Distance to the closed form (solid) below its bound from the gradient alone (dashed), as shares of the largest feature.';
+    const caption =
+      'Distance to the closed form (solid) below its bound from the gradient alone (dashed), as shares of the largest feature.';
     const x = { log: true, low: 1, high: most, label: 'steps' };
-    return { id: 'descent-chart', title: 'Distance and bound', x, y: { log: true, low, high, label: 'relative distance' }, items, caption, height: 320 };
+    return {
+      id: 'descent-chart',
+      title: 'Distance and bound',
+      x,
+      y: { log: true, low, high, label: 'relative distance' },
+      items,
+      caption,
+      height: 320,
+    };
   }
 
   /** One sentence for who listens. */

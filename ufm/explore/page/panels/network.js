@@ -10,7 +10,12 @@ const MOST = 4000; // rows that are looked at
 const FITTED = 400; // of them, to find a
 const CRITERIA = [
   ['closed-form', 'logits follow the closed form: R² ≥ 0.8', (f) => f.r2 >= 0.8, (f) => f.r2],
-  ['linear', 'they bend as it does: R² less that of the linear baseline ≥ −0.001', (f) => f.r2 - f.linear >= -1e-3, (f) => f.r2 - f.linear],
+  [
+    'linear',
+    'they bend as it does: R² less that of the linear baseline ≥ −0.001',
+    (f) => f.r2 - f.linear >= -1e-3,
+    (f) => f.r2 - f.linear,
+  ],
   ['etf', 'centred W is a simplex ETF: relative deviation ≤ 0.1', (f) => f.etf <= 0.1, (f) => f.etf],
 ];
 
@@ -19,7 +24,9 @@ export function measured(arrays) {
   const { H, W } = arrays;
   if (!H || !W) throw new Error('the file needs H (N x d, what the last layer takes) and W (K x d)');
   const [K, d] = W.shape;
-  if (H.shape.length !== 2 || W.shape.length !== 2 || H.shape[1] !== d) throw new Error(`H is ${H.shape.join(' x ')} and W ${W.shape.join(' x ')}: they need the same d`);
+  if (H.shape.length !== 2 || W.shape.length !== 2 || H.shape[1] !== d)
+    throw new Error(`H is ${H.shape.join(' x ')} and W ${W.shape.join(' x ')}: they need the same d`);
+  if (K > 1000 || K < 2) throw new Error(`the page is of 2 to 1000 classes, W has ${K} rows`);
   const V = centred(W.data, K, d);
   const shift = shiftOf(arrays.b, K);
   const total = H.shape[0];
@@ -34,7 +41,12 @@ export function measured(arrays) {
   const found = { K, d, m, a, known: known !== null, count: rows.length, total, etf: deviation(V, K, d), rows };
   Object.assign(found, explained(rows, a, K), { points: projected(rows, arrays, V, K, d) });
   found.lambdaH = known !== null ? lambdaH : (m * m * K) / ((K - 1) * a);
-  found.verdicts = CRITERIA.map(([name, words, holds, value]) => ({ name, words, value: value(found), word: holds(found) ? 'reproduced' : 'not reproduced' }));
+  found.verdicts = CRITERIA.map(([name, words, holds, value]) => ({
+    name,
+    words,
+    value: value(found),
+    word: holds(found) ? 'reproduced' : 'not reproduced',
+  }));
   return found;
 }
 
@@ -173,7 +185,10 @@ function projected(rows, arrays, V, K, d) {
     const some = [...label.entries.keys()].filter((k) => label.entries[k] > 1e-9);
     const h = arrays.H.data.subarray(n * d, n * d + d);
     if (basis && some.length <= 2 && some.every((k) => k < 3)) {
-      inPlane.push({ at: basis.map((row) => row.reduce((sum, v, c) => sum + v * h[c], 0)), single: some.length < 2 });
+      inPlane.push({
+        at: basis.map((row) => row.reduce((sum, v, c) => sum + v * h[c], 0)),
+        single: some.length < 2,
+      });
     }
     if (some.length === 2) {
       const [i, j] = some;
@@ -214,15 +229,36 @@ export function recorded(record) {
   }
   const { data, fit, channel, calibration } = record;
   const a = fit.sharpness ?? fit.a_known ?? fit.a;
-  const bins = (list) => (list ?? []).map((v, n) => [channel?.logit?.[n], v]).filter((p) => p.every(Number.isFinite));
+  const bins = (list) =>
+    (list ?? []).map((v, n) => [channel?.logit?.[n], v]).filter((p) => p.every(Number.isFinite));
   const mixed = calibration?.mixed;
-  const binned = (list) => (list ?? []).map((v, n) => [mixed.lam[n], v]).filter((p) => p.every(Number.isFinite));
+  const binned = (list) =>
+    (list ?? []).map((v, n) => [mixed.lam[n], v]).filter((p) => p.every(Number.isFinite));
   return {
-    K: data.classes, d: data.dim, m: data.multiplier, a, known: fit.a_known !== null, count: data.count, total: data.count,
-    r2: fit.r2_known ?? fit.r2, linear: fit.r2_linear, etf: data.etf_deviation, headline: record.headline, overall: record.verdict,
+    K: data.classes,
+    d: data.dim,
+    m: data.multiplier,
+    a,
+    known: fit.a_known !== null,
+    count: data.count,
+    total: data.count,
+    r2: fit.r2_known ?? fit.r2,
+    linear: fit.r2_linear,
+    etf: data.etf_deviation,
+    headline: record.headline,
+    overall: record.verdict,
     lambdaH: (data.multiplier ** 2 * data.classes) / ((data.classes - 1) * a),
-    verdicts: record.verdicts.map(({ name, claim, criterion, value, verdict }) => ({ name, words: `${claim} (${criterion})`, value, word: verdict })),
-    points: { plane: [], across: bins(channel?.curves?.displacement?.value), first: mixed ? binned(mixed.first) : [] },
+    verdicts: record.verdicts.map(({ name, claim, criterion, value, verdict }) => ({
+      name,
+      words: `${claim} (${criterion})`,
+      value,
+      word: verdict,
+    })),
+    points: {
+      plane: [],
+      across: bins(channel?.curves?.displacement?.value),
+      first: mixed ? binned(mixed.first) : [],
+    },
   };
 }
 
@@ -232,7 +268,16 @@ export function overlay(figure, network) {
   const { plane = [], across = [], first = [] } = network.points;
   const dots = (points, colour) => ({ kind: 'points', points, colour, size: 2.4 });
   const more = {
-    channel: [dots(plane.filter((p) => !p.single).map((p) => p.at), 'pink'), dots(plane.filter((p) => p.single).map((p) => p.at), 'orange')],
+    channel: [
+      dots(
+        plane.filter((p) => !p.single).map((p) => p.at),
+        'pink',
+      ),
+      dots(
+        plane.filter((p) => p.single).map((p) => p.at),
+        'orange',
+      ),
+    ],
     displacement: [dots(across, 'pink')],
     probabilities: [dots(first, 'pink')],
   }[figure.id];
