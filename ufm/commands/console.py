@@ -6,12 +6,20 @@ import tyro
 
 import ufm.commands.compare as compare
 import ufm.commands.conjecture as conjecture
+import ufm.commands.runs.explore as explore
 import ufm.commands.solve as solve
 import ufm.commands.sweep as sweep
 import ufm.commands.verify as verify
 from ufm.commands.frame import guarded
 
-COMMANDS = {"solve": solve, "verify": verify, "compare": compare, "sweep": sweep, "conjecture": conjecture}
+COMMANDS = {
+    "solve": solve,
+    "verify": verify,
+    "compare": compare,
+    "sweep": sweep,
+    "conjecture": conjecture,
+    "explore": explore,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,6 +33,6 @@ def main(argv: list[str] | None = None) -> int:
 def about(words: list[str]) -> int:
     """Help, completion, or what is wrong with the first word; SystemExit from the parser."""
     flags = {name: room.Arguments for name, room in COMMANDS.items()}
-    text = "Unconstrained features models: solve, verify, compare, sweep, conjecture."
+    text = "Unconstrained features models: solve, verify, compare, sweep, conjecture, explore."
     tyro.extras.subcommand_cli_from_dict(flags, args=words, prog="ufm", description=text)
     return 2  # the parser has ended the run before, whatever the words are

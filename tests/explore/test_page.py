@@ -1,0 +1,462 @@
+"""The page in a browser: sliders, keys, links, a network's file, blind descent, exports; and that it fetches nothing."""
+
+import base64
+import io
+import json
+import re
+import shlex
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import ufm
+from tests.explore.pages import opened, rested, to_state
+from ufm.commands.frame import parse
+from ufm.commands.inputs import read_choice, read_law, read_problem
+from ufm.commands.solve import Arguments
+from ufm.explore.bundle import PAGE, script
+from ufm.explore.document import Explorer, explorer_page
+from ufm.explore.theorems import formulas
+from ufm.rules.errors import InputError
+
+LIMIT = 400_000  # bytes
+WIDTHS = (360, 390, 1280, 3840)
+FIRST = {"K": 10, "law": "mixup", "alpha": 1, "smoothing": 0, "loss": "cross-entropy", "classifier": "best"}
+FIRST |= {"lw": 5e-4, "lh": 5e-4, "lam": 0.3, "d": None}
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    with opened(tmp_path_factory.mktemp("explore")) as found:
+        yield found
+
+
+@pytest.fixture
+def page(there):
+    """The page as at first, at the width of a desk."""
+    browser, _ = there
+    browser.size(1280, 900)
+    to_state(browser, **FIRST)
+    return browser
+
+
+def caption(page, figure: str = "channel") -> str:
+    return page.run(f"document.getElementById('{figure}').querySelector('figcaption').innerText")
+
+
+# --- one file, that asks for nothing ------------------------------------------------------------------
+
+
+def test_the_page_is_small_and_has_no_address():
+    text = explorer_page()
+    assert len(text.encode("utf-8")) < LIMIT
+    spaces = {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1998/Math/MathML",
+    }  # names, which nothing opens
+    assert set(re.findall(r"\w+://[^\"'\s)<\\]+", text)) == spaces
+    assert "src=" not in text.replace("image.src =", "") and "@import" not in text
+
+
+def test_every_formula_of_the_catalogue_is_in_the_page():
+    known = json.loads((PAGE / "formulas.json").read_text(encoding="utf-8"))
+    assert set(known) == set(formulas()), "run python -m docs.builder.formulas"
+    assert explorer_page().count("<math") + explorer_page().count("\\u003cmath") >= len(known) // 2
+
+
+def test_it_asks_for_nothing_says_nothing_and_could_not_do_otherwise(page):
+    assert page.requests() == [] and page.complaints() == []
+    refused = page.run("fetch('https://example.invalid/').then(() => 'sent', (error) => error.message)")
+    assert refused == "Failed to fetch"
+    image = "new Promise((done) => { const i = new Image(); i.onerror = () => done('refused'); i.src = 'https://example.invalid/a.png'; })"
+    assert page.run(image) == "refused"
+    said = page.complaints()  # and what is refused is seen
+    assert any("Content Security Policy" in line for line in said)
+    page.events.clear()
+
+
+def test_modules_that_cannot_be_joined_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("ufm.explore.bundle.PAGE", tmp_path)
+    (tmp_path / "a.js").write_text("import { b } from './b.js';\nexport const a = b + 1;\n")
+    (tmp_path / "b.js").write_text("export const b = 1;\n")
+    assert script(tmp_path / "a.js").index("$b =") < script(tmp_path / "a.js").index("$a =")
+    (tmp_path / "b.js").write_text("import { a } from './a.js';\nexport const b = a;\n")
+    with pytest.raises(InputError, match="imports itself"):
+        script(tmp_path / "a.js")
+    (tmp_path / "b.js").write_text("export default 1;\n")
+    with pytest.raises(InputError, match="none of the forms"):
+        script(tmp_path / "a.js")
+
+
+# --- controls, keys, links ----------------------------------------------------------------------------
+
+
+def test_tab_and_arrows_move_lambda_and_the_pictures_follow(page):
+    before, text = page.run("document.querySelector('#coefficients svg').outerHTML"), caption(page)
+    page.run("document.querySelector('input[name=law][value=mixup]').focus(); 0")
+    for _ in range(3):  # K, its field, then λ
+        page.key("Tab")
+    assert page.run("document.activeElement.dataset.name + document.activeElement.type") == "lamrange"
+    for _ in range(20):
+        page.key("ArrowRight")
+    assert rested(page)["lam"] == pytest.approx(0.32)
+    assert page.run("document.activeElement.ariaValueText") == "0.32"
+    assert page.run("document.querySelector('input[data-name=lam][type=number]').value") == "0.32"
+    assert "λ = 0.32" in caption(page, "coefficients") and caption(page) == text
+    page.run("document.querySelector('input[name=loss][value=\"squared-error\"]').click()")
+    assert rested(page)["loss"] == "squared-error" and "straight lines" in caption(page)
+    assert page.run("document.querySelector('#coefficients svg').outerHTML") != before
+    page.run("new Promise((done) => setTimeout(done, 500))")
+    assert "sharpness" in page.run("document.getElementById('spoken').textContent")
+
+
+def test_a_number_that_is_typed_is_taken_and_kept_in_range(page):
+    typed = "(() => {{ const field = document.querySelector('input[data-name={0}][type=number]'); field.value = '{1}'; field.dispatchEvent(new Event('change', {{ bubbles: true }})); }})()"
+    for name, text, value in (("K", "1000", 1000), ("K", "1", 2), ("lw", "2e-3", 2e-3), ("alpha", "", 1)):
+        page.run(typed.format(name, text))
+        assert rested(page)[name] == value
+    to_state(page, law="own")
+    own = typed.replace("input[data-name={0}][type=number]", "#own").format("own", "3, 1")
+    page.run(own)
+    assert rested(page)["own"] == [0.75, 0.25]
+    page.run(own.replace("3, 1", "3, -1"))
+    assert rested(page)["own"] == [0.75, 0.25]
+    assert page.run("document.getElementById('own').getAttribute('aria-invalid')") == "true"
+
+
+def test_a_link_shows_the_same_view(there):
+    browser, address = there
+    states = [
+        dict(K=100, law="cutmix", alpha=0.3, lw=1e-3, lh=2e-4, lam=0.125),
+        dict(law="own", own=[0.5, 0.25, 0.25], loss="squared-error", classifier="given", m=2.5, d=12),
+        dict(K=4, yaw=-60, pitch=35, law="kway", smoothing=0.05),
+    ]
+    for state in states:
+        to_state(browser, **FIRST)
+        to_state(browser, **state)
+        link = browser.run("ufm.toHash(ufm.state)")
+        shown = browser.run("document.querySelector('#channel svg').outerHTML")
+        browser.open(address + link)
+        assert browser.run("ufm.state").items() >= state.items()
+        assert browser.run("document.querySelector('#channel svg').outerHTML") == shown
+        browser.run("ufm.change({ lam: 0.5 })")
+        browser.run("new Promise((done) => setTimeout(done, 600))")
+        assert "lam=0.5" in browser.run("location.hash")
+    nonsense = "#K=abc&law=none&lam=7&alpha=-1&own=x&d=2"
+    browser.open(address + nonsense)
+    found = browser.run("ufm.state")
+    assert (found["K"], found["law"], found["lam"], found["alpha"], found["d"]) == (10, "mixup", 1, 0.01, 9)
+    browser.open(address)
+
+
+def test_pictures_are_dragged(page):
+    box = page.run(
+        "(() => { const b = document.querySelector('#coefficients svg').getBoundingClientRect(); return [b.left, b.top, b.width, b.height] })()"
+    )
+    left, top, width, height = box
+    page.drag((left + 0.5 * width, top + 0.4 * height), (left + 0.8 * width, top + 0.4 * height))
+    assert rested(page)["lam"] == pytest.approx((0.8 * 480 - 70) / (480 - 70 - 16), abs=2e-3)
+    to_state(page, K=4, yaw=0, pitch=0)
+    left, top, width, height = page.run(
+        "(() => { const b = document.querySelector('#channel svg').getBoundingClientRect(); return [b.left, b.top, b.width, b.height] })()"
+    )
+    before = page.run("document.querySelector('#channel svg').outerHTML")
+    page.drag((left + 0.5 * width, top + 0.5 * height), (left + 0.5 * width + 40, top + 0.5 * height))
+    assert rested(page)["yaw"] == 20
+    assert page.run("document.querySelector('#channel svg').outerHTML") != before
+    page.run("document.querySelector('#channel .picture').focus(); 0")
+    page.key("ArrowRight")
+    assert rested(page)["yaw"] == 25
+
+
+# --- what it says is what the package says ------------------------------------------------------------
+
+COMMANDS = [
+    dict(),
+    dict(K=4, law="cutmix", alpha=0.4, lam=0.7, lw=1e-3),
+    dict(K=3, loss="squared-error", lam=0.2),
+    dict(K=100, classifier="given", m=2.0, lh=1e-3, lam=0.05),
+]
+
+
+@pytest.mark.parametrize("part", COMMANDS, ids=json.dumps)
+def test_the_command_is_of_the_problem_that_is_shown(page, part):
+    to_state(page, **part)
+    words = shlex.split(page.run("ufm.command(ufm.state)"))
+    assert words[:3] == ["python", "-m", "ufm.solve"]
+    args = parse(Arguments, words[3:], "ufm.solve")
+    law, state = read_law(args), page.run("ufm.state")
+    problem = read_problem(args, law)
+    m = args.multiplier
+    if m is None:
+        m = ufm.joint_multiplier(law, args.classes, args.lambda_w, args.lambda_h, args.loss).value
+    (lam,) = read_choice(args, law)["lam"]
+    problem = ufm.Problem(args.classes, m, args.lambda_h, args.lambda_w, args.dim, args.loss, law)
+    right = ufm.predict_pairs(problem, 0, 1, lam)
+    coef = right.coef[0] - (right.coef[0, 2] if args.classes > 2 else 0)
+    found = page.run("ufm.view.coef.slice(0, 2)")
+    assert lam == state["lam"] and found == pytest.approx(coef[:2], rel=1e-9)
+    assert page.run("ufm.view.m") == pytest.approx(m, rel=1e-9)
+    assert page.run("document.getElementById('command').textContent") == page.run("ufm.command(ufm.state)")
+
+
+def test_the_command_of_other_laws_is_read_as_they_are(page):
+    to_state(page, law="kway", ways=3, smoothing=0.1)
+    law = read_law(parse(Arguments, shlex.split(page.run("ufm.command(ufm.state)"))[3:], "ufm.solve"))
+    assert (law.name, law.ways, law.smoothing) == ("kway", 3, 0.1)
+    to_state(page, law="onehot", smoothing=0.1)
+    law = read_law(parse(Arguments, shlex.split(page.run("ufm.command(ufm.state)"))[3:], "ufm.solve"))
+    assert (law.name, law.smoothing) == ("smoothing", 0.1)
+    to_state(page, law="own", own=[0.5, 0.3, 0.2], smoothing=0.1, K=5)
+    first, second = page.run("ufm.command(ufm.state)").split("\n")
+    (rows,) = re.findall(r"'label.npy', (.*)\)", shlex.split(first)[2])
+    label = np.array(eval(rows, {}))  # a list of numbers, as the shell would have it
+    assert label == pytest.approx(0.9 * np.array([[0.5, 0.3, 0.2, 0, 0]]) + 0.02)
+    assert "--labels label.npy" in second
+
+
+def test_the_threshold_is_where_all_features_are_zero(page):
+    to_state(page, lw=0.3, lh=0.3)
+    assert "W = 0" in caption(page) and "every feature is zero" in caption(page)
+    assert page.run("ufm.view.coef.every((v) => v === 0)")
+    to_state(page, lw=0.2, lh=0.3)
+    assert "W = 0" not in caption(page)
+    assert "simplex ETF" in caption(page, "phase")
+
+
+# --- blind descent ------------------------------------------------------------------------------------
+
+RUN = """(async () => {
+  document.getElementById('method').value = '%s';
+  document.getElementById('method').dispatchEvent(new Event('change'));
+  document.getElementById('descend').click();
+  while (!ufm.descent || !ufm.descent.done) await new Promise((done) => setTimeout(done, 20));
+  await new Promise((done) => setTimeout(done, 50));
+  return ufm.descent.sides.map(({ distance, bound, agrees }) => ({ distance, bound, agrees }));
+})()"""
+
+
+@pytest.mark.parametrize("method, part", [("newton", {"K": 30}), ("gradient", {"lw": 0.02, "lh": 0.02})])
+def test_blind_descent_ends_on_the_curve(page, method, part):
+    to_state(page, **part)
+    for side in page.run(RUN % method):
+        assert side["agrees"] and side["distance"] <= side["bound"] <= 1e-10
+    assert "agrees" in page.run("document.getElementById('descent-says').textContent")
+    # a closed form that is off by more than the bound is told
+    spoilt = "ufm.descent.sides[0].optima[3].z[0] += 1e-8; ufm.descent.record(); ufm.descent.sides[0].agrees"
+    assert page.run(spoilt) is False
+
+
+def test_a_distance_is_never_above_its_bound_on_the_way(page):
+    to_state(page, K=10)
+    page.run(RUN % "newton")
+    ways = page.run("ufm.descent.sides.map(({ distances, bounds }) => [distances, bounds])")
+    for distances, bounds in ways:
+        apart, most = np.array(distances)[:, 1], np.array(bounds)[:, 1]
+        assert len(apart) > 1 and (apart <= most).all() and most[-1] < 1e-10
+
+
+# --- a network ----------------------------------------------------------------------------------------
+
+TAKE = """(async (data, name) => {
+  const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name));
+  document.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  for (let n = 0; n < 500 && !document.getElementById('network-says').textContent.includes(name); n++) await new Promise((done) => setTimeout(done, 10));
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+  return ufm.network;
+})(%s, %s)"""
+
+
+def dropped(page, data: bytes, name: str):
+    page.run("document.getElementById('forget').click()")
+    return page.run(TAKE % (json.dumps(base64.b64encode(data).decode()), json.dumps(name)))
+
+
+def arrays(noise: float = 0.0, dtype=float, **more) -> dict:
+    """Optimal features of K = 3, rotated, with noise, as `ufm.compare` reads them."""
+    rng = np.random.default_rng(0)
+    problem = ufm.Problem(3, 1.5, lambda_h=2e-3, dim=5)
+    i, j, lam = rng.integers(0, 3, 200), rng.integers(0, 3, 200), rng.uniform(size=200)
+    H = ufm.predict_pairs(problem, i, j, lam).H + noise * rng.normal(size=(200, 5))
+    turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    found = {"H": H @ turn, "W": problem.W @ turn + 0.7, "b": np.full(3, 0.25), "i": i, "j": j, "lam": lam}
+    return {
+        key: value.astype(dtype) if value.dtype == float else value for key, value in found.items()
+    } | more
+
+
+def written(how=np.savez, **parts) -> bytes:
+    file = io.BytesIO()
+    how(file, **parts)
+    return file.getvalue()
+
+
+def explained(parts: dict, a: float) -> tuple[float, float]:
+    """R² of the closed form and of the baseline, by the definitions."""
+    W, K = parts["W"], 3
+    z = parts["H"] @ (W - W.mean(0)).T
+    Y = parts["lam"][:, None] * np.eye(K)[parts["i"]] + (1 - parts["lam"])[:, None] * np.eye(K)[parts["j"]]
+    total = np.sum((z - z.mean(0)) ** 2)
+    s = np.sum(z * (Y - 1 / K)) / np.sum((Y - 1 / K) ** 2)
+    closed = np.asarray(ufm.closed_form_logits(Y, a).z)
+    return 1 - np.sum((z - closed) ** 2) / total, 1 - np.sum((z - s * (Y - 1 / K)) ** 2) / total
+
+
+@pytest.mark.parametrize("how", [np.savez, np.savez_compressed])
+def test_a_network_lies_over_the_curve(page, how):
+    parts = arrays(noise=0.02)
+    found = dropped(page, written(how, **parts), "net.npz")
+    a = 1.5**2 * 3 / 2 / 2e-3
+    r2, linear = explained(parts, found["a"])
+    assert found["a"] == pytest.approx(a, rel=0.05) and not found["known"]
+    assert (found["r2"], found["linear"]) == pytest.approx((r2, linear), rel=1e-9)
+    assert explained(parts, 1.02 * found["a"])[0] < r2 > explained(parts, found["a"] / 1.02)[0]
+    state = rested(page)
+    assert (state["K"], state["classifier"]) == (3, "given") and state["m"] == pytest.approx(1.5)
+    # the points lie where the picture has the optimum of their labels
+    curve = np.array(
+        page.run(
+            "ufm.drawn.get('channel').items.filter((item) => item.wide >= 1.6 && item.points).flatMap((item) => item.points)"
+        )
+    )
+    points = np.array([point["at"] for point in found["points"]["plane"]])
+    apart = np.linalg.norm(points[:, None] - curve, axis=2).min(1)
+    assert len(points) == 200 and np.median(apart) < 0.05 and np.ptp(points) > 3
+    assert "reproduced" in page.run("document.getElementById('network-says').innerText")
+
+
+def test_lambda_h_is_taken_where_a_file_has_it(page):
+    found = dropped(page, written(**arrays(dtype=np.float32, lambda_h=2e-3)), "known.npz")
+    assert found["known"] and found["r2"] > 1 - 1e-6
+    wrong = arrays()
+    wrong["i"] = (wrong["i"] + 1) % 3
+    found = dropped(page, written(**wrong), "shuffled.npz")
+    assert found["r2"] < 0.8 and found["verdicts"][0]["word"] == "not reproduced"
+
+
+def test_a_record_of_compare_is_shown(page):
+    parts = arrays(noise=0.02, lambda_h=2e-3)
+    record = ufm.compare_network(**parts, replicates=8).to_dict()
+    found = dropped(page, json.dumps(record).encode(), "record.json")
+    assert (
+        found["r2"] == record["fit"]["r2_known"] == pytest.approx(explained(parts, found["a"])[0], rel=1e-9)
+    )
+    words = {one["name"]: one["word"] for one in found["verdicts"]}
+    assert words == {one["name"]: one["verdict"] for one in record["verdicts"]}
+    shown = page.run("document.getElementById('network-says').innerText")
+    assert record["headline"] in shown and all(name in shown for name in words)
+    figure = page.run(
+        "ufm.drawn.get('displacement').items.map(({ colour, points }) => [colour, points?.length])"
+    )
+    assert ["pink", sum(v is not None for v in record["channel"]["lam"])] in figure
+    # what the page finds of the file itself is the same
+    own = dropped(page, written(**parts), "same.npz")
+    assert (own["r2"], own["etf"], own["a"]) == pytest.approx(
+        (found["r2"], record["data"]["etf_deviation"], found["a"]), rel=1e-9, abs=1e-12
+    )
+    assert dropped(page, b'{"schema": 1}', "other.json") is None
+    assert "no record" in page.run("document.getElementById('network-says').textContent")
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (b"nothing", "no .npz file"),
+        ({"H": np.ones((3, 2))}, "needs H (N x d"),
+        ({"H": np.ones((3, 2)), "W": np.ones((3, 3))}, "need the same d"),
+        ({"H": np.ones((3, 2)), "W": np.eye(2)}, "needs labels"),
+        ({"H": np.array([object()]), "W": np.eye(2)}, "objects, which are not read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(page, data, words):
+    data = data if isinstance(data, bytes) else written(**data)
+    assert dropped(page, data, "bad.npz") is None
+    assert words in page.run("document.getElementById('network-says').textContent")
+
+
+# --- figures as files, access ------------------------------------------------------------------------
+
+EXPORTED = """(async (id, kind) => {
+  const found = await ufm.exported(id, kind);
+  if (kind !== 'png') return found;
+  const bytes = new Uint8Array(await found.arrayBuffer());
+  return [[...bytes.slice(0, 8)], [...bytes.slice(16, 24)]];
+})"""
+
+
+def test_figures_are_saved_as_svg_png_and_latex(page):
+    for figure in page.run("[...ufm.drawn.keys()]"):
+        root = ElementTree.fromstring(page.run(f"{EXPORTED}('{figure}', 'svg')"))
+        assert root.find("{*}title").text and len(root.find("{*}desc").text) > 20
+        tex = page.run(f"{EXPORTED}('{figure}', 'tex')")
+        assert tex.count("{") == tex.count("}") and tex.count("\\addplot") >= 1
+        assert tex.isascii() or not re.search(r"[^\x00-\x7f]", re.sub(r"^%.*$", "", tex, flags=re.M)), figure
+        assert "python -m ufm.solve" in tex
+    magic, size = page.run(f"{EXPORTED}('phase', 'png')")
+    assert bytes(magic) == b"\x89PNG\r\n\x1a\n" and int.from_bytes(bytes(size[:4])) == 3 * 480
+
+
+def test_everything_has_a_name_and_pictures_have_words(page):
+    inputs = "[...document.querySelectorAll('input, select, button')].filter((one) => !(one.labels?.length || one.ariaLabel || one.textContent?.trim())).map((one) => one.outerHTML)"
+    assert page.run(inputs) == []
+    svgs = "[...document.querySelectorAll('figure:not([hidden]) svg')].filter((one) => one.getAttribute('role') !== 'img' || !one.querySelector('title').textContent || one.querySelector('desc').textContent.length < 20).length"
+    assert page.run(svgs) == 0
+    page.run(
+        "document.querySelector('#phase .numbers').open = true; new Promise((done) => setTimeout(done, 100))"
+    )
+    assert page.run("document.querySelectorAll('#phase .numbers td').length") > 40
+    ids = page.run("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+    assert len(ids) == len(set(ids))
+
+
+CONTRAST = """(() => {
+  const light = (hex) => [1, 3, 5].map((n) => parseInt(hex.slice(n, n + 2), 16) / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  return [false, true].flatMap((dark) => Object.entries(ufm.palette(dark)).map(([name, hex]) => {
+    const [one, other] = [light(hex), light(ufm.palette(dark).ground)].sort((a, b) => b - a);
+    return [name, (one + 0.05) / (other + 0.05)];
+  }));
+})()"""
+
+
+def test_colours_of_words_and_lines_stand_out(page):
+    for name, ratio in page.run(CONTRAST):
+        if name in ("ink", "soft", "blue", "orange", "green", "pink", "grey"):  # which words are written in
+            assert ratio >= 4.5, name
+        elif name == "sky":
+            assert ratio >= 3
+
+
+def test_nothing_is_wider_than_the_window(page):
+    for width in WIDTHS:
+        for dark in (False, True):
+            page.size(width, 900, dark=dark)
+            for part in ({}, {"law": "kway", "K": 1000}, {"law": "own", "classifier": "given"}, {"K": 4}):
+                to_state(page, **(FIRST | part))
+                assert page.run("document.documentElement.scrollWidth") <= width, (width, part)
+    page.size(360, 740)
+    assert page.run("getComputedStyle(document.getElementById('bar')).display") == "grid"
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.run(ground)
+    page.size(360, 740, dark=True)
+    assert page.run(ground) != light
+
+
+def test_a_notebook_shows_it_in_a_frame(there, tmp_path):
+    browser, address = there
+    (tmp_path / "cell.html").write_text(f"<!doctype html><meta charset=utf-8>{Explorer()._repr_html_()}")
+    browser.open((tmp_path / "cell.html").as_uri())
+    (child,) = browser.call("Page.getFrameTree")["frameTree"]["childFrames"]
+    world = browser.call("Page.createIsolatedWorld", frameId=child["frame"]["id"])["executionContextId"]
+    look = "document.querySelectorAll('#channel svg path').length"
+    found = browser.call("Runtime.evaluate", expression=look, contextId=world, returnByValue=True)
+    assert found["result"]["value"] > 5
+    assert browser.requests() == []
+    browser.open(address)
+
+
+def test_nothing_was_said_in_all_of_this(there):
+    browser, _ = there
+    assert browser.complaints() == [] and browser.requests() == []

@@ -1,0 +1,8 @@
+"""python -m ufm.explore: write the explorer, one page that needs no server and fetches nothing."""
+
+import sys
+
+from ufm.commands.runs.explore import main
+
+if __name__ == "__main__":
+    sys.exit(main())

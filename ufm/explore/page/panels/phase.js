@@ -1,0 +1,109 @@
+// The phase diagram: below the threshold a simplex ETF, above it W = 0; where this problem lies.
+
+import { patterns, threshold } from '../math/laws.js';
+import { productOf } from '../math/joint.js';
+import { say } from '../figures/format.js';
+
+const LEVELS = [10, 100, 1000, 1e4, 1e5, 1e6];
+let kept = { key: '', lines: [] };
+
+/** Which parameter runs along the axis: alpha where labels are mixed, else the smoothing. */
+export function phaseAxis(view) {
+  return ['mixup', 'cutmix', 'kway'].includes(view.law.name) ? 'alpha' : 'smoothing';
+}
+
+function settings(name) {
+  const found = [];
+  if (name === 'alpha') for (let n = 0; n <= 40; n++) found.push(10 ** (-2 + n / 10));
+  else for (let n = 0; n <= 38; n++) found.push(n / 40);
+  return found;
+}
+
+export function phaseFigure(view) {
+  const { K, law, sigma2, c2 } = view;
+  const name = phaseAxis(view);
+  const values = settings(name);
+  const edge = values.map((v) => [v, threshold({ ...law, [name]: v }, K)]);
+  const high = 10 ** Math.ceil(Math.log10(1.01 * Math.max(...edge.map((p) => p[1]), c2)));
+  const low = 10 ** Math.floor(Math.log10(Math.min(1e-9, Math.min(c2, ...edge.map((p) => p[1])) / 2)));
+  const x =
+    name === 'alpha'
+      ? { low: 0.01, high: 100, log: true, label: 'α' }
+      : { low: 0, high: 0.95, label: 'smoothing δ' };
+  const y = { low, high, log: true, label: 'λ_W λ_H' };
+  const top = [
+    [x.high, high],
+    [x.low, high],
+  ];
+  const items = [
+    { kind: 'area', points: [...edge, ...top], colour: 'grid', opacity: 0.6 },
+    ...levels(view, name, values, low),
+    {
+      kind: 'line',
+      points: edge,
+      colour: 'orange',
+      wide: 2.5,
+      label: 'threshold σ²',
+      at: 0.12,
+      anchor: 'start',
+    },
+    {
+      kind: 'points',
+      points: [[Math.max(law[name], x.low), c2]],
+      shape: 'ring',
+      size: 6,
+      colour: 'ink',
+      label: 'you are here',
+    },
+  ];
+  const corner = (share) => low * (high / low) ** share;
+  const beside = name === 'alpha' ? 20 : 0.75;
+  if (edge[edge.length - 1][1] < corner(0.93))
+    items.push({ kind: 'text', at: [beside, corner(0.95)], text: 'W = 0', colour: 'soft' });
+  items.push({
+    kind: 'text',
+    at: [x.low, corner(0.05)],
+    shift: [8, 0],
+    anchor: 'start',
+    text: 'simplex ETF',
+    colour: 'soft',
+  });
+  const where =
+    c2 < sigma2
+      ? `${say(c2 / sigma2, 3)} of it: W is a simplex ETF with a = ${say(view.a)}`
+      : 'at or above it: W = 0';
+  const given =
+    view.state.classifier === 'given'
+      ? ` A classifier of this m is optimal at λ_W = ${say(c2 / view.state.lh)}, and that is where you are.`
+      : '';
+  const caption = `Threshold of λ_W λ_H here: σ² = ${say(sigma2)}; the problem lies at ${say(c2)}, ${where}.${given} Thin: where a = 10, 100, ….`;
+  return { id: 'phase', title: 'Phases of the joint optimum', x, y, items, caption, drag: true };
+}
+
+/** Curves of equal sharpness, made where a moment is quick. */
+function levels(view, name, values, low) {
+  const { K, law, loss } = view;
+  if (law.name === 'kway' || law.name === 'cutmix') return [];
+  const key = JSON.stringify([K, law.name, name === 'alpha' ? law.smoothing : 0, law.own, loss]);
+  if (kept.key !== key) {
+    const some = values.filter((_, n) => n % 2 === 0);
+    const rules = some
+      .map((v) => [v, { ...law, [name]: v }])
+      .map(([v, one]) => [v, patterns(one, K), threshold(one, K)]);
+    kept = {
+      key,
+      lines: LEVELS.map((a) => [a, rules.map(([v, rule, top]) => [v, productOf(rule, a, top, K, loss)])]),
+    };
+  }
+  return kept.lines
+    .filter(([, points]) => points.some(([, c]) => c > low))
+    .map(([a, points]) => ({
+      kind: 'line',
+      points,
+      colour: 'sky',
+      wide: 1,
+      label: `a = ${say(a)}`,
+      at: 0.9,
+      anchor: 'end',
+    }));
+}

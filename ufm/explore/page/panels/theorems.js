@@ -1,0 +1,112 @@
+// What each theorem says at these parameters: its name and statement come from the package, whether its hypotheses
+// hold is found here.
+
+import { escape, rich, say } from '../figures/format.js';
+
+const held = null;
+const mixed = (v) => ['mixup', 'cutmix'].includes(v.law.name) && v.law.smoothing === 0;
+const single = (v) => v.law.name === 'onehot';
+const bias = (v) => (v.loss === 'squared-error' ? 'free' : 'none');
+const share = (v) => Math.sqrt(v.K * v.state.lw * v.state.lh);
+
+/** Hypotheses by their words: null where one holds, else what is wrong. */
+export const HYPOTHESES = {
+  '$W$ is a simplex ETF': () => held,
+  '$W \\ne 0$': (v) => (v.zero ? 'the classifier is zero' : held),
+  'cross-entropy': (v) => (v.loss === 'cross-entropy' ? held : 'the loss is squared error'),
+  'squared error': (v) => (v.loss === 'squared-error' ? held : 'the loss is cross-entropy'),
+  '$y = \\lambda e_i + (1-\\lambda) e_j$, $i \\ne j$, $0 \\le \\lambda \\le 1$': (v) =>
+    mixed(v) ? held : 'the labels are not mixtures of two classes',
+  '$K \\ge 3$': (v) => (v.K > 2 ? held : 'K = 2 leaves no third class'),
+  '$K = 2$': (v) => (v.K === 2 ? held : `K = ${v.K}, not 2`),
+  '$0 < \\lambda < 1$': (v) => (v.state.lam > 0 && v.state.lam < 1 ? held : 'λ lies at an end'),
+  '$a < 2$': (v) => (v.a < 2 ? held : `a = ${say(v.a)} is not below 2: the bound says nothing`),
+  '$e^{2a} < 2K + 1$': (v) =>
+    v.a < 0.5 * Math.log1p(2 * v.K) ? held : `e²ᵃ is not below 2K + 1 = ${2 * v.K + 1}`,
+  '$a\\,\\min_{y_k>0}y_k \\ge 2\\log(aK)$, $aK \\ge e$': sharpEnough,
+  '$\\lambda_W, \\lambda_H > 0$': () => held,
+  'the label law is exchangeable': () => held,
+  '$d \\ge K-1$': () => held, // the page has no other
+  '$d \\ge K$': (v) => (v.d >= v.K ? held : `d = ${v.d} is below K`),
+  '$d = 2$': (v) => (v.d === 2 ? held : `d = ${v.d}, not 2`),
+  'no bias': (v) => (bias(v) === 'none' ? held : 'squared error is shown with a free bias'),
+  'free bias': (v) => (bias(v) === 'free' ? held : 'there is no bias'),
+  'a bias, free or penalised': (v) => (bias(v) === 'free' ? held : 'there is no bias'),
+  'labels $e_k$': (v) => (single(v) && v.law.smoothing === 0 ? held : 'the labels are not one-hot'),
+  'labels $e_k$, classes as likely': (v) =>
+    single(v) && v.law.smoothing === 0 ? held : 'the labels are not one-hot',
+  'labels $(1-\\varepsilon)e_k + \\varepsilon/K$, classes as likely': (v) =>
+    single(v) ? held : 'the labels are not those of single classes',
+  'mixup or CutMix of classes drawn independently, or one-hot; some of equal weight': () =>
+    'all classes are as likely here: this is the joint theorem',
+  'mixup of cyclic pairs $(i, i+1)$, $K \\ge 4$': () => 'the law mixes all pairs',
+  'one label a class, $y_k = \\mathrm{softmax}(z_k) + \\frac{c}{\\sqrt{q_k}}u_k$ of some $G \\succeq 0$':
+    designed,
+  'labels $(1-\\varepsilon_k)e_k + \\varepsilon_k/K$ of weights $q_k$, with these $\\varepsilon_k$': designed,
+  '$Y = Y^\\top$, one label a class, left as it is by a transitive group; $\\Pi\\log(Y - \\hat c\\,\\Pi)\\Pi \\succeq 0$':
+    designed,
+  'labels $(1-\\varepsilon-\\delta)e_k + \\frac{\\varepsilon}{m}1_{\\mathrm{group}} + \\frac{\\delta}{K}$, classes as likely':
+    () => 'no label names a group of classes',
+  '$\\lambda_W\\lambda_H < (\\mathbb{E}\\|y\\|^2 - \\frac1K)/(K-1)$': (v) =>
+    v.state.lw * v.state.lh < v.sigma2 ? held : 'λ_W λ_H is at or above its threshold',
+  '$2Kd \\le 1200$': (v) =>
+    2 * v.K * v.d <= 1200 ? held : `2Kd = ${2 * v.K * v.d} unknowns are too many to check`,
+};
+
+function sharpEnough(v) {
+  if (v.zero) return held; // another hypothesis' to say
+  if (v.a * v.K < Math.E) return `aK = ${say(v.a * v.K, 3)} is below e`;
+  const least = [1, 0.5, 0.2, 0.2, 0.25]
+    .filter((_, n) => [1, 2, 2, 3, 4][n] < v.K)
+    .reduce((one, other) => Math.min(one, other));
+  return v.a * least >= 2 * Math.log(v.a * v.K)
+    ? held
+    : `a = ${say(v.a)} is not sharp enough for shares of ${least}`;
+}
+
+function designed(v) {
+  if (!single(v)) return 'classes are mixed: there are more labels than classes';
+  return share(v) + v.law.smoothing < 1 ? held : 'the penalties are too strong for these labels';
+}
+
+/** Every theorem with what is wrong, or null. */
+export function judged(theorems, view) {
+  return theorems.map((theorem) => {
+    const broken = theorem.assumptions.map(({ latex }) => HYPOTHESES[latex](view)).find((words) => words);
+    return { ...theorem, broken: broken ?? null };
+  });
+}
+
+/** The list; open: names whose statements are unfolded. */
+export function theoremList(theorems, view, open) {
+  const found = judged(theorems, view);
+  const inside = found.filter((one) => one.broken === null);
+  const outside = found.filter((one) => one.broken !== null);
+  const given = view.state.classifier === 'given';
+  const part = (list, free) => list.filter((one) => one.free === free);
+  const head = (words, list) =>
+    list.length
+      ? `<h3>${words} (${list.length})</h3><ul class="theorems">${list.map((one) => entry(one, open)).join('')}</ul>`
+      : '';
+  const when = given ? ', were W free under these penalties' : '';
+  return (
+    `<p>${inside.length} of ${found.length} theorems apply. Unfold one to read what it says.</p>` +
+    head('Apply: of features against this W', part(inside, false)) +
+    head(`Apply: of the joint optimum${when}`, part(inside, true)) +
+    head('Out of hypothesis', outside)
+  );
+}
+
+function entry(theorem, open) {
+  const given = theorem.assumptions.map(({ mathml }) => mathml).join('; ');
+  const mark =
+    theorem.broken === null
+      ? '<span class="in">applies</span>'
+      : `<span class="out">${rich(theorem.broken)}</span>`;
+  return (
+    `<li><details data-theorem="${theorem.name}"${open.has(theorem.name) ? ' open' : ''}>` +
+    `<summary><span class="name">${escape(theorem.title)}</span> ${mark}</summary>` +
+    `<div class="formula" tabindex="0" role="group" aria-label="formula of ${escape(theorem.name)}">${theorem.mathml}</div>` +
+    `<p class="small"><code>${theorem.name}</code>. Hypotheses: ${given}.</p></details></li>`
+  );
+}
