@@ -1,6 +1,6 @@
 (** The equations and closed forms of ufm.theory.formulas, which the package computes with.
 
-    Written by python -m proofs --formal; not by hand. expm1 t is exp t - 1, log1p t is ln (1 + t). *)
+    Written by python -m proofs --formal, not by hand. expm1 t is exp t - 1, log1p t is ln (1 + t). *)
 
 Require Import Reals.
 Open Scope R_scope.
