@@ -1,7 +1,8 @@
 """python -m proofs [NAME …] [--check]: derive every theorem, check it on its grid, write the tables.
 
 Without --check the tables of the named theorems (all by default) are written to proofs/tables/, and the index
-there is made anew. With --check nothing is written: the committed Markdown and LaTeX must
+there is made anew. With --formal the proofs in Coq are built and audited instead (the statements are written
+anew too). With --check nothing is written: the committed Markdown and LaTeX must
 equal the rendering of the committed JSON byte for byte, the JSON's words must equal a fresh run's, and its
 numbers must agree with it within their bounds.
 
@@ -23,10 +24,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--check", action="store_true", help="compare with the committed tables, write nothing"
     )
+    parser.add_argument("--formal", action="store_true", help="build and audit the proofs in Coq")
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
+    if arguments.formal:
+        from proofs.engine.formal import check_formal
+
+        return guarded("proofs", lambda: check_formal(write=not arguments.check))
     return guarded("proofs", lambda: run(arguments.names, arguments.check))
 
 

@@ -66,12 +66,12 @@ def theorem_index(summaries: list[dict]) -> str:
         "Errors and bounds are the worst of a theorem's rows, relative to the largest prediction, or in √nats for "
         "joint optima; for an inequality the error is what exceeds it, 0 if nothing does.",
         "",
-        "| theorem | says | steps (symbolic + argued) | worst error | worst bound | verdict |",
+        "| theorem | says | steps (symbolic + formal + argued) | worst error | worst bound | verdict |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for s in summaries:
         worst = " | ".join(size(s[key]) for key in ("worst_error", "worst_bound"))
-        steps = f"{s['symbolic']} + {s['argued']}"
+        steps = f"{s['symbolic']} + {s['formal']} + {s['argued']}"
         lines.append(
             f"| [{s['name']}]({s['name']}.md) | {s['title']} | {steps} | {worst} | {s['enclosure']} |"
         )

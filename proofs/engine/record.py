@@ -6,7 +6,8 @@ from types import ModuleType
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import ARGUED, SYMBOLIC, Derivation
+from proofs.engine.formal import statement
+from proofs.engine.step import ARGUED, FORMAL, SYMBOLIC, Derivation, Step
 from ufm.agree.theorem import Check, check_theorem
 from ufm.output.records import number
 from ufm.output.text import law_words
@@ -36,12 +37,19 @@ def build(theorem: Theorem, proof: ModuleType, advance: Callable[[], None] = lam
         "quantity": theorem.quantity,
         "source": theorem.source,
         "result": sp.latex(derivation.result),
-        "steps": [{"name": s.name, "kind": s.kind, "says": s.says} for s in derivation.steps],
+        "steps": [step_record(step) for step in derivation.steps],
         "symbolic": derivation.count(SYMBOLIC),
+        "formal": derivation.count(FORMAL),
         "argued": derivation.count(ARGUED),
         "comparison": comparison(derivation),
         "rows": rows,
     }
+
+
+def step_record(step: Step) -> dict:
+    """One step; a formal one with its lemma, and what Coq prints of it."""
+    lemma = {"lemma": step.lemma, "statement": statement(step.lemma)} if step.lemma else {}
+    return {"name": step.name, "kind": step.kind, "says": step.says} | lemma
 
 
 def comparison(derivation: Derivation) -> dict | None:

@@ -37,6 +37,7 @@ def summary(record: dict) -> dict:
         "statement": record["statement"],
         "source": record["source"],
         "symbolic": record["symbolic"],
+        "formal": record["formal"],
         "argued": record["argued"],
         "comparison": record["comparison"],
         "rows": len(rows),
@@ -93,9 +94,9 @@ def markdown(record: dict) -> str:
         "",
         f"Assumes: {'; '.join(record['assumptions'])}. Source: {record['source']}.",
         "",
-        f"## Proof ({record['symbolic']} symbolic steps, {record['argued']} argued)",
+        f"## Proof ({record['symbolic']} symbolic steps, {record['formal']} formal, {record['argued']} argued)",
         "",
-        *(f"{n}. **{s['name']}** ({s['kind']}): {s['says']}" for n, s in enumerate(record["steps"], 1)),
+        *(step_lines(n, s) for n, s in enumerate(record["steps"], 1)),
         "",
         f"It ends with $${record['result']}$$",
         "",
@@ -115,6 +116,14 @@ def markdown(record: dict) -> str:
         f"{NOTE} Data: `{record['name']}.json`, SHA-256 `{digest(record)}`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def step_lines(number: int, s: dict) -> str:
+    """One step; under a formal one what Coq checked."""
+    if "lemma" not in s:
+        return f"{number}. **{s['name']}** ({s['kind']}): {s['says']}"
+    coq = "\n".join("    " + line if line else "" for line in ["```text", *s["statement"].split("\n"), "```"])
+    return f"{number}. **{s['name']}** ({s['kind']}, Coq: `{s['lemma']}`): {s['says']}\n\n{coq}\n"
 
 
 def compared(comparison: dict | None) -> str:
@@ -145,7 +154,7 @@ def index(summaries: list[dict]) -> str:
     heads = ["theorem", "statement", "steps", "formula", "worst error", "worst bound", "enclosure", "covered"]
     lines = ["# Theorems", "", _line(heads), _line(["---"] * len(heads))]
     for s in summaries:
-        steps = f"{s['symbolic']} symbolic, {s['argued']} argued"
+        steps = f"{s['symbolic']} symbolic, {s['formal']} formal, {s['argued']} argued"
         formula = "" if s["comparison"] is None else size(s["comparison"]["worst"])
         statement = f"{s['title']}: ${s['statement']}$ ({s['source']})"
         link = f"[{s['name']}]({s['name']}.md)"
@@ -192,15 +201,16 @@ def tex_index(summaries: list[dict]) -> str:
     """theorems.tex."""
     lines = [
         f"% theorems.json, SHA-256 {digest({'theorems': summaries})}",
-        r"\begin{tabular}{lrrrrl}",
+        r"\begin{tabular}{lrrrrrl}",
         r"\toprule",
-        r"theorem & symbolic & argued & worst error & worst bound & enclosure \\",
+        r"theorem & symbolic & formal & argued & worst error & worst bound & enclosure \\",
         r"\midrule",
     ]
     for s in summaries:
         entries = [
             s["name"],
             str(s["symbolic"]),
+            str(s["formal"]),
             str(s["argued"]),
             size(s["worst_error"]),
             size(s["worst_bound"]),

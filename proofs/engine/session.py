@@ -44,7 +44,7 @@ def build_all(names: list[str]) -> tuple[list[dict], list[str]]:
 def line(record: dict, seconds: float) -> str:
     """One theorem of the terminal output."""
     s = summary(record)
-    steps = f"{s['symbolic']:>2} + {s['argued']} steps"
+    steps = f"{s['symbolic']:>2} + {s['formal']} + {s['argued']} steps"
     return (
         f"{s['name']:<21} {steps} {s['rows']:>3} rows  error {size(s['worst_error'])}  "
         f"bound {size(s['worst_bound'])}  {s['enclosure']}  {seconds:.0f} s"

@@ -3,6 +3,7 @@
 A symbolic step holds for the symbols it is written in, never for sampled numbers: `identity` asks sympy to
 reduce the difference of its two sides to zero, `sign` to decide a sign from the signs of the symbols. Both
 sides are analytic expressions, equal wherever both are defined. Nothing to check, a string, or a float is refused.
+A formal step is a theorem that Coq checks (`proofs/formal/`), which states the step, its hypotheses included.
 An argued step is analysis (existence, convexity, symmetrisation): its text names the hypotheses it uses.
 """
 
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import sympy as sp
 
-SYMBOLIC, ARGUED = "symbolic", "argued"
+SYMBOLIC, FORMAL, ARGUED = "symbolic", "formal", "argued"
 SIGNS = ("positive", "negative", "nonnegative", "nonpositive")
 
 
@@ -23,12 +24,13 @@ class ProofError(AssertionError):
 
 @dataclass(frozen=True)
 class Step:
-    """One step. says: the claim in Markdown with LaTeX; check: None for an argued step."""
+    """One step. says: the claim in Markdown with LaTeX; check: None for an argued step; lemma: of a formal one."""
 
     name: str
     says: str
     kind: str
     check: Callable[[], None] | None = None
+    lemma: str | None = None
 
     def run(self) -> None:
         """Do the algebra; ProofError if it does not come out."""
@@ -108,6 +110,17 @@ def limit(name: str, says: str, expression, variable, point, value, direction: s
             raise ProofError(f"the limit is {found}")
 
     return Step(name, says, SYMBOLIC, check)
+
+
+def formal(name: str, says: str, lemma: str) -> Step:
+    """A theorem of `proofs/formal/` by file and name, Joint.joint; it is shown as Coq prints it, for finite laws."""
+
+    def check():
+        from proofs.engine.formal import statement
+
+        statement(lemma)
+
+    return Step(name, says, FORMAL, check, lemma)
 
 
 def argued(name: str, says: str) -> Step:
@@ -214,5 +227,5 @@ class Derivation:
             step.run()
 
     def count(self, kind: str) -> int:
-        """How many steps are symbolic, or argued."""
+        """How many steps are symbolic, formal or argued."""
         return sum(step.kind == kind for step in self.steps)

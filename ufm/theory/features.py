@@ -24,6 +24,8 @@ from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
 from ufm.rules.errors import InputError
+from ufm.theory.formulas import equations
+from ufm.theory.formulas.values import affine_logit
 from ufm.theory.response import response
 
 # Relative rounding error of each coefficient, in units of machine epsilon (see `rounding`).
@@ -46,11 +48,11 @@ def excess_logit(o, b):
     """
 
     def equation(x):
-        return x + o * jnp.expm1(x) - b
+        return equations.excess(x, o, b, jnp.expm1)
 
     def solve(_, start):
         def step(_, x):
-            return x - equation(x) / (1.0 + o * jnp.exp(x))
+            return x - equation(x) / equations.excess_slope(x, o, jnp.exp)
 
         return jax.lax.fori_loop(0, 10, step, start)
 
@@ -79,7 +81,7 @@ def reference_mass(b, counts):
     def newton_step(log_o):
         o = jnp.exp(log_o)[..., None]
         x = excess_logit(o, b)
-        gap = jnp.sum(counts * x, -1) - K * o[..., 0]
+        gap = equations.mass(jnp.sum(counts * x, -1), o[..., 0], K)
         slope = -jnp.sum(counts * o * jnp.expm1(x) / (1.0 + o * jnp.exp(x)), -1) - K * o[..., 0]
         return log_o - gap / slope
 
@@ -105,7 +107,7 @@ def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimu
     values, counts = jnp.broadcast_arrays(values, counts)
     K = jnp.sum(counts, -1, keepdims=True)
     if loss == "squared-error":
-        x = values / (1.0 + 1.0 / a)  # whose derivatives in a do not cancel, as those of a/(1+a) do
+        x = affine_logit(values, a)
         return LabelOptimum(x, x + 1.0 / (1.0 + a) / K, jnp.sum(counts * x, -1) / K[..., 0])
     b = a * values
     o = reference_mass(b, counts)
@@ -229,7 +231,7 @@ def logit_gap(x_i, x_j, o, lam, a, classes):
     D = x_i - x_j
     for _ in range(2):
         t = jnp.tanh(D / 2)
-        D = D - (D + A * t - target) / (1.0 + A / 2 * (1.0 - t * t))
+        D = D - equations.difference(D, A, target, jnp.tanh) / (1.0 + A / 2 * (1.0 - t * t))
     return jnp.where(jnp.abs(x_i - x_j) < 1.0, D, x_i - x_j)
 
 

@@ -26,6 +26,7 @@ from ufm.model.quadrature import DROP, PANEL, REACH, panels
 from ufm.rules.brief import shown
 from ufm.rules.status import Status
 from ufm.theory.closed_form import pattern_form
+from ufm.theory.formulas import values
 from ufm.theory.sharpness import Labels, PairRule, joint_sharpness, pair_labels
 
 NEAR = 64.0  # units of rounding of λ_W λ_H/σ² that count as the threshold
@@ -113,8 +114,7 @@ def moment(labels: Labels, a, classes: int, loss: str):
 
 def _spread(alpha, K: int, pairs: str):
     """(E‖y‖² − 1/K)/(K−1) without smoothing: E‖y‖² = ρ, or 1 for one class, ρ = (α+1)/(2α+1)."""
-    rho, share = (alpha + 1.0) / (2.0 * alpha + 1.0), SHARES[pairs](K)
-    return ((1.0 - share) * rho + (share - 1.0 / K)) / (K - 1)
+    return values.label_spread(values.mixed_square(alpha), SHARES[pairs](K), K)
 
 
 def _at(product, threshold):

@@ -21,6 +21,7 @@ from ufm.model.laws import LabelLaw, Patterns, label_variance, mixup, pattern_ru
 from ufm.model.quadrature import REACH
 from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum, solve_patterns
+from ufm.theory.formulas import values
 from ufm.theory.response import response, response_error
 from ufm.theory.sharpness import joint_sharpness, pattern_labels
 from ufm.theory.slopes import label_logits
@@ -87,7 +88,7 @@ def pattern_multiplier(
     if product >= threshold:
         return Multiplier(0.0, 0.0, threshold)
     a = _solve_sharpness(patterns, classes, product, threshold, loss)
-    return Multiplier(sqrt(a * (classes - 1) * lambda_h / classes), a, threshold)
+    return Multiplier(sqrt(values.multiplier_square(a, classes, lambda_h)), a, threshold)
 
 
 _sharpness = jax.jit(joint_sharpness, static_argnames=("classes", "loss"))

@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ufm.model.laws import LabelLaw, Patterns, mixing_rule
+from ufm.theory.formulas import equations, values
 
 MAX_STEPS = 80  # of either Newton iteration; four to ten are usual
 
@@ -84,15 +85,16 @@ def joint_sharpness(labels: Labels, product, threshold, *, classes: int, loss: s
     exists = product < threshold
     product = jnp.where(exists, product, threshold / 4)  # any problem that has a root
     # σ/c − 1 without cancellation
-    affine = (threshold - product) / (product + jnp.sqrt(threshold * product))
+    affine = values.affine_sharpness(threshold, product, jnp.sqrt)
     a = affine if loss == "squared-error" else _solve(labels, product, affine, classes)
     return jnp.where(exists, a, 0.0)
 
 
 def _solve(labels: Labels, product, affine, K):
     """Newton in log a inside the bracket, halving it where a step would leave it. Start: the limit a → 0."""
-    low, high = jnp.log(2.0 * affine), jnp.log(2.0 * jnp.log(K) / ((K - 1) * product))
-    goal = jnp.log((K - 1) * product)
+    low = jnp.log(values.least_sharpness(affine))
+    high = jnp.log(values.most_sharpness(K, product, jnp.log))
+    goal = jnp.log(values.goal(K, product))
 
     def unfinished(state):
         return (state[-1] < MAX_STEPS) & (jnp.abs(state[-2]) > 1e-7)  # a step leaves about its square
@@ -153,7 +155,7 @@ def _settle(labels: Labels, a, K, logits: _Logits) -> _Logits:
     def advance(state):
         log_o, _, count = state
         o, x, _, slope = _sides(labels, log_o, b, K)
-        gap = _sum(labels, x) + base - K * o
+        gap = equations.mass(_sum(labels, x) + base, o, K)
         new = jnp.minimum(log_o - gap / slope, most)
         return new, new - log_o, count + 1
 
@@ -187,8 +189,8 @@ def excess_logit(log_o, o, b):
     u = jnp.where(y > 1.0, jnp.minimum(u, jnp.log(jnp.maximum(y, 1.0))), u)
     for _ in range(2):
         e = jnp.exp(u)
-        gap, slope = u + e - y, 1.0 + e
+        gap, slope = equations.log_omega(u, y, jnp.exp), 1.0 + e
         u = u - 2.0 * gap * slope / (2.0 * slope * slope - gap * e)
     x = u - log_o
     rise = o * jnp.expm1(x)
-    return x - (x + rise - b) / (1.0 + o + rise)
+    return x - equations.excess(x, o, b, jnp.expm1) / (1.0 + o + rise)

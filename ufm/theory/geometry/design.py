@@ -18,6 +18,7 @@ import ufm.rules.numbers as checked
 from ufm.model.atoms import FiniteLaw
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
+from ufm.theory.formulas import values
 
 ROUGH = 1e-9  # relative: how far a given G may be from symmetric, centred and positive
 
@@ -68,7 +69,7 @@ def design(G, weights, lambda_w: float, lambda_h: float) -> Design:
     others = log_p + np.log(K * np.sqrt(q))[:, None]
     largest = float(np.exp(np.min(others[~np.eye(K, dtype=bool)])))
     p = np.exp(log_p)
-    labels = p + (c / np.sqrt(q))[:, None] * (np.eye(K) - 1 / K)
+    labels = p + values.design_residual(c, q[:, None], np.eye(K), K, np.sqrt)
     return Design(labels, p, q, bool(labels.min() >= 0), largest)
 
 
@@ -112,7 +113,7 @@ def read_design(labels, weights, lambda_w: float, lambda_h: float) -> DesignRead
     K, c = Y.shape[1], float(np.sqrt(lambda_w * lambda_h))
     if len(Y) != K:
         return f"there are {len(Y)} labels, not one for each of {K} classes"
-    r = (c / np.sqrt(q))[:, None] * (np.eye(K) - 1 / K)
+    r = values.design_residual(c, q[:, None], np.eye(K), K, np.sqrt)
     p = Y - r
     if p.min() <= 0:
         return "y_k − (c/√q_k)(e_k − 1/K) is not positive"

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ufm.theory.formulas import values
+
 
 class ClassOptimum(NamedTuple):
     """Probability of each wrong class, gap of logits own − other, and the gain g of W Wᵀ = g Π."""
@@ -23,8 +25,8 @@ class ClassOptimum(NamedTuple):
 
 def class_optimum(classes: int, lambda_w: float, lambda_h: float, smoothing: float = 0.0) -> ClassOptimum:
     """The joint optimum of labels smoothed by ε; smoothing = 0: one-hot."""
-    share = float(np.sqrt(classes * lambda_w * lambda_h)) + smoothing
+    share = float(values.wrong_share(classes, lambda_w, lambda_h, smoothing, np.sqrt))
     if share >= 1:
         return ClassOptimum(1 / classes, 0.0, 0.0)
-    gap = float(np.log1p(classes * (1 - share) / share))  # 1/p_o − K + 1 = 1 + K (1 − share)/share
-    return ClassOptimum(share / classes, gap, gap * float(np.sqrt(lambda_h / (classes * lambda_w))))
+    gap = float(values.class_gap(classes, share, np.log1p))
+    return ClassOptimum(share / classes, gap, float(values.class_gain(gap, classes, lambda_w, lambda_h, np.sqrt)))
