@@ -8,6 +8,7 @@ from ufm.theory.theorems.free.binary import BCE, BCE_NO_BIAS
 from ufm.theory.theorems.free.exact import predicted_finding
 from ufm.theory.theorems.free.groups import SUPERCLASS_LAWS
 from ufm.theory.theorems.free.own_penalties import MULTI_LABEL, RESTORED_TEMPERATURES
+from ufm.theory.theorems.free.quadratic import REGRESSION
 from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
 
 
@@ -48,5 +49,6 @@ OF_PROBLEMS = (
         _residuals_as(lambda t, q: t / np.sqrt(q)),
     ),
     *penalty_slips(MULTI_LABEL, "sets"),
+    *penalty_slips(REGRESSION, "regression"),
     *penalty_slips(SUPERCLASS_LAWS, "superclass-laws"),
 )

@@ -24,7 +24,7 @@ from tests import oracle
 from ufm.agree.theorem import check_theorem
 from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, PROVED, UNDECIDED
 from ufm.certify.joint import certify_joint
-from ufm.model.atoms import JointProblem, Point, finite_law
+from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
 from ufm.model.laws import LabelLaw, cutmix, kway, label_variance, mixup, onehot, smooth, soft
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
@@ -55,6 +55,9 @@ UNEVEN = np.array([0.5, 0.3, 0.2])
 DESIGN = design(0.4 * np.array([[2.0, -1, -1], [-1, 1.5, -0.5], [-1, -0.5, 1.5]]), UNEVEN, 0.02, 0.02)
 BALANCED = design(np.eye(3) - 1 / 3, UNEVEN, 0.02, 0.02)
 RING = 0.7 * np.eye(3) + 0.1
+TARGETS = FiniteLaw(
+    np.array([[1.0, -2, 0.3], [0, 3, 1], [2, 2, -1], [-1, 0, 0]]), np.full(4, 0.25), real=True
+)
 TEMPERED = restoring_temperatures(UNEVEN, 1.0, 0.02, 0.02).upper ** -2
 PAIRS, PAIR_WEIGHTS = np.r_[np.eye(3), (1 - np.eye(3)) / 2], np.repeat([0.2, 0.4], 3) / 1.8
 
@@ -97,6 +100,7 @@ def fitting(name, **more):
         "restored-temperatures": {"law": soft(np.eye(3), UNEVEN), "rho": TEMPERED},
         "multi-label": {"law": soft(PAIRS, PAIR_WEIGHTS), "rho": np.array([1, 1, 1, 0.5, 0.5, 0.5])},
         "superclass-laws": {"K": 4, "law": soft(*grouped_mixup(2, 2, 0.8, [0.1, 0.9], [0.5, 0.5]))},
+        "regression": {"loss": SE, "bias": 0.0, "targets": TARGETS},
         "affine-limit": {"sharpness": 0.5},
         "many-classes": {"sharpness": 0.5},
     }
@@ -352,6 +356,15 @@ def broken_settings(name):
     yield given.PENALISED, "lambda_W = 0", penalty_free(name)
     yield given.EACH_PENALISED, "lambda_W = 0", penalty_free(name)
     yield given.PENALISED, "one by one", fit(rho=np.ones(3)) if name == "inverse-design" else None
+    if name == "squared-bias":
+        yield given.PENALISED, "real numbers", fit(targets=TARGETS)
+    if name == "multi-label":  # of which the loss would be broken too
+        monkeyed = replace(fit(), targets=TARGETS)
+        assert "real numbers" in str(given.EACH_PENALISED.broken(monkeyed))
+    yield given.REAL_PENALISED, "lambda_W = 0", penalty_free(name)
+    yield quadratic.REAL, "not real numbers", fit(targets=None)
+    yield quadratic.NO_OR_FREE, "penalised", fit(bias=0.3)
+    yield quadratic.RANK, "dim = 1", fit(free_dim=1)
     yield SUPERCLASSES, "no superclasses", fit(law=mixup(1.0))
     if name == "superclass-laws":
         yield SUPERCLASSES, "mixed alike", fit(law=soft(np.eye(4)))

@@ -178,6 +178,7 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
             "restored-temperatures",
             "multi-label",
             "superclass-laws",
+            "regression",
         ),
     ],
 )

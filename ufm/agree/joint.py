@@ -139,8 +139,9 @@ def _collapse(problem: JointProblem) -> list[Threshold]:
 
 def _polygon(problem: JointProblem) -> Polygon | None:
     """The K-gon, where its formula applies."""
-    plain = problem.law.name == "onehot" and problem.law.exchangeable and problem.law.smoothing == 0
-    if problem.dim != 2 or not plain or problem.lambda_b is not None or problem.loss != "cross-entropy":
+    if problem.dim != 2 or problem.lambda_b is not None or problem.loss != "cross-entropy":
+        return None
+    if problem.law.name != "onehot" or not problem.law.exchangeable or problem.law.smoothing:
         return None
     return regular_polygon(problem.classes, problem.lambda_w, problem.lambda_h)
 
@@ -160,6 +161,7 @@ def enclose_solution(problem: JointProblem, solution: JointSolution) -> float:
         lambda_b=problem.lambda_b,
         loss=problem.loss,
         rho=problem.atoms.rho,
+        real=problem.atoms.real,
     )
     return enclosure.gap[1]
 

@@ -134,6 +134,8 @@ def _first_sums(block: Block, widest: float, shift: float) -> tuple:
     """
     fit, square = losses(block.Z, block.Y, block.loss), np.einsum("nd,nd->n", block.H, block.H)
     summands = block.terms * (1.0 + np.sqrt(square) * widest + shift)
+    if block.loss == "squared-error":  # whose slope is the residual, of any size
+        summands = summands * np.maximum(1.0, np.linalg.norm(block.residual, axis=1))
     rows = fit, block.rho * square, np.abs(fit) + block.size, summands, block.Y
     return *map(block.sum, rows), *_moment_sums(block, plain)
 

@@ -58,8 +58,8 @@ class Block:
 
     @cached_property
     def size(self) -> Float[np.ndarray, " n"]:
-        """The scale of each row of logits."""
-        return self.terms * (1.0 + np.abs(self.Z).max(1))
+        """The scale of each row of logits and labels."""
+        return self.terms * (np.maximum(1.0, np.abs(self.Y).max(1)) + np.abs(self.Z).max(1))
 
 
 Part = Callable[[Block], tuple]  # weighted sums of a block

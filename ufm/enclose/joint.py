@@ -67,13 +67,15 @@ def enclose_joint(
     lambda_b: float | None = None,
     loss: str = "cross-entropy",
     rho: ArrayLike | None = None,
+    real: bool = False,
 ) -> GapEnclosure:
     """Enclose L, a dual value and their difference; gap[1] provably bounds L(W, H, b) − min L.
 
     W: (K, d); H: (n, d); labels: (n, K); weights: (n,) ≥ 0; b: (K,). lambda_b: None no bias, 0 free, > 0
-    penalised. rho: (n,) > 0, None: ones. Raises InputError for bad input.
+    penalised. rho: (n,) > 0, None: ones. real: labels are any doubles, not probabilities. Raises InputError for bad
+    input.
     """
-    W, H, labels, weights, b = _arrays(W, H, labels, weights, b, lambda_b)
+    W, H, labels, weights, b = _arrays(W, H, labels, weights, b, lambda_b, real)
     of_w = read_scalar(lambda_w, "lambda_w", positive=True)
     of_h = read_scalar(lambda_h, "lambda_h", positive=True)
     bias_penalty = None if lambda_b is None else read_scalar(lambda_b, "lambda_b", positive=False)
@@ -82,11 +84,20 @@ def enclose_joint(
     bits = FIRST_BITS
     while True:
         with ctx.workprec(bits):
-            objective, dual = _evaluate(W, H, labels, weights, own, b, of_w, of_h, bias_penalty, loss)
+            objective, dual = _evaluate(
+                W, H, _labels(labels, real), weights, own, b, of_w, of_h, bias_penalty, loss
+            )
             if bits >= LAST_BITS or _is_narrow(objective, dual):
                 low, high = _outward(objective - dual)
                 return GapEnclosure(_outward(objective), _outward(dual), (max(low, 0.0), high))
         bits *= 2
+
+
+def _labels(labels: list, real: bool) -> Rows:
+    """Targets as they are; labels with their largest entry one minus the others."""
+    if real:
+        return [[arb(x) for x in row] for row in labels]
+    return [complete(y, [1] * len(y), int(np.argmax(y))) for y in labels]
 
 
 def _evaluate(W, H, labels, weights, rho, b, lambda_w, lambda_h, lambda_b, loss) -> tuple[arb, arb]:
@@ -94,7 +105,7 @@ def _evaluate(W, H, labels, weights, rho, b, lambda_w, lambda_h, lambda_b, loss)
     given = [arb(x) for x in weights]
     total = sum(given, arb(0))
     problem = _Joint(
-        [complete(y, [1] * len(y), int(np.argmax(y))) for y in labels],
+        labels,
         [x / total for x in given],
         [arb(x) for x in rho],
         arb(lambda_w),
@@ -289,10 +300,10 @@ def _is_narrow(objective: arb, dual: arb) -> bool:
 # --- input -----------------------------------------------------------------------------------------------
 
 
-def _arrays(W, H, labels, weights, b, lambda_b):
+def _arrays(W, H, labels, weights, b, lambda_b, real):
     """The input as checked float64 arrays; labels, weights and bias as lists."""
     W = checked.array("W", W, ("K", "d"))
-    Y = accept(labels, "labels", ("n", len(W)))
+    Y = checked.array("labels", labels, ("n", len(W))) if real else accept(labels, "labels", ("n", len(W)))
     n, K = Y.shape
     H = checked.array("H", H, (n, W.shape[1]))
     weights = checked.array("weights", weights, (n,))

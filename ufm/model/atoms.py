@@ -25,6 +25,7 @@ class FiniteLaw:
     rho: the feature of label n has the penalty (λ_H ρ_n/2)‖h‖², ρ_n > 0 (n); None: all alike. A temperature δ of
     the label, logits δ W h, is ρ = 1/δ² (no bias); a label of mass r, r ℓ(z, y/r), is ρ = 1/r (`multi_label`).
     Labels with penalties of their own are not taken to be exchangeable.
+    real: labels are targets, any real numbers of n rows, for squared error alone.
     """
 
     labels: np.ndarray
@@ -32,14 +33,20 @@ class FiniteLaw:
     exchangeable: bool = False
     law: LabelLaw | None = None
     rho: np.ndarray | None = None
+    real: bool = False
 
     def __post_init__(self):
-        labels = accept(self.labels, "labels")
+        checked.flag("real", self.real)
+        labels = (
+            checked.array("labels", self.labels, ("n", "K")) if self.real else accept(self.labels, "labels")
+        )
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "weights", checked.weights("weights", self.weights, len(labels)))
         checked.flag("exchangeable", self.exchangeable)
         if self.law is not None:
             checked.instance("law", self.law, LabelLaw, "ufm.mixup")
+        if self.real and (self.exchangeable or self.law is not None):
+            raise InputError("real targets are of no label law, and not taken to be exchangeable")
         if self.rho is not None:
             object.__setattr__(self, "rho", checked.penalties("rho", self.rho, len(labels)))
             object.__setattr__(self, "law", None)  # which knows nothing of ρ
@@ -99,6 +106,8 @@ class JointProblem:
             object.__setattr__(self, name, checked.penalty(name, getattr(self, name)))
         object.__setattr__(self, "lambda_b", checked.bias_penalty("lambda_b", self.lambda_b))
         checked.choice("loss", self.loss, checked.JOINT_LOSS_NAMES)
+        if self.atoms.real and self.loss != "squared-error":
+            raise InputError(f"real targets are fitted by squared error, got loss {self.loss!r}")
 
     @property
     def classes(self) -> int:

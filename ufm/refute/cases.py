@@ -15,7 +15,7 @@ import numpy as np
 
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
-from ufm.refute.made import MADE, made_law, made_rho
+from ufm.refute.made import MADE, made_law, made_rho, made_targets
 from ufm.rules.errors import InputError
 from ufm.rules.numbers import LOSS_NAMES
 from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
@@ -111,7 +111,7 @@ class Case:
             law=self.law,
         )
         more = {"free_dim": self.dim, "free_loss": self.loss, "rho": made_rho(self)}
-        return Setting(problem, (self.lam,), self.bias, **more)
+        return Setting(problem, (self.lam,), self.bias, targets=made_targets(self), **more)
 
 
 @dataclass(frozen=True)
@@ -227,6 +227,8 @@ def _free_kinds() -> Iterator[Family]:
         ({"labels": "hierarchy", "smoothing": 0.1}, (*ridge, "smoothing", "light")),
         ({"labels": "temperatures", "groups": "one"}, (*mixed, "light")),
         ({"labels": "sets", "smoothing": 0.4}, (*ridge, "smoothing")),
+        ({"labels": "targets", "loss": "squared-error"}, mixed),
+        ({"labels": "targets", "loss": "squared-error", "bias": 0.0}, mixed),
         ({"labels": "sets", "smoothing": 0.4, "bias": 0.0}, (*ridge, "smoothing")),
         ({"labels": "onehot", "loss": BINARY, "bias": 0.0}, ridge),
         ({"labels": "smoothing", "loss": BINARY, "smoothing": 0.1}, (*ridge, "smoothing")),

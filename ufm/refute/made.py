@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ufm.model.atoms import multi_label
+from ufm.model.atoms import FiniteLaw, multi_label
 from ufm.model.laws import LabelLaw, soft
 from ufm.rules.errors import InputError
 from ufm.theory.geometry.design import design
 from ufm.theory.geometry.hierarchy import hierarchical_labels
 from ufm.theory.geometry.own_penalties import restoring_temperatures
 
-MADE = ("design", "balancing", "ring", "hierarchy", "temperatures", "sets")
+MADE = ("design", "balancing", "ring", "hierarchy", "temperatures", "sets", "targets")
 
 
 def made_rho(case) -> np.ndarray | None:
@@ -21,6 +21,15 @@ def made_rho(case) -> np.ndarray | None:
         weights = made_weights(case)
         return restoring_temperatures(weights, case.alpha, case.lambda_w, case.lambda_h).upper ** -2.0
     return _sets(case).rho if case.labels == "sets" else None
+
+
+def made_targets(case) -> FiniteLaw | None:
+    """Real targets of a case: K + 1 of them, the widest of size `alpha`, the next of half that, and so on."""
+    if case.labels != "targets":
+        return None
+    K, rng = case.classes, np.random.default_rng(0)
+    rows = rng.standard_normal((K + 1, K)) * case.alpha * 0.5 ** np.arange(K)
+    return FiniteLaw(rows, np.full(K + 1, 1 / (K + 1)), real=True)
 
 
 def made_weights(case) -> np.ndarray:
@@ -43,7 +52,7 @@ def made_law(case) -> LabelLaw:
     other classes, halved with each step; hierarchy: two superclasses, ε = `light` and δ = `smoothing`.
     """
     K = case.classes
-    if case.labels == "temperatures":
+    if case.labels in ("temperatures", "targets"):
         return soft(np.eye(K), made_weights(case))
     if case.labels == "sets":
         found = _sets(case)

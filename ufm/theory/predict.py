@@ -60,6 +60,8 @@ def violated_assumption(problem: Problem) -> str | None:
 def violated_hypothesis(problem: JointProblem) -> str | None:
     """The hypothesis of "every global optimum is a simplex ETF" that the problem breaks, or None."""
     K = problem.classes
+    if problem.atoms.real:
+        return "the targets are real numbers: see the theorem regression"
     if not problem.atoms.exchangeable:
         if problem.law.labels is not None:
             return "given labels are not taken to be exchangeable"

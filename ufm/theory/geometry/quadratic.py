@@ -33,3 +33,24 @@ def biased_logits(
     if lambda_b <= bias_transition(classes, lambda_w, lambda_h):
         return across, 0.0, 1 / (classes * (1 + lambda_b))
     return across, 1 - share - share / lambda_b, share / (classes * lambda_b)
+
+
+def regression_fit(
+    targets: Float[np.ndarray, "n K"], weights, lambda_w: float, lambda_h: float, centred: bool
+) -> tuple[Float[np.ndarray, "K K"], Float[np.ndarray, "n K"]]:
+    """W Wᵀ and the fitted values of real targets y of these weights: Σ = cov y with a free bias (`centred`), E yyᵀ
+    without.
+
+        W Wᵀ = √(λ_H/λ_W) (Σ^{1/2} − c I)₊,      W h = (I − c Σ^{−1/2})₊ (y − ȳ),      b = ȳ (or 0).
+
+    (Neural regression collapse: Andriopoulos et al. 2024, for full rank; with rank drop re-derived here.)
+    """
+    Y, q = np.asarray(targets, float), np.asarray(weights, float)
+    mean = q @ Y if centred else np.zeros(Y.shape[1])
+    rows = (Y - mean) * np.sqrt(q)[:, None]
+    _, sizes, axes = np.linalg.svd(rows, full_matrices=False)
+    c = float(np.sqrt(lambda_w * lambda_h))
+    left = np.maximum(sizes - c, 0.0)
+    G = np.sqrt(lambda_h / lambda_w) * (axes.T * left) @ axes
+    share = left / np.where(sizes > 0, sizes, 1.0)
+    return G, mean + (Y - mean) @ (axes.T * share) @ axes

@@ -72,7 +72,13 @@ def _each_penalised(setting: Setting) -> str | None:
     return None if setting.problem.lambda_w > 0 else "lambda_W = 0: no joint optimum"
 
 
+def _labelled(setting: Setting) -> str | None:
+    return _each_penalised(setting) if setting.targets is None else "the targets are real numbers, not labels"
+
+
 def _penalised(setting: Setting) -> str | None:
+    if setting.targets is not None:
+        return "the targets are real numbers, not labels"
     if setting.rho is not None:
         return "the features of labels are penalised one by one, not by one lambda_H"
     return _each_penalised(setting)
@@ -146,7 +152,8 @@ ROOM = Assumption(r"$d \ge K-1$", _room)
 NO_BIAS = Assumption("no bias", _no_bias, ("bias", ("none",)))
 FREE_BIAS = Assumption("free bias", _free_bias, ("bias", ("free",)))
 PENALISED = Assumption(r"$\lambda_W, \lambda_H > 0$", _penalised)
-EACH_PENALISED = Assumption(r"$\lambda_W, \lambda_H, \rho > 0$", _each_penalised)
+EACH_PENALISED = Assumption(r"$\lambda_W, \lambda_H, \rho > 0$", _labelled)
+REAL_PENALISED = Assumption(r"$\lambda_W, \lambda_H > 0$, alike for all targets", _each_penalised)
 SMOOTHED = Assumption(r"labels $(1-\varepsilon)e_k + \varepsilon/K$, classes as likely", _smoothed, BALANCED)
 ONE_HOT = Assumption(r"labels $e_k$, classes as likely", _one_hot, BALANCED)
 WEIGHTED = Assumption(

@@ -39,6 +39,7 @@ CLASSICAL = {
     "superclass-collapse": "coarse-to-fine collapse",
     "squared-imbalanced": "generalised orthogonal frame (GOF) under MSE",
     "squared-bias": "from ETF to orthogonal frame (OF) under MSE",
+    "regression": "neural regression collapse (NRC)",
     "polygon": "spherical code in the plane",
     "label-noise": "symmetric label noise as label smoothing",
     "collapse-hessian": "conditioning of neural collapse",

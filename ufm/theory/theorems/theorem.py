@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
-from ufm.model.atoms import JointProblem, finite_law, with_penalties
+from ufm.model.atoms import FiniteLaw, JointProblem, finite_law, with_penalties
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.rules.errors import InputError
@@ -30,7 +30,7 @@ class Setting:
     lam: mixing weights looked at; lambda_b: bias of the free classifier (None: none, 0: free);
     free_dim, free_loss: feature dimension and loss of the joint problem (default those of `problem`), the loss also
     one that no fixed classifier is solved for; nodes: of its rule for λ; rho: of given labels, the relative
-    penalties ρ of their features in the joint problem (None: all alike).
+    penalties ρ of their features in the joint problem (None: all alike); targets: real targets of that problem.
     """
 
     problem: Problem
@@ -40,6 +40,7 @@ class Setting:
     nodes: int = 24
     free_loss: str | None = None
     rho: Float[np.ndarray, " n"] | None = None
+    targets: FiniteLaw | None = None
 
     def __post_init__(self):
         checked.instance("problem", self.problem, Problem)
@@ -50,6 +51,10 @@ class Setting:
         checked.integer("nodes", self.nodes, 1)
         if self.free_loss is not None:
             checked.choice("free_loss", self.free_loss, checked.JOINT_LOSS_NAMES)
+        if self.targets is not None and (
+            not self.targets.real or self.targets.classes != self.problem.classes
+        ):
+            raise InputError(f"targets must be a FiniteLaw of {self.problem.classes} real numbers a row")
         if self.rho is not None:
             if self.problem.law.labels is None:
                 raise InputError("rho is of given labels: make the law by soft(Y, weights)")
@@ -78,7 +83,7 @@ class Setting:
     def joint(self) -> JointProblem:
         """The problem with W free, on a finite law."""
         p = self.problem
-        atoms = finite_law(p.law, p.classes, self.nodes)
+        atoms = finite_law(p.law, p.classes, self.nodes) if self.targets is None else self.targets
         if self.rho is not None:
             atoms = with_penalties(atoms, p.law, self.rho)
         return JointProblem(atoms, p.lambda_w, p.lambda_h, self.dim, self.lambda_b, self.loss)

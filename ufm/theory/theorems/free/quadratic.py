@@ -4,7 +4,7 @@ import numpy as np
 import scipy
 
 import ufm.theory.theorems.assumptions as given
-from ufm.theory.geometry.quadratic import biased_logits, class_gains
+from ufm.theory.geometry.quadratic import biased_logits, class_gains, regression_fit
 from ufm.theory.polygon import regular_polygon
 from ufm.theory.theorems.joint import EPS, root_finding
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
@@ -86,6 +86,59 @@ SQUARED_BIAS = Theorem(
 )
 
 
+def _real(setting: Setting) -> str | None:
+    return "the targets are labels, not real numbers" if setting.targets is None else None
+
+
+def _no_or_free(setting: Setting) -> str | None:
+    return "the bias is penalised" if setting.lambda_b else None
+
+
+def _fit(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    p, atoms = setting.problem, setting.joint.atoms
+    return regression_fit(atoms.labels, atoms.weights, p.lambda_w, p.lambda_h, setting.lambda_b == 0)
+
+
+def _rank(setting: Setting) -> str | None:
+    if (
+        setting.targets is None
+        or setting.problem.lambda_w == 0
+        or setting.lambda_b
+        or setting.loss != "squared-error"
+    ):
+        return None  # other assumptions'
+    rank = np.linalg.matrix_rank(_fit(setting)[0])
+    return (
+        None
+        if setting.dim >= rank
+        else f"dim = {setting.dim} < {rank} singular values of the targets above c"
+    )
+
+
+REAL = Assumption("real targets", _real)
+NO_OR_FREE = Assumption("no bias, or a free one", _no_or_free, ("bias", ("none", "free")))
+RANK = Assumption(r"$d \ge \mathrm{rank}(\Sigma^{1/2} - c)_+$", _rank)
+
+
+def _regression(setting: Setting, optimum: JointOptimum) -> Finding:
+    """The fitted values; the numbers shown are ‖W‖_F."""
+    G, Z = _fit(setting)
+    return fitted_finding(setting, optimum, Z, float(np.sqrt(np.trace(G))), float(np.linalg.norm(optimum.W)))
+
+
+REGRESSION = Theorem(
+    name="regression",
+    title="Real targets: every direction of the targets is kept less c, or lost",
+    statement=r"WW^\top = \sqrt{\tfrac{\lambda_H}{\lambda_W}}\,(\Sigma^{1/2} - cI)_+, \quad Wh_y = (I -"
+    r" c\Sigma^{-1/2})_+(y - \bar y), \quad b = \bar y, \ \Sigma = \mathrm{cov}(y) \text{ (free bias)}, \ \Sigma ="
+    r" \mathbb{E}yy^\top,\ \bar y = 0 \text{ (no bias)}",
+    assumptions=(given.REAL_PENALISED, given.SQUARED_ERROR, REAL, NO_OR_FREE, RANK),
+    claim=JointClaim(_regression),
+    quantity="√(½E‖z_theory − z‖²) of the blind joint optimum; the numbers shown are ‖W‖_F",
+    source="re-derived here, with rank drop; full rank: Andriopoulos et al. 2024",
+)
+
+
 def polygon_point(K: int, lambda_w: float, lambda_h: float) -> tuple[np.ndarray, np.ndarray]:
     """W (K, 2) and the features of the classes (K, 2) of the K-gon: balanced, λ_W ‖W‖² = λ_H E‖h‖²."""
     found = regular_polygon(K, lambda_w, lambda_h)
@@ -135,4 +188,4 @@ POLYGON = Theorem(
     source="re-derived here",
 )
 
-QUADRATIC = (SQUARED_UNEVEN, SQUARED_BIAS, POLYGON)
+QUADRATIC = (SQUARED_UNEVEN, SQUARED_BIAS, REGRESSION, POLYGON)
