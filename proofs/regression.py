@@ -132,7 +132,7 @@ def compare(rng) -> list[Comparison]:
     gain = sp.lambdify((sigma, lambda_w, lambda_h), GAIN, "mpmath")
     rows = []
     with mp.workdps(40):
-        for _ in range(4):
+        for _ in range(6):
             spread = 10.0 ** rng.uniform(-1, 2, 3)
             decay = [float(value) for value in 10.0 ** rng.uniform(-3, 0, 2)]
             corners = np.concatenate([np.diag(spread), -np.diag(spread)])  # variance spread²/3 each
@@ -144,5 +144,5 @@ def compare(rng) -> list[Comparison]:
                 for size in sorted(spread.tolist()):
                     own = mp.mpf(size) / mp.sqrt(3)
                     exact.append(max(mp.mpf(0), gain(own, *map(mp.mpf, decay))))
-                rows += [Comparison(f"g={float(g):.3g}", g, own) for g, own in zip(exact, found)]
+                rows += [Comparison(f"g={float(g):.3g}", g, own) for g, own in zip(exact, found) if g > 0]
     return rows

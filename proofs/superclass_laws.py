@@ -151,6 +151,10 @@ def compare(rng) -> list[Comparison]:
             exact = mp.findroot(short, start, tol=1e-18)
             for name, value, shipped in zip("wb", exact, (found.within, found.between)):
                 rows.append(Comparison(f"g_{name}, within {within}", mp.exp(value), shipped))
+            G = (parts[0] * mp.exp(exact[0]) + parts[1] * mp.exp(exact[1])) / mp.mpf(other)
+            for y, p in zip(labels[:3].tolist(), found.p):
+                chances = mp.matrix(y) - _residual(mp.matrix(y), G)
+                rows += [Comparison(f"p of {y}", chance, own) for chance, own in zip(chances, p.tolist())]
     return rows
 
 

@@ -30,6 +30,12 @@ NAMES = (
     "polygon",
     "susceptibility",
     "collapse_hessian",
+    "bce",
+    "bce_no_bias",
+    "restored_temperatures",
+    "multi_label",
+    "superclass_laws",
+    "regression",
 )
 # a claim of each proof, made false, and a step that must refuse it
 MUTATIONS = (
@@ -66,6 +72,18 @@ MUTATIONS = (
     ("residual_norm", "SIZE", lambda m: m.K * m.c**2, "its trace"),
     ("necessity", "SPLIT", lambda m: 2 * m.SPLIT, "Fourier modes, K = 4"),
     ("necessity", "NEIGHBOURS", lambda m: -m.NEIGHBOURS, "strict"),
+    ("bce", "WRONG", lambda m: (m.hat + m.epsilon * m.K / (m.K - 1)) / m.K, "equation"),
+    ("bce", "BIAS", lambda m: (m.U + m.V) / 2, "bias"),
+    ("bce_no_bias", "WRONG", lambda m: (m.hat + m.epsilon) / m.K, "both directions in use"),
+    ("bce_no_bias", "ALONG", lambda m: 2 * m.ALONG, "gains"),
+    ("restored_temperatures", "WRONG", lambda m: m.c / (m.delta * m.q), "moment, K = 3"),
+    ("restored_temperatures", "TEMPERATURE", lambda m: m.s / m.g * m.q, "gap of logits"),
+    ("restored_temperatures", "LEVEL", lambda m: (m.sp.exp(m.s) + m.K) / m.s, "minimum of the left side"),
+    ("multi_label", "NORM", lambda m: 2 * m.NORM, "moment, K = 4, r = 2"),
+    ("multi_label", "SHARPNESS", lambda m: m.r * m.SHARPNESS, "gap"),
+    ("superclass_laws", "RANKS", lambda m: (m.B * m.m, m.B), "commutant, B = 3, m = 2"),
+    ("regression", "KEPT", lambda m: 1 - m.c / m.sigma**2, "a direction that is kept"),
+    ("regression", "GAIN", lambda m: m.GAIN / 2, "its gain"),
 )
 
 

@@ -86,12 +86,12 @@ def dual_gap(
 
 def over(sample: Sample, steps: Steps[T]) -> T:
     """What the steps return, of a sample that nobody else reads."""
-    parts = next(steps)
-    while True:
-        try:
+    try:
+        parts = next(steps)
+        while True:
             parts = steps.send(sample.read(*parts))
-        except StopIteration as end:
-            return end.value
+    except StopIteration as end:
+        return end.value
 
 
 def dual_steps(
