@@ -48,7 +48,9 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.list or args.explain is not None:
         from ufm.commands.runs.verify import explain, list_theorems
 
-        return list_theorems(_asked(args, argv)) if args.list else explain(args.explain)
+        if args.explain is not None and not args.list:
+            return explain(args.explain)
+        return list_theorems(_asked(args, argv))
     for flag in ("constraint", "balance"):
         if getattr(args, flag) is not None:
             raise InputError(f"--{flag} goes with --list: a problem has its own")

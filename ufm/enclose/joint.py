@@ -75,17 +75,17 @@ def enclose_joint(
     penalised. rho: (n,) > 0, None: ones. real: labels are any doubles, not probabilities. Raises InputError for bad
     input.
     """
-    W, H, labels, weights, b = _arrays(W, H, labels, weights, b, lambda_b, real)
+    W, H, rows, shares, shift = _arrays(W, H, labels, weights, b, lambda_b, real)
     of_w = read_scalar(lambda_w, "lambda_w", positive=True)
     of_h = read_scalar(lambda_h, "lambda_h", positive=True)
     bias_penalty = None if lambda_b is None else read_scalar(lambda_b, "lambda_b", positive=False)
     checked.choice("loss", loss, JOINT_LOSSES)
-    own = [1.0] * len(labels) if rho is None else checked.penalties("rho", rho, len(labels)).tolist()
+    own = [1.0] * len(rows) if rho is None else checked.penalties("rho", rho, len(rows)).tolist()
     bits = FIRST_BITS
     while True:
         with ctx.workprec(bits):
             objective, dual = _evaluate(
-                W, H, _labels(labels, real), weights, own, b, of_w, of_h, bias_penalty, loss
+                W, H, _labels(rows, real), shares, own, shift, of_w, of_h, bias_penalty, loss
             )
             if bits >= LAST_BITS or _is_narrow(objective, dual):
                 low, high = _outward(objective - dual)

@@ -314,7 +314,7 @@ def _cut_law(problem: JointProblem, mesh: Mesh) -> Atoms:
     law, (lambda_w, lambda_h, lambda_b) = problem.atoms, problem.penalties
     missing = -len(law.weights) % mesh.size
     own = cut(np.pad(problem.ridges, (0, missing), mode="edge"), mesh, CUT)
-    penalties = Penalties(*map(np.float64, (lambda_w, lambda_h, lambda_b or 0.0)), own)
+    penalties = Penalties(np.float64(lambda_w), np.float64(lambda_h), np.float64(lambda_b or 0.0), own)
     Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
     return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)
 

@@ -110,8 +110,15 @@ class Case:
             loss=self.loss if self.loss in LOSS_NAMES else LOSS_NAMES[0],  # of the fixed ETF
             law=self.law,
         )
-        more = {"free_dim": self.dim, "free_loss": self.loss, "rho": made_rho(self)}
-        return Setting(problem, (self.lam,), self.bias, targets=made_targets(self), **more)
+        return Setting(
+            problem,
+            (self.lam,),
+            self.bias,
+            free_dim=self.dim,
+            free_loss=self.loss,
+            rho=made_rho(self),
+            targets=made_targets(self),
+        )
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,7 @@ def _print_folded(console, checks: list[Check]) -> None:
         show(console, f"{len(checks)} do not apply:")
     for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
         text = f"{reason}: {', '.join(names)}"
-        layout = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
-        show(console, *textwrap.wrap(text, 78, **layout))
+        show(console, *textwrap.wrap(f"  {text}", 78, subsequent_indent="    ", break_on_hyphens=False))
 
 
 def _predicted(check: Check) -> str:

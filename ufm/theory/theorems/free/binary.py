@@ -38,7 +38,7 @@ def logits_finding(setting: Setting, optimum: JointOptimum, own: float, other: f
     """The claim that logits are `own` at the class of a label and `other` elsewhere; two numbers to show."""
     z = np.where(own_class(setting.joint.atoms.labels), own, other)
     divergence = binary_divergence(setting.joint.atoms.weights, z, optimum.Z)
-    return root_finding(*numbers, divergence, optimum)
+    return root_finding(numbers[0], numbers[1], divergence, optimum)
 
 
 def _biased(setting: Setting, optimum: JointOptimum) -> Finding:

@@ -94,7 +94,7 @@ class SetLaw(NamedTuple):
 
     sizes: np.ndarray
     chances: np.ndarray
-    index: np.ndarray
+    which: np.ndarray
     lambda_w: float
     lambda_h: float
 
@@ -137,7 +137,7 @@ def _sets(setting: Setting, optimum: JointOptimum) -> Finding:
     law, K = set_law(setting), setting.problem.classes
     assert isinstance(law, SetLaw)  # the assumption holds
     best = set_predictions(law, K)
-    wrong, r = best.wrong[law.index][:, None], law.sizes[law.index][:, None]
+    wrong, r = best.wrong[law.which][:, None], law.sizes[law.which][:, None]
     p = np.where(setting.joint.atoms.labels > 0, (1 - (K - r) * wrong) / r, wrong)
     gain = best.sharpness * law.lambda_h
     numbers = float(np.sqrt(gain * (K - 1) / K)), float(np.linalg.norm(optimum.W) / np.sqrt(K))
