@@ -17,6 +17,7 @@ from ufm.model.atoms import FiniteLaw, JointProblem, Point
 from ufm.model.laws import mixup
 from ufm.optimize.joint import fit_classifier, solve_joint
 from ufm.rules.errors import InputError
+from ufm.theory.thresholds import triviality
 
 LABELS = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.3, 0.7, 0], [0.2, 0.2, 0.6], [0.5, 0, 0.5]])
 WEIGHTS = np.array([0.3, 0.2, 0.1, 0.2, 0.1, 0.1])
@@ -104,3 +105,14 @@ def test_what_is_refused():
     with pytest.raises(InputError, match="exchangeable"):
         FiniteLaw(np.eye(3), np.full(3, 1 / 3), True, rho=np.ones(3))
     assert FiniteLaw(LABELS, WEIGHTS, law=mixup(1.0), rho=RHO).law is None
+
+
+@pytest.mark.parametrize("share", [0.98, 1.02])
+def test_the_threshold_of_zero_sees_the_penalties(share):
+    """λ_max of E(y − 1/K)(y − 1/K)ᵀ/ρ; without ρ it would be another."""
+    centred = LABELS - 1 / 3
+    edge = np.linalg.eigvalsh((centred * (WEIGHTS / RHO)[:, None]).T @ centred)[-1]
+    task = JointProblem(FiniteLaw(LABELS, WEIGHTS, rho=RHO), share * edge, 1.0, 3)
+    assert triviality(task.atoms, task.product).ratio == pytest.approx(share, rel=1e-12)
+    assert (np.linalg.norm(solve_joint(task).W) == 0) == (share > 1)
+    assert abs(triviality(FiniteLaw(LABELS, WEIGHTS), 1.0).value / edge - 1) > 0.1
