@@ -62,6 +62,7 @@ CASES = {
     "free-cutmix": f"{FREE} --json a.json --labels cutmix",
     "free-smoothing": f"{FREE_4} --labels smoothing",
     "free-labels": f"{SOLVE} --classes 3 --classifier free --labels Y.npy --weights w.npy",
+    "free-penalties": f"{SOLVE} --classes 3 --classifier free --labels Y.npy --rho 0.5,1,2,1,0.2,3",
     "free-draws": f"{SOLVE} --classes 3 --classifier free --draws 32",
     "free-rigorous": f"{FREE} --json a.json --rigorous --plot a.png",
     "free-trivial": f"{FREE} --json a.json --lambda-w 1 --lambda-h 1",
@@ -73,7 +74,9 @@ CASES = {
     "verify-imbalanced": "ufm.verify --classes 4 --labels onehot --weights 0.4,0.4,0.1,0.1 --lam 0.3 --json -",
     "verify-labels": f"{VERIFY} --classes 3 --labels Y.npy",
     "verify-rigorous": f"{VERIFY} --classes 3 --lam 0.3 --labels cutmix --rigorous",
+    "verify-binary": f"{VERIFY} --classes 3 --loss binary-cross-entropy --labels onehot --bias free",
     "verify-list": "ufm.verify --list",
+    "verify-list-narrowed": "ufm.verify --list --loss squared-error --balance weighted",
     "verify-explain": "ufm.verify --explain different-class",
     # --- a network ---
     "compare-network": "ufm.compare net.npz --replicates 20 --json a.json --report a.html --plot a.png",
