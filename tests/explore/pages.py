@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import BROWSERS, Browser, found
+from experiments.tools.browser import BROWSERS, Browser, found
 from ufm.explore.document import explorer_page
 
 

@@ -121,7 +121,7 @@ export function layout(figure) {
   };
 }
 
-const round = (v) => (Number.isFinite(v) ? Math.round(Math.max(-9999, Math.min(9999, v)) * 100) / 100 : 0);
+const round = (v) => (Number.isFinite(v) ? Math.round(Math.max(-9999, Math.min(9999, v)) * 10) / 10 : 0);
 
 /** The figure as the text of an SVG. */
 export function toSvg(figure, colours, whole = false) {

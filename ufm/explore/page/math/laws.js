@@ -11,7 +11,7 @@ const kept = new Map();
 /** A rule that takes some work, made once for its numbers. */
 function once(key, make) {
   if (!kept.has(key)) {
-    if (kept.size > 60) kept.clear();
+    if (kept.size > 200) kept.clear();
     kept.set(key, make());
   }
   return kept.get(key);
@@ -60,6 +60,11 @@ export function ownValues(own, K) {
  * Mixup is symmetric about 1/2 and folded.
  */
 export function patterns(law, K) {
+  if (law.name !== 'kway') return made(law, K);
+  return once(`patterns ${[K, law.alpha, law.ways, law.smoothing]}`, () => made(law, K));
+}
+
+function made(law, K) {
   if (law.name === 'onehot') return smoothed([single(K, 1)], law.smoothing, K);
   if (law.name === 'kway' && law.ways > 2) return smoothed(threeWays(law.alpha, K), law.smoothing, K);
   if (law.name === 'own') {

@@ -201,11 +201,9 @@ function lanczos(x, weight, nodes) {
   for (let n = 0; n < steps; n++) {
     const v = basis[n].map((b, k) => b * x[k]);
     diagonal.push(dot(v, basis[n]));
-    for (let again = 0; again < 2; again++) {
-      for (const b of basis) {
-        const share = dot(v, b);
-        for (let k = 0; k < v.length; k++) v[k] -= share * b[k];
-      }
+    for (const b of basis) {
+      const share = dot(v, b);
+      for (let k = 0; k < v.length; k++) v[k] -= share * b[k];
     }
     const norm = Math.sqrt(dot(v, v));
     if (norm < 1e-13) break;
