@@ -1,4 +1,4 @@
-"""python -m experiments.explore_frames: how long a frame of the explorer takes, beside a frame in which nothing moves.
+"""python -m experiments.explore_frames: how long a frame of the explorer takes, beside one in which nothing moves.
 
 A headless browser opens the page; in every frame one number moves, as if it were dragged, and what is drawn is all
 that a window of 1280 x 900 shows. `work` is the time that the page itself takes to compute and write what changed;
@@ -87,7 +87,8 @@ def page(rows: list[tuple[str, str, str]], frames: int) -> str:
             "",
             "Milliseconds, least, median and 95th percentile of "
             f"{frames} frames: the page's own work, and from one frame to the next.",
-            f"On {os.cpu_count()} processors without a graphics card, at a load of {os.getloadavg()[0]:.0f} by other programs.",
+            f"On {os.cpu_count()} processors without a graphics card, at a load of {os.getloadavg()[0]:.0f} "
+            "by other programs.",
             "",
             "| moves | work | frame |",
             "| --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""What the page computes, against `ufm.theory`: optima of labels, sharpness of laws, thresholds, spectra, hypotheses.
+"""What the page computes, against `ufm.theory`: optima of labels, sharpness, thresholds, spectra, hypotheses.
 
 The page's formulas are written anew, in another language; ten thousand settings go through it in one load.
 """

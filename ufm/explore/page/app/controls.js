@@ -120,7 +120,8 @@ function group(name, title, choices) {
 export function bar(place, change) {
   place.innerHTML =
     '<label for="bar-name" class="hidden">number to drag</label><select id="bar-name"></select>' +
-    `<label for="bar-slider" class="hidden">its value</label><input id="bar-slider" type="range" min="0" max="${STEPS}" step="1"><output for="bar-slider"></output>`;
+    `<label for="bar-slider" class="hidden">its value</label><input id="bar-slider" type="range" min="0" ` +
+    `max="${STEPS}" step="1"><output for="bar-slider"></output>`;
   const [select, slider, output] = ['select', 'input', 'output'].map((tag) => place.querySelector(tag));
   let state = null;
   select.addEventListener('change', () => show(state));

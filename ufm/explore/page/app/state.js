@@ -50,7 +50,10 @@ export function allowed(name, value, state) {
   return whole ? Math.round(number) : number;
 }
 
-/** Shares of a label in words like "0.6, 0.3, 0.1": at most K of them, brought to a sum of one; or what is wrong. */
+/**
+ * Shares of a label in words like "0.6, 0.3, 0.1": at most K of them, brought to a sum of one; or what is
+ * wrong.
+ */
 export function readOwn(text, K) {
   const words = text.split(/[\s,;]+/).filter(Boolean);
   const values = words.map(Number);

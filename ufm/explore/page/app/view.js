@@ -11,7 +11,8 @@ export function lawOf(state) {
 }
 
 /**
- * a, g and m of the classifier, the threshold of lambda_W lambda_H, that product where this W is optimal, the optimum
+ * a, g and m of the classifier, the threshold of lambda_W lambda_H, that product where this W is optimal, the
+ * optimum
  * of the label shown, and the curves over lam.
  */
 export function viewOf(state) {

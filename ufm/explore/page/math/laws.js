@@ -1,6 +1,7 @@
 // Label laws: the threshold sigma^2 of each, its labels as weighted patterns, and the label that the slider shows.
 //
-// A pattern is values on 1, 1, .. and K - r classes placed at random; smoothing delta maps y to (1-delta) y + delta/K.
+// A pattern is values on 1, 1, .. and K - r classes placed at random; smoothing delta maps y to (1-delta) y +
+// delta/K.
 
 import { betaRule, cutmixRule, edgeGauss, folded } from './rules.js';
 
@@ -136,7 +137,8 @@ function smoothed(groups, delta, K) {
 }
 
 /**
- * The label that lam picks: lam e_1 + (1-lam) q, q = e_2, or the even mixture of the other classes of a k-way label,
+ * The label that lam picks: lam e_1 + (1-lam) q, q = e_2, or the even mixture of the other classes of a k-way
+ * label,
  * or a label of one's own; smoothed. Slots: values with their counts; the last is of the other classes.
  */
 export function shownLabel(law, K, lam, colam = 1 - lam) {

@@ -129,7 +129,8 @@ export class Descent {
   words(side) {
     const word = side.agrees ? 'agrees' : 'DISAGREES';
     return (
-      `${this.steps} steps of ${METHODS[this.method]}: the farthest feature is ${sayError(side.distance)} from the closed form, ` +
+      `${this.steps} steps of ${METHODS[this.method]}: the farthest feature is ${sayError(side.distance)} ` +
+      `from the closed form, ` +
       `and no more than ${sayError(side.bound)} from the optimum, both relative to the largest: ${word}.`
     );
   }
@@ -163,7 +164,8 @@ export class Descent {
       });
     });
     const caption =
-      'Distance to the closed form (solid) below its bound from the gradient alone (dashed), as shares of the largest feature.';
+      'Distance to the closed form (solid) below its bound from the gradient alone (dashed), as shares of ' +
+      'the largest feature.';
     const x = { log: true, low: 1, high: most, label: 'steps' };
     return {
       id: 'descent-chart',

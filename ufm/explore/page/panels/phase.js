@@ -29,11 +29,11 @@ export function phaseFigure(view) {
   const x =
     name === 'alpha'
       ? { low: 0.01, high: 100, log: true, label: 'α' }
-      : { low: 0, high: 0.95, label: 'smoothing δ' };
+      : { low: -0.02, high: 0.97, label: 'smoothing δ' };
   const y = { low, high, log: true, label: 'λ_W λ_H' };
   const top = [
-    [x.high, high],
-    [x.low, high],
+    [values[values.length - 1], high],
+    [values[0], high],
   ];
   const items = [
     { kind: 'area', points: [...edge, ...top], colour: 'grid', opacity: 0.6 },
@@ -76,7 +76,10 @@ export function phaseFigure(view) {
     view.state.classifier === 'given'
       ? ` A classifier of this m is optimal at λ_W = ${say(c2 / view.state.lh)}, and that is where you are.`
       : '';
-  const caption = `Threshold of λ_W λ_H here: σ² = ${say(sigma2)}; the problem lies at ${say(c2)}, ${where}.${given} Thin lines: a = 10, 100, ….`;
+  const thin = kept.key === levelKey(view) ? 'Thin lines: a = 10, 100, ….' : '';
+  const caption =
+    `Threshold of λ_W λ_H here: σ² = ${say(sigma2)}; the problem lies at ${say(c2)}, ` +
+    `${where}.${given} ${thin}`;
   return { id: 'phase', title: 'Phases of the joint optimum', x, y, items, caption, drag: true };
 }
 
@@ -102,7 +105,10 @@ function levels(view, low) {
     }));
 }
 
-/** Make them, where a moment is quick; too slow for a frame, so only when the hand rests. True if there are new ones. */
+/**
+ * Make them, where a moment is quick; too slow for a frame, so only when the hand rests. True if there are new
+ * ones.
+ */
 export function makeLevels(view) {
   const { K, law, loss } = view;
   const key = levelKey(view);

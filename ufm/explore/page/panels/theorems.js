@@ -86,7 +86,8 @@ export function theoremList(theorems, view, open) {
   const part = (list, free) => list.filter((one) => one.free === free);
   const head = (words, list) =>
     list.length
-      ? `<h3>${words} (${list.length})</h3><ul class="theorems">${list.map((one) => entry(one, open)).join('')}</ul>`
+      ? `<h3>${words} (${list.length})</h3><ul ` +
+        `class="theorems">${list.map((one) => entry(one, open)).join('')}</ul>`
       : '';
   const when = given ? ', were W free under these penalties' : '';
   return (
@@ -106,7 +107,8 @@ function entry(theorem, open) {
   return (
     `<li><details data-theorem="${theorem.name}"${open.has(theorem.name) ? ' open' : ''}>` +
     `<summary><span class="name">${escape(theorem.title)}</span> ${mark}</summary>` +
-    `<div class="formula" tabindex="0" role="group" aria-label="formula of ${escape(theorem.name)}">${theorem.mathml}</div>` +
+    `<div class="formula" tabindex="0" role="group" aria-label="formula of ` +
+    `${escape(theorem.name)}">${theorem.mathml}</div>` +
     `<p class="small"><code>${theorem.name}</code>. Hypotheses: ${given}.</p></details></li>`
   );
 }
