@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from experiments.tools.arguments import count, written
-from experiments.tools.browser import Browser, found
+from experiments.tools.browser import Browser, installed
 from ufm.commands.frame import guarded
 from ufm.explore.document import explorer_page
 from ufm.rules.errors import InputError
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         "--output", type=written, default=None, metavar="PATH.md", help="write the table there"
     )
     args = parser.parse_args(argv)
-    if found() is None:
+    if installed() is None:
         raise InputError("no browser is installed: chromium, chromium-headless-shell or google-chrome")
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         path = Path(folder) / "ufm.html"
