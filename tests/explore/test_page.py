@@ -220,7 +220,7 @@ COMMANDS = [
 @pytest.mark.parametrize("part", COMMANDS, ids=json.dumps)
 def test_the_command_is_of_the_problem_that_is_shown(page, part):
     to_state(page, **part)
-    words = shlex.split(page.run("ufm.command(ufm.state)"))
+    words = shlex.split(page.run("ufm.command()"))
     assert words[:3] == ["python", "-m", "ufm.solve"]
     args = parse(Arguments, words[3:], "ufm.solve")
     law, state = read_law(args), page.run("ufm.state")
@@ -235,22 +235,35 @@ def test_the_command_is_of_the_problem_that_is_shown(page, part):
     found = page.run("ufm.view.coef.slice(0, 2)")
     assert lam == state["lam"] and found == pytest.approx(coef[:2], rel=1e-9)
     assert page.run("ufm.view.m") == pytest.approx(m, rel=1e-9)
-    assert page.run("document.getElementById('command').textContent") == page.run("ufm.command(ufm.state)")
+    assert page.run("document.getElementById('command').textContent") == page.run("ufm.command()")
 
 
-def test_the_command_of_other_laws_is_read_as_they_are(page):
-    to_state(page, law="kway", ways=3, smoothing=0.1)
-    law = read_law(parse(Arguments, shlex.split(page.run("ufm.command(ufm.state)"))[3:], "ufm.solve"))
-    assert (law.name, law.ways, law.smoothing) == ("kway", 3, 0.1)
-    to_state(page, law="onehot", smoothing=0.1)
-    law = read_law(parse(Arguments, shlex.split(page.run("ufm.command(ufm.state)"))[3:], "ufm.solve"))
-    assert (law.name, law.smoothing) == ("smoothing", 0.1)
-    to_state(page, law="own", own=[0.5, 0.3, 0.2], smoothing=0.1, K=5)
-    first, second = page.run("ufm.command(ufm.state)").split("\n")
-    (rows,) = re.findall(r"'label.npy', (.*)\)", shlex.split(first)[2])
-    label = np.array(eval(rows, {}))  # a list of numbers, as the shell would have it
-    assert label == pytest.approx(0.9 * np.array([[0.5, 0.3, 0.2, 0, 0]]) + 0.02)
-    assert "--labels label.npy" in second
+OTHERS = [
+    (dict(law="kway", ways=3, smoothing=0.1, lam=0.4), "kway"),
+    (dict(law="onehot", smoothing=0.1, lam=1), "smoothing"),
+    (dict(law="onehot", K=3, d=2, lam=0.5), "onehot"),
+    (dict(law="mixup", smoothing=0.05, K=30, alpha=0.3), "mixup"),
+    (dict(law="own", own=[0.5, 0.3, 0.2], smoothing=0.1, K=5, lam=0.25), None),
+]
+
+
+@pytest.mark.parametrize("part, name", OTHERS, ids=lambda value: value if isinstance(value, str) else "")
+def test_labels_that_no_command_of_a_law_has_are_proved_by_themselves(page, part, name):
+    to_state(page, **part)
+    *of_law, save, solve = map(shlex.split, page.run("ufm.command()").split("\n"))
+    assert len(of_law) == (name is not None)
+    for words in of_law:
+        law = read_law(parse(Arguments, words[3:], "ufm.solve"))
+        assert (law.name, law.smoothing) == (name, part.get("smoothing", 0))
+    (rows,) = re.findall(r"'label.npy', (.*)\)", save[2])
+    label = np.array(eval(rows, {}))  # lists of numbers, as Python has them
+    assert label.shape == (1, page.run("ufm.state.K")) and label.sum() == pytest.approx(1, abs=1e-12)
+    args = parse(Arguments, solve[3:], "ufm.solve")
+    problem = ufm.Problem(args.classes, args.multiplier, args.lambda_h, args.lambda_w, args.dim, args.loss)
+    right = ufm.predict_features(problem, label)
+    z = right.coef[0] * problem.gain
+    found = page.run("ufm.view.at.z.flatMap((v, k) => Array(ufm.view.label.counts[k]).fill(v))")
+    assert found == pytest.approx(z, rel=1e-9, abs=1e-9 * np.abs(z).max()) and args.labels == "label.npy"
 
 
 def test_the_threshold_is_where_all_features_are_zero(page):

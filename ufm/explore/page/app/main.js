@@ -57,7 +57,7 @@ function refresh() {
   showQuestions(stage.view);
   summary();
   listTheorems(false);
-  el('command').textContent = command(stage.state);
+  el('command').textContent = proof();
   clearTimeout(waiting);
   waiting = setTimeout(later, REST);
 }
@@ -116,9 +116,14 @@ function listTheorems(words) {
 /** A figure as text, or a PNG as a blob; on white, whatever the page is on. */
 async function exported(id, kind) {
   const figure = stage.drawn.get(id);
-  if (kind === 'tex') return toLatex(figure, command(stage.state));
+  if (kind === 'tex') return toLatex(figure, proof());
   const svg = toSvg(figure, palette(false), true);
   return kind === 'svg' ? svg : toPng(svg);
+}
+
+/** The commands of what is shown. */
+function proof() {
+  return command(stage.state, stage.view.m, stage.view.label);
 }
 
 /** Another problem altogether. */
@@ -153,7 +158,7 @@ for (const end of ['pointerup', 'pointercancel']) {
     change({ lam: stage.state.lam });
   });
 }
-el('copy').addEventListener('click', () => copied(command(stage.state), el('copy-says'), 'command'));
+el('copy').addEventListener('click', () => copied(proof(), el('copy-says'), 'command'));
 el('link').addEventListener('click', () => {
   copied(location.href.split('#')[0] + toHash(stage.state), el('copy-says'), 'link');
 });
@@ -192,7 +197,7 @@ globalThis.ufm = {
   drawn: stage.drawn,
   change,
   collapseSpectrum,
-  command,
+  command: proof,
   exported,
   featureSpectrum,
   fromHash,
