@@ -97,7 +97,8 @@ export function questions(place, apply) {
   place.innerHTML = QUESTIONS.map(
     ({ title, play }, n) =>
       `<details name="question"><summary>${title}</summary><p data-n="${n}"></p>` +
-      `${play ? `<button type="button" data-n="${n}" aria-label="Show me: ${title}">Show me</button>` : ''}</details>`,
+      (play ? `<button type="button" data-n="${n}" aria-label="Show me: ${title}">Show me</button>` : '') +
+      '</details>',
   ).join('');
   place.addEventListener('click', (event) => {
     if (event.target.tagName === 'BUTTON') shown(QUESTIONS[event.target.dataset.n].play, apply);

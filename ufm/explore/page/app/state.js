@@ -98,8 +98,8 @@ export function fromHash(hash) {
 }
 
 /**
- * The commands that prove what is shown, as lines of a shell: of the law, and where its command has no such label, of
- * the label that is looked at against the classifier of the page; m: its row norm, label: values and counts.
+ * The commands that prove what is shown, as lines of a shell: of the law, and where its command has no such label,
+ * of the label that is looked at against the classifier of the page; m: its row norm, label: values and counts.
  */
 export function command(state, m, label) {
   const mixing = ['mixup', 'cutmix'].includes(state.law) && state.smoothing === 0;

@@ -163,7 +163,8 @@ export function toSvg(figure, colours, whole = false) {
   const words = `<title>${escape(figure.title)}</title><desc>${escape(figure.caption)}</desc>`;
   const space = whole ? ' xmlns="http://www.w3.org/2000/svg"' : '';
   const size = whole ? ` width="${at.width}" height="${at.height}"` : '';
-  return `<svg${space} viewBox="0 0 ${at.width} ${at.height}"${size} role="img" ${style}>${words}${ground}${parts.join('')}</svg>`;
+  const head = `<svg${space} viewBox="0 0 ${at.width} ${at.height}"${size} role="img" ${style}>`;
+  return `${head}${words}${ground}${parts.join('')}</svg>`;
 }
 
 function axes(figure, at, colours) {
@@ -193,7 +194,8 @@ function axes(figure, at, colours) {
 
 function text([x, y], words, anchor, colour, halo = '') {
   const around = halo ? ` stroke="${halo}" stroke-width="3" paint-order="stroke" stroke-linejoin="round"` : '';
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" fill="${colour}"${around}>${lowered(words)}</text>`;
+  const place = `x="${round(x)}" y="${round(y)}" text-anchor="${anchor}"`;
+  return `<text ${place} fill="${colour}"${around}>${lowered(words)}</text>`;
 }
 
 /** λ_W with a lowered W. */
@@ -257,7 +259,9 @@ function mark([x, y], { shape = 'dot', size = 3.5 }, colour, ground) {
     return `<rect x="${u - size}" y="${v - size}" width="${2 * size}" height="${2 * size}" fill="${colour}"/>`;
   }
   if (shape === 'cross') {
-    return `<path d="M${u - size} ${v - size}l${2 * size} ${2 * size}m0 ${-2 * size}l${-2 * size} ${2 * size}" stroke="${colour}" stroke-width="1.6"/>`;
+    const wide = 2 * size;
+    const cross = `M${u - size} ${v - size}l${wide} ${wide}m0 ${-wide}l${-wide} ${wide}`;
+    return `<path d="${cross}" stroke="${colour}" stroke-width="1.6"/>`;
   }
   return `<circle cx="${u}" cy="${v}" r="${size}" fill="${colour}"/>`;
 }

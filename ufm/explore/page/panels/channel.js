@@ -271,7 +271,10 @@ function words(view) {
   const bow = bowing(view);
   const share = say(bow, 3);
   if (view.loss === 'squared-error') {
-    return `K = ${view.K}, squared error: mixed features (blue) lie on the straight lines between their classes (dashed, orange squares).`;
+    return (
+      `K = ${view.K}, squared error: mixed features (blue) lie on the straight lines between their classes ` +
+      '(dashed, orange squares).'
+    );
   }
   const path = {
     own: ' Thick: from your label (λ = 0) to class 1 (λ = 1).',

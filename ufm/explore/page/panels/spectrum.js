@@ -61,12 +61,12 @@ function feature(view) {
     `Curvature of the loss in one feature at λ = ${say(view.state.lam)}, W held, in units of λ_H: ` +
     `from ${say(low, 3)} to ${say(high, 3)}. The ratio is what a plain gradient step has to fight.` +
     `${view.law.name === 'onehot' ? '' : more}`;
-  const at0 = axes(pairs, 'eigenvalue / λ_H', 3);
+  const frame = axes(pairs, 'eigenvalue / λ_H', 3);
   return {
     id: 'spectrum',
     title: 'Spectrum of the Hessian in one feature',
-    ...at0,
-    items: stems(pairs, at0),
+    ...frame,
+    items: stems(pairs, frame),
     caption,
   };
 }

@@ -7,7 +7,7 @@ const held = null;
 const mixed = (v) => ['mixup', 'cutmix'].includes(v.law.name) && v.law.smoothing === 0;
 const single = (v) => v.law.name === 'onehot';
 const bias = (v) => (v.loss === 'squared-error' ? 'free' : 'none');
-const share = (v) => Math.sqrt(v.K * v.state.lw * v.state.lh);
+const share = (v) => Math.sqrt(v.K * v.c2);
 
 /** Hypotheses by their words: null where one holds, else what is wrong. */
 export const HYPOTHESES = {
@@ -48,7 +48,7 @@ export const HYPOTHESES = {
   'labels $(1-\\varepsilon-\\delta)e_k + \\frac{\\varepsilon}{m}1_{\\mathrm{group}} + \\frac{\\delta}{K}$, classes as likely':
     () => 'no label names a group of classes',
   '$\\lambda_W\\lambda_H < (\\mathbb{E}\\|y\\|^2 - \\frac1K)/(K-1)$': (v) =>
-    v.state.lw * v.state.lh < v.sigma2 ? held : 'λ_W λ_H is at or above its threshold',
+    v.c2 < v.sigma2 ? held : 'λ_W λ_H is at or above its threshold',
   '$2Kd \\le 1200$': (v) =>
     2 * v.K * v.d <= 1200 ? held : `2Kd = ${2 * v.K * v.d} unknowns are too many to check`,
 };
@@ -86,10 +86,10 @@ export function theoremList(theorems, view, open) {
   const part = (list, free) => list.filter((one) => one.free === free);
   const head = (words, list) =>
     list.length
-      ? `<h3>${words} (${list.length})</h3><ul ` +
+      ? `<h3>${rich(words)} (${list.length})</h3><ul ` +
         `class="theorems">${list.map((one) => entry(one, open)).join('')}</ul>`
       : '';
-  const when = given ? ', were W free under these penalties' : '';
+  const when = given ? ', at the λ_W for which this W is one' : '';
   return (
     `<p>${inside.length} of ${found.length} theorems apply. Unfold one to read what it says.</p>` +
     head('Apply: of features against this W', part(inside, false)) +
@@ -106,7 +106,7 @@ function entry(theorem, open) {
       : `<span class="out">${rich(theorem.broken)}</span>`;
   return (
     `<li><details data-theorem="${theorem.name}"${open.has(theorem.name) ? ' open' : ''}>` +
-    `<summary><span class="name">${escape(theorem.title)}</span> ${mark}</summary>` +
+    `<summary><span class="name">${rich(theorem.title)}</span> ${mark}</summary>` +
     `<div class="formula" tabindex="0" role="group" aria-label="formula of ` +
     `${escape(theorem.name)}">${theorem.mathml}</div>` +
     `<p class="small"><code>${theorem.name}</code>. Hypotheses: ${given}.</p></details></li>`
