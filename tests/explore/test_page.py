@@ -515,6 +515,16 @@ def test_a_notebook_shows_it_in_a_frame(there, tmp_path):
     browser.open(address)
 
 
+def test_a_hypothesis_that_the_page_does_not_know_is_no_verdict(there, tmp_path):
+    browser, address = there
+    text = explorer_page().replace('"latex": "no bias"', '"latex": "news"')
+    (tmp_path / "newer.html").write_text(text, encoding="utf-8")
+    browser.open((tmp_path / "newer.html").as_uri())
+    found = {one["name"]: one["broken"] for one in browser.run("ufm.judged()")}
+    assert "cannot be checked" in found["duality"] and found["joint-etf"] is None
+    browser.open(address)
+
+
 def test_nothing_was_said_in_all_of_this(there):
     browser, _ = there
     assert browser.complaints() == [] and browser.requests() == []

@@ -100,7 +100,9 @@ def test_a_tutorial_prints_what_it_says(page, tmp_path, monkeypatch):
     assert differences(shown) == []
 
 
-@pytest.mark.parametrize("page", [TRACED, JOINT, METRICS, DESIGN, THEORY, EXPLORE], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [TRACED, JOINT, METRICS, DESIGN, THEORY, EXPLORE], ids=lambda page: page.stem
+)
 def test_a_page_prints_what_it_says(page):
     assert differences(blocks(page)) == []
 

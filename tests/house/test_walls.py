@@ -227,6 +227,7 @@ PLANTED = [
     ("ufm.enclose.joint", "ufm.model.laws", "ufm.enclose.joint imports ufm.model.laws"),
     ("ufm.runtime.devices", "ufm.agree.verdict", "ufm.runtime.devices imports ufm.agree.verdict"),
     ("ufm.solve", "ufm.agree.features", "ufm.solve imports ufm.agree.features"),
+    ("ufm.explore.__main__", "ufm.explore.document", "ufm.explore.__main__ imports ufm.explore.document"),
     ("ufm.newroom.file", "ufm.rules.errors", "ufm.newroom.file imports ufm.rules.errors"),
 ]
 

@@ -25,6 +25,14 @@ export const HYPOTHESES = {
     v.a < 0.5 * Math.log1p(2 * v.K) ? held : `e²ᵃ is not below 2K + 1 = ${2 * v.K + 1}`,
   '$a\\,\\min_{y_k>0}y_k \\ge 2\\log(aK)$, $aK \\ge e$': sharpEnough,
   '$\\lambda_W, \\lambda_H > 0$': () => held,
+  '$\\lambda_W, \\lambda_H, \\rho > 0$': () => held,
+  'binary cross-entropy': () => 'the loss is not one class against the rest',
+  'one-hot labels with temperatures $\\delta_k = \\rho_k^{-1/2}$ of this kind': () =>
+    'no class has a temperature of its own',
+  'labels $\\mathbf 1_S/r$ with $\\rho \\propto 1/r$, all sets of a size $r = |S|$ as likely': () =>
+    'labels are no sets of classes with penalties of their own',
+  'classes in groups of as many, left as they are by permutations of the groups and within each': () =>
+    'no label names a group of classes',
   'the label law is exchangeable': () => held,
   '$d \\ge K-1$': () => held, // the page has no other
   '$d \\ge K$': (v) => (v.d >= v.K ? held : `d = ${v.d} is below K`),
@@ -69,10 +77,15 @@ function designed(v) {
   return share(v) + v.law.smoothing < 1 ? held : 'the penalties are too strong for these labels';
 }
 
+/** A hypothesis that came after this page: better no word on the theorem than a wrong one. */
+const unknown = () => 'a hypothesis of it cannot be checked here';
+
 /** Every theorem with what is wrong, or null. */
 export function judged(theorems, view) {
   return theorems.map((theorem) => {
-    const broken = theorem.assumptions.map(({ latex }) => HYPOTHESES[latex](view)).find((words) => words);
+    const broken = theorem.assumptions
+      .map(({ latex }) => (HYPOTHESES[latex] ?? unknown)(view))
+      .find((words) => words);
     return { ...theorem, broken: broken ?? null };
   });
 }
