@@ -253,6 +253,7 @@ function space(base, view) {
     y: axis,
     items,
     caption: `${words(view)} Drag the picture, or use the arrow keys on it, to turn it.`,
+    ruler: 'h',
     height: 400,
   };
 }
@@ -293,7 +294,7 @@ function words(view) {
   return (
     `K = ${view.K}, a = ${say(view.a)}: half-way between two classes the optimum (blue) ${verb} ` +
     `(dashed).${path[view.law.name] ?? ''} ` +
-    'Orange squares: features of one class. Black: directions of the classifier. Green: squared error ' +
-    'with the same W, straight.'
+    'Orange squares: features of one class. Black: directions of the classifier.' +
+    (view.K === 4 ? '' : ' Green: squared error with the same W, straight.')
   );
 }

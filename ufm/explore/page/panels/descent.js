@@ -94,7 +94,7 @@ export class Descent {
   picture(side, n) {
     const { g, K } = this.view;
     const title = side.loss === 'squared-error' ? 'Squared error: straight' : 'Cross-entropy: bent';
-    const base = { id: `descent-${n}`, title, bare: true, equal: true, height: 320 };
+    const base = { id: `descent-${n}`, title, bare: true, equal: true, height: 320, ruler: 'h' };
     const two = (z) => [(z[0] - z[1]) / Math.sqrt(2 * g), 0];
     const spot = (at, k) => (K > 2 ? plane(placed(at, this.labels[k], [0, 1, 2]), g) : two(at.z));
     const curve = side.optima.map(spot);
