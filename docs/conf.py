@@ -22,5 +22,6 @@ html_theme = "furo"
 html_title = f"ufm {release}"
 html_static_path = ["static", str(FONT)]
 html_css_files = ["site.css"]
+html_extra_path = ["generated/whole"]  # the explorer, a page of its own
 html_copy_source = html_show_sourcelink = html_show_copyright = False
 html_math_renderer = "mathml"  # drawn by the browser itself, in a font that comes with the pages

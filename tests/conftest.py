@@ -64,6 +64,7 @@ LONGEST = [
     "optimize/test_joint",
     "experiments/test_speed",
     "house/test_pages",
+    "explore/test_page",
     "commands/test_verify",
     "model/test_labels",
     "optimize/test_implicit",

@@ -3,7 +3,7 @@
 A room is a verb, a file in it is a noun; a room imports only from the levels below its own:
 
     commands  collect
-    report
+    report  explore
     pictures
     output
     network

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ufm
 from docs.builder.docstrings import prose
+from ufm.explore.document import explorer_page
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES, GENERATED = ROOT / "proofs" / "tables", ROOT / "docs" / "generated"
@@ -22,6 +23,13 @@ def make(folder: Path = GENERATED) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     theorems(folder / "theorems")
     api(folder / "api")
+    explorer(folder / "whole")
+
+
+def explorer(folder: Path) -> None:
+    """The explorer as it is, beside the pages: `html_extra_path` copies it to their top."""
+    folder.mkdir(parents=True)
+    (folder / "ufm.html").write_text(explorer_page(), encoding="utf-8")
 
 
 # --- theorems ------------------------------------------------------------------------------------------------

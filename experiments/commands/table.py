@@ -85,6 +85,13 @@ ROWS = (
         files=("activations.npz", "other.npz"),
     ),
     Row("ufm.compare activations.npz --report network.html", SHORT, files=("activations.npz",)),
+    Row("ufm.explore", SHORT),
+    Row("ufm.explore --out page.html", SHORT),
+    Row(
+        "experiments.explore_frames --output docs/explore_frames.md",
+        LONG,
+        "experiments.explore_frames --frames 5 --output frames.md",
+    ),
     Row("ufm.sweep grid.toml", SHORT, files=("grid.toml",)),
     Row("experiments.minimal", SHORT),
     Row("experiments.phase_diagram", LONG, "experiments.phase_diagram --quick"),

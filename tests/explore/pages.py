@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import BROWSERS, Browser, found
+from experiments.tools.browser import BROWSERS, Browser, installed
 from ufm.explore.document import explorer_page
 
 
 @contextmanager
 def opened(folder: Path):
     """A browser, the page's file, and nothing said so far."""
-    if found() is None:
+    if installed() is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
     page = folder / "ufm.html"
     page.write_text(explorer_page(), encoding="utf-8")

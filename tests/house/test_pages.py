@@ -27,6 +27,7 @@ JOINT = ROOT / "docs" / "joint.md"
 METRICS = ROOT / "docs" / "metrics.md"
 DESIGN = ROOT / "docs" / "design.md"
 THEORY = ROOT / "docs" / "theorems.md"
+EXPLORE = ROOT / "docs" / "explore.md"
 N, D, K, INPUTS = 12, 5, 3, 7
 BATCH = 5  # does not divide N
 PYTHON = ("python", "py", "pycon", "code-block", "code-cell", "doctest")
@@ -76,7 +77,7 @@ def samples(seed: int = 0) -> tuple[list, list]:
 
 def test_every_python_block_of_a_page_is_run_here():
     """A page with Python is one of these; and in them no block has another form."""
-    run = {README, NETWORK, SWEEPS, TRACED, JOINT, METRICS, DESIGN, THEORY, *TUTORIALS}
+    run = {README, NETWORK, SWEEPS, TRACED, JOINT, METRICS, DESIGN, THEORY, EXPLORE, *TUTORIALS}
     for page in pages():
         fences = re.findall(r"^ *(?:```+|~~~+) *(\S*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(blocks(page)) == sum(name.strip("{}") in PYTHON for name in fences), page
@@ -99,7 +100,9 @@ def test_a_tutorial_prints_what_it_says(page, tmp_path, monkeypatch):
     assert differences(shown) == []
 
 
-@pytest.mark.parametrize("page", [TRACED, JOINT, METRICS, DESIGN, THEORY], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [TRACED, JOINT, METRICS, DESIGN, THEORY, EXPLORE], ids=lambda page: page.stem
+)
 def test_a_page_prints_what_it_says(page):
     assert differences(blocks(page)) == []
 

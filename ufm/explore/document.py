@@ -37,7 +37,7 @@ class Explorer:
         self.height = height
 
     def __repr__(self) -> str:
-        return "Explorer(): shows itself in a notebook; python -m ufm.explore writes it as a page"
+        return "Explorer(): shows itself in a notebook"
 
     def _repr_html_(self) -> str:
         """A frame with the page inside."""

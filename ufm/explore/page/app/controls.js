@@ -40,13 +40,16 @@ export function controls(place, change) {
     group('law', 'Labels', LAWS) +
     NUMBERS.slice(0, 5).map(row).join('') +
     `<div class="control" data-name="own"><label for="own">shares of your label</label>
-      <input id="own" type="text" inputmode="decimal" autocomplete="off" spellcheck="false" aria-describedby="own-says">
-      <p id="own-says" class="small">of class 1, class 2, …; every order of the classes is as likely. λ moves it towards class 1.</p></div>` +
+      <input id="own" type="text" inputmode="decimal" autocomplete="off" spellcheck="false"
+        aria-describedby="own-says">
+      <p id="own-says" class="small">of class 1, class 2, …; every order of the classes is as likely.
+        λ moves it towards class 1.</p></div>` +
     group('classifier', 'Classifier W', { best: 'the joint optimum', given: 'an ETF of given size' }) +
     NUMBERS.slice(5).map(row).join('') +
     group('loss', 'Loss', LOSSES) +
     `<div class="control" data-name="d"><label for="d">dimension d</label>
-      <input id="d" type="number" min="1" max="2000" step="1" placeholder="K"><p class="small">at least K − 1; only spectra ask for it</p></div>`;
+      <input id="d" type="number" min="1" max="2000" step="1" placeholder="K">
+      <p class="small">at least K − 1; only spectra ask for it</p></div>`;
   let state = null;
   place.addEventListener('input', (event) => {
     const { name, value, type } = event.target;
@@ -104,8 +107,10 @@ function row([name, label, hint]) {
   const { low, high } = RANGES[name];
   return `<div class="control" data-name="${name}">
     <label for="${name}-slider">${rich(label)}</label>
-    <input id="${name}-slider" data-name="${name}" type="range" min="0" max="${STEPS}" step="1" aria-describedby="${name}-says">
-    <input data-name="${name}" type="number" min="${low}" max="${high}" step="any" aria-label="${label.replace('_', ' ')}, as a number">
+    <input id="${name}-slider" data-name="${name}" type="range" min="0" max="${STEPS}" step="1"
+      aria-describedby="${name}-says">
+    <input data-name="${name}" type="number" min="${low}" max="${high}" step="any"
+      aria-label="${label.replace('_', ' ')}, as a number">
     <p id="${name}-says" class="small">${rich(hint)}</p></div>`;
 }
 
@@ -120,7 +125,8 @@ function group(name, title, choices) {
 export function bar(place, change) {
   place.innerHTML =
     '<label for="bar-name" class="hidden">number to drag</label><select id="bar-name"></select>' +
-    `<label for="bar-slider" class="hidden">its value</label><input id="bar-slider" type="range" min="0" max="${STEPS}" step="1"><output for="bar-slider"></output>`;
+    `<label for="bar-slider" class="hidden">its value</label><input id="bar-slider" type="range" min="0" ` +
+    `max="${STEPS}" step="1"><output for="bar-slider"></output>`;
   const [select, slider, output] = ['select', 'input', 'output'].map((tag) => place.querySelector(tag));
   let state = null;
   select.addEventListener('change', () => show(state));

@@ -20,7 +20,7 @@ import {
   displacementFigure,
   probabilityFigure,
 } from '../panels/curves.js';
-import { phaseFigure } from '../panels/phase.js';
+import { makeLevels, phaseFigure } from '../panels/phase.js';
 import { spectrumFigure } from '../panels/spectrum.js';
 import { HYPOTHESES, judged, theoremList } from '../panels/theorems.js';
 import { overlay } from '../panels/network.js';
@@ -44,7 +44,7 @@ const PLACES = [...DRAGGED, 'spectrum', 'descent-0', 'descent-1', 'descent-chart
 const REST = 400; // milliseconds after which a hand has come to rest
 let asked = 0;
 let waiting = 0;
-let listed = '';
+const listed = ['', ''];
 
 stage.state = fromHash(location.hash);
 
@@ -56,8 +56,8 @@ function refresh() {
   showBar(stage.state);
   showQuestions(stage.view);
   summary();
-  listTheorems();
-  el('command').textContent = command(stage.state);
+  listTheorems(false);
+  el('command').textContent = proof();
   clearTimeout(waiting);
   waiting = setTimeout(later, REST);
 }
@@ -78,6 +78,8 @@ function change(part) {
 
 /** What may wait until the hand rests: the address, and words for who listens. */
 function later() {
+  if (makeLevels(stage.view)) draw(phaseFigure(stage.view));
+  listTheorems(true);
   try {
     history.replaceState(null, '', toHash(stage.state) || location.pathname.split('/').pop() || '#');
   } catch {
@@ -101,21 +103,27 @@ function summary() {
   fill(el('summary'), words.join(''));
 }
 
-function listTheorems() {
+/** The list of theorems, anew where another one applies; numbers in its words may wait until the hand rests. */
+function listTheorems(words) {
   const unfolded = [...document.querySelectorAll('#theorem-list details[open]')];
   const open = new Set(unfolded.map((one) => one.dataset.theorem));
   const found = judged(THEOREMS, stage.view);
-  const key = found.map(({ broken }) => broken).join('|') + stage.state.classifier;
-  if (key !== listed) el('theorem-list').innerHTML = theoremList(THEOREMS, stage.view, open);
-  listed = key;
+  const key = found.map(({ broken }) => (words ? broken : broken === null)).join('|') + stage.state.classifier;
+  if (key !== listed[words ? 1 : 0]) el('theorem-list').innerHTML = theoremList(THEOREMS, stage.view, open);
+  listed[words ? 1 : 0] = key;
 }
 
 /** A figure as text, or a PNG as a blob; on white, whatever the page is on. */
 async function exported(id, kind) {
   const figure = stage.drawn.get(id);
-  if (kind === 'tex') return toLatex(figure, command(stage.state));
+  if (kind === 'tex') return toLatex(figure, proof());
   const svg = toSvg(figure, palette(false), true);
   return kind === 'svg' ? svg : toPng(svg);
+}
+
+/** The commands of what is shown. */
+function proof() {
+  return command(stage.state, stage.view.m, stage.view.label);
 }
 
 /** Another problem altogether. */
@@ -150,7 +158,7 @@ for (const end of ['pointerup', 'pointercancel']) {
     change({ lam: stage.state.lam });
   });
 }
-el('copy').addEventListener('click', () => copied(command(stage.state), el('copy-says'), 'command'));
+el('copy').addEventListener('click', () => copied(proof(), el('copy-says'), 'command'));
 el('link').addEventListener('click', () => {
   copied(location.href.split('#')[0] + toHash(stage.state), el('copy-says'), 'link');
 });
@@ -168,6 +176,7 @@ addEventListener('hashchange', () => {
 });
 stop();
 refresh();
+later();
 
 // for the console, and for tests
 globalThis.ufm = {
@@ -188,7 +197,7 @@ globalThis.ufm = {
   drawn: stage.drawn,
   change,
   collapseSpectrum,
-  command,
+  command: proof,
   exported,
   featureSpectrum,
   fromHash,

@@ -1,4 +1,5 @@
-// Arrays of a .npz file, read here: a zip of .npy parts, stored or deflated. Nothing is executed and nothing is sent.
+// Arrays of a .npz file, read here: a zip of .npy parts, stored or deflated. Nothing is executed and nothing
+// is sent.
 
 /** {name: {shape, data}} of the numeric arrays; names: which ones to read. */
 export async function readNpz(buffer, names) {

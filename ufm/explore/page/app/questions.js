@@ -1,88 +1,141 @@
-// Three questions that a reader brings, each answered with the numbers on the page and a state to look at.
+// Questions that a reader brings, each answered with the numbers on the page, and shown as they move.
 
+import { el, stage } from './stage.js';
 import { bowing } from '../panels/channel.js';
 import { rich, say } from '../figures/format.js';
+
+const PLAIN = {
+  law: 'mixup',
+  K: 10,
+  alpha: 1,
+  loss: 'cross-entropy',
+  classifier: 'best',
+  lw: 5e-4,
+  lh: 5e-4,
+  smoothing: 0,
+  lam: 0.3,
+};
+const SECONDS = 4; // of what is shown
+const still = matchMedia('(prefers-reduced-motion: reduce)');
+
+/** From one number to another by equal factors. */
+const between = (low, high, share) => Number((low * (high / low) ** share).toPrecision(4));
 
 export const QUESTIONS = [
   {
     title: 'What is the channel?',
-    state: {
-      law: 'mixup',
-      K: 10,
-      alpha: 1,
-      loss: 'cross-entropy',
-      classifier: 'best',
-      lw: 5e-4,
-      lh: 5e-4,
-      smoothing: 0,
-      lam: 0.3,
-    },
-    words: (view) =>
-      'A network turns an input into a feature h and reads it by a classifier W. Train it on mixtures, λ of class 1 and 1 − λ of ' +
-      'class 2, and ask for the best features there are: each λ has one, and together they are a curve from class 2 to class 1. ' +
-      `That curve is the channel (blue). Drag λ and the ring runs along it; now λ = ${say(view.state.lam)}, and h = ${say(view.coef[0])} w₁ + ${say(view.coef[1])} w₂.`,
+    play: (share) => ({ ...PLAIN, lam: Number((1 - share).toFixed(3)) }),
+    words: (view) => [
+      'A network turns an input into a feature h, and a classifier W reads it: logit k is w_k · h. Train',
+      'it on mixtures, λ of class 1 and',
+      '1 − λ of class 2, and ask for the best features there are: each λ has one, and together they are a',
+      'curve from class 2 (λ = 0) to',
+      'class 1 (λ = 1). That curve is the channel, thick and blue; those of other pairs of classes are',
+      'thin. Drag λ and the ring runs',
+      `along it. Now λ = ${say(view.state.lam)}, and h = ${say(view.coef[0])} w₁ + ${say(view.coef[1])} w₂.`,
+    ],
   },
   {
     title: 'Why does cross-entropy bend it, and squared error not?',
-    state: {
-      law: 'mixup',
-      K: 10,
-      alpha: 1,
-      loss: 'cross-entropy',
-      classifier: 'best',
-      lw: 5e-4,
-      lh: 5e-4,
-      smoothing: 0,
-      lam: 0.5,
-    },
+    play: (share) => ({ ...PLAIN, lam: 0.5, lw: between(0.2, 5e-4, share), lh: between(0.2, 5e-4, share) }),
     words: (view) => {
       const bow = bowing(view);
-      return (
-        'Squared error asks the logits to be the label: twice the label, twice the logit, so mixed features are convex combinations of ' +
-        'the ends (green). Cross-entropy asks the probabilities to be the label, and logits are logarithms of probabilities. In the middle ' +
-        'both classes need a probability near ½ and all others next to none, so both logits stay high above the rest, though each label has ' +
-        `only half a share. The sum of the two does not shrink to what a straight line would have: ${bow === null ? 'with two classes there is no rest, and no bow' : `it is ${say(bow, 3)} times that at λ = ½`}. ` +
-        'With a weak classifier (a below about 2: raise a penalty) the bow goes away.'
-      );
+      const now =
+        bow === null
+          ? 'With two classes there is no rest, and no bow.'
+          : `Now it is ${say(bow, 3)} times the chord.`;
+      return [
+        'Squared error asks the logits to be the label: twice the label, twice the logit. So mixed',
+        'features are convex combinations of the',
+        'ends: the green triangle is straight, and small, as logits need only be as large as a label, 1.',
+        'Cross-entropy asks the',
+        'probabilities to be the label, and logits are logarithms of probabilities. Half-way between,',
+        'both classes need a probability near',
+        '½ and all others next to none: both logits stand far above the rest, though each label has but',
+        'half a share. On the straight',
+        'line they would stand half as far. So the curve bows out, the more the stronger the classifier',
+        'is against the penalties (a).',
+        now,
+      ];
     },
   },
   {
     title: 'What happens at the threshold?',
-    state: {
-      law: 'mixup',
-      K: 10,
-      alpha: 1,
-      loss: 'cross-entropy',
-      classifier: 'best',
-      lw: 0.25,
-      lh: 0.25,
-      smoothing: 0,
-      lam: 0.5,
-    },
+    play: (share) => ({ ...PLAIN, lam: 0.5, lh: 0.25, lw: between(0.02, 0.3, share) }),
     words: (view) => {
-      const best = view.state.classifier === 'best';
-      return (
-        `Penalties pull W and h to zero, the loss pulls them apart. If λ_W λ_H reaches σ² = ${say(view.sigma2)}, a number of the labels alone, the penalties ` +
-        'win everywhere: the best W is exactly zero and so is every feature. Just below it all of them come back, small and nearly straight, ' +
-        `in the form of a simplex ETF. ${best ? `Here λ_W λ_H = ${say(view.c2)}, ${say(view.c2 / view.sigma2, 3)} of the threshold. ` : ''}` +
-        'Drag the ring in the phase diagram across the orange line and watch all pictures go to zero.'
-      );
+      const here = `Here λ_W λ_H = ${say(view.c2)}, ${say(view.c2 / view.sigma2, 3)} of the threshold.`;
+      return [
+        `Penalties pull W and h to zero, the loss pulls them apart. Where λ_W λ_H reaches σ² =`,
+        `${say(view.sigma2)}, a number of the labels`,
+        'alone, the penalties win everywhere: the best W is exactly zero, and so is every feature. Just',
+        'below it all classes come back at',
+        'once, small and nearly straight, as a simplex ETF: rows of W of one length and as far apart as',
+        'they can be.',
+        view.state.classifier === 'best' ? here : '',
+        'Drag the penalty λ_W up and down beside the picture: it shrinks to a point, and the ring of the',
+        'phase diagram crosses the line.',
+      ];
     },
+  },
+  {
+    title: 'What do the numbers mean?',
+    words: () => [
+      'a, the sharpness: m² K/((K − 1) λ_H), the classifier’s strength against the penalty on features;',
+      'all of the optimum depends on the',
+      'label and on a. m, the row norm: the length of each w_k. σ²: the threshold, see above. Bow: how',
+      'far the middle of the channel lies',
+      'out along w₁ + w₂, as a multiple of the straight line between two classes. ‖h‖ of one class: the',
+      'length of the feature of an',
+      'unmixed input. Joint optimum: W and all features are chosen together, by λ_W and λ_H; given W:',
+      'only the features are.',
+    ],
   },
 ];
 
+/** Build them; apply(part) changes the state. Returns show(view). */
 export function questions(place, apply) {
   place.innerHTML = QUESTIONS.map(
-    ({ title }, n) =>
-      `<details name="question"><summary>${title}</summary><p data-n="${n}"></p><button type="button" data-n="${n}" aria-label="Show me: ${title}">Show me</button></details>`,
+    ({ title, play }, n) =>
+      `<details name="question"><summary>${title}</summary><p data-n="${n}"></p>` +
+      (play ? `<button type="button" data-n="${n}" aria-label="Show me: ${title}">Show me</button>` : '') +
+      '</details>',
   ).join('');
   place.addEventListener('click', (event) => {
-    if (event.target.tagName === 'BUTTON') apply(QUESTIONS[event.target.dataset.n].state);
+    if (event.target.tagName === 'BUTTON') shown(QUESTIONS[event.target.dataset.n].play, apply);
   });
+  for (const kind of ['pointerdown', 'keydown', 'wheel'])
+    document.addEventListener(kind, halt, { passive: true });
   return (view) => {
     for (const paragraph of place.querySelectorAll('details[open] p')) {
-      const words = rich(QUESTIONS[paragraph.dataset.n].words(view));
+      const words = rich(QUESTIONS[paragraph.dataset.n].words(view).filter(Boolean).join(' '));
       if (paragraph.innerHTML !== words) paragraph.innerHTML = words;
     }
   };
+}
+
+let playing = 0;
+
+/** Any touch of the page ends what is shown, where it is. */
+function halt() {
+  if (playing) stage.held = false;
+  cancelAnimationFrame(playing);
+  playing = 0;
+}
+
+/** The state from share 0 to 1 in some seconds; at once at the end for who wants no motion. */
+function shown(play, apply) {
+  halt();
+  el('channel').scrollIntoView({ block: 'nearest' });
+  if (still.matches) {
+    apply(play(1));
+    return;
+  }
+  const begun = performance.now();
+  const frame = (now) => {
+    const share = Math.max(0, Math.min(1, (now - begun) / (1000 * SECONDS)));
+    stage.held = share > 0 && share < 1; // a frame that does not shrink
+    apply(play(share));
+    playing = share < 1 ? requestAnimationFrame(frame) : 0;
+  };
+  playing = requestAnimationFrame(frame);
 }

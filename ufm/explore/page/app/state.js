@@ -50,7 +50,10 @@ export function allowed(name, value, state) {
   return whole ? Math.round(number) : number;
 }
 
-/** Shares of a label in words like "0.6, 0.3, 0.1": at most K of them, brought to a sum of one; or what is wrong. */
+/**
+ * Shares of a label in words like "0.6, 0.3, 0.1": at most K of them, brought to a sum of one; or what is
+ * wrong.
+ */
 export function readOwn(text, K) {
   const words = text.split(/[\s,;]+/).filter(Boolean);
   const values = words.map(Number);
@@ -94,34 +97,42 @@ export function fromHash(hash) {
   return state;
 }
 
-/** The command that proves what is shown, as lines of a shell. */
-export function command(state) {
-  const words = ['python -m ufm.solve', `--classes ${state.K}`];
+/**
+ * The commands that prove what is shown, as lines of a shell: of the law, and where its command has no such label,
+ * of the label that is looked at against the classifier of the page; m: its row norm, label: values and counts.
+ */
+export function command(state, m, label) {
+  const mixing = ['mixup', 'cutmix'].includes(state.law) && state.smoothing === 0;
   const lines = [];
-  if (state.law === 'own') {
-    lines.push(`python -c "import numpy as np; np.save('label.npy', [${ownRow(state)}])"`);
-    words.push('--labels label.npy');
-  } else {
-    const smooth = state.law === 'onehot' && state.smoothing > 0;
-    words.push(`--labels ${smooth ? 'smoothing' : state.law}`);
-    if (['mixup', 'cutmix', 'kway'].includes(state.law)) words.push(`--alpha ${state.alpha}`);
-    if (state.law === 'kway') words.push(`--ways ${state.ways}`);
-    if (state.smoothing > 0) words.push(`--smoothing ${state.smoothing}`);
+  if (state.law !== 'own') lines.push(ofLaw(state, mixing));
+  if (!mixing) {
+    const row = label.values.map((v, k) => `[${v}] * ${label.counts[k]}`).join(' + ');
+    lines.push(`python -c "import numpy as np; np.save('label.npy', [${row}])"`);
+    lines.push(
+      ['python -m ufm.solve', `--classes ${state.K}`, '--labels label.npy', ...rest(state, m)].join(' '),
+    );
   }
-  if (state.classifier === 'given') words.push(`--multiplier ${state.m}`);
-  words.push(`--lambda-w ${state.lw}`, `--lambda-h ${state.lh}`);
-  if (state.d !== null) words.push(`--dim ${state.d}`);
-  if (state.loss !== 'cross-entropy') words.push(`--loss ${state.loss}`);
-  if (['mixup', 'cutmix'].includes(state.law) && state.smoothing === 0) words.push(`--lam ${state.lam}`);
-  if (['mixup', 'cutmix'].includes(state.law) && state.K > 30) words.push('--symmetry');
-  words.push('--rigorous');
-  return [...lines, words.join(' ')].join('\n');
+  return lines.join('\n');
 }
 
-/** All entries of the own label, smoothed. */
-function ownRow(state) {
-  const { own, K, smoothing } = state;
-  const floor = smoothing / K;
-  const some = own.map((v) => (1 - smoothing) * v + floor);
-  return `[${some.join(', ')}${K > own.length ? `] + [${floor}] * ${K - own.length}` : ']'}`;
+function ofLaw(state, mixing) {
+  const smooth = state.law === 'onehot' && state.smoothing > 0;
+  const words = ['python -m ufm.solve', `--classes ${state.K}`, `--labels ${smooth ? 'smoothing' : state.law}`];
+  if (['mixup', 'cutmix', 'kway'].includes(state.law)) words.push(`--alpha ${state.alpha}`);
+  if (state.law === 'kway') words.push(`--ways ${state.ways}`);
+  if (state.smoothing > 0) words.push(`--smoothing ${state.smoothing}`);
+  if (mixing) words.push(`--lam ${state.lam}`);
+  if (mixing && state.K > 30) words.push('--symmetry');
+  return [...words, ...rest(state, state.classifier === 'given' ? state.m : null)].join(' ');
+}
+
+function rest(state, m) {
+  return [
+    ...(m === null ? [] : [`--multiplier ${m}`]),
+    `--lambda-w ${state.lw}`,
+    `--lambda-h ${state.lh}`,
+    ...(state.d === null ? [] : [`--dim ${state.d}`]),
+    ...(state.loss === 'cross-entropy' ? [] : [`--loss ${state.loss}`]),
+    '--rigorous',
+  ];
 }

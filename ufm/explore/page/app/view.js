@@ -11,7 +11,8 @@ export function lawOf(state) {
 }
 
 /**
- * a, g and m of the classifier, the threshold of lambda_W lambda_H, that product where this W is optimal, the optimum
+ * a, g and m of the classifier, the threshold of lambda_W lambda_H, that product where this W is optimal, the
+ * optimum
  * of the label shown, and the curves over lam.
  */
 export function viewOf(state) {
@@ -61,9 +62,9 @@ export function curveOf(view, law = view.law, loss = view.loss) {
 
 function weights(a) {
   const found = [];
-  for (let n = 1; n < 100; n++) found.push([n / 100, (100 - n) / 100]);
+  for (let n = 1; n < 50; n++) found.push([n / 50, (50 - n) / 50]);
   const reach = Math.min(40, Math.log1p(a) + 4);
-  for (let t = -reach; t <= reach; t += reach / 60) found.push([1 / (1 + Math.exp(-t)), 1 / (1 + Math.exp(t))]);
+  for (let t = -reach; t <= reach; t += reach / 40) found.push([1 / (1 + Math.exp(-t)), 1 / (1 + Math.exp(t))]);
   found.sort((one, other) => one[0] - other[0] || other[1] - one[1]);
   return [[0, 1], ...found, [1, 0]];
 }

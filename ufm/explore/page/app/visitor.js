@@ -44,16 +44,21 @@ function networkWords(name, found, json) {
   const verdicts = found.verdicts
     .map(
       ({ name: one, words, value, word }) =>
-        `<tr><th scope="row">${escape(one)}</th><td>${say(value, 3)}</td><td class="${word.replaceAll(' ', '-')}">${escape(word)}</td><td>${escape(words)}</td></tr>`,
+        `<tr><th scope="row">${escape(one)}</th><td>${say(value, 3)}</td><td ` +
+        `class="${word.replaceAll(' ', '-')}">${escape(word)}</td><td>${escape(words)}</td></tr>`,
     )
     .join('');
   const limits = json
     ? escape(found.headline ?? '')
     : `Three statements, without intervals; all of them: <code>python -m ufm.compare ${escape(name)}</code>`;
   return (
-    `<p><strong>R² ${say(found.r2)}</strong> of the closed form at a = ${say(found.a)}, ${how}; ${say(found.linear)} of the straight line. ` +
-    `${escape(name)}: K = ${found.K}, d = ${found.d}, ${rows}. The controls now show its K, m and a; its features are the pink points.</p>` +
-    `<div class="wide"><table class="verdicts"><thead><tr><th scope="col">statement</th><th scope="col">value</th><th scope="col">verdict</th><th scope="col">asked for</th></tr></thead><tbody>${verdicts}</tbody></table></div><p class="small">${limits}</p>`
+    `<p><strong>R² ${say(found.r2)}</strong> of the closed form at a = ${say(found.a)}, ${how}; ` +
+    `${say(found.linear)} of the straight line. ` +
+    `${escape(name)}: K = ${found.K}, d = ${found.d}, ${rows}. The controls now show its K, m and a; its ` +
+    `features are the pink points.</p>` +
+    `<div class="wide"><table class="verdicts"><thead><tr><th scope="col">statement</th><th ` +
+    `scope="col">value</th><th scope="col">verdict</th><th scope="col">asked ` +
+    `for</th></tr></thead><tbody>${verdicts}</tbody></table></div><p class="small">${limits}</p>`
   );
 }
 

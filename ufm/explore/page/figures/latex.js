@@ -1,6 +1,6 @@
 // A figure as pgfplots, to be read by \input in a paper: \usepackage{pgfplots}, \pgfplotsset{compat=1.18}.
 
-import { layout, palette } from './svg.js';
+import { layout, palette, rulerItems } from './svg.js';
 
 const SIGNS = {
   λ: '$\\lambda$',
@@ -65,7 +65,8 @@ const MARKS = { dot: '*', ring: 'o', square: 'square*', cross: 'x' };
 export function toLatex(figure, source) {
   const colours = palette(false);
   const at = layout(figure);
-  const used = new Set(figure.items.map((item) => item.colour ?? 'ink'));
+  const items = [...figure.items, ...rulerItems(figure, at)];
+  const used = new Set(items.map((item) => item.colour ?? 'ink'));
   const named = [...used].map(
     (name) => `\\definecolor{ufm${name}}{HTML}{${colours[name].slice(1).toUpperCase()}}`,
   );
@@ -85,7 +86,7 @@ export function toLatex(figure, source) {
     ...(figure.bare ? ['hide axis'] : []),
     ...(figure.equal ? ['axis equal image'] : []),
   ];
-  const body = figure.items.map(itemTex).filter(Boolean);
+  const body = items.map(itemTex).filter(Boolean);
   return [
     `% ${figure.title}`,
     ...figure.caption.split('\n').map((line) => `% ${line}`),

@@ -121,7 +121,29 @@ export function layout(figure) {
   };
 }
 
-const round = (v) => (Number.isFinite(v) ? Math.round(Math.max(-9999, Math.min(9999, v)) * 100) / 100 : 0);
+/** A length to measure by, at the lower left corner, where a picture has no axes. */
+export function rulerItems({ ruler }, { x, y }) {
+  if (!ruler) return [];
+  const wide = x.high - x.low;
+  const ten = 10 ** Math.floor(Math.log10(wide / 4));
+  const size = [5, 2, 1].map((n) => n * ten).find((n) => n <= wide / 4);
+  const [left, low] = [x.low + 0.03 * wide, y.low + 0.04 * (y.high - y.low)];
+  const words = `length ${say(size)} of ${ruler}`;
+  return [
+    {
+      kind: 'line',
+      points: [
+        [left, low],
+        [left + size, low],
+      ],
+      colour: 'soft',
+      wide: 2.5,
+    },
+    { kind: 'text', at: [left, low], shift: [0, -7], text: words, colour: 'soft', anchor: 'start' },
+  ];
+}
+
+const round = (v) => (Number.isFinite(v) ? Math.round(Math.max(-9999, Math.min(9999, v)) * 10) / 10 : 0);
 
 /** The figure as the text of an SVG. */
 export function toSvg(figure, colours, whole = false) {
@@ -130,17 +152,19 @@ export function toSvg(figure, colours, whole = false) {
   if (!figure.bare) parts.push(axes(figure, at, colours));
   const clip = `clip-${figure.id}`;
   parts.push(
-    `<clipPath id="${clip}"><rect x="${at.edge.left}" y="${at.edge.top}" width="${at.w}" height="${at.h}"/></clipPath>`,
+    `<clipPath id="${clip}"><rect x="${at.edge.left}" y="${at.edge.top}" width="${at.w}" ` +
+      `height="${at.h}"/></clipPath>`,
   );
   const [inside, over] = [[], []];
-  for (const item of figure.items) drawItem(item, at, colours, inside, over);
+  for (const item of [...figure.items, ...rulerItems(figure, at)]) drawItem(item, at, colours, inside, over);
   parts.push(`<g clip-path="url(#${clip})">${inside.join('')}</g>`, over.join(''));
   const style = `font-family="system-ui, -apple-system, 'Segoe UI', sans-serif" font-size="${FONT}"`;
   const ground = whole ? `<rect width="${at.width}" height="${at.height}" fill="${colours.ground}"/>` : '';
   const words = `<title>${escape(figure.title)}</title><desc>${escape(figure.caption)}</desc>`;
   const space = whole ? ' xmlns="http://www.w3.org/2000/svg"' : '';
   const size = whole ? ` width="${at.width}" height="${at.height}"` : '';
-  return `<svg${space} viewBox="0 0 ${at.width} ${at.height}"${size} role="img" ${style}>${words}${ground}${parts.join('')}</svg>`;
+  const head = `<svg${space} viewBox="0 0 ${at.width} ${at.height}"${size} role="img" ${style}>`;
+  return `${head}${words}${ground}${parts.join('')}</svg>`;
 }
 
 function axes(figure, at, colours) {
@@ -162,14 +186,16 @@ function axes(figure, at, colours) {
   parts.push(text([left + at.w / 2, at.height - 6], figure.x.label, 'middle', colours.ink));
   const middle = at.edge.top + at.h / 2;
   parts.push(
-    `<text x="13" y="${middle}" text-anchor="middle" transform="rotate(-90 13 ${middle})" fill="${colours.ink}">${lowered(figure.y.label)}</text>`,
+    `<text x="13" y="${middle}" text-anchor="middle" transform="rotate(-90 13 ${middle})" ` +
+      `fill="${colours.ink}">${lowered(figure.y.label)}</text>`,
   );
   return parts.join('');
 }
 
 function text([x, y], words, anchor, colour, halo = '') {
   const around = halo ? ` stroke="${halo}" stroke-width="3" paint-order="stroke" stroke-linejoin="round"` : '';
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" fill="${colour}"${around}>${lowered(words)}</text>`;
+  const place = `x="${round(x)}" y="${round(y)}" text-anchor="${anchor}"`;
+  return `<text ${place} fill="${colour}"${around}>${lowered(words)}</text>`;
 }
 
 /** λ_W with a lowered W. */
@@ -207,12 +233,14 @@ function drawItem(item, at, colours, inside, over) {
   }
   const dash = item.dash ? ` stroke-dasharray="${item.dash}"` : '';
   inside.push(
-    `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${item.wide ?? 2}" stroke-linejoin="round"${dash}/>`,
+    `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${item.wide ?? 2}" ` +
+      `stroke-linejoin="round"${dash}/>`,
   );
   if (item.label) {
     const share = { start: 0.04, middle: 0.5, end: 0.96 }[item.at ?? 'end'] ?? item.at;
     const [x, y] = points[Math.round(share * (points.length - 1))];
     const anchor = x > at.edge.left + 0.8 * at.w ? 'end' : x < at.edge.left + 0.2 * at.w ? 'start' : 'middle';
+    if (y > at.edge.top + at.h) return; // its place is not in the picture
     const up = Math.max(at.edge.top + 12, y - 7);
     over.push(text(shifted([x, up], item), item.label, item.anchor ?? anchor, colour, colours.ground));
   }
@@ -231,7 +259,9 @@ function mark([x, y], { shape = 'dot', size = 3.5 }, colour, ground) {
     return `<rect x="${u - size}" y="${v - size}" width="${2 * size}" height="${2 * size}" fill="${colour}"/>`;
   }
   if (shape === 'cross') {
-    return `<path d="M${u - size} ${v - size}l${2 * size} ${2 * size}m0 ${-2 * size}l${-2 * size} ${2 * size}" stroke="${colour}" stroke-width="1.6"/>`;
+    const wide = 2 * size;
+    const cross = `M${u - size} ${v - size}l${wide} ${wide}m0 ${-wide}l${-wide} ${wide}`;
+    return `<path d="${cross}" stroke="${colour}" stroke-width="1.6"/>`;
   }
   return `<circle cx="${u}" cy="${v}" r="${size}" fill="${colour}"/>`;
 }

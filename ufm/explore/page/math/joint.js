@@ -64,7 +64,10 @@ function settle(values, counts, at, r, a, K, start, x) {
   return logO;
 }
 
-/** The optimal a; 0 where c2 = lambda_W lambda_H is at or above the threshold. Newton in log a, inside a bracket. */
+/**
+ * The optimal a; 0 where c2 = lambda_W lambda_H is at or above the threshold. Newton in log a, inside a
+ * bracket.
+ */
 export function jointSharpness(patterns, c2, threshold, K, loss = 'cross-entropy') {
   if (!(c2 < threshold)) return 0;
   const affine = (threshold - c2) / (c2 + Math.sqrt(threshold * c2)); // sigma/c - 1

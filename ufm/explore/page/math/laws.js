@@ -1,6 +1,7 @@
 // Label laws: the threshold sigma^2 of each, its labels as weighted patterns, and the label that the slider shows.
 //
-// A pattern is values on 1, 1, .. and K - r classes placed at random; smoothing delta maps y to (1-delta) y + delta/K.
+// A pattern is values on 1, 1, .. and K - r classes placed at random; smoothing delta maps y to (1-delta) y +
+// delta/K.
 
 import { betaRule, cutmixRule, edgeGauss, folded } from './rules.js';
 
@@ -11,7 +12,7 @@ const kept = new Map();
 /** A rule that takes some work, made once for its numbers. */
 function once(key, make) {
   if (!kept.has(key)) {
-    if (kept.size > 60) kept.clear();
+    if (kept.size > 200) kept.clear();
     kept.set(key, make());
   }
   return kept.get(key);
@@ -60,6 +61,11 @@ export function ownValues(own, K) {
  * Mixup is symmetric about 1/2 and folded.
  */
 export function patterns(law, K) {
+  if (law.name !== 'kway') return made(law, K);
+  return once(`patterns ${[K, law.alpha, law.ways, law.smoothing]}`, () => made(law, K));
+}
+
+function made(law, K) {
   if (law.name === 'onehot') return smoothed([single(K, 1)], law.smoothing, K);
   if (law.name === 'kway' && law.ways > 2) return smoothed(threeWays(law.alpha, K), law.smoothing, K);
   if (law.name === 'own') {
@@ -131,7 +137,8 @@ function smoothed(groups, delta, K) {
 }
 
 /**
- * The label that lam picks: lam e_1 + (1-lam) q, q = e_2, or the even mixture of the other classes of a k-way label,
+ * The label that lam picks: lam e_1 + (1-lam) q, q = e_2, or the even mixture of the other classes of a k-way
+ * label,
  * or a label of one's own; smoothed. Slots: values with their counts; the last is of the other classes.
  */
 export function shownLabel(law, K, lam, colam = 1 - lam) {

@@ -90,7 +90,8 @@ export function legendre(low, high, count) {
 }
 
 /**
- * CutMix: 1 - lam = s v, s ~ Beta(alpha, alpha) the box's area and v the share of it inside the image. Along an axis
+ * CutMix: 1 - lam = s v, s ~ Beta(alpha, alpha) the box's area and v the share of it inside the image. Along
+ * an axis
  * a box of side w = sqrt(s) keeps all of itself with probability 1 - w, else a share uniform on [1/2, 1].
  */
 export function cutmixRule(alpha, fine = 1) {
@@ -110,7 +111,10 @@ export function cutmixRule(alpha, fine = 1) {
   return normalised(bins.rule());
 }
 
-/** Nodes of 1 - v < 3/4 with the weights of one axis cut, density 2, and of both: 4 log 4v below 1/2, else -4 log v. */
+/**
+ * Nodes of 1 - v < 3/4 with the weights of one axis cut, density 2, and of both: 4 log 4v below 1/2, else -4
+ * log v.
+ */
 function shares() {
   const found = [];
   // panels in -log 2(1 - v); short ones first, as log v is singular at v = 0
@@ -129,7 +133,10 @@ function shares() {
 
 const NODES = 16;
 
-/** Many points of a law of lam, as weights on 16 Gauss nodes in each cell of t: moments up to degree 15 are kept. */
+/**
+ * Many points of a law of lam, as weights on 16 Gauss nodes in each cell of t: moments up to degree 15 are
+ * kept.
+ */
 class Bins {
   constructor(width) {
     this.width = width;
@@ -201,11 +208,9 @@ function lanczos(x, weight, nodes) {
   for (let n = 0; n < steps; n++) {
     const v = basis[n].map((b, k) => b * x[k]);
     diagonal.push(dot(v, basis[n]));
-    for (let again = 0; again < 2; again++) {
-      for (const b of basis) {
-        const share = dot(v, b);
-        for (let k = 0; k < v.length; k++) v[k] -= share * b[k];
-      }
+    for (const b of basis) {
+      const share = dot(v, b);
+      for (let k = 0; k < v.length; k++) v[k] -= share * b[k];
     }
     const norm = Math.sqrt(dot(v, v));
     if (norm < 1e-13) break;

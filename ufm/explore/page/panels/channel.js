@@ -103,7 +103,7 @@ function flat(base, view) {
     });
   }
   const all = frame(items.flatMap((item) => item.points ?? []));
-  return { ...base, ...all, items: [...items, ...ruler(all, reach)], caption: words(view), height: 470 };
+  return { ...base, ...all, items, ruler: 'h', caption: words(view), height: 470 };
 }
 
 function frame(points) {
@@ -116,32 +116,6 @@ function frame(points) {
     0.09,
   );
   return { x: { ...x, label: '' }, y: { ...y, label: '' } };
-}
-
-/** A length to measure by, in the units of h: the picture itself has no scale. */
-function ruler({ x, y }, reach) {
-  const ten = 10 ** Math.floor(Math.log10(reach / 2));
-  const size = [5, 2, 1].map((n) => n * ten).find((n) => n <= reach / 2);
-  const [left, low] = [x.low + 0.03 * (x.high - x.low), y.low + 0.04 * (y.high - y.low)];
-  return [
-    {
-      kind: 'line',
-      points: [
-        [left, low],
-        [left + size, low],
-      ],
-      colour: 'soft',
-      wide: 2.5,
-    },
-    {
-      kind: 'text',
-      at: [left, low],
-      shift: [0, -7],
-      text: `length ${say(size)} of h`,
-      colour: 'soft',
-      anchor: 'start',
-    },
-  ];
 }
 
 /** A net of labels on three classes, and where it goes: lines of constant share. */
@@ -279,6 +253,7 @@ function space(base, view) {
     y: axis,
     items,
     caption: `${words(view)} Drag the picture, or use the arrow keys on it, to turn it.`,
+    ruler: 'h',
     height: 400,
   };
 }
@@ -297,7 +272,10 @@ function words(view) {
   const bow = bowing(view);
   const share = say(bow, 3);
   if (view.loss === 'squared-error') {
-    return `K = ${view.K}, squared error: mixed features (blue) lie on the straight lines between their classes (dashed, orange squares).`;
+    return (
+      `K = ${view.K}, squared error: mixed features (blue) lie on the straight lines between their classes ` +
+      '(dashed, orange squares).'
+    );
   }
   const path = {
     own: ' Thick: from your label (λ = 0) to class 1 (λ = 1).',
@@ -314,7 +292,9 @@ function words(view) {
         ? `lies at ${share} times the chord`
         : 'lies on the chord, to three digits';
   return (
-    `K = ${view.K}, a = ${say(view.a)}: half-way between two classes the optimum (blue) ${verb} (dashed).${path[view.law.name] ?? ''} ` +
-    'Orange squares: features of one class. Black: directions of the classifier. Green: squared error with the same W, straight.'
+    `K = ${view.K}, a = ${say(view.a)}: half-way between two classes the optimum (blue) ${verb} ` +
+    `(dashed).${path[view.law.name] ?? ''} ` +
+    'Orange squares: features of one class. Black: directions of the classifier.' +
+    (view.K === 4 ? '' : ' Green: squared error with the same W, straight.')
   );
 }

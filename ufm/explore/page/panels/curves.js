@@ -119,7 +119,8 @@ export function displacementFigure(view) {
       : 'The limit is log(y₁/y₂) over √(2g), free of λ_H.';
   const caption = view.zero
     ? 'W = 0: nothing is displaced.'
-    : `Along w₁ − w₂ the feature at λ = ${say(state.lam)} lies at ${say(across(view.at))}; the limit there is ${say(Math.log(view.label.values[0] / view.label.values[1]) * scale)}. ${far}`;
+    : `Along w₁ − w₂ the feature at λ = ${say(state.lam)} lies at ${say(across(view.at))}; the limit ` +
+      `there is ${say(Math.log(view.label.values[0] / view.label.values[1]) * scale)}. ${far}`;
   const x = { low: -reach, high: reach, label: 'logit λ = log λ − log(1 − λ)' };
   return {
     id: 'displacement',
@@ -160,7 +161,9 @@ export function probabilityFigure(view) {
     names[some[some.length - 1]] === 'others'
       ? `, each other class ${say(view.at.p[some[some.length - 1]])}`
       : '';
-  const caption = `At λ = ${say(view.state.lam)}: p₁ = ${say(view.at.p[0])} where the label says ${say(view.label.values[0])}${rest}. Dashed: the label itself.`;
+  const caption =
+    `At λ = ${say(view.state.lam)}: p₁ = ${say(view.at.p[0])} where the label says ` +
+    `${say(view.label.values[0])}${rest}. Dashed: the label itself.`;
   return {
     id: 'probabilities',
     title: squared ? 'Fitted values' : 'Probabilities',
@@ -196,7 +199,8 @@ export function calibrationFigure(view) {
   const deficit = view.at.r[0];
   const caption = view.zero
     ? 'W = 0 says 1/K of every input.'
-    : `The optimum is ${deficit >= 0 ? 'less' : 'more'} sure of class 1 than its label by ${say(Math.abs(deficit), 3)}: y − p = z/a, here with a = ${say(view.a)}.`;
+    : `The optimum is ${deficit >= 0 ? 'less' : 'more'} sure of class 1 than its label by ` +
+      `${say(Math.abs(deficit), 3)}: y − p = z/a, here with a = ${say(view.a)}.`;
   return {
     id: 'calibration',
     title: 'Calibration: what confidence lacks',

@@ -94,7 +94,7 @@ export class Descent {
   picture(side, n) {
     const { g, K } = this.view;
     const title = side.loss === 'squared-error' ? 'Squared error: straight' : 'Cross-entropy: bent';
-    const base = { id: `descent-${n}`, title, bare: true, equal: true, height: 320 };
+    const base = { id: `descent-${n}`, title, bare: true, equal: true, height: 320, ruler: 'h' };
     const two = (z) => [(z[0] - z[1]) / Math.sqrt(2 * g), 0];
     const spot = (at, k) => (K > 2 ? plane(placed(at, this.labels[k], [0, 1, 2]), g) : two(at.z));
     const curve = side.optima.map(spot);
@@ -129,7 +129,8 @@ export class Descent {
   words(side) {
     const word = side.agrees ? 'agrees' : 'DISAGREES';
     return (
-      `${this.steps} steps of ${METHODS[this.method]}: the farthest feature is ${sayError(side.distance)} from the closed form, ` +
+      `${this.steps} steps of ${METHODS[this.method]}: the farthest feature is ${sayError(side.distance)} ` +
+      `from the closed form, ` +
       `and no more than ${sayError(side.bound)} from the optimum, both relative to the largest: ${word}.`
     );
   }
@@ -163,7 +164,8 @@ export class Descent {
       });
     });
     const caption =
-      'Distance to the closed form (solid) below its bound from the gradient alone (dashed), as shares of the largest feature.';
+      'Distance to the closed form (solid) below its bound from the gradient alone (dashed), as shares of ' +
+      'the largest feature.';
     const x = { log: true, low: 1, high: most, label: 'steps' };
     return {
       id: 'descent-chart',

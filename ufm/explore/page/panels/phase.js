@@ -29,15 +29,15 @@ export function phaseFigure(view) {
   const x =
     name === 'alpha'
       ? { low: 0.01, high: 100, log: true, label: 'α' }
-      : { low: 0, high: 0.95, label: 'smoothing δ' };
+      : { low: -0.02, high: 0.97, label: 'smoothing δ' };
   const y = { low, high, log: true, label: 'λ_W λ_H' };
   const top = [
-    [x.high, high],
-    [x.low, high],
+    [values[values.length - 1], high],
+    [values[0], high],
   ];
   const items = [
     { kind: 'area', points: [...edge, ...top], colour: 'grid', opacity: 0.6 },
-    ...levels(view, name, values, low),
+    ...levels(view, low),
     {
       kind: 'line',
       points: edge,
@@ -76,25 +76,22 @@ export function phaseFigure(view) {
     view.state.classifier === 'given'
       ? ` A classifier of this m is optimal at λ_W = ${say(c2 / view.state.lh)}, and that is where you are.`
       : '';
-  const caption = `Threshold of λ_W λ_H here: σ² = ${say(sigma2)}; the problem lies at ${say(c2)}, ${where}.${given} Thin: where a = 10, 100, ….`;
+  const thin = kept.key === levelKey(view) ? 'Thin lines: a = 10, 100, ….' : '';
+  const caption =
+    `Threshold of λ_W λ_H here: σ² = ${say(sigma2)}; the problem lies at ${say(c2)}, ` +
+    `${where}.${given} ${thin}`;
   return { id: 'phase', title: 'Phases of the joint optimum', x, y, items, caption, drag: true };
 }
 
-/** Curves of equal sharpness, made where a moment is quick. */
-function levels(view, name, values, low) {
-  const { K, law, loss } = view;
-  if (law.name === 'kway' || law.name === 'cutmix') return [];
-  const key = JSON.stringify([K, law.name, name === 'alpha' ? law.smoothing : 0, law.own, loss]);
-  if (kept.key !== key) {
-    const some = values.filter((_, n) => n % 2 === 0);
-    const rules = some
-      .map((v) => [v, { ...law, [name]: v }])
-      .map(([v, one]) => [v, patterns(one, K), threshold(one, K)]);
-    kept = {
-      key,
-      lines: LEVELS.map((a) => [a, rules.map(([v, rule, top]) => [v, productOf(rule, a, top, K, loss)])]),
-    };
-  }
+/** What curves of equal sharpness depend on. */
+function levelKey({ K, law, loss }) {
+  const still = phaseAxis({ law }) === 'alpha' ? law.smoothing : 0;
+  return JSON.stringify([K, law.name, still, law.own, loss]);
+}
+
+/** Curves of equal sharpness, where they have been made. */
+function levels(view, low) {
+  if (kept.key !== levelKey(view)) return [];
   return kept.lines
     .filter(([, points]) => points.some(([, c]) => c > low))
     .map(([a, points]) => ({
@@ -106,4 +103,22 @@ function levels(view, name, values, low) {
       at: 0.9,
       anchor: 'end',
     }));
+}
+
+/**
+ * Make them, where a moment is quick; too slow for a frame, so only when the hand rests. True if there are new
+ * ones.
+ */
+export function makeLevels(view) {
+  const { K, law, loss } = view;
+  const key = levelKey(view);
+  if (kept.key === key || law.name === 'kway' || law.name === 'cutmix') return false;
+  const name = phaseAxis(view);
+  const rules = settings(name)
+    .filter((_, n) => n % 2 === 0)
+    .map((v) => [v, { ...law, [name]: v }])
+    .map(([v, one]) => [v, patterns(one, K), threshold(one, K)]);
+  const line = (a) => rules.map(([v, rule, top]) => [v, productOf(rule, a, top, K, loss)]);
+  kept = { key, lines: LEVELS.map((a) => [a, line(a)]) };
+  return true;
 }

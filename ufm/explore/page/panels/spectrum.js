@@ -10,59 +10,63 @@ export function spectrumFigure(view) {
   return found ? whole(view, found) : feature(view);
 }
 
-function stems(pairs, colour, label) {
+/** Stems, each with its name or value: above it, or in four rows at the top with a thin line down to it. */
+function stems(pairs, { y }) {
   const items = [];
-  for (const [value, count] of pairs) {
+  pairs.forEach(([value, count, name], n) => {
     items.push({
       kind: 'line',
       points: [
-        [value, 0.7],
+        [value, y.low],
         [value, count],
       ],
-      colour,
+      colour: 'blue',
       wide: 3,
     });
-    items.push({ kind: 'points', points: [[value, count]], colour, size: 5 });
-  }
-  pairs.forEach(([value, count, name], n) => {
-    if (label(n))
-      items.push({
-        kind: 'text',
-        at: [value, count],
-        shift: [0, -9],
-        text: name ?? say(value, 3),
-        colour: 'ink',
-      });
+    items.push({ kind: 'points', points: [[value, count]], colour: 'blue', size: 5 });
+    if (!name) {
+      items.push({ kind: 'text', at: [value, count], shift: [0, -9], text: say(value, 3), colour: 'ink' });
+      return;
+    }
+    const row = y.low * (y.high / y.low) ** (0.95 - 0.07 * (n % 4));
+    items.unshift({
+      kind: 'line',
+      points: [
+        [value, count],
+        [value, row],
+      ],
+      colour: 'grid',
+      wide: 1.2,
+    });
+    items.push({ kind: 'text', at: [value, row], shift: [0, 4], text: name, colour: 'ink' });
   });
   return items;
 }
 
-function axes(pairs, words) {
+function axes(pairs, words, room) {
   const values = pairs.map(([value]) => value).filter((v) => v > 0);
-  const x = { log: true, low: 0.5 * Math.min(...values, 1), high: 2.5 * Math.max(...values, 10), label: words };
+  const most = Math.max(...pairs.map(([, count]) => count), 3);
   return {
-    x,
-    y: {
-      log: true,
-      low: 0.7,
-      high: 3 * Math.max(...pairs.map(([, count]) => count), 3),
-      label: 'multiplicity',
-    },
+    x: { log: true, low: 0.5 * Math.min(...values, 1), high: 2.5 * Math.max(...values, 10), label: words },
+    y: { log: true, low: 0.7, high: most * room, label: 'multiplicity' },
   };
 }
 
 function feature(view) {
   const { at, label, a, K, d, loss } = view;
   const pairs = view.zero ? [[1, d]] : featureSpectrum(at.p, label.counts, a, K, d, loss);
-  const stiff = pairs[pairs.length - 1][0];
+  const [low, high] = [pairs[0][0], pairs[pairs.length - 1][0]];
+  const more = ' (One-hot labels and the joint optimum: the Hessian over W and features.)';
   const caption =
-    `Curvature of the loss in one feature at λ = ${say(view.state.lam)}, W held, in units of λ_H: from ${say(pairs[0][0], 3)} to ${say(stiff, 3)}. ` +
-    `The ratio is what a plain gradient step has to fight.${view.law.name === 'onehot' ? '' : ' (Choose one-hot labels and the joint optimum to see the Hessian over W and features.)'}`;
+    `Curvature of the loss in one feature at λ = ${say(view.state.lam)}, W held, in units of λ_H: ` +
+    `from ${say(low, 3)} to ${say(high, 3)}. The ratio is what a plain gradient step has to fight.` +
+    `${view.law.name === 'onehot' ? '' : more}`;
+  const frame = axes(pairs, 'eigenvalue / λ_H', 3);
   return {
     id: 'spectrum',
     title: 'Spectrum of the Hessian in one feature',
-    ...axes(pairs, 'eigenvalue / λ_H'),
-    items: stems(pairs, 'blue', () => true),
+    ...frame,
+    items: stems(pairs, frame),
     caption,
   };
 }
@@ -72,13 +76,16 @@ function whole(view, pairs) {
   const zero = pairs.find(([value]) => value === 0);
   const [low, high] = [some[0][0], some[some.length - 1][0]];
   const caption =
-    `Over W and the class features at neural collapse, d = ${view.d}: ${zero ? `${zero[1]} zeros (rotations) and ` : ''}${some.length} eigenvalues from ${say(low, 3)} to ${say(high, 3)}, ` +
-    `condition number ${say(high / low, 3)}. Angles are the slow modes where 2s/K is small.`;
+    `Over W and the class features at neural collapse, d = ${view.d}: ` +
+    `${zero ? `${zero[1]} zeros (rotations) and ` : ''}${some.length} eigenvalues ` +
+    `from ${say(low, 3)} to ${say(high, 3)}, condition number ${say(high / low, 3)}. ` +
+    'Angles are the slow modes where 2s/K is small.';
+  const at = axes(some, 'eigenvalue, in the coordinates √λ_W W, √(λ_H/K) H', 100);
   return {
     id: 'spectrum',
     title: 'Spectrum of the Hessian at neural collapse',
-    ...axes(some, 'eigenvalue, in the coordinates √λ_W W, √(λ_H/K) H'),
-    items: stems(some, 'blue', () => true),
+    ...at,
+    items: stems(some, at),
     caption,
   };
 }

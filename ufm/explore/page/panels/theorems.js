@@ -7,7 +7,7 @@ const held = null;
 const mixed = (v) => ['mixup', 'cutmix'].includes(v.law.name) && v.law.smoothing === 0;
 const single = (v) => v.law.name === 'onehot';
 const bias = (v) => (v.loss === 'squared-error' ? 'free' : 'none');
-const share = (v) => Math.sqrt(v.K * v.state.lw * v.state.lh);
+const share = (v) => Math.sqrt(v.K * v.c2);
 
 /** Hypotheses by their words: null where one holds, else what is wrong. */
 export const HYPOTHESES = {
@@ -25,6 +25,14 @@ export const HYPOTHESES = {
     v.a < 0.5 * Math.log1p(2 * v.K) ? held : `e²ᵃ is not below 2K + 1 = ${2 * v.K + 1}`,
   '$a\\,\\min_{y_k>0}y_k \\ge 2\\log(aK)$, $aK \\ge e$': sharpEnough,
   '$\\lambda_W, \\lambda_H > 0$': () => held,
+  '$\\lambda_W, \\lambda_H, \\rho > 0$': () => held,
+  'binary cross-entropy': () => 'the loss is not one class against the rest',
+  'one-hot labels with temperatures $\\delta_k = \\rho_k^{-1/2}$ of this kind': () =>
+    'no class has a temperature of its own',
+  'labels $\\mathbf 1_S/r$ with $\\rho \\propto 1/r$, all sets of a size $r = |S|$ as likely': () =>
+    'labels are no sets of classes with penalties of their own',
+  'classes in groups of as many, left as they are by permutations of the groups and within each': () =>
+    'no label names a group of classes',
   'the label law is exchangeable': () => held,
   '$d \\ge K-1$': () => held, // the page has no other
   '$d \\ge K$': (v) => (v.d >= v.K ? held : `d = ${v.d} is below K`),
@@ -48,7 +56,7 @@ export const HYPOTHESES = {
   'labels $(1-\\varepsilon-\\delta)e_k + \\frac{\\varepsilon}{m}1_{\\mathrm{group}} + \\frac{\\delta}{K}$, classes as likely':
     () => 'no label names a group of classes',
   '$\\lambda_W\\lambda_H < (\\mathbb{E}\\|y\\|^2 - \\frac1K)/(K-1)$': (v) =>
-    v.state.lw * v.state.lh < v.sigma2 ? held : 'λ_W λ_H is at or above its threshold',
+    v.c2 < v.sigma2 ? held : 'λ_W λ_H is at or above its threshold',
   '$2Kd \\le 1200$': (v) =>
     2 * v.K * v.d <= 1200 ? held : `2Kd = ${2 * v.K * v.d} unknowns are too many to check`,
 };
@@ -69,10 +77,15 @@ function designed(v) {
   return share(v) + v.law.smoothing < 1 ? held : 'the penalties are too strong for these labels';
 }
 
+/** A hypothesis that came after this page: better no word on the theorem than a wrong one. */
+const unknown = () => 'a hypothesis of it cannot be checked here';
+
 /** Every theorem with what is wrong, or null. */
 export function judged(theorems, view) {
   return theorems.map((theorem) => {
-    const broken = theorem.assumptions.map(({ latex }) => HYPOTHESES[latex](view)).find((words) => words);
+    const broken = theorem.assumptions
+      .map(({ latex }) => (HYPOTHESES[latex] ?? unknown)(view))
+      .find((words) => words);
     return { ...theorem, broken: broken ?? null };
   });
 }
@@ -86,9 +99,10 @@ export function theoremList(theorems, view, open) {
   const part = (list, free) => list.filter((one) => one.free === free);
   const head = (words, list) =>
     list.length
-      ? `<h3>${words} (${list.length})</h3><ul class="theorems">${list.map((one) => entry(one, open)).join('')}</ul>`
+      ? `<h3>${rich(words)} (${list.length})</h3><ul ` +
+        `class="theorems">${list.map((one) => entry(one, open)).join('')}</ul>`
       : '';
-  const when = given ? ', were W free under these penalties' : '';
+  const when = given ? ', at the λ_W for which this W is one' : '';
   return (
     `<p>${inside.length} of ${found.length} theorems apply. Unfold one to read what it says.</p>` +
     head('Apply: of features against this W', part(inside, false)) +
@@ -105,8 +119,9 @@ function entry(theorem, open) {
       : `<span class="out">${rich(theorem.broken)}</span>`;
   return (
     `<li><details data-theorem="${theorem.name}"${open.has(theorem.name) ? ' open' : ''}>` +
-    `<summary><span class="name">${escape(theorem.title)}</span> ${mark}</summary>` +
-    `<div class="formula" tabindex="0" role="group" aria-label="formula of ${escape(theorem.name)}">${theorem.mathml}</div>` +
+    `<summary><span class="name">${rich(theorem.title)}</span> ${mark}</summary>` +
+    `<div class="formula" tabindex="0" role="group" aria-label="formula of ` +
+    `${escape(theorem.name)}">${theorem.mathml}</div>` +
     `<p class="small"><code>${theorem.name}</code>. Hypotheses: ${given}.</p></details></li>`
   );
 }

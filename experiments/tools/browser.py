@@ -5,6 +5,7 @@ and written to 4. Nothing but the standard library; one start serves as many pag
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -29,21 +30,29 @@ FLAGS = (
 PATIENCE = 120.0
 
 
-def found() -> str | None:
+def installed() -> str | None:
     """The path of a browser, if there is one."""
     return next((path for path in map(shutil.which, BROWSERS) if path), None)
+
+
+def _above(descriptor: int) -> int:
+    """The same open file under a number of at least 10."""
+    found = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(descriptor)
+    return found
 
 
 class Browser:
     """One browser process with one page; a context manager."""
 
     def __init__(self, path: str | None = None):
-        path = path or found()
+        path = path or installed()
         assert path, "no browser"
         self.folder = tempfile.TemporaryDirectory()
         theirs_in, self.out = os.pipe()
         self.into, theirs_out = os.pipe()
-        # the shell puts the two ends where the browser looks for them
+        # the shell puts the two ends where the browser looks for them; numbers far from those two
+        theirs_in, theirs_out = _above(theirs_in), _above(theirs_out)
         shell = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
         words = [path, *FLAGS, f"--user-data-dir={self.folder.name}", "about:blank"]
         self.process = subprocess.Popen(
