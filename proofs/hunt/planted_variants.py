@@ -1,8 +1,9 @@
-"""False theorems on problems of another shape: a factor forgotten or taken twice, in both directions."""
+"""False theorems on problems of another shape, and on students: a factor forgotten, or one too many."""
 
 from functools import partial
 
 from proofs.hunt.slips import moved_threshold
+from ufm.theory.theorems.free.onehot import DISTILLATION, taught_finding
 from ufm.theory.theorems.theorem import JointClaim, Theorem, VariantClaim
 from ufm.theory.theorems.variants.constrained import (
     LAYER_PEELED,
@@ -27,7 +28,7 @@ def slip(theorem: Theorem, name: str, words: str, **changes) -> Theorem:
     return told(theorem, name, words, VariantClaim(claim.kind, partial(claim.judge, **changes)))
 
 
-def told(theorem: Theorem, name: str, words: str, claim: VariantClaim) -> Theorem:
+def told(theorem: Theorem, name: str, words: str, claim: VariantClaim | JointClaim) -> Theorem:
     """The theorem with another claim."""
     title = f"{theorem.title}; {words}"
     return Theorem(
@@ -50,6 +51,18 @@ def moved(theorem: Theorem, name: str, share: float) -> Theorem:
     return told(theorem, name, words, VariantClaim(theorem.claim.kind, judge.judge))
 
 
+def taught(name: str, words: str, share) -> Theorem:
+    """The theorem on students told that ε is share(K) times what it is."""
+    change = partial(taught_finding, change=lambda epsilon, K: share(K) * epsilon)
+    return told(DISTILLATION, name, words, JointClaim(change))
+
+
+TAUGHT = (
+    taught("distillation-early", "what a wrong class has, taken K − 1 times", lambda K: (K - 1) / K),
+    taught(
+        "distillation-late", "what all wrong classes have, taken for K − 1 of them", lambda K: K / (K - 1)
+    ),
+)
 OF_VARIANTS = (
     slip(NORM_CONSTRAINED, "norm-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),
     slip(NORM_CONSTRAINED, "norm-late", "K/(K−1) taken twice", share=lambda K: K / (K - 1)),

@@ -36,6 +36,7 @@ from ufm.theory.geometry.hierarchy import hierarchical_labels
 from ufm.theory.geometry.own_penalties import restoring_temperatures
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.free import design as designs
+from ufm.theory.theorems.free import onehot as students
 from ufm.theory.theorems.free import own_penalties as own
 from ufm.theory.theorems.free import quadratic, response
 from ufm.theory.theorems.free.groups import SUPERCLASSES
@@ -84,6 +85,7 @@ def fitting(name, **more):
         "necessity": {"K": 4, "law": mixup(1.0, "cyclic")},
         "onehot-ce": {"law": onehot()},
         "label-smoothing": {"law": smooth(0.1)},
+        "distillation": {"law": soft(0.7 * np.eye(3) + 0.1)},
         "inverse-design": {"law": soft(DESIGN.labels, DESIGN.weights)},
         "balancing-smoothing": {"law": soft(BALANCED.labels, BALANCED.weights)},
         "group-smoothing": {"law": soft(RING)},
@@ -421,6 +423,9 @@ def broken_settings(name):
     yield quadratic.SINGLE, "not one-hot", fit(law=smooth(0.1))
     yield quadratic.ROOMY, "dim = 2 < 3", fit(free_dim=2)
     yield quadratic.SOME_BIAS, "no bias", fit(bias=None)
+    yield students.TEACHER, "one given label a class", fit(law=onehot())
+    yield students.TEACHER, "rate all wrong classes", fit(law=soft(np.array([[0.7, 0.2, 0.1]] * 3)))
+    yield students.TEACHER, "not as likely", fit(law=soft(0.7 * np.eye(3) + 0.1, UNEVEN))
     yield quadratic.PLANAR, "dim = 3, not 2", fit(free_dim=3)
     yield response.FEW, "too many to write", fit(free_dim=300)
     yield response.ALIVE, "optimum is zero", fit(c2=1.0)

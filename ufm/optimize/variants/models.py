@@ -40,7 +40,7 @@ class Family(NamedTuple):
     """What is compiled once: the kind, its integers, sizes, loss and (max-margin) the labels' supports."""
 
     kind: str
-    count: int
+    few: int
     sizes: tuple[int, int, int]
     loss: str
     support: tuple[tuple[bool, ...], ...]
@@ -145,8 +145,9 @@ def _starts(*shapes, spread: float = 1.0):
     return lambda rng: spread * rng.standard_normal(size)
 
 
-def _fit(loss: str, W, H, data: Data):
-    """E ℓ(W h, y)."""
+def _fit(loss: str, at, data: Data):
+    """E ℓ(W h, y); at: W and H."""
+    W, H = at
     return jnp.sum(data.q * LOSSES[loss].value(W @ H.T, data.Y.T))
 
 
@@ -172,7 +173,7 @@ def _norm_constrained(family: Family) -> Model:
         return _sphere(V, data.numbers[0]), _sphere(U, data.numbers[1])
 
     def objective(x, data):
-        return _fit(family.loss, *point(x, data), data)
+        return _fit(family.loss, point(x, data), data)
 
     return Model(_starts((K, d), (n, d)), point, objective, retract=_rows_of_one(d))
 
@@ -187,7 +188,7 @@ def _layer_peeled(family: Family) -> Model:
         return most_w * V / jnp.linalg.norm(V), most_h * U / size
 
     def objective(x, data):
-        return _fit(family.loss, *point(x, data), data)
+        return _fit(family.loss, point(x, data), data)
 
     def retract(x):
         V, U = x[: K * d], x[K * d :]
@@ -209,13 +210,13 @@ def _relu_features(family: Family) -> Model:
 
     def objective(x, data):
         W, H = point(x, data)
-        return _fit(family.loss, W, H, data) + _penalties(W, H, data)
+        return _fit(family.loss, (W, H), data) + _penalties(W, H, data)
 
     return Model(_starts((K, d), (n, d)), point, objective)
 
 
 def _deep_linear(family: Family) -> Model:
-    (K, d, n), inner = family.sizes, family.count - 2
+    (K, d, n), inner = family.sizes, family.few - 2
     shapes = ((K, d), *[(d, d)] * inner, (n, d))
 
     def point(x, data):
@@ -228,7 +229,7 @@ def _deep_linear(family: Family) -> Model:
     def objective(x, data):
         *factors, H = _parts(x, *shapes)
         more = 0.5 * data.ridge[0] * sum(jnp.sum(factor * factor) for factor in factors[1:])
-        return _fit(family.loss, *point(x, data), data) + _penalties(factors[0], H, data) + more
+        return _fit(family.loss, point(x, data), data) + _penalties(factors[0], H, data) + more
 
     return Model(_starts(*shapes, spread=1.5), point, objective)
 
@@ -246,7 +247,8 @@ def _max_margin(family: Family) -> Model:
         return Z[a, i] - Z[a, j] - least
 
     def objective(x, data):
-        return _penalties(*point(x, data), data)
+        W, H = point(x, data)
+        return _penalties(W, H, data)
 
     return Model(_starts((K, d), (n, d)), point, objective, constraints)
 
@@ -271,7 +273,7 @@ def _softmax_codes(family: Family) -> Model:
 
 
 def _contrastive(family: Family) -> Model:
-    (K, d, _), copies = family.sizes, family.count
+    (K, d, _), copies = family.sizes, family.few
     N = K * copies
     same = np.repeat(np.arange(K), copies)[:, None] == np.repeat(np.arange(K), copies)
     positive = (same & ~np.eye(N, dtype=bool)) / (copies - 1)
