@@ -2,8 +2,8 @@ r"""Students: the labels of a class are the predictions of a teacher at a temper
 
     y_k = softmax(z'_k/T) = (1−ε) e_k + ε/K,   ε = K/(e^{x'/T} + K − 1),   p_o = (ĉ + ε)/K if ĉ + ε < 1.
 
-Idea: a symmetric teacher smooths; smoothing adds to the weight decay (theorem label-smoothing). A one-hot teacher of
-the same penalties at T = 1 has ε = ĉ, so each generation adds ĉ once more.
+Idea: a symmetric teacher smooths; smoothing adds to the weight decay (label-smoothing). A one-hot teacher of the
+same penalties at T = 1 has ε = ĉ, so each generation adds ĉ once more.
 """
 
 import mpmath as mp

@@ -1,4 +1,4 @@
-"""False theorems on problems of another shape, and on students: a factor forgotten, or one too many."""
+"""False theorems on problems of another shape, students and saddles: a factor forgotten, or one too many."""
 
 from functools import partial
 
@@ -55,6 +55,16 @@ def taught(name: str, words: str, share) -> Theorem:
     """The theorem on students told that ε is share(K) times what it is."""
     change = partial(taught_finding, change=lambda epsilon, K: share(K) * epsilon)
     return told(DISTILLATION, name, words, JointClaim(change))
+
+
+def squared(curvature: float) -> float:
+    """1 − μ/c² where 1 − √μ/c is right."""
+    return 1 - (1 - curvature) ** 2
+
+
+def rooted(curvature: float) -> float:
+    """1 − (μ/c²)^{1/4} where 1 − √μ/c is right."""
+    return 1 - (1 - curvature) ** 0.5
 
 
 TAUGHT = (

@@ -1,4 +1,4 @@
-"""Closed forms against a second program: the committed table is of these theorems, and one that is off is noticed."""
+"""Closed forms against a second program: the committed table is theirs, and one that is off is noticed."""
 
 import json
 import sys

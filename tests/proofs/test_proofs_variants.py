@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from proofs.engine.step import ARGUED, SYMBOLIC, ProofError
-from proofs.hunt.planted_variants import OF_VARIANTS
+from proofs.hunt.planted_variants import OF_VARIANTS, TAUGHT
 from tests.proofs.test_proofs_joint import relative
 from ufm.refute.search import Search, hunt
 from ufm.theory.theorems.catalogue import THEOREMS
@@ -66,7 +66,7 @@ def test_a_false_claim_is_refused(monkeypatch, name, claim, false, step):
         steps[step].run()
 
 
-@pytest.mark.parametrize("theorem", OF_VARIANTS, ids=[theorem.name for theorem in OF_VARIANTS])
+@pytest.mark.parametrize("theorem", (*OF_VARIANTS, *TAUGHT), ids=lambda theorem: theorem.name)
 def test_a_planted_claim_is_refuted_at_once(theorem):
     found = hunt(Search(theorem, settings=20), seed=0)
-    assert found.refuted is not None and found.refuted.case.classes == 2
+    assert found.refuted is not None and found.refuted.case.classes <= 4

@@ -1,5 +1,7 @@
 """Closed forms of problems of another shape: check values, edges and thresholds."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from mpmath import mp, mpf
@@ -8,6 +10,8 @@ from scipy.optimize import minimize_scalar
 from proofs.support_svm import set_law
 from ufm.theory.geometry.onehot import class_optimum
 from ufm.theory.geometry.susceptibility import onehot_response
+from ufm.theory.polygon import polygon_escape
+from ufm.theory.theorems.free.quadratic import polygon_point
 from ufm.theory.variants.constrained import (
     code_distance,
     constrained_gap,
@@ -132,3 +136,21 @@ def test_the_ray_grows_like_a_logarithm():
         for time in (1e3, 1e6, 1e9):
             x = mpf(ray_gap(4, 0.1, time, "cross-entropy"))
             assert abs(mp.log(2 * mpf(time) * x) / x - 1) < 3 / x
+
+
+@pytest.mark.parametrize("K, c", [(4, 0.01), (5, 0.05)])
+def test_the_way_out_of_a_polygon_is_that_of_the_whole_hessian(K, c):
+    """By automatic differentiation over W and all features in three dimensions, and a step along it lowers L."""
+    W, H = polygon_point(K, c, c)
+    pad = [np.pad(part, ((0, 0), (0, 1))).ravel() for part in (W * np.sqrt(c), H * np.sqrt(c / K))]
+
+    def objective(x):
+        W, H = x[: 3 * K].reshape(K, 3) / np.sqrt(c), x[3 * K :].reshape(K, 3) / np.sqrt(c / K)
+        Z = H @ W.T
+        return jnp.mean(jax.nn.logsumexp(Z, axis=1) - jnp.diag(Z)) + 0.5 * jnp.sum(x * x)
+
+    x = np.concatenate(pad)
+    value, vector = np.linalg.eigh(np.asarray(jax.jit(jax.hessian(objective))(x)))
+    found = polygon_escape(K, c, c)
+    assert value[0] == pytest.approx(found.curvature, rel=1e-9) and found.curvature < 0 < found.mode - 1
+    assert objective(x + 0.1 * vector[:, 0]) < objective(x) - 1e-4

@@ -26,7 +26,7 @@ __all__, __getattr__, __dir__ = facade(
         "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",
         "implicit": "SharpnessOptimum optimal_sharpness",
         "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",
-        "polygon": "Polygon regular_polygon",
+        "polygon": "Escape Polygon polygon_escape regular_polygon",
         "predict": (
             "JointPrediction Prediction predict_features predict_joint predict_pairs rounding_bound spread "
             "spread_pairs two_hot_or_same violated_assumption violated_hypothesis"
