@@ -3,7 +3,7 @@ r"""In a third dimension the K-gon (K ≥ 4, one-hot cross-entropy) is a strict 
     dW = α u vᵀ, dh_k = β (uᵀ r_k) v, v ⊥ W:
     least curvature 1 − √λ_max(M)/c = 1 − max_j (1 − Σ_l p_l cos(2πjl/K))/ĉ.
 
-Idea: along a direction that neither W nor a feature uses, logits do not change to first order, and what is left of L
+Idea: along a direction that neither W nor a feature uses logits do not change to first order, and what is left of L
 is bilinear in two new columns: its least eigenvalue is that of a two by two matrix for each eigenvector of M.
 """
 
