@@ -46,7 +46,7 @@ def certify_joint(
     block = Block(H, Y, H @ W.T + b, weights, problem.loss, 1.0 if rho is None else rho[rows])
     sample = Sample(lambda: [block], group)
     gap = dual_gap(sample, W, b, problem.penalties, problem.loss)
-    slope_h, cross, mean, square = sample.means(partial(_slopes, W=W, lambda_h=problem.lambda_h))
+    slope_h, cross, mean, square = sample.read(partial(_slopes, W=W, lambda_h=problem.lambda_h)).parts[0]
     slope_w = problem.lambda_w * W - cross
     slope_b = (mean - (problem.lambda_b or 0.0) * b) * (problem.lambda_b is not None)
     return JointCertificate(

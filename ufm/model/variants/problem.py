@@ -54,7 +54,9 @@ class Variant:
         object.__setattr__(self, "numbers", values)
 
     def unknowns(self, classes: int, dim: int, labels: float) -> float:
-        """Numbers that W, the features and factors between them consist of."""
+        """Numbers that W, the features and factors between them consist of, for a Hessian; a flow has none."""
+        if self.kind == "gradient-flow":
+            return 0.0
         if self.kind == "contrastive":
             return classes * self.numbers[0] * dim
         between = max(self.numbers[0] - 2, 0) * dim**2 if self.kind == "deep-linear" else 0

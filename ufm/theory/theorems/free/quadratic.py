@@ -153,6 +153,8 @@ def escape_finding(setting: Setting, optimum: JointOptimum, change=lambda curvat
     In a third dimension L'' is ‖dW‖²λ_W + λ_H E dh² − 2 E r·dW dh: [[I, −R/(√K c)], [·, I]] over √λ_W dW and
     √(λ_H/K) dh.
     """
+    from scipy.special import softmax
+
     joint, K = setting.joint, setting.problem.classes
     found = polygon_escape(K, joint.lambda_w, joint.lambda_h)
     claimed = change(found.curvature)

@@ -4,6 +4,7 @@ import numpy as np
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.theorems.free.exact import own_class
+from ufm.theory.theorems.free.quadratic import ROOMY, SINGLE
 from ufm.theory.theorems.joint import EPS
 from ufm.theory.theorems.theorem import (
     Assumption,
@@ -15,8 +16,6 @@ from ufm.theory.theorems.theorem import (
 )
 from ufm.theory.theorems.variants.found import (
     PROVED,
-    SINGLE,
-    WIDE,
     certified_finding,
     explicit_finding,
     kept_divergence,
@@ -96,7 +95,7 @@ RELU_FEATURES = Theorem(
     statement=r"h \ge 0: \quad h_k \perp h_l, \quad z_k = x_k(e_k - \tfrac1K), \quad"
     r" x_k = \log\!\big(\tfrac{\sqrt{K(K-1)q_k}}{c} - (K-1)\big)_+: \quad h_k = 0 \iff"
     r" \lambda_W\lambda_H \ge \tfrac{K-1}{K}q_k",
-    assumptions=(given.PENALISED, given.CROSS_ENTROPY, SINGLE, WIDE, given.NO_BIAS),
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, SINGLE, ROOMY, given.NO_BIAS),
     claim=VariantClaim("relu-features", rectified_finding),
     quantity="the objective of the best blind point between its bounds, and E KL(p_theory ‖ p) within their gap",
     source="re-derived here; Dang et al. 2024 (arXiv:2401.02058)",

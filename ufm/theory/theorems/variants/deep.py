@@ -3,6 +3,7 @@
 import numpy as np
 
 import ufm.theory.theorems.assumptions as given
+from ufm.theory.theorems.free.quadratic import ROOMY
 from ufm.theory.theorems.joint import EPS
 from ufm.theory.theorems.theorem import (
     Assumption,
@@ -12,7 +13,7 @@ from ufm.theory.theorems.theorem import (
     VariantClaim,
     VariantOptimum,
 )
-from ufm.theory.theorems.variants.found import NUMERICAL, PROVED, WIDE, explicit_finding
+from ufm.theory.theorems.variants.found import NUMERICAL, PROVED, explicit_finding
 from ufm.theory.variants.deep import DeepOptimum, deep_cross_entropy, deep_squared_error, root_of_product
 
 
@@ -79,7 +80,7 @@ DEEP_LINEAR_MSE = Theorem(
     title="Under squared error every direction of a deep product is alone",
     statement=r"\min L = K\min\{\tfrac{1}{2K}, \ \min_s\tfrac{(1-s)^2}{2K} +"
     r" \tfrac N2\Lambda^{1/N}(\tfrac{s}{\sqrt K})^{2/N}\}, \quad WH = sI, \quad \Lambda = \lambda_W^{N-1}\lambda_H",
-    assumptions=(given.PENALISED, given.SQUARED_ERROR, given.ONE_HOT, WIDE, given.NO_BIAS),
+    assumptions=(given.PENALISED, given.SQUARED_ERROR, given.ONE_HOT, ROOMY, given.NO_BIAS),
     claim=VariantClaim("deep-linear", deep_finding),
     quantity="slopes and objective at the claimed factors, and the best of 24 blind starts: that none is lower is"
     " proved, not certified",

@@ -3,30 +3,13 @@
 import numpy as np
 from jaxtyping import Float
 
-from ufm.theory.theorems.assumptions import CROSS_ENTROPY, ONE_HOT, PENALISED, SQUARED_ERROR
 from ufm.theory.theorems.joint import EPS, GAP_TOLERANCE, mean_divergence
-from ufm.theory.theorems.theorem import Assumption, Finding, Setting, VariantOptimum
+from ufm.theory.theorems.theorem import Finding, Setting, VariantOptimum
 
-__all__ = ["CROSS_ENTROPY", "ONE_HOT", "PENALISED", "SINGLE", "SQUARED_ERROR", "WIDE"]
 NUMERICAL = (
     "the claimed point has the claimed value, and no blind start goes below it: evidence, no certificate"
 )
 PROVED = "the claimed point has the claimed value, and no blind start goes below it; that none can is proved"
-
-
-def _single(setting: Setting) -> str | None:
-    law = setting.problem.law
-    one_hot = law.labels is None and law.pairs == "same" and not law.smoothing
-    return None if one_hot else "the labels are not one-hot"
-
-
-def _wide(setting: Setting) -> str | None:
-    K, d = setting.problem.classes, setting.dim
-    return None if d >= K else f"dim = {d} < {K} = K"
-
-
-SINGLE = Assumption(r"labels $e_k$", _single)
-WIDE = Assumption(r"$d \ge K$", _wide)
 
 
 def certified_finding(

@@ -3,6 +3,7 @@
 import numpy as np
 
 import ufm.theory.theorems.assumptions as given
+from ufm.theory.theorems.free.quadratic import SINGLE
 from ufm.theory.theorems.joint import EPS
 from ufm.theory.theorems.theorem import (
     Assumption,
@@ -12,7 +13,7 @@ from ufm.theory.theorems.theorem import (
     VariantClaim,
     VariantOptimum,
 )
-from ufm.theory.theorems.variants.found import SINGLE, certified_finding
+from ufm.theory.theorems.variants.found import certified_finding
 from ufm.theory.variants.margins import centred_supports, margin_objective
 from ufm.theory.variants.ray import ray_gap
 
