@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.explore.pages import opened
+from ufm.explore.theorems import shown
 from ufm.model import laws
 from ufm.model.problem import Problem
 from ufm.theory.features import label_optimum, two_hot_optimum
 from ufm.theory.geometry.hessian import collapse_spectrum
 from ufm.theory.multiplier import joint_multiplier
-from ufm.explore.theorems import shown
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.theorem import Setting
 

@@ -127,13 +127,15 @@ class Case:
             loss=self.loss if self.loss in LOSS_NAMES else LOSS_NAMES[0],  # of the fixed ETF
             law=self.law,
         )
-        more = {
-            "free_dim": self.dim,
-            "free_loss": self.loss,
-            "rho": made_rho(self),
-            "variant": self.as_variant,
-        }
-        return Setting(problem, (self.lam,), self.bias, **more)
+        return Setting(
+            problem,
+            (self.lam,),
+            self.bias,
+            free_dim=self.dim,
+            free_loss=self.loss,
+            rho=made_rho(self),
+            variant=self.as_variant,
+        )
 
     @property
     def as_variant(self) -> Variant | None:

@@ -34,8 +34,9 @@ def verify(args, command: list[str], problem: Problem, seen, outputs: Outputs) -
     with handed("the multiplier"):
         problem, source = choose_multiplier(problem, args.multiplier, args.loss)
     lam = MIXING if lam is None else tuple(float(value) for value in lam)
-    more = {"free_dim": args.dim, "free_loss": args.loss, "rho": rho, "variant": variant}
-    setting = Setting(problem, lam, lambda_b, **more)
+    setting = Setting(
+        problem, lam, lambda_b, free_dim=args.dim, free_loss=args.loss, rho=rho, variant=variant
+    )
     errors = Console(stderr=True)
     names = track(THEOREMS, "theorems", console=errors, transient=True, disable=not errors.is_terminal)
     checks = [_check(name, setting, args.rigorous) for name in names]

@@ -93,15 +93,17 @@ class Relative(NamedTuple):
 
 
 def relatives(theorem: Theorem, theorems, count: int = 3) -> list[Relative]:
-    """The theorems on the same kind of problem that share most of their assumptions, nearest first."""
+    """The theorems that share most of their assumptions, nearest first, those on the same kind of problem before others
+    with a free W."""
     mine = {a.text for a in theorem.assumptions}
 
     def share(other: Theorem) -> float:
         its = {a.text for a in other.assumptions}
         return len(mine & its) / len(mine | its)
 
-    others = [t for t in theorems if t is not theorem and constraint(t) == constraint(theorem)]
-    near = sorted(others, key=share, reverse=True)[:count]
+    kind = constraint(theorem)
+    others = [t for t in theorems if t is not theorem and (constraint(t) == FIXED) == (kind == FIXED)]
+    near = sorted(others, key=lambda other: (constraint(other) == kind, share(other)), reverse=True)[:count]
     return [
         Relative(
             other,

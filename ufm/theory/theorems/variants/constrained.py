@@ -65,7 +65,7 @@ NORM_CONSTRAINED = Theorem(
 
 LAYER_PEELED = Theorem(
     name="layer-peeled",
-    title="With budgets in place of penalties the optimum is a simplex, with a gap of √(E_W E_H) K/(K−1)",
+    title="With budgets in place of penalties: a simplex with a gap of √(E_W E_H) K/(K−1)",
     statement=r"\tfrac1K\|W\|^2 \le E_W,\ \mathbb{E}\|h\|^2 \le E_H: \quad x = \tfrac{K}{K-1}\sqrt{E_WE_H}, \quad"
     r" \min \mathbb{E}\,\mathrm{CE} = \log(1 + (K-1)e^{-x})",
     assumptions=(given.CROSS_ENTROPY, given.ONE_HOT, given.ROOM),
