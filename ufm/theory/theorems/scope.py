@@ -93,8 +93,8 @@ class Relative(NamedTuple):
 
 
 def relatives(theorem: Theorem, theorems, count: int = 3) -> list[Relative]:
-    """The theorems that share most of their assumptions, nearest first, those on the same kind of problem before others
-    with a free W."""
+    """The theorems that share most of their assumptions, nearest first, those on the same kind of problem before
+    others with a free W."""
     mine = {a.text for a in theorem.assumptions}
 
     def share(other: Theorem) -> float:

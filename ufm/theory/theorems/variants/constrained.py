@@ -91,7 +91,7 @@ def rectified_finding(setting: Setting, optimum: VariantOptimum, change=lambda x
 
 RELU_FEATURES = Theorem(
     name="relu-features",
-    title="Features that are never negative are orthogonal, and each class lives and dies alone",
+    title="Features that are never negative are orthogonal; each class is alone",
     statement=r"h \ge 0: \quad h_k \perp h_l, \quad z_k = x_k(e_k - \tfrac1K), \quad"
     r" x_k = \log\!\big(\tfrac{\sqrt{K(K-1)q_k}}{c} - (K-1)\big)_+: \quad h_k = 0 \iff"
     r" \lambda_W\lambda_H \ge \tfrac{K-1}{K}q_k",
@@ -150,7 +150,7 @@ def codes_finding(setting: Setting, optimum: VariantOptimum, share: float = 1.0)
 
 SOFTMAX_CODES = Theorem(
     name="softmax-codes",
-    title="Codes on the sphere: a simplex up to K = d + 1, then cosines of zero up to K = 2d",
+    title="Codes on the sphere: a simplex up to K = d + 1, cosines of zero up to K = 2d",
     statement=r"\tau \to 0: \quad \max_{\|w_k\| = 1}\min_k\mathrm{dist}(w_k, \mathrm{conv}\{w_j\}_{j \ne k}) ="
     r" \tfrac{K}{K-1}\ (K \le d+1), \quad 1\ (d+2 \le K \le 2d: \text{ simplices in orthogonal directions})",
     assumptions=(CODED,),

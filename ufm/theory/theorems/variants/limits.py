@@ -43,7 +43,7 @@ def margin_finding(setting: Setting, optimum: VariantOptimum, share: float = 1.0
 
 SELI = Theorem(
     name="seli",
-    title="Small penalties, any class weights: centred labels are the logits, approached as 2/x",
+    title="Small penalties, any class weights: logits are centred labels, as 2/x",
     statement=r"c \to 0: \quad z_k \propto e_k - \tfrac1K, \quad WW^\top \propto"
     r" (\Pi\,\mathrm{diag}(q)\,\Pi)^{1/2},"
     r" \quad \min\{c\,\|ZQ^{1/2}\|_*: z_{kk} - z_{kl} \ge 1\} = c\,\mathrm{tr}(\Pi\,\mathrm{diag}(q)\,\Pi)^{1/2};"
@@ -56,7 +56,7 @@ SELI = Theorem(
 
 SUPPORT_SVM = Theorem(
     name="support-svm",
-    title="Small penalties, labels with exchangeable supports: the centred supports are the logits",
+    title="Small penalties, exchangeable supports: logits are centred supports",
     statement=r"c \to 0: \quad z_S \propto \Pi 1_S, \quad \min\{c\,\|ZQ^{1/2}\|_*: z_i - z_j \ge 1\ "
     r"(i \in S \not\ni j),"
     r" \ z_i = z_j\ (i, j \in S)\} = c\sqrt{(K-1)\,\mathbb{E}[|S|(1 - |S|/K)]}",
