@@ -8,13 +8,12 @@ import re
 
 from docs.builder.mathml import mathml
 from ufm.explore.bundle import PAGE
-from ufm.explore.theorems import formulas
-from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.explore.theorems import formulas, shown
 
 
 def converted() -> dict[str, str]:
     """MathML by LaTeX: a statement is one formula, of an assumption what stands between dollars."""
-    whole = {theorem.statement for theorem in THEOREMS.values()}
+    whole = {theorem.statement for theorem in shown()}
     return {text: mathml(text, "block") if text in whole else _words(text) for text in formulas()}
 
 

@@ -53,6 +53,13 @@ ROWS = (
     Row("ufm.verify --classes 7 --alpha 0.4", SHORT),
     Row("ufm.verify --list", SHORT),
     Row("ufm.verify --list --loss squared-error --bias 0.3", SHORT),
+    Row("ufm.verify --classes 4 --dim 3 --labels onehot --variant norm-constrained=1.3,2", SHORT),
+    Row(
+        "experiments.second_solver --json docs/second_solver.json",
+        LONG,
+        "experiments.second_solver",
+        codes=(0, 2),
+    ),
     Row(
         "ufm.conjecture threshold.py",
         LONG,

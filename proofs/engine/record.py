@@ -83,4 +83,5 @@ def parameters(theorem: Theorem, setting: Setting) -> dict:
         return {"K": p.classes, "m": p.row_norm, "lambda_H": p.lambda_h, "a": p.sharpness}
     own = ", penalties of their own" if setting.rho is not None else ""
     law = {"law": law_words(p.law) + own, "K": p.classes, "d": setting.joint.dim}
-    return law | {"lambda_W": p.lambda_w, "lambda_H": p.lambda_h}
+    shape = {} if setting.variant is None else {"variant": setting.variant.words}
+    return shape | law | {"lambda_W": p.lambda_w, "lambda_H": p.lambda_h}

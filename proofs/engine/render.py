@@ -14,6 +14,7 @@ HEADS = {
     "lambda_H": ("λ_H", r"$\lambda_H$"),
     "lambda_W": ("λ_W", r"$\lambda_W$"),
     "law": ("label law", "label law"),
+    "variant": ("problem", "problem"),
 }
 MEASURED = ("theory", "numeric", "error", "bound", "rounding", "verdict")
 
@@ -54,8 +55,8 @@ def covered(rows: list[dict]) -> str:
     parts = []
     for key in rows[0]["parameters"] if rows else ():
         values = [r["parameters"][key] for r in rows]
-        if key == "law":
-            parts.append(f"{len(set(values))} label laws")
+        if isinstance(values[0], str):
+            parts.append(f"{len(set(values))} {'label laws' if key == 'law' else 'problems'}")
             continue
         low, high = min(values), max(values)
         parts.append(f"{HEADS[key][0]} {short(low)}" + ("" if low == high else f" to {short(high)}"))
@@ -180,7 +181,7 @@ def tex(record: dict) -> str:
     """One theorem for a paper: statement and booktabs table (packages amsmath, booktabs, longtable)."""
     keys = list(record["rows"][0]["parameters"])
     heads = [HEADS[key][1] for key in keys] + list(MEASURED)
-    columns = "".join("l" if key == "law" else "r" for key in keys) + "rrrrrl"
+    columns = "".join("l" if key in ("law", "variant") else "r" for key in keys) + "rrrrrl"
     lines = [
         f"% {record['name']}.json, SHA-256 {digest(record)}",
         rf"\paragraph{{{_plain(record['title'])}}}",
@@ -231,6 +232,7 @@ def _tex_cell(text: str) -> str:
 
 def _plain(text: str) -> str:
     signs = {"α": r"$\alpha$", "λ": r"$\lambda$", "ε": r"$\varepsilon$", "√": r"$\surd$", "ᵀ": r"$^\top$"}
+    signs |= {"−": "$-$", "Λ": r"$\Lambda$", "ρ": r"$\rho$"}
     for sign, command in (signs | {"_": r"\_", "%": r"\%"}).items():
         text = text.replace(sign, command)
     return text

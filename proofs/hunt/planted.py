@@ -13,6 +13,7 @@ import ufm.theory.theorems.assumptions as given
 from proofs.hunt.planted_classes import OF_CLASSES
 from proofs.hunt.planted_free import FREE
 from proofs.hunt.planted_problems import OF_PROBLEMS
+from proofs.hunt.planted_variants import OF_VARIANTS, TAUGHT
 from proofs.hunt.slips import moved_threshold, moved_triviality, planted
 from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.theorems.fixed import DIFFERENT_CLASS, SAME_CLASS
@@ -208,5 +209,7 @@ PLANTED: dict[str, Theorem] = {
         *FREE,
         *OF_CLASSES,
         *OF_PROBLEMS,
+        *OF_VARIANTS,
+        *TAUGHT,
     )
 }

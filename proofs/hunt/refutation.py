@@ -120,7 +120,8 @@ def describe(theorem: Theorem, case: Case) -> str:
         words += f"{case.multiplier:.4g}, lambda_H = {case.lambda_h:.4g}"
         return words + (f", lambda = {case.lam:.4g}" if depends_on_lam(theorem) else "")
     bias = {None: "no bias", 0.0: "a free bias"}.get(case.bias, f"a bias of penalty {case.bias or 0:.4g}")
+    kind = "a free classifier with " + bias if case.as_variant is None else case.as_variant.words
     return (
-        f"{case.classes} classes in {d} dimensions, {case.loss}, a free classifier with {bias}, "
+        f"{case.classes} classes in {d} dimensions, {case.loss}, {kind}, "
         f"{law_words(case.law)}, lambda_W = {case.lambda_w:.4g}, lambda_H = {case.lambda_h:.4g}"
     )

@@ -6,6 +6,7 @@ from itertools import product
 
 from ufm.model.laws import LabelLaw, mixup
 from ufm.model.problem import Problem
+from ufm.model.variants.problem import Variant
 from ufm.theory.theorems.theorem import Setting
 
 WEIGHTS = (0.4, 0.4, 0.1, 0.1)  # of four classes, two of them rare
@@ -30,6 +31,13 @@ def joint(classes, law, lambda_w, lambda_h, loss="cross-entropy", **more) -> Set
     """A problem with a free classifier."""
     problem = Problem(classes, multiplier=1.0, lambda_w=lambda_w, lambda_h=lambda_h, law=law, loss=loss)
     return Setting(problem, **more)
+
+
+def shaped(kind: str, numbers, classes, law, lambda_w=1e-2, lambda_h=1e-2, **more) -> Setting:
+    """A problem of another shape."""
+    return replace(
+        joint(classes, law, lambda_w, lambda_h, **more), variant=Variant(kind, tuple(map(float, numbers)))
+    )
 
 
 def any_law() -> Iterator[Setting]:

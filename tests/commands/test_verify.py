@@ -377,7 +377,11 @@ def test_relatives_are_other_theorems_of_the_same_constraint():
         near = scope.relatives(theorem, THEOREMS.values())
         assert len(near) == 3 and theorem not in [found.theorem for found in near]
         for other, mine, its in near:
-            assert scope.constraint(other) == scope.constraint(theorem)
+            kind = scope.constraint(theorem)
+            alike = [t for t in THEOREMS.values() if t is not theorem and scope.constraint(t) == kind]
+            assert scope.constraint(other) == kind or (
+                len(alike) < 3 and scope.constraint(other) != scope.FIXED
+            )
             texts = [{a.text for a in t.assumptions} for t in (theorem, other)]
             assert set(mine) == texts[0] - texts[1] and set(its) == texts[1] - texts[0]
     assert "label-smoothing" in [

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.explore.pages import opened
+from ufm.explore.theorems import shown
 from ufm.model import laws
 from ufm.model.problem import Problem
 from ufm.theory.features import label_optimum, two_hot_optimum
@@ -174,7 +175,7 @@ def test_the_spectrum_in_one_feature_is_that_of_the_written_out_hessian(page, K,
 
 # of class weights, classes in groups, penalties of their own, another loss: the page has none of these
 OUTSIDE = {"minority-collapse", "necessity", "superclass-collapse", "superclass-laws", "squared-imbalanced"}
-OUTSIDE |= {"bce", "bce-no-bias", "restored-temperatures", "multi-label"}
+OUTSIDE |= {"bce", "bce-no-bias", "restored-temperatures", "multi-label", "polygon-escape", "distillation"}
 SHARE = (1e-3, 0.97, 2.0)  # λ_W λ_H over its threshold
 STATES = [
     dict(K=K, law=law, loss=loss, smoothing=delta, share=share, lam=lam, d=d)
@@ -207,7 +208,7 @@ def setting(state: dict, law: laws.LabelLaw, m: float) -> Setting:
 
 
 def test_every_hypothesis_is_known_to_the_page(page):
-    texts = {part.text for theorem in THEOREMS.values() for part in theorem.assumptions}
+    texts = {part.text for theorem in shown() for part in theorem.assumptions}
     assert set(page.run("ufm.hypotheses")) == texts
 
 

@@ -36,6 +36,8 @@ NAMES = (
     "multi_label",
     "superclass_laws",
     "regression",
+    "distillation",
+    "polygon_escape",
 )
 # a claim of each proof, made false, and a step that must refuse it
 MUTATIONS = (
@@ -69,6 +71,8 @@ MUTATIONS = (
     ("polygon", "NORM_SQUARED", lambda m: m.K * m.NORM_SQUARED, "logits"),
     ("collapse_hessian", "NORMS", lambda m: 2 * m.NORMS, "norms"),
     ("susceptibility", "RESPONSE", lambda m: 2 * m.RESPONSE, "one-hot: response"),
+    ("polygon_escape", "CURVATURE", lambda m: 1 - m.mu / m.c**2, "least curvature"),
+    ("distillation", "SMOOTHING", lambda m: m.SMOOTHING * (m.K - 1) / m.K, "labels"),
     ("residual_norm", "SIZE", lambda m: m.K * m.c**2, "its trace"),
     ("necessity", "SPLIT", lambda m: 2 * m.SPLIT, "Fourier modes, K = 4"),
     ("necessity", "NEIGHBOURS", lambda m: -m.NEIGHBOURS, "strict"),

@@ -9,6 +9,7 @@ rigour       ball arithmetic applied to one row
 flatness     whether classes stay together
 geometry     the shape of a classifier and its features
 finite_data  what finite data alone does
+variants     problems of another shape, solved and bounded for a theorem
 stream/      labels in, features solved, numbers kept: one batch at a time
 sweep/       a block of problems in one compiled program
 """

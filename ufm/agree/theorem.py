@@ -13,7 +13,8 @@ import scipy
 import ufm.rules.numbers as checked
 from ufm.agree.flatness import excess_moment
 from ufm.agree.joint import enclose_solution
-from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, Verdict, judge
+from ufm.agree.variants import variant_optimum
+from ufm.agree.verdict import AGREES, OUT_OF_HYPOTHESIS, UNDECIDED, Verdict, judge
 from ufm.certify.features import certify_features
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import JointProblem, Point
@@ -21,7 +22,15 @@ from ufm.optimize.features import solve_features
 from ufm.optimize.joint import JointSolution, solve_joint
 from ufm.rules.errors import InputError
 from ufm.rules.memory import TooLarge
-from ufm.theory.theorems.theorem import FeatureClaim, Finding, JointClaim, JointOptimum, Setting, Theorem
+from ufm.theory.theorems.theorem import (
+    FeatureClaim,
+    Finding,
+    JointClaim,
+    JointOptimum,
+    Setting,
+    Theorem,
+    VariantClaim,
+)
 
 TOLERANCE = 1e-6  # of certified bounds relative to the predictions
 
@@ -49,11 +58,13 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
     violated = theorem.violated(setting)
     if violated:
         return Check(theorem.name, None, None, None, None, None, Verdict(OUT_OF_HYPOTHESIS, violated))
-    if isinstance(theorem.claim, JointClaim) and setting.too_large:
+    if not isinstance(theorem.claim, FeatureClaim) and setting.too_large:
         return Check(theorem.name, None, None, None, None, None, Verdict(UNDECIDED, setting.too_large))
     try:
         if isinstance(theorem.claim, FeatureClaim):
             finding, enclosed = check_feature_claim(theorem.claim, setting, rigorous)
+        elif isinstance(theorem.claim, VariantClaim):  # no enclosure of these in balls
+            finding, enclosed = theorem.claim.judge(setting, variant_optimum(setting.shaped)), None
         else:
             finding, enclosed = check_joint_claim(theorem.claim, setting, rigorous)
     except TooLarge:  # by a limit that depends on the machine: no verdict
@@ -69,6 +80,8 @@ def check_theorem(theorem: Theorem, setting: Setting, *, rigorous: bool = False)
         enclosed=enclosed,
         stalled=finding.open,
     )
+    if found.word == AGREES and finding.evidence:
+        found = Verdict(AGREES, f"error {finding.error:.2e}; {finding.evidence}")
     return Check(
         theorem.name,
         finding.predicted,

@@ -9,6 +9,7 @@ joint        certify_joint: any point of a joint problem
 dual         its gap to the global optimum, wherever the samples are kept
 sample       weighted samples block by block, and their means
 classifier   certify_classifier: a given W from both sides
+variants     lower_bound: of a problem of another shape
 """
 
 from ufm.facade import facade
@@ -24,5 +25,6 @@ __all__, __getattr__, __dir__ = facade(
         "local_bound": "Certificate",
         "sample": "Block Sample Sums",
         "values": "fitted fitted_error",
+        "variants": "lower_bound",
     },
 )

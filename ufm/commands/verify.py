@@ -20,6 +20,8 @@ class Arguments(Model):
     75 standstill or lost process, 129 to 143 ended.
     """
 
+    variant: str | None = None
+    """A problem of another shape, like norm-constrained=1.3,2: KIND or KIND=NUMBER,NUMBER."""
     lam: str | None = None
     """Mixing weights to look at; default 0,1e-6,0.1,0.3,0.5,0.9,1."""
     memory: str | None = None
@@ -42,6 +44,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
     import ufm.commands.footprint as footprint
     import ufm.commands.inputs as inputs
+    from ufm.model.variants.problem import read_variant
     from ufm.output.files import Outputs
     from ufm.rules.memory import allow
 
@@ -58,13 +61,14 @@ def run(args: Arguments, argv: list[str]) -> int:
     law = inputs.read_law(args)
     lam = inputs.read_mixing(args)
     bias, rho = inputs.read_bias(args.bias), inputs.read_rho(args, law)
+    variant = None if args.variant is None else read_variant(args.variant)
     problem = inputs.read_checked(args, law)
     footprint.refuse(footprint.theorems(problem, args.dim, 7 if lam is None else len(lam)))
     paths = {} if args.json in (None, "-") else {"json": args.json}
     outputs = Outputs(paths, inputs.read_sources(args))
     from ufm.commands.runs.verify import verify  # from here on JAX is needed
 
-    return verify(args, ["python", "-m", "ufm.verify", *argv], problem, lam, bias, rho, outputs)
+    return verify(args, ["python", "-m", "ufm.verify", *argv], problem, (lam, bias, rho, variant), outputs)
 
 
 def _asked(args: Arguments, argv: list[str]) -> dict[str, str]:

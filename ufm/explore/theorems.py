@@ -8,13 +8,18 @@ import json
 
 from ufm.explore.bundle import PAGE
 from ufm.theory.theorems.catalogue import THEOREMS
-from ufm.theory.theorems.theorem import JointClaim
+from ufm.theory.theorems.theorem import JointClaim, Theorem, VariantClaim
+
+
+def shown() -> list[Theorem]:
+    """The theorems of the page: those on its two problems, a given W and a free one."""
+    return [theorem for theorem in THEOREMS.values() if not isinstance(theorem.claim, VariantClaim)]
 
 
 def formulas() -> list[str]:
     """Every formula that the page shows, as LaTeX; words with formulas between dollars are assumptions."""
-    found = [theorem.statement for theorem in THEOREMS.values()]
-    return found + sorted({part.text for theorem in THEOREMS.values() for part in theorem.assumptions})
+    found = [theorem.statement for theorem in shown()]
+    return found + sorted({part.text for theorem in shown() for part in theorem.assumptions})
 
 
 def theorem_data() -> list[dict]:
@@ -30,5 +35,5 @@ def theorem_data() -> list[dict]:
                 {"latex": part.text, "mathml": mathml[part.text]} for part in theorem.assumptions
             ],
         }
-        for theorem in THEOREMS.values()
+        for theorem in shown()
     ]

@@ -11,6 +11,7 @@ so an error here is invisible to their agreement: it has checks of its own (`exp
     grid        a grid of problems, cut into blocks
     atoms       finite laws, and the joint problem on them
     rows        the row space of any W, without losing a digit
+    variants/   problems of another shape: other constraints, factors, losses
 """
 
 from ufm.facade import facade
@@ -34,5 +35,6 @@ __all__, __getattr__, __dir__ = facade(
         "quadrature": "DROP PANEL REACH beta_rule edge_gauss panels",
         "roots": "bracketed_root",
         "rows": "EPS RowSpace row_space",
+        "variants.problem": "COUNTS VARIANTS Variant VariantProblem margins read_variant",
     },
 )

@@ -10,6 +10,7 @@ newton       Newton's method, convergent from every start
 line_search  how far along a step
 descent      first-order methods
 factor       small factorisations without a library call
+variants/    solve_variant: problems of another shape, from several starts
 """
 
 from ufm.facade import facade
@@ -26,5 +27,7 @@ __all__, __getattr__, __dir__ = facade(
         "implicit_gram": "GramOptimum optimal_gram",
         "joint": "JointSolution fit_classifier solve_joint",
         "newton": "descend_newton",
+        "variants.flow": "flow",
+        "variants.models": "VariantSolution evaluate_variant solve_variant",
     },
 )

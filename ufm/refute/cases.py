@@ -15,10 +15,11 @@ import numpy as np
 
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.model.variants.problem import COUNTS, VARIANTS, Variant
 from ufm.refute.made import MADE, made_law, made_rho, made_targets
 from ufm.rules.errors import InputError
 from ufm.rules.numbers import LOSS_NAMES
-from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem
+from ufm.theory.theorems.theorem import FeatureClaim, Setting, Theorem, VariantClaim
 
 CLASSES = (2, 3, 4, 5)  # few, as JAX compiles for each; the smallest first, to be found small
 BINARY = "binary-cross-entropy"
@@ -33,9 +34,22 @@ RANGES = {  # all on a logarithmic scale but lam, which is on the scale of logit
     "smoothing": (1e-3, 0.9),
     "light": (2e-3, 0.24),
     "bias": (1e-4, 10.0),
+    "first": (0.1, 5.0),
+    "second": (0.1, 5.0),
     "lam": (1e-6, 1 - 1e-6),
 }
-POSITIVE = ("alpha", "smoothing", "light", "bias", "multiplier", "lambda_h", "lambda_w", "lam")
+POSITIVE = (
+    "first",
+    "second",
+    "alpha",
+    "smoothing",
+    "light",
+    "bias",
+    "multiplier",
+    "lambda_h",
+    "lambda_w",
+    "lam",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class Case:
 
     groups: None for equal class weights, "one" for one heavy class and K−1 of weight `light`, "two" for
     heavy classes, two of weight `light` and one of half that. bias: None, 0 (free) or its penalty.
-    dim: feature dimension, None for K.
+    dim: feature dimension, None for K. variant: a problem of another shape, of the numbers first and second.
     """
 
     classes: int = 4
@@ -61,6 +75,9 @@ class Case:
     lambda_w: float = 0.01
     lambda_h: float = 0.01
     lam: float = 0.3
+    variant: str | None = None
+    first: float = 1.0
+    second: float = 1.0
 
     numbers: ClassVar[tuple[str, ...]] = POSITIVE  # what a search may move
     ranges: ClassVar[dict[str, tuple[float, float]]] = RANGES
@@ -118,7 +135,18 @@ class Case:
             free_loss=self.loss,
             rho=made_rho(self),
             targets=made_targets(self),
+            variant=self.as_variant,
         )
+
+    @property
+    def as_variant(self) -> Variant | None:
+        """The variant with its numbers; counts are rounded, and at least two."""
+        if self.variant is None:
+            return None
+        numbers = (self.first, self.second)[: len(VARIANTS[self.variant])]
+        if self.variant in COUNTS:
+            numbers = (float(max(round(numbers[0]), COUNTS[self.variant][0])), *numbers[1:])
+        return Variant(self.variant, numbers)
 
 
 @dataclass(frozen=True)
@@ -164,7 +192,11 @@ def draw(family: Family, rng: np.random.Generator) -> Case:
 
 def families(theorem: Theorem) -> list[Family]:
     """Families in which the theorem applies somewhere, plain ones first."""
-    kinds = _fixed_kinds(theorem) if isinstance(theorem.claim, FeatureClaim) else _free_kinds()
+    claim = theorem.claim
+    if isinstance(claim, VariantClaim):
+        kinds = _variant_kinds(claim.kind)
+    else:
+        kinds = _fixed_kinds(theorem) if isinstance(claim, FeatureClaim) else _free_kinds()
     return [kind for kind in kinds if _applies(theorem, kind)]
 
 
@@ -249,6 +281,17 @@ def _free_kinds() -> Iterator[Family]:
             yield Family(replace(Case(classes=K), **(changes | {"dim": dim})), free)
 
 
+def _variant_kinds(kind: str) -> Iterator[Family]:
+    """Problems of another shape: their numbers, both losses, equal and unequal weights, few and many dimensions."""
+    numbers = ("first", "second")[: len(VARIANTS[kind])]
+    free = (*numbers, "lambda_w", "lambda_h")
+    for K, room in product(CLASSES, (0, -1, -2, 1)):
+        for loss in ("cross-entropy", "squared-error"):
+            case = Case(K, loss, "onehot", dim=max(K + room, 1), variant=kind)
+            yield Family(case, free)
+            yield Family(replace(case, groups="one"), (*free, "light"))
+
+
 # --- words --------------------------------------------------------------------------------------
 
 
@@ -258,6 +301,8 @@ def parameters(theorem: Theorem, case: Case) -> list[tuple[str, str]]:
     shown = [("classes", str(K))]
     if case.loss != "cross-entropy":
         shown.append(("loss", case.loss))
+    if case.as_variant is not None:
+        shown.append(("variant", case.as_variant.words))
     if isinstance(theorem.claim, FeatureClaim):
         shown += [("multiplier", number(case.multiplier)), ("lambda-h", number(case.lambda_h))]
         shown += [("lam", number(case.lam))] if depends_on_lam(theorem) else []

@@ -44,7 +44,11 @@ from ufm.rules.errors import InputError
 from ufm.rules.numbers import LOSS_NAMES
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, Setting, Theorem
 
-TAKEN = {*vars(Case), "choices", "limits", "fixed"} - {field.name for field in fields(Case)} | {"p", "labels"}
+TAKEN = {*vars(Case), "choices", "limits", "fixed"} - {field.name for field in fields(Case)} | {
+    "p",
+    "labels",
+    "variant",
+}
 CALL_SECONDS = 10.0  # that one call of the claim's own functions may take
 NODES = 24  # of the rule for λ where the law is continuous
 FINER = 4

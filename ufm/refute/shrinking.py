@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from ufm.model.variants.problem import VARIANTS
 from ufm.refute.cases import Case, changed
 from ufm.refute.search import Limit, Search, Trial, follow_seam
 from ufm.theory.theorems.theorem import FeatureClaim
@@ -94,7 +95,12 @@ def rounder(case: Case) -> Iterator[Case]:
 
 def used(case: Case, name: str) -> bool:
     """The number enters the case at all."""
-    return not (name == "light" and case.groups is None)
+    numbers = 0 if case.variant is None else len(VARIANTS[case.variant])
+    return not (
+        (name == "light" and case.groups is None)
+        or (name == "first" and numbers < 1)
+        or (name == "second" and numbers < 2)
+    )
 
 
 def complexity(value: float) -> tuple[int, float]:

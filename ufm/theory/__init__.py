@@ -10,6 +10,7 @@ slopes      derivatives in a and λ
 response    how an optimum answers a small change
 thresholds  where the joint optimum changes its shape
 polygon     d = 2, one-hot: the regular K-gon
+variants/   closed forms of problems of another shape
 geometry/   the geometry of the joint optimum: of labels of single classes, by design, and how it answers
 theorems/   every theorem as a value: statement, assumptions, formula, problem, source
 """
@@ -26,7 +27,7 @@ __all__, __getattr__, __dir__ = facade(
         "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",
         "implicit": "SharpnessOptimum optimal_sharpness",
         "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",
-        "polygon": "Polygon regular_polygon",
+        "polygon": "Escape Polygon polygon_escape regular_polygon",
         "predict": (
             "JointPrediction Prediction predict_features predict_joint predict_pairs rounding_bound spread "
             "spread_pairs two_hot_or_same violated_assumption violated_hypothesis"
@@ -35,7 +36,9 @@ __all__, __getattr__, __dir__ = facade(
         "theorems.catalogue": "THEOREMS",
         "theorems.joint": "GAP_TOLERANCE blurred closed_form_divergence mean_divergence",
         "theorems.theorem": (
-            "Assumption FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem WORK joint_work"
+            "Assumption FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem VariantClaim "
+            "VariantOptimum WORK "
+            "joint_work"
         ),
         "thresholds": "Threshold cyclic_variance minority_collapse triviality",
     },

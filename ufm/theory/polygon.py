@@ -40,3 +40,26 @@ def regular_polygon(classes: int, lambda_w: float, lambda_h: float) -> Polygon:
     # balanced penalties: λ_W ‖W‖²/2 + λ_H E‖h‖²/2 = λ_W ‖W‖_F²
     m2 = t * np.sqrt(lambda_h / (classes * lambda_w))
     return Polygon(float(np.sqrt(m2)), float(t), fit + float(lambda_w * classes * m2))
+
+
+class Escape(NamedTuple):
+    """The way out of the K-gon into a third dimension: the Fourier mode j of u, and the curvature along it."""
+
+    mode: int
+    curvature: float
+
+
+def polygon_escape(classes: int, lambda_w: float, lambda_h: float) -> Escape:
+    """Least curvature of L over (√λ_W W, √λ_H h) in a direction v that the K-gon leaves free.
+
+    dW = α u vᵀ, dh_k = β (uᵀ r_k) v leave the logits as they are to first order and cost α² + β² − 2αβ √μ/c (in
+    units of the penalties), μ an eigenvalue of M = E rrᵀ; of the ring √μ/c = (1 − Σ_l p_l cos(2πjl/K))/ĉ.
+    """
+    from scipy.special import softmax
+
+    K, t = classes, regular_polygon(classes, lambda_w, lambda_h).logit
+    angle = 2 * np.pi * np.arange(K) / K
+    p, modes = softmax(t * np.cos(angle)), np.arange(1, K // 2 + 1)
+    slack = np.array([float(p @ (1 - np.cos(j * angle))) for j in modes])
+    best = int(np.argmax(slack))
+    return Escape(int(modes[best]), 1 - float(slack[best] / np.sqrt(K * lambda_w * lambda_h)))

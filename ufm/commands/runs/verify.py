@@ -26,14 +26,17 @@ from ufm.theory.theorems.scope import CLASSICAL, Relative, admits, constraints, 
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting
 
 
-def verify(args, command: list[str], problem: Problem, lam, lambda_b, rho, outputs: Outputs) -> int:
-    """Check everything and report; returns the exit code."""
+def verify(args, command: list[str], problem: Problem, seen, outputs: Outputs) -> int:
+    """Check everything and report; returns the exit code. seen: λ looked at, λ_b, ρ of labels, the variant."""
+    lam, lambda_b, rho, variant = seen
     began = time.perf_counter()
     start_jax()
     with handed("the multiplier"):
         problem, source = choose_multiplier(problem, args.multiplier, args.loss)
     lam = MIXING if lam is None else tuple(float(value) for value in lam)
-    setting = Setting(problem, lam, lambda_b, free_dim=args.dim, free_loss=args.loss, rho=rho)
+    setting = Setting(
+        problem, lam, lambda_b, free_dim=args.dim, free_loss=args.loss, rho=rho, variant=variant
+    )
     errors = Console(stderr=True)
     names = track(THEOREMS, "theorems", console=errors, transient=True, disable=not errors.is_terminal)
     checks = [_check(name, setting, args.rigorous) for name in names]
@@ -45,7 +48,8 @@ def verify(args, command: list[str], problem: Problem, lam, lambda_b, rho, outpu
     data = {
         "schema": 1,
         "problem": problem_record(problem, {"multiplier_source": source, "bias": lambda_b, "lam": list(lam)})
-        | {"loss": args.loss, "rho": None if rho is None else rho.tolist()},
+        | {"loss": args.loss, "rho": None if rho is None else rho.tolist()}
+        | ({"variant": variant.words} if variant else {}),
         "theorems": [check_record(check) for check in checks],
         "summary": {"count": len(applied), "verdict": overall},
         "provenance": run_record(command),
@@ -98,7 +102,7 @@ def _print(console, setting: Setting, source: str, checks: list[Check], overall:
     etf = ("fixed ETF", f"m = {p.row_norm:.12g} ({source}), a = {p.sharpness:.10g}")
     own = () if setting.rho is None else (("rho", "lambda_H times the number of each label"),)
     size = f"{p.classes} classes, {setting.dim} dimensions, {setting.loss}"
-    show(console, f"theorems on {size}", Facts([*law_facts(p), *own, etf]))
+    show(console, f"theorems on {size}", Facts([*law_facts(p), *own, _seen_as(setting, etf)]))
     applied = [c for c in checks if c.verdict.word != OUT_OF_HYPOTHESIS]
     rows = [
         (c.theorem, _predicted(c), _shown(c.numeric), _size(c.error), _size(c.bound), c.verdict.word)
@@ -124,6 +128,11 @@ def _print_folded(console, checks: list[Check]) -> None:
     for reason, names in sorted(reasons.items(), key=lambda pair: -len(pair[1])):
         text = f"{reason}: {', '.join(names)}"
         show(console, *textwrap.wrap(f"  {text}", 78, subsequent_indent="    ", break_on_hyphens=False))
+
+
+def _seen_as(setting: Setting, etf: tuple[str, str]) -> tuple[str, str]:
+    """The classifier that is fixed where one is, or the shape of the problem."""
+    return etf if setting.variant is None else ("problem", setting.variant.words)
 
 
 def _predicted(check: Check) -> str:

@@ -30,3 +30,8 @@ def class_optimum(classes: int, lambda_w: float, lambda_h: float, smoothing: flo
         return ClassOptimum(1 / classes, 0.0, 0.0)
     gap = float(values.class_gap(classes, share, np.log1p))
     return ClassOptimum(share / classes, gap, float(values.class_gain(gap, classes, lambda_w, lambda_h, np.sqrt)))
+
+
+def taught_smoothing(classes: int, gap: float, temperature: float = 1.0) -> float:
+    """ε of the labels softmax(z/T) of a teacher whose own class leads by `gap`: K/(e^{gap/T} + K − 1)."""
+    return float(classes * np.exp(-np.logaddexp(gap / temperature, np.log(classes - 1))))

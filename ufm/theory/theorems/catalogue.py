@@ -12,8 +12,13 @@ from ufm.theory.theorems.free.quadratic import QUADRATIC
 from ufm.theory.theorems.free.response import RESPONSES
 from ufm.theory.theorems.joint import JOINT
 from ufm.theory.theorems.theorem import Theorem
+from ufm.theory.theorems.variants.constrained import CONSTRAINED
+from ufm.theory.theorems.variants.deep import DEEP
+from ufm.theory.theorems.variants.limits import LIMITS
 
 _FEATURES = (*FIXED, *OF_CLASSES, SUPPORT_SIZE)
 _FREE = (*JOINT, *SINGLE, *DESIGNS, *QUADRATIC, *RESPONSES)
 _PROBLEMS = (*BINARY, *OWN_PENALTIES, *GROUPED)
-THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in (*_FEATURES, *_FREE, *_PROBLEMS)}
+_VARIANTS = (*CONSTRAINED, *DEEP, *LIMITS)
+_ALL = (*_FEATURES, *_FREE, *_PROBLEMS, *_VARIANTS)
+THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _ALL}

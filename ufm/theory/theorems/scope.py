@@ -43,6 +43,19 @@ CLASSICAL = {
     "polygon": "spherical code in the plane",
     "label-noise": "symmetric label noise as label smoothing",
     "collapse-hessian": "conditioning of neural collapse",
+    "polygon-escape": "strict saddle; escape direction",
+    "distillation": "knowledge distillation; born-again networks",
+    "norm-constrained": "normalised features and classifier, with a temperature",
+    "layer-peeled": "layer-peeled model",
+    "relu-features": "orthogonal frame (OF) of ReLU features",
+    "softmax-codes": "generalised neural collapse; softmax codes",
+    "deep-linear-ce": "deep neural collapse and its low-rank bias",
+    "deep-linear-mse": "deep neural collapse under MSE",
+    "supcon": "supervised contrastive learning",
+    "seli": "simplex-encoded-labels interpolation (SELI)",
+    "support-svm": "next-token prediction as a support vector machine",
+    "ce-ray": "implicit bias; growth of norms without weight decay",
+    "mse-ray": "logistic growth under MSE",
     "bce": "neural collapse under sigmoid (binary) cross-entropy",
     "bce-no-bias": "sigmoid (binary) cross-entropy without a bias",
     "superclass-laws": "hierarchical mixup; superclasses",
@@ -81,15 +94,17 @@ class Relative(NamedTuple):
 
 
 def relatives(theorem: Theorem, theorems, count: int = 3) -> list[Relative]:
-    """The theorems on the same kind of problem that share most of their assumptions, nearest first."""
+    """The theorems that share most of their assumptions, nearest first, those on the same kind of problem before
+    others with a free W."""
     mine = {a.text for a in theorem.assumptions}
 
     def share(other: Theorem) -> float:
         its = {a.text for a in other.assumptions}
         return len(mine & its) / len(mine | its)
 
-    others = [t for t in theorems if t is not theorem and constraint(t) == constraint(theorem)]
-    near = sorted(others, key=share, reverse=True)[:count]
+    kind = constraint(theorem)
+    others = [t for t in theorems if t is not theorem and (constraint(t) == FIXED) == (kind == FIXED)]
+    near = sorted(others, key=lambda other: (constraint(other) == kind, share(other)), reverse=True)[:count]
     return [
         Relative(
             other,

@@ -1,8 +1,9 @@
 """A theorem is one value: statement, assumptions, formula, numerical problem, source.
 
 `check` of a theorem says what its claim predicts of a numerical optimum that somebody else found; the
-theorem never solves anything. Two kinds of numerical problem: the optimal features against a fixed
-classifier (`FeatureClaim`), and the joint optimum over classifier, features and bias (`JointClaim`).
+theorem never solves anything. Three kinds of numerical problem: the optimal features against a fixed
+classifier (`FeatureClaim`), the joint optimum over classifier, features and bias (`JointClaim`), and a problem of
+another shape (`VariantClaim`), which a setting names by its `variant`.
 """
 
 from collections.abc import Callable
@@ -17,8 +18,10 @@ import ufm.rules.numbers as checked
 from ufm.model.atoms import FiniteLaw, JointProblem, finite_law, with_penalties
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.model.variants.problem import Variant, VariantProblem
 from ufm.rules.errors import InputError
 
+MOST = 150  # unknowns of a problem of another shape, whose Hessian is dense
 WORK = 5e9  # multiplications of one Newton step of the joint problem: some seconds
 MIXING = (0.0, 1e-6, 0.1, 0.3, 0.5, 0.9, 1.0)
 
@@ -30,7 +33,8 @@ class Setting:
     lam: mixing weights looked at; lambda_b: bias of the free classifier (None: none, 0: free);
     free_dim, free_loss: feature dimension and loss of the joint problem (default those of `problem`), the loss also
     one that no fixed classifier is solved for; nodes: of its rule for λ; rho: of given labels, the relative
-    penalties ρ of their features in the joint problem (None: all alike); targets: real targets of that problem.
+    penalties ρ of their features in the joint problem (None: all alike); targets: real targets of that problem;
+    variant: the shape of the problem, if it is another than these two.
     """
 
     problem: Problem
@@ -41,6 +45,7 @@ class Setting:
     free_loss: str | None = None
     rho: Float[np.ndarray, " n"] | None = None
     targets: FiniteLaw | None = None
+    variant: Variant | None = None
 
     def __post_init__(self):
         checked.instance("problem", self.problem, Problem)
@@ -59,6 +64,10 @@ class Setting:
             if self.problem.law.labels is None:
                 raise InputError("rho is of given labels: make the law by soft(Y, weights)")
             checked.penalties("rho", self.rho, len(self.problem.law.given))
+        if self.variant is not None:
+            checked.instance("variant", self.variant, Variant)
+            if self.rho is not None:
+                raise InputError("a problem of another shape has one penalty for all features: leave rho")
 
     @property
     def loss(self) -> str:
@@ -74,6 +83,11 @@ class Setting:
     def too_large(self) -> str | None:
         """Why the joint problem is out of reach, if it is: a Newton step costs about n K⁴ for n labels."""
         law, K = self.problem.law, self.problem.classes
+        if self.variant is not None:
+            count = self.variant.unknowns(K, self.dim, joint_labels(law, K, self.nodes))
+            return (
+                None if count <= MOST else f"{count:.3g} unknowns are too many for a problem of another shape"
+            )
         if joint_work(law, K, self.nodes) <= WORK:
             return None
         labels = joint_labels(law, K, self.nodes)
@@ -88,11 +102,19 @@ class Setting:
             atoms = with_penalties(atoms, p.law, self.rho)
         return JointProblem(atoms, p.lambda_w, p.lambda_h, self.dim, self.lambda_b, self.loss)
 
+    @cached_property
+    def shaped(self) -> VariantProblem:
+        """The problem with W free, in the shape of `variant`."""
+        assert self.variant is not None
+        return VariantProblem(self.variant, self.joint)
+
 
 def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:
     """Labels of the finite law, about."""
     if law.labels is not None:
         return float(len(law.labels))
+    if law.two_hot and law.pairs == "same":
+        return float(classes)
     return classes + nodes * classes * (classes - 1) / 2 if law.two_hot else float(classes) ** law.ways
 
 
@@ -160,7 +182,8 @@ class Finding(NamedTuple):
 
     predicted: None where the claim is that something differs. tol: largest bound that counts as
     solved. unit: what error and bounds are divided by, in the unit of the two numbers. open: why the gap
-    cannot tell, if it cannot. exceeds: some label's own error exceeds its own bounds.
+    cannot tell, if it cannot. exceeds: some label's own error exceeds its own bounds. evidence: what stands behind
+    the claim where the bound is no certificate of an optimum.
     """
 
     predicted: float | None
@@ -172,6 +195,7 @@ class Finding(NamedTuple):
     open: str | None = None
     unit: float = 1.0
     exceeds: bool = False
+    evidence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +203,29 @@ class JointClaim:
     """What is claimed of the joint optimum; judge(setting, optimum) holds it against a numerical one."""
 
     judge: Callable[[Setting, JointOptimum], Finding]
+
+
+class VariantOptimum(NamedTuple):
+    """The best point found of a problem of another shape: W (K, d), H (n, d), objective, a certified lower bound of
+    the minimum (None: none is known), ‖gradient‖, violation of constraints, objectives of all starts, and
+    `evaluate(*parts)`: objective, ‖gradient‖ and violation of a point given by all its parts."""
+
+    W: np.ndarray
+    H: np.ndarray
+    objective: float
+    lower: float | None
+    slope: float
+    violation: float
+    starts: tuple[float, ...]
+    evaluate: Callable[..., tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class VariantClaim:
+    """What is claimed of problems of one kind of `VARIANTS`; judge(setting, optimum) as in a JointClaim."""
+
+    kind: str
+    judge: Callable[[Setting, VariantOptimum], Finding]
 
 
 @dataclass(frozen=True)
@@ -189,11 +236,17 @@ class Theorem:
     title: str
     statement: str
     assumptions: tuple[Assumption, ...]
-    claim: FeatureClaim | JointClaim
+    claim: FeatureClaim | JointClaim | VariantClaim
     quantity: str
     source: str
 
     def violated(self, setting: Setting) -> str | None:
-        """The first assumption that the setting breaks, or None."""
+        """The first assumption that the setting breaks, or None; first of all, the shape of its problem."""
+        wanted = self.claim.kind if isinstance(self.claim, VariantClaim) else None
+        given = None if setting.variant is None else setting.variant.kind
+        if wanted != given:
+            return (
+                f"the problem is not of the shape {wanted}" if wanted else f"the problem is another: {given}"
+            )
         found = (assumption.broken(setting) for assumption in self.assumptions)
         return next((text for text in found if text), None)

@@ -18,6 +18,9 @@ export const HYPOTHESES = {
   '$y = \\lambda e_i + (1-\\lambda) e_j$, $i \\ne j$, $0 \\le \\lambda \\le 1$': (v) =>
     mixed(v) ? held : 'the labels are not mixtures of two classes',
   '$K \\ge 3$': (v) => (v.K > 2 ? held : 'K = 2 leaves no third class'),
+  '$K \\ge 4$': (v) => (v.K > 3 ? held : `K = ${v.K}: two dimensions are enough for a simplex`),
+  'a given label a class, which rates all wrong classes alike; classes as likely': () =>
+    'the labels are not those of a teacher',
   '$K = 2$': (v) => (v.K === 2 ? held : `K = ${v.K}, not 2`),
   '$0 < \\lambda < 1$': (v) => (v.state.lam > 0 && v.state.lam < 1 ? held : 'λ lies at an end'),
   '$a < 2$': (v) => (v.a < 2 ? held : `a = ${say(v.a)} is not below 2: the bound says nothing`),

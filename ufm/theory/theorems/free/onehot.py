@@ -6,7 +6,7 @@ import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.onehot import ClassOptimum, class_optimum
 from ufm.theory.theorems.free.exact import own_class, predicted_finding
 from ufm.theory.theorems.joint import EPS, held_against_moment, tolerance
-from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
+from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
 
 
 def class_predictions(setting: Setting) -> tuple[ClassOptimum, np.ndarray, np.ndarray]:
@@ -77,4 +77,49 @@ RESIDUAL_NORM = Theorem(
     source="re-derived here",
 )
 
-SINGLE = (ONE_HOT_CE, LABEL_SMOOTHING, RESIDUAL_NORM)
+
+# --- labels that a teacher gives -----------------------------------------------------------------
+
+
+def _symmetric_teacher(setting: Setting) -> str | None:
+    law, K = setting.problem.law, setting.problem.classes
+    Y = law.labels
+    if Y is None or Y.shape != (K, K):
+        return "the labels are not one given label a class"
+    off = Y[~np.eye(K, dtype=bool)]
+    if np.ptp(off) > 16 * EPS or not np.all(np.diag(Y) >= off.max()):
+        return "a given label does not rate all wrong classes alike"
+    return None if np.ptp(law.probabilities) <= 16 * EPS else "the classes are not as likely"
+
+
+TEACHER = Assumption(
+    "a given label a class, which rates all wrong classes alike; classes as likely", _symmetric_teacher
+)
+
+
+def taught_finding(setting: Setting, optimum: JointOptimum, change=lambda epsilon, K: epsilon) -> Finding:
+    """Predictions of labels smoothed by what the teacher leaves to wrong classes; the numbers shown are x."""
+    joint, K = setting.joint, setting.problem.classes
+    own = own_class(joint.atoms.labels)
+    epsilon = min(change(K * float(joint.atoms.labels[~own].mean()), K), 1.0)
+    best = class_optimum(K, joint.lambda_w, joint.lambda_h, epsilon)
+    p = np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
+    others = (optimum.Z.sum(1) - optimum.Z[own]) / (K - 1)
+    numeric = float(joint.atoms.weights @ (optimum.Z[own] - others))
+    found = predicted_finding(setting, optimum, p, best.gap, numeric)
+    return held_against_moment(found, best.gap == 0, optimum)
+
+
+DISTILLATION = Theorem(
+    name="distillation",
+    title="A student adds its own penalties to what its teacher leaves to wrong classes",
+    statement=r"y_k = \mathrm{softmax}(z^{\mathrm{teacher}}_k/T), \text{ gap } x': \quad \varepsilon ="
+    r" \tfrac{K}{e^{x'/T} + K - 1}, \quad p_o = \tfrac{\hat c + \varepsilon}{K}; \quad T = 1, \text{ each"
+    r" generation taught by the last}: p_o = n\hat c/K, \text{ and nothing is left for } n \ge 1/\hat c",
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, TEACHER, given.ROOM),
+    claim=JointClaim(taught_finding),
+    quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the numbers shown are x",
+    source="re-derived here",
+)
+
+SINGLE = (ONE_HOT_CE, LABEL_SMOOTHING, RESIDUAL_NORM, DISTILLATION)

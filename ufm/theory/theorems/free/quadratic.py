@@ -5,7 +5,7 @@ import scipy
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.quadratic import biased_logits, class_gains, regression_fit
-from ufm.theory.polygon import regular_polygon
+from ufm.theory.polygon import polygon_escape, regular_polygon
 from ufm.theory.theorems.joint import EPS, root_finding
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
 
@@ -188,4 +188,51 @@ POLYGON = Theorem(
     source="re-derived here",
 )
 
-QUADRATIC = (SQUARED_UNEVEN, SQUARED_BIAS, REGRESSION, POLYGON)
+
+# --- the way out of a saddle ---------------------------------------------------------------------
+
+
+def _four_classes(setting: Setting) -> str | None:
+    K = setting.problem.classes
+    return None if K >= 4 else f"K = {K}: two dimensions are enough for a simplex"
+
+
+FOUR = Assumption(r"$K \ge 4$", _four_classes)
+
+
+def escape_finding(setting: Setting, optimum: JointOptimum, change=lambda curvature: curvature) -> Finding:
+    """Least eigenvalue of L'' in a free direction, written out at the K-gon. change: another claim.
+
+    In a third dimension L'' is ‖dW‖²λ_W + λ_H E dh² − 2 E r·dW dh: [[I, −R/(√K c)], [·, I]] over √λ_W dW and
+    √(λ_H/K) dh.
+    """
+    from scipy.special import softmax
+
+    joint, K = setting.joint, setting.problem.classes
+    found = polygon_escape(K, joint.lambda_w, joint.lambda_h)
+    claimed = change(found.curvature)
+    W, H = polygon_point(K, joint.lambda_w, joint.lambda_h)
+    R = (np.eye(K) - softmax(H @ W.T, 1)).T / np.sqrt(K * joint.product)
+    block = np.block([[np.eye(K), -R], [-R.T, np.eye(K)]])
+    value = np.linalg.eigvalsh(block)
+    share = min(float(np.sqrt(K * joint.product)), 1.0)
+    logit = regular_polygon(K, joint.lambda_w, joint.lambda_h).logit
+    unit = float(max(1.0, np.abs(value).max()))
+    rounding = 64 * EPS * K * (1 + logit) / share
+    error = abs(float(value[0]) - claimed) / unit
+    return Finding(claimed, float(value[0]), error, 64 * EPS * K, rounding, 1e-6, unit=unit)
+
+
+POLYGON_ESCAPE = Theorem(
+    name="polygon-escape",
+    title="One dimension more, and the polygon is a strict saddle: the way out",
+    statement=r"d \to 3: \quad dW = \alpha uv^\top,\ dh_k = \beta(u^\top r_k)v,\ v \perp W: \quad"
+    r" \lambda_{\min} = 1 - \tfrac{\sqrt{\lambda_{\max}(M)}}{c} = 1 - \max_j\tfrac{1 -"
+    r" \sum_lp_l\cos\frac{2\pi jl}{K}}{\hat c}, \quad M = \mathbb{E}rr^\top",
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.ONE_HOT, FOUR, PLANAR, given.NO_BIAS),
+    claim=JointClaim(escape_finding),
+    quantity="the least curvature in a direction that the K-gon leaves free, written out there",
+    source="re-derived here",
+)
+
+QUADRATIC = (SQUARED_UNEVEN, SQUARED_BIAS, REGRESSION, POLYGON, POLYGON_ESCAPE)

@@ -1,0 +1,197 @@
+"""Problems of another shape: theorems agree where they hold, bounds hold anywhere, a bad solver decides nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import ufm.agree.variants
+from proofs.support_svm import set_law
+from proofs.tools.settings import shaped
+from ufm.agree.theorem import check_theorem
+from ufm.agree.variants import variant_optimum
+from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, UNDECIDED
+from ufm.certify.variants import BOUNDS, lower_bound
+from ufm.model.laws import LabelLaw, mixup, onehot
+from ufm.model.variants.problem import VARIANTS, Variant, VariantProblem, read_variant
+from ufm.optimize.variants.models import evaluate_variant, solve_variant
+from ufm.rules.errors import InputError
+from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import VariantClaim
+
+pytestmark = pytest.mark.slow  # run by `proofs --check` as well
+
+UNEVEN = LabelLaw("onehot", class_weights=(0.7, 0.2, 0.1))
+SE = "squared-error"
+# a setting of three classes for each theorem; the same sizes share their compiled programs
+SETTINGS = {
+    "norm-constrained": shaped("norm-constrained", (1.3, 2.0), 3, onehot(), free_dim=3),
+    "layer-peeled": shaped("layer-peeled", (1.0, 5.0), 3, onehot(), free_dim=3),
+    "relu-features": shaped("relu-features", (), 3, UNEVEN, 0.1, 0.1, free_dim=3),
+    "supcon": shaped("contrastive", (2, 1.3), 3, onehot(), free_dim=3),
+    "softmax-codes": shaped("softmax-codes", (), 3, onehot(), free_dim=3),
+    "deep-linear-ce": shaped("deep-linear", (3,), 3, onehot(), 0.02, 0.02, free_dim=3),
+    "deep-linear-mse": shaped("deep-linear", (3,), 3, onehot(), 0.02, 0.02, loss=SE, free_dim=3),
+    "seli": shaped("max-margin", (), 3, UNEVEN, 1.0, 1.0, free_dim=3),
+    "support-svm": shaped("max-margin", (), 3, set_law(3, {1: 0.5, 2: 0.5}), 1.0, 1.0, free_dim=3),
+    "ce-ray": shaped("gradient-flow", (0.1, 20.0), 3, onehot(), free_dim=3),
+    "mse-ray": shaped("gradient-flow", (0.1, 5.0), 3, onehot(), loss=SE, free_dim=3),
+}
+CERTIFIED = ("norm-constrained", "layer-peeled", "relu-features", "supcon", "seli", "support-svm")
+
+
+def test_every_theorem_of_another_shape_is_tried():
+    assert set(SETTINGS) == {n for n, t in THEOREMS.items() if isinstance(t.claim, VariantClaim)}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_theorem_agrees(name):
+    """And the certified ones to 1e-9 of the objective, never below their bound."""
+    found = check_theorem(THEOREMS[name], SETTINGS[name])
+    assert found.verdict.word == AGREES, found
+    best = variant_optimum(SETTINGS[name].shaped)
+    assert (best.lower is not None) == (name in CERTIFIED)
+    if best.lower is not None:
+        assert best.lower <= best.objective and abs(found.predicted / best.objective - 1) < 1e-9
+        assert "certified bound" in found.verdict.reason
+    else:
+        assert "certified bound" not in found.verdict.reason
+        assert "proved" in found.verdict.reason or "no certificate" in found.verdict.reason
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_no_candidate_has_a_bound_above_the_optimum(name):
+    """Random points, spoilt optima and spoilt multipliers: weak duality holds for what no solver would return."""
+    problem, rng = SETTINGS[name].shaped, np.random.default_rng(1)
+    best = solve_variant(problem)
+    for size in (0.0, 1e-9, 1e-3, 0.3, 3.0, 100.0):
+        for kind in ("spoilt", "random"):
+            W, H, m = best.W, best.H, best.multipliers
+            if kind == "random":
+                W, H, m = np.zeros_like(W), np.zeros_like(H), np.zeros_like(m)
+            W, H = W + size * rng.standard_normal(W.shape), H + size * rng.standard_normal(H.shape)
+            if name == "relu-features":
+                H = np.abs(H)
+            if name == "supcon" and size:
+                H = 1.3 * H / np.linalg.norm(H, axis=1, keepdims=True)
+            if name == "supcon" and not H.any():
+                continue
+            bound = lower_bound(problem, W, H, m + size * rng.standard_normal(m.shape))
+            assert bound <= best.objective * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_a_point_that_is_no_optimum_decides_nothing(name, monkeypatch):
+    """A solver that stops early makes a true theorem undecided, never false."""
+    true = solve_variant(SETTINGS[name].shaped)
+    turn = np.eye(3) + 0.05 * np.random.default_rng(0).standard_normal((3, 3))
+    rows = np.linalg.norm(true.H, axis=1, keepdims=True)
+    H = np.abs(true.H @ turn) if name == "relu-features" else true.H @ turn
+    H = H * rows / np.linalg.norm(H, axis=1, keepdims=True) if name == "supcon" else 0.9 * H
+    spoilt = replace(true, H=H, objective=1.05 * true.objective, multipliers=0.9 * true.multipliers)
+    monkeypatch.setattr(ufm.agree.variants, "solve_variant", lambda problem: spoilt)
+    monkeypatch.setattr(ufm.agree.variants, "_solved", lambda problem: spoilt)
+    found = check_theorem(THEOREMS[name], SETTINGS[name])
+    assert found.verdict.word == UNDECIDED, found
+
+
+def test_a_start_that_goes_lower_refutes_and_one_that_stays_above_decides_nothing(monkeypatch):
+    name = "deep-linear-ce"
+    true = solve_variant(SETTINGS[name].shaped)
+    for share, word in ((0.999, FAILS), (1.001, UNDECIDED)):
+        moved = replace(true, objective=share * true.objective)
+        monkeypatch.setattr(ufm.agree.variants, "_solved", lambda problem, moved=moved: moved)
+        assert check_theorem(THEOREMS[name], SETTINGS[name]).verdict.word == word
+
+
+def test_five_classes_are_outside_the_theorem_on_deep_products_for_a_reason():
+    """The best of simplex, pentagon and zero is beaten by a bipyramid: K ≤ 4 is needed."""
+    where = shaped("deep-linear", (3,), 5, onehot(), 0.01, 0.01, free_dim=4)
+    theorem = THEOREMS["deep-linear-ce"]
+    assert check_theorem(theorem, where).verdict.word == OUT_OF_HYPOTHESIS
+    forced = replace(theorem, assumptions=())
+    found = check_theorem(forced, where)
+    assert found.verdict.word == FAILS and found.numeric < 0.99 * found.predicted
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_another_shape_is_another_theorem(name):
+    plain = replace(SETTINGS[name], variant=None)
+    assert check_theorem(THEOREMS[name], plain).verdict.word == OUT_OF_HYPOTHESIS
+    found = check_theorem(THEOREMS["onehot-ce"], SETTINGS[name])
+    assert found.verdict.word == OUT_OF_HYPOTHESIS and SETTINGS[name].variant.kind in found.verdict.reason
+    other = replace(SETTINGS[name], problem=replace(SETTINGS[name].problem, law=mixup(1.0)))
+    if name not in ("supcon", "softmax-codes"):  # which have no labels but classes
+        assert check_theorem(THEOREMS[name], other).verdict.word in (OUT_OF_HYPOTHESIS, UNDECIDED)
+
+
+BROKEN = [  # theorem, words of the reason, the setting that breaks that assumption alone
+    ("norm-constrained", "squared error", {"loss": SE}),
+    ("norm-constrained", "< 2 = K - 1", {"free_dim": 1}),
+    ("relu-features", "< 3 = K", {"free_dim": 2}),
+    ("relu-features", "has a bias", {"lambda_b": 0.0}),
+    ("softmax-codes", "no closed form", {"free_dim": 1}),
+    ("deep-linear-mse", "cross-entropy, not squared", {"loss": "cross-entropy"}),
+    ("ce-ray", "each as likely", {"law": UNEVEN}),
+    ("support-svm", "not exchangeable", {"law": UNEVEN}),
+]
+
+
+@pytest.mark.parametrize("name, words, change", BROKEN)
+def test_an_assumption_is_named(name, words, change):
+    where = SETTINGS[name]
+    inner = {key: change[key] for key in ("loss", "law") if key in change}
+    outer = {key: change[key] for key in ("free_dim", "lambda_b") if key in change}
+    where = replace(where, problem=replace(where.problem, **inner), **outer)
+    found = check_theorem(THEOREMS[name], where).verdict
+    assert found.word == OUT_OF_HYPOTHESIS and words in found.reason
+
+
+def test_too_many_unknowns_are_refused_before_work():
+    where = shaped("norm-constrained", (1.0, 1.0), 30, onehot(), free_dim=29)
+    found = check_theorem(THEOREMS["norm-constrained"], where).verdict
+    assert found.word == UNDECIDED and "unknowns" in found.reason
+
+
+def test_starts_of_one_dimension_are_signs():
+    """Two classes, d = 1: a row of norm one cannot turn, and yet the optimum is found."""
+    where = shaped("norm-constrained", (1.3, 2.0), 2, onehot(), free_dim=1)
+    assert check_theorem(THEOREMS["norm-constrained"], where).verdict.word == AGREES
+
+
+def test_a_given_point_is_evaluated_as_it_is():
+    problem = SETTINGS["deep-linear-mse"].shaped
+    zero = [np.zeros((3, 3))] * 3
+    assert evaluate_variant(problem, *zero) == (0.5, 0.0, 0.0)
+    codes = SETTINGS["softmax-codes"].shaped
+    found = evaluate_variant(codes, [1.6], np.eye(3), np.eye(3))
+    assert found.objective == -1.6 and found.violation == pytest.approx(0.6)
+
+
+# --- what a variant is ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_a_variant_is_read_back(kind):
+    variant = Variant(kind, (2.0, 1.5)[: len(VARIANTS[kind])])
+    assert read_variant(variant.words) == variant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("norm", "norm-constrained", "norm-constrained=1", "norm-constrained=1,2,3", "norm-constrained=1,x"),
+        *("norm-constrained=-1,2", "norm-constrained=nan,1", "relu-features=1", "deep-linear=2.5"),
+        *("deep-linear=1", "contrastive=1,1", "", "=1"),
+    ],
+)
+def test_what_is_no_variant_is_refused(text):
+    with pytest.raises(InputError):
+        read_variant(text)
+
+
+def test_kinds_with_a_bound_are_those_that_say_so():
+    where = SETTINGS["deep-linear-ce"].shaped
+    best = solve_variant(where)
+    assert lower_bound(where, best.W, best.H) is None and "deep-linear" not in BOUNDS
+    assert isinstance(where, VariantProblem)

@@ -1,0 +1,156 @@
+"""Closed forms of problems of another shape: check values, edges and thresholds."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+from scipy.optimize import minimize_scalar
+
+from proofs.support_svm import set_law
+from ufm.theory.geometry.onehot import class_optimum
+from ufm.theory.geometry.susceptibility import onehot_response
+from ufm.theory.polygon import polygon_escape
+from ufm.theory.theorems.free.quadratic import polygon_point
+from ufm.theory.variants.constrained import (
+    code_distance,
+    constrained_gap,
+    contrastive_loss,
+    gap_loss,
+    orthogonal_simplices,
+    rectified_gaps,
+    rectified_objective,
+)
+from ufm.theory.variants.deep import deep_cross_entropy, deep_squared_error, root_of_product
+from ufm.theory.variants.margins import margin_gram, margin_objective
+from ufm.theory.variants.ray import ray_gap, ray_time
+
+UNEVEN = np.array([0.5, 0.3, 0.19, 0.01])
+
+
+def test_check_values_of_constraints():
+    assert gap_loss(4, constrained_gap(4, 1.3 * 2)) == pytest.approx(0.08953241286659256, rel=4e-15)
+    assert gap_loss(4, constrained_gap(4, np.sqrt(5))) == pytest.approx(0.1416398940888341, rel=4e-15)
+    assert contrastive_loss(3, 2, 1.3) == pytest.approx(1.652352095677021, rel=4e-15)
+
+
+def test_check_values_of_features_that_are_never_negative():
+    check = [3.067815578028591, 2.770941488858639, 2.493178086157287, 0.0]
+    assert rectified_gaps(UNEVEN, 0.1, 0.1) == pytest.approx(check, rel=4e-15)
+
+
+@pytest.mark.parametrize("K", [2, 3, 10])
+def test_a_class_dies_at_its_threshold(K):
+    """c² = (K−1) q/K; and below it the gap minimises the class's own share of the objective."""
+    q, edge = np.full(K, 1 / K), np.sqrt((K - 1) / K**2)
+    assert rectified_gaps(q, edge * (1 - 1e-9), edge)[0] > 0 == rectified_gaps(q, edge * (1 + 1e-9), edge)[0]
+    gap = rectified_gaps(q, 0.1 * edge, edge)
+    best = minimize_scalar(
+        lambda x: rectified_objective(q, np.full(K, x), 0.1 * edge, edge), (0.1, 3), tol=1e-12
+    )
+    assert gap[0] == pytest.approx(best.x, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "decay, branch, value", [(0.02, "polygon", 0.18551359984727), (0.1, "polygon", 0.71030466308)]
+)
+def test_check_values_of_three_factors(decay, branch, value):
+    found = deep_cross_entropy(4, 3, decay, decay)
+    assert (found.branch, found.objective) == (branch, pytest.approx(value, rel=1e-11))
+    simplex = {0.02: 0.18565339611950, 0.1: 0.72886716321}[decay]
+    cost = 1.5 * decay
+
+    def of_simplex(x):
+        return np.log1p(3 * np.exp(-x)) + 3 * cost * (abs(x) / 2) ** (2 / 3)
+
+    assert minimize_scalar(
+        of_simplex, bounds=(1, 9), method="bounded", options={"xatol": 1e-9}
+    ).fun == pytest.approx(simplex, rel=1e-11)
+
+
+def test_check_values_of_directions_under_squared_error():
+    found = deep_squared_error(4, 3, 0.02, 0.02)
+    assert found.objective == pytest.approx(0.0743031255232149, rel=4e-15)
+    assert found.scale == pytest.approx(0.94871, abs=5e-6)
+    assert deep_squared_error(4, 3, 0.05, 0.05).objective == pytest.approx(0.180680036488998, rel=4e-15)
+
+
+def test_two_factors_are_the_joint_problem():
+    best, found = class_optimum(4, 0.02, 0.05), deep_cross_entropy(4, 2, 0.02, 0.05)
+    assert found.branch == "etf" and found.scale == pytest.approx(best.gap, rel=1e-13)
+    assert root_of_product(2, 0.02, 0.05) == pytest.approx(np.sqrt(0.001), rel=1e-15)
+    assert deep_cross_entropy(4, 2, 0.5, 0.51).branch == "zero"  # ĉ > 1
+
+
+def test_a_deep_product_jumps_to_zero():
+    """Three factors: at the largest penalty that keeps squared error alive s is far from zero."""
+    edges = np.linspace(0.1, 0.2, 41)
+    alive = [edge for edge in edges if deep_squared_error(4, 3, edge, edge).branch == "modes"]
+    assert 0.1 < max(alive) < 0.2 and deep_squared_error(4, 3, max(alive), max(alive)).scale > 0.4
+
+
+@pytest.mark.parametrize("size, dim", [(5, 3), (6, 3), (7, 4), (8, 4), (4, 2)])
+def test_codes_of_orthogonal_simplices(size, dim):
+    gram = orthogonal_simplices(size, dim) @ orthogonal_simplices(size, dim).T
+    apart = gram[~np.eye(size, dtype=bool)]
+    assert np.diag(gram) == pytest.approx(1) and apart.max() == pytest.approx(0, abs=1e-15)
+    assert code_distance(size, dim) == 1
+
+
+@pytest.mark.parametrize("size, dim", [(2, 1), (4, 3), (4, 9)])
+def test_a_code_in_enough_dimensions_is_a_simplex(size, dim):
+    W = orthogonal_simplices(size, dim)
+    assert (W @ W.T)[0, 1] == pytest.approx(-1 / (size - 1))
+    assert code_distance(size, dim) == size / (size - 1)
+
+
+def test_check_values_of_support_vector_machines():
+    q = (0.5, 0.3, 0.15, 0.05)
+    assert margin_objective(np.eye(4), q, 1.0, 1.0) == pytest.approx(1.4364793580, abs=5e-11)
+    law = set_law(4, {1: 0.4, 2: 0.6})
+    value = margin_objective(law.labels, law.probabilities, 1.0, 1.0)
+    assert value == pytest.approx(1.643167672515, abs=5e-13)
+    gram = margin_gram(np.eye(4), q, 0.5, 2.0)
+    flat = np.eye(4) - 0.25
+    assert gram @ gram == pytest.approx(4 * flat @ np.diag(q) @ flat, abs=1e-14)
+
+
+def test_small_penalties_approach_their_limit_as_two_over_x():
+    """ρ − 1 falls like 2/x, x = log(√K/c − K + 1): at c = 1e-100 it is still a hundredth."""
+    for c in (1e-8, 1e-30, 1e-100):
+        best = class_optimum(4, c, c)
+        ratio = onehot_response(4, c, c) / best.gain / 2
+        assert (ratio - 1) * best.gap == pytest.approx(2, rel=4 / best.gap)
+    assert ratio - 1 == pytest.approx(2 / 231, rel=0.02)
+
+
+def test_check_value_of_the_ray():
+    assert ray_time(10, 0.1, 5.0) == pytest.approx(38.50814760931288, rel=4e-15)
+    assert ray_gap(10, 0.1, 38.50814760931288, "cross-entropy") == pytest.approx(5.0, rel=1e-14)
+    assert ray_gap(10, 0.1, 0.0, "cross-entropy") == pytest.approx(0.1, rel=1e-14)
+    assert ray_gap(3, 0.1, 0.0, "squared-error") == pytest.approx(0.1, rel=1e-14)
+
+
+def test_the_ray_grows_like_a_logarithm():
+    with mp.workdps(30):
+        for time in (1e3, 1e6, 1e9):
+            x = mpf(ray_gap(4, 0.1, time, "cross-entropy"))
+            assert abs(mp.log(2 * mpf(time) * x) / x - 1) < 3 / x
+
+
+@pytest.mark.parametrize("K, c", [(4, 0.01), (5, 0.05)])
+def test_the_way_out_of_a_polygon_is_that_of_the_whole_hessian(K, c):
+    """By automatic differentiation over W and all features in three dimensions, and a step along it lowers L."""
+    W, H = polygon_point(K, c, c)
+    pad = [np.pad(part, ((0, 0), (0, 1))).ravel() for part in (W * np.sqrt(c), H * np.sqrt(c / K))]
+
+    def objective(x):
+        W, H = x[: 3 * K].reshape(K, 3) / np.sqrt(c), x[3 * K :].reshape(K, 3) / np.sqrt(c / K)
+        Z = H @ W.T
+        return jnp.mean(jax.nn.logsumexp(Z, axis=1) - jnp.diag(Z)) + 0.5 * jnp.sum(x * x)
+
+    x = np.concatenate(pad)
+    value, vector = np.linalg.eigh(np.asarray(jax.jit(jax.hessian(objective))(x)))
+    found = polygon_escape(K, c, c)
+    assert value[0] == pytest.approx(found.curvature, rel=1e-9) and found.curvature < 0 < found.mode - 1
+    assert objective(x + 0.1 * vector[:, 0]) < objective(x) - 1e-4

@@ -1,0 +1,1 @@
+"""Problems of another shape: the joint problem with other constraints, factors or losses."""

@@ -1,0 +1,1 @@
+"""Theorems on problems of another shape, as values."""
