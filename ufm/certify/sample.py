@@ -39,7 +39,10 @@ class Block:
         return np.asarray(self.weights @ rows)
 
     def product(self, left, right) -> np.ndarray:
-        """Σ weight · left rightᵀ."""
+        """Σ weight · left rightᵀ; of an array with itself only half is computed."""
+        if left is right:
+            root = left * np.sqrt(self.weights)[:, None]
+            return root.T @ root
         return (left * self.weights[:, None]).T @ right
 
     def moment(self, r) -> np.ndarray:

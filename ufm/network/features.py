@@ -126,7 +126,7 @@ class FeatureReader:
         if self.reduces:
             mean = None if self.mean is None else self.mean[None]
             self.reducer = Reducer(self.given, basis(self.given.W, self.means, mean))
-        yield partial(self._second, take=take)
+        yield (self._second, self.sampler.add, *(() if take is None else (partial(self._spread, take=take),)))
         scaled("H", np.array([self.largest]))
         if self.own:
             self.sets["clean"] = _last(clean)
@@ -176,17 +176,18 @@ class FeatureReader:
         if take is not None:
             take(rows.H, rows.pure, rows.weights)
 
-    def _second(self, rows: Rows, take: Take | None) -> None:
-        """The size of the rows, a sample of them, the reduced features; and the spread of the classes."""
+    def _second(self, rows: Rows) -> None:
+        """The size of the rows, and the reduced features."""
         self.largest = max(self.largest, rows.largest)
         size = np.einsum("nd,nd->n", rows.H, rows.H)
         self.squares += float(rows.weights @ size)
         self.weight += float(rows.weights.sum())
-        self.sampler.add(rows)
         if self.reducer is not None:
             self.reducer.add(rows.H, size)
-        if take is not None:
-            take(rows.H, rows.pure, rows.weights, rows.logits if self.reducer is None else None)
+
+    def _spread(self, rows: Rows, take: Take) -> None:
+        """The spread of the classes."""
+        take(rows.H, rows.pure, rows.weights, rows.logits if self.reducer is None else None)
 
 
 def drawing(classes: int, delta: float) -> Measure[Drawn]:

@@ -6,7 +6,9 @@ taken there: so what binning loses shows in `gap`, and `lower` never exceeds min
 
 Few different labels are their own atoms. Of many two-hot ones each gives its weight to the two nearest λ of a
 grid of its pair (hat functions: E y stays as it is); features are interpolated in λ, or found for every label where
-classes are so many that the grid is coarse. With many classes the
+classes are so many that the grid is coarse. Beyond MANY labels of two classes the bounds are of a fine grid: the
+least cross-entropy of a label is concave in it, whatever W and b are, so hat functions can only lower the optimum,
+and the mean label of each cell in the place of its labels can only raise it. With many classes the
 candidate is the simplex ETF with the multiplier of the same labels, symmetrised, and closed-form features.
 """
 
@@ -18,26 +20,28 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, logit
 
-from ufm.certify.dual import dual_gap
+from ufm.certify.dual import DualGap, dual_gap
 from ufm.certify.sample import Block, Sample
 from ufm.model.atoms import FiniteLaw, JointProblem
-from ufm.model.etf import etf_multiplier, simplex_etf
+from ufm.model.etf import etf_multiplier
 from ufm.model.laws import Patterns
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
 from ufm.network.measures.excess import best_features
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.read.label_rows import LabelBlock
-from ufm.network.resample import BLOCK, Reservoir, cut
+from ufm.network.resample import Reservoir, cut
 from ufm.optimize.joint import solve_joint
 from ufm.theory.multiplier import pattern_multiplier
 
 ATOMS = 4096  # more different labels than this are binned
 NODES = 34  # of λ, for each pair of classes
+FINE = 1024  # the same for bounds alone
 REACH = 11.0  # of logit λ between the ends
 CLASSES = 32  # more classes than this: the ETF is the candidate (the solver's work grows like K⁴)
 SAMPLE = 2000  # soft labels that a candidate is made of, where there are too many of them
 WORK = 1e10  # labels times K³ that features of their own are found for, in a minute or two
+MANY = 2**17  # labels of two classes that are gone over one by one; as many atoms bound more
 ROWS = 2**14  # labels of a block
 SIZES = 256  # numbers of labels that are solved for are multiples of it
 
@@ -76,11 +80,36 @@ class _Candidate(NamedTuple):
     features: Callable[[LabelBlock], np.ndarray]
     atoms: int
     how: str
+    scale: float | None = None  # W h is so many times h, where W is known to do that
+    pairs: int = 0  # how many labels there are, where all are of two classes
 
 
 def own_optimum(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> OwnOptimum:
     """The optimum for a stream of labels that can be read several times. Needs float64."""
     found = _candidate(labels, classes, dim, penalties, loss)
+    measure = partial(_over, found, penalties=penalties, loss=loss)
+    if found.pairs > MANY and loss == "cross-entropy":
+        fine = _Grid(labels, classes, MANY, FINE)
+        (above, square), (below, _) = measure(lambda: [fine.means()]), measure(lambda: [fine.law])
+    else:
+        below, square = measure(labels)
+        above = below
+    return OwnOptimum(
+        W=found.W,
+        b=found.b,
+        objective=above.objective,
+        lower=below.objective - below.gap,
+        multiplier=etf_multiplier(found.W - found.W.mean(0)),
+        row_norm=float(np.linalg.norm(found.W)) / np.sqrt(classes),
+        feature_norm=float(np.sqrt(square)),
+        atoms=found.atoms,
+        how=found.how,
+        fits=np.linalg.matrix_rank(found.W) <= dim,
+    )
+
+
+def _over(found: _Candidate, labels: Labels, penalties: Penalties, loss: str) -> tuple[DualGap, float]:
+    """The dual gap of a candidate over these labels, and E‖h‖²."""
     squares = [0.0, 0.0]
 
     def blocks():
@@ -89,21 +118,10 @@ def own_optimum(labels: Labels, classes: int, dim: int, penalties: Penalties, lo
             H = found.features(block)
             squares[0] += float(weights @ np.einsum("nd,nd->n", H, H))
             squares[1] += float(weights.sum())
-            yield Block(H, block.dense(), H @ found.W.T + found.b, weights, loss)
+            Z = H @ found.W.T if found.scale is None else found.scale * H
+            yield Block(H, block.dense(), Z + found.b, weights, loss)
 
-    gap = dual_gap(Sample(blocks), found.W, found.b, penalties, loss)
-    return OwnOptimum(
-        W=found.W,
-        b=found.b,
-        objective=gap.objective,
-        lower=gap.objective - gap.gap,
-        multiplier=etf_multiplier(found.W - found.W.mean(0)),
-        row_norm=float(np.linalg.norm(found.W)) / np.sqrt(classes),
-        feature_norm=float(np.sqrt(squares[0] / squares[1])),
-        atoms=found.atoms,
-        how=found.how,
-        fits=np.linalg.matrix_rank(found.W) <= dim,
-    )
+    return dual_gap(Sample(blocks), found.W, found.b, penalties, loss), squares[0] / squares[1]
 
 
 def _parts(labels: Labels):
@@ -131,13 +149,14 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
         return _Candidate(solution.W, solution.b, own, len(few[0]), "these labels")
     grid = _Grid(labels, classes)
     if grid.usable:
-        solution = _solve(grid.rows, grid.mass, dim, penalties, loss)
+        (block, mass) = grid.law
+        solution = _solve(block.dense(), mass, dim, penalties, loss)
         how = f"{len(grid.nodes)} values of λ a pair, features between them interpolated"
         features: Callable[[LabelBlock], np.ndarray] = partial(grid.between, H=solution.H)
         if len(grid.nodes) < NODES and grid.count * classes**3 <= WORK:  # too coarse to interpolate
             how = f"{len(grid.nodes)} values of λ a pair, features for all labels"
             features = _best(solution.W, solution.b, penalties, loss)
-        return _Candidate(solution.W, solution.b, features, len(grid.mass), how)
+        return _Candidate(solution.W, solution.b, features, len(mass), how, pairs=grid.count)
     return _sampled(labels, dim, penalties, loss)
 
 
@@ -187,25 +206,30 @@ def lambda_nodes(count: int) -> Float[np.ndarray, " n"]:
 
 
 class _Grid:
-    """Two-hot labels lumped on λ-nodes of their pairs (i < j); an end of λ is the pure label of a class."""
+    """Two-hot labels lumped on λ-nodes of their pairs (i < j); an end of λ is the pure label of a class.
 
-    def __init__(self, labels: Labels, classes: int):
+    law: labels of the nodes and their weights."""
+
+    def __init__(self, labels: Labels, classes: int, atoms: int = ATOMS, nodes: int = NODES):
         pairs = classes * (classes - 1) // 2
         self.classes, self.delta, self.usable, self.count = classes, 0.0, True, 0
-        self.nodes = lambda_nodes(min(NODES, max(ATOMS // pairs, 6)))
-        mass = np.zeros((classes, classes, len(self.nodes)))
+        self.nodes = lambda_nodes(min(nodes, max(atoms // pairs, 6)))
+        self.shape, width = (classes, classes, len(self.nodes)), len(self.nodes)
+        mass, moment = np.zeros((2, classes**2 * width))  # of cells: weight, and that times the place in it
         for block, weights in _parts(labels):
             if (block.i < 0).any():
                 self.usable = False
                 return
             self.delta, self.count = block.delta, self.count + len(weights)
             i, j, t, lam = self._cells(block)
-            share = (lam - self.nodes[t]) / (self.nodes[t + 1] - self.nodes[t])
-            np.add.at(mass, (i, j, t), weights * (1 - share))  # so that E y stays as it is
-            np.add.at(mass, (i, j, t + 1), weights * share)
-        pure = mass[:, :, -1].sum(1) + mass[:, :, 0].sum(0)
-        mass[:, :, [0, -1]] = 0.0
-        self._number(pure, mass)
+            share, cell = (
+                (lam - self.nodes[t]) / (self.nodes[t + 1] - self.nodes[t]),
+                (i * classes + j) * width + t,
+            )
+            mass += np.bincount(cell, weights, len(mass))
+            moment += np.bincount(cell, weights * share, len(mass))
+        self.cells, self.moment = mass.reshape(self.shape), moment.reshape(self.shape)
+        self._number(self.cells - self.moment + np.roll(self.moment, 1, 2))  # so that E y stays as it is
 
     def _cells(self, block: LabelBlock) -> tuple[np.ndarray, ...]:
         """i < j, the node below λ, and λ of class i."""
@@ -214,17 +238,26 @@ class _Grid:
         lam = np.where(block.i == block.j, 1.0, np.where(swap, 1 - block.lam, block.lam))
         return i, j, np.clip(np.searchsorted(self.nodes, lam, side="right") - 1, 0, len(self.nodes) - 2), lam
 
-    def _number(self, pure: np.ndarray, mass: np.ndarray) -> None:
+    def _number(self, mass: np.ndarray) -> None:
         """Labels and weights of the nodes that have any, pure ones first, and where each is found."""
+        pure = mass[:, :, -1].sum(1) + mass[:, :, 0].sum(0)
+        mass[:, :, [0, -1]] = 0.0
         k, (i, j, t) = np.flatnonzero(pure), np.nonzero(mass)
         lam = np.concatenate([np.ones(len(k)), self.nodes[t]])
-        self.rows = LabelBlock(np.r_[k, i], np.r_[k, j], lam, None, self.classes, self.delta).dense()
-        self.mass = np.concatenate([pure[k], mass[i, j, t]])
+        block = LabelBlock(np.r_[k, i], np.r_[k, j], lam, None, self.classes, self.delta)
+        self.law = block, np.concatenate([pure[k], mass[i, j, t]])
         ends = np.full(self.classes, -1)
         ends[k] = np.arange(len(k))
         self.place = np.full(mass.shape, -1)
         self.place[i, j, t] = len(k) + np.arange(len(t))
         self.place[:, :, -1], self.place[:, :, 0] = ends[:, None], ends[None, :]
+
+    def means(self) -> tuple[LabelBlock, np.ndarray]:
+        """The mean label of each cell instead, and the cell's weight."""
+        i, j, t = np.nonzero(self.cells)
+        mass = self.cells[i, j, t]
+        lam = self.nodes[t] + (self.nodes[t + 1] - self.nodes[t]) * np.clip(self.moment[i, j, t] / mass, 0, 1)
+        return LabelBlock(i, j, lam, None, self.classes, self.delta), mass
 
     def between(self, block: LabelBlock, H: np.ndarray) -> np.ndarray:
         """Features of labels, linear in logit λ between those of the nodes (in λ beside an end)."""
@@ -264,13 +297,13 @@ def _best(
 def _subsample(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
     reservoir, start = Reservoir(SAMPLE, 0), 0
     for block, weights in _parts(labels):
-        done = 0
-        while done < len(weights):  # no piece may meet two of the blocks that share a generator
-            part = slice(done, done + BLOCK - start % BLOCK)
-            rows = cut(block, part).dense()
-            reservoir.add(start, np.ones(len(rows), bool), rows, weights[part])
-            done, start = done + len(rows), start + len(rows)
-    return reservoir.rows[0], reservoir.rows[1]
+        shape = len(weights), block.classes
+        soft = np.broadcast_to(0.0, shape) if block.soft is None else block.soft  # takes no memory
+        reservoir.add(start, np.ones(len(weights), bool), *block[:3], soft, weights)
+        start += len(weights)
+        last = block
+    *rows, weights = reservoir.rows
+    return last._replace(i=rows[0], j=rows[1], lam=rows[2], soft=rows[3]).dense(), weights
 
 
 def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> _Candidate:
@@ -279,7 +312,8 @@ def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, los
     found = pattern_multiplier(
         Patterns(Y, np.ones_like(Y), mass / mass.sum()), penalties.lambda_w, penalties.lambda_h, loss
     )
-    W = simplex_etf(classes, classes, found.value)
+    scale = found.value * np.sqrt(classes / (classes - 1))
+    W = scale * (np.eye(classes) - 1 / classes)  # the ETF in the coordinates in which it is symmetric
 
     def closed(block: LabelBlock) -> np.ndarray:
         if found.value == 0:
@@ -290,7 +324,7 @@ def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, los
             if loss == "cross-entropy"
             else a / (1 + a) * (block.dense() - 1 / classes)
         )
-        return z @ W * ((classes - 1) / (classes * found.value**2))
+        return z / scale
 
     how = f"the simplex ETF ({classes} classes), multiplier of a random {len(Y)} of the labels"
-    return _Candidate(W, np.zeros(classes), closed, len(Y), how)
+    return _Candidate(W, np.zeros(classes), closed, len(Y), how, scale)

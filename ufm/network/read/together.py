@@ -1,14 +1,18 @@
 """Measures that share the readings of a stream.
 
-A measure is a generator. It yields what it does with one block, goes on when every block has been through it, and
-returns what it found. `Readings` gives each block to all measures that are not done, so that as many readings are
-made as the longest of them asks for; logits and the optimum of a label are found once a block, whoever asks first.
+A measure is a generator. It yields what it does with one block (a function, or several that do not depend on one
+another), goes on when every block has been through it, and returns what it found. `Readings` gives each block to
+all measures that are not done, so that as many readings are made as the longest of them asks for; logits and the
+optimum of a label are found once a block, whoever asks first. Functions of one block run beside one another; each
+sees the blocks in their order, so that no number depends on it.
 """
 
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Generic, TypeVar
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -17,6 +21,7 @@ from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import two_classes
 
 T = TypeVar("T")
+THREADS = 2
 
 
 class Layer:
@@ -81,14 +86,15 @@ class Rows:
         return self._solved[a]
 
 
-Measure = Generator[Callable[[Rows], None], None, T]
+Take = Callable[[Rows], None]
+Measure = Generator[Take | tuple[Take, ...], None, T]
 
 
 class Running(Generic[T]):
     """A measure that takes blocks until it is done; `value`: what it found then."""
 
     value: T
-    take: Callable[[Rows], None] | None
+    takes: tuple[Take, ...]
 
     def __init__(self, measure: Measure[T]):
         self.measure = measure
@@ -97,9 +103,10 @@ class Running(Generic[T]):
     def go_on(self) -> None:
         """To its next reading, or to its end."""
         try:
-            self.take = next(self.measure)
+            found = next(self.measure)
+            self.takes = found if isinstance(found, tuple) else (found,)
         except StopIteration as end:
-            self.take, self.value = None, end.value
+            self.takes, self.value = (), end.value
 
 
 class Readings:
@@ -116,18 +123,28 @@ class Readings:
 
     def read(self) -> None:
         """Once, for all that are not done."""
-        waiting = [one for one in self.running if one.take is not None]
-        for chunk in self.chunks():
-            rows = Rows(chunk, self.layer)
-            for one in waiting:
-                one.take(rows)
+        waiting = [one for one in self.running if one.takes]
+        takes = [take for one in waiting for take in one.takes]
+        with ThreadPoolExecutor(THREADS) as threads:
+            for chunk in self.chunks():
+                rows = Rows(chunk, self.layer)
+                work = [threads.submit(_in_float64, take, rows) for take in takes[1:]]
+                takes[0](rows)
+                for part in work:
+                    part.result()
         for one in waiting:
             one.go_on()
 
     def finish(self) -> None:
         """As often as anybody needs."""
-        while any(one.take is not None for one in self.running):
+        while any(one.takes for one in self.running):
             self.read()
+
+
+def _in_float64(take: Take, rows: Rows) -> None:
+    """What JAX is allowed is known to each thread for itself."""
+    with jax.enable_x64(True):
+        take(rows)
 
 
 def alone(
