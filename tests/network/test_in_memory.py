@@ -304,8 +304,10 @@ def test_the_gap_is_over_the_certified_optimum_of_the_same_labels():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("delta", [0.0, 0.1])
-def test_many_labels_are_binned_within_their_own_bound(delta):
+def test_many_labels_are_binned_within_their_own_bound(delta, monkeypatch):
+    """Beyond MANY of them on two grids, whose bounds enclose the optimum even where the cells are wide."""
     from ufm.model.penalties import Penalties
+    from ufm.network import optimum
     from ufm.network.optimum import ATOMS, own_optimum
 
     i, j, lam, _ = mixup(6000, K)
@@ -315,6 +317,12 @@ def test_many_labels_are_binned_within_their_own_bound(delta):
     exact = ufm.solve_joint(ufm.JointProblem(ufm.FiniteLaw(labels, np.full(6000, 1 / 6000)), 5e-3, 5e-3))
     assert found.atoms < ATOMS and found.lower <= exact.objective <= found.objective
     assert found.gap < 1e-3  # a tenth of what the verdict on the gap asks for
+    monkeypatch.setattr(optimum, "MANY", 1000)
+    for nodes, apart in ((8, 0.3), (160, 1e-3)):
+        monkeypatch.setattr(optimum, "FINE", nodes)
+        wide = own_optimum(given.label_chunks, K, K, Penalties(5e-3, 5e-3, None), "cross-entropy")
+        assert wide.lower < found.lower and found.objective < wide.objective and wide.gap < apart
+        assert wide.atoms == found.atoms and wide.feature_norm == pytest.approx(found.feature_norm, rel=apart)
 
 
 def test_a_coarse_grid_has_features_of_its_own_for_every_label(monkeypatch):
@@ -400,24 +408,43 @@ def test_a_zero_of_negative_sign_is_a_zero():
 # --- one reading ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("apart", [False, True])
-def test_wide_features_are_read_twice_and_once_beside_clean_ones(monkeypatch, apart):
+def rows_read(monkeypatch, given, **options):
+    """How many rows of H a comparison reads, over how many there are."""
     from ufm.network.read.mapped import Stored
 
-    wide = np.pad(H, ((0, 0), (0, 40)))
-    given = PAIRS | {"H": wide, "W": np.pad(W, ((0, 0), (0, 40)))}
-    if apart:
-        given |= {"H_clean": np.eye(K, wide.shape[1])[I], "y_clean": I}
-    read, blocks = [], Stored.blocks
+    read, blocks, some = [0], Stored.blocks, Stored.some
 
     def counted(self, rows):
-        if self.name == "H" and self.shape == wide.shape:
-            read.append(1)
-        return blocks(self, rows)
+        for block in blocks(self, rows):
+            read[0] += len(block) if self.name == "H" and self.shape == given["H"].shape else 0
+            yield block
+
+    def picked(self, start, rows):
+        read[0] += len(rows)
+        return some(self, start, rows)
 
     monkeypatch.setattr(Stored, "blocks", counted)
-    ufm.compare_network(**given, lambda_w=0.01, lambda_h=0.01, replicates=5)
-    assert len(read) == (1 if apart else 2)
+    monkeypatch.setattr(Stored, "some", picked)
+    ufm.compare_network(**given, **{"lambda_w": 0.01, "lambda_h": 0.01, "replicates": 5} | options)
+    return read[0] / len(given["H"])
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_wide_features_are_read_twice_and_once_beside_clean_ones(monkeypatch, apart):
+    """For the class means only the rows that they are of, but all where the mean of all rows is asked for."""
+    given = PAIRS | {"H": np.pad(H, ((0, 0), (0, 40))), "W": np.pad(W, ((0, 0), (0, 40)))}
+    if apart:
+        given |= {"H_clean": np.eye(K, 46)[I], "y_clean": I}
+    clean = np.mean((I == J) | (LAM == 0) | (LAM == 1))
+    assert rows_read(monkeypatch, given) == (1 if apart else 1 + clean) and 0 < clean < 0.5
+    assert rows_read(monkeypatch, given, centre="mean") == 2
+
+
+@pytest.mark.parametrize("lambda_b", [None, 0.0, 0.1])
+def test_features_that_are_not_reduced_are_read_three_times(monkeypatch, lambda_b):
+    """Means, logits and a sample; what is measured about them; replicates of the means and the last dual value."""
+    given = PAIRS | ({} if lambda_b is None else {"b": np.linspace(-0.1, 0.1, K)})
+    assert rows_read(monkeypatch, given, lambda_b=lambda_b) == 3
 
 
 def test_the_product_with_the_basis_is_granted_its_rounding():
