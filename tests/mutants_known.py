@@ -164,7 +164,11 @@ CERTIFIED = (
     "the_gap_is_over_the_certified_optimum_of_the_same_labels",
     "many_labels_are_binned_within_their_own_bound",
 )
-REDUCED = ("wide_features_are_read_twice_and_once_beside_clean_ones", "reduced_coordinates_change_no_number")
+REDUCED = (
+    "wide_features_are_read_twice_and_once_beside_clean_ones",
+    "features_that_are_not_reduced_are_read_three_times",
+    "reduced_coordinates_change_no_number",
+)
 COMPARED = [
     "--slow",
     *of(
@@ -206,6 +210,9 @@ RESAMPLED = [
         "chunks_change_nothing",
     ),
     *of("network/test_fitting", "subsample_is_uniform_and_keeps_rows_together", "bad_input_is_refused"),
+    *of(
+        "network/test_channels", "samples_beyond_the_groups_join_them", "a_replicate_is_the_sum_of_its_draws"
+    ),
     *of("network/test_channels", "intervals_cover_and_shrink"),
 ]
 FITTED = [
@@ -277,6 +284,7 @@ KILLERS = {
     "ufm/certify/explicit": BOUNDED_ROWS,
     "ufm/certify/curvature": BOUNDED_ROWS,
     "ufm/certify/dual": DUALS,
+    "ufm/certify/sample": DUALS,
     "ufm/certify/joint": DUALS,
     "ufm/certify/variants": ["--slow", f"{A}variants.py"],
     "ufm/certify/values": [f"{C}fitted.py"],
@@ -303,6 +311,7 @@ KILLERS = {
     "ufm/network/read/ahead": [f"{N}ahead.py"],
     "ufm/network/read/label_law": READ,
     "ufm/network/read/tidy": READ,
+    "ufm/network/read/together": of("network/test_in_memory", *REDUCED),
     "ufm/network/collapse/": [f"{N}collapse.py"],
     "ufm/network/collapse/blocks": [f"{N}flat.py"],
     "ufm/network/collapse/conventions": [f"{N}metrics.py", f"{N}collapse.py"],

@@ -70,7 +70,7 @@ COMMANDS = {
         ("a.npz", "--replicates", "0"),
         "ufm.commands.runs.compare.reported",
     ),
-    "compare, inside": (compare.main, ("a.npz", "--replicates", "0"), "ufm.network.comparison.fit_sharpness"),
+    "compare, inside": (compare.main, ("a.npz", "--replicates", "0"), "ufm.network.comparison.first_look"),
     "compare, reading": (
         compare.main,
         ("a.npz", "--replicates", "0"),

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import ufm.certify.dual
+import ufm.certify.sample
 import ufm.runtime.devices
 from tests.children import refused, strict
 from ufm import solve
 from ufm.agree.features import Settings, check_features
-from ufm.certify.sample import losses, residuals
 from ufm.certify.features import certify_any, certify_etf, certify_features
+from ufm.certify.sample import losses, residuals
 from ufm.model.cases import PairCases
 from ufm.model.problem import Problem
 from ufm.optimize.features import etf_coordinates, frame, minimise_share, solve_features
@@ -203,13 +203,13 @@ def test_bounds_of_a_tpu_are_found_on_the_host(monkeypatch):
     monkeypatch.setattr(
         ufm.runtime.devices.jax, "local_devices", lambda backend=None: host if backend else tpu
     )
-    seen, compiled = [], ufm.certify.dual._vmapped
+    seen, compiled = [], ufm.certify.sample._vmapped
 
     def watched(loss):
         seen.append(jax.config.jax_default_device)
         return compiled(loss)
 
-    monkeypatch.setattr(ufm.certify.dual, "_vmapped", watched)
+    monkeypatch.setattr(ufm.certify.sample, "_vmapped", watched)
     residuals(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
     losses(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
     assert seen == [host[0]] * 2

@@ -125,7 +125,7 @@ COMMANDS = {
     "ufm.solve --classes 3 --classifier free": "ufm.agree.joint.certify_joint",
     "ufm.verify --classes 3": "ufm.agree.theorem.solve_features",
     "ufm.sweep grid.toml": "ufm.commands.runs.sweep.make_point",
-    "ufm.compare activations.npz": "ufm.network.comparison.fit_sharpness",
+    "ufm.compare activations.npz": "ufm.network.comparison.first_look",
 }
 
 

@@ -163,7 +163,7 @@ def _dual_value(first: Means, moments: Moments, label, product, lambda_b, loss) 
     """A feasible dual value and its rounding, from the candidate's residual."""
     own = _Feasible(moments, plain, first.count, product, loss)
     if lambda_b is None:
-        sums = (yield own.parts).parts if own.parts else []
+        sums: list[list] = (yield own.parts).parts if own.parts else []
         return own.value(sums, None)
     # E r = 0 is feasible for a penalised bias too, at no penalty
     change, penalised = centred(moments.mean, label, first.units, loss), lambda_b != FREE
@@ -181,7 +181,8 @@ class _Feasible:
 
     def __init__(self, moments: Moments, change: Change, count: int, product: float, loss: str):
         self.moments, self.count, self.loss = moments, count, loss
-        self.theta, self.parts = shrinkage(moments.M, count, product), ()
+        self.theta = shrinkage(moments.M, count, product)
+        self.parts: tuple[Part, ...] = ()
         if loss != "squared-error":
             self.theta = min(self.theta, 1.0)
             self.parts = (partial(_entropy_sums, change=change, theta=self.theta),)

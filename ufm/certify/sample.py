@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from operator import add
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -69,7 +68,8 @@ Part = Callable[[Block], tuple]  # weighted sums of a block
 Change = Callable[[Block], Float[np.ndarray, "n K"]]  # a residual made from the candidate's own
 
 
-class Means(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Means:
     """E of the weighted sums of each part; count: samples, units: roundings of a mean by `exact_sum`, in ε."""
 
     parts: list[list]

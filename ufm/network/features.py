@@ -116,7 +116,7 @@ class FeatureReader:
         """The readings of H."""
         clean = _measuring(self.given, _words(self.given, "H"), self.drawn_by, self._told)
         take = next(clean) if self.own else None
-        if self.lean:
+        if self.lean and take is not None:
             for rows in ahead(self.given.clean_chunks(rows_of(self.given.dim))):
                 take(*rows)
             take = next(clean)
@@ -144,9 +144,17 @@ class FeatureReader:
         clean, means = self.sets["clean"], self.means
         if clean.reason is not None:
             missing["metrics"] = clean.reason
-        W, *centres = map(self.turned, (self.given.W, means, self.mean))
-        rest = self.own, float(np.sqrt(self.squares / self.weight)), _nc5(self.given, means)
-        found = Features(clean, self.sets.get("test"), drawn, W, *centres, *rest)
+        found = Features(
+            clean=clean,
+            test=self.sets.get("test"),
+            drawn=drawn,
+            W=self.given.W if self.reducer is None else self.reducer.vectors(self.given.W),
+            means=self.turned(means),
+            mean=self.turned(self.mean),
+            own_means=self.own,
+            size=float(np.sqrt(self.squares / self.weight)),
+            nc5=_nc5(self.given, means),
+        )
         return found, self.sampler.result()
 
     @property

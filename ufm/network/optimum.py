@@ -147,7 +147,7 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
             return solution.H[[index[row.tobytes()] for row in Y]][place.ravel()]
 
         return _Candidate(solution.W, solution.b, own, len(few[0]), "these labels")
-    grid = _Grid(labels, classes)
+    grid = _Grid(labels, classes, ATOMS, NODES)
     if grid.usable:
         (block, mass) = grid.law
         solution = _solve(block.dense(), mass, dim, penalties, loss)
@@ -210,7 +210,7 @@ class _Grid:
 
     law: labels of the nodes and their weights."""
 
-    def __init__(self, labels: Labels, classes: int, atoms: int = ATOMS, nodes: int = NODES):
+    def __init__(self, labels: Labels, classes: int, atoms: int, nodes: int):
         pairs = classes * (classes - 1) // 2
         self.classes, self.delta, self.usable, self.count = classes, 0.0, True, 0
         self.nodes = lambda_nodes(min(nodes, max(atoms // pairs, 6)))

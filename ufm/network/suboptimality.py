@@ -92,7 +92,9 @@ def suboptimality(given: Activations, begun: Begun, dim: int, penalties: Penalty
     if begun.certificate is None:
         return Suboptimality(excess, None, None, None)
     certificate = begun.certificate.value
-    optimum = _own_optimum(given, dim, Penalties(*penalties), loss)
+    lambda_w, lambda_h, lambda_b = penalties
+    assert lambda_w is not None and lambda_h is not None  # else nothing had begun
+    optimum = _own_optimum(given, dim, Penalties(lambda_w, lambda_h, lambda_b), loss)
     return Suboptimality(excess, certificate, optimum, _gap(certificate, optimum, excess))
 
 

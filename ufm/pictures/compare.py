@@ -214,7 +214,7 @@ def _draw_logits(axes: Axes, found: Comparison, sample: Sample, a: float) -> Non
     """Centred logits of the subsample against the closed form, on the diagonal where they agree: all of the classes
     that a label names, and at most POINTS of the others."""
     some, named = np.random.default_rng(0), sample.Y.min(1, keepdims=True) < sample.Y
-    use = named | (some.random(named.shape) < POINTS / max(np.count_nonzero(~named), 1))
+    use = named | (some.random(named.shape) < POINTS / max(int(np.count_nonzero(~named)), 1))
     labels = LabelBlock(sample.i, sample.j, sample.lam, sample.Y, found.classes, found.kind.delta)
     expected = closed_logits(labels, a)[0][use]
     colour = plane.DIFFERENT(0.25 + 0.75 * np.broadcast_to(sample.Y.max(1, keepdims=True), use.shape)[use])

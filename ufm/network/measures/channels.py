@@ -166,8 +166,8 @@ class _Sums:
         self.alike += int((~same & ~mixed).sum())
         if self.lever is not None:
             self.mass += np.bincount(rows.pure[use][same], weights[same], len(self.mass))
-            parts = (part[mixed] for part in (i, j, lam, weights, which))
-            _add_lever(self.lever, *parts, self.frame)
+            parts = [part[mixed] for part in (i, j, lam, weights, which)]
+            _add_lever(self.lever, self.frame, *parts)
 
     def add_means(self, rows: Rows, centre: str) -> None:
         """The second: ⟨h − μ_k, lever_k⟩/n_k of the pure samples, for each bin; centre "class" moves c too."""
@@ -184,7 +184,7 @@ class _Sums:
         self.shifts.add(rows.start, use, np.zeros_like(use), values)
 
 
-def _add_lever(lever, i, j, lam, weights, which, frame: Frame) -> None:
+def _add_lever(lever, frame: Frame, i, j, lam, weights, which) -> None:
     """Σ weight · (share of class k in the label) · u, by bin and class: one sum a pair, then its direction."""
     K = len(frame.V)
     cells, inverse = np.unique((which * K + i) * K + j, return_inverse=True)

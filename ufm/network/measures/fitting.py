@@ -8,7 +8,6 @@ a predict. The mean row of W is taken out: it never acts on the softmax.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +91,8 @@ def fit_sharpness(
     return alone(both(), chunks, W, b)
 
 
-class Look(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Look:
     """What one reading gives: z̄, slope of the linear baseline, the fitted a and the known one (None without λ_H),
     rows of the subsample; count, weight and accuracy of all rows."""
 

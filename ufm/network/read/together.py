@@ -41,7 +41,8 @@ class Rows:
 
     def __init__(self, chunk: Chunk, layer: Layer):
         self.start, self.H, self.labels, self.weights = chunk.start, chunk.H, chunk.labels, chunk.weights
-        self.largest, self.layer, self._solved = chunk.largest, layer, {}
+        self.largest, self.layer = chunk.largest, layer
+        self._solved: dict[float, Solved] = {}
 
     def __len__(self) -> int:
         return len(self.weights)
