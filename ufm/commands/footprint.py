@@ -228,7 +228,7 @@ def comparison(
         "matrices of classes by classes": NUMBER * 8 * K * K,
         "a block of features": 8 * block * (1 + min(K, d) / max(K, d)),  # and its logits
         "the bootstrap": NUMBER * (replicates + 1) * (4 * 1024 + 40 * bins)
-        + 3 * NUMBER * max(1024, min(count, 2**14)) * min(20 * bins, 3200)
+        + 3 * NUMBER * min(1024 * max(20 * bins, 3200), max(1024, count) * 20 * bins)
         + min(2**28, NUMBER * replicates * K * (d + K)),
         "the spread within classes": NUMBER * 6 * d * d * (d <= 2048),
         "the reduced features": min(2**26, NUMBER * count * few) * (d >= 2 * (2 * K + 2)),
