@@ -61,6 +61,29 @@ def check(found, H, W, b):
     assert found.layer == "layer head, 3 x 5"
 
 
+class Scaled(nnx.Module):
+    def __init__(self, after):
+        self.head, self.after = nnx.Linear(INPUTS, K, rngs=nnx.Rngs(0)), after
+
+    def __call__(self, x):
+        return self.after(self.head(x))
+
+
+@pytest.mark.parametrize(
+    "after, words",
+    [
+        (lambda z: z, None),
+        (jax.nn.log_softmax, None),
+        (lambda z: z / 4, "layer head: the model gives 0.25 times what the layer gives"),
+        (jnp.negative, "something else than a softmax"),
+    ],
+)
+def test_what_follows_the_layer_is_noticed(after, words, recwarn):
+    ufm.collect.from_flax(Scaled(after), None, LOADER)
+    said = [str(warning.message) for warning in recwarn if "behind it" in str(warning.message)]
+    assert len(said) == (words is not None) and (words is None or words in said[0])
+
+
 @pytest.mark.parametrize("layer", ["module", "head", None])
 def test_a_network_of_nnx(layer):
     model = Net(nnx.Rngs(0), bias=layer != "head")

@@ -47,6 +47,16 @@ def test_what_is_collected_is_a_pass_by_hand(end, layer):
         np.testing.assert_allclose(found["logits_H"], found["H"] @ kernel + b, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_a_scale_behind_the_layer_is_noticed(scale, recwarn):
+    model = keras.Sequential(
+        [keras.Input((INPUTS,)), keras.layers.Dense(K, name="last"), keras.layers.Rescaling(scale)]
+    )
+    ufm.collect.from_keras(model, None, LOADER)
+    said = [str(warning.message) for warning in recwarn if "behind it" in str(warning.message)]
+    assert len(said) == (scale != 1) and (scale == 1 or "layer last: the model gives 0.25 times" in said[0])
+
+
 def test_a_sequential_network_and_a_tracker(tmp_path):
     model = keras.Sequential(
         [keras.Input((INPUTS,)), keras.layers.Dense(D), keras.layers.Dense(K, name="last")]

@@ -8,7 +8,7 @@ import pytest
 
 import ufm
 from tests.activations import mixup
-from ufm.collect.log import read_log
+from ufm.collect.log import _text, read_log
 from ufm.collect.tracker import Tracker
 from ufm.pictures.tracker import draw_tracker
 from ufm.rules.errors import InputError
@@ -140,6 +140,27 @@ def test_a_log_is_continued_without_an_epoch_twice(tmp_path, kind):
     assert [row["epoch"] for row in rows] == [0, 5, 10, 15] and all(type(row["epoch"]) is int for row in rows)
     assert equal(rows[1], changed) and changed["sharpness"] != first.rows[1]["sharpness"]
     assert equal(rows[0], first.rows[0]) and not [part for part in tmp_path.iterdir() if part != path]
+
+
+def test_a_log_of_an_older_version_is_continued(tmp_path):
+    """It has no sharpness_identified: NaN there, all else as it was; where more is missing it is refused."""
+    path = tmp_path / "run.csv"
+    first = Tracker(path).add(0, H=H, W=W, y=I)
+    old, older = (
+        [{name: row[name] for name in row if name not in without} for row in read_log(path)]
+        for without in (("sharpness_identified",), ("sharpness_identified", "nc1"))
+    )
+    path.write_bytes(_text(old))
+    row = Tracker(path).add(1, H=H, W=W, y=I)
+    rows = read_log(path)
+    assert [list(part) for part in rows] == [list(row)] * 2 and np.isnan(rows[0].pop("sharpness_identified"))
+    assert equal(rows[0], {name: first[name] for name in rows[0]}) and rows[1]["sharpness_identified"] in (
+        0,
+        1,
+    )
+    path.write_bytes(_text(older))
+    with pytest.raises(InputError, match="adds sharpness_identified, nc1"):
+        Tracker(path).add(1, H=H, W=W, y=I)
 
 
 def test_a_log_of_other_columns_is_left_alone(tmp_path):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from ufm.collect.gather import Found, Network, check_last, gather, wanted
+from ufm.collect.gather import Found, Network, check_last, gather, wanted, warn_of_what_follows
 from ufm.rules.errors import InputError
 
 
@@ -19,8 +19,8 @@ def from_flax(model, layer, loader: Iterable, *, variables=None, call: dict | No
     linen model says so what evaluation is; of nnx a copy is set to evaluation. sets: mix, test, clean, ood, unpack,
     limit, lambda_w, lambda_h, smoothing as of `from_torch`.
 
-    H (N, d) and logits_H (N, K) are what the layer takes and gives. Raises InputError as `from_torch` does, and for
-    a linen model without variables.
+    H (N, d) and logits_H (N, K) are what the layer takes and gives. Warns, and raises InputError, as `from_torch`
+    does; raises it too for a linen model without variables.
     """
     from flax import linen, nnx
 
@@ -44,10 +44,14 @@ class _Traced:
     def __init__(self, traced: Callable, name: str | None):
         import jax
 
-        self.compiled, self.name = jax.jit(traced), name
+        self.compiled, self.name, self.checked = jax.jit(traced), name, False
 
     def __call__(self, x):
-        return self.compiled(self.state, x)
+        taken, given, out = self.compiled(self.state, x)
+        if not self.checked:
+            self.checked = True
+            warn_of_what_follows(f"layer {self.name}", given, out)
+        return taken, given
 
     state: Any = None
 
@@ -56,7 +60,8 @@ class _Traced:
         raise NotImplementedError
 
     def chosen(self, calls: list[tuple[str, Any, Any]], out):
-        """The one call of the layer, of all (name, taken, given); out: what the model gives."""
+        """What the one call of the layer takes and gives, of all (name, taken, given); then `out`, what the model
+        gives, if it is one array."""
         if self.name is None and calls:
             self.name = calls[-1][0]
         mine = [(taken, given) for name, taken, given in calls if name == self.name]
@@ -68,7 +73,7 @@ class _Traced:
         shape: Any = getattr(mine[0][1], "shape", ())
         if len(shape) == 2:
             check_last(f"layer {self.name}", shape[1], tuple(getattr(out, "shape", ())))
-        return mine[0]
+        return *mine[0], out if hasattr(out, "shape") else ()
 
     def told(self, kernel, bias) -> tuple[Any, Any, str]:
         """W, b and words."""

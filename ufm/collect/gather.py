@@ -4,10 +4,12 @@ A network is a function from a batch of inputs to what its last layer takes and 
 NumPy only.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 import ufm.rules.numbers as checked
 from ufm.collect.mixing import Mixing
@@ -247,6 +249,32 @@ def check_last(words: str, rows: int, shape: tuple) -> None:
     if len(shape) == 2 and shape[1] != rows:
         given = f"{shape[0] or 'B'} x {shape[1]}"
         raise InputError(f"the model gives {given}, and {words} has {rows} rows: it is not the last layer")
+
+
+def warn_of_what_follows(words: str, logits, out) -> None:
+    """A warning where a network gives something else than its last layer's logits or their softmax: the loss may
+    have seen it, the comparison does not. Both are arrays of one batch; of different shapes nothing is said."""
+    z, o = (np.asarray(part).astype(np.float64) for part in (logits, out))
+    if z.shape == o.shape and z.ndim == 2 and (said := _behind(z, o)):
+        warnings.warn(f"{words}: {said}", stacklevel=3)
+
+
+def _behind(z: np.ndarray, o: np.ndarray) -> str | None:
+    """What follows logits z, where a softmax of it is not theirs; o: what the network gives."""
+    off = 0.02 * float(np.abs(z).max())  # a rounding of bfloat16, and more
+    probable = (o >= 0).all() and np.abs(o.sum(1) - 1).max() < 0.02
+    if probable and np.abs(o - softmax(z, axis=1)).max() < 0.02:
+        return None
+    z, o = z - z.mean(1, keepdims=True), o - o.mean(1, keepdims=True)
+    if np.abs(o - z).max() <= off:
+        return None
+    factor = float((o * z).sum() / max((z * z).sum(), 1e-300))
+    told = "something else than a softmax or log-softmax of what the layer gives"
+    remedy = "the comparison is of W h + b: see that the loss was of these logits"
+    if factor > 0 and np.abs(o - factor * z).max() <= factor * off:
+        told = f"{factor:.4g} times what the layer gives"
+        remedy = f"where the loss saw that, multiply W, b and all logits of what is found by {factor:.4g}"
+    return f"the model gives {told} (a temperature or scale behind it?); {remedy}"
 
 
 def _wide(A: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from ufm.collect.gather import Found, Network, check_last, gather, wanted
+from ufm.collect.gather import Found, Network, check_last, gather, wanted, warn_of_what_follows
 from ufm.rules.errors import InputError
 
 
@@ -16,8 +16,8 @@ def from_keras(model, layer, loader: Iterable, **sets) -> Found:
     lambda_w, lambda_h, smoothing as of `from_torch`.
 
     H (N, d) is what the layer takes, in inference. logits are H @ kernel + bias, also where the layer or what
-    follows it is a softmax, which gives probabilities, not logits. Raises InputError as `from_torch` does, and for
-    a subclassed model, which has no graph: `from_features` takes it.
+    follows it is a softmax, which gives probabilities, not logits. Warns, and raises InputError, as `from_torch`
+    does; raises it too for a subclassed model, which has no graph: `from_features` takes it.
     """
     import keras
 
@@ -34,11 +34,15 @@ def from_keras(model, layer, loader: Iterable, **sets) -> Found:
         ) from None
     check_last(f"layer {last.name}", last.units, tuple(model.outputs[0].shape))
     own = last.activation is keras.activations.linear
-    watched = keras.Model(inputs, [taken, given] if own else [taken])
+    watched, unchecked = keras.Model(inputs, [taken, given, model.outputs[0]]), [True]
 
     def run(x) -> tuple[Any, Any]:
-        found = watched.predict_on_batch(x)
-        return (found[0], found[1]) if own else (found[0] if isinstance(found, list) else found, None)
+        features, logits, out = watched.predict_on_batch(x)
+        if unchecked:
+            unchecked.clear()
+            kernel, *bias = last.get_weights()
+            warn_of_what_follows(f"layer {last.name}", features @ kernel + (bias[0] if bias else 0.0), out)
+        return features, logits if own else None
 
     def head() -> tuple[Any, Any, str]:
         kernel, *bias = last.get_weights()

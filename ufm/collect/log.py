@@ -2,6 +2,7 @@
 
 import csv
 import io
+from math import nan
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ufm.output.files import whole_file
 from ufm.rules.errors import InputError
 
 KINDS = (".csv", ".parquet")
+NEWER = {"sharpness_identified"}  # columns that older logs do not have: NaN in the rows of these
 Row = dict[str, Any]
 
 
@@ -30,16 +32,19 @@ class Log:
 
     def put(self, row: Row) -> None:
         """Write a row, in the place of one of the same epoch. InputError for other columns than the log has."""
-        if self.rows and list(self.rows[0]) != list(row):
-            gone = [name for name in self.rows[0] if name not in row]
-            new = [name for name in row if name not in self.rows[0]]
+        held = self.rows
+        if held and set(row) - set(held[0]) <= NEWER and set(held[0]) <= set(row):
+            held = [{name: part.get(name, nan) for name in row} for part in held]
+        if held and list(held[0]) != list(row):
+            gone = [name for name in held[0] if name not in row]
+            new = [name for name in row if name not in held[0]]
             said = [f"lacks {', '.join(gone)}"] * bool(gone) + [f"adds {', '.join(new)}"] * bool(new)
             raise InputError(
                 f"{self.path} has other columns: this tracker {' and '.join(said) or 'has another order'}; give it "
                 "another path, or the options that the log was begun with"
             )
         rows = sorted(
-            [*(part for part in self.rows if part["epoch"] != row["epoch"]), row],
+            [*(part for part in held if part["epoch"] != row["epoch"]), row],
             key=lambda part: part["epoch"],
         )
         with whole_file(self.path) as file:

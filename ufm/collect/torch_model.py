@@ -1,6 +1,5 @@
 """A PyTorch network: its last layer is watched while batches run through, and all is left as it was found."""
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ufm.collect.gather import Found, Network, check_last, gather, wanted
+from ufm.collect.gather import Found, Network, check_last, gather, wanted, warn_of_what_follows
 from ufm.collect.torch_state import undisturbed
 from ufm.rules.errors import InputError
 
@@ -151,8 +150,7 @@ class Tap:
         check_last(self._name(), K, tuple(getattr(out, "shape", ())))
         if not self.checked and getattr(out, "shape", None) == given.shape:
             self.checked = True
-            if said := behind(given, out):
-                warnings.warn(f"{self._name()}: {said}", stacklevel=2)
+            warn_of_what_follows(self._name(), *(part.detach().double().cpu() for part in (given, out)))
         return taken, given
 
     def head(self) -> tuple[Any, Any, str]:
@@ -174,25 +172,6 @@ class Tap:
         """Floats in the float type of the model."""
         own = next((part.dtype for part in self.model.parameters() if part.is_floating_point()), None)
         return _each(x, lambda tensor: tensor.to(own) if tensor.is_floating_point() else tensor)
-
-
-def behind(logits, out) -> str | None:
-    """What follows the layer, where a softmax of it is not that of the logits; out: what the network gives."""
-    z, o = logits.double(), out.detach().double()
-    off = 0.02 * float(z.abs().max())  # a rounding of bfloat16, and more
-    probable = (o >= 0).all() and float((o.sum(1) - 1).abs().max()) < 0.02
-    if probable and float((o - z.softmax(1)).abs().max()) < 0.02:
-        return None
-    z, o = z - z.mean(1, keepdim=True), o - o.mean(1, keepdim=True)
-    if float((o - z).abs().max()) <= off:
-        return None
-    factor = float((o * z).sum() / (z * z).sum().clamp_min(1e-300))
-    told = "something else than a softmax or log-softmax of what the layer gives"
-    remedy = "the comparison is of W h + b: see that the loss was of these logits"
-    if factor > 0 and float((o - factor * z).abs().max()) <= factor * off:
-        told = f"{factor:.4g} times what the layer gives"
-        remedy = f"where the loss saw that, multiply W, b and all logits of what is found by {factor:.4g}"
-    return f"the model gives {told} (a temperature or scale behind it?); {remedy}"
 
 
 def _each(part, change: Callable):
