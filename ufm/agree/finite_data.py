@@ -74,7 +74,7 @@ def _study(problem: JointProblem, draws: int, seed: int, answer: Susceptibility 
         ratio,
         interval(ratios) if expected else None,
         float(max(gaps)),
-        answer and predicted_limit(answer, draws),
+        None if answer is None else predicted_limit(answer, draws),
     )
 
 
@@ -100,7 +100,7 @@ def predicted_limit(answer: Susceptibility, draws: int, seeds: int = SEEDS) -> L
     return Limit(mean, (mean - deviation, mean + deviation), (1 - multiplier, 1 + multiplier))
 
 
-def _mean_root(parts: list[tuple[float, int]]) -> float:
+def _mean_root(parts: list[tuple[float, float]]) -> float:
     """E√X, X = Σ v χ²_n: (2√π)⁻¹ ∫ (1 − E e^{−tX}) t^{−3/2} dt, E e^{−tX} = Π (1 + 2vt)^{−n/2}; t = e^s/E X."""
     size = sum(v * n for v, n in parts)
     if size == 0:

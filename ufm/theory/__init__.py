@@ -23,7 +23,7 @@ __all__, __getattr__, __dir__ = facade(
         "closed_form": "ClosedForm closed_form_features closed_form_logits",
         "geometry.design": "Design design",
         "geometry.own_penalties": "Temperatures restoring_temperatures",
-        "geometry.susceptibility": "Susceptibility susceptibility",
+        "geometry.susceptibility": "Susceptibility pattern_susceptibility susceptibility",
         "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",
         "implicit": "SharpnessOptimum optimal_sharpness",
         "multiplier": "Multiplier joint_multiplier multiplier_slopes pattern_multiplier require_float64",
