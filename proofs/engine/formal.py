@@ -1,8 +1,8 @@
 """The formal proofs: `proofs/formal/` built by Coq, and audited.
 
-What is audited: the statement of every theorem and the body of every definition, as Coq prints them, against the committed
-`proofs/formal/statements.txt`; what each theorem assumes, against a list; the sources, for words that assume something;
-the compiled files, by the independent checker; and planted faults, each of which must break the build.
+What is audited: the statement of every theorem and the body of every definition, as Coq prints them, against the
+committed `proofs/formal/statements.txt`; what they assume, against a list; the sources, for words that assume
+something; the compiled files, by the independent checker; and planted faults, each of which must break the build.
 """
 
 import os
@@ -94,7 +94,9 @@ def declared(words: str, folder: Path = FOLDER) -> list[str]:
 
 def audit_file() -> str:
     """Commands that print every definition, every theorem's statement and what it assumes."""
-    modules = " ".join(path.stem for path in sources() if path.stem != "Shipped")  # its names are those of others
+    modules = " ".join(
+        path.stem for path in sources() if path.stem != "Shipped"
+    )  # its names are those of others
     lines = [
         f"Require Import Reals. From UFM Require Import {modules}. From UFM Require Shipped.",
         "Open Scope R_scope. Set Printing Width 100.",
