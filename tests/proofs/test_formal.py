@@ -3,6 +3,7 @@
 Coq itself runs in `python -m proofs --formal --check`, a step of `.ci/run`.
 """
 
+import re
 import shutil
 
 import pytest
@@ -122,3 +123,14 @@ def test_without_coq_the_install_line_is_said(monkeypatch, capsys, ci, code):
     monkeypatch.setenv("CI", ci)
     assert main(["--formal", "--check"]) == code
     assert capsys.readouterr().out == f"formal proofs not checked. Coq is not installed: {formal.INSTALL}\n"
+
+
+def test_the_page_shows_what_coq_prints():
+    page = (formal.FOLDER.parents[1] / "docs" / "formal.md").read_text("utf-8")
+    shown = dict(re.findall(r"<!-- ([\w. ]+) -->\n```text\n(.*?)\n```", page, re.DOTALL))
+    assumed = f"{formal.ASSUMED} Joint.joint"
+    assert shown == {"Joint.joint": formal.statement("Joint.joint"), assumed: formal.statements()[assumed]}
+    assert formal.INSTALL in page
+    names = {name.partition(".")[2] for name in formal.statements()}
+    for word in re.findall(r"`(?:[A-Z]\w+\.)?([a-z]+(?:_[a-z]+)+)`", page):
+        assert word in names, word
