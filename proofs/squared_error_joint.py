@@ -12,7 +12,7 @@ convex conjugate of ½‖·‖² instead of the entropy, evaluated at s = (c/σ)
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, formal, identity, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, sign
 from proofs.tools.matrices import centring, real
 from proofs.tools.settings import joint
 from proofs.trivial_threshold import THRESHOLD, alpha, k
@@ -95,14 +95,16 @@ def derive() -> Derivation:
                 (c**2 - sigma**2).subs(c, sigma + short),
                 "positive",
             ),
-            argued(
+            formal(
                 "unique",
-                r"The gap for this $s$ is zero at every global optimum, so $y - z = s$ and $h = W^\top "
-                r"s/\lambda_H$ there. Its gradient in $W$ gives $\mathbb{E}ss^\top W = c^2W$, so "
-                r"$\mathbf{1}^\top W = 0$, and $\lambda_WWW^\top = \mathbb{E}(z - b)s^\top$ is determined: "
-                r"$\mathbb{E}zs^\top = \mathbb{E}(y - s)s^\top = \frac{c}{\sigma}(1 - "
-                r"\frac{c}{\sigma})\sigma^2\Pi$. $\mathbb{E}h = 0$ gives $b = \mathbb{E}z = \mathbf{1}/K$. "
-                r"(For $\sigma \le c$ the product is zero.)",
+                r"For $c < \sigma$, $d \ge K-1$, every global optimum has $WW^\top = (\sigma/c - "
+                r"1)\lambda_H\Pi$, $Wh_y = (1 - c/\sigma)(y - \mathbf{1}/K)$ and $b = \mathbf{1}/K$.",
+                "Squared.squared_joint",
+            ),
+            formal(
+                "zero otherwise",
+                r"For $\sigma \le c$ it has $W = 0$, $h = 0$, $b = \mathbf{1}/K$.",
+                "SquaredTrivial.squared_trivial",
             ),
             identity(
                 "the determined product",

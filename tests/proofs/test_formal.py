@@ -14,6 +14,8 @@ from proofs.engine.coq import Term, formulas, shipped
 from proofs.engine.session import proof
 from proofs.engine.step import FORMAL, ProofError
 from proofs.engine.step import formal as formal_step
+from ufm.commands.runs.verify import explain
+from ufm.theory.theorems import scope
 from ufm.theory.theorems.catalogue import THEOREMS
 
 AXIOMS = "Axioms:\nClassical_Prop.classic : forall P : Prop, P \\/ ~ P\n"
@@ -25,6 +27,13 @@ def test_every_formal_step_names_an_audited_theorem():
     assert len(lemmas) > 40 and "Joint.joint" in lemmas
     for lemma in lemmas:
         assert formal.statement(lemma)
+
+
+def test_what_explain_says_is_a_step_of_that_theorem(capsys):
+    for name, lemma in scope.FORMAL.items():
+        assert lemma in {s.lemma for s in proof(name).derive().steps}, name
+    assert explain("joint-etf") == 0
+    assert "  in Coq     Joint.joint\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("lemma", ["Joint.joined", "Sums.sum", "joint", f"{formal.ASSUMED} Joint.joint"])
