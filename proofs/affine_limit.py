@@ -17,7 +17,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, series_order, sign
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity, series_order, sign
 from proofs.tools.order import measured_order
 from proofs.tools.settings import fixed
 
@@ -61,11 +61,11 @@ def _bound() -> list:
             2 * (high**2 + low**2) - (high - low) ** 2,
             (high + low) ** 2,
         ),
-        argued(
+        formal(
             "softmax is ½-Lipschitz",
-            r"The Jacobian $S = \operatorname{diag}p - pp^\top$ is symmetric and $v^\top Sv$ is the variance of "
-            r"$v$ under $p$, at most $\frac12\|v\|^2$ by the two steps above. Integrated from $0$ to $z$: "
-            r"$\|p - \frac1K\| \le \frac12\|z\|$.",
+            r"$\|\operatorname{softmax}z - \operatorname{softmax}z'\| \le \frac12\|z - z'\|$, for every "
+            r"$K$; so $\|p - \frac1K\| \le \frac12\|z\|$.",
+            "Lipschitz.softmax_lipschitz",
         ),
         sign(
             "softmax is monotone",
@@ -75,11 +75,10 @@ def _bound() -> list:
             rise * sp.log(1 + rise),
             "nonnegative",
         ),
-        argued(
+        formal(
             "the bound",
-            r"With $u = y - \frac1K$: $\|z\|^2 = a\langle z, u\rangle - a\langle z, p - \frac1K\rangle \le "
-            r"a\|z\|\|u\|$, so $\|z\| \le a\|u\|$ and $\|z - au\| = a\|p - \frac1K\| \le \frac a2\|z\| \le "
-            r"\frac{a^2}{2}\|u\|$.",
+            r"With $u = y - \frac1K$ and $z = a(y - p)$: $\|z - au\| \le \frac{a^2}{2}\|u\|$.",
+            "Lipschitz.affine_limit",
         ),
     ]
 

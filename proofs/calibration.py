@@ -10,7 +10,7 @@ import mpmath as mp
 import sympy as sp
 
 from proofs.different_class import solve
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, sign
 from proofs.tools.settings import fixed
 
 K, a, o, s, x, n = sp.symbols("K a o s x n", positive=True)
@@ -45,12 +45,18 @@ def _general() -> list:
             sp.diff(value, x),
             "positive",
         ),
-        argued(
-            "largest label",
-            r"The largest label has the largest deficit and the smallest label the smallest; the deficits sum "
-            r"to zero. So unless $y = \mathbf{1}/K$, the largest class is underconfident, $p_k < y_k$, and "
-            r"the smallest overconfident.",
+        formal(
+            "order",
+            "Of two classes the one of the larger label has the larger probability and the larger "
+            "deficit $y_k - p_k$.",
+            "Signs.answer_monotone",
         ),
+        formal(
+            "largest label",
+            r"Unless $y = \mathbf{1}/K$, the largest class is underconfident, $p_k < y_k$, …",
+            "Signs.largest_underconfident",
+        ),
+        formal("smallest label", "… and the smallest overconfident.", "Signs.smallest_overconfident"),
         identity(
             "calibrated label",
             r"$p_k = y_k$ where $x_k = o$, that is at the label $o e^o/a$; classes above it are "

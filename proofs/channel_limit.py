@@ -15,7 +15,17 @@ import numpy as np
 import sympy as sp
 
 from proofs.different_class import solve
-from proofs.engine.step import Comparison, Derivation, argued, exactly, identity, limit, series_order, sign
+from proofs.engine.step import (
+    Comparison,
+    Derivation,
+    argued,
+    exactly,
+    formal,
+    identity,
+    limit,
+    series_order,
+    sign,
+)
 from proofs.tools.order import measured_order
 from proofs.tools.roots import DIGITS, increasing_root
 from ufm.model.problem import Problem
@@ -57,11 +67,10 @@ def _bound() -> list:
             K * (x + x / K * (sp.exp(x) - 1)),
             x * (sp.exp(x) + K - 1),
         ),
-        argued(
+        formal(
             "no logit exceeds the same-class one",
-            r"$x_i + ap_o(e^{x_i} - 1) = a\lambda \le a = x + \frac xK(e^x - 1)$. Were $x_i > x$, then $ap_o < "
-            r"x/K$; but $ap_o = (x_i + x_j)/K \ge x_i/K > x/K$. So $0 \le x_i \le x$, and $x_j$ likewise. "
-            r"Centred, $z_k = x_k - ap_o$ with $0 \le ap_o \le 2x/K \le x$: $|z_i|, |z_j| \le x$.",
+            r"$0 \le x_i, x_j \le x$, the same-class root, and centred, $|z_i|, |z_j| \le x$ too.",
+            "Signs.pair_below_same_class",
         ),
         identity(
             "logarithms",

@@ -14,7 +14,7 @@ their difference then gives λ, which increases with D.
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.tools.frame import simplex_rows, softmax
 from proofs.tools.roots import DIGITS, increasing_root
 from proofs.tools.settings import two_hot
@@ -49,11 +49,10 @@ def _equations() -> list:
     wide = sp.symbols("x_i x_j", real=True)
     share = sum(wide) / K
     return [
-        argued(
+        formal(
             "equal others",
-            r"$f$ is strongly convex and unchanged when two classes other than $i$ and $j$ are exchanged by "
-            r"the isometry of the ETF that exchanges their rows; its only minimiser is fixed by it, so they "
-            r"share one $p_o$.",
+            "The optimal prediction gives one probability to all classes other than $i$ and $j$.",
+            "Pair.pair_others_equal",
         ),
         identity(
             "sum",
@@ -96,12 +95,16 @@ def _equations() -> list:
             (1 + (sp.exp(wide[0]) + sp.exp(wide[1]) - 2) / K).subs(K, 2 + MORE),
             "positive",
         ),
-        argued(
+        formal(
             "the solution is the optimum",
-            r"By the step before, $p = \operatorname{softmax}$ of the logits $x_i, x_j, 0, \dots, 0$, and the two "
-            r"equations say $z = a(y - p)$: a real solution makes $h$ below stationary. $f$ is strongly convex, "
-            r"with one minimiser, and the coefficients of $w_i, w_j$ are unique for $K \ge 3$ (below): the two "
-            r"equations have exactly one real solution for every $\lambda \in [0, 1]$.",
+            r"A real solution of the two equations makes $h = \frac1g(x_iw_i + x_jw_j)$ cost less than "
+            r"any other point ($K \ge 2$).",
+            "Pair.pair_optimum",
+        ),
+        formal(
+            "exactly one solution",
+            r"For $K \ge 3$ the two equations have exactly one real solution, for every $\lambda$.",
+            "Pair.pair_root",
         ),
         identity(
             "feature",

@@ -19,7 +19,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity, sign
 from proofs.tools.frame import softmax
 from proofs.tools.matrices import real, simplex
 from proofs.tools.settings import any_law
@@ -93,12 +93,38 @@ def derive() -> Derivation:
                 _slope(1 / (1 + _pos())),
                 "negative",
             ),
-            argued(
+            formal(
+                "gap identity",
+                "For ANY $W$, $b$, $h$ and vectors $q_y$ of sum one, any $K$ and $d$: $L - "
+                r"\mathbb{E}\,\mathrm{Entropy}(q)$ is the divergence, the square, the trace term and "
+                r"$-b\cdot\mathbb{E}s$.",
+                "Gap.gap_identity",
+            ),
+            formal(
                 "weak duality",
-                r"If $q_y \in \Delta$ and $\mathbb{E}ss^\top \preceq c^2 I$, each of the three terms is at "
-                r"least zero, whatever $W$, $h$ and $d$ are: $L \ge \mathbb{E}\,\mathrm{Entropy}(q)$. With "
-                r"a free bias the term $-b\cdot\mathbb{E}s$ must vanish for every $b$: the constraint "
-                r"$\mathbb{E}[y - q] = 0$.",
+                r"If $q_y \in \Delta$ and $\mathbb{E}ss^\top \preceq c^2 I$, then $L \ge "
+                r"\mathbb{E}\,\mathrm{Entropy}(q)$, whatever $W$, $h$ and $d$ are.",
+                "Gap.weak_duality_no_bias",
+            ),
+            formal(
+                "weak duality, free bias",
+                r"With a free bias the same under the constraint $\mathbb{E}[y - q] = 0$.",
+                "Gap.weak_duality_free_bias",
+            ),
+            formal(
+                "where the bound is met",
+                r"Where $L = \mathbb{E}\,\mathrm{Entropy}(q)$ for such a $q$, the predictions are $q$, $h "
+                r"= W^\top s/\lambda_H$, and each column $v$ of $W$ has $v^\top\mathbb{E}ss^\top v = "
+                r"c^2\|v\|^2$.",
+                "Gap.closed_gap",
+            ),
+            argued(
+                "other laws",
+                r"Coq holds laws of finitely many labels. For any other, $\mathbb{E}$ is an integral: "
+                r"what is said of one label is the same, and of $\mathbb{E}$ the formal steps, here and "
+                r"in the theorems that refer to this one, use that it is linear, that $\mathbb{E}1 = 1$, "
+                r"and that $\mathbb{E}f \ge 0$ for $f \ge 0$, with equality only where $f = 0$ almost "
+                "surely. All integrands are bounded, or the squares of $h$.",
             ),
             identity(
                 "shrunken residual",

@@ -14,7 +14,7 @@ import mpmath as mp
 import sympy as sp
 
 from proofs import same_class
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity, sign
 from proofs.tools.roots import DIGITS, increasing_root
 from proofs.tools.settings import fixed
 
@@ -41,12 +41,7 @@ def _analytic() -> list:
     short = {x_i: sp.log(1 + u), x_j: sp.log(1 + v)}
     jacobian = sp.Matrix([[1 + o * (1 + u) + u / K, u / K], [v / K, 1 + o * (1 + v) + v / K]])
     return [
-        argued(
-            "range",
-            r"For $\lambda \in [0,1]$ the right sides $a\lambda$, $a(1-\lambda)$ are not negative, so $x_i, "
-            r"x_j \ge 0$ by the soft-label theorem: $e^{x_k} = a p_k/o \ge 1$, since $x_k + o(e^{x_k}-1)$ has "
-            r"the sign of $x_k$.",
-        ),
+        formal("range", r"For $\lambda \in [0, 1]$ the solution has $x_i, x_j \ge 0$.", "Signs.pair_range"),
         identity(
             "Jacobian",
             r"With $u = e^{x_i} - 1$, $v = e^{x_j} - 1$ and $o = (x_i + x_j)/K$ the Jacobian of the two "

@@ -14,7 +14,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity
 from proofs.tools.frame import softmax
 from proofs.tools.matrices import real, simplex
 from proofs.tools.settings import any_law
@@ -71,23 +71,43 @@ def derive() -> Derivation:
             ),
             *[_gradients(size) for size in (2, 3, 4)],
             *[_critical(size) for size in (2, 3, 4)],
-            argued(
+            formal(
                 "centred classifier",
-                r"$\mathbf{1}^\top r = 0$, so $\mathbf{1}^\top M = 0$ and $c^2\mathbf{1}^\top W = "
-                r"\mathbf{1}^\top MW = 0$; $c > 0$ by hypothesis. The non-zero vectors in the range of $W$ "
-                r"are eigenvectors of $M$ with eigenvalue $c^2$.",
+                r"At every critical point $\mathbf{1}^\top W = 0$. (Coq: labels finite in number; any "
+                "other law as in the theorem duality.)",
+                "Critical.centred_classifier",
+            ),
+            formal(
+                "every K",
+                "And $MW = c^2W$, for every $K$ and $d$.",
+                "Critical.equalised",
+            ),
+            formal(
+                "enough",
+                r"A critical point with $\lambda_{\max}(M) \le c^2$ is a global minimum, for any $d$.",
+                "Critical.critical_minimum",
+            ),
+            formal(
+                "needed",
+                r"Where $v^\top Mv > c^2\|v\|^2$ for some $v$, and $Wu = 0$ for some unit $u$, another "
+                "point has a smaller objective.",
+                "Descent.descent",
             ),
             argued(
                 "global optimality",
-                r"Hypothesis: $d \ge K-1$. By the theorem duality a critical point with $\lambda_{\max}(M) "
-                r"\le c^2$ closes the gap and is a global minimum, and one with $\lambda_{\max}(M) > c^2$ "
-                r"is a strict saddle.",
+                r"Hypothesis: $d \ge K-1$. Where $\lambda_{\max}(M) > c^2$ there is such a $u$ (theorem "
+                "duality): the point is a strict saddle.",
             ),
-            argued(
+            formal(
                 "where critical means this",
-                r"Features are functions of the label with $\mathbb{E}\|h\|^2 < \infty$; $r$ is bounded, so "
-                r"$L$ is differentiable and its derivative along $(\dot W, \dot h)$ is the average of the "
-                r"gradients above.",
+                r"The derivative of $L$ along any direction $(\dot W, \dot h)$ is the product with the "
+                "two gradients above.",
+                "Critical.objective_derivative",
+            ),
+            formal(
+                "optima are critical",
+                "So every global optimum is critical.",
+                "Critical.optimum_critical",
             ),
         ],
         sp.Eq(sp.Symbol(r"\mathbb{E}[rr^\top]\,W"), lambda_w * lambda_h * sp.Symbol("W")),

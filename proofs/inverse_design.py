@@ -12,7 +12,7 @@ whatever G is, which is the certificate; and z = G r/λ_H is the critical point 
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity, limit, sign
 from proofs.tools.designs import UNEVEN, at_share
 from proofs.tools.matrices import basis_vector, centring, simplex
 from ufm.refute.made import random_gram
@@ -38,21 +38,16 @@ def derive() -> Derivation:
                 r"\mathrm{softmax}(z_k) = r_k$.",
             ),
             *[_moment(size) for size in (2, 3)],
-            argued(
+            formal(
                 "optimal",
-                r"$\lambda_H h = W^\top r$ makes the gradient in $h$ vanish, and $MW = c^2\Pi W = c^2W$ "
-                r"that in $W$ "
-                r"(theorem equalised-residuals). $\lambda_{\max}(M) = c^2$: the point is a global minimum "
-                r"(theorem "
-                r"duality; $d \ge K-1$, no bias). Nothing was asked of $G$ but $G \succeq 0$, "
-                r"$G\mathbf{1} = 0$.",
+                r"$W$, with $\mathbf{1}^\top W = 0$ and $G = WW^\top$, and $h_k = W^\top r_k/\lambda_H$ "
+                r"are a global minimum without a bias, for any $d$; and every other has $W'W'^\top = G$.",
+                "Design.inverse_design",
             ),
-            argued(
+            formal(
                 "every global optimum",
-                r"Predictions are the same at all global optima (theorem joint-etf, first step, any law), "
-                r"so $r$ is, and "
-                r"centred logits are. $\lambda_WWW^\top = \mathbb{E}zr^\top$ at any critical point: "
-                r"$WW^\top = G$.",
+                r"Every other global optimum $W'$ has $W'W'^\top = G$.",
+                "Design.inverse_design",
             ),
             identity(
                 "balance",

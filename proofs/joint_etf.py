@@ -6,10 +6,8 @@ optimum of the joint problem has W Wᵀ = g Π, z = a (y − p) with a = g/λ_H,
 
     F(a) = E‖y − p_a(y)‖² = (K−1) λ_W λ_H,      p_a = softmax(a (y − p_a)),
 
-or W = h = 0 where λ_W λ_H ≥ F(0)/(K−1). Idea: the dual of the theorem duality is strictly concave, so
-the predictions p are unique, so permuting classes permutes them. Hence M = E rrᵀ and
-E z rᵀ = λ_W W Wᵀ commute with all permutations; such a matrix is u I + v 11ᵀ, and both kill 1.
-F decreases, from E‖y‖² − 1/K to 0, since −F'/2 is a variance plus a square.
+or W = h = 0 where λ_W λ_H ≥ F(0)/(K−1). Idea: p_a moves with the classes, so E rrᵀ is a multiple of Π; an ETF
+closes the gap of the theorem duality, and a closed gap makes every other optimum one.
 """
 
 from functools import partial
@@ -18,7 +16,7 @@ from itertools import product
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity, sign
 from proofs.tools.frame import softmax
 from proofs.tools.matrices import basis_vector, centring, covariance, real, simplex
 from proofs.tools.roots import increasing_root
@@ -58,19 +56,19 @@ def derive() -> Derivation:
                 r"$\pi$-almost surely. At a global optimum the gap for $q = p^*$ is zero, so "
                 r"$\mathrm{KL}(p^*\|p) = 0$: every global optimum predicts $p^*$.",
             ),
-            argued(
+            formal(
                 "symmetry",
-                r"Hypothesis: $\pi$ exchangeable. For a permutation $P$, $P^\top p^*_{Py}$ is feasible with "
-                r"the same entropy, so it is $p^*_y$. Hence $z^*$ (the logits, centred) and $r^* = y - p^*$ "
-                r"are permuted with $y$, and $\mathbb{E}r^*r^{*\top}$, $\mathbb{E}z^*r^{*\top}$ commute "
-                r"with every permutation; $\mathbb{E}r^*$ and $\mathbb{E}z^*$ are multiples of $\mathbf{1}$ "
-                r"with sum zero: both vanish.",
+                r"Hypothesis: $\pi$ exchangeable. For every $a \ge 0$ the residuals $r = y - p_a(y)$ have "
+                r"$\mathbb{E}rr^\top = \frac{F(a)}{K-1}\Pi$. (Coq: labels finite in number; any other law "
+                "as in the theorem duality.)",
+                "Joint.joint_moment",
             ),
-            argued(
+            formal("mean", r"And $\mathbb{E}r = 0$.", "Joint.joint_mean"),
+            formal(
                 "matrices that commute",
-                r"For every $K$: $PMP^\top = M$ for all permutations says that $M_{kl}$ is constant on the "
-                r"orbits of $(k, l)$, of which there are two: $k = l$ and $k \ne l$. So $M = uI + "
-                r"v\mathbf{1}\mathbf{1}^\top$.",
+                r"For every $K$, of any $\rho(y)$ that moves with the classes and sums to zero: "
+                r"$\mathbb{E}\rho\rho^\top$ is a multiple of $\Pi$.",
+                "Exchange.equivariant_moment",
             ),
             *[_commutation(size) for size in (2, 3, 4)],
             identity(
@@ -82,21 +80,33 @@ def derive() -> Derivation:
                 [-u / K, u * (1 - 1 / K)],
             ),
             *[_spectrum(size) for size in (2, 3, 4)],
-            argued(
-                "M at a non-zero optimum",
-                r"$MW = c^2W$ (theorem equalised-residuals) and $M = \mu\,\Pi$ give $\mathbf{1}^\top W = 0$ "
-                r"and $\mu W = c^2W$: $\mu = c^2$ unless $W = 0$.",
+            formal(
+                "an ETF attains the bound",
+                r"Let $F(a) = (K-1)c^2$, $a > 0$, $d \ge K-1$. There is a $W$ with $WW^\top = "
+                r"a\lambda_H\Pi$ and an $h$ that are a global optimum, with a free bias too.",
+                "Joint.simplex_exists",
             ),
-            argued(
+            formal(
+                "M at a non-zero optimum",
+                r"Every global optimum predicts $p_a(y)$, and its residuals have $\mathbb{E}rr^\top = "
+                r"c^2\Pi$.",
+                "Joint.joint_predictions",
+            ),
+            formal(
                 "G is a multiple of Π",
-                r"Then $\lambda_W G = \mathbb{E}z^*r^{*\top}$ for $G = WW^\top$ (matrices above). The right "
-                r"side commutes with every permutation, and $G\mathbf{1} = 0$: $G = g\,\Pi$ with $g > 0$. A "
-                r"free bias changes nothing: $\mathbb{E}r^* = 0$, so $b\cdot\mathbb{E}s$ drops out of "
-                r"the gap for $q "
-                r"= p^*$, which is zero at every optimum as before; $\Pi(Wh + b) = z^*$ and $\mathbb{E}z^* = 0 = "
-                r"W\,\mathbb{E}h$ give $\Pi b = 0$. A penalised bias adds $\frac{\lambda_b}{2}\|b\|^2$ "
-                r"to that gap: "
-                r"$b = 0$.",
+                r"Every global optimum has $WW^\top = a\lambda_H\Pi$, $h = W^\top(y - p_a(y))/\lambda_H$ "
+                r"and $L = \mathbb{E}\,\mathrm{Entropy}(p_a)$.",
+                "Joint.joint",
+            ),
+            formal(
+                "with a free bias",
+                r"The same with a free bias, which is a multiple of $\mathbf{1}$ …",
+                "Joint.joint_free_bias",
+            ),
+            formal(
+                "with a penalised bias",
+                "… and with a penalised one, which is zero.",
+                "Joint.joint_penalised_bias",
             ),
             identity(
                 "logits and norm",
@@ -131,14 +141,17 @@ def derive() -> Derivation:
                 [sp.expand((y_k - 1 / K) ** 2), -2 / K + K / K**2],
                 [y_k**2 - 2 * y_k / K + 1 / K**2, -1 / K],
             ),
-            argued(
+            formal(
                 "one root, or none",
-                r"$F$ is continuous and strictly decreasing (unless $y = \mathbf{1}/K$ almost surely, when "
-                r"all is trivial), from $F(0)$ to $0$: one root $a > 0$ iff $(K-1)c^2 < F(0)$. Otherwise "
-                r"every global optimum is $W = h = 0$: there $M = \frac{F(0)}{K-1}\Pi \preceq c^2I$, so "
-                r"zero is optimal, $p^* = \mathbf{1}/K$, $z^* = 0$, and $\lambda_WG = "
-                r"\mathbb{E}z^*r^{*\top} = 0$ ($GM = W(MW)^\top = c^2G$ always). Below the threshold zero "
-                r"is no optimum (an eigenvalue exceeds $c^2$).",
+                r"There is an $a > 0$ with $F(a) = (K-1)c^2$ iff $c^2 < \sigma^2 = (\mathbb{E}\|y\|^2 - "
+                "1/K)/(K-1)$, for any law.",
+                "Trivial.sharpness_exists_iff",
+            ),
+            formal("no other root", "And no other.", "Trivial.sharpness_unique"),
+            formal(
+                "zero otherwise",
+                r"$W = 0$ at a global optimum iff $\sigma^2 \le c^2$.",
+                "Joint.trivial_iff",
             ),
             *_two_hot(),
         ],
@@ -226,11 +239,10 @@ def _decreasing():
             [-2 * weight * (v_i - v_j) ** 2, -2 * a * v_o**2],
             "nonpositive",
         ),
-        argued(
+        formal(
             "strictly decreasing",
-            r"The slope is zero only if $v$ is a multiple of $\mathbf{1}$ ($p > 0$). Then $Sv = 0$ and $r = "
-            r"v$; $\mathbf{1}^\top r = 0$ gives $r = 0$, $z = ar = 0$, $y = p = \mathbf{1}/K$. $v$ exists: "
-            r"$I + aS$ is invertible, as $S \succeq 0$ (implicit function theorem).",
+            r"$F(b) = F(a)$ for $0 \le a < b$ only where $F(a) = 0$.",
+            "Roots.moment_falls_strictly",
         ),
     ]
 

@@ -10,7 +10,7 @@ from functools import partial
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.same_class import EQUATION, K, a, x
 from proofs.tools.matrices import real
 from proofs.tools.settings import fixed
@@ -27,9 +27,11 @@ def derive() -> Derivation:
         "label-noise",
         [
             *[_affine(size) for size in (2, 3, 4)],
-            argued(
+            formal(
                 "so features are",
-                r"$f$ depends on the labels of a feature through their mean alone, and has one minimum.",
+                "The mean cross-entropy of the labels of one feature is that of their mean; with the "
+                "ridge it has one minimum (theorem soft-label).",
+                "Gap.mean_label_loss",
             ),
             identity(
                 "label noise",

@@ -13,7 +13,7 @@ from itertools import product
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.onehot_ce import GAP as ONE_HOT
 from proofs.onehot_ce import K, c
 from proofs.tools.matrices import basis_vector, centring
@@ -33,11 +33,16 @@ def derive() -> Derivation:
     return Derivation(
         "label-smoothing",
         [
-            argued(
+            formal(
                 "symmetry",
-                r"The labels are exchangeable: theorem joint-etf applies, and a permutation that fixes "
-                r"$k$ fixes $p$ "
-                r"at its label: every wrong class has one probability $p_o$.",
+                r"Every global optimum has $WW^\top = x\frac{\lambda_H}{\hat c}\,\Pi$, $x = \log(K/(\hat "
+                r"c + \varepsilon) - K + 1)$, where $\hat c + \varepsilon < 1$ and $d \ge K-1$.",
+                "OneHot.smoothing_joint",
+            ),
+            formal(
+                "one probability",
+                r"And $y - p = \hat c\,(e_k - \mathbf{1}/K)$: every wrong class has one probability $p_o$.",
+                "OneHot.smoothing_prediction",
             ),
             identity(
                 "residual",

@@ -9,7 +9,7 @@ from itertools import product
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.tools.order import measured_order
 from ufm.model.problem import Problem
 from ufm.theory.theorems.theorem import Setting
@@ -30,10 +30,10 @@ def derive() -> Derivation:
                 a * (y - p) - a * (y - 1 / K),
                 -a * (p - 1 / K),
             ),
-            argued(
+            formal(
                 "range of the logits",
-                r"$0 \le y_k \le 1$ and $0 < p_k < 1$, so $-a < z_k < a$ and $e^{-a} < e^{z_k} < e^a$. Hence the "
-                r"sum of the $K$ terms $e^{z_l}$ lies between $Ke^{-a}$ and $Ke^a$.",
+                r"$-a < z_k < a$ for every class, and $\sum e^{z_l}$ lies between $Ke^{-a}$ and $Ke^a$.",
+                "Signs.logits_range",
             ),
             identity(
                 "largest probability",

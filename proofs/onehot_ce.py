@@ -11,7 +11,7 @@ from itertools import product
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.tools.matrices import basis_vector, centring
 from proofs.tools.settings import joint
 from ufm.model.laws import onehot
@@ -32,13 +32,17 @@ def derive() -> Derivation:
     return Derivation(
         "onehot-ce",
         [
-            argued(
+            formal(
                 "symmetry",
-                r"One-hot labels of equal weight are exchangeable, so theorem joint-etf applies ($d \ge "
-                r"K-1$; a bias "
-                r"is zero up to a multiple of $\mathbf{1}$): the optimum is unique in $p$, and a "
-                r"permutation that "
-                r"fixes $k$ fixes $p$ at $e_k$. So every wrong class has one probability $p_o$.",
+                r"Every global optimum ($d \ge K-1$, $c^2 < 1/K$) has $WW^\top = "
+                r"x\sqrt{\lambda_H/(K\lambda_W)}\,\Pi$, $x = \log(\sqrt{K/(\lambda_W\lambda_H)} - K + 1)$.",
+                "OneHot.onehot_joint",
+            ),
+            formal(
+                "one probability",
+                r"And $y - p = \hat c\,(e_k - \mathbf{1}/K)$, $\hat c = \sqrt{K\lambda_W\lambda_H}$ "
+                r"($\varepsilon = 0$ here): every wrong class has one probability $p_o$.",
+                "OneHot.smoothing_prediction",
             ),
             identity(
                 "residual",

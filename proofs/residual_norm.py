@@ -10,7 +10,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity
+from proofs.engine.step import Comparison, Derivation, formal, identity
 from proofs.onehot_ce import PROBABILITY, K, c
 from proofs.tools.matrices import centring, real
 from proofs.tools.settings import joint
@@ -25,11 +25,13 @@ def derive() -> Derivation:
     return Derivation(
         "residual-norm",
         [
-            argued(
+            formal(
                 "the moment",
                 r"$\pi$ exchangeable, $d \ge K-1$, $\lambda_W\lambda_H < \sigma^2$: $M = "
-                r"\mathbb{E}rr^\top = c^2\Pi$ at "
-                r"every global optimum (theorem joint-etf).",
+                r"\mathbb{E}rr^\top = c^2\Pi$ at every global optimum, where $a$ is the root of the "
+                "theorem joint-etf. (Coq: labels finite in number; any other law as in the theorem "
+                "duality.)",
+                "Joint.joint_predictions",
             ),
             identity(
                 "its trace",

@@ -11,7 +11,7 @@ from functools import partial
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.tools.frame import simplex_rows
 from proofs.tools.roots import increasing_root
 from proofs.tools.settings import fixed
@@ -58,9 +58,15 @@ def derive() -> Derivation:
             ),
             limit("at zero", r"It is $0$ at $x = 0$ …", x * (sp.exp(x) + K - 1), x, 0, 0),
             limit("at infinity", r"… and unbounded.", x * (sp.exp(x) + K - 1), x, sp.oo, sp.oo),
-            argued(
+            formal(
                 "unique optimum",
-                r"$\lambda_H > 0$, so $f$ is strongly convex and a stationary point is its only minimiser.",
+                r"$h = \frac xg w_c$ costs less than any other point, where $x(e^x + K - 1) = aK$.",
+                "Forms.same_class_optimum",
+            ),
+            formal(
+                "existence of the root",
+                "That equation has exactly one root, and it is positive.",
+                "Forms.same_class_root",
             ),
             *[_matrices(size) for size in (2, 3, 4)],
         ],

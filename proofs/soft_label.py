@@ -14,7 +14,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.tools.frame import simplex_rows, softmax
 from proofs.tools.roots import DIGITS, increasing_root
 from proofs.tools.settings import fixed
@@ -154,14 +154,20 @@ def _reference() -> list:
 
 def _whole() -> list:
     return [
-        argued(
+        formal(
             "unique optimum",
-            r"The loss is convex in $h$ and $\lambda_H > 0$, so $f$ is strongly convex (theorem "
-            r"strong-convexity): it has one minimiser, the one stationary point. The root $t$ gives it: with "
-            r"$ap_k = \omega(ay_k + t)$ the $p_k$ are positive and sum to one, and $z = a(y - p)$, of sum zero, "
-            r"has $\log(ap_k) = ay_k + t - ap_k = z_k + t$, so $p = \operatorname{softmax} z$. Put $h = "
-            r"\frac1gW^\top z$: then $Wh = \Pi z = z$ and $\lambda_Hh = \frac1aW^\top z = W^\top(y - p)$.",
+            r"$h = W^\top(y - p_a(y))/\lambda_H$ costs less than any other point, for any label of sum "
+            "one.",
+            "Forms.soft_label_optimum",
         ),
+        formal(
+            "what the root is",
+            r"$p = p_a(y)$ is the one probability vector with $ap_k = \omega(ay_k + t)$, that is with "
+            r"$a(y - p) = \log p$ up to a common shift: with $z = a(y - p)$, $p = "
+            r"\operatorname{softmax}z$. It exists for every $a > 0$ and every $y$.",
+            "Answer.prediction_answers",
+        ),
+        formal("no other", "And no other vector answers $y$.", "Answer.answer_unique"),
         *[step for size in (2, 3, 4) for step in (_frame(size), _gradient(size), _matrices(size))],
     ]
 

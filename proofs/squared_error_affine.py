@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 
 from proofs.different_class import ALONG, D, K, a, s
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity, sign
 from proofs.tools.frame import simplex_rows
 from proofs.tools.roots import DIGITS
 from proofs.tools.settings import fixed
@@ -49,8 +49,10 @@ def _squared_error() -> list:
             r"segment between the class features.",
             sp.diff(COEFFICIENT.subs(y, lam * y + (1 - lam) * q), lam, 2),
         ),
-        argued(
-            "unique optimum", r"$\lambda_H > 0$: the objective is strongly convex, with one stationary point."
+        formal(
+            "unique optimum",
+            r"$h = W^\top y/(g + \lambda_H)$ costs less than any other point.",
+            "Squared.squared_optimum",
         ),
         *[_matrices(size) for size in (2, 3, 4)],
     ]

@@ -12,7 +12,7 @@ convex conjugate of ½‖·‖² instead of the entropy, evaluated at s = (c/σ)
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, sign
 from proofs.tools.matrices import centring, real
 from proofs.tools.settings import joint
 from proofs.trivial_threshold import THRESHOLD, alpha, k
@@ -48,20 +48,28 @@ def derive() -> Derivation:
                 lambda_h / 2 * (h - u / lambda_h) ** 2 - u**2 / (2 * lambda_h),
             ),
             *[_gap_identity(size) for size in (2, 3, 4)],
-            argued(
+            formal(
+                "gap identity",
+                r"For any $W$, $b$, $h$ and $s$: $L - \mathbb{E}[s\cdot y - \frac12\|s\|^2] = "
+                r"\frac12\mathbb{E}\|y - s - z\|^2 + \frac{\lambda_H}{2}\mathbb{E}\|h - W^\top "
+                r"s/\lambda_H\|^2 + \mathrm{tr}\,W^\top(c^2I - \mathbb{E}ss^\top)W/(2\lambda_H) - "
+                r"b\cdot\mathbb{E}s$. (Coq: labels finite in number; any other law as in the theorem "
+                "duality.)",
+                "Squared.squared_gap_identity",
+            ),
+            formal(
                 "weak duality",
-                r"So $L - \mathbb{E}[s\cdot y - \frac12\|s\|^2] = \frac12\mathbb{E}\|y - s - z\|^2 + "
-                r"\frac{\lambda_H}{2}\mathbb{E}\|h - W^\top s/\lambda_H\|^2 + \mathrm{tr}\,W^\top(c^2I - "
-                r"\mathbb{E}ss^\top)W/(2\lambda_H) - b\cdot\mathbb{E}s$: where $\mathbb{E}s = 0$ and "
-                r"$\mathbb{E}ss^\top \preceq c^2I$ the right side is not negative.",
+                r"Where $\mathbb{E}s = 0$ and $\mathbb{E}ss^\top \preceq c^2I$ the right side is not "
+                "negative.",
+                "Squared.squared_weak_duality",
             ),
-            argued(
+            formal(
                 "moments of the law",
-                r"Hypothesis: $\pi$ exchangeable. $\mathbb{E}y$ is a multiple of $\mathbf{1}$ of sum one, "
-                r"$\mathbf{1}/K$; $\mathbb{E}(y - \mathbf{1}/K)(y - \mathbf{1}/K)^\top$ commutes with all "
-                r"permutations and kills $\mathbf{1}$, so it is $\sigma^2\Pi$ (theorem joint-etf), "
-                r"$(K-1)\sigma^2 = \mathbb{E}\|y\|^2 - 1/K$.",
+                r"Hypothesis: $\pi$ exchangeable. $\mathbb{E}(y - \mathbf{1}/K)(y - \mathbf{1}/K)^\top = "
+                r"\sigma^2\Pi$, $(K-1)\sigma^2 = \mathbb{E}\|y\|^2 - 1/K$ …",
+                "Squared.label_moment",
             ),
+            formal("mean of the law", r"… and $\mathbb{E}y = \mathbf{1}/K$.", "Squared.label_mean"),
             identity(
                 "candidate",
                 r"Let $c < \sigma$, $WW^\top = g\,\Pi$ with $g/\lambda_H = a = \sigma/c - 1$ (possible as "
@@ -87,14 +95,16 @@ def derive() -> Derivation:
                 (c**2 - sigma**2).subs(c, sigma + short),
                 "positive",
             ),
-            argued(
+            formal(
                 "unique",
-                r"The gap for this $s$ is zero at every global optimum, so $y - z = s$ and $h = W^\top "
-                r"s/\lambda_H$ there. Its gradient in $W$ gives $\mathbb{E}ss^\top W = c^2W$, so "
-                r"$\mathbf{1}^\top W = 0$, and $\lambda_WWW^\top = \mathbb{E}(z - b)s^\top$ is determined: "
-                r"$\mathbb{E}zs^\top = \mathbb{E}(y - s)s^\top = \frac{c}{\sigma}(1 - "
-                r"\frac{c}{\sigma})\sigma^2\Pi$. $\mathbb{E}h = 0$ gives $b = \mathbb{E}z = \mathbf{1}/K$. "
-                r"(For $\sigma \le c$ the product is zero.)",
+                r"For $c < \sigma$, $d \ge K-1$, every global optimum has $WW^\top = (\sigma/c - "
+                r"1)\lambda_H\Pi$, $Wh_y = (1 - c/\sigma)(y - \mathbf{1}/K)$ and $b = \mathbf{1}/K$.",
+                "Squared.squared_joint",
+            ),
+            formal(
+                "zero otherwise",
+                r"For $\sigma \le c$ it has $W = 0$, $h = 0$, $b = \mathbf{1}/K$.",
+                "SquaredTrivial.squared_trivial",
             ),
             identity(
                 "the determined product",

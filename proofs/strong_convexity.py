@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 
 from proofs import same_class
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, series_order, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, series_order, sign
 from proofs.tools.frame import simplex_rows
 from proofs.tools.order import measured_order
 from proofs.tools.settings import fixed
@@ -87,12 +87,12 @@ def _bounds() -> list:
     size, value, t, slope = sp.symbols("r f t G", positive=True)
     lower = value - slope * t + ridge / 2 * t**2
     return [
-        argued(
+        formal(
             "distance",
-            r"The Hessian of $f$ is $W^\top(\operatorname{diag}p - pp^\top)W + \lambda_HI \succeq "
-            r"\lambda_HI$, for any $W$. Integrated along the segment from $h^*$, where $\nabla f = 0$: "
-            r"$\langle\nabla f(h), h - h^*\rangle \ge \lambda_H\|h - h^*\|^2$. By Cauchy and Schwarz $\|h - "
-            r"h^*\| \le \|\nabla f(h)\|/\lambda_H$.",
+            r"For any $W$ and any label, $h^*$ a minimum and $h$ any point: $\|h - h^*\| \le \|\nabla "
+            r"f(h)\|/\lambda_H$. (The divergence of two predictions is what $f$ has above its tangent, "
+            "less the ridge; twice, and Cauchy and Schwarz.)",
+            "Convex.CE_distance",
         ),
         identity(
             "value",
@@ -113,10 +113,11 @@ def _bounds() -> list:
 def _lipschitz() -> list:
     second, total = sp.symbols("V R", real=True)  # Σ v_k², Σ v_k
     return [
-        argued(
+        formal(
             "gradient at the other optimum",
-            r"$\nabla f_{y'}(h) = \nabla f_y(h) + W^\top(y - y')$. At $h = h(y)$ the first term vanishes, so "
-            r"by the distance bound $\|h(y) - h(y')\| \le \|W^\top(y - y')\|/\lambda_H$.",
+            r"$\nabla f_{y'}(h) = \nabla f_y(h) + W^\top(y - y')$. At $h = h(y)$ the first term vanishes, "
+            r"so by the distance bound $\|h(y) - h(y')\| \le \|W^\top(y - y')\|/\lambda_H$.",
+            "Convex.CE_label_lipschitz",
         ),
         identity(
             "ETF",

@@ -12,7 +12,7 @@ equation of the theorem joint-etf. No moment of log y is needed.
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, argued, formal, identity, limit, sign
 from proofs.tools.matrices import basis_vector
 from proofs.tools.settings import fixed
 
@@ -27,10 +27,11 @@ def derive() -> Derivation:
     return Derivation(
         "support-size",
         [
-            argued(
+            formal(
                 "signs",
-                r"$x_k$ increases with $y_k$ and is $0$ where $y_k = 0$: all $x_k \ge 0$, and $Ko = \sum "
-                r"x_k \ge \max x_k$.",
+                r"$x_k$ increases with $y_k$ and is $0$ where $y_k = 0$: all $x_k \ge 0$, and none "
+                r"exceeds $Ko = \sum x_k$.",
+                "Signs.excess_range",
             ),
             identity(
                 "upper bound",

@@ -15,7 +15,7 @@ from itertools import product
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.tools.matrices import basis_vector, centring, covariance
 from proofs.tools.settings import joint
 from ufm.model.laws import cutmix, label_variance, mixup, onehot
@@ -37,15 +37,45 @@ def derive() -> Derivation:
     return Derivation(
         "trivial-threshold",
         [
-            argued(
+            formal(
                 "zero is optimal iff",
-                r"At $W = h = 0$: $p = \mathbf{1}/K$, a critical point with $M = \mathbb{E}(y - "
-                r"\mathbf{1}/K)(y - \mathbf{1}/K)^\top$. By the theorem duality it is a global minimum iff "
-                r"$\lambda_{\max}(M) \le c^2$, for any law and any $d \ge 1$ (every direction of feature "
-                r"space is unused). For an exchangeable law $M = \sigma^2\Pi$ (theorem joint-etf), of trace "
-                r"$(K-1)\sigma^2 = \mathbb{E}\|y\|^2 - 1/K$. For $d \ge K-1$ no other point is optimal then, with "
-                r"or without a bias, and $W \ne 0$ at every optimum otherwise (theorem joint-etf, one "
-                r"root or none).",
+                r"$W = h = 0$ is a global optimum iff $\lambda_{\max}(M) \le c^2$, $M = \mathbb{E}(y - "
+                r"\mathbf{1}/K)(y - \mathbf{1}/K)^\top$, for any law and any $d \ge 1$. (Coq: labels "
+                "finite in number; any other law as in the theorem duality.)",
+                "Descent.zero_optimum_iff",
+            ),
+            formal(
+                "no other optimum",
+                "Then no other point is optimal, for any law and any $d$.",
+                "Trivial.zero_is_the_only_optimum",
+            ),
+            formal(
+                "exchangeable labels",
+                r"For an exchangeable law $M = \sigma^2\Pi$, of trace $(K-1)\sigma^2 = \mathbb{E}\|y\|^2 "
+                "- 1/K$ …",
+                "Squared.label_moment",
+            ),
+            formal(
+                "zero iff",
+                r"… and with $d \ge K-1$ an optimum has $W = 0$ iff $\sigma^2 \le c^2$.",
+                "Joint.trivial_iff",
+            ),
+            formal(
+                "with a bias",
+                "With a free bias too: $W = h = 0$ at every optimum, and $b$ is a multiple of "
+                r"$\mathbf{1}$.",
+                "Joint.trivial_free_bias",
+            ),
+            formal(
+                "finite grids",
+                r"Mixup with any finite grid of $\lambda$: $\sigma^2 = \mathbb{E}[\lambda^2 + "
+                r"(1-\lambda)^2]/K$.",
+                "Laws.mixup_threshold",
+            ),
+            formal(
+                "label smoothing, any law",
+                r"Smoothing scales $\sigma^2$ of any law by $(1-\delta)^2$.",
+                "Laws.smoothed_threshold",
             ),
             identity(
                 "Beta moments",

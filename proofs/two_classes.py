@@ -9,7 +9,7 @@ so the root is unique, and it is odd in λ − ½.
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, limit, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, limit, sign
 from proofs.tools.frame import simplex_rows, softmax
 from proofs.tools.roots import increasing_root
 from proofs.tools.settings import two_hot
@@ -101,10 +101,13 @@ def _feature() -> list:
     h = D / g * W.row(0).T
     x_i, x_j = sp.symbols("x_i x_j", real=True)
     return [
-        argued(
+        formal(
             "unique optimum",
-            r"$\lambda_H > 0$, so $f$ is strongly convex and the stationary point found below is its only "
-            r"minimiser.",
+            r"$h = \frac{D}{2g}(w_1 - w_2)$ costs less than any other point.",
+            "TwoClasses.two_class_optimum",
+        ),
+        formal(
+            "existence of the root", "The equation of $D$ has exactly one root.", "TwoClasses.two_class_root"
         ),
         identity(
             "only the difference matters",

@@ -266,6 +266,7 @@ KILLERS = {
     "ufm/theory/response": [f"{T}closed_form.py", f"{T}slopes.py"],
     "ufm/theory/thresholds": JOINT,
     "ufm/theory/polygon": of("theory/test_predict_joint", *POLYGON),
+    "ufm/theory/formulas/": [f"{T}formulas.py"],
     "ufm/theory/geometry/": [f"{T}design.py"],
     "ufm/theory/geometry/susceptibility": [f"{T}susceptibility.py"],
     "ufm/theory/geometry/support": [f"{T}susceptibility.py"],

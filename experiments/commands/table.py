@@ -196,6 +196,7 @@ ROWS = (
     Row("proofs", LONG, "proofs two-classes same-class"),
     Row("proofs NAME …", LONG, "proofs calibration"),
     Row("proofs --check", LONG, "proofs --check two-classes same-class"),
+    Row("proofs --formal --check", LONG, "proofs --formal --check", codes=(0, 3)),  # 3: Coq is not installed
     Row("proofs.refute NAME", LONG, "proofs.refute two-classes --budget 5"),
     Row(
         "ufm.solve --classes 1000 --distributed --coordinator host0:4321 --processes 4 --process 0",
@@ -224,5 +225,6 @@ ROWS = (
     Row("pip install --editable .[experiments]", SETUP),
     Row("pip install --editable .[bench]", SETUP),
     Row("pip install jax[cuda13]", SETUP),
+    Row("apt-get install -y --no-install-recommends coq libcoq-coquelicot libcoq-interval", SETUP),
     Row(".ci/run", SETUP),
 )

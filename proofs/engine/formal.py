@@ -1,8 +1,8 @@
 """The formal proofs: `proofs/formal/` built by Coq, and audited.
 
-What is audited: the statement of every theorem and the body of every definition, as Coq prints them, against the committed
-`proofs/formal/statements.txt`; what each theorem assumes, against a list; the sources, for words that assume something;
-the compiled files, by the independent checker; and planted faults, each of which must break the build.
+What is audited: the statement of every theorem and the body of every definition, as Coq prints them, against the
+committed `proofs/formal/statements.txt`; what they assume, against a list; the sources, for words that assume
+something; the compiled files, by the independent checker; and planted faults, each of which must break the build.
 """
 
 import os
@@ -33,7 +33,8 @@ CLASSICAL = {
 }
 # Numerical bounds also compute with the machine's 63-bit integers, which Coq specifies by axioms.
 MACHINE = re.compile(r"(PrimInt63|Uint63)\.\w+")
-NUMERICAL = "shipped/Values.v"
+NUMERICAL = "Values"
+ASSUMED = "assumptions of"
 FORBIDDEN = re.compile(
     r"\b(Admitted|admit|give_up|Axioms?|Parameters?|Conjecture|Declare|Unset|bypass_check|Typing Flags|"
     r"vm_cast_no_check|native_cast_no_check|exact_no_check|Redirect|Load|Drop)\b|\bSet\b"
@@ -93,17 +94,32 @@ def declared(words: str, folder: Path = FOLDER) -> list[str]:
 
 def audit_file() -> str:
     """Commands that print every definition, every theorem's statement and what it assumes."""
-    modules = " ".join(path.stem for path in sources() if path.stem != "Shipped")  # its names are those of others
+    modules = " ".join(
+        path.stem for path in sources() if path.stem != "Shipped"
+    )  # its names are those of others
     lines = [
         f"Require Import Reals. From UFM Require Import {modules}. From UFM Require Shipped.",
         "Open Scope R_scope. Set Printing Width 100.",
     ]
     for name in declared("Definition|Fixpoint"):
         lines.append(f'Goal True. idtac "== {name}". Abort. Print {name}.')
-    for name in declared("Theorem|Corollary"):
+    theorems = declared("Theorem|Corollary")
+    for name in theorems:
         lines.append(f'Goal True. idtac "== {name}". Abort. Check {name}.')
-        lines.append(f'Goal True. idtac "--". Abort. Print Assumptions {name}.')
+    for n, (title, names) in enumerate(groups(theorems).items()):
+        lines.append(f"Definition group{n} := ({', '.join(names)}).")
+        lines.append(f'Goal True. idtac "== {title}". Abort. Print Assumptions group{n}.')
     return "\n".join(lines) + "\n"
+
+
+def groups(theorems: list[str]) -> dict[str, list[str]]:
+    """Whose assumptions are printed together: what one theorem of a group assumes is in its list."""
+    numerical = [name for name in theorems if name.split(".")[0] == NUMERICAL]
+    return {
+        f"{ASSUMED} Joint.joint": ["Joint.joint", "Joint.joint"],
+        f"{ASSUMED} every theorem outside {NUMERICAL}": [n for n in theorems if n not in numerical],
+        f"{ASSUMED} the theorems of {NUMERICAL}": numerical,
+    }
 
 
 def audited(work: Path = BUILD) -> str:
@@ -115,40 +131,35 @@ def audited(work: Path = BUILD) -> str:
 
 def _entry(text: str) -> str:
     name, _, rest = text.partition("\n")
-    statement, dashes, assumed = rest.partition("--\n")
-    statement = statement.partition("\nArguments ")[0].replace("RbaseSymbolsImpl.R", "R")
+    statement = rest.partition("\nArguments ")[0].replace("RbaseSymbolsImpl.R", "R")
+    if name.startswith(ASSUMED):
+        statement = "\n".join(sorted(assumptions(name, statement)))
     lines = [line.rstrip() for line in statement.splitlines() if line.strip()]
-    if not dashes:
-        return "\n".join([f"== {name}", *lines, ""])
-    return "\n".join([f"== {name}", *lines[1:], f"-- {assumptions(name, assumed)}", ""])
+    return "\n".join([f"== {name}", *lines, ""])
 
 
-def assumptions(name: str, printed: str) -> str:
-    """The assumptions in words; ProofError where one is not allowed."""
-    if printed.strip() == "Closed under the global context":
-        return "nothing"
+def assumptions(name: str, printed: str) -> set[str]:
+    """The axioms that Coq lists; ProofError where one is not allowed, or where it lists none."""
     found = set(re.findall(r"^([\w.]+)(?= :|$)", printed.partition("Axioms:\n")[2], re.MULTILINE))
-    extra = found - CLASSICAL
-    numerical = name.split(".")[0] == Path(NUMERICAL).stem
-    wrong = {one for one in extra if not (numerical and MACHINE.fullmatch(one))}
-    if wrong or not found:
-        raise ProofError(f"{name} assumes {', '.join(sorted(wrong)) or printed}")
-    return "the classical real numbers" + (" and machine integers" if extra else "")
+    machine = {one for one in found if name.endswith(f" {NUMERICAL}") and MACHINE.fullmatch(one)}
+    if not found or found - machine - CLASSICAL or (machine and "outside" in name):
+        raise ProofError(f"{name}: {', '.join(sorted(found - machine - CLASSICAL)) or printed}")
+    return found
 
 
 @cache
 def statements() -> dict[str, str]:
-    """The committed statements, by name; of a theorem with what it assumes."""
+    """The committed statements, by name."""
     entries = STATEMENTS.read_text(encoding="utf-8").split("== ")[1:]
     return {name: rest.strip() for name, _, rest in (entry.partition("\n") for entry in entries)}
 
 
 def statement(lemma: str) -> str:
-    """What Coq prints of a theorem, without its assumptions; ProofError for one that is not audited."""
+    """What Coq prints of a theorem; ProofError for a name that is none."""
     text = statements().get(lemma, "")
-    if "\n-- " not in text:
+    if not text.startswith(f"{lemma.split('.')[-1]}\n     : "):
         raise ProofError(f"no audited theorem is called {lemma}")
-    return text.partition("\n-- ")[0]
+    return text.partition("     : ")[2]
 
 
 def words(paths: list[Path]) -> Iterator[str]:

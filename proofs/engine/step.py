@@ -113,7 +113,7 @@ def limit(name: str, says: str, expression, variable, point, value, direction: s
 
 
 def formal(name: str, says: str, lemma: str) -> Step:
-    """A theorem of `proofs/formal/` by file and name, Joint.joint; it is shown as Coq prints it, for finite laws."""
+    """A theorem of `proofs/formal/`, by file and name: Joint.joint. It is shown as Coq prints it."""
 
     def check():
         from proofs.engine.formal import statement

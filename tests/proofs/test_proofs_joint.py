@@ -102,7 +102,7 @@ def test_every_step_holds(name):
     derivation = load(name).derive()
     assert derivation.name == name.replace("_", "-")
     derivation.run()
-    assert derivation.count(SYMBOLIC) > derivation.count(ARGUED) > 0
+    assert derivation.count(SYMBOLIC) > derivation.count(ARGUED)
     names = [step.name for step in derivation.steps]
     assert len(set(names)) == len(names)
 

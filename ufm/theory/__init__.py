@@ -11,6 +11,7 @@ response    how an optimum answers a small change
 thresholds  where the joint optimum changes its shape
 polygon     d = 2, one-hot: the regular K-gon
 variants/   closed forms of problems of another shape
+formulas/   the equations of closed forms, each once: what the routes iterate on and Coq proves
 geometry/   the geometry of the joint optimum: of labels of single classes, by design, and how it answers
 theorems/   every theorem as a value: statement, assumptions, formula, problem, source
 """

@@ -69,6 +69,14 @@ Proof.
   unfold expect. rewrite <- sum_scal_r. apply sum_ext. intros. ring.
 Qed.
 
+(** Samples that share a feature count through the mean of their labels. *)
+Theorem mean_label_loss N K pi Y z :
+  expect N pi (fun s => CE K z (Y s)) = CE K z (fun k => expect N pi (fun s => Y s k)).
+Proof.
+  unfold CE. rewrite expect_sum. apply sum_ext. intros k _. unfold expect. rewrite <- sum_scal_r.
+  apply sum_ext. intros. ring.
+Qed.
+
 Section Law.
 Variables (N K : nat) (pi : nat -> R) (Y : nat -> nat -> R).
 Hypothesis classes : (0 < K)%nat.

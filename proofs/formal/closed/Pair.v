@@ -84,8 +84,7 @@ Proof.
     + intros k _. apply pair_logits_answer; auto. lia.
 Qed.
 
-(** The equations have exactly one solution where there is a third class. *)
-Theorem pair_root_unique x_i x_j y_i y_j : (2 < K)%nat ->
+Lemma pair_root_unique x_i x_j y_i y_j : (2 < K)%nat ->
   pair_solution K a lambda x_i x_j -> pair_solution K a lambda y_i y_j -> x_i = y_i /\ x_j = y_j.
 Proof.
   intros HK X Y.
@@ -109,7 +108,26 @@ Proof.
     unfold pair_logits in X1. rewrite delta_same, delta_other in X1 by auto. lra.
 Qed.
 
-Theorem pair_root_exists : (2 < K)%nat -> exists x_i x_j, pair_solution K a lambda x_i x_j.
+(** The optimal prediction gives one probability to all other classes. *)
+Theorem pair_others_equal k l : (k < K)%nat -> (l < K)%nat -> k <> i -> k <> j -> l <> i -> l <> j ->
+  prediction K a (pair_label lambda i j) k = prediction K a (pair_label lambda i j) l.
+Proof.
+  intros Hk Hl Ki Kj Li Lj. set (y := pair_label lambda i j).
+  destruct (prediction_answers K a y ltac:(lia) (Rlt_le _ _ a_pos)) as [[P S] [t A]].
+  set (p := prediction K a y) in *.
+  assert (Y0 : forall n, n <> i -> n <> j -> y n = 0).
+  { intros n Ni Nj. unfold y, pair_label. rewrite !delta_other by auto. ring. }
+  assert (B := A k Hk). assert (C := A l Hl). rewrite Y0 in B, C by auto.
+  assert (M := ln_monotone (p k) (p l) (P k Hk) (P l Hl)).
+  assert (E : ln (p k) - ln (p l) = - a * (p k - p l)) by lra. rewrite E in M.
+  assert (N : 0 <= (p k - p l) * (p k - p l)) by apply Rle_0_sqr.
+  assert (Z : (p k - p l) * (p k - p l) = 0).
+  { apply Rmult_eq_reg_l with a; [| lra].
+    assert (0 <= a * ((p k - p l) * (p k - p l))) by (apply Rmult_le_pos; lra). lra. }
+  apply Rmult_integral in Z. lra.
+Qed.
+
+Lemma pair_root_exists : (2 < K)%nat -> exists x_i x_j, pair_solution K a lambda x_i x_j.
 Proof.
   intros HK. set (y := pair_label lambda i j).
   destruct (prediction_answers K a y ltac:(lia) (Rlt_le _ _ a_pos)) as [[P S] [t A]].
@@ -121,15 +139,8 @@ Proof.
   assert (PK : 2 < INR K) by (apply (lt_INR 2); lia).
   assert (Y0 : forall k, k <> i -> k <> j -> y k = 0).
   { intros k Ki Kj. unfold y, pair_label. rewrite !delta_other by auto. ring. }
-  (* every other class has the same probability *)
   assert (Q : forall k, (k < K)%nat -> k <> i -> k <> j -> p k = p o).
-  { intros k Hk Ki Kj. assert (B := A k Hk). assert (C := A o Ho). rewrite Y0 in B, C by auto.
-    assert (M := ln_monotone (p k) (p o) (P k Hk) (P o Ho)).
-    assert (E : ln (p k) - ln (p o) = - a * (p k - p o)) by lra. rewrite E in M.
-    assert (N : 0 <= (p k - p o) * (p k - p o)) by apply Rle_0_sqr.
-    assert (Z : (p k - p o) * (p k - p o) = 0).
-    { apply Rmult_eq_reg_l with a; [| lra]. assert (0 <= a * ((p k - p o) * (p k - p o))) by (apply Rmult_le_pos; lra). lra. }
-    apply Rmult_integral in Z. lra. }
+  { intros k Hk Ki Kj. now apply pair_others_equal. }
   set (x := fun k => ln (p k) - ln (p o)).
   assert (X : forall k, (k < K)%nat -> x k = x i * delta i k + x j * delta j k).
   { intros k Hk. destruct (Nat.eq_dec k i) as [-> | B]; [| destruct (Nat.eq_dec k j) as [-> | C]].
@@ -153,5 +164,12 @@ Proof.
   exists (x i), (x j). split; unfold pair_equation.
   - rewrite <- (F i j class_i SX). unfold y, pair_label. rewrite delta_same, delta_other by auto. ring.
   - rewrite <- (F j i class_j) by lra. unfold y, pair_label. rewrite delta_same, delta_other by auto. ring.
+Qed.
+(** The equations have exactly one solution where there is a third class. *)
+Theorem pair_root : (2 < K)%nat -> exists x_i x_j, pair_solution K a lambda x_i x_j
+  /\ forall y_i y_j, pair_solution K a lambda y_i y_j -> y_i = x_i /\ y_j = x_j.
+Proof.
+  intros HK. destruct (pair_root_exists HK) as (x_i & x_j & E). exists x_i, x_j. split; [exact E |].
+  intros y_i y_j E'. now apply pair_root_unique.
 Qed.
 End Pair.

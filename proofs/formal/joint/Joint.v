@@ -57,7 +57,7 @@ Proof.
 Qed.
 
 (** E r transpose(r) = F(a)/(K-1) Pi and E r = 0, at every a. *)
-Lemma joint_moment a : 0 <= a -> centred_moment N K pi (r a) (F a / (INR K - 1)).
+Theorem joint_moment a : 0 <= a -> centred_moment N K pi (r a) (F a / (INR K - 1)).
 Proof.
   intros Ha.
   apply (equivariant_moment N K pi Y (fun y k => y k - prediction K a y k) two_classes symmetric).
@@ -66,7 +66,7 @@ Proof.
   - intros s Hs. now apply prediction_sum.
 Qed.
 
-Lemma joint_mean a k : 0 <= a -> (k < K)%nat -> expect N pi (fun s => r a s k) = 0.
+Theorem joint_mean a k : 0 <= a -> (k < K)%nat -> expect N pi (fun s => r a s k) = 0.
 Proof.
   intros Ha.
   apply (equivariant_mean N K pi Y (fun y k => y k - prediction K a y k) two_classes symmetric).
@@ -210,6 +210,19 @@ Proof.
   split; [exact HG | split; [exact HF | split]].
   - apply Rle_antisym; [exact M' | apply joint_bound].
   - now apply sq_zero.
+Qed.
+
+(** Predictions at every global optimum are p_a(y), and their residuals have the moment c^2 Pi. *)
+Theorem joint_predictions W h : (K - 1 <= d)%nat -> optimum W h ->
+  (forall s k, (s < N)%nat -> (k < K)%nat -> softmax K (logits d W no_bias (h s)) k = prediction K a (Y s) k)
+  /\ centred_moment N K pi (residual Y (fun s => softmax K (logits d W no_bias (h s)))) (lambda_W * lambda_H).
+Proof.
+  intros Hd O. assert (M := meets_bound W no_bias h Hd O).
+  destruct (closed_gap N K pi Y classes law d lambda_W lambda_H positive_H W no_bias h q q_feasible
+              (bias_gap_none N K pi Y q) M) as (HP & _ & _).
+  split; [exact HP |]. intros v. rewrite <- (q_moment v). apply expect_ext. intros s Hs.
+  rewrite (dot_ext K (residual Y (fun s => softmax K (logits d W no_bias (h s))) s) (residual Y q s) v v); auto.
+  intros k Hk. unfold residual. now rewrite HP.
 Qed.
 
 (** The multiplier: every row has the squared length m^2 = a (K-1) lambda_H / K. *)

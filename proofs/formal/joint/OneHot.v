@@ -49,7 +49,7 @@ Lemma smoothing_sharpness_pos : 0 < a.
 Proof. apply Rdiv_lt_0_compat; [apply smoothing_gap_pos | apply kappa_pos]. Qed.
 
 (** The residual is kappa (e_c - 1/K). *)
-Lemma smoothing_prediction c k : (c < K)%nat -> (k < K)%nat ->
+Theorem smoothing_prediction c k : (c < K)%nat -> (k < K)%nat ->
   smoothed K eps (delta c) k - prediction K a (smoothed K eps (delta c)) k = kappa * centred K c k.
 Proof.
   intros Hc Hk. assert (PK := kappa_pos). assert (Pa := smoothing_sharpness_pos).

@@ -105,6 +105,21 @@ Proof.
     unfold logits. fold z. rewrite (A K), (B d). unfold z. rewrite dot_mul. fold u. ring.
 Qed.
 
+(** Where E r = 0 and E r transpose(r) is at most c^2 the dual value bounds every objective. *)
+Theorem squared_weak_duality W b h q :
+  (forall v, moment N K pi (residual Y q) v <= lambda_W * lambda_H * sq K v) -> unbiased N K pi Y q ->
+  dual_value q <= L W b h.
+Proof.
+  intros F U. assert (G := squared_gap_identity W b h q).
+  rewrite (bias_gap_unbiased N K pi Y b q U) in G.
+  assert (A : 0 <= fit_gap W b h q) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
+  assert (B := feature_gap_nonneg N K pi Y law d lambda_H W h q).
+  assert (C : 0 <= classifier_gap W q) by (apply sum_nonneg; intros j _; specialize (F (column W j)); lra).
+  assert (0 <= classifier_gap W q / (2 * lambda_H))
+    by (apply Rmult_le_pos; [| apply Rlt_le, Rinv_0_lt_compat]; lra).
+  nra.
+Qed.
+
 Hypothesis symmetric : exchangeable N K pi Y.
 
 Let K_gt_1 : 1 < INR K := K_gt_1 K two_classes.
@@ -168,18 +183,10 @@ Qed.
 
 Lemma squared_bound W b h : dual_value q <= L W b h.
 Proof.
-  assert (G := squared_gap_identity W b h q).
-  rewrite (bias_gap_unbiased N K pi Y b q squared_mean) in G.
-  assert (A : 0 <= fit_gap W b h q) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
-  assert (B := feature_gap_nonneg N K pi Y law d lambda_H W h q).
-  assert (C : 0 <= classifier_gap W q).
-  { apply sum_nonneg. intros j _. rewrite squared_moment.
-    assert (0 <= sum K (column W j) * sum K (column W j) / INR K).
-    { apply Rmult_le_pos; [nra |]. apply Rlt_le, Rinv_0_lt_compat. lra. }
-    assert (0 < lambda_W * lambda_H) by now apply Rmult_lt_0_compat. nra. }
-  assert (0 <= classifier_gap W q / (2 * lambda_H))
-    by (apply Rmult_le_pos; [| apply Rlt_le, Rinv_0_lt_compat]; lra).
-  nra.
+  apply squared_weak_duality; [| exact squared_mean]. intros v. rewrite squared_moment.
+  assert (0 <= sum K v * sum K v / INR K).
+  { apply Rmult_le_pos; [nra |]. apply Rlt_le, Rinv_0_lt_compat. lra. }
+  assert (0 < lambda_W * lambda_H) by now apply Rmult_lt_0_compat. nra.
 Qed.
 
 (** A simplex ETF with g = (sigma/c - 1) lambda_H and the bias 1/K attains it, … *)

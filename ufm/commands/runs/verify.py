@@ -22,7 +22,7 @@ from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
-from ufm.theory.theorems.scope import CLASSICAL, Relative, admits, constraints, relatives
+from ufm.theory.theorems.scope import CLASSICAL, FORMAL, Relative, admits, constraints, relatives
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting
 
 
@@ -181,6 +181,7 @@ def explain(name: str) -> int:
             "blind optimum, certified distance to the truth (or duality gap), closed form apart from both",
         ),
         ("proof", f"proofs/{name.replace('-', '_')}.py"),
+        *(("in Coq", FORMAL[one]) for one in (name,) if one in FORMAL),
         ("source", theorem.source),
         ("known as", CLASSICAL.get(name, "no other name")),
         *(("relative", _relative(near)) for near in relatives(theorem, THEOREMS.values())),

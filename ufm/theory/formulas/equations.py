@@ -1,4 +1,4 @@
-"""What an iteration drives to zero. Arguments are numbers, arrays or symbols; exp, expm1, tanh are functions of them."""
+"""What an iteration drives to zero. Arguments: numbers, arrays or symbols; exp, expm1, tanh: functions of them."""
 
 
 def excess(x, o, b, expm1):

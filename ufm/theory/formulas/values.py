@@ -1,4 +1,4 @@
-"""Closed forms of the joint optimum. Arguments are numbers, arrays or symbols; log, log1p, sqrt are functions of them."""
+"""Closed forms of optima. Arguments: numbers, arrays or symbols; log, log1p, sqrt: functions of them."""
 
 
 def goal(K, product):

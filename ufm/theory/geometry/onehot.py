@@ -29,7 +29,9 @@ def class_optimum(classes: int, lambda_w: float, lambda_h: float, smoothing: flo
     if share >= 1:
         return ClassOptimum(1 / classes, 0.0, 0.0)
     gap = float(values.class_gap(classes, share, np.log1p))
-    return ClassOptimum(share / classes, gap, float(values.class_gain(gap, classes, lambda_w, lambda_h, np.sqrt)))
+    return ClassOptimum(
+        share / classes, gap, float(values.class_gain(gap, classes, lambda_w, lambda_h, np.sqrt))
+    )
 
 
 def taught_smoothing(classes: int, gap: float, temperature: float = 1.0) -> float:

@@ -63,6 +63,27 @@ CLASSICAL = {
     "multi-label": "multi-label neural collapse under the pick-all-label loss (tag-wise averages)",
 }
 
+FORMAL = {  # what Coq proves of a theorem, by file and name (docs/formal.md)
+    "soft-label": "Forms.soft_label_optimum",
+    "same-class": "Forms.same_class_optimum",
+    "different-class": "Pair.pair_optimum",
+    "two-classes": "TwoClasses.two_class_optimum",
+    "affine-limit": "Lipschitz.affine_limit",
+    "squared-error-affine": "Squared.squared_optimum",
+    "calibration": "Signs.largest_underconfident",
+    "strong-convexity": "Convex.CE_distance",
+    "label-noise": "Gap.mean_label_loss",
+    "duality": "Gap.weak_duality_no_bias",
+    "equalised-residuals": "Critical.equalised",
+    "joint-etf": "Joint.joint",
+    "trivial-threshold": "Joint.trivial_iff",
+    "squared-error-joint": "Squared.squared_joint",
+    "onehot-ce": "OneHot.onehot_joint",
+    "label-smoothing": "OneHot.smoothing_joint",
+    "residual-norm": "Joint.joint_predictions",
+    "inverse-design": "Design.inverse_design",
+}
+
 
 def constraint(theorem: Theorem) -> str:
     """fixed: W is given; free: W is penalised; else the name of the problem's shape."""
