@@ -1,6 +1,6 @@
 """The judge of conjectures on claims whose truth is known: what it says, after how many settings and seconds.
 
-    python -m experiments.conjectures [--seconds 30] [--only WORD] [--out FILE]
+    python -m experiments.conjectures --out docs/conjectures/judged.md
 
 False claims are to be refuted, true ones to stand, each within the seconds. Times are of this machine.
 Exit code: 0 where every false claim is refuted and no true one, else 1.
@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
 
 import tyro
 
@@ -36,12 +35,8 @@ def judged(text: str, folder: Path, seconds: float) -> tuple[bool, int, int, flo
     return found.refuted is not None, search.tried, search.undecided, time.monotonic() - begun
 
 
-def run(
-    seconds: Annotated[float, tyro.conf.arg(help="for each claim")] = 30.0,
-    only: Annotated[str, tyro.conf.arg(help="claims whose name has this word", metavar="WORD")] = "",
-    out: Annotated[Path | None, tyro.conf.arg(help="also write the table there", metavar="FILE")] = None,
-) -> int:
-    """Judge every planted claim and print a line for each."""
+def run(seconds: float, only: str, out: Path | None) -> int:
+    """Judge every planted claim and print a line for each; the exit code."""
     start_jax()
     planted = [
         (name, text, truth) for truth, kind in ((False, FALSE), (True, TRUE)) for name, text in kind.items()
@@ -69,11 +64,21 @@ def run(
     return int(wrong > 0)
 
 
-def main(words: list[str] | None = None) -> int:
-    """The exit code."""
-    return guarded(
-        "experiments.conjectures", lambda: tyro.cli(run, args=words, prog="experiments.conjectures")
-    )
+def main(argv: list[str] | None = None) -> int:
+    """Parse, judge, print."""
+
+    def options(seconds: float = 30.0, only: str = "", out: Path | None = None):
+        """Claims whose truth is known, judged as `python -m ufm.conjecture` judges them.
+
+        Args:
+            seconds: for each claim.
+            only: claims whose name has this word.
+            out: a file that the table is also written to.
+        """
+        return seconds, only, out
+
+    given = tyro.cli(options, args=argv, prog="python -m experiments.conjectures")
+    return guarded("conjectures", lambda: run(*given))
 
 
 if __name__ == "__main__":
