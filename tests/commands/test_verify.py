@@ -342,6 +342,13 @@ def test_list_names_every_theorem_once(run, never):
         assert theorem.title in line and len(line) <= 110
 
 
+def test_a_list_fits_the_terminal_it_is_shown_in(run, never, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run("--list")
+    assert max(map(len, out.splitlines())) < 80 and len(out.splitlines()) > len(THEOREMS)
+
+
 @pytest.mark.parametrize(
     "asked, some, none",
     [

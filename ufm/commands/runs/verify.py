@@ -1,6 +1,7 @@
 """One run of the command `verify`: all theorems on one setting, as table and record."""
 
 import difflib
+import shutil
 import sys
 import textwrap
 import time
@@ -24,6 +25,8 @@ from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.scope import CLASSICAL, FORMAL, Relative, admits, constraints, relatives
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting
+
+MANY = 10**6  # columns of what is no terminal
 
 
 def verify(args, command: list[str], problem: Problem, seen, outputs: Outputs) -> int:
@@ -157,10 +160,12 @@ def list_theorems(asked: dict[str, str]) -> int:
     known = constraints(THEOREMS.values())
     if asked.get("constraint", known[0]) not in known:
         raise InputError(f"--constraint must be one of {', '.join(known)}, got {asked['constraint']!r}")
-    width = max(map(len, THEOREMS))
+    width = 2 + max(map(len, THEOREMS))
+    columns = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else MANY  # a line each, for grep
     for theorem in THEOREMS.values():
         if all(admits(theorem, aspect, value) for aspect, value in asked.items()):
-            print(f"{theorem.name:<{width}}  {theorem.title}")
+            text = f"{theorem.name:<{width}}{theorem.title}"
+            print(textwrap.fill(text, columns, subsequent_indent=" " * width, break_on_hyphens=False))
     return 0
 
 

@@ -42,7 +42,7 @@ SUPERCLASSES = Assumption(
 )
 SUPERCLASS_LAWS = Theorem(
     name="superclass-laws",
-    title="Superclasses that may be permuted: two gains, two equations, whatever the labels",
+    title="Superclasses that may be permuted: two gains, two equations",
     statement=r"WW^\top = g_wP_w + g_bP_b, \quad \mathrm{tr}(P\,\mathbb{E}(y-p)(y-p)^\top) = \lambda_W\lambda_H\,"
     r"\mathrm{rank}\,P \ \text{for each } g > 0, \ \le \text{for } g = 0, \quad p ="
     r" \mathrm{softmax}(WW^\top(y-p)/\lambda_H); \quad g_w = 0 \iff \mathbb{E}\|P_wy\|^2 \le"
