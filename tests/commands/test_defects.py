@@ -146,7 +146,7 @@ def test_a_search_skips_a_case_that_is_no_problem():
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
 def test_a_comparison_lets_a_defect_through_where_a_missing_class_is_an_answer(defect, monkeypatch):
-    monkeypatch.setattr("ufm.network.features.class_statistics", defect)
+    monkeypatch.setattr("ufm.network.features.class_steps", defect)
     given = from_arrays(H=np.repeat(CORNER, 2, 0), W=CORNER, y=np.repeat(np.arange(3), 2))
     with pytest.raises((ValueError, KeyError)) as caught:
         compare_network(given, options=Options(replicates=0))

@@ -28,6 +28,7 @@ from ufm.theory.theorems.theorem import FeatureClaim
 pytestmark = pytest.mark.slow  # hunts through many problems
 
 SMALLEST = {"planted-superclass-early": 4, "planted-superclass-late": 4}
+SMALLEST |= {"planted-superclass-laws-early": 4, "planted-superclass-laws-late": 4}
 SMALLEST |= {"planted-polygon-early": 3, "planted-polygon-late": 3}
 SMALLEST |= {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
 # significant digits of the shrunk case, where only a few per cent of a threshold refute the claim; else 1

@@ -100,7 +100,7 @@ def predicted_limit(answer: Susceptibility, draws: int, seeds: int = SEEDS) -> L
     return Limit(mean, (mean - deviation, mean + deviation), (1 - multiplier, 1 + multiplier))
 
 
-def _mean_root(parts: list[tuple[float, float]]) -> float:
+def _mean_root(parts: list[tuple[float | int, float | int]]) -> float:
     """E√X, X = Σ v χ²_n: (2√π)⁻¹ ∫ (1 − E e^{−tX}) t^{−3/2} dt, E e^{−tX} = Π (1 + 2vt)^{−n/2}; t = e^s/E X."""
     size = sum(v * n for v, n in parts)
     if size == 0:

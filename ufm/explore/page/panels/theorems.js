@@ -29,6 +29,10 @@ export const HYPOTHESES = {
   '$a\\,\\min_{y_k>0}y_k \\ge 2\\log(aK)$, $aK \\ge e$': sharpEnough,
   '$\\lambda_W, \\lambda_H > 0$': () => held,
   '$\\lambda_W, \\lambda_H, \\rho > 0$': () => held,
+  '$\\lambda_W, \\lambda_H > 0$, alike for all targets': () => held,
+  'real targets': () => 'the targets are labels, not real numbers',
+  'no bias, or a free one': () => held, // the page has no other
+  '$d \\ge \\mathrm{rank}(\\Sigma^{1/2} - c)_+$': () => held,
   'binary cross-entropy': () => 'the loss is not one class against the rest',
   'one-hot labels with temperatures $\\delta_k = \\rho_k^{-1/2}$ of this kind': () =>
     'no class has a temperature of its own',
