@@ -140,7 +140,7 @@ def _of_the_problem():
             "zero",
             r"$\sum_kq_k\ell_k(z_k) \ge \sum_kq_k\ell_k(0) + \sum_kq_k\ell_k'(0)z_k \ge \sum_kq_k\ell_k(0) - "
             r"s\sqrt{\sum_kq_k\ell_k'(0)^2}$ (convex; Cauchy and Schwarz): zero is the optimum if that root is at "
-            r"most $c$.",
+            r"most $c$. If it is more, $L$ falls from zero along $z_k = -\varepsilon\ell_k'(0)$.",
         ),
         identity(
             "certificate",
