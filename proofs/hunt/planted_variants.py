@@ -19,6 +19,7 @@ from ufm.theory.theorems.variants.limits import (
     SELI,
     SUPPORT_SVM,
 )
+from ufm.theory.theorems.variants.losses import FOCAL, ORDINAL
 
 
 def slip(theorem: Theorem, name: str, words: str, **changes) -> Theorem:
@@ -94,7 +95,12 @@ OF_VARIANTS = (
     slip(MSE_RAY, "mse-ray-late", "W alone moves", pace=0.5),
     *(
         moved(theorem, f"{name}-{word}", share)
-        for theorem, name in ((DEEP_LINEAR_CE, "deep-ce"), (DEEP_LINEAR_MSE, "deep-mse"))
+        for theorem, name in (
+            (DEEP_LINEAR_CE, "deep-ce"),
+            (DEEP_LINEAR_MSE, "deep-mse"),
+            (FOCAL, "focal"),
+            (ORDINAL, "ordinal"),
+        )
         for word, share in (("early", 0.98), ("late", 1.02))
     ),
 )

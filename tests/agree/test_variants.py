@@ -34,10 +34,12 @@ SETTINGS = {
     "deep-linear-mse": shaped("deep-linear", (3,), 3, onehot(), 0.02, 0.02, loss=SE, free_dim=3),
     "seli": shaped("max-margin", (), 3, UNEVEN, 1.0, 1.0, free_dim=3),
     "support-svm": shaped("max-margin", (), 3, set_law(3, {1: 0.5, 2: 0.5}), 1.0, 1.0, free_dim=3),
+    "focal": shaped("focal", (2,), 3, onehot(), 0.1, 0.1, free_dim=3),
+    "ordinal": shaped("ordinal", (-1.0, 0.5), 3, UNEVEN, 0.02, 0.03, free_dim=3),
     "ce-ray": shaped("gradient-flow", (0.1, 20.0), 3, onehot(), free_dim=3),
     "mse-ray": shaped("gradient-flow", (0.1, 5.0), 3, onehot(), loss=SE, free_dim=3),
 }
-CERTIFIED = ("norm-constrained", "layer-peeled", "relu-features", "supcon", "seli", "support-svm")
+CERTIFIED = ("norm-constrained", "layer-peeled", "relu-features", "supcon", "seli", "support-svm", "ordinal")
 
 
 def test_every_theorem_of_another_shape_is_tried():
@@ -134,6 +136,10 @@ BROKEN = [  # theorem, words of the reason, the setting that breaks that assumpt
     ("deep-linear-mse", "cross-entropy, not squared", {"loss": "cross-entropy"}),
     ("ce-ray", "each as likely", {"law": UNEVEN}),
     ("support-svm", "not exchangeable", {"law": UNEVEN}),
+    ("focal", "each as likely", {"law": UNEVEN}),
+    ("focal", "squared error", {"loss": SE}),
+    ("ordinal", "squared error", {"loss": SE}),
+    ("ordinal", "take 2 thresholds, got 1", {"variant": Variant("ordinal", (0.0,))}),
 ]
 
 
@@ -141,7 +147,7 @@ BROKEN = [  # theorem, words of the reason, the setting that breaks that assumpt
 def test_an_assumption_is_named(name, words, change):
     where = SETTINGS[name]
     inner = {key: change[key] for key in ("loss", "law") if key in change}
-    outer = {key: change[key] for key in ("free_dim", "lambda_b") if key in change}
+    outer = {key: change[key] for key in ("free_dim", "lambda_b", "variant") if key in change}
     where = replace(where, problem=replace(where.problem, **inner), **outer)
     found = check_theorem(THEOREMS[name], where).verdict
     assert found.word == OUT_OF_HYPOTHESIS and words in found.reason
@@ -182,12 +188,19 @@ def test_a_variant_is_read_back(kind):
     [
         *("norm", "norm-constrained", "norm-constrained=1", "norm-constrained=1,2,3", "norm-constrained=1,x"),
         *("norm-constrained=-1,2", "norm-constrained=nan,1", "relu-features=1", "deep-linear=2.5"),
-        *("deep-linear=1", "contrastive=1,1", "", "=1"),
+        *("deep-linear=1", "contrastive=1,1", "", "=1", "focal", "focal=0", "focal=1,2"),
+        *("ordinal", "ordinal=1,1", "ordinal=1,0.5", "ordinal=nan", "ordinal=0,inf"),
     ],
 )
 def test_what_is_no_variant_is_refused(text):
     with pytest.raises(InputError):
         read_variant(text)
+
+
+def test_thresholds_of_both_signs_are_read_and_counted():
+    assert read_variant("ordinal=-1,0.5,2").numbers == (-1.0, 0.5, 2.0)
+    with pytest.raises(InputError, match="3 classes take 2 thresholds, got 3"):
+        VariantProblem(Variant("ordinal", (-1.0, 0.5, 2.0)), SETTINGS["ordinal"].joint)
 
 
 def test_kinds_with_a_bound_are_those_that_say_so():

@@ -29,6 +29,9 @@ MUTATIONS = (
     ("support_svm", "SIZE", lambda m: m.n, "length"),
     ("ce_ray", "SPEED", lambda m: m.SPEED / 2, "speed"),
     ("mse_ray", "GAP", lambda m: m.GAP**2, "solution"),
+    ("focal", "S", lambda m: m.S + m.gamma * m.p, "slope"),
+    ("focal", "G", lambda m: m.G + 1 - m.p, "where the slope is largest"),
+    ("ordinal", "SLOPE", lambda m: m.SLOPE / 2, "slope"),
 )
 
 

@@ -1,5 +1,7 @@
 """Closed forms of problems of another shape: check values, edges and thresholds."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,16 @@ from ufm.theory.variants.constrained import (
     rectified_objective,
 )
 from ufm.theory.variants.deep import deep_cross_entropy, deep_squared_error, root_of_product
+from ufm.theory.variants.losses import (
+    focal_loss,
+    focal_optimum,
+    focal_slope,
+    focal_threshold,
+    ordinal_losses,
+    ordinal_optimum,
+    ordinal_slopes,
+    steepest_log,
+)
 from ufm.theory.variants.margins import margin_gram, margin_objective
 from ufm.theory.variants.ray import ray_gap, ray_time
 
@@ -154,3 +166,83 @@ def test_the_way_out_of_a_polygon_is_that_of_the_whole_hessian(K, c):
     found = polygon_escape(K, c, c)
     assert value[0] == pytest.approx(found.curvature, rel=1e-9) and found.curvature < 0 < found.mode - 1
     assert objective(x + 0.1 * vector[:, 0]) < objective(x) - 1e-4
+
+
+# --- other losses -------------------------------------------------------------------------------
+
+
+def test_check_values_of_the_focal_loss():
+    """K = 10, γ = 2, c = 0.01; and 1/p*, which is not monotone in γ."""
+    x = focal_optimum(10, 2.0, 0.01, 0.01).gap
+    assert x == pytest.approx(3.477308931949912, rel=4e-15)
+    assert np.exp(x) / (np.exp(x) + 9) == pytest.approx(0.7824641351024899, rel=4e-15)
+    sizes = [23.14697819494782, 17.28716673022639, 17.39223954269657, 19.90603979487982]
+    assert [float(np.exp(-steepest_log(focus))) for focus in (1.0, 2.0, 3.0, 5.0)] == pytest.approx(
+        sizes, rel=4e-15
+    )
+
+
+def test_without_focus_it_is_cross_entropy():
+    """γ → 0; p* is below all floats by then."""
+    found = focal_optimum(4, 1e-12, 0.02, 0.05)
+    assert found.gap == pytest.approx(class_optimum(4, 0.02, 0.05).gap, rel=1e-10) and not found.jumps
+    assert steepest_log(1e-3) < -745 and np.isfinite(steepest_log(1e6))
+
+
+@pytest.mark.parametrize("K, focus", [(2, 2.0), (17, 2.0), (18, 2.0), (23, 1.0), (24, 1.0), (40, 2.0)])
+def test_the_simplex_jumps_to_zero_beyond_its_class_count(K, focus):
+    """By a grid of gaps, which knows no p*: at the threshold zero and the simplex cost the same, and the best gap
+    is next to zero iff K ≤ 1/p*; a little below and beyond it, one of them is better."""
+    c, x = focal_threshold(K, focus), np.linspace(0.0, 6.0, 60001)
+    first = float(np.sqrt(K) / (K - 1) * focal_slope(K, focus, 0.0))
+    fit = np.array([focal_loss(K, focus, gap) for gap in x])
+
+    def best(share):
+        return x[np.argmin(fit + share * c * (K - 1) / np.sqrt(K) * x)]
+
+    jumps = bool(np.log(K) > -steepest_log(focus))
+    assert best(1 + 1e-6) == 0 < best(1 - 1e-4)
+    assert jumps == (best(1 - 1e-9) > 0.03) and (c > first * (1 + 1e-6)) == jumps
+    assert focal_optimum(K, focus, c * (1 - 1e-4), c * (1 - 1e-4)).gap == pytest.approx(
+        best(1 - 1e-4), abs=2e-4
+    )
+
+
+def test_check_value_of_ordered_classes():
+    found = ordinal_optimum((0.1, 0.4, 0.3, 0.2), (-1.0, 0.5, 2.0), 0.02, 0.03)
+    assert found.objective == pytest.approx(0.79800466778686, abs=5e-15)
+    assert (np.diff(found.scores) > 0).all()
+
+
+def test_two_ordered_classes_have_an_elementary_score():
+    """θ = 0, equal weights: z = ∓log(1/c − 1), zero from c = 1/2 on."""
+    assert ordinal_optimum((0.5, 0.5), (0.0,), 0.1, 0.1).scores == pytest.approx(
+        [-np.log(9), np.log(9)], rel=1e-14
+    )
+    below, beyond = (ordinal_optimum((0.5, 0.5), (0.0,), c, c).size for c in (0.5 - 1e-9, 0.5 + 1e-9))
+    assert below == pytest.approx(4e-9, rel=1e-6) and beyond == 0
+
+
+def test_ordered_classes_lie_midway_where_penalties_are_small_and_die_at_their_threshold():
+    q, thresholds = np.array([0.1, 0.4, 0.3, 0.2]), (-1.0, 0.5, 2.0)
+    assert ordinal_optimum(q, thresholds, 1e-12, 1e-12).scores[1:3] == pytest.approx([-0.25, 1.25], abs=1e-10)
+    edge = float(np.sqrt(q @ ordinal_slopes(np.zeros(4), thresholds) ** 2))
+    found = [ordinal_optimum(q, thresholds, c, c) for c in (edge * (1 - 1e-9), edge * (1 + 1e-9))]
+    assert 0 < found[0].size < 1e-7 and found[1].size == 0
+    assert found[1].objective == float(q @ ordinal_losses(np.zeros(4), thresholds))
+
+
+def test_losses_of_ordered_classes_are_those_of_their_probabilities():
+    """−log(σ(θ_k − z) − σ(θ_{k−1} − z)) with 40 digits, thresholds close, far and of a huge score."""
+    with mp.workdps(40):
+        for thresholds, z in (
+            ((-1.0, 0.5), 0.3),
+            ((0.0, 1e-9), -2.0),
+            ((-30.0, 40.0), 3.0),
+            ((0.0, 1.0), 300.0),
+        ):
+            ends = [-mp.inf, *map(mpf, thresholds), mp.inf]
+            below = [1 / (1 + mp.exp(mpf(z) - end)) for end in ends]
+            exact = [float(-mp.log(high - low)) for low, high in pairwise(below) if high != low]
+            found = ordinal_losses(np.full(3, z), thresholds)
+            assert found[: len(exact)] == pytest.approx(exact, rel=1e-13)

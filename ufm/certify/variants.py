@@ -8,14 +8,16 @@ have
 norm-constrained, layer-peeled: ‖W‖² E‖h‖² ≤ K R_W² R_H², K E_W E_H. relu-features: for h ≥ 0 the penalties outweigh
 E rᵀW h if c² I − A is copositive, A_kl = √(q_k q_l) r_k·r_l; less than λ_max(max(A, 0)) ≤ c², to which r is shrunk.
 max-margin: multipliers m ≥ 0 with ‖Σ m a eₙᵀ/√q‖ ≤ c give Σ m b. contrastive: the loss is convex in the Gram matrix
-X of the features, so f(X) ≥ f(X̂) + ⟨S, X − X̂⟩ and ⟨S, X⟩ ≥ ρ² Σ ν for diag ν ⪯ S. For deep-linear and softmax-codes
-no bound is known here (not convex): what is found there is found, and no more.
+X of the features, so f(X) ≥ f(X̂) + ⟨S, X − X̂⟩ and ⟨S, X⟩ ≥ ρ² Σ ν for diag ν ⪯ S. ordinal: ℓ is convex, so
+ℓ(z) ≥ t (ℓ(ẑ) + ℓ'(ẑ)(z − ẑ)) + (1−t) min ℓ, 0 ≤ t ≤ 1, and c √(E z²) outweighs t E ℓ'(ẑ) z as soon as
+t √(E ℓ'(ẑ)²) ≤ c. For deep-linear, softmax-codes and focal no bound is known here (not convex): what is found there
+is found, and no more.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from ufm.model.rows import EPS
 from ufm.model.variants.problem import VariantProblem, margins
@@ -103,10 +105,27 @@ def _pairs(problem: VariantProblem, W, H, _):
     )
 
 
+def _scores(problem: VariantProblem, w, H, _):
+    """Tangents of the losses of one score, flattened until the penalties outweigh their slopes."""
+    joint, inner = problem.joint, np.asarray(problem.variant.numbers)
+    low, high = np.concatenate([[-np.inf], inner]), np.concatenate([inner, [np.inf]])
+    own = np.argmax(joint.atoms.labels, 1)
+    a, b, z, q = low[own], high[own], H @ w[0], joint.atoms.weights
+    within = -np.log(-np.expm1(a - b))
+    tangent = np.logaddexp(0.0, z - b) + np.logaddexp(0.0, a - z) + within
+    slope = expit(z - b) - expit(a - z)
+    least = 2 * np.logaddexp(0.0, (a - b) / 2) + within  # midway; 0 of the outer classes
+    steepness = float(np.sqrt(q @ slope**2))
+    share = min(1.0, float(np.sqrt(joint.product)) * (1 - 8 * EPS) / steepness) if steepness > 0 else 1.0
+    size = float(np.abs(inner).max()) + float(q @ (np.abs(tangent) + within)) + _size(H, w)
+    return share * float(q @ (tangent - slope * z)) + (1 - share) * float(q @ least), size
+
+
 BOUNDS: dict[str, Callable] = {
     "norm-constrained": _budget,
     "layer-peeled": _budget,
     "relu-features": _nonnegative,
     "max-margin": _margins,
     "contrastive": _pairs,
+    "ordinal": _scores,
 }

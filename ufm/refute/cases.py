@@ -140,9 +140,11 @@ class Case:
 
     @property
     def as_variant(self) -> Variant | None:
-        """The variant with its numbers; counts are rounded, and at least two."""
+        """The variant with its numbers; counts are rounded, and at least two; thresholds have one distance."""
         if self.variant is None:
             return None
+        if self.variant == "ordinal":
+            return Variant(self.variant, tuple(self.first * (k - 0.5) for k in range(self.classes - 1)))
         numbers = (self.first, self.second)[: len(VARIANTS[self.variant])]
         if self.variant in COUNTS:
             numbers = (float(max(round(numbers[0]), COUNTS[self.variant][0])), *numbers[1:])

@@ -7,6 +7,8 @@
     max-margin                  min (λ_W/2)‖W‖² + (λ_H/2) E‖h‖²      z_i − z_j ≥ 1, j off the support of y; 0 within
     softmax-codes               max t                                h_k·(w_k − w_j) ≥ t, ‖w_k‖ = ‖h_k‖ = 1
     contrastive n, ρ            supervised contrastive loss of n features a class, ‖h‖ = ρ
+    focal γ                     the joint problem with ℓ = −(1−P)^γ log P, P the probability of the own class
+    ordinal θ₁ < … < θ_{K−1}    one score z = w·h, ℓ = −log(σ(θ_k − z) − σ(θ_{k−1} − z)), θ₀ = −∞, θ_K = ∞
     gradient-flow x, t          the flow of E ℓ(W h, y), no penalty, for a time t from the balanced ETF with gap x
 
 Everything else (labels, weights, dimension, λ_W, λ_H, ℓ) is the joint problem's own.
@@ -28,6 +30,8 @@ VARIANTS = {
     "max-margin": (),
     "softmax-codes": (),
     "contrastive": ("the features of a class", "their norm"),
+    "focal": ("the exponent",),
+    "ordinal": ("the thresholds",),
     "gradient-flow": ("the gap at the start", "the time"),
 }
 COUNTS = {"deep-linear": (2, 8), "contrastive": (2, 50)}  # least and most of the first number, an integer
@@ -35,13 +39,17 @@ COUNTS = {"deep-linear": (2, 8), "contrastive": (2, 50)}  # least and most of th
 
 @dataclass(frozen=True)
 class Variant:
-    """Its kind, one of `VARIANTS`, and its numbers, all positive. Raises InputError for others."""
+    """Its kind, one of `VARIANTS`, and its numbers: all positive; thresholds, as many as there are, ascend.
+    Raises InputError for others."""
 
     kind: str
     numbers: tuple[float, ...] = ()
 
     def __post_init__(self):
         checked.choice("variant", self.kind, VARIANTS)
+        if self.kind == "ordinal":
+            object.__setattr__(self, "numbers", _ascending(self.numbers))
+            return
         words = VARIANTS[self.kind]
         if len(self.numbers) != len(words):
             takes = f"takes {' and '.join(words)}" if words else "takes no number"
@@ -59,6 +67,8 @@ class Variant:
             return 0.0
         if self.kind == "contrastive":
             return classes * self.numbers[0] * dim
+        if self.kind == "ordinal":
+            return (1 + labels) * dim
         between = max(self.numbers[0] - 2, 0) * dim**2 if self.kind == "deep-linear" else 0
         return (classes + labels) * dim + between
 
@@ -66,6 +76,14 @@ class Variant:
     def words(self) -> str:
         """As a flag has it: the kind and its numbers."""
         return self.kind + ("=" + ",".join(f"{value:.10g}" for value in self.numbers) if self.numbers else "")
+
+
+def _ascending(thresholds) -> tuple[float, ...]:
+    """At least one finite number, each above the one before."""
+    found = checked.array("thresholds", thresholds, ("K-1",))
+    if not len(found) or (np.diff(found) <= 0).any():
+        raise InputError("thresholds must ascend, at least one")
+    return tuple(found.tolist())
 
 
 def read_variant(text: str) -> Variant:
@@ -81,10 +99,15 @@ def read_variant(text: str) -> Variant:
 
 @dataclass(frozen=True, eq=False)
 class VariantProblem:
-    """A variant of a joint problem."""
+    """A variant of a joint problem. Raises InputError unless there are K − 1 thresholds, where there are any."""
 
     variant: Variant
     joint: JointProblem
+
+    def __post_init__(self):
+        count, wanted = len(self.variant.numbers), self.joint.classes - 1
+        if self.variant.kind == "ordinal" and count != wanted:
+            raise InputError(f"{self.joint.classes} classes take {wanted} thresholds, got {count}")
 
     @property
     def size(self) -> tuple[int, int, int]:

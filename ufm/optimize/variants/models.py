@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -17,15 +18,15 @@ from ufm.loss import LOSSES
 from ufm.model.variants.problem import VariantProblem, margins
 from ufm.optimize.variants.search import Program, compile_program, minimise_from
 
-STARTS = {"softmax-codes": 6, "deep-linear": 24, "relu-features": 24}
+STARTS = {"softmax-codes": 6, "focal": 24, "deep-linear": 24, "relu-features": 24}
 FEW = 4  # starts of the others
 LINE = 64  # in one dimension, where a row of norm one is a sign and cannot turn
 
 
 @dataclass(frozen=True, eq=False)
 class VariantSolution:
-    """The best of the starts: W (K, d) (of deep networks their product), H (n, d), objective, ‖gradient‖ of the
-    Lagrangian, multipliers and violation of the margins; the objectives of all starts, ascending."""
+    """The best of the starts: W (K, d) (of deep networks their product, of one score a row), H (n, d), objective,
+    ‖gradient‖ of the Lagrangian, multipliers and violation of the margins; the objectives of all starts, ascending."""
 
     W: Float[np.ndarray, "K d"]
     H: Float[np.ndarray, "n d"]
@@ -88,7 +89,7 @@ def evaluate_variant(problem: VariantProblem, *parts) -> Evaluation:
 
 
 class Data(NamedTuple):
-    """Traced: labels (n, K), weights (n), λ_W, λ_H and the variant's numbers."""
+    """Traced: labels (n, K), weights (n), λ_W, λ_H and the variant's numbers, at least two."""
 
     Y: np.ndarray
     q: np.ndarray
@@ -99,7 +100,9 @@ class Data(NamedTuple):
 def _data(problem: VariantProblem) -> Data:
     joint, numbers = problem.joint, problem.variant.numbers
     ridge = np.array([joint.lambda_w, joint.lambda_h])
-    return Data(joint.atoms.labels, joint.atoms.weights, ridge, np.array([*numbers, 0.0, 0.0])[:2])
+    return Data(
+        joint.atoms.labels, joint.atoms.weights, ridge, np.array([*numbers, 0.0, 0.0])[: max(len(numbers), 2)]
+    )
 
 
 def _family(problem: VariantProblem) -> Family:
@@ -292,6 +295,42 @@ def _contrastive(family: Family) -> Model:
     return Model(_starts((N, d)), point, objective, retract=_rows_of_one(d))
 
 
+def _focal(family: Family) -> Model:
+    K, d, n = family.sizes
+
+    def point(x, data):
+        return tuple(_parts(x, (K, d), (n, d)))
+
+    def objective(x, data):
+        W, H = point(x, data)
+        Z = H @ W.T
+        whole = jax.nn.logsumexp(Z, axis=1)
+        own = jnp.sum(data.Y * Z, 1) - whole
+        wrong = (
+            jax.nn.logsumexp(jnp.where(data.Y > 0, -jnp.inf, Z), axis=1) - whole
+        )  # 1 − P without rounding it
+        return -jnp.sum(data.q * jnp.exp(data.numbers[0] * wrong) * own) + _penalties(W, H, data)
+
+    return Model(_starts((K, d), (n, d), spread=1.5), point, objective)
+
+
+def _ordinal(family: Family) -> Model:
+    K, d, n = family.sizes
+
+    def point(x, data):
+        return tuple(_parts(x, (1, d), (n, d)))
+
+    def objective(x, data):
+        w, H = point(x, data)
+        thresholds = data.numbers[: K - 1]
+        beyond = H @ w[0] - thresholds[:, None]  # σ(b) − σ(a) = σ(b) σ(−a) (1 − e^{a−b})
+        between = -jnp.log(-jnp.expm1(thresholds[:-1] - thresholds[1:]))
+        fits = data.Y[:, :-1].T * jax.nn.softplus(beyond) + data.Y[:, 1:].T * jax.nn.softplus(-beyond)
+        return data.q @ (jnp.sum(fits, 0) + data.Y[:, 1:-1] @ between) + _penalties(w, H, data)
+
+    return Model(_starts((1, d), (n, d)), point, objective)
+
+
 MODELS: dict[str, Callable[[Family], Model]] = {
     "norm-constrained": _norm_constrained,
     "layer-peeled": _layer_peeled,
@@ -300,4 +339,6 @@ MODELS: dict[str, Callable[[Family], Model]] = {
     "max-margin": _max_margin,
     "softmax-codes": _softmax_codes,
     "contrastive": _contrastive,
+    "focal": _focal,
+    "ordinal": _ordinal,
 }

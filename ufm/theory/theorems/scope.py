@@ -56,6 +56,8 @@ CLASSICAL = {
     "support-svm": "next-token prediction as a support vector machine",
     "ce-ray": "implicit bias; growth of norms without weight decay",
     "mse-ray": "logistic growth under MSE",
+    "focal": "neural collapse under the focal loss",
+    "ordinal": "ordinal neural collapse; cumulative link model (proportional odds)",
     "bce": "neural collapse under sigmoid (binary) cross-entropy",
     "bce-no-bias": "sigmoid (binary) cross-entropy without a bias",
     "superclass-laws": "hierarchical mixup; superclasses",
