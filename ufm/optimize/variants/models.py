@@ -26,7 +26,7 @@ LINE = 64  # in one dimension, where a row of norm one is a sign and cannot turn
 @dataclass(frozen=True, eq=False)
 class VariantSolution:
     """The best of the starts: W (K, d) (of deep networks their product, of one score a row), H (n, d), objective,
-    ‖gradient‖ of the Lagrangian, multipliers and violation of the margins; the objectives of all starts, ascending."""
+    ‖gradient‖ of the Lagrangian, multipliers and violation of the margins; objectives of all starts, ascending."""
 
     W: Float[np.ndarray, "K d"]
     H: Float[np.ndarray, "n d"]
