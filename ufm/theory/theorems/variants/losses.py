@@ -34,7 +34,7 @@ def focal_finding(setting: Setting, optimum: VariantOptimum) -> Finding:
 
 FOCAL = Theorem(
     name="focal",
-    title="Focal loss: the simplex shrinks or jumps to zero (optimality: numerical evidence)",
+    title="Focal loss: the simplex shrinks or jumps to zero (numerical evidence)",
     statement=r"\ell = -(1-P)^\gamma\log P: \quad z_k = x(e_k - \tfrac1K), \quad"
     r" S(P) := (1-P)^\gamma[(1-P) - \gamma P\log P] = \tfrac{(K-1)c}{\sqrt K}, \quad P = \tfrac{e^x}{e^x + K - 1};"
     r" \quad \text{to zero continuously} \iff K \le 1/p^*, \quad"
