@@ -1,8 +1,8 @@
 """python -m experiments.compare_large: `ufm.compare` on more features than memory, and what memory it took.
 
 Writes N features of dimension d in float32 to a folder (4 N d bytes), compares them in a process of its own and
-samples that process's anonymous memory (Linux: smaps_rollup). Pages of the mapped file are not anonymous: the
-system takes them back when it needs them. The features are noisy convex combinations, no optimum of anything.
+samples that process's anonymous memory (Linux: RssAnon of its status). Pages of the mapped file are not anonymous:
+the system takes them back when it needs them. The features are noisy convex combinations, no optimum of anything.
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""Peak anonymous memory of a command, sampled from inside its process (Linux: smaps_rollup).
+"""Peak anonymous memory of a command, sampled from inside its process (Linux: RssAnon of its status).
 
 RLIMIT_AS counts address space, of which JAX reserves far more than it uses; pages of mapped files are the
-system's to take back. What the process alone holds is its anonymous memory.
+system's to take back. What the process alone holds is its anonymous memory. The kernel counts it; to ask for
+smaps_rollup instead would walk the pages of a mapped file each time, and took a third of a long comparison.
 """
 
 import json
@@ -16,8 +17,8 @@ WATCHED = """
 import importlib, json, resource, sys, threading, time
 
 def anonymous():
-    lines = open("/proc/self/smaps_rollup").read().splitlines()
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+    lines = open("/proc/self/status").read().splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
 def watch():
     while True:

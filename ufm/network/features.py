@@ -187,7 +187,7 @@ class FeatureReader:
     def _second(self, rows: Rows) -> None:
         """The size of the rows, and the reduced features."""
         self.largest = max(self.largest, rows.largest)
-        size = np.einsum("nd,nd->n", rows.H, rows.H)
+        size = np.vecdot(rows.H, rows.H)
         self.squares += float(rows.weights @ size)
         self.weight += float(rows.weights.sum())
         if self.reducer is not None:

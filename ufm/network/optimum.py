@@ -116,7 +116,7 @@ def _over(found: _Candidate, labels: Labels, penalties: Penalties, loss: str) ->
         squares[:] = [0.0, 0.0]
         for block, weights in _parts(labels):
             H = found.features(block)
-            squares[0] += float(weights @ np.einsum("nd,nd->n", H, H))
+            squares[0] += float(weights @ np.vecdot(H, H))
             squares[1] += float(weights.sum())
             Z = H @ found.W.T if found.scale is None else found.scale * H
             yield Block(H, block.dense(), Z + found.b, weights, loss)

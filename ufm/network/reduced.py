@@ -44,11 +44,11 @@ class Reducer:
         """The next rows; size: ‖h‖² of each."""
         rows = self.rows[self.start : self.start + len(H)]
         inside = H @ self.Q
-        rest = size - np.einsum("nr,nr->n", inside, inside)
+        rest = size - np.vecdot(inside, inside)
         near = rest < CANCELS * size  # where the difference has lost digits it is taken of the vectors
         if near.any():
             apart = H[near] - inside[near] @ self.Q.T
-            rest[near] = np.einsum("nd,nd->n", apart, apart)
+            rest[near] = np.vecdot(apart, apart)
         rows[:, :-1], rows[:, -1] = inside, np.sqrt(rest)
         self.start += len(H)
 

@@ -196,7 +196,7 @@ class Spread:
         H, label, weight = H[use], label[use], weight[use]
         residual = H - self.sums.anchors[label]
         residual -= self.shift[label]
-        size = np.einsum("nd,nd->n", residual, residual)
+        size = np.vecdot(residual, residual)
         self.scatter += np.bincount(label, weight * size, len(self.scatter))
         inside = residual @ self.basis.T
         for centre, turn in self.turns.items():

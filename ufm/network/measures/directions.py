@@ -137,4 +137,4 @@ def ratio(value, size):
 
 def dot(A, B) -> np.ndarray:
     """Inner products of rows."""
-    return np.einsum("nd,nd->n", A, B)
+    return np.vecdot(A, B)

@@ -239,7 +239,7 @@ class _First:
         self.count, self.mass = self.count + int(rows.use.sum()), self.mass + float(weights.sum())
         self.hits += float(weights @ (z.argmax(1) == Y.argmax(1)))
         self.total = self.total + weights @ z
-        self.product += float(weights @ np.einsum("nk,nk->n", z, centred))
+        self.product += float(weights @ np.vecdot(z, centred))
         self.square += float(weights @ np.einsum("nk,nk->n", centred, centred))
         self.delta = rows.labels.delta
         self.reservoir.add(rows.start, rows.use, z, *rows.labels[:3], Y, weights)
