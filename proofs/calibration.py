@@ -47,8 +47,8 @@ def _general() -> list:
         ),
         formal(
             "order",
-            "Of two classes the one of the larger label has the larger probability and the larger "
-            "deficit $y_k - p_k$.",
+            "Of two classes the one of the larger label has not the smaller probability, and not the "
+            "smaller deficit $y_k - p_k$.",
             "Signs.answer_monotone",
         ),
         formal(

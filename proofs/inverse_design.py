@@ -40,13 +40,14 @@ def derive() -> Derivation:
             *[_moment(size) for size in (2, 3)],
             formal(
                 "optimal",
-                r"$W$, with $\mathbf{1}^\top W = 0$ and $G = WW^\top$, and $h_k = W^\top r_k/\lambda_H$ "
-                r"are a global minimum without a bias, for any $d$; and every other has $W'W'^\top = G$.",
+                r"Any $W$ with $\mathbf{1}^\top W = 0$, $G = WW^\top$, and $h_k = W^\top r_k/\lambda_H$ are a "
+                r"global minimum without a bias, for any $d$, wherever the labels $y_k$ so made have no "
+                r"negative entry …",
                 "Design.inverse_design",
             ),
             formal(
                 "every global optimum",
-                r"Every other global optimum $W'$ has $W'W'^\top = G$.",
+                r"… and every other global optimum $W'$ has $W'W'^\top = G$.",
                 "Design.inverse_design",
             ),
             identity(

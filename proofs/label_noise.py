@@ -28,10 +28,14 @@ def derive() -> Derivation:
         [
             *[_affine(size) for size in (2, 3, 4)],
             formal(
-                "so features are",
-                "The mean cross-entropy of the labels of one feature is that of their mean; with the "
-                "ridge it has one minimum (theorem soft-label).",
+                "a shared feature sees the mean label",
+                "The mean cross-entropy of the labels of one feature is that of their mean.",
                 "Gap.mean_label_loss",
+            ),
+            formal(
+                "and has the optimum of the mean label",
+                "Against a simplex ETF, with the ridge, it has one minimum, that of the mean label.",
+                "Forms.soft_label_optimum",
             ),
             identity(
                 "label noise",

@@ -35,8 +35,9 @@ def derive() -> Derivation:
         [
             formal(
                 "symmetry",
-                r"Every global optimum has $WW^\top = x\frac{\lambda_H}{\hat c}\,\Pi$, $x = \log(K/(\hat "
-                r"c + \varepsilon) - K + 1)$, where $\hat c + \varepsilon < 1$ and $d \ge K-1$.",
+                r"Every global optimum without a bias has $WW^\top = x\frac{\lambda_H}{\hat c}\,\Pi$, $x = "
+                r"\log(K/(\hat c + \varepsilon) - K + 1)$, where $\hat c + \varepsilon < 1$ and $d \ge K-1$ "
+                "(with one: theorem joint-etf).",
                 "OneHot.smoothing_joint",
             ),
             formal(

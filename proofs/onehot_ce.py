@@ -34,8 +34,9 @@ def derive() -> Derivation:
         [
             formal(
                 "symmetry",
-                r"Every global optimum ($d \ge K-1$, $c^2 < 1/K$) has $WW^\top = "
-                r"x\sqrt{\lambda_H/(K\lambda_W)}\,\Pi$, $x = \log(\sqrt{K/(\lambda_W\lambda_H)} - K + 1)$.",
+                r"Every global optimum without a bias ($d \ge K-1$, $c^2 < 1/K$) has $WW^\top = "
+                r"x\sqrt{\lambda_H/(K\lambda_W)}\,\Pi$, $x = \log(\sqrt{K/(\lambda_W\lambda_H)} - K + 1)$ "
+                "(with one: theorem joint-etf).",
                 "OneHot.onehot_joint",
             ),
             formal(

@@ -6,7 +6,8 @@ With k classes drawn uniformly, with replacement, and Dirichlet(α) weights (k =
 
     E‖y‖² = 1/K + ((K−1)/K) (α+1)/(kα+1),      σ² = (α+1)/((kα+1) K).
 
-Idea: at W = h = 0 the predictions are uniform, and the residual moment is the label covariance.
+Idea: at W = h = 0 the predictions are uniform, and the residual moment is E(y − 1/K)(y − 1/K)ᵀ, the
+label covariance only where the mean label is 1/K.
 The moments are ratios of gamma functions.
 """
 
@@ -62,8 +63,8 @@ def derive() -> Derivation:
             ),
             formal(
                 "with a bias",
-                "With a free bias too: $W = h = 0$ at every optimum, and $b$ is a multiple of "
-                r"$\mathbf{1}$.",
+                r"Where $\sigma^2 \le c^2$, with a free bias too: $W = h = 0$ at every optimum, and $b$ is a "
+                r"multiple of $\mathbf{1}$.",
                 "Joint.trivial_free_bias",
             ),
             formal(

@@ -25,7 +25,7 @@ class Threshold(NamedTuple):
 
 
 def triviality(law: FiniteLaw, product: float) -> Threshold:
-    """λ_max of the label covariance: at and above it W = 0."""
+    """λ_max of E[(y − 1/K)(y − 1/K)ᵀ]: at and above it W = 0."""
     value = float(np.linalg.eigvalsh(law.covariance)[-1])
     return Threshold("trivial", value, product / value if value > 0 else float("inf"))
 

@@ -1,6 +1,7 @@
 (** Where the moment of the residuals exceeds c^2, an unused feature direction lowers the objective.
 
-    So W = 0, h = 0 is a global optimum exactly where the label covariance is at most lambda_W lambda_H: any law, any d >= 1. *)
+    So W = 0, h = 0 is a global optimum exactly where E(y - 1/K) transpose(y - 1/K) <= lambda_W lambda_H I: any law,
+    any d >= 1. *)
 
 Require Import Reals Lra Lia.
 From UFM Require Import Sums Entropy Convex Gap Answer Roots Trivial Critical Lipschitz.
@@ -105,10 +106,10 @@ Proof.
     rewrite expect_plus, !expect_scal, Eb, Er. unfold B, delta_. field. lra.
 Qed.
 
-(** W = 0, h = 0 is a global optimum exactly where the label covariance is at most c^2. *)
+(** W = 0, h = 0 is a global optimum exactly where E(y - 1/K) transpose(y - 1/K) <= c^2 I. *)
 Theorem zero_optimum_iff : (0 < d)%nat -> (1 < K)%nat ->
   (optimum N K d pi Y lambda_W lambda_H (fun _ _ => 0) (fun _ _ => 0)
-   <-> label_covariance_below N K pi Y lambda_W lambda_H).
+   <-> label_moment_below N K pi Y lambda_W lambda_H).
 Proof.
   intros Hd HK. split; [| now apply zero_is_an_optimum].
   intros O v. destruct (Rle_or_lt (moment N K pi (residual Y (fun _ => uniform K)) v) (lambda_W * lambda_H * sq K v))

@@ -236,7 +236,7 @@ End Root.
 
 (** ** At and above the threshold *)
 
-Lemma above_threshold : threshold <= lambda_W * lambda_H -> label_covariance_below N K pi Y lambda_W lambda_H.
+Lemma above_threshold : threshold <= lambda_W * lambda_H -> label_moment_below N K pi Y lambda_W lambda_H.
 Proof.
   intros T v. assert (P := K_gt_1).
   assert (M := joint_moment 0 ltac:(lra) v).

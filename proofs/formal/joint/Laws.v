@@ -268,7 +268,7 @@ Proof.
 Qed.
 
 (** One-hot labels of equal weight. *)
-Lemma onehot_law K : (0 < K)%nat -> label_law K K (uniform K) delta.
+Theorem onehot_law K : (0 < K)%nat -> label_law K K (uniform K) delta.
 Proof.
   intros HK. split; [apply uniform_positive; exact HK | split].
   - now apply uniform_positive.

@@ -1,7 +1,7 @@
 (** Global optima, the threshold of weight decay, and the trivial regime.
 
-    Where the label covariance E (y - 1/K) transpose(y - 1/K) is at most lambda_W lambda_H, W = 0, h = 0 is the only
-    global optimum, for any label law and any dimension. *)
+    Where E(y - 1/K) transpose(y - 1/K) <= lambda_W lambda_H I, W = 0, h = 0 is the only global optimum, for any label law
+    and any dimension. *)
 
 Require Import Reals Lra Lia.
 From UFM Require Import Sums Entropy Convex Gap Answer Roots.
@@ -91,13 +91,13 @@ Proof.
   apply (root_unique N K pi Y classes law); try lra. apply Rmult_lt_0_compat; lra.
 Qed.
 
-(** ** Zero at and above the threshold, for any law whose label covariance is below lambda_W lambda_H *)
+(** ** Zero at and above the threshold, for any law whose moment about 1/K is below lambda_W lambda_H *)
 
-Definition label_covariance_below : Prop :=
+Definition label_moment_below : Prop :=
   forall v, moment N K pi (residual Y (fun _ => uniform K)) v <= lambda_W * lambda_H * sq K v.
 
 Lemma uniform_feasible :
-  label_covariance_below -> feasible N K pi Y (lambda_W * lambda_H) (fun _ => uniform K).
+  label_moment_below -> feasible N K pi Y (lambda_W * lambda_H) (fun _ => uniform K).
 Proof. intros B. split; [| exact B]. intros. apply positive_simplex, uniform_positive, classes. Qed.
 
 Lemma uniform_entropy : expect N pi (fun _ => entropy K (uniform K)) = ln (INR K).
@@ -128,7 +128,7 @@ Proof.
 Qed.
 
 Lemma zero_unique W b h :
-  label_covariance_below -> (forall k, b k = 0) \/ unbiased N K pi Y (fun _ => uniform K) ->
+  label_moment_below -> (forall k, b k = 0) \/ unbiased N K pi Y (fun _ => uniform K) ->
   L W b h <= ln (INR K) ->
   (forall k j, (k < K)%nat -> (j < d)%nat -> W k j = 0)
   /\ (forall s j, (s < N)%nat -> (j < d)%nat -> h s j = 0)
@@ -203,7 +203,7 @@ Lemma law_inhabited : N <> 0%nat.
 Proof. intros E. destruct law as (_ & T & _). rewrite E in T. simpl in T. lra. Qed.
 
 Theorem zero_is_the_only_optimum W h :
-  label_covariance_below -> optimum W h ->
+  label_moment_below -> optimum W h ->
   (forall k j, (k < K)%nat -> (j < d)%nat -> W k j = 0)
   /\ (forall s j, (s < N)%nat -> (j < d)%nat -> h s j = 0) /\ L W no_bias h = ln (INR K).
 Proof.
@@ -214,7 +214,7 @@ Proof.
   split; [exact ZW | split; [exact ZH |]]. now apply zero_value.
 Qed.
 
-Theorem zero_is_an_optimum : label_covariance_below -> optimum (fun _ _ => 0) (fun _ _ => 0).
+Theorem zero_is_an_optimum : label_moment_below -> optimum (fun _ _ => 0) (fun _ _ => 0).
 Proof.
   intros B W' h'. rewrite zero_value by auto. rewrite <- uniform_entropy.
   apply (weak_duality_no_bias N K pi Y classes law d lambda_W lambda_H positive_H).

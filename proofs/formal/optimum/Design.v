@@ -215,9 +215,9 @@ End Design.
 
 (** ** The geometry that one asks for
 
-    For any classifier W whose rows sum to zero, G = W transpose(W): the labels
-    y_k = softmax(G r_k / lambda_H) + r_k with r_k = (c / sqrt w_k) times column k of Pi make W a global optimum of the
-    problem without a bias in which class k has the weight w_k, and no other Gram matrix is optimal. *)
+    For any classifier W with sum_k W_k = 0, G = W transpose(W): the labels y_k = softmax(G r_k / lambda_H) + r_k with
+    r_k = (c / sqrt w_k) times column k of Pi, wherever they have no negative entry, make W a global optimum of the problem
+    without a bias in which class k has the weight w_k, and no other Gram matrix is optimal. *)
 
 Definition centred (K c k : nat) : R := delta c k - / INR K.
 
