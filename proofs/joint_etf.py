@@ -241,7 +241,7 @@ def _decreasing():
         ),
         formal(
             "strictly decreasing",
-            r"$F(b) = F(a)$ for $0 \le a < b$ only where $F(a) = 0$.",
+            r"$F(b) \le F(a)$ for $0 \le a < b$, with equality only where $F(a) = 0$.",
             "Roots.moment_falls_strictly",
         ),
     ]

@@ -43,7 +43,7 @@ def derive() -> Derivation:
             formal(
                 "one probability",
                 r"And $y - p = \hat c\,(e_k - \mathbf{1}/K)$: every wrong class has one probability $p_o$.",
-                "OneHot.smoothing_prediction",
+                "OneHot.smoothing_residual",
             ),
             identity(
                 "residual",

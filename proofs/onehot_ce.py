@@ -41,9 +41,9 @@ def derive() -> Derivation:
             ),
             formal(
                 "one probability",
-                r"And $y - p = \hat c\,(e_k - \mathbf{1}/K)$, $\hat c = \sqrt{K\lambda_W\lambda_H}$ "
-                r"($\varepsilon = 0$ here): every wrong class has one probability $p_o$.",
-                "OneHot.smoothing_prediction",
+                r"And $y - p = \hat c\,(e_k - \mathbf{1}/K)$, $\hat c = \sqrt{K\lambda_W\lambda_H}$: every "
+                "wrong class has one probability $p_o$.",
+                "OneHot.onehot_residual",
             ),
             identity(
                 "residual",

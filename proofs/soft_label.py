@@ -163,9 +163,13 @@ def _whole() -> list:
         formal(
             "what the root is",
             r"$p = p_a(y)$ is the one probability vector with $ap_k = \omega(ay_k + t)$, that is with "
-            r"$a(y - p) = \log p$ up to a common shift: with $z = a(y - p)$, $p = "
-            r"\operatorname{softmax}z$. It exists for every $a > 0$ and every $y$.",
+            r"$a(y - p) = \log p$ up to a common shift. It exists for every $a > 0$ and every $y$.",
             "Answer.prediction_answers",
+        ),
+        formal(
+            "its logits",
+            r"For $p > 0$ of sum one that is $p = \operatorname{softmax}z$, $z = a(y - p)$.",
+            "Answer.answers_softmax",
         ),
         formal("no other", "And no other vector answers $y$.", "Answer.answer_unique"),
         *[step for size in (2, 3, 4) for step in (_frame(size), _gradient(size), _matrices(size))],

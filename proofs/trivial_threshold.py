@@ -6,9 +6,8 @@ With k classes drawn uniformly, with replacement, and Dirichlet(α) weights (k =
 
     E‖y‖² = 1/K + ((K−1)/K) (α+1)/(kα+1),      σ² = (α+1)/((kα+1) K).
 
-Idea: at W = h = 0 the predictions are uniform, and the residual moment is E(y − 1/K)(y − 1/K)ᵀ, the
-label covariance only where the mean label is 1/K.
-The moments are ratios of gamma functions.
+Idea: at W = h = 0 the predictions are uniform, and the residual moment is E(y − 1/K)(y − 1/K)ᵀ (the label
+covariance where the mean label is 1/K, and only there). The moments are ratios of gamma functions.
 """
 
 from itertools import product

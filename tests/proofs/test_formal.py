@@ -116,7 +116,11 @@ def test_assumptions_are_held_to_the_list():
     mine = AXIOMS + "joint_is_true\n  : forall W, simplex W\n"
     machine = AXIOMS + "PrimInt63.add : PrimInt63.int -> PrimInt63.int\n"
     assert "PrimInt63.add" in formal.assumptions("assumptions of the theorems of Values", machine)
+    unchecked = AXIOMS + "joint is assumed to be guarded.\n"
+    unsafe = AXIOMS + "joint relies on an unsafe hierarchy.\n"
     for name, text in (
+        ("Joint.joint", unchecked),
+        ("Joint.joint", unsafe),
         ("Values", mine),
         ("Values", ""),
         ("Joint.joint", machine),

@@ -91,7 +91,48 @@ Proof.
     (smoothed_exchangeable K K pi delta eps (onehot_exchangeable K)) a smoothing_sharpness_pos smoothing_root
     W h Hd O).
 Qed.
+
+(** And what its predictions leave: kappa (e_c - 1/K). *)
+Theorem smoothing_residual W h : (K - 1 <= d)%nat -> optimum K K d pi Y lambda_W lambda_H W h ->
+  forall c k, (c < K)%nat -> (k < K)%nat ->
+  smoothed K eps (delta c) k - softmax K (logits d W no_bias (h c)) k = kappa * centred K c k.
+Proof.
+  intros Hd O c k Hc Hk. assert (P := kappa_pos).
+  destruct (joint_predictions K K d pi Y lambda_W lambda_H two_classes
+    (smoothed_law K K pi delta eps ltac:(lia) ltac:(lra) (onehot_law K ltac:(lia))) positive_W positive_H
+    (smoothed_exchangeable K K pi delta eps (onehot_exchangeable K)) a smoothing_sharpness_pos smoothing_root
+    W h Hd O) as [Q _].
+  rewrite (Q c k Hc Hk). now apply smoothing_prediction.
+Qed.
 End Smoothing.
+
+(** One-hot labels are smoothed ones with eps = 0. *)
+Lemma onehot_below K lambda_W lambda_H :
+  (1 < K)%nat -> 0 < lambda_W -> 0 < lambda_H -> lambda_W * lambda_H < / INR K ->
+  0 + sqrt (INR K * (lambda_W * lambda_H)) < 1.
+Proof.
+  intros HK PW PH T. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia).
+  assert (Pc : 0 < lambda_W * lambda_H) by now apply Rmult_lt_0_compat.
+  apply Rmult_lt_compat_l with (r := INR K) in T; [| lra]. rewrite Rinv_r in T by lra.
+  assert (K2 : sqrt (INR K * (lambda_W * lambda_H)) * sqrt (INR K * (lambda_W * lambda_H)) = INR K * (lambda_W * lambda_H))
+    by (apply sqrt_sqrt, Rmult_le_pos; lra).
+  assert (S := sqrt_pos (INR K * (lambda_W * lambda_H))). nra.
+Qed.
+
+Lemma smoothed_none K s k : (0 < K)%nat -> delta s k = smoothed K 0 (delta s) k.
+Proof. intros HK. assert (PK := lt_0_INR K HK). unfold smoothed. field. lra. Qed.
+
+Lemma onehot_root K lambda_W lambda_H :
+  (1 < K)%nat -> 0 < lambda_W -> 0 < lambda_H -> lambda_W * lambda_H < / INR K ->
+  let kappa := sqrt (INR K * (lambda_W * lambda_H)) in
+  F K K (uniform K) delta (smoothing_gap K 0 kappa / kappa) = (INR K - 1) * (lambda_W * lambda_H).
+Proof.
+  intros HK PW PH T kappa. assert (below := onehot_below K lambda_W lambda_H HK PW PH T).
+  rewrite <- (smoothing_root K 0 lambda_W lambda_H HK PW PH (Rle_refl 0) below). fold kappa.
+  assert (Pa := smoothing_sharpness_pos K 0 lambda_W lambda_H HK PW PH (Rle_refl 0) below). fold kappa in Pa.
+  apply expect_ext. intros s Hs. apply sq_ext. intros k Hk. rewrite <- smoothed_none by lia. f_equal.
+  apply (prediction_reads K HK _ (Rlt_le _ _ Pa)); auto. intros l _. apply smoothed_none. lia.
+Qed.
 
 (** One-hot labels: W transpose(W) = x sqrt(lambda_H/(K lambda_W)) Pi, x = log(sqrt(K/(lambda_W lambda_H)) - K + 1). *)
 Theorem onehot_joint K d lambda_W lambda_H W h :
@@ -104,8 +145,7 @@ Proof.
   assert (Pc : 0 < lambda_W * lambda_H) by now apply Rmult_lt_0_compat.
   assert (Pk : 0 < kappa) by (apply sqrt_lt_R0, Rmult_lt_0_compat; lra).
   assert (K2 : kappa * kappa = INR K * (lambda_W * lambda_H)) by (apply sqrt_sqrt, Rmult_le_pos; lra).
-  assert (below : 0 + kappa < 1).
-  { apply Rmult_lt_compat_l with (r := INR K) in T; [| lra]. rewrite Rinv_r in T by lra. nra. }
+  assert (below : 0 + kappa < 1) by exact (onehot_below K lambda_W lambda_H HK PW PH T).
   assert (G : onehot_gap K lambda_W lambda_H = smoothing_gap K 0 kappa).
   { unfold onehot_gap, smoothing_gap. do 3 f_equal.
     replace (INR K / (kappa + 0)) with (INR K / kappa) by (f_equal; ring).
@@ -123,12 +163,24 @@ Proof.
   rewrite G, Q.
   set (a := smoothing_gap K 0 kappa / kappa).
   assert (Pa : 0 < a) by exact (smoothing_sharpness_pos K 0 lambda_W lambda_H HK PW PH (Rle_refl 0) below).
-  assert (E : F K K (uniform K) delta a = (INR K - 1) * (lambda_W * lambda_H)).
-  { rewrite <- (smoothing_root K 0 lambda_W lambda_H HK PW PH (Rle_refl 0) below). fold kappa. fold a.
-    assert (S : forall s k, delta s k = smoothed K 0 (delta s) k) by (intros; unfold smoothed; field; lra).
-    apply expect_ext. intros s Hs. apply sq_ext. intros k Hk. rewrite <- S. f_equal.
-    apply (prediction_reads K HK a (Rlt_le _ _ Pa)); auto. }
+  assert (E := onehot_root K lambda_W lambda_H HK PW PH T).
   replace (smoothing_gap K 0 kappa * (lambda_H / kappa)) with (a * lambda_H) by (unfold a; field; lra).
   apply (joint K K d (uniform K) delta lambda_W lambda_H HK (onehot_law K ltac:(lia)) PW PH
            (onehot_exchangeable K) a Pa E W h Hd O).
+Qed.
+
+(** And what its predictions leave: sqrt(K lambda_W lambda_H) (e_c - 1/K). *)
+Theorem onehot_residual K d lambda_W lambda_H W h :
+  (1 < K)%nat -> 0 < lambda_W -> 0 < lambda_H -> lambda_W * lambda_H < / INR K -> (K - 1 <= d)%nat ->
+  optimum K K d (uniform K) delta lambda_W lambda_H W h ->
+  forall c k, (c < K)%nat -> (k < K)%nat ->
+  delta c k - softmax K (logits d W no_bias (h c)) k = sqrt (INR K * (lambda_W * lambda_H)) * centred K c k.
+Proof.
+  intros HK PW PH T Hd O c k Hc Hk. assert (below := onehot_below K lambda_W lambda_H HK PW PH T).
+  assert (Pa := smoothing_sharpness_pos K 0 lambda_W lambda_H HK PW PH (Rle_refl 0) below).
+  destruct (joint_predictions K K d (uniform K) delta lambda_W lambda_H HK (onehot_law K ltac:(lia)) PW PH
+    (onehot_exchangeable K) _ Pa (onehot_root K lambda_W lambda_H HK PW PH T) W h Hd O) as [Q _].
+  rewrite (Q c k Hc Hk), <- (smoothing_prediction K 0 lambda_W lambda_H HK PW PH (Rle_refl 0) below c k Hc Hk).
+  rewrite <- smoothed_none by lia. f_equal.
+  apply (prediction_reads K HK _ (Rlt_le _ _ Pa)); auto. intros l _. apply smoothed_none. lia.
 Qed.

@@ -95,10 +95,10 @@ Proof.
   - intros x y P L. apply moment_rises. lra.
 Qed.
 
-(** F falls strictly unless it is zero. *)
-Theorem moment_falls_strictly a b : 0 <= a < b -> F b = F a -> F a = 0.
+(** F falls, strictly unless it is zero. *)
+Theorem moment_falls_strictly a b : 0 <= a < b -> F b <= F a /\ (F b = F a -> F a = 0).
 Proof.
-  intros [Ha L] E. destruct law as (P & S & LY).
+  intros R. split; [now apply moment_falls |]. destruct R as [Ha L]. intros E. destruct law as (P & S & LY).
   apply sum_zero. intros s Hs.
   assert (A := prediction_answers K a (Y s) classes Ha).
   assert (B := prediction_answers K b (Y s) classes ltac:(lra)).
@@ -166,8 +166,8 @@ Theorem root_unique level a b : 0 < level -> 0 <= a -> 0 <= b -> F a = level -> 
 Proof.
   intros P Ha Hb EA EB.
   destruct (Rtotal_order a b) as [L | [E | L]]; [exfalso | exact E | exfalso].
-  - assert (Z := moment_falls_strictly a b ltac:(lra) ltac:(lra)). lra.
-  - assert (Z := moment_falls_strictly b a ltac:(lra) ltac:(lra)). lra.
+  - assert (Z := proj2 (moment_falls_strictly a b ltac:(lra)) ltac:(lra)). lra.
+  - assert (Z := proj2 (moment_falls_strictly b a ltac:(lra)) ltac:(lra)). lra.
 Qed.
 
 Theorem root_iff level : 0 < level -> ((exists a, 0 < a /\ F a = level) <-> level < F 0).
@@ -175,6 +175,6 @@ Proof.
   intros P. split; [| now apply root_exists].
   intros [a [Pa E]]. assert (M := moment_falls 0 a ltac:(lra)).
   destruct M as [M | M]; [lra | exfalso].
-  assert (Z := moment_falls_strictly 0 a ltac:(lra) M). lra.
+  assert (Z := proj2 (moment_falls_strictly 0 a ltac:(lra)) M). lra.
 Qed.
 End Root.

@@ -1,7 +1,9 @@
 (** The shipped equations are those of the theorems.
 
-    [Shipped] is written by the package: each definition is the expression that ufm.theory evaluates. Here every one of them
-    is proved to be what a theorem of this folder is about, for all arguments for which both mean anything. *)
+    [Shipped] is written by the package: each definition is the expression that ufm.theory evaluates. Here each of them is
+    tied to what a theorem of this folder is about, for the arguments that its theorem names. Three are tied in part:
+    [label_spread] to laws at the shares 1/K and 1 alone; [difference], for K > 2, in one direction: the solution of two
+    classes is a root; [mixed_square] is handed the limit of E[lambda^2 + (1 - lambda)^2], which is not computed here. *)
 
 Require Import Reals Lra Lia.
 From Coquelicot Require Import Coquelicot.
@@ -12,26 +14,29 @@ Open Scope R_scope.
 
 (** ** What the iterations solve *)
 
-(** Where every class has a zero of [excess] and [mass] is zero, o e^{x_k}/a are the probabilities p_a(y). *)
-Theorem excess_solves K a y x o :
+(** Where every class has a zero of [excess], from any floor f of the label, and [mass] is zero, o e^{x_k}/a are the
+    probabilities p_a(y). *)
+Theorem excess_solves K a y x o f :
   (0 < K)%nat -> 0 < a -> sum K y = 1 -> 0 < o ->
-  (forall k, (k < K)%nat -> Shipped.excess (x k) o (a * y k) = 0) -> Shipped.mass (sum K x) o (INR K) = 0 ->
+  (forall k, (k < K)%nat -> Shipped.excess (x k) o (a * (y k - f)) = 0) ->
+  Shipped.mass (sum K x + INR K * a * f) o (INR K) = 0 ->
   forall k, (k < K)%nat -> o * exp (x k) / a = prediction K a y k.
 Proof.
   intros HK Pa HY Po E M. unfold Shipped.excess, Shipped.mass in *.
   set (p := fun k => o * exp (x k) / a).
-  assert (R : forall k, (k < K)%nat -> a * (y k - p k) = x k - o).
+  assert (R : forall k, (k < K)%nat -> a * (y k - p k) = x k + (a * f - o)).
   { intros k Hk. unfold p. replace (a * (y k - o * exp (x k) / a)) with (a * y k - o * exp (x k)) by (field; lra).
     specialize (E k Hk). lra. }
   assert (S : sum K p = 1).
-  { assert (T : sum K (fun k => a * (y k - p k)) = sum K x - INR K * o).
-    { rewrite <- sum_const, <- sum_minus. now apply sum_ext. }
-    rewrite sum_scal, sum_minus, HY, M in T. apply Rmult_integral in T. lra. }
+  { assert (T : sum K (fun k => a * (y k - p k)) = sum K x + INR K * (a * f - o)).
+    { rewrite <- sum_const, <- sum_plus. now apply sum_ext. }
+    replace (sum K x + INR K * (a * f - o)) with 0 in T by (rewrite <- M; ring).
+    rewrite sum_scal, sum_minus, HY in T. apply Rmult_integral in T. lra. }
   apply (answer_unique K a y); auto.
   - split; [split; [| exact S] |].
     + intros k _. apply Rdiv_lt_0_compat; [apply Rmult_lt_0_compat; [exact Po | apply exp_pos] | exact Pa].
-    + exists (ln a - ln o - o). intros k Hk.
-      change (a * (y k - p k) = ln (p k) + (ln a - ln o - o)). rewrite (R k Hk). unfold p, Rdiv.
+    + exists (ln a - ln o + (a * f - o)). intros k Hk.
+      change (a * (y k - p k) = ln (p k) + (ln a - ln o + (a * f - o))). rewrite (R k Hk). unfold p, Rdiv.
       assert (Q := exp_pos (x k)).
       rewrite !ln_mult, ln_Rinv, ln_exp by (auto using Rinv_0_lt_compat, Rmult_lt_0_compat). ring.
   - apply prediction_answers; [exact HK | lra].
@@ -189,7 +194,8 @@ Proof.
   now apply (joint_multiplier N K d pi Y lambda_W lambda_H HK law PW PH X a Pa E W h k).
 Qed.
 
-(** Thresholds: [label_spread] of all pairs (a share 1/K of one class twice), of one-hot labels. *)
+(** Thresholds: [label_spread] of all pairs (a share 1/K of one class twice), of one-hot labels; other shares are no
+    theorem here. *)
 Theorem label_spread_mixup K rho : (1 < K)%nat -> Shipped.label_spread rho (/ INR K) (INR K) = rho / INR K.
 Proof. intros HK. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia). unfold Shipped.label_spread. field. lra. Qed.
 
@@ -199,6 +205,7 @@ Proof.
   unfold Shipped.label_spread. field. lra.
 Qed.
 
+(** The moments of Beta are not computed here: the limit is handed in. *)
 Theorem mixed_square_limit K (T : nat -> nat) (w lambda : nat -> nat -> R) alpha :
   (1 < K)%nat -> 0 < alpha -> (forall n, lambda_grid (T n) (w n) (lambda n)) ->
   Un_cv (fun n => sum (T n) (fun t => w n t * (lambda n t * lambda n t + (1 - lambda n t) * (1 - lambda n t))))

@@ -132,7 +132,7 @@ def derive_multiplier(problem: Problem, given: float | None) -> tuple[Problem, s
 
 
 def trivial_threshold(problem: Problem) -> float:
-    """λ_W λ_H at and above which the joint optimum is zero: λ_max of the label covariance."""
+    """λ_W λ_H at and above which the joint optimum is zero: λ_max of E[(y − 1/K)(y − 1/K)ᵀ]."""
     law, K = problem.law, problem.classes
     if law.labels is not None:
         return float(np.linalg.norm(np.sqrt(law.probabilities)[:, None] * (law.labels - 1 / K), 2) ** 2)
