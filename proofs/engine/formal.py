@@ -139,9 +139,10 @@ def _entry(text: str) -> str:
 
 
 def assumptions(name: str, printed: str) -> set[str]:
-    """The axioms that Coq lists; ProofError where one is not allowed, or something else is assumed, or it lists none."""
+    """The axioms that Coq lists; ProofError for one that is not allowed, for any other assumption, or for none."""
     for line in printed.splitlines():
-        if "is assumed to be" in line or "relies on" in line:  # a guard, positivity or universe check left out
+        # a guard, positivity or universe check that was left out
+        if "is assumed to be" in line or "relies on" in line:
             raise ProofError(f"{name}: {line.strip()}")
     found = set(re.findall(r"^([\w.]+)(?= :|$)", printed.partition("Axioms:\n")[2], re.MULTILINE))
     machine = {one for one in found if name.endswith(f" {NUMERICAL}") and MACHINE.fullmatch(one)}
