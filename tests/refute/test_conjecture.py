@@ -191,7 +191,34 @@ def test_what_nothing_can_tell_is_undecided(write, call_main):
     assert code == 3 and "the claim is: undecided" in out
 
 
+def test_a_family_that_nothing_decides_is_told(write, call_main):
+    """The rows merge below d = 1 too, but several optima leave that open: d = 2 alone decides nothing for d = 1."""
+    text = """
+        parameters = {"classes": [3], "dim": [1, 2], "light": (0.05, 0.3), "lambda_w": (0.05, 0.2), "lambda_h": 0.1}
+        def labels(p):
+            return np.eye(3), np.array([1 - 2 * p.light, p.light, p.light])
+        def inequality(p, o):
+            return -1.0
+    """
+    code, out, _ = call_main(ufm.commands.conjecture.main, write(text), "--settings", 30)
+    words = " ".join(out.split())
+    assert code == 3 and "mostly undecided, 1 of the families:" in words and "dim=1" in words
+
+
+def test_every_family_is_met_first(write):
+    text = "parameters = {'classes': [2, 3], 'dim': [1, 2, 3]}\ndef inequality(p, o): return -1.0\n"
+    claim, _, outcome = searched(write(text), settings=6)
+    assert outcome.visited == outcome.known == len(claim.families) == 6
+
+
+def test_rounding_above_zero_breaks_no_inequality(write):
+    text = ONE_HOT + "def inequality(p, o): return 1.4e-16\n"
+    assert judged(write, text, lambda_w=0.1, lambda_h=0.1).verdict.word == "agrees"
+
+
 BAD = {
+    "did you mean 'lambda_w'": "parameters = {'lambda_W': 3.0}\ndef zero(p): return True\n",
+    "nothing would read": "parameters = {'ways': [2]}\ndef zero(p): return True\n",
     "nothing is claimed": "parameters = {}",
     "gram and zero are claimed": "def zero(p): return True\ndef gram(p): return 0\n",
     "a dictionary": "parameters = 3\ndef zero(p): return True\n",

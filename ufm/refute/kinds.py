@@ -121,7 +121,8 @@ def judge_inequality(ask: Ask, setting: Setting, optimum: JointOptimum) -> Findi
     """Error: what f is above zero."""
     value = _number(ask(_shown(setting.joint, optimum)))
     bound = SLACK * float(np.sqrt(optimum.gap / abs(optimum.objective))) + 64 * EPS
-    open_ = None if not 0 < value <= bound else f"a value between 0 and {bound:.0e} is not told from zero"
+    told = value <= 64 * EPS or value > bound
+    open_ = None if told else f"a value between 0 and {bound:.0e} is not told from zero"
     found = Finding(0.0, value, max(value, 0.0), bound, 0.0, max(bound, GAP_TOLERANCE), open_)
     return _where_solved(found, optimum)
 

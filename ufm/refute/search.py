@@ -24,6 +24,7 @@ from ufm.theory.theorems.theorem import FeatureClaim, Theorem
 DRAWS = 6  # random cases a visit
 HALVINGS = 20  # of an interval of λ, m, … on its scale: the seam is met to 1e-5 relative
 CLIMB = 18  # cases tried from the best one
+FEW = 4  # settings of a family that tell whether it can be decided at all
 STEPS = (1.5, 0.4, 0.1)  # lengths of a move, on the logarithmic scale
 
 
@@ -134,28 +135,44 @@ def check_case(theorem: Theorem, case: Case) -> Trial | None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a search ended: the refuting trial or None, and the numbers of families seen and known."""
+    """How a search ended: the refuting trial or None, the numbers of families seen and known, and those of which at
+    least half of the settings were undecided."""
 
     refuted: Trial | None
     visited: int
     known: int
+    open: tuple[Family, ...] = ()
 
 
 def hunt(search: Search, seed: int, known: list[Family] | None = None) -> Outcome:
-    """Visit the families in turn until one case fails or the budget is spent. known: the families, if not all."""
+    """Visit the families in turn until one case fails or the budget is spent. known: the families, if not all.
+
+    One case of each comes first: so that few settings meet all of them.
+    """
     rng = np.random.default_rng(seed)
     known = families(search.theorem) if known is None else known
-    seen: set[Family] = set()
+    counts = {family: (0, 0) for family in known}  # tried and undecided
+    refuted, seen, first = None, set(), True
     try:
         while known:
             for family in known:
                 seen.add(family)
-                visit(search, family, rng)
+                before = search.tried, search.undecided
+                try:
+                    search.explore(draw(family, rng)) if first else visit(search, family, rng)
+                finally:
+                    tried, undecided = counts[family]
+                    counts[family] = (
+                        tried + search.tried - before[0],
+                        undecided + search.undecided - before[1],
+                    )
+            first = False
     except Refuted as found:
-        return Outcome(found.trial, len(seen), len(known))
+        refuted = found.trial
     except Limit:
         pass
-    return Outcome(None, len(seen), len(known))
+    left = tuple(family for family, (tried, open_) in counts.items() if tried >= FEW and 2 * open_ >= tried)
+    return Outcome(refuted, len(seen), len(known), left)
 
 
 def visit(search: Search, family: Family, rng: np.random.Generator) -> None:

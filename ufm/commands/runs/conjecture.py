@@ -27,6 +27,7 @@ from ufm.runtime.watchdog import handed
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.theorem import JointClaim
 
+MOST = 4  # families that are named
 SHRINKING = 0.5  # of the search's seconds, at most
 REFUTED, NOT_REFUTED, UNDECIDED_CLAIM = "refuted", "not refuted", "undecided"
 CODES = {NOT_REFUTED: 0, REFUTED: 1, UNDECIDED_CLAIM: 3}
@@ -42,7 +43,7 @@ def conjecture(args, command: list[str], path: Path, outputs: Outputs) -> int:
             relatives = [] if small else _relatives(search)
     except ClaimError as error:
         raise InputError(f"{path}: {error}") from None
-    word = _word(search, small)
+    word = _word(search, outcome, small)
     if args.json != "-":
         _print(plain_console(sys.stdout), claim, search, outcome, small, relatives, word, path)
     data = _record(claim, search, outcome, small, relatives, word, command, args.seed)
@@ -104,10 +105,10 @@ def _read(name: str, value: str, like, claim: OwnClaim):
         raise InputError(f"--at: {name} = {value!r} is no number") from None
 
 
-def _word(search: Search, small: Trial | None) -> str:
+def _word(search: Search, outcome: Outcome, small: Trial | None) -> str:
     if small is not None:
         return REFUTED
-    return UNDECIDED_CLAIM if 2 * search.undecided >= search.tried else NOT_REFUTED
+    return UNDECIDED_CLAIM if outcome.open or 2 * search.undecided >= search.tried else NOT_REFUTED
 
 
 def _progress(search: Search) -> str:
@@ -157,6 +158,9 @@ def _print(
     tried = f"{search.tried} in {outcome.visited} of {outcome.known} families"
     facts = [("claimed", f"{claim.kind}: {claim.theorem.title}"), ("over", "; ".join(ranges))]
     facts += [("compares", claim.theorem.quantity), ("settings", f"{tried}; {search.undecided} undecided")]
+    if outcome.open:
+        left = "; ".join(at(family.case) for family in outcome.open[:MOST])
+        facts += [("open", f"mostly undecided, {len(outcome.open)} of the families: {left}")]
     show(console, f"conjecture {path.name}", Facts(facts))
     trial = small or search.best
     if trial is None:

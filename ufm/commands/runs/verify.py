@@ -26,6 +26,7 @@ from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.scope import CLASSICAL, FORMAL, Relative, admits, constraints, relatives
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting
 
+NONE = "No theorem applies here: below is why (other --labels, --bias or --loss?)."
 MANY = 10**6  # columns of what is no terminal
 
 
@@ -112,7 +113,7 @@ def _print(console, setting: Setting, source: str, checks: list[Check], overall:
         for c in applied
     ]
     heads = ("theorem", "theory", "numeric", "error", "bound", "verdict")
-    show(console, "", Table(heads, rows, left=(0, -1)), "")
+    show(console, "", Table(heads, rows, left=(0, -1)) if rows else NONE, "")
     for c in applied:
         if c.verdict.word not in ("agrees", "proved"):
             hint = " (--rigorous sharpens bounds)" if c.verdict.word == UNDECIDED and not rigorous else ""

@@ -48,7 +48,7 @@ SELI = Theorem(
     r" (\Pi\,\mathrm{diag}(q)\,\Pi)^{1/2},"
     r" \quad \min\{c\,\|ZQ^{1/2}\|_*: z_{kk} - z_{kl} \ge 1\} = c\,\mathrm{tr}(\Pi\,\mathrm{diag}(q)\,\Pi)^{1/2};"
     r" \quad \tfrac{dG}{g} = \tfrac K2(1 + \tfrac2x + O(x^{-2}))\textstyle\sum_k\delta_ku_ku_k^\top",
-    assumptions=(given.PENALISED, SINGLE, given.ROOM, given.NO_BIAS),
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, SINGLE, given.ROOM, given.NO_BIAS),
     claim=VariantClaim("max-margin", margin_finding),
     quantity="the objective of the best blind point between its own bounds",
     source="re-derived here; Thrampoulidis et al. 2022 (arXiv:2208.05512)",
@@ -60,7 +60,7 @@ SUPPORT_SVM = Theorem(
     statement=r"c \to 0: \quad z_S \propto \Pi 1_S, \quad \min\{c\,\|ZQ^{1/2}\|_*: z_i - z_j \ge 1\ "
     r"(i \in S \not\ni j),"
     r" \ z_i = z_j\ (i, j \in S)\} = c\sqrt{(K-1)\,\mathbb{E}[|S|(1 - |S|/K)]}",
-    assumptions=(given.PENALISED, SUPPORTS, given.ROOM, given.NO_BIAS),
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, SUPPORTS, given.ROOM, given.NO_BIAS),
     claim=VariantClaim("max-margin", margin_finding),
     quantity="the objective of the best blind point between its own bounds",
     source="re-derived here; Zhao and Thrampoulidis 2024 (arXiv:2408.15417)",
