@@ -2,7 +2,7 @@
 
 import pytest
 
-from ufm.network.read.ahead import ahead
+from ufm.network.read.ahead import CACHED, ahead, rows_of
 
 
 def test_blocks_come_in_order_and_one_early_at_most():
@@ -27,6 +27,13 @@ def test_what_making_a_block_raises_is_raised():
     assert next(stream) == 1
     with pytest.raises(ValueError, match="row 7"):
         next(stream)
+
+
+@pytest.mark.parametrize("width", [1, 3, 2048, 2**14, 2**20, 2**21])
+def test_a_block_fits_or_has_64_rows(width):
+    rows = rows_of(width)
+    assert rows.bit_count() == 1 and rows >= 64 and (rows == 64 or 8 * width * rows <= CACHED)
+    assert 2 * 8 * width * rows > CACHED
 
 
 def test_a_stream_may_be_left_early():

@@ -9,8 +9,8 @@ CACHED = 2**23  # bytes
 
 
 def rows_of(width: int) -> int:
-    """Rows of a block that stays in a cache while it is gone over; a power of two, as compiled shapes."""
-    return max(64, 1 << (CACHED // (8 * width)).bit_length() - 1)
+    """Rows of a block that stays in a cache while it is gone over; a power of two, as compiled shapes, from 64 on."""
+    return 1 << max(6, (CACHED // (8 * width)).bit_length() - 1)
 
 
 def ahead(blocks: Iterable[T]) -> Iterator[T]:
