@@ -5,6 +5,7 @@ import pytest
 
 from tests.optimize.test_gram import imbalanced, padded
 from ufm.certify.joint import certify_joint
+from ufm.certify.sample import _vmapped
 from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
 from ufm.model.laws import mixup
 from ufm.network.measures.gap import certify_stream
@@ -88,6 +89,16 @@ def test_rows_without_weight_count_for_nothing():
     spoilt[::3] = 1e6
     one, other = (streamed(W, A, Y, weights, (0.1, 0.1), 11) for A in (H, spoilt))
     assert one.gap == other.gap and one.objective == other.objective and one.count == 80
+
+
+def test_no_program_is_compiled_for_the_number_of_rows_that_have_weight():
+    W, H, Y, weights, _ = point()
+    streamed(W, H, Y, weights, (0.1, 0.1), 8)
+    compiled = [program._cache_size() for program in _vmapped("cross-entropy")]
+    weights[np.random.default_rng(0).random(120) < 0.5] = 0
+    assert len({int((part > 0).sum()) for part in weights.reshape(-1, 8)} - {0, 8}) > 2
+    streamed(W, H, Y, weights, (0.1, 0.1), 8)
+    assert [program._cache_size() for program in _vmapped("cross-entropy")] == compiled
 
 
 def test_bad_input_is_refused():

@@ -65,7 +65,11 @@ def certifying(
 
 
 def _add(sums: Sums, loss: str, rows: Rows) -> None:
-    """A block; rows without weight are left out, whatever they hold."""
-    some = slice(None) if rows.use.all() else rows.use
-    if rows.use.any():
-        sums.add(Block(rows.H[some], rows.Y[some], rows.logits[some], rows.weights[some], loss))
+    """A block. Whatever rows without weight hold, the first that has some stands there: programs are compiled for
+    the number of rows."""
+    used = np.flatnonzero(rows.use)
+    if len(used) == 0:
+        return
+    some = slice(None) if len(used) == len(rows) else np.where(rows.use, np.arange(len(rows)), used[0])
+    sums.add(Block(rows.H[some], rows.Y[some], rows.logits[some], rows.weights, loss))
+    sums.count += len(used) - len(rows)
