@@ -10,15 +10,16 @@ sees the blocks in their order, so that no number depends on it.
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from threading import Lock
 from typing import Generic, TypeVar
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ufm.network.measures.curve import Solved, curve_at
 from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import two_classes
+from ufm.runtime.devices import as_here
 
 T = TypeVar("T")
 THREADS = 2
@@ -43,6 +44,7 @@ class Rows:
         self.start, self.H, self.labels, self.weights = chunk.start, chunk.H, chunk.labels, chunk.weights
         self.largest, self.layer = chunk.largest, layer
         self._solved: dict[float, Solved] = {}
+        self._solving = Lock()  # measures that run beside one another ask for the same
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -82,9 +84,10 @@ class Rows:
 
     def solved(self, a: float) -> Solved:
         """The optimum of `pairs` at sharpness a."""
-        if a not in self._solved:
-            self._solved[a] = curve_at(a, self.labels.classes, self.labels.delta)(self.pairs[2])
-        return self._solved[a]
+        with self._solving:
+            if a not in self._solved:
+                self._solved[a] = curve_at(a, self.labels.classes, self.labels.delta)(self.pairs[2])
+            return self._solved[a]
 
 
 Take = Callable[[Rows], None]
@@ -125,12 +128,13 @@ class Readings:
     def read(self) -> None:
         """Once, for all that are not done."""
         waiting = [one for one in self.running if one.takes]
-        takes = [take for one in waiting for take in one.takes]
+        first, *others = (take for one in waiting for take in one.takes)
+        others = [as_here(take) for take in others]
         with ThreadPoolExecutor(THREADS) as threads:
             for chunk in self.chunks():
                 rows = Rows(chunk, self.layer)
-                work = [threads.submit(_in_float64, take, rows) for take in takes[1:]]
-                takes[0](rows)
+                work = [threads.submit(take, rows) for take in others]
+                first(rows)
                 for part in work:
                     part.result()
         for one in waiting:
@@ -140,12 +144,6 @@ class Readings:
         """As often as anybody needs."""
         while any(one.takes for one in self.running):
             self.read()
-
-
-def _in_float64(take: Take, rows: Rows) -> None:
-    """What JAX is allowed is known to each thread for itself."""
-    with jax.enable_x64(True):
-        take(rows)
 
 
 def alone(

@@ -1,0 +1,56 @@
+"""Measures that share a reading: what one block needs is found once, and what a measure raises is raised."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
+
+import jax
+import numpy as np
+import pytest
+
+from ufm.network.measures.curve import Solved
+from ufm.network.read import together
+from ufm.network.read.activations import from_arrays
+from ufm.network.read.together import Layer, Readings, Rows
+
+K, N = 3, 8
+W = np.eye(K)
+GIVEN = from_arrays(H=np.ones((N, K)), W=W, y=np.arange(N) % K)
+
+
+def test_an_optimum_is_solved_once_however_many_ask_at_once(monkeypatch):
+    both, asked = Barrier(2), []
+
+    def curve(a, classes, delta):
+        asked.append(a)
+        try:
+            both.wait(0.5)  # met only if another thread solves too
+        except BrokenBarrierError:
+            pass
+        return lambda lam: Solved.__new__(Solved)
+
+    monkeypatch.setattr(together, "curve_at", curve)
+    rows = Rows(next(GIVEN.chunks()), Layer(W))
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(rows.solved, (5.0, 5.0))
+    assert asked == [5.0] and one is other
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_what_a_measure_raises_is_raised_wherever_it_runs(wrong):
+    """The first measure runs on the caller's thread, the others on theirs, with the same configuration of JAX."""
+    floats = []
+
+    def measure(number):
+        def take(rows):
+            floats.append(jax.config.jax_enable_x64)
+            if number == wrong:
+                raise ValueError(f"measure {number}")
+
+        yield take
+
+    readings = Readings(GIVEN.chunks, Layer(W))
+    for number in range(3):
+        readings.begin(measure(number))
+    with jax.enable_x64(True), pytest.raises(ValueError, match=f"measure {wrong}"):
+        readings.read()
+    assert floats and all(floats)
