@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import ufm.agree.features as agreement
 from ufm.agree.features import check_features
 from ufm.model.cases import PairCases
 from ufm.model.problem import Problem
 from ufm.runtime.devices import as_here
-from ufm.runtime.threads import in_threads
+from ufm.runtime.threads import half_for_blas, in_threads
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -82,3 +83,32 @@ def test_threads_work_in_the_context_of_their_caller():
         list(in_threads(as_here(work), range(6), 2))
     variable.reset(token)
     assert set(seen) == {("the caller's", np.dtype(np.float32), "tensorfloat32")}
+
+
+def blas():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_blas_has_half_of_the_cores_until_the_last_is_done(monkeypatch):
+    monkeypatch.setattr("ufm.runtime.threads.usable_cores", lambda: 4)
+    with threadpool_limits(3, "blas"):
+        one, other = half_for_blas(), half_for_blas()
+        one.__enter__()
+        other.__enter__()
+        assert blas() == {2}
+        one.__exit__(None, None, None)  # not in the order of a stack: they are of two threads
+        assert blas() == {2}
+        other.__exit__(None, None, None)
+        assert blas() == {3}
+        with pytest.raises(ValueError, match="inside"), half_for_blas():
+            raise ValueError("inside")
+        assert blas() == {3}
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_blas_never_has_more_threads_than_its_user_gave_it(monkeypatch, cores):
+    monkeypatch.setattr("ufm.runtime.threads.usable_cores", lambda: cores)
+    with threadpool_limits(1, "blas"):
+        with half_for_blas():
+            assert blas() == {1}
+        assert blas() == {1}

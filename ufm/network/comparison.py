@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import ufm.rules.numbers as checked
 from ufm.certify.dual import DualGap
@@ -35,7 +34,7 @@ from ufm.network.resemblance import Finding, overall
 from ufm.network.suboptimality import Begun, Gap, Penalty, begin, suboptimality
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
-from ufm.runtime.threads import usable_cores
+from ufm.runtime.threads import half_for_blas
 from ufm.runtime.watchdog import handed
 
 NEEDS = {
@@ -108,7 +107,7 @@ def compare(
     """
     options = _check(Options() if options is None else options)
     # blocks are read ahead and measured by threads of their own: BLAS's would wait for these, spinning
-    with jax.enable_x64(True), threadpool_limits(max(1, usable_cores() // 2), "blas"):
+    with jax.enable_x64(True), half_for_blas():
         return _compare(given, options, progress or (lambda stage, rows: None))
 
 

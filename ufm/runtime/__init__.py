@@ -25,7 +25,7 @@ __all__, __getattr__, __dir__ = facade(
         "start": "start_group start_jax",
         "streams": "mend_streams silence_stdout",
         "supervisor": "LOST is_lost leave needs_supervisor supervise",
-        "threads": "in_threads usable_cores",
+        "threads": "half_for_blas in_threads usable_cores",
         "watchdog": "handed watch",
     },
 )
