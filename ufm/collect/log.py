@@ -32,17 +32,16 @@ class Log:
 
     def put(self, row: Row) -> None:
         """Write a row, in the place of one of the same epoch. InputError for other columns than the log has."""
-        held = self.rows
-        if held and set(row) - set(held[0]) <= NEWER and set(held[0]) <= set(row):
-            held = [{name: part.get(name, nan) for name in row} for part in held]
-        if held and list(held[0]) != list(row):
-            gone = [name for name in held[0] if name not in row]
-            new = [name for name in row if name not in held[0]]
+        known = self.rows[0] if self.rows else row
+        gone = [name for name in known if name not in row]
+        new = [name for name in row if name not in known]
+        if gone or not NEWER.issuperset(new):
             said = [f"lacks {', '.join(gone)}"] * bool(gone) + [f"adds {', '.join(new)}"] * bool(new)
             raise InputError(
-                f"{self.path} has other columns: this tracker {' and '.join(said) or 'has another order'}; give it "
+                f"{self.path} has other columns: this tracker {' and '.join(said)}; give it "
                 "another path, or the options that the log was begun with"
             )
+        held = [{name: part.get(name, nan) for name in row} for part in self.rows]
         rows = sorted(
             [*(part for part in held if part["epoch"] != row["epoch"]), row],
             key=lambda part: part["epoch"],
