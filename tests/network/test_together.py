@@ -1,6 +1,7 @@
 """Measures that share a reading: what one block needs is found once, and what a measure raises is raised."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 
 import jax
@@ -22,10 +23,8 @@ def test_an_optimum_is_solved_once_however_many_ask_at_once(monkeypatch):
 
     def curve(a, classes, delta):
         asked.append(a)
-        try:
+        with suppress(BrokenBarrierError):
             both.wait(0.5)  # met only if another thread solves too
-        except BrokenBarrierError:
-            pass
         return lambda lam: Solved.__new__(Solved)
 
     monkeypatch.setattr(together, "curve_at", curve)

@@ -43,7 +43,7 @@ __all__, __getattr__, __dir__ = facade(
         "read.arrays": "plain_array",
         "read.label_rows": "IGNORED LabelBlock",
         "read.mapped": "read_array",
-        "resample": "Curve Estimate Reservoir pieces",
+        "resample": "Curve Estimate Reservoir",
         "resemblance": "CRITERIA INCONCLUSIVE NOT_APPLICABLE NOT_REPRODUCED OVERALL REPRODUCED Finding",
     },
 )

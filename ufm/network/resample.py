@@ -13,11 +13,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 import ufm.rules.numbers as checked
-from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import LabelBlock
 from ufm.rules.errors import InputError
 
-BLOCK = 1024  # samples that share a generator; also the rows that `pieces` yields at most
+BLOCK = 1024  # samples that share a generator
 BOOTSTRAP, SUBSAMPLE, GROUPS = 1, 2, 3  # purposes
 MOST = 16  # blocks of groups that a bootstrap draws
 WIDTH = 3200  # numbers that a group may keep with as many
@@ -44,17 +43,6 @@ def check_bootstrap(replicates: int, level: float, seed: int) -> None:
     checked.integer("replicates", replicates, 0)
     checked.real("level", level, "lie in (0, 1)", lambda share: 0 < share < 1)
     checked.integer("seed", seed, 0, checked.MAX_SEED)
-
-
-def pieces(chunk: Chunk) -> Iterator[Chunk]:
-    """The chunk cut where fixed blocks begin, so that no piece meets two of them."""
-    first = chunk.start
-    end = first + len(chunk.H)
-    while first < end:
-        last = min(end, (first // BLOCK + 1) * BLOCK)
-        part = slice(first - chunk.start, last - chunk.start)
-        yield Chunk(first, chunk.H[part], cut(chunk.labels, part), chunk.weights[part])
-        first = last
 
 
 def cut(labels: LabelBlock, part) -> LabelBlock:
