@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args) -> int:
     """Everything after parsing."""
     require(64 * args.samples + 32 * ROWS * args.dim, "the labels and a block of the features that are made")
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(prefix="features-", dir=".") as folder:
         data = Path(folder) / "activations"
         data.mkdir()
         write_features(data, args.samples, args.dim, args.classes)

@@ -144,8 +144,8 @@ def losses(Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str) 
 def _of_rows(function, Z: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """A function of rows, compiled for few numbers of them: those of a stream's last block fill up."""
     n = len(Z)
-    missing = max(LEAST, 1 << (n - 1).bit_length()) - n
-    if missing and n > LEAST:
+    missing = (1 << (n - 1).bit_length()) - n if n > LEAST else 0
+    if missing:
         Z, Y = (np.pad(part, ((0, missing), (0, 0)), mode="edge") for part in (Z, Y))
     with exactly():
         return np.asarray(function(Z, Y))[:n]

@@ -1,7 +1,7 @@
 """The sets that a comparison reads, from loaders and a network of any kind: H, its labels, clean and held-out rows.
 
 A network is a function from a batch of inputs to what its last layer takes and gives, and that layer's W and b.
-NumPy only.
+NumPy and SciPy only.
 """
 
 import warnings

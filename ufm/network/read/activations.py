@@ -151,16 +151,15 @@ class Activations:
 
     def clean_chunks(self, rows: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """The same without the other rows, which are not read, nor is a checksum."""
-        for start, part in self._stream(self._row_keys, rows):
-            label, weights = (
-                self._labels(part, start)[0].pure(),
-                weight_rows(part, start, len(part[self.labels[0]])),
-            )
-            use, H = np.flatnonzero(label >= 0), self.stored["H"]
+        start, H = 0, self.stored["H"]
+        for labels, weights in self.label_chunks(rows):
+            label = labels.pure()
+            use = np.flatnonzero(label >= 0)
             block = H.some(start, use)
             if not np.isfinite([block.max(initial=0), block.min(initial=0)]).all():
                 finite("H", H.some(start, np.arange(len(label))), start)
-            yield np.array(block, np.float64), label[use], weights[use]
+            yield block.astype(np.float64, copy=False), label[use], weights[use]
+            start += len(label)
 
     @property
     def sets(self) -> tuple[str, ...]:

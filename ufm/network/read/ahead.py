@@ -9,7 +9,7 @@ CACHED = 2**23  # bytes
 
 
 def rows_of(width: int) -> int:
-    """Rows of a block that stays in a cache while it is gone over: at least 64, a power of two as compiled shapes."""
+    """Rows of a block that stays in a cache while it is gone over: a power of two, as compiled shapes, or 64."""
     return 1 << max(6, (CACHED // (8 * width)).bit_length() - 1)
 
 
