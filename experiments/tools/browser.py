@@ -65,15 +65,23 @@ class Browser:
         os.close(theirs_out)
         self.buffer, self.count, self.session = b"", 0, None
         self.events: list[dict] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "DOM", "Log"):
-            self.call(f"{domain}.enable")
+        try:
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Network", "DOM", "Log"):
+                self.call(f"{domain}.enable")
+        except BaseException:  # nobody else could end it
+            self.close()
+            raise
 
     def __enter__(self) -> "Browser":
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """End the process, by force where it does not listen, and remove what it wrote."""
         try:
             self.session = None
             self.call("Browser.close")
