@@ -58,7 +58,8 @@ def certify_joint(
 
 def _slopes(block: Block, W, lambda_h: float) -> tuple:
     """Sums of ‖λ_H ρ h − Wᵀr‖², r hᵀ, r and ρ h hᵀ."""
-    r, H, weighted = block.residual, block.H, np.reshape(block.rho, (-1, 1)) * block.H
+    r, H, rho = block.residual, block.H, block.rho
+    weighted = H if isinstance(rho, float) else rho[:, None] * H
     return (
         block.sum(np.sum((lambda_h * weighted - r @ W) ** 2, 1)),
         block.product(r, H),
