@@ -206,13 +206,11 @@ def escape_finding(setting: Setting, optimum: JointOptimum, change=lambda curvat
     In a third dimension L'' is ‖dW‖²λ_W + λ_H E dh² − 2 E r·dW dh: [[I, −R/(√K c)], [·, I]] over √λ_W dW and
     √(λ_H/K) dh.
     """
-    from scipy.special import softmax
-
     joint, K = setting.joint, setting.problem.classes
     found = polygon_escape(K, joint.lambda_w, joint.lambda_h)
     claimed = change(found.curvature)
     W, H = polygon_point(K, joint.lambda_w, joint.lambda_h)
-    R = (np.eye(K) - softmax(H @ W.T, 1)).T / np.sqrt(K * joint.product)
+    R = (np.eye(K) - scipy.special.softmax(H @ W.T, 1)).T / np.sqrt(K * joint.product)
     block = np.block([[np.eye(K), -R], [-R.T, np.eye(K)]])
     value = np.linalg.eigvalsh(block)
     share = min(float(np.sqrt(K * joint.product)), 1.0)
