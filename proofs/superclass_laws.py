@@ -130,31 +130,32 @@ def compare(rng) -> list[Comparison]:
     """Both gains at 25 digits, by a root in two numbers over logits found by Newton, beside the shipped ones."""
     from ufm.theory.geometry.groups import group_optimum
 
-    rows = []
+    rows, within = [], 0.8
+    lam, decay, other = (float(rng.uniform(*ends)) for ends in ((0.1, 0.9), (0.01, 0.1), (0.01, 0.1)))
+    labels, weights = grouped_mixup(2, 2, within, [lam], [1.0])
+    found = group_optimum(labels, weights, np.array([0, 0, 1, 1]), decay, other)
     with mp.workdps(25):
-        for within in (0.8,):
-            lam, decay, other = (float(rng.uniform(*ends)) for ends in ((0.1, 0.9), (0.01, 0.1), (0.01, 0.1)))
-            labels, weights = grouped_mixup(2, 2, within, [lam], [1.0])
-            found = group_optimum(labels, weights, np.array([0, 0, 1, 1]), decay, other)
-            parts = [mp.matrix(part.tolist()) for part in matrices(2, 2)]
-            goal = [mp.mpf(decay) * mp.mpf(other) * rank for rank in (2, 1)]
+        parts = [mp.matrix(part.tolist()) for part in matrices(2, 2)]
+        goal = [mp.mpf(decay) * mp.mpf(other) * rank for rank in (2, 1)]
 
-            def short(*logs, rows=labels, q=weights, parts=parts, goal=goal, ridge=other):
-                G = (parts[0] * mp.exp(logs[0]) + parts[1] * mp.exp(logs[1])) / mp.mpf(ridge)
-                sums = [mp.mpf(0), mp.mpf(0)]
-                for y, weight in zip(rows.tolist(), q.tolist()):
-                    r = _residual(mp.matrix(y), G)
-                    sums = [s + mp.mpf(weight) * (r.T * part * r)[0] for s, part in zip(sums, parts)]
-                return [mp.log(s / one) for s, one in zip(sums, goal)]
+        def scaled(logs):
+            return (parts[0] * mp.exp(logs[0]) + parts[1] * mp.exp(logs[1])) / mp.mpf(other)
 
-            start = (mp.log(found.within) + mp.mpf("1e-3"), mp.log(found.between) - mp.mpf("1e-3"))
-            exact = mp.findroot(short, start, tol=1e-18)
-            for name, value, shipped in zip("wb", exact, (found.within, found.between)):
-                rows.append(Comparison(f"g_{name}, within {within}", mp.exp(value), shipped))
-            G = (parts[0] * mp.exp(exact[0]) + parts[1] * mp.exp(exact[1])) / mp.mpf(other)
-            for y, p in zip(labels[:3].tolist(), found.p):
-                chances = mp.matrix(y) - _residual(mp.matrix(y), G)
-                rows += [Comparison(f"p of {y}", chance, own) for chance, own in zip(chances, p.tolist())]
+        def short(*logs):
+            G, sums = scaled(logs), [mp.mpf(0), mp.mpf(0)]
+            for y, weight in zip(labels.tolist(), weights.tolist()):
+                r = _residual(mp.matrix(y), G)
+                sums = [s + mp.mpf(weight) * (r.T * part * r)[0] for s, part in zip(sums, parts)]
+            return [mp.log(s / one) for s, one in zip(sums, goal)]
+
+        start = (mp.log(found.within) + mp.mpf("1e-3"), mp.log(found.between) - mp.mpf("1e-3"))
+        exact = mp.findroot(short, start, tol=1e-18)
+        for name, value, shipped in zip("wb", exact, (found.within, found.between)):
+            rows.append(Comparison(f"g_{name}, within {within}", mp.exp(value), shipped))
+        G = scaled(exact)
+        for y, p in zip(labels[:3].tolist(), found.p):
+            chances = mp.matrix(y) - _residual(mp.matrix(y), G)
+            rows += [Comparison(f"p of {y}", chance, own) for chance, own in zip(chances, p.tolist())]
     return rows
 
 

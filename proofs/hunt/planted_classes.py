@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from proofs.hunt.planted_free import slip
-from proofs.hunt.slips import moved_threshold
+from proofs.hunt.slips import moved_threshold, slip
 from ufm.theory.theorems.fixed_class import FEATURE_CURVATURE, LABEL_NOISE, MID_CHANNEL_SLOPE
 from ufm.theory.theorems.fixed_support import SUPPORT_SIZE
 from ufm.theory.theorems.free.quadratic import POLYGON, SQUARED_BIAS, SQUARED_UNEVEN

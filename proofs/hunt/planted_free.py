@@ -1,10 +1,8 @@
 """False theorems on optima that are known entry by entry: a convention taken for another, in both directions."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from proofs.hunt.slips import moved_threshold
+from proofs.hunt.slips import moved_threshold, slip
 from ufm.theory.geometry.hierarchy import hierarchy_optimum
 from ufm.theory.theorems.free.design import (
     BALANCING_SMOOTHING,
@@ -16,25 +14,16 @@ from ufm.theory.theorems.free.design import (
     hierarchy,
 )
 from ufm.theory.theorems.free.exact import predicted_finding
-from ufm.theory.theorems.free.onehot import LABEL_SMOOTHING, ONE_HOT_CE, RESIDUAL_NORM
+from ufm.theory.theorems.free.onehot import LABEL_SMOOTHING, ONE_HOT_CE, RESIDUAL_NORM, smoothed_finding
 from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
-
-
-def slip(theorem: Theorem, name: str, words: str, claim: JointClaim) -> Theorem:
-    """The theorem with another claim; words: what was taken for what."""
-    title = f"{theorem.title}; {words}"
-    return replace(theorem, name=f"planted-{name}", title=title, claim=claim, source=f"planted: {words}")
 
 
 def _smoothing_as(change) -> JointClaim:
     """The claim told a smoothing of change(ε, K), where that is one."""
 
     def judge(setting: Setting, optimum: JointOptimum) -> Finding:
-        law, K = setting.problem.law, setting.problem.classes
-        told = replace(law, smoothing=min(change(law.smoothing, K), 1 - 1e-9))
-        seen = Setting(replace(setting.problem, law=told), setting.lam, setting.lambda_b, setting.free_dim)
-        seen.__dict__["joint"] = setting.joint  # the problem is what it was
-        return LABEL_SMOOTHING.claim.judge(seen, optimum)
+        told = change(setting.problem.law.smoothing, setting.problem.classes)
+        return smoothed_finding(setting, optimum, min(told, 1 - 1e-9))
 
     return JointClaim(judge)
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from proofs.hunt.planted_free import slip
-from proofs.hunt.slips import moved_threshold
+from proofs.hunt.slips import moved_threshold, slip
 from ufm.theory.theorems.free.binary import BCE, BCE_NO_BIAS
-from ufm.theory.theorems.free.exact import predicted_finding
+from ufm.theory.theorems.free.exact import class_rows, predicted_finding
 from ufm.theory.theorems.free.groups import SUPERCLASS_LAWS
 from ufm.theory.theorems.free.own_penalties import MULTI_LABEL, RESTORED_TEMPERATURES
 from ufm.theory.theorems.free.quadratic import REGRESSION
@@ -25,10 +24,9 @@ def _residuals_as(change) -> JointClaim:
 
     def judge(setting: Setting, optimum: JointOptimum) -> Finding:
         true = RESTORED_TEMPERATURES.claim.judge(setting, optimum)
-        q, K = setting.joint.atoms.weights, setting.problem.classes
+        q = setting.joint.atoms.weights
         told = np.minimum(change(np.sqrt(setting.joint.product * setting.joint.atoms.rho / q), q), 1.0)
-        rows = (told / K)[:, None] + (1 - told)[:, None] * np.eye(K)
-        return predicted_finding(setting, optimum, rows, true.predicted, true.numeric)
+        return predicted_finding(setting, optimum, class_rows(told), true.predicted, true.numeric)
 
     return JointClaim(judge)
 

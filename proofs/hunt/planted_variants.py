@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from proofs.hunt.slips import moved_threshold
+from proofs.hunt.slips import moved_threshold, slip
 from ufm.theory.theorems.free.onehot import DISTILLATION, taught_finding
 from ufm.theory.theorems.theorem import JointClaim, Theorem, VariantClaim
 from ufm.theory.theorems.variants.constrained import (
@@ -22,25 +22,11 @@ from ufm.theory.theorems.variants.limits import (
 from ufm.theory.theorems.variants.losses import FOCAL, ORDINAL
 
 
-def slip(theorem: Theorem, name: str, words: str, **changes) -> Theorem:
+def misjudged(theorem: Theorem, name: str, words: str, **changes) -> Theorem:
     """The theorem with another judge, `changes` made to its own; words: what was taken for what."""
     claim = theorem.claim
     assert isinstance(claim, VariantClaim)
-    return told(theorem, name, words, VariantClaim(claim.kind, partial(claim.judge, **changes)))
-
-
-def told(theorem: Theorem, name: str, words: str, claim: VariantClaim | JointClaim) -> Theorem:
-    """The theorem with another claim."""
-    title = f"{theorem.title}; {words}"
-    return Theorem(
-        name=f"planted-{name}",
-        title=title,
-        statement=theorem.statement,
-        assumptions=theorem.assumptions,
-        claim=claim,
-        quantity=theorem.quantity,
-        source=f"planted: {words}",
-    )
+    return slip(theorem, name, words, VariantClaim(claim.kind, partial(claim.judge, **changes)))
 
 
 def moved(theorem: Theorem, name: str, share: float) -> Theorem:
@@ -49,13 +35,13 @@ def moved(theorem: Theorem, name: str, share: float) -> Theorem:
     judge = moved_threshold(theorem, share)
     assert isinstance(judge, JointClaim)
     words = f"λ_W taken 2 % too {'large' if share < 1 else 'small'}"
-    return told(theorem, name, words, VariantClaim(theorem.claim.kind, judge.judge))
+    return slip(theorem, name, words, VariantClaim(theorem.claim.kind, judge.judge))
 
 
 def taught(name: str, words: str, share) -> Theorem:
     """The theorem on students told that ε is share(K) times what it is."""
     change = partial(taught_finding, change=lambda epsilon, K: share(K) * epsilon)
-    return told(DISTILLATION, name, words, JointClaim(change))
+    return slip(DISTILLATION, name, words, JointClaim(change))
 
 
 def squared(curvature: float) -> float:
@@ -75,24 +61,26 @@ TAUGHT = (
     ),
 )
 OF_VARIANTS = (
-    slip(NORM_CONSTRAINED, "norm-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),
-    slip(NORM_CONSTRAINED, "norm-late", "K/(K−1) taken twice", share=lambda K: K / (K - 1)),
-    slip(LAYER_PEELED, "peeled-early", "the sum of squared rows for their mean", share=lambda K: K**-0.5),
-    slip(LAYER_PEELED, "peeled-late", "the mean of squared rows for their sum", share=lambda K: K**0.5),
-    slip(RELU_FEATURES, "relu-early", "gaps 1 % too long", change=lambda x: 1.01 * x),
-    slip(RELU_FEATURES, "relu-late", "gaps 1 % too short", change=lambda x: 0.99 * x),
-    slip(SUPCON, "supcon-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),
-    slip(SUPCON, "supcon-late", "K/(K−1) taken twice", share=lambda K: K / (K - 1)),
-    slip(SOFTMAX_CODES, "codes-early", "distances 2 % too small", share=0.98),
-    slip(SOFTMAX_CODES, "codes-late", "distances 2 % too large", share=1.02),
-    slip(SELI, "seli-early", "the norm 2 % too small", share=0.98),
-    slip(SELI, "seli-late", "the norm 2 % too large", share=1.02),
-    slip(SUPPORT_SVM, "support-svm-early", "the norm 2 % too small", share=0.98),
-    slip(SUPPORT_SVM, "support-svm-late", "the norm 2 % too large", share=1.02),
-    slip(CE_RAY, "ce-ray-early", "the loss summed over classes, not averaged", pace=2.0),
-    slip(CE_RAY, "ce-ray-late", "W alone moves", pace=0.5),
-    slip(MSE_RAY, "mse-ray-early", "the loss without its half", pace=2.0),
-    slip(MSE_RAY, "mse-ray-late", "W alone moves", pace=0.5),
+    misjudged(NORM_CONSTRAINED, "norm-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),
+    misjudged(NORM_CONSTRAINED, "norm-late", "K/(K−1) taken twice", share=lambda K: K / (K - 1)),
+    misjudged(
+        LAYER_PEELED, "peeled-early", "the sum of squared rows for their mean", share=lambda K: K**-0.5
+    ),
+    misjudged(LAYER_PEELED, "peeled-late", "the mean of squared rows for their sum", share=lambda K: K**0.5),
+    misjudged(RELU_FEATURES, "relu-early", "gaps 1 % too long", change=lambda x: 1.01 * x),
+    misjudged(RELU_FEATURES, "relu-late", "gaps 1 % too short", change=lambda x: 0.99 * x),
+    misjudged(SUPCON, "supcon-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),
+    misjudged(SUPCON, "supcon-late", "K/(K−1) taken twice", share=lambda K: K / (K - 1)),
+    misjudged(SOFTMAX_CODES, "codes-early", "distances 2 % too small", share=0.98),
+    misjudged(SOFTMAX_CODES, "codes-late", "distances 2 % too large", share=1.02),
+    misjudged(SELI, "seli-early", "the norm 2 % too small", share=0.98),
+    misjudged(SELI, "seli-late", "the norm 2 % too large", share=1.02),
+    misjudged(SUPPORT_SVM, "support-svm-early", "the norm 2 % too small", share=0.98),
+    misjudged(SUPPORT_SVM, "support-svm-late", "the norm 2 % too large", share=1.02),
+    misjudged(CE_RAY, "ce-ray-early", "the loss summed over classes, not averaged", pace=2.0),
+    misjudged(CE_RAY, "ce-ray-late", "W alone moves", pace=0.5),
+    misjudged(MSE_RAY, "mse-ray-early", "the loss without its half", pace=2.0),
+    misjudged(MSE_RAY, "mse-ray-late", "W alone moves", pace=0.5),
     *(
         moved(theorem, f"{name}-{word}", share)
         for theorem, name in (

@@ -3,7 +3,13 @@
 from dataclasses import replace
 
 from ufm.theory.theorems.joint import closed_form_divergence, one_side
-from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
+from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem, VariantClaim
+
+
+def slip(theorem: Theorem, name: str, words: str, claim: JointClaim | VariantClaim) -> Theorem:
+    """The theorem with another claim; words: what was taken for what."""
+    title = f"{theorem.title}; {words}"
+    return replace(theorem, name=f"planted-{name}", title=title, claim=claim, source=f"planted: {words}")
 
 
 def moved_threshold(theorem: Theorem, share: float) -> JointClaim:

@@ -55,11 +55,9 @@ def polygon_escape(classes: int, lambda_w: float, lambda_h: float) -> Escape:
     dW = α u vᵀ, dh_k = β (uᵀ r_k) v leave the logits as they are to first order and cost α² + β² − 2αβ √μ/c (in
     units of the penalties), μ an eigenvalue of M = E rrᵀ; of the ring √μ/c = (1 − Σ_l p_l cos(2πjl/K))/ĉ.
     """
-    from scipy.special import softmax
-
     K, t = classes, regular_polygon(classes, lambda_w, lambda_h).logit
     angle = 2 * np.pi * np.arange(K) / K
-    p, modes = softmax(t * np.cos(angle)), np.arange(1, K // 2 + 1)
+    p, modes = scipy.special.softmax(t * np.cos(angle)), np.arange(1, K // 2 + 1)
     slack = np.array([float(p @ (1 - np.cos(j * angle))) for j in modes])
     best = int(np.argmax(slack))
     return Escape(int(modes[best]), 1 - float(slack[best] / np.sqrt(K * lambda_w * lambda_h)))

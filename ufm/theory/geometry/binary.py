@@ -20,7 +20,7 @@ new here; `proofs/bce.py`, `proofs/bce_no_bias.py`.)
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 from ufm.model.roots import bracketed_root
 from ufm.theory.geometry.onehot import class_optimum
@@ -43,7 +43,7 @@ def biased_optimum(classes: int, lambda_w: float, lambda_h: float, smoothing: fl
     """The joint optimum with a free bias."""
     K, wrong = classes, class_optimum(classes, lambda_w, lambda_h, smoothing).wrong
     zero = wrong == 1 / K
-    other = float(logit(wrong))
+    other = float(scipy.special.logit(wrong))
     own = other if zero else float(np.log1p(-(K - 1) * wrong) - np.log((K - 1) * wrong))
     across = (own - other) * float(np.sqrt(lambda_h / (K * lambda_w)))
     return BinaryOptimum(own, other, across, 0.0, (own + (K - 1) * other) / K, ZERO if zero else SIMPLEX)
@@ -64,16 +64,19 @@ def _logits(K: int, share: float, epsilon: float) -> tuple[float, float, str]:
     if share + epsilon >= 1:
         if share >= K / 2 - 1:
             return 0.0, 0.0, ZERO
-        both = float(logit((1 + share) / K))
+        both = float(scipy.special.logit((1 + share) / K))
         return both, both, MEAN
     missing = (K - 1) * epsilon / K + (K - 2) * share / K  # 1 − σ(u)
     if missing > 0:
-        own, other = -float(logit(missing)), float(logit((2 * share + epsilon) / K))
+        own, other = (
+            -float(scipy.special.logit(missing)),
+            float(scipy.special.logit((2 * share + epsilon) / K)),
+        )
         if own + (K - 1) * other < 0:
             return own, other, FRAME
 
     def excess(x: float) -> float:  # of ĉ + ε over 1 − (σ(u) − σ(v)), which falls as x grows
-        return float(share + epsilon - expit(-(K - 1) * x / K) - expit(-x / K))
+        return float(share + epsilon - scipy.special.expit(-(K - 1) * x / K) - scipy.special.expit(-x / K))
 
     x = bracketed_root(excess, 0.0, K * float(np.log(2 / (share + epsilon))) + 1)
     return (K - 1) * x / K, -x / K, SIMPLEX

@@ -15,8 +15,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.special import logsumexp
 
 SAME = 1e-10  # of a number that tells labels apart
 ENOUGH = 200
@@ -80,7 +80,7 @@ def _newton(Y, q, P, ranks, active, log_g, H, lambda_h, c2):
         p = _softmax(H @ V)
         r = Y - p
         found = moments(r, q, P)[on]
-        S = np.eye(len(V)) * p[:, None, :] - p[:, :, None] * p[:, None, :]
+        S = _covariances(p)
         T = np.linalg.solve(np.eye(len(V)) + S @ (V @ V) / lambda_h, S)
         pulls = [r @ P[i] for i in on]
         slope = np.array([[q @ np.einsum("nk,nkl,nl->n", a, T, b) for b in pulls] for a in pulls])
@@ -103,7 +103,7 @@ def features(Y, V, H, lambda_h: float) -> Float[np.ndarray, "n K"]:
     for _ in range(ENOUGH):
         p = _softmax(H @ V)
         slope = lambda_h * H - (Y - p) @ V
-        S = np.eye(len(V)) * p[:, None, :] - p[:, :, None] * p[:, None, :]
+        S = _covariances(p)
         step = -np.linalg.solve(V @ S @ V + eye, slope[..., None])[..., 0]
         beta = np.ptp(step @ V, axis=1)
         length = np.where(beta > 1.5, np.log1p(beta) / np.maximum(beta, 1.5), 1.0)
@@ -113,8 +113,13 @@ def features(Y, V, H, lambda_h: float) -> Float[np.ndarray, "n K"]:
     return H
 
 
+def _covariances(p):
+    """diag(p) − p pᵀ of each label."""
+    return np.eye(p.shape[1]) * p[:, None, :] - p[:, :, None] * p[:, None, :]
+
+
 def _softmax(Z):
-    return np.exp(Z - logsumexp(Z, axis=1, keepdims=True))
+    return np.exp(Z - scipy.special.logsumexp(Z, axis=1, keepdims=True))
 
 
 # --- which groups --------------------------------------------------------------------------------

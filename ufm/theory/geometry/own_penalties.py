@@ -19,8 +19,8 @@ vector-scaling losses, Behnia et al. 2023; `proofs/restored_temperatures.py`, `p
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import lambertw
 
 import ufm.rules.numbers as checked
 from ufm.model.roots import bracketed_root
@@ -44,7 +44,7 @@ def restoring_temperatures(weights, gain: float, lambda_w: float, lambda_h: floa
     checked.weights("weights", q, len(q))
     for name, value in (("gain", gain), ("lambda_w", lambda_w), ("lambda_h", lambda_h)):
         checked.penalty(name, value)
-    K, least = len(q), 1 + float(lambertw((len(q) - 1) / np.e).real)
+    K, least = len(q), 1 + float(scipy.special.lambertw((len(q) - 1) / np.e).real)
     largest = K * float(q.min()) * float(np.exp(-least)) / lambda_w
     if gain > largest:
         raise InputError(f"no temperatures restore a gain above {largest:.6g}, got {gain!r}")

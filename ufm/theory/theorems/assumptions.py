@@ -10,19 +10,23 @@ def _etf(setting: Setting) -> str | None:
     return violated_assumption(setting.problem)
 
 
-def _of_loss(name: str):
-    def broken(setting: Setting) -> str | None:
-        found = (loss.replace("-error", " error").replace("y-c", "y c") for loss in (setting.loss, name))
-        return None if setting.loss == name else "the loss is {}, not {}".format(*found)
+LOSS_WORDS = {
+    "cross-entropy": "cross-entropy",
+    "squared-error": "squared error",
+    "binary-cross-entropy": "binary cross-entropy",
+}
 
-    return broken
+
+def _loss(name: str) -> Assumption:
+    def broken(setting: Setting) -> str | None:
+        if setting.loss == name:
+            return None
+        return f"the loss is {LOSS_WORDS[setting.loss]}, not {LOSS_WORDS[name]}"
+
+    return Assumption(LOSS_WORDS[name], broken, ("loss", (name,)))
 
 
 BALANCED = ("balance", ("balanced",))
-
-
-def _loss(text: str, name: str) -> Assumption:
-    return Assumption(text, _of_loss(name), ("loss", (name,)))
 
 
 def _two_hot(setting: Setting) -> str | None:
@@ -141,9 +145,9 @@ WEAK = Assumption(r"$a < 2$", _weak)
 MANY = Assumption(r"$e^{2a} < 2K + 1$", _many)
 ETF = Assumption(r"$W$ is a simplex ETF", _etf)
 ALIVE = Assumption(r"$W \ne 0$", _alive)
-CROSS_ENTROPY = _loss("cross-entropy", "cross-entropy")
-SQUARED_ERROR = _loss("squared error", "squared-error")
-BINARY = _loss("binary cross-entropy", "binary-cross-entropy")
+CROSS_ENTROPY = _loss("cross-entropy")
+SQUARED_ERROR = _loss("squared-error")
+BINARY = _loss("binary-cross-entropy")
 TWO_HOT = Assumption(r"$y = \lambda e_i + (1-\lambda) e_j$, $i \ne j$, $0 \le \lambda \le 1$", _two_hot)
 THREE_CLASSES = Assumption(r"$K \ge 3$", _three_classes)
 TWO_CLASSES = Assumption(r"$K = 2$", _two_classes)

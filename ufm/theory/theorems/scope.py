@@ -8,10 +8,8 @@ from typing import NamedTuple
 from ufm.rules.numbers import JOINT_LOSS_NAMES
 from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, Theorem
 
-FIXED, FREE = (
-    "fixed",
-    "free",
-)  # constraints of W: given, or penalised; other shapes of a problem have their own name
+# constraints of W: given, or penalised; other shapes of a problem have their own name
+FIXED, FREE = "fixed", "free"
 ASPECTS = {
     "loss": JOINT_LOSS_NAMES,
     "bias": ("none", "free", "penalised"),

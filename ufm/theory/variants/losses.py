@@ -18,8 +18,8 @@ ordered classes, thresholds θ, weights q, scores z = w·h:
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import expit
 
 from ufm.model.roots import bracketed_root
 
@@ -102,7 +102,7 @@ def ordinal_slopes(scores, thresholds) -> Float[np.ndarray, " K"]:
     """ℓ_k'(z_k) = σ(z_k − θ_k) − σ(θ_{k−1} − z_k)."""
     low, high = _ends(thresholds)
     z = np.asarray(scores, float)
-    return expit(z - high) - expit(low - z)
+    return scipy.special.expit(z - high) - scipy.special.expit(low - z)
 
 
 def ordinal_losses(scores, thresholds) -> Float[np.ndarray, " K"]:
@@ -148,6 +148,6 @@ def _score(label: int, thresholds, pull: float) -> float:
     low, high = (ends[label] for ends in _ends(thresholds))
 
     def slope(z):
-        return float(expit(z - high) - expit(low - z) + pull * z)
+        return float(scipy.special.expit(z - high) - scipy.special.expit(low - z) + pull * z)
 
     return bracketed_root(slope, -1 / pull, 1 / pull)

@@ -7,14 +7,16 @@ The simplex stays one: the ray is invariant. Under cross-entropy x ~ log t. (Re-
 """
 
 import numpy as np
-from scipy.special import expi
+import scipy
 
 from ufm.model.roots import bracketed_root
 
 
 def ray_time(classes: int, start: float, end: float) -> float:
     """t that cross-entropy takes from the gap `start` to `end`."""
-    return float((expi(end) - expi(start) + (classes - 1) * np.log(end / start)) / 2)
+    return float(
+        (scipy.special.expi(end) - scipy.special.expi(start) + (classes - 1) * np.log(end / start)) / 2
+    )
 
 
 def ray_gap(classes: int, start: float, time: float, loss: str) -> float:

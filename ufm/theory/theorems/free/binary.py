@@ -1,8 +1,8 @@
 """Theorems on binary cross-entropy, one class against the rest, with a free bias and without one."""
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import expit
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.binary import BinaryOptimum, biased_optimum, unbiased_optimum
@@ -19,7 +19,7 @@ def binary_divergence(weights, z, Z: Float[np.ndarray, "n K"]) -> float:
     """
     sign = np.where(z > 0, -1.0, 1.0)  # the smaller of p and 1 − p
     z, t = sign * z, sign * (Z - z)
-    p = expit(z)
+    p = scipy.special.expit(z)
     # log(1 − p + p eᵗ) − p t: the cumulant function of a coin about its mean
     small = np.abs(t) < 1e-3
     near = p * (1 - p) * (t**2 / 2 + (1 - 2 * p) * t**3 / 6)

@@ -5,22 +5,19 @@ import numpy as np
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.design import DesignReading, read_design
 from ufm.theory.geometry.hierarchy import Hierarchy, hierarchy_optimum, read_hierarchy
-from ufm.theory.theorems.free.exact import own_class, predicted_finding
+from ufm.theory.theorems.free.exact import (
+    class_rows,
+    gain_finding,
+    one_gain,
+    own_class,
+    predicted_finding,
+    unread,
+)
 from ufm.theory.theorems.joint import held_against_moment
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
 
 EXACT = 1e-9  # √nats: how far labels may be from a design, in double precision
 NEW = "re-derived here; no earlier source known"
-
-
-def _reason(read):
-    """The predicate: what `read` says where it finds no such labels. λ_W = 0 is another assumption's."""
-
-    def broken(setting: Setting) -> str | None:
-        found = read(setting) if setting.problem.lambda_w > 0 else None
-        return found if isinstance(found, str) else None
-
-    return broken
 
 
 # --- one label a class ---------------------------------------------------------------------------
@@ -70,7 +67,7 @@ def _design_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 
 DESIGNED = Assumption(
     r"one label a class, $y_k = \mathrm{softmax}(z_k) + \frac{c}{\sqrt{q_k}}u_k$ of some $G \succeq 0$",
-    _reason(reading),
+    unread(reading),
 )
 INVERSE_DESIGN = Theorem(
     name="inverse-design",
@@ -115,29 +112,23 @@ def balancing_gains(setting: Setting) -> np.ndarray | str:
 
 
 def _balanced(setting: Setting) -> np.ndarray | str:
-    gains = balancing_gains(setting)
-    if not isinstance(gains, str) and np.ptp(gains) > 1e-9 * gains.max():
-        return f"the classes ask for different gains, {gains.min():.4g} to {gains.max():.4g}"
-    return gains
+    return one_gain(balancing_gains(setting))
 
 
 def _balanced_finding(setting: Setting, optimum: JointOptimum) -> Finding:
-    """Class k is predicted as smoothed by ε_k + c/√q_k; the numbers shown are g of G = g Π."""
+    """Class k is predicted as smoothed by ε_k + c/√q_k."""
     found, gains = class_labels(setting), balancing_gains(setting)
     assert not isinstance(found, str) and not isinstance(gains, str)  # the assumption holds
-    (labels, weights), K, p = found, setting.problem.classes, setting.problem
+    (labels, weights), p = found, setting.problem
     epsilon = class_smoothing(labels)
     assert not isinstance(epsilon, str)
     wrong = epsilon + np.sqrt(p.lambda_w * p.lambda_h / weights)
-    rows = (wrong / K)[:, None] + (1 - wrong)[:, None] * np.eye(K)
-    numbers = float(np.mean(gains)), float(np.sum(optimum.W**2) / (K - 1))
-    finding = predicted_finding(setting, optimum, at_atoms(setting, rows), *numbers)
-    return finding._replace(rounding=finding.rounding + 2 * float(np.ptp(gains) / gains.max()))
+    return gain_finding(setting, optimum, at_atoms(setting, class_rows(wrong)), gains)
 
 
 BALANCED = Assumption(
     r"labels $(1-\varepsilon_k)e_k + \varepsilon_k/K$ of weights $q_k$, with these $\varepsilon_k$",
-    _reason(_balanced),
+    unread(_balanced),
 )
 BALANCING_SMOOTHING = Theorem(
     name="balancing-smoothing",
@@ -190,7 +181,7 @@ def _invariant_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 INVARIANT = Assumption(
     r"$Y = Y^\top$, one label a class, left as it is by a transitive group; $\Pi\log(Y - \hat c\,\Pi)\Pi "
     r"\succeq 0$",
-    _reason(invariant_gram),
+    unread(invariant_gram),
     given.BALANCED,
 )
 GROUP_SMOOTHING = Theorem(
@@ -236,7 +227,7 @@ def _hierarchy_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 HIERARCHICAL = Assumption(
     r"labels $(1-\varepsilon-\delta)e_k + \frac{\varepsilon}{m}1_{\mathrm{group}} + \frac{\delta}{K}$, "
     r"classes as likely",
-    _reason(hierarchy),
+    unread(hierarchy),
     given.BALANCED,
 )
 SUPERCLASS_COLLAPSE = Theorem(

@@ -9,21 +9,25 @@ from ufm.theory.theorems.joint import EPS, held_against_moment, tolerance
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
 
 
-def class_predictions(setting: Setting) -> tuple[ClassOptimum, np.ndarray, np.ndarray]:
+def class_predictions(setting: Setting, smoothing: float) -> tuple[ClassOptimum, np.ndarray, np.ndarray]:
     """The closed form, where each label has its own class (n, K), and p_o at every wrong class, the rest there."""
     joint, K = setting.joint, setting.problem.classes
-    best = class_optimum(K, joint.lambda_w, joint.lambda_h, setting.problem.law.smoothing)
+    best = class_optimum(K, joint.lambda_w, joint.lambda_h, smoothing)
     own = own_class(joint.atoms.labels)
     return best, own, np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
 
 
-def _class_finding(setting: Setting, optimum: JointOptimum) -> Finding:
-    """The predictions; the numbers shown are the gap x of logits."""
-    best, own, p = class_predictions(setting)
+def smoothed_finding(setting: Setting, optimum: JointOptimum, smoothing: float) -> Finding:
+    """The predictions of labels smoothed by so much; the numbers shown are the gap x of logits."""
+    best, own, p = class_predictions(setting, smoothing)
     others = (optimum.Z.sum(1) - optimum.Z[own]) / (setting.problem.classes - 1)
     numeric = float(setting.joint.atoms.weights @ (optimum.Z[own] - others))
     found = predicted_finding(setting, optimum, p, best.gap, numeric)
     return held_against_moment(found, best.gap == 0, optimum)
+
+
+def _class_finding(setting: Setting, optimum: JointOptimum) -> Finding:
+    return smoothed_finding(setting, optimum, setting.problem.law.smoothing)
 
 
 ONE_HOT_CE = Theorem(
@@ -98,16 +102,10 @@ TEACHER = Assumption(
 
 
 def taught_finding(setting: Setting, optimum: JointOptimum, change=lambda epsilon, K: epsilon) -> Finding:
-    """Predictions of labels smoothed by what the teacher leaves to wrong classes; the numbers shown are x."""
-    joint, K = setting.joint, setting.problem.classes
-    own = own_class(joint.atoms.labels)
-    epsilon = min(change(K * float(joint.atoms.labels[~own].mean()), K), 1.0)
-    best = class_optimum(K, joint.lambda_w, joint.lambda_h, epsilon)
-    p = np.where(own, 1 - (K - 1) * best.wrong, best.wrong)
-    others = (optimum.Z.sum(1) - optimum.Z[own]) / (K - 1)
-    numeric = float(joint.atoms.weights @ (optimum.Z[own] - others))
-    found = predicted_finding(setting, optimum, p, best.gap, numeric)
-    return held_against_moment(found, best.gap == 0, optimum)
+    """Predictions of labels smoothed by what the teacher leaves to wrong classes. change: another claim."""
+    labels, K = setting.joint.atoms.labels, setting.problem.classes
+    left = K * float(labels[~own_class(labels)].mean())
+    return smoothed_finding(setting, optimum, min(change(left, K), 1.0))
 
 
 DISTILLATION = Theorem(

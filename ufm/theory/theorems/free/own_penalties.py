@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.geometry.own_penalties import SetOptimum, set_optimum, temperature_gains
-from ufm.theory.theorems.free.exact import predicted_finding
+from ufm.theory.theorems.free.exact import class_rows, gain_finding, one_gain, predicted_finding, unread
 from ufm.theory.theorems.joint import held_against_moment
 from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
 
@@ -22,16 +22,6 @@ def _own(setting: Setting) -> tuple[np.ndarray, np.ndarray, np.ndarray] | str:
         return "the features of all labels are penalised alike"
     keep = setting.problem.law.probabilities > 0
     return setting.problem.law.given[keep], setting.problem.law.probabilities[keep], setting.rho[keep]
-
-
-def _reason(read):
-    """The predicate: what `read` says where it finds no such labels. λ_W = 0 is another assumption's."""
-
-    def broken(setting: Setting) -> str | None:
-        found = read(setting) if setting.problem.lambda_w > 0 else None
-        return found if isinstance(found, str) else None
-
-    return broken
 
 
 # --- temperatures --------------------------------------------------------------------------------
@@ -50,26 +40,20 @@ def asked_gains(setting: Setting) -> Float[np.ndarray, " K"] | str:
 
 def restored_gains(setting: Setting) -> Float[np.ndarray, " K"] | str:
     """The same, or why it is not one g for all."""
-    gains = asked_gains(setting)
-    if not isinstance(gains, str) and np.ptp(gains) > EXACT * gains.max():
-        return f"the classes ask for different gains, {gains.min():.4g} to {gains.max():.4g}"
-    return gains
+    return one_gain(asked_gains(setting))
 
 
 def _restored(setting: Setting, optimum: JointOptimum) -> Finding:
-    """Class k is predicted as one-hot labels of √K c = t_k; the numbers shown are g of G = g Π."""
+    """Class k is predicted as one-hot labels of √K c = t_k."""
     found, gains = _own(setting), asked_gains(setting)
     assert not isinstance(found, str) and not isinstance(gains, str)  # the assumption holds
-    (_, weights, rho), K = found, setting.problem.classes
+    _, weights, rho = found
     wrong = np.sqrt(setting.problem.lambda_w * setting.problem.lambda_h * rho / weights)
-    rows = (wrong / K)[:, None] + (1 - wrong)[:, None] * np.eye(K)
-    numbers = float(np.mean(gains)), float(np.sum(optimum.W**2) / (K - 1))
-    finding = predicted_finding(setting, optimum, rows, *numbers)
-    return finding._replace(rounding=finding.rounding + 2 * float(np.ptp(gains) / gains.max()))
+    return gain_finding(setting, optimum, class_rows(wrong), gains)
 
 
 RESTORED = Assumption(
-    r"one-hot labels with temperatures $\delta_k = \rho_k^{-1/2}$ of this kind", _reason(restored_gains)
+    r"one-hot labels with temperatures $\delta_k = \rho_k^{-1/2}$ of this kind", unread(restored_gains)
 )
 RESTORED_TEMPERATURES = Theorem(
     name="restored-temperatures",
@@ -147,7 +131,7 @@ def _sets(setting: Setting, optimum: JointOptimum) -> Finding:
 
 SETS = Assumption(
     r"labels $\mathbf 1_S/r$ with $\rho \propto 1/r$, all sets of a size $r = |S|$ as likely",
-    _reason(set_law),
+    unread(set_law),
     given.BALANCED,
 )
 MULTI_LABEL = Theorem(

@@ -4,6 +4,7 @@ import numpy as np
 import scipy
 
 import ufm.theory.theorems.assumptions as given
+from ufm.model.atoms import JointProblem
 from ufm.theory.geometry.quadratic import biased_logits, class_gains, regression_fit
 from ufm.theory.polygon import polygon_escape, regular_polygon
 from ufm.theory.theorems.joint import EPS, root_finding
@@ -147,11 +148,14 @@ def polygon_point(K: int, lambda_w: float, lambda_h: float) -> tuple[np.ndarray,
     return W, W * np.sqrt(K * lambda_w / lambda_h)
 
 
-def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
-    """Slopes at the K-gon over (√λ_W W, √λ_H h), in units of √L, and its objective as the certificate evaluates it.
+def _ring_rounding(joint: JointProblem, logit: float) -> float:
+    """Of a slope at the K-gon: residuals of size ĉ are differences of probabilities, known to some ε t of one."""
+    share = min(float(np.sqrt(joint.classes * joint.product)), 1.0)
+    return 64 * EPS * joint.classes * (1 + logit) / share
 
-    A residual of size ĉ is a difference of probabilities, known to some ε t of one: so are slopes, over ĉ.
-    """
+
+def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
+    """Slopes at the K-gon over (√λ_W W, √λ_H h), in units of √L; its objective as the certificate evaluates it."""
     joint, K = setting.joint, setting.problem.classes
     W, classes = polygon_point(K, joint.lambda_w, joint.lambda_h)
     H = joint.atoms.labels @ classes
@@ -164,8 +168,7 @@ def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
         joint.atoms.weights @ slope_h / joint.lambda_h
     )
     error = max(abs(objective / found.objective - 1), float(off) / np.sqrt(found.objective))
-    share = min(float(np.sqrt(K * joint.product)), 1.0)
-    rounding = 64 * EPS * K * (1 + found.logit) / share
+    rounding = _ring_rounding(joint, found.logit)
     return Finding(found.objective, objective, float(error), 64 * EPS * K, rounding, 1e-6)
 
 
@@ -206,19 +209,15 @@ def escape_finding(setting: Setting, optimum: JointOptimum, change=lambda curvat
     In a third dimension L'' is ‖dW‖²λ_W + λ_H E dh² − 2 E r·dW dh: [[I, −R/(√K c)], [·, I]] over √λ_W dW and
     √(λ_H/K) dh.
     """
-    from scipy.special import softmax
-
     joint, K = setting.joint, setting.problem.classes
     found = polygon_escape(K, joint.lambda_w, joint.lambda_h)
     claimed = change(found.curvature)
     W, H = polygon_point(K, joint.lambda_w, joint.lambda_h)
-    R = (np.eye(K) - softmax(H @ W.T, 1)).T / np.sqrt(K * joint.product)
+    R = (np.eye(K) - scipy.special.softmax(H @ W.T, 1)).T / np.sqrt(K * joint.product)
     block = np.block([[np.eye(K), -R], [-R.T, np.eye(K)]])
     value = np.linalg.eigvalsh(block)
-    share = min(float(np.sqrt(K * joint.product)), 1.0)
-    logit = regular_polygon(K, joint.lambda_w, joint.lambda_h).logit
     unit = float(max(1.0, np.abs(value).max()))
-    rounding = 64 * EPS * K * (1 + logit) / share
+    rounding = _ring_rounding(joint, regular_polygon(K, joint.lambda_w, joint.lambda_h).logit)
     error = abs(float(value[0]) - claimed) / unit
     return Finding(claimed, float(value[0]), error, 64 * EPS * K, rounding, 1e-6, unit=unit)
 

@@ -1,9 +1,9 @@
 """Theorems on norms, budgets, features that are never negative, contrastive losses and codes."""
 
 import numpy as np
+from jaxtyping import Float
 
 import ufm.theory.theorems.assumptions as given
-from ufm.theory.theorems.free.exact import own_class
 from ufm.theory.theorems.free.quadratic import ROOMY, SINGLE
 from ufm.theory.theorems.joint import EPS
 from ufm.theory.theorems.theorem import (
@@ -31,19 +31,23 @@ from ufm.theory.variants.constrained import (
 )
 
 
+def ahead(labels, x) -> Float[np.ndarray, "n K"]:
+    """Predictions of labels e_k whose own logit is ahead of all others by x (K)."""
+    K = labels.shape[1]
+    wrong = np.exp(-np.logaddexp(x, np.log(K - 1)))[:, None]
+    return labels @ np.where(np.eye(K, dtype=bool), 1 - (K - 1) * wrong, wrong)
+
+
 def gap_finding(setting: Setting, optimum: VariantOptimum, x: float) -> Finding:
     """Every class is ahead by x: the loss, and the predictions."""
     K = setting.problem.classes
-    wrong = np.exp(-np.logaddexp(x, np.log(K - 1)))
-    own = own_class(setting.joint.atoms.labels)
-    p = np.where(own, 1 - (K - 1) * wrong, wrong)
+    p = ahead(setting.joint.atoms.labels, np.full(K, x))
     return certified_finding(optimum, gap_loss(K, x), kept_divergence(setting, optimum, p))
 
 
 def _product(setting: Setting) -> float:
-    assert setting.variant is not None
-    one, other = setting.variant.numbers
-    return one * other if setting.variant.kind == "norm-constrained" else float(np.sqrt(one * other))
+    one, other = setting.shaped.variant.numbers
+    return one * other if setting.shaped.variant.kind == "norm-constrained" else float(np.sqrt(one * other))
 
 
 def constrained_finding(setting: Setting, optimum: VariantOptimum, share=lambda K: 1.0) -> Finding:
@@ -83,10 +87,8 @@ def rectified_finding(setting: Setting, optimum: VariantOptimum, change=lambda x
     joint = setting.joint
     q = joint.atoms.weights @ joint.atoms.labels
     x = change(rectified_gaps(q, joint.lambda_w, joint.lambda_h))
-    wrong = np.exp(-np.logaddexp(x, np.log(len(q) - 1)))[:, None]
-    p = joint.atoms.labels @ np.where(np.eye(len(q), dtype=bool), 1 - (len(q) - 1) * wrong, wrong)
     value = rectified_objective(q, x, joint.lambda_w, joint.lambda_h)
-    return certified_finding(optimum, value, kept_divergence(setting, optimum, p))
+    return certified_finding(optimum, value, kept_divergence(setting, optimum, ahead(joint.atoms.labels, x)))
 
 
 RELU_FEATURES = Theorem(
@@ -107,8 +109,7 @@ RELU_FEATURES = Theorem(
 
 def contrastive_finding(setting: Setting, optimum: VariantOptimum, share=lambda K: 1.0) -> Finding:
     """The loss. share(K): of ρ² that is claimed to enter."""
-    assert setting.variant is not None
-    copies, radius = setting.variant.numbers
+    copies, radius = setting.shaped.variant.numbers
     K = setting.problem.classes
     return certified_finding(optimum, contrastive_loss(K, int(copies), radius * float(np.sqrt(share(K)))))
 

@@ -39,8 +39,7 @@ def frame(branch: str, scale: float, K: int) -> tuple[np.ndarray, np.ndarray]:
 
 def factors_of(setting: Setting, found: DeepOptimum) -> list[np.ndarray]:
     """W₁ (K, d), …, H (n, d): all penalties λ_W‖W_i‖², λ_H E‖h‖² of a direction are Λ^{1/N} s^{2/N}."""
-    assert setting.variant is not None
-    joint, N, d = setting.joint, int(setting.variant.numbers[0]), setting.dim
+    joint, N, d = setting.joint, int(setting.shaped.variant.numbers[0]), setting.dim
     U, s = frame(found.branch, found.scale, joint.classes)
     share = root_of_product(N, joint.lambda_w, joint.lambda_h) * s ** (2 / N)
     middle = np.zeros((d, d))
@@ -53,8 +52,7 @@ def factors_of(setting: Setting, found: DeepOptimum) -> list[np.ndarray]:
 
 def deep_finding(setting: Setting, optimum: VariantOptimum, change=lambda found: found) -> Finding:
     """The claimed factors are critical with the claimed objective; no start is lower. change: another claim."""
-    assert setting.variant is not None
-    joint, N = setting.joint, int(setting.variant.numbers[0])
+    joint, N = setting.joint, int(setting.shaped.variant.numbers[0])
     squared = joint.loss == "squared-error"
     form = deep_squared_error if squared else deep_cross_entropy
     found = change(form(joint.classes, N, joint.lambda_w, joint.lambda_h))

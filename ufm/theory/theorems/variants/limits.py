@@ -69,8 +69,7 @@ SUPPORT_SVM = Theorem(
 
 def ray_finding(setting: Setting, optimum: VariantOptimum, pace: float = 1.0) -> Finding:
     """All logits x Π of the claimed x. pace: of the time that is claimed to have passed."""
-    assert setting.variant is not None
-    (start, time), K = setting.variant.numbers, setting.problem.classes
+    (start, time), K = setting.shaped.variant.numbers, setting.problem.classes
     x = ray_gap(K, start, pace * time, setting.problem.loss)
     Z, flat = optimum.H @ optimum.W.T, setting.joint.atoms.labels - 1 / K
     error = float(np.abs(Z - x * flat).max()) / x

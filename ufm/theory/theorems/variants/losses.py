@@ -20,9 +20,8 @@ from ufm.theory.variants.losses import focal_optimum, ordinal_optimum
 
 def focal_finding(setting: Setting, optimum: VariantOptimum) -> Finding:
     """The claimed W and H are critical with the claimed objective; no start is lower."""
-    assert setting.variant is not None
     joint, K = setting.joint, setting.problem.classes
-    found = focal_optimum(K, setting.variant.numbers[0], joint.lambda_w, joint.lambda_h)
+    found = focal_optimum(K, setting.shaped.variant.numbers[0], joint.lambda_w, joint.lambda_h)
     U, s = frame("etf", found.gap, K)
     half = np.sqrt(s) * (joint.lambda_h / joint.lambda_w) ** 0.25  # λ_W‖W‖² = λ_H E‖h‖², W Hᵀ = x Π
     W, H = np.zeros((K, setting.dim)), np.zeros((K, setting.dim))
@@ -58,10 +57,9 @@ COUNTED = Assumption(r"$\theta_1 < \dots < \theta_{K-1}$", _counted)
 
 def ordinal_finding(setting: Setting, optimum: VariantOptimum) -> Finding:
     """The least objective."""
-    assert setting.variant is not None
     joint = setting.joint
     q = joint.atoms.weights @ joint.atoms.labels
-    found = ordinal_optimum(q, setting.variant.numbers, joint.lambda_w, joint.lambda_h)
+    found = ordinal_optimum(q, setting.shaped.variant.numbers, joint.lambda_w, joint.lambda_h)
     return certified_finding(optimum, found.objective)
 
 
