@@ -130,7 +130,6 @@ export function displacementFigure(view) {
     items,
     caption,
     drag: true,
-    network: 'displacement',
   };
 }
 
@@ -172,7 +171,6 @@ export function probabilityFigure(view) {
     items: [upright(view, y), ...labels, ...lines, ...marks],
     caption,
     drag: true,
-    network: 'probabilities',
   };
 }
 
