@@ -100,7 +100,7 @@ function levels(view, low) {
       colour: 'sky',
       wide: 1,
       label: `a = ${say(a)}`,
-      at: 0.9,
+      at: phaseAxis(view) === 'alpha' ? 1 : 0.9, // beside the words at the problem
       anchor: 'end',
     }));
 }
