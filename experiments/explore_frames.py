@@ -2,7 +2,7 @@
 
 A headless browser opens the page; in every frame one number moves, as if it were dragged, and what is drawn is all
 that a window of 1280 x 900 shows. `work` is the time that the page itself takes to compute and write what changed;
-`frame` the time from one frame to the next, with layout and painting, `empty` the same where nothing moves.
+`frame` the time from one frame to the next, with layout and painting; in the first row nothing moves.
 """
 
 import argparse

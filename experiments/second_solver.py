@@ -228,7 +228,7 @@ def rows(cp) -> list[dict]:
 def table(found: list[dict]) -> str:
     """Markdown."""
     lines = [
-        "| theorem | form | closed form | second program | difference |",
+        "| theorem | form | closed form | second program | relative difference |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in found:

@@ -148,11 +148,11 @@ class Browser:
         assert "exceptionDetails" not in found, json.dumps(found["exceptionDetails"])[:2000]
         return found["result"].get("value")
 
-    def key(self, key: str, code: int = 0, text: str = "") -> None:
+    def key(self, key: str, code: int = 0) -> None:
         """Press and release a key: "Tab", "ArrowRight", "Enter"; code: its Windows number."""
         known = {"Tab": 9, "Enter": 13, " ": 32, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39}
         code = code or known.get(key, 0)
-        text = text or {"Enter": "\r", " ": " "}.get(key, "")
+        text = {"Enter": "\r", " ": " "}.get(key, "")
         down = "keyDown" if text else "rawKeyDown"
         parts = {"key": key, "windowsVirtualKeyCode": code}
         self.call("Input.dispatchKeyEvent", type=down, text=text, **parts)
@@ -167,21 +167,21 @@ class Browser:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=end[0], y=end[1], **parts)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], clickCount=1, **parts)
 
-    def size(self, width: int, height: int, scale: float = 1.0, dark: bool = False) -> None:
+    def size(self, width: int, height: int, dark: bool = False) -> None:
         """The window, in CSS pixels, and the scheme of colours that the reader prefers."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
-            deviceScaleFactor=scale,
+            deviceScaleFactor=1.0,
             mobile=False,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
-    def picture(self, path: Path, whole: bool = False) -> None:
-        """A screenshot, of the window or of the whole page."""
-        found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+    def picture(self, path: Path) -> None:
+        """A screenshot of the window."""
+        found = self.call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(found["data"]))
 
     def requests(self) -> list[str]:

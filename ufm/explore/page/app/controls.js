@@ -1,6 +1,7 @@
 // The controls: every number has a slider and a field, and both say the same.
 
 import { rich } from '../figures/format.js';
+import { MIXING } from '../math/laws.js';
 import { LAWS, LOSSES, RANGES, allowed, readOwn } from './state.js';
 
 const STEPS = 1000;
@@ -13,7 +14,7 @@ const NUMBERS = [
     'alpha',
     'α of the law',
     'λ ~ Beta(α, α): small α mixes little, large α mixes evenly',
-    (s) => ['mixup', 'cutmix', 'kway'].includes(s.law),
+    (s) => MIXING.includes(s.law),
   ],
   ['ways', 'classes mixed', 'how many classes one label may mix', (s) => s.law === 'kway'],
   ['smoothing', 'smoothing δ', 'labels become (1 − δ) y + δ/K', () => true],
@@ -22,13 +23,13 @@ const NUMBERS = [
   ['m', 'row norm m', 'W is a simplex ETF with rows of this length', (s) => s.classifier === 'given'],
 ];
 
-export function toSlider(name, value) {
+function toSlider(name, value) {
   const { low, high, log } = RANGES[name];
   const share = log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
   return Math.round(STEPS * share);
 }
 
-export function fromSlider(name, place) {
+function fromSlider(name, place) {
   const { low, high, log, whole } = RANGES[name];
   const value = log ? low * (high / low) ** (place / STEPS) : low + (high - low) * (place / STEPS);
   return whole ? Math.round(value) : Number(value.toPrecision(log ? 3 : 4));

@@ -36,10 +36,7 @@ export function draggable(id, change) {
     if (id === 'channel' && stage.state.K === 4) {
       const [dx, dy] = [event.clientX - last.x, event.clientY - last.y];
       last = { x: event.clientX, y: event.clientY };
-      change({
-        yaw: wrapped(stage.state.yaw + dx / 2),
-        pitch: Math.max(-90, Math.min(90, stage.state.pitch + dy / 2)),
-      });
+      change(turned(dx / 2, dy / 2));
       return;
     }
     const box = place.querySelector('svg').getBoundingClientRect();
@@ -65,6 +62,14 @@ export function draggable(id, change) {
 
 const wrapped = (angle) => ((((angle + 180) % 360) + 360) % 360) - 180;
 
+/** The picture of four classes turned by so many degrees. */
+function turned(yaw, pitch) {
+  return {
+    yaw: wrapped(stage.state.yaw + yaw),
+    pitch: Math.max(-90, Math.min(90, stage.state.pitch + pitch)),
+  };
+}
+
 /** The channel picture by arrow keys. */
 export function turnByKeys(change) {
   const place = el('channel').querySelector('.picture');
@@ -75,11 +80,7 @@ export function turnByKeys(change) {
     const steps = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, -5], ArrowDown: [0, 5] }[event.key];
     if (!steps) return;
     event.preventDefault();
-    if (stage.state.K === 4)
-      change({
-        yaw: wrapped(stage.state.yaw + steps[0]),
-        pitch: Math.max(-90, Math.min(90, stage.state.pitch + steps[1])),
-      });
+    if (stage.state.K === 4) change(turned(...steps));
     else change({ lam: allowed('lam', stage.state.lam + (steps[0] - steps[1]) / 500, stage.state) });
   });
 }

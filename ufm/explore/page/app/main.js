@@ -1,6 +1,6 @@
 // The page: one state, one view of it, and panels that draw the view.
 
-import { QUESTIONS, questions } from './questions.js';
+import { questions } from './questions.js';
 import { bar, controls } from './controls.js';
 import { FIRST, command, fromHash, toHash } from './state.js';
 import { dark, draw, el, fill, furnish, onNight, stage } from './stage.js';
@@ -109,7 +109,7 @@ function listTheorems(words) {
   const open = new Set(unfolded.map((one) => one.dataset.theorem));
   const found = judged(THEOREMS, stage.view);
   const key = found.map(({ broken }) => (words ? broken : broken === null)).join('|') + stage.state.classifier;
-  if (key !== listed[words ? 1 : 0]) el('theorem-list').innerHTML = theoremList(THEOREMS, stage.view, open);
+  if (key !== listed[words ? 1 : 0]) el('theorem-list').innerHTML = theoremList(found, stage.view, open);
   listed[words ? 1 : 0] = key;
 }
 
@@ -200,13 +200,11 @@ globalThis.ufm = {
   command: proof,
   exported,
   featureSpectrum,
-  fromHash,
   jointSharpness,
   labelOptimum,
   palette,
   patterns,
   productOf,
-  QUESTIONS,
   refresh,
   shownLabel,
   threshold,

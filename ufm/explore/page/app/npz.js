@@ -1,5 +1,4 @@
-// Arrays of a .npz file, read here: a zip of .npy parts, stored or deflated. Nothing is executed and nothing
-// is sent.
+// Arrays of a .npz file, read here: a zip of .npy parts, stored or deflated. Nothing is executed or sent.
 
 /** {name: {shape, data}} of the numeric arrays; names: which ones to read. */
 export async function readNpz(buffer, names) {
@@ -72,7 +71,7 @@ function half(bits) {
 }
 
 /** One array: shape and numbers, the last axis running fastest. */
-export function readNpy(buffer, name) {
+function readNpy(buffer, name) {
   const view = new DataView(buffer);
   if (view.getUint32(0) !== 0x934e554d) throw new Error(`${name} is no array of NumPy`);
   const old = view.getUint8(6) === 1;

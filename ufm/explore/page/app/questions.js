@@ -21,7 +21,7 @@ const still = matchMedia('(prefers-reduced-motion: reduce)');
 /** From one number to another by equal factors. */
 const between = (low, high, share) => Number((low * (high / low) ** share).toPrecision(4));
 
-export const QUESTIONS = [
+const QUESTIONS = [
   {
     title: 'What is the channel?',
     play: (share) => ({ ...PLAIN, lam: Number((1 - share).toFixed(3)) }),

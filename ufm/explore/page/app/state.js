@@ -1,5 +1,7 @@
 // What the page shows is one value, and the address after # is that value in words.
 
+import { MIXING } from '../math/laws.js';
+
 export const FIRST = {
   K: 10,
   law: 'mixup',
@@ -50,10 +52,7 @@ export function allowed(name, value, state) {
   return whole ? Math.round(number) : number;
 }
 
-/**
- * Shares of a label in words like "0.6, 0.3, 0.1": at most K of them, brought to a sum of one; or what is
- * wrong.
- */
+/** Shares of a label in words like "0.6, 0.3, 0.1": at most K, brought to a sum of one; or what is wrong. */
 export function readOwn(text, K) {
   const words = text.split(/[\s,;]+/).filter(Boolean);
   const values = words.map(Number);
@@ -118,7 +117,7 @@ export function command(state, m, label) {
 function ofLaw(state, mixing) {
   const smooth = state.law === 'onehot' && state.smoothing > 0;
   const words = ['python -m ufm.solve', `--classes ${state.K}`, `--labels ${smooth ? 'smoothing' : state.law}`];
-  if (['mixup', 'cutmix', 'kway'].includes(state.law)) words.push(`--alpha ${state.alpha}`);
+  if (MIXING.includes(state.law)) words.push(`--alpha ${state.alpha}`);
   if (state.law === 'kway') words.push(`--ways ${state.ways}`);
   if (state.smoothing > 0) words.push(`--smoothing ${state.smoothing}`);
   if (mixing) words.push(`--lam ${state.lam}`);

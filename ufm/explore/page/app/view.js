@@ -5,15 +5,14 @@ import { patterns, shownLabel, threshold } from '../math/laws.js';
 import { jointSharpness, productOf } from '../math/joint.js';
 
 /** The law of a state in the words of `math/laws.js`. */
-export function lawOf(state) {
+function lawOf(state) {
   const { law: name, alpha, ways, smoothing, own } = state;
   return { name, alpha, ways, smoothing, own: own.slice(0, state.K) };
 }
 
 /**
  * a, g and m of the classifier, the threshold of lambda_W lambda_H, that product where this W is optimal, the
- * optimum
- * of the label shown, and the curves over lam.
+ * optimum of the label shown, and the curves over lam.
  */
 export function viewOf(state) {
   const base = baseOf(state);
@@ -51,13 +50,12 @@ export function coefficients(at, label, g) {
 }
 
 /** Optima along lam: even steps in lam, and in logit lam for the edges. */
-export function curveOf(view, law = view.law, loss = view.loss) {
-  const points = weights(view.a).map(([lam, colam]) => {
+export function curveOf(view, law = view.law) {
+  return weights(view.a).map(([lam, colam]) => {
     const label = shownLabel(law, view.K, lam, colam);
-    const at = labelOptimum(label, view.a, loss);
+    const at = labelOptimum(label, view.a, view.loss);
     return { lam, colam, label, at, coef: coefficients(at, label, view.g) };
   });
-  return points;
 }
 
 function weights(a) {

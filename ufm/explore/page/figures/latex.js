@@ -38,7 +38,7 @@ const SIGNS = {
 };
 
 /** Words as LaTeX has them. */
-export function toTex(words) {
+function toTex(words) {
   const raised = (run) =>
     `$^{${[...run]
       .map((sign) => '⁰¹²³⁴⁵⁶⁷⁸⁹⁻'.indexOf(sign))

@@ -17,9 +17,8 @@ const LIGHT = {
   orange: '#b45a00',
   green: '#00795a',
   pink: '#a8508a',
-  sky: '#2f86b8',
+  sky: '#2a7dae',
   grey: '#767676',
-  pale: '#e8f1f8',
 };
 const DARK = {
   ink: '#f0f0f0',
@@ -32,7 +31,6 @@ const DARK = {
   pink: '#e08fc3',
   sky: '#8fd0f5',
   grey: '#9a9a9a',
-  pale: '#203240',
 };
 
 export function palette(dark) {
@@ -57,7 +55,7 @@ export function span(values, margin = 0.05) {
 }
 
 /** Numbers to write at an axis. */
-export function ticks(axis, count = 5) {
+function ticks(axis, count = 5) {
   if (axis.ticks) return axis.ticks;
   if (axis.log) {
     const [first, last] = [Math.ceil(Math.log10(axis.low) - 1e-9), Math.floor(Math.log10(axis.high) + 1e-9)];
@@ -76,7 +74,7 @@ export function ticks(axis, count = 5) {
   return found;
 }
 
-export function tickText(axis, value) {
+function tickText(axis, value) {
   if (axis.log) {
     const n = Math.round(Math.log10(value));
     return n >= -2 && n <= 3

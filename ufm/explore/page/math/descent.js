@@ -7,7 +7,7 @@ import { EPS } from './optimum.js';
 
 /** Where a descent starts: z = 0. */
 export function start(label) {
-  return { z: label.values.map(() => 0), steps: 0 };
+  return { z: label.values.map(() => 0) };
 }
 
 function softmax(z, counts) {
@@ -35,7 +35,7 @@ export function length(v, counts) {
 export function gradientStep(at, label, a, loss) {
   const { g } = gradient(at.z, label, a, loss);
   const t = 1 / (1 + (loss === 'squared-error' ? a : a / 2));
-  return { z: at.z.map((v, k) => v - t * g[k]), steps: at.steps + 1 };
+  return { z: at.z.map((v, k) => v - t * g[k]) };
 }
 
 /** A Newton step (I + a S) dz = -g, halved until the loss falls as it should. */
@@ -55,9 +55,9 @@ export function newtonStep(at, label, a, loss) {
   for (let t = 1; t > 1e-6; t /= 2) {
     const z = at.z.map((v, k) => v + t * dz[k]);
     const lower = objective(z, label, a, loss);
-    if (lower <= here + 1e-4 * t * slope + 8 * EPS * Math.abs(here)) return { z, steps: at.steps + 1 };
+    if (lower <= here + 1e-4 * t * slope + 8 * EPS * Math.abs(here)) return { z };
   }
-  return { z: at.z, steps: at.steps + 1 };
+  return { z: at.z };
 }
 
 /** a times the loss, and |z|^2/2: the objective over lambda_H, up to the feature's part that no logit sees. */

@@ -1,10 +1,10 @@
 // Label laws: the threshold sigma^2 of each, its labels as weighted patterns, and the label that the slider shows.
 //
-// A pattern is values on 1, 1, .. and K - r classes placed at random; smoothing delta maps y to (1-delta) y +
-// delta/K.
+// A pattern is values on 1, 1, .. and K - r classes placed at random; smoothing delta: (1-delta) y + delta/K.
 
 import { betaRule, cutmixRule, edgeGauss, folded } from './rules.js';
 
+/** Laws of a mixing weight lam, which have an alpha. */
 export const MIXING = ['mixup', 'cutmix', 'kway'];
 
 const kept = new Map();
@@ -46,7 +46,7 @@ function cutmixMixing(alpha) {
 }
 
 /** An own label of a few entries as values and counts: the classes that are not named have none. */
-export function ownValues(own, K) {
+function ownValues(own, K) {
   const values = own.slice(0, K);
   const counts = values.map(() => 1);
   if (values.length < K) {
@@ -138,8 +138,7 @@ function smoothed(groups, delta, K) {
 
 /**
  * The label that lam picks: lam e_1 + (1-lam) q, q = e_2, or the even mixture of the other classes of a k-way
- * label,
- * or a label of one's own; smoothed. Slots: values with their counts; the last is of the other classes.
+ * label, or a label of one's own; smoothed. Slots: values with their counts; the last is of the other classes.
  */
 export function shownLabel(law, K, lam, colam = 1 - lam) {
   const keep = 1 - law.smoothing;

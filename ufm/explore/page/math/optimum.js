@@ -24,12 +24,12 @@ export function mostReference(a, K, support) {
   return Math.log(Math.min(a / K, (support / K) * Math.max(1, Math.log1p((a * K) / (support * support)))));
 }
 
-/** log o of a label: Newton on a concave decreasing function of log o. start: any guess. */
-export function reference(values, counts, a, K, start = Infinity) {
+/** log o of a label: Newton on a concave decreasing function of log o, from an upper bound. */
+function reference(values, counts, a, K) {
   let support = 0;
   for (let k = 0; k < values.length; k++) if (values[k] > 0) support += counts[k];
   const most = mostReference(a, K, support);
-  let logO = Math.min(start, most);
+  let logO = most;
   for (let n = 0; n < 80; n++) {
     const o = Math.exp(logO);
     let gap = -K * o;
@@ -50,7 +50,7 @@ export function reference(values, counts, a, K, start = Infinity) {
 }
 
 /** D of two classes: D + a tanh(D/2) = a t, t = y_1 - y_2; concave for t > 0, so Newton rises to it from zero. */
-export function twoClassGap(t, a) {
+function twoClassGap(t, a) {
   const goal = a * Math.abs(t);
   let D = 0;
   for (let n = 0; n < 200; n++) {

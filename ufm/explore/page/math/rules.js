@@ -4,7 +4,7 @@
 // converges geometrically; beyond |t| = REACH an integrand is what it is at lam = 0 or 1, and the rest of the rule
 // is a geometric series.
 
-export const REACH = 80;
+const REACH = 80;
 const DROP = 42; // in units of log: where a density is cut
 
 /** log of the density of t, lam ~ Beta(a, b), less its value at the mode. */
@@ -46,7 +46,7 @@ export function betaRule(a, b, fine = 1) {
   return normalised({ lam, colam, weight });
 }
 
-export function normalised(rule) {
+function normalised(rule) {
   const total = rule.weight.reduce((sum, w) => sum + w, 0);
   return {
     lam: Float64Array.from(rule.lam),
@@ -67,7 +67,7 @@ export function folded(rule) {
 }
 
 /** Gauss-Legendre nodes and weights on [low, high], by Newton on the Legendre polynomial. */
-export function legendre(low, high, count) {
+function legendre(low, high, count) {
   const x = new Float64Array(count);
   const w = new Float64Array(count);
   for (let n = 0; n < count; n++) {
@@ -90,9 +90,8 @@ export function legendre(low, high, count) {
 }
 
 /**
- * CutMix: 1 - lam = s v, s ~ Beta(alpha, alpha) the box's area and v the share of it inside the image. Along
- * an axis
- * a box of side w = sqrt(s) keeps all of itself with probability 1 - w, else a share uniform on [1/2, 1].
+ * CutMix: 1 - lam = s v, s ~ Beta(alpha, alpha) the box's area and v the share of it inside the image. Along an
+ * axis a box of side w = sqrt(s) keeps all of itself with probability 1 - w, else a share uniform on [1/2, 1].
  */
 export function cutmixRule(alpha, fine = 1) {
   const area = betaRule(alpha, alpha, fine);
@@ -111,10 +110,7 @@ export function cutmixRule(alpha, fine = 1) {
   return normalised(bins.rule());
 }
 
-/**
- * Nodes of 1 - v < 3/4 with the weights of one axis cut, density 2, and of both: 4 log 4v below 1/2, else -4
- * log v.
- */
+/** Nodes of 1 - v < 3/4 with weights of one axis cut, density 2, and of both: 4 log 4v below 1/2, else -4 log v. */
 function shares() {
   const found = [];
   // panels in -log 2(1 - v); short ones first, as log v is singular at v = 0
@@ -133,10 +129,7 @@ function shares() {
 
 const NODES = 16;
 
-/**
- * Many points of a law of lam, as weights on 16 Gauss nodes in each cell of t: moments up to degree 15 are
- * kept.
- */
+/** Many points of a law of lam, as weights on 16 Gauss nodes a cell of t: moments up to degree 15 are kept. */
 class Bins {
   constructor(width) {
     this.width = width;

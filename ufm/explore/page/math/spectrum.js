@@ -31,8 +31,7 @@ function rotate(A, i, j) {
 
 /**
  * Of one feature, in units of lambda_H: I + W' S W/lambda_H, S = diag p - p p' (squared error: S = I). On the
- * span of
- * the rows of W that is 1 + a times the spectrum of S off the vector of ones. [[value, multiplicity], ..]
+ * span of the rows of W that is 1 + a times the spectrum of S off the vector of ones. [[value, multiplicity], ..]
  */
 export function featureSpectrum(p, counts, a, K, d, loss) {
   const rest = d - (K - 1);
@@ -47,10 +46,7 @@ export function featureSpectrum(p, counts, a, K, d, loss) {
   return merged(found);
 }
 
-/**
- * In W and one feature a class, at the joint optimum of one-hot or smoothed labels: [[value, multiplicity,
- * name], ..].
- */
+/** In W and one feature a class, at the joint optimum of one-hot or smoothed labels: [[value, count, name], ..]. */
 export function collapseSpectrum(K, d, lambdaW, lambdaH, smoothing) {
   const c = Math.sqrt(K * lambdaW * lambdaH);
   const share = c + smoothing;

@@ -294,7 +294,7 @@ function words(view) {
   return (
     `K = ${view.K}, a = ${say(view.a)}: half-way between two classes the optimum (blue) ${verb} ` +
     `(dashed).${path[view.law.name] ?? ''} ` +
-    'Orange squares: features of one class. Black: directions of the classifier.' +
+    'Orange squares: features of one class. Arrows: directions of the classifier.' +
     (view.K === 4 ? '' : ' Green: squared error with the same W, straight.')
   );
 }

@@ -40,7 +40,7 @@ export function coefficientFigure(view) {
     points: view.curve.map((point) => [point.lam, point.coef[k]]),
     colour: COLOURS[n % 6],
     label: `of w${subscript(names[k])}`,
-    at: n === 0 ? 0.7 : 0.3,
+    at: [0.7, 0.3, 0.45, 0.6, 0.75][n],
   }));
   const y = { ...span(lines.flatMap((one) => one.points.map((p) => p[1]))), label: 'coefficient in h' };
   const chords = some.slice(0, 2).map((k) => ({
@@ -52,9 +52,10 @@ export function coefficientFigure(view) {
   }));
   const marks = some.map((k) => marker(view, view.coef[k]));
   const said = some.map((k) => `${say(view.coef[k])} w${subscript(names[k])}`).join(' + ');
+  const more = names.filter((name) => name !== 'others').length > some.length ? ' + more' : '';
   const caption = view.zero
     ? 'W = 0: all coefficients are zero.'
-    : `At λ = ${say(view.state.lam)}: h = ${said}. Dashed: what a convex combination of the ends would have.`;
+    : `At λ = ${say(view.state.lam)}: h = ${said}${more}. Dashed: what a convex combination of the ends would have.`;
   return {
     id: 'coefficients',
     title: 'Coefficients against λ',
@@ -79,8 +80,11 @@ export function displacementFigure(view) {
   const seen = inside.filter((point) => Math.abs(logit(point)) <= reach);
   const across = (at) => (at.z[0] - at.z[1]) * scale;
   const optimum = seen.map((point) => [logit(point), across(point.at)]);
+  // of z_1 - z_2 as a grows, g fixed: the logits of the label, under squared error the label itself
+  const squared = view.loss === 'squared-error';
+  const far = ({ values: [one, other] }) => scale * (squared ? one - other : Math.log(one / other));
   const limit = seen
-    .map((point) => [logit(point), Math.log(point.label.values[0] / point.label.values[1]) * scale])
+    .map((point) => [logit(point), far(point.label)])
     .filter(([, v]) => Number.isFinite(v));
   const y = {
     ...span(
@@ -113,14 +117,13 @@ export function displacementFigure(view) {
   const spot = logit(here);
   if (Math.abs(spot) <= reach)
     items.push({ kind: 'points', points: [[spot, across(view.at)]], shape: 'ring', size: 5, colour: 'ink' });
-  const far =
-    view.loss === 'squared-error'
-      ? 'Under squared error it is straight in λ, so it bends here.'
-      : 'The limit is log(y₁/y₂) over √(2g), free of λ_H.';
+  const why = squared
+    ? 'The limit is y₁ − y₂ over √(2g), straight in λ, so it bends here.'
+    : 'The limit is log(y₁/y₂) over √(2g), free of λ_H.';
   const caption = view.zero
     ? 'W = 0: nothing is displaced.'
     : `Along w₁ − w₂ the feature at λ = ${say(state.lam)} lies at ${say(across(view.at))}; the limit ` +
-      `there is ${say(Math.log(view.label.values[0] / view.label.values[1]) * scale)}. ${far}`;
+      `there is ${say(far(view.label))}. ${why}`;
   const x = { low: -reach, high: reach, label: 'logit λ = log λ − log(1 − λ)' };
   return {
     id: 'displacement',
@@ -130,7 +133,6 @@ export function displacementFigure(view) {
     items,
     caption,
     drag: true,
-    network: 'displacement',
   };
 }
 
@@ -143,7 +145,7 @@ export function probabilityFigure(view) {
     points: view.curve.map((point) => [point.lam, count(k) * point.at.p[k]]),
     colour: COLOURS[n % 6],
     label: names[k] === 'others' ? 'all others' : `class ${names[k]}`,
-    at: n === 0 ? 0.75 : n === 1 ? 0.25 : 0.5,
+    at: [0.75, 0.25, 0.5, 0.4, 0.6][n],
   }));
   const squared = view.loss === 'squared-error';
   const y = squared
@@ -172,7 +174,6 @@ export function probabilityFigure(view) {
     items: [upright(view, y), ...labels, ...lines, ...marks],
     caption,
     drag: true,
-    network: 'probabilities',
   };
 }
 

@@ -246,7 +246,6 @@ export function recorded(record) {
     linear: fit.r2_linear,
     etf: data.etf_deviation,
     headline: record.headline,
-    overall: record.verdict,
     lambdaH: (data.multiplier ** 2 * data.classes) / ((data.classes - 1) * a),
     verdicts: record.verdicts.map(({ name, claim, criterion, value, verdict }) => ({
       name,
@@ -282,5 +281,7 @@ export function overlay(figure, network) {
     probabilities: [dots(first, 'pink')],
   }[figure.id];
   if (!more || !more.some((item) => item.points.length)) return figure;
-  return { ...figure, items: [...figure.items, ...more], caption: `${figure.caption} Pink: the network.` };
+  const singles = figure.id === 'channel' && plane.some((p) => p.single);
+  const whose = `Pink: the network${singles ? ' (small orange dots: its single classes)' : ''}.`;
+  return { ...figure, items: [...figure.items, ...more], caption: `${figure.caption} ${whose}` };
 }

@@ -1,6 +1,6 @@
 // The phase diagram: below the threshold a simplex ETF, above it W = 0; where this problem lies.
 
-import { patterns, threshold } from '../math/laws.js';
+import { MIXING, patterns, threshold } from '../math/laws.js';
 import { productOf } from '../math/joint.js';
 import { say } from '../figures/format.js';
 
@@ -9,7 +9,7 @@ let kept = { key: '', lines: [] };
 
 /** Which parameter runs along the axis: alpha where labels are mixed, else the smoothing. */
 export function phaseAxis(view) {
-  return ['mixup', 'cutmix', 'kway'].includes(view.law.name) ? 'alpha' : 'smoothing';
+  return MIXING.includes(view.law.name) ? 'alpha' : 'smoothing';
 }
 
 function settings(name) {
@@ -76,7 +76,7 @@ export function phaseFigure(view) {
     view.state.classifier === 'given'
       ? ` A classifier of this m is optimal at λ_W = ${say(c2 / view.state.lh)}, and that is where you are.`
       : '';
-  const thin = kept.key === levelKey(view) ? 'Thin lines: a = 10, 100, ….' : '';
+  const thin = kept.key === levelKey(view) ? 'Thin lines: a = 10, 100, … 10⁶.' : '';
   const caption =
     `Threshold of λ_W λ_H here: σ² = ${say(sigma2)}; the problem lies at ${say(c2)}, ` +
     `${where}.${given} ${thin}`;
@@ -100,15 +100,12 @@ function levels(view, low) {
       colour: 'sky',
       wide: 1,
       label: `a = ${say(a)}`,
-      at: 0.9,
+      at: phaseAxis(view) === 'alpha' ? 1 : 0.9, // beside the words at the problem
       anchor: 'end',
     }));
 }
 
-/**
- * Make them, where a moment is quick; too slow for a frame, so only when the hand rests. True if there are new
- * ones.
- */
+/** Make them, where a moment is quick; too slow for a frame, so when the hand rests. True if there are new ones. */
 export function makeLevels(view) {
   const { K, law, loss } = view;
   const key = levelKey(view);

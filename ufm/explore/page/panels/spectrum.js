@@ -10,9 +10,27 @@ export function spectrumFigure(view) {
   return found ? whole(view, found) : feature(view);
 }
 
-/** Stems, each with its name or value: above it, or in four rows at the top with a thin line down to it. */
-function stems(pairs, { y }) {
+/** For each word the first row in which none of those before it, all further left, is in its way. */
+function rowsOf(words, values, x) {
+  const ends = [];
+  return words.map((word, n) => {
+    const place = (400 * Math.log(values[n] / x.low)) / Math.log(x.high / x.low); // pixels
+    const half = 3.5 * word.length + 3;
+    const row = ends.findIndex((end) => end <= place - half);
+    ends[row < 0 ? ends.length : row] = place + half;
+    return row < 0 ? ends.length - 1 : row;
+  });
+}
+
+/** Stems, each with its name or value: above it, or in rows at the top with a thin line down to it. */
+function stems(pairs, { x, y }) {
   const items = [];
+  const words = pairs.map(([value, , name]) => name ?? say(value, 3));
+  const rows = rowsOf(
+    words,
+    pairs.map(([value]) => value),
+    x,
+  );
   pairs.forEach(([value, count, name], n) => {
     items.push({
       kind: 'line',
@@ -25,10 +43,10 @@ function stems(pairs, { y }) {
     });
     items.push({ kind: 'points', points: [[value, count]], colour: 'blue', size: 5 });
     if (!name) {
-      items.push({ kind: 'text', at: [value, count], shift: [0, -9], text: say(value, 3), colour: 'ink' });
+      items.push({ kind: 'text', at: [value, count], shift: [0, -9 - 13 * rows[n]], text: words[n], colour: 'ink' });
       return;
     }
-    const row = y.low * (y.high / y.low) ** (0.95 - 0.07 * (n % 4));
+    const row = y.low * (y.high / y.low) ** (0.95 - 0.07 * rows[n]);
     items.unshift({
       kind: 'line',
       points: [

@@ -97,9 +97,8 @@ export function judged(theorems, view) {
   });
 }
 
-/** The list; open: names whose statements are unfolded. */
-export function theoremList(theorems, view, open) {
-  const found = judged(theorems, view);
+/** The list of theorems as judged; open: names whose statements are unfolded. */
+export function theoremList(found, view, open) {
   const inside = found.filter((one) => one.broken === null);
   const outside = found.filter((one) => one.broken !== null);
   const given = view.state.classifier === 'given';
