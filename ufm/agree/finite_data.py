@@ -18,7 +18,7 @@ from ufm.model.etf import etf_deviation, etf_multiplier
 from ufm.model.laws import pattern_rule
 from ufm.optimize.joint import solve_joint
 from ufm.theory.geometry.susceptibility import Susceptibility, pattern_susceptibility
-from ufm.theory.multiplier import joint_multiplier
+from ufm.theory.multiplier import Multiplier, joint_multiplier
 
 SEEDS, SIZES = 8, 3
 
@@ -50,12 +50,15 @@ class DrawStudy(NamedTuple):
 def study_draws(problem: JointProblem, draws: int, seed: int) -> list[DrawStudy]:
     """Solve N/16, N/4 and N drawn labels (at least 8), eight seeds each."""
     sizes = sorted({max(8, draws // 4**k) for k in range(SIZES)})
-    answer = _susceptibility(problem)
-    return [_study(problem, size, seed, answer) for size in sizes]
+    optimum = _law_optimum(problem)
+    expected = optimum and optimum.value
+    answer = optimum and _susceptibility(problem, optimum.sharpness)
+    return [_study(problem, size, seed, expected, answer) for size in sizes]
 
 
-def _study(problem: JointProblem, draws: int, seed: int, answer: Susceptibility | None) -> DrawStudy:
-    expected = _expected_multiplier(problem)
+def _study(
+    problem: JointProblem, draws: int, seed: int, expected: float | None, answer: Susceptibility | None
+) -> DrawStudy:
     deviations, ratios, gaps = [], [], []
     for k in range(SEEDS):
         atoms = drawn_law(problem.law, problem.classes, draws, seed + k)
@@ -78,13 +81,11 @@ def _study(problem: JointProblem, draws: int, seed: int, answer: Susceptibility 
     )
 
 
-def _susceptibility(problem: JointProblem) -> Susceptibility | None:
-    """That of the law which is drawn from; None where the theorem says nothing."""
-    held = problem.loss == "cross-entropy" and problem.d >= problem.classes - 1 and problem.lambda_b is None
-    if not held or not _expected_multiplier(problem):
+def _susceptibility(problem: JointProblem, a: float) -> Susceptibility | None:
+    """That of the law which is drawn from, at its optimum's a; None where the theorem says nothing."""
+    K = problem.classes
+    if problem.loss != "cross-entropy" or problem.d < K - 1 or problem.lambda_b is not None:
         return None
-    K, penalties = problem.classes, (problem.lambda_w, problem.lambda_h)
-    a = joint_multiplier(problem.law, K, *penalties).sharpness
     return pattern_susceptibility(pattern_rule(problem.law, K), a, problem.lambda_h)
 
 
@@ -113,12 +114,12 @@ def _mean_root(parts: list[tuple[float | int, float | int]]) -> float:
     return float(np.sqrt(size / np.pi) / 2 * scipy.integrate.quad(integrand, -80, 80, limit=200)[0])
 
 
-def _expected_multiplier(problem: JointProblem) -> float | None:
-    """m of the continuous law; None where it is zero or the law has no such number."""
+def _law_optimum(problem: JointProblem) -> Multiplier | None:
+    """m of the continuous law with its a; None where it is zero or the law has no such number."""
     if not problem.law.exchangeable:
         return None
     found = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
-    return found.value or None
+    return found if found.value else None
 
 
 def interval(values) -> tuple[float, float]:
