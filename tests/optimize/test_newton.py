@@ -175,6 +175,9 @@ def test_a_solve_keeps_a_ridge_below_rounding(share):
     F = graded(5, 3, 2.0, 0) @ (np.eye(3) - 1 / 3)
     lam = share * np.sum(F**2)
     x = np.full(3, 3**-0.5)
-    y = np.asarray(solve_ridge_each(jnp.asarray(F[None]), lam, jnp.asarray(x[:, None])))[:, 0]
-    error = abs(np.sqrt(lam * (x @ y)) - 1)
-    assert error <= 8 * 3 * EPS * (1 / share if share > 1e-13 else share**-0.5)
+    many = jnp.array([lam, 1e3 * lam])  # the same of a system among others
+    alone = np.asarray(solve_ridge_each(jnp.asarray(F[None]), lam, jnp.asarray(x[:, None])))[:, 0]
+    among = np.asarray(solve_ridge_each(jnp.asarray([F, F]), many, jnp.asarray([x, x]).T))
+    for times, y in ((1, alone), (1, among[:, 0]), (1e3, among[:, 1])):
+        error, own = abs(np.sqrt(times * lam * (x @ y)) - 1), times * share
+        assert error <= 8 * 3 * EPS * (1 / own if own > 1e-13 else own**-0.5)

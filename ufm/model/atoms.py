@@ -131,13 +131,6 @@ class JointProblem:
         return Penalties(self.lambda_w, self.lambda_h, self.lambda_b)
 
     @property
-    def ridges(self) -> Float[np.ndarray, " n"]:
-        """λ_H ρ of each label."""
-        return np.multiply(
-            self.lambda_h, np.ones(len(self.atoms.labels)) if self.atoms.rho is None else self.atoms.rho
-        )
-
-    @property
     def product(self) -> float:
         """c² = λ_W λ_H."""
         return self.lambda_w * self.lambda_h

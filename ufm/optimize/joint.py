@@ -313,7 +313,7 @@ def _cut_law(problem: JointProblem, mesh: Mesh) -> Atoms:
     """Labels and weights cut among the devices; the last label is repeated with weight 0 to fill them."""
     law, (lambda_w, lambda_h, lambda_b) = problem.atoms, problem.penalties
     missing = -len(law.weights) % mesh.size
-    own = cut(np.pad(problem.ridges, (0, missing), mode="edge"), mesh, CUT)
+    own = None if law.rho is None else cut(np.pad(lambda_h * law.rho, (0, missing), mode="edge"), mesh, CUT)
     penalties = Penalties(np.float64(lambda_w), np.float64(lambda_h), np.float64(lambda_b or 0.0), own)
     Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
     return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)

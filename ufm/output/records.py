@@ -220,5 +220,5 @@ def save_joint(target, report: JointReport) -> None:
         weights=p.atoms.weights,
         lambda_w=p.lambda_w,
         lambda_h=p.lambda_h,
-        rho=p.ridges / p.lambda_h,
+        rho=np.ones(len(p.atoms.weights)) if p.atoms.rho is None else p.atoms.rho,
     )
