@@ -941,18 +941,16 @@ def spoil_joint(kind):
     return spoilt
 
 
-RIGOROUS = [name for name in JOINT if name not in ("polygon", "polygon-escape")]
+SOLVED = [name for name in JOINT if name not in ("polygon", "polygon-escape")]  # the two speak of no optimum
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RIGOROUS)
+@pytest.mark.parametrize("name", SOLVED)
 def test_a_spoilt_joint_optimum_is_undecided_in_ball_arithmetic(name, monkeypatch):
     check_spoilt_joint(name, True, monkeypatch)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in JOINT if name not in ("polygon", "polygon-escape")]
-)  # that speaks of no optimum
+@pytest.mark.parametrize("name", SOLVED)
 def test_a_spoilt_joint_optimum_is_undecided(name, monkeypatch):
     check_spoilt_joint(name, False, monkeypatch)
 
@@ -972,9 +970,7 @@ def check_spoilt_joint(name, rigorous, monkeypatch):
         assert found.error <= found.bound + found.theory_bound
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in JOINT if name not in ("equalised-residuals", "polygon", "polygon-escape")]
-)
+@pytest.mark.parametrize("name", [name for name in SOLVED if name != "equalised-residuals"])
 def test_zero_is_not_taken_for_the_optimum(name, monkeypatch):
     monkeypatch.setattr(ufm.agree.theorem, "solve_joint", spoil_joint("zero"))
     assert verdict(name, fitting(name)) == UNDECIDED

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.loss import LOSSES
-from ufm.model.variants.problem import VariantProblem, margins
+from ufm.model.variants.problem import COUNTS, VariantProblem, margins
 from ufm.optimize.variants.search import Program, compile_program, minimise_from
 
 STARTS = {"softmax-codes": 6, "focal": 24, "deep-linear": 24, "relu-features": 24}
@@ -106,11 +106,10 @@ def _data(problem: VariantProblem) -> Data:
 
 
 def _family(problem: VariantProblem) -> Family:
-    kind = problem.variant.kind
-    count = int(problem.variant.numbers[0]) if kind in ("deep-linear", "contrastive") else 0
-    support = tuple(tuple(bool(one) for one in row) for row in problem.joint.atoms.labels > 0)
-    margins = kind == "max-margin"
-    return Family(kind, count, problem.size, problem.joint.loss, support if margins else ())
+    kind, labels = problem.variant.kind, problem.joint.atoms.labels
+    count = int(problem.variant.numbers[0]) if kind in COUNTS else 0
+    support = tuple(map(tuple, (labels > 0).tolist())) if kind == "max-margin" else ()
+    return Family(kind, count, problem.size, problem.joint.loss, support)
 
 
 class Model(NamedTuple):
