@@ -24,15 +24,16 @@ HEADER = "import numpy as np\n"
 SETTINGS = 200
 
 
-def judged(text: str, folder: Path, seconds: float) -> tuple[bool, int, int, float]:
-    """(refuted, settings tried, undecided, seconds) of one claim, as the command judges it."""
+def judged(text: str, folder: Path, seconds: float) -> tuple[str, int, int, float]:
+    """(what is said, settings tried, undecided, seconds) of one claim, as the command judges it."""
     begun = time.monotonic()
     path = folder / "claim.py"
     path.write_text(f'"""A claim."""\n{HEADER}{text}', encoding="utf-8")
     claim = read_claim(path)
     search = Search(claim.theorem, seconds=seconds, settings=SETTINGS)
     found = hunt(search, 0, claim.families)
-    return found.refuted is not None, search.tried, search.undecided, time.monotonic() - begun
+    said = "refuted" if found.refuted else "undecided" if found.leaves_open(search) else "stands"
+    return said, search.tried, search.undecided, time.monotonic() - begun
 
 
 def run(seconds: float, only: str, out: Path | None) -> int:
@@ -52,10 +53,9 @@ def run(seconds: float, only: str, out: Path | None) -> int:
     wrong = 0
     with TemporaryDirectory() as folder:
         for name, text, truth in chosen:
-            refuted, tried, undecided, spent = judged(text, Path(folder), seconds)
-            wrong += refuted == truth
-            words = "true" if truth else "false", "refuted" if refuted else "stands"
-            lines.append(f"| {name} | {' | '.join(words)} | {tried} | {undecided} | {spent:.1f} |")
+            said, tried, undecided, spent = judged(text, Path(folder), seconds)
+            wrong += said != ("stands" if truth else "refuted")
+            lines.append(f"| {name} | {str(truth).lower()} | {said} | {tried} | {undecided} | {spent:.1f} |")
             print(lines[-1], flush=True)
     lines.append(f"\n{len(chosen)} claims, {wrong} judged wrongly")
     print(lines[-1])

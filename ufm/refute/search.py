@@ -143,6 +143,10 @@ class Outcome:
     known: int
     open: tuple[Family, ...] = ()
 
+    def leaves_open(self, search: Search) -> bool:
+        """A family, or the whole, was undecided in at least half of its settings."""
+        return self.refuted is None and (bool(self.open) or 2 * search.undecided >= search.tried)
+
 
 def hunt(search: Search, seed: int, known: list[Family] | None = None) -> Outcome:
     """Visit the families in turn until one case fails or the budget is spent. known: the families, if not all.

@@ -108,7 +108,7 @@ def _read(name: str, value: str, like, claim: OwnClaim):
 def _word(search: Search, outcome: Outcome, small: Trial | None) -> str:
     if small is not None:
         return REFUTED
-    return UNDECIDED_CLAIM if outcome.open or 2 * search.undecided >= search.tried else NOT_REFUTED
+    return UNDECIDED_CLAIM if outcome.leaves_open(search) else NOT_REFUTED
 
 
 def _progress(search: Search) -> str:
