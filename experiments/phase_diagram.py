@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from threadpoolctl import threadpool_limits
 
 from experiments.phases.frame import Diagram, Points, tally, verdict
 from experiments.phases.picture import counted, draw
@@ -101,7 +102,8 @@ def run(chosen: list[Diagram], tables: dict[str, Path], pictures: Path, quick: b
         f"{'diagram':<11}{'points':>7}{'agree':>7}{'contradict':>11}{'undecided':>11}{'not certified':>15}  phases"
     )
     for diagram in chosen:
-        points = fill(tables[diagram.name], track(diagram.grid(quick), diagram.name), diagram.solve)
+        with threadpool_limits(1, "blas"):  # matrices are small: its threads would only wait for one another
+            points = fill(tables[diagram.name], track(diagram.grid(quick), diagram.name), diagram.solve)
         bad += report(diagram, points)
         picture = tables[diagram.name].stem
         draw(diagram, points, pictures / f"{picture}.png")

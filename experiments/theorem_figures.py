@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import tyro
+from threadpoolctl import threadpool_limits
 
 from experiments.tools.captions import write_caption
 from ufm.commands.frame import guarded
@@ -43,7 +44,8 @@ def run(only: tuple[str, ...], out: Path) -> int:
             return 2
     out.mkdir(parents=True, exist_ok=True)
     for name in only or FIGURES:
-        caption = draw(name, out / f"{name}.png")
+        with threadpool_limits(1, "blas"):  # matrices are small: its threads would only wait for one another
+            caption = draw(name, out / f"{name}.png")
         write_caption(out, name, name, FIGURES[name].alt, caption)
         print(f"{name}: {caption}")
     return 0
