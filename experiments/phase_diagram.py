@@ -94,6 +94,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(chosen: list[Diagram], tables: dict[str, Path], pictures: Path, quick: bool) -> int:
     """Solve, print, draw; the exit code."""
+    import scipy.optimize  # noqa: F401  so that its BLAS is there to be limited
+
     from ufm.runtime.start import start_jax
 
     start_jax()

@@ -33,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(only: tuple[str, ...], out: Path) -> int:
     """Draw these, or all."""
+    import scipy.optimize  # noqa: F401  so that its BLAS is there to be limited
+
     from ufm.runtime.start import start_jax
 
     start_jax()
