@@ -6,7 +6,9 @@ import traceback
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
+
+from tyro.conf import arg
 
 from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
@@ -20,6 +22,20 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 DEFECT = (
     "this is a defect of the program, not of what you gave it: please report the command and the lines above"
 )
+
+
+# the flags of every command that has a picture
+Plot = Annotated[
+    str | None, arg(help="Draw a picture to PATH (.png, .pdf, .svg), its caption to standard error.")
+]
+Format = Annotated[
+    Literal["png", "pdf", "svg"] | None,
+    arg(help="Format of a --plot PATH that has no ending; by default its ending says."),
+]
+PictureSize = Annotated[
+    Literal["text", "column"] | None,
+    arg(help="Width on paper: the text's (6.9 in, the default) or a column's (3.3 in)."),
+]
 
 
 @dataclass

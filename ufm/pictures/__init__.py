@@ -8,6 +8,7 @@ tracker         a network in training against epochs
 compare         a network's samples over the closed form
 compare_classes its panels where no input is mixed
 runs            several networks beside one another
+frame           the style and size of all of them, the words that go with them, the files
 plane           colours, panels, rows of W as arrows over features
 """
 
@@ -16,6 +17,7 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
+        "frame": "Picture",
         "compare": "draw_comparison panel_images",
         "features": "draw_features",
         "joint": "draw_joint",

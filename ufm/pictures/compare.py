@@ -32,8 +32,10 @@ from ufm.network.read.activations import Outline
 from ufm.network.read.label_rows import LabelBlock
 from ufm.output.text import shown
 from ufm.pictures.compare_classes import draw_classes
+from ufm.pictures.frame import Picture, Size, picture
 from ufm.pictures.points import lam_grid
 
+HEIGHTS = {"text": 7.2, "column": 9.4}
 POINTS = 20_000  # logits of other classes that are drawn
 WEIGHT, LOGIT = r"mixing weight $\lambda$", r"$\mathrm{logit}\ \lambda$"
 
@@ -49,24 +51,24 @@ class Sample(NamedTuple):
     Y: Float[np.ndarray, "n K"]
 
 
-def draw_comparison(given: Outline, found: Comparison) -> Figure:
+def draw_comparison(given: Outline, found: Comparison, size: Size = "text") -> Picture:
     """Everything measured, on one page."""
     if found.a is None:
-        figure = plane.new_figure(12.6, 7.6, dpi=130)
-        plane.say(figure.add_subplot(), f"{ZERO}: there is nothing to draw")
+        with picture(size, {"text": 1.5, "column": 1.5}) as figure:
+            plane.say(figure.add_subplot(), f"{ZERO}: there is nothing to draw")
         return figure
     known = "from $\\lambda_H$" if found.a_known else "fitted" if found.fit.a_identified else "not identified"
-    sizes = f"{given.count} samples, {given.classes} classes, {given.dim} dimensions"
-    figure = plane.new_figure(12.6, 7.6, [f"{sizes}; closed form at $a$ = {found.a:.4g} ({known})"], dpi=130)
-    a, b, c, d, e, f = figure.subplots(2, 3).ravel()
-    sample = take_sample(given, found)
-    if found.channel.rows[1]:
-        _draw_pairs(figure, (a, b, c, d), found, sample)
-    else:
-        draw_classes(figure, (a, b, c, d), found.features.clean, given.W)
-    _draw_logits(e, found, sample, found.a)
-    held = found.calibration
-    _draw_alignment(f, found) if held is None else _draw_reliability(f, held)
+    sizes = f"{given.count} samples", f"{given.classes} classes", f"{given.dim} dimensions"
+    with picture(size, HEIGHTS, [*sizes, f"closed form at $a$ = {found.a:.4g} ({known})"]) as figure:
+        a, b, c, d, e, f = figure.subplots(*((3, 2) if size == "text" else (6, 1))).ravel()
+        sample = take_sample(given, found)
+        if found.channel.rows[1]:
+            _draw_pairs(figure, (a, b, c, d), found, sample)
+        else:
+            draw_classes(figure, (a, b, c, d), found.features.clean, given.W)
+        _draw_logits(e, found, sample, found.a)
+        held = found.calibration
+        _draw_alignment(f, found) if held is None else _draw_reliability(f, held)
     return figure
 
 
@@ -146,7 +148,7 @@ def _draw_frame(figure: Figure, axes: Axes, found: Comparison, sample: Sample) -
     if K > 2:
         axes.set_axis_off()
     plane.colour_bar(figure, dots, WEIGHT, ax=axes, location="bottom", shrink=0.6, pad=0.02)
-    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=3)
+    axes.legend(loc="upper center", ncols=3)
 
 
 def _frame_curve(found: Comparison) -> Float[np.ndarray, "n 2"]:

@@ -41,7 +41,7 @@ def _map(figure: Figure, axes: Axes, values: np.ndarray, title: str) -> None:
     drawn = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
     for r, c in np.ndindex(*values.shape) if len(values) <= WRITTEN else ():
         colour = "white" if abs(values[r, c]) > 0.6 else "black"  # opposite cosines are one grey
-        axes.text(c, r, f"{values[r, c]:.2f}", color=colour, fontsize=8, ha="center", va="center")
+        axes.text(c, r, f"{values[r, c]:.2f}", color=colour, ha="center", va="center")
     _whole(axes.xaxis)
     _whole(axes.yaxis)
     plane.finish(axes, title, "class", "class")

@@ -11,7 +11,6 @@ from math import log, sqrt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.special import logit
 
@@ -22,15 +21,17 @@ from ufm.certify.values import fitted
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
+from ufm.pictures.frame import COLUMN, Picture, Size, picture
 from ufm.pictures.points import LabelPoints, PairPoints, lam_grid, solve_labels, solve_pairs
 from ufm.theory.predict import predict_features, predict_pairs, violated_assumption
 
+HEIGHTS = {"text": 4.4, "column": 7.8}
 MAX_ENTRIES = 10  # of each label, the largest, in the scatter of y − p
 
 
 def draw_features(
-    problem: Problem, cases: PairCases | LabelCases, settings: Settings | None = None
-) -> Figure:
+    problem: Problem, cases: PairCases | LabelCases, settings: Settings | None = None, size: Size = "text"
+) -> Picture:
     """Solve a few features of `cases` numerically and draw them over the closed form (needs float64).
 
     At most 41 well spread λ, on the ordered pairs of classes 0, 1, 2; or at most 200 labels.
@@ -38,13 +39,13 @@ def draw_features(
     checked.instance("problem", problem, Problem)
     checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
     settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
-    figure = plane.new_figure(10.5, 6.4, *describe(problem))
-    if problem.gain == 0:
-        plane.say(figure.add_subplot(), trivial_text(problem))
-    elif isinstance(cases, PairCases) and cases.pairs != "same":
-        _draw_pairs(figure, problem, solve_pairs(problem, cases, settings))
-    else:
-        _draw_labels(figure, problem, solve_labels(problem, cases, settings))
+    with picture(size, HEIGHTS, *describe(problem)) as figure:
+        if problem.gain == 0:
+            plane.say(figure.add_subplot(), trivial_text(problem))
+        elif isinstance(cases, PairCases) and cases.pairs != "same":
+            _draw_pairs(figure, problem, solve_pairs(problem, cases, settings))
+        else:
+            _draw_labels(figure, problem, solve_labels(problem, cases, settings))
     return figure
 
 
@@ -105,9 +106,12 @@ def trivial_text(problem: Problem) -> str:
 # figures
 
 
-def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
+def _panels(figure: Picture, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
     """Left: panel (a) over `bars` axes for colour bars. Right: panels (b) and (c)."""
-    halves = figure.add_gridspec(1, 2, width_ratios=[1.25, 1])
+    if figure.get_figwidth() > COLUMN:
+        halves = figure.add_gridspec(1, 2, width_ratios=[1.25, 1])
+    else:
+        halves = figure.add_gridspec(2, 1)
     left = halves[0].subgridspec(2, bars, height_ratios=[1, 0.035])
     right = halves[1].subgridspec(2, 1)
     colour_bars = [figure.add_subplot(left[1, n]) for n in range(bars)]
@@ -115,7 +119,7 @@ def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
     return a, colour_bars, b, c
 
 
-def _draw_pairs(figure: Figure, problem: Problem, points: PairPoints) -> None:
+def _draw_pairs(figure: Picture, problem: Problem, points: PairPoints) -> None:
     """(a) the plane, (b) coefficients and (c) displacement of the pair 0, 1."""
     same = points.i == points.j
     kinds = [("different classes", plane.DOTS, ~same)]
@@ -193,7 +197,7 @@ def _same_class_level(axes, level):
     axes.axhline(level, color=plane.RED, lw=1, ls=":")
     text = f"same class, every λ: {level:.4g}"
     place = {"xycoords": axes.get_yaxis_transform(), "xytext": (0, 3), "textcoords": "offset points"}
-    axes.annotate(text, (0.5, level), ha="center", fontsize=8, color=plane.RED, **place)
+    axes.annotate(text, (0.5, level), ha="center", color=plane.RED, **place)
 
 
 def _draw_across(axes, problem, mixed, grid, theory):
@@ -224,7 +228,7 @@ def _draw_limit(axes, problem, H):
     axes.set_ylim(-1.15 * top, 1.4 * top)
 
 
-def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
+def _draw_labels(figure: Picture, problem: Problem, points: LabelPoints) -> None:
     """(a) the plane, (b) y − p against y, (c) ‖h‖; dots numerical, rings closed form, one colour a label."""
     a, bars, b, c = _panels(figure, 1)
     shade = plane.DOTS | {"cmap": plane.OTHER, "vmin": 1 / problem.classes}
@@ -259,4 +263,4 @@ def _note_hidden(axes, problem, Y):
     hidden = int(np.sum(np.ptp(Y[:, :3], axis=1) == 0)) if problem.classes > 3 and problem.is_etf else 0
     if hidden:
         text = f"at the centre: {hidden} of {len(Y)} labels, equal on classes 0, 1 and 2"
-        axes.set_xlabel(text, fontsize=8, color="0.35")
+        axes.set_xlabel(text, color="0.35")

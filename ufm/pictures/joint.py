@@ -17,8 +17,10 @@ from ufm.agree.joint import JointReport
 from ufm.model.atoms import JointProblem
 from ufm.model.etf import gain
 from ufm.output.text import shown, small
+from ufm.pictures.frame import Picture, Size, picture
 from ufm.pictures.joint_features import RANK, draw_feature_panel
 
+HEIGHTS = {"text": 5.8, "column": 9.4}
 ZERO = 1e-13  # eigenvalues of M below this share of the largest are rounding
 MAX_TICKS = 20  # classes named on the axes of the Gram matrix
 MAX_ENTRIES = 6  # classes up to which its entries are written out
@@ -30,19 +32,20 @@ SADDLE = (
 )
 
 
-def draw_joint(report: JointReport) -> Figure:
+def draw_joint(report: JointReport, size: Size = "text") -> Picture:
     """The figure of one joint problem: Gram matrix, singular values, spectrum of M, features (object API)."""
-    figure = plane.new_figure(10.5, 8.6, *describe_joint(report))
-    if not report.solution.W.any():
-        left, right = figure.subplots(1, 2)
-        plane.say(left, trivial_text(report))
-        _draw_spectrum(right, report, "Certificate:")
-        return figure
-    (a, b), (c, d) = figure.subplots(2, 2)
-    _draw_gram(figure, a, report)
-    _draw_singular_values(b, report)
-    _draw_spectrum(c, report, "(c)")
-    draw_feature_panel(figure, d, report)
+    with picture(size, HEIGHTS, *describe_joint(report)) as figure:
+        across = 2 if size == "text" else 1
+        if not report.solution.W.any():
+            left, right = figure.subplots(3 - across, across).ravel()
+            plane.say(left, trivial_text(report))
+            _draw_spectrum(right, report, "Certificate:")
+            return figure
+        a, b, c, d = figure.subplots(4 // across, across).ravel()
+        _draw_gram(figure, a, report)
+        _draw_singular_values(b, report)
+        _draw_spectrum(c, report, "(c)")
+        draw_feature_panel(figure, d, report)
     return figure
 
 
@@ -92,12 +95,12 @@ def _draw_gram(figure: Figure, axes: Axes, report: JointReport) -> None:
     title = f"(a) Gram matrix $W W^T$, ETF deviation {shown(report.etf_deviation, '.2g')}"
     plane.finish(axes, title, "class", "class (weight)" if weighted else "")
     if K <= MAX_TICKS:
-        axes.set_xticks(range(K), map(str, range(K)), fontsize=8)
-        axes.set_yticks(range(K), names, fontsize=8)
+        axes.set_xticks(range(K), map(str, range(K)))
+        axes.set_yticks(range(K), names)
     if K <= MAX_ENTRIES:
         for i, j in np.ndindex(K, K):
             shade = "white" if abs(gram[i, j]) > 0.6 * top else "black"
-            axes.text(j, i, entry_text(gram[i, j], top), ha="center", va="center", fontsize=8, color=shade)
+            axes.text(j, i, entry_text(gram[i, j], top), ha="center", va="center", color=shade)
     plane.colour_bar(figure, image, ax=axes, shrink=0.9)
 
 

@@ -5,19 +5,25 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import ufm.pictures.plane as plane
 from ufm.output.network.runs import Run, short_names
+from ufm.pictures.frame import Picture, Size, picture
 
+HEIGHTS = {"text": 2.4, "column": 6.6}
 MANY = 12  # names on an axis
 
 
-def draw_runs(runs: Sequence[Run]) -> Figure:
+def draw_runs(runs: Sequence[Run], size: Size = "text") -> Picture:
     """Collapse, R² with its interval, and distance from the optimum, a point a network."""
-    figure = plane.new_figure(12.0, 3.9, [f"{len(runs)} networks beside one another"], dpi=130)
-    left, middle, right = figure.subplots(1, 3)
     names = short_names([run.name for run in runs])
+    with picture(size, HEIGHTS, [f"{len(runs)} networks beside one another"]) as figure:
+        _draw(np.ravel(figure.subplots(*((1, 3) if size == "text" else (3, 1)))), runs, names)
+    return figure
+
+
+def _draw(panels: Sequence[Axes], runs: Sequence[Run], names: list[str]) -> None:
+    left, middle, right = panels
     for key, label, colour, marker in (
         ("nc1", "NC1", plane.BLUE, "o"),
         ("nc2", "NC2 of means", plane.ORANGE, "s"),
@@ -38,7 +44,6 @@ def draw_runs(runs: Sequence[Run]) -> Figure:
     ):
         _line(right, runs, key, label, colour, marker)
     _finish(right, "distance from the optimum", names, log=True)
-    return figure
 
 
 def _line(axes: Axes, runs: Sequence[Run], key: str, label: str, colour, marker: str) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import ufm.pictures.plane as plane
+from ufm.pictures.frame import Picture, Size, picture
 
 # title, lines by column, whether the scale is logarithmic
 PANELS: tuple[tuple[str, dict[str, str], bool], ...] = (
@@ -37,14 +37,16 @@ PANELS: tuple[tuple[str, dict[str, str], bool], ...] = (
 STYLES = ((plane.BLUE, "o", "-"), (plane.RED, "s", "--"), (plane.ORANGE, "^", ":"))
 
 
-def draw_tracker(rows: Sequence[dict[str, Any]]) -> Figure:
+def draw_tracker(rows: Sequence[dict[str, Any]], size: Size = "text") -> Picture:
     """Rows of a log of a tracker, one figure of all panels that it has columns for. rows: by name, with epoch."""
     panels = [panel for panel in PANELS if any(name in rows[0] for name in panel[1])]
-    figure = plane.new_figure(3.4 * max(1, len(panels)), 3.2)
-    epochs = np.array([row["epoch"] for row in rows])
-    for axes, (title, lines, log) in zip(np.ravel(figure.subplots(1, max(1, len(panels)))), panels):
-        _draw(axes, epochs, rows, lines, log)
-        plane.finish(axes, title, "epoch", legend="best")
+    epochs, across = np.array([row["epoch"] for row in rows]), 3 if size == "text" else 1
+    down = max(1, -(-len(panels) // across))
+    with picture(size, {size: 1.8 * down}) as figure:
+        for n, (title, lines, log) in enumerate(panels):
+            axes = figure.add_subplot(down, across, n + 1)
+            _draw(axes, epochs, rows, lines, log)
+            plane.finish(axes, title, "epoch", legend="best")
     return figure
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ufm.network.resemblance import OVERALL
 from ufm.output.network.page import runs_page
@@ -12,6 +12,7 @@ from ufm.output.network.runs import Run, ordered, runs_section
 from ufm.output.sections import Section
 from ufm.report.network import IN_MEMORY, NetworkReport, compare_network
 from ufm.rules.errors import InputError
+from ufm.rules.files import picture_path
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,13 +39,13 @@ class Runs:
         """The record of each, by name."""
         return {name: report.to_dict() for name, report in self.reports.items()}
 
-    def plot(self, path: str | PathLike | None = None) -> Any:
-        """Metrics, R² and sharpness against the order of the networks, as a Matplotlib figure."""
+    def plot(self, path: str | PathLike | None = None, size: Literal["text", "column"] = "text") -> Any:
+        """Metrics, R² and sharpness against the order of the networks, as `NetworkReport.plot` gives it."""
         from ufm.pictures.runs import draw_runs  # Matplotlib is loaded only when a picture is wanted
 
-        figure = draw_runs(self.rows)
+        figure = draw_runs(self.rows, size)
         if path is not None:
-            figure.savefig(path)
+            figure.savefig(picture_path("path", path))
         return figure
 
     def page(self) -> str:
