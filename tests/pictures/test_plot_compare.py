@@ -6,7 +6,7 @@ import pytest
 import ufm
 from tests.activations import mixup
 from ufm.pictures.compare_classes import _map
-from ufm.pictures.plane import new_figure
+from ufm.pictures.frame import picture
 from ufm.pictures.tracker import draw_tracker
 
 K, D, N = 3, 6, 120
@@ -48,9 +48,9 @@ def test_lines_of_a_panel_differ_without_colour():
 
 
 def test_opposite_cosines_of_one_grey_are_written():
-    figure = new_figure(4.0, 4.0)
-    axes = figure.add_subplot()
-    _map(figure, axes, np.array([[1.0, -1.0], [-1.0, 1.0]]), "two")
+    with picture("column", {"column": 3.3}) as figure:
+        axes = figure.add_subplot()
+        _map(figure, axes, np.array([[1.0, -1.0], [-1.0, 1.0]]), "two")
     assert [text.get_text() for text in axes.texts] == ["1.00", "-1.00", "-1.00", "1.00"]
     figure.draw_without_rendering()
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
