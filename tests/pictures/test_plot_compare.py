@@ -1,5 +1,7 @@
 """The picture of a comparison without colour: no legend over points, and lines that differ in shape."""
 
+from html import escape
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,21 @@ def test_the_legend_of_f_covers_nothing(held):
     axes.set_ylim(-0.05, 1.02)  # control: without the room above
     axes.legend(loc="upper right")
     assert covered(axes) > 0
+
+
+def test_the_caption_is_of_its_comparison():
+    report = ufm.compare_network(H=H, W=W, i=I, j=J, lam=LAM, replicates=2)
+    figure = report.plot(size="column")
+    assert figure.get_figwidth() == 3.3 and len(figure.seen) == 6
+    assert f"{N} samples of K = {K} classes in {D} dimensions" in figure.caption
+    assert f"a = {report.a:.4g} (fitted), R² {report.fit.r2:.3f} " in figure.caption
+    assert figure.caption.endswith(f": {report.word}.")
+    page = report.page()
+    assert page.count("<img alt=") == 6 and f"<figcaption>{escape(figure.caption)}</figcaption>" in page
+    for seen in figure.seen:
+        assert escape(seen) in page
+    other = ufm.compare_network(H=2 * H, W=W, i=I, j=J, lam=LAM, replicates=2)  # control
+    assert other.plot().caption != figure.caption
 
 
 def test_lines_of_a_panel_differ_without_colour():

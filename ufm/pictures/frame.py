@@ -21,7 +21,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import ufm.rules.numbers as checked
-from ufm.rules.files import Size
 
 STYLE = Path(__file__).with_name("ufm.mplstyle")
 TEXT, COLUMN = 6.9, 3.3  # inches: the widths of a page in two columns, and of one of them
@@ -37,8 +36,8 @@ def style() -> Iterator[None]:
 
 class Picture(Figure):
     """A figure that talks. caption: what its numbers are; seen: what there is in each panel, for who does not see
-    it, together `alt`. Both lie in the PNG, SVG or PDF that `savefig` writes, which has no date: one figure is the
-    same bytes each time."""
+    it, together `alt`. Both lie in the PNG, SVG or PDF that `savefig` writes, which has no date: the same numbers
+    drawn anew are the same bytes."""
 
     caption: str = ""
     seen: Sequence[str] = ()
@@ -115,7 +114,7 @@ def _ending(fname: Any) -> str:
 
 
 @contextmanager
-def picture(size: Size, heights: dict[str, float], *lines: list[str]) -> Iterator[Picture]:
+def picture(size: str, heights: dict[str, float], *lines: list[str]) -> Iterator[Picture]:
     """An empty figure to draw in, with the style on; heights: inches by size. Its title has these lines, each of
     several parts that stand beside one another in `text`, below one another as they must in `column`."""
     checked.choice("size", size, tuple(WIDTHS))

@@ -43,7 +43,7 @@ def picture_path(name: str, path: str | PathLike, kind: str | None = None) -> Pa
     """
     path = Path(path)
     ending = path.suffix.lower().removeprefix(".")
-    if kind is not None and not ending and path.name:
+    if kind is not None and not ending and path.name.strip("."):
         return path.with_name(f"{path.name}.{kind}")
     if ending not in PICTURES:
         how = "" if kind is None else f", here .{kind}, or have no ending"
