@@ -13,6 +13,7 @@ from ufm.pictures.frame import Picture
 
 BARS = 40  # classes up to which each has a bar
 WRITTEN = 8  # and its cosines are written down
+SIGNED = 20  # or only where they are negative
 
 
 def draw_classes(
@@ -39,9 +40,10 @@ def _unit(A: np.ndarray) -> np.ndarray:
 
 def _map(figure: Picture, axes: Axes, values: np.ndarray, title: str) -> None:
     drawn = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="equal" if figure.wide else "auto")
-    for r, c in np.ndindex(*values.shape) if len(values) <= WRITTEN else ():
+    for r, c in np.ndindex(*values.shape) if len(values) <= SIGNED else ():
         colour = "white" if abs(values[r, c]) > 0.6 else "black"  # opposite cosines are one grey
-        axes.text(c, r, f"{values[r, c]:.2f}", color=colour, ha="center", va="center")
+        text = f"{values[r, c]:.2f}" if len(values) <= WRITTEN else "−" * bool(values[r, c] < -0.005)
+        axes.text(c, r, text, color=colour, ha="center", va="center", fontsize=plane.LETTERS)
     _whole(axes.xaxis)
     _whole(axes.yaxis)
     plane.finish(axes, title, "class", "class")
