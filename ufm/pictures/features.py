@@ -109,7 +109,7 @@ def describe(problem: Problem) -> list[list[str]]:
     if problem.is_etf:
         sizes = [f"$m$ = {problem.row_norm:.4g}", f"$a$ = {problem.sharpness:.4g}"]
     else:
-        sizes = [rf"$\|W\|_F/\sqrt{{K}}$ = {problem.row_norm:.4g}"]
+        sizes = [rf"$\|W\|_F/K^{{1/2}}$ = {problem.row_norm:.4g}"]
     violated = violated_assumption(problem)
     return plane.problem_lines(problem, *sizes) + ([[f"no closed form: {violated}"]] if violated else [])
 
@@ -266,7 +266,7 @@ def _draw_limit(axes, problem, H, curve):
     # above and left of whichever of the two comes first
     at = 0.45 * top
     first = min(at / slope, curve[0][np.argmax(curve[1] > at)])
-    text = "limit $\\lambda_H \\to 0$, slope\n" + rf"$\sqrt{{(K-1)/2K}}\,/\,m$ = {slope:.4g}"
+    text = "limit $\\lambda_H \\to 0$, slope\n" + rf"$[(K-1)/2K]^{{1/2}}/m$ = {slope:.4g}"
     plane.label(axes, text, (first, at), (-5, 0), color=plane.ORANGE, ha="right", va="bottom")
     below = np.abs(curve[0]) < ends[1]
     _name_curve(axes, f"closed form, $a$ = {problem.sharpness:.4g}", *(part[below] for part in curve))

@@ -122,7 +122,7 @@ def picture(size: str, heights: dict[str, float], *lines: list[str]) -> Iterator
         figure = Picture((WIDTHS[size], heights[size]))
         FigureCanvasAgg(figure)
         if lines:
-            figure.suptitle("\n".join(_wrapped(line, 96 if size == "text" else 46) for line in lines))
+            figure.suptitle("\n".join(_wrapped(line, 106 if size == "text" else 50) for line in lines))
         yield figure
 
 

@@ -188,7 +188,7 @@ def _draw_spectrum(axes: Axes, report: JointReport, name: str) -> None:
             axes.scatter(*at, s=12, color=colour, marker=marker, label=label, zorder=3)
             _name_group(axes, label, *at, colour, up, len(spectrum))
     _ticks_for_a_short_range(axes, bottom, top)
-    title = rf"{name} spectrum of $M = \mathbb{{E}}\, r r^T$, $r = y - p$"
+    title = rf"{name} spectrum of $M = \mathrm{{E}}\, r r^T$, $r = y - p$"
     _finish_numbers(axes, len(spectrum), title, "eigenvalue")
 
 
