@@ -89,8 +89,8 @@ def derive() -> Derivation:
             ),
             formal(
                 "needed",
-                r"Where $v^\top Mv > c^2\|v\|^2$ for some $v$, and $Wu = 0$ for some unit $u$, another "
-                "point has a smaller objective.",
+                r"At a critical point with $v^\top Mv > c^2\|v\|^2$ for some $v$, and $Wu = 0$ for some unit "
+                "$u$, another point has a smaller objective.",
                 "Descent.descent",
             ),
             formal(
