@@ -6,6 +6,8 @@ of weight q_B, have equal rows w_k and equal pure-class features at every global
 
     ρ q_B ≤ λ_W λ_H,        ρ = (α+1)/(2α+1) for λ ~ Beta(α, α), 1 for one-hot labels.
 
+"If" holds for every d.
+
 Idea: replace the rows of two classes k, l of B by their mean, and each feature by the mean over the label and the
 label with k and l exchanged. The objective falls by divergences and squares and by (c² − μ)‖w_k − w_l‖²/(4 λ_H),
 μ = ½ E(y_k − y_l)² = ρ q_B. So for μ ≤ c² no optimum has w_k ≠ w_l. Where w_k = w_l the residual along e_k − e_l
