@@ -13,6 +13,7 @@ from tyro.conf import arg
 from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size
 from ufm.runtime.streams import mend_streams, silence_stdout
 from ufm.runtime.supervisor import LOST, is_lost, leave
 from ufm.runtime.watchdog import watch
@@ -33,7 +34,7 @@ Format = Annotated[
     arg(help="Format of a --plot PATH that has no ending; by default its ending says."),
 ]
 PictureSize = Annotated[
-    Literal["text", "column"] | None,
+    Size | None,
     arg(help="Width on paper: the text's (6.9 in, the default) or a column's (3.3 in)."),
 ]
 

@@ -6,13 +6,15 @@ who finds his as they were.
 """
 
 import base64
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from io import BytesIO
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal
+from string import ascii_lowercase
+from typing import Any
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -23,7 +25,6 @@ import ufm.rules.numbers as checked
 STYLE = Path(__file__).with_name("ufm.mplstyle")
 TEXT, COLUMN = 6.9, 3.3  # inches: the widths of a page in two columns, and of one of them
 WIDTHS = {"text": TEXT, "column": COLUMN}
-Size = Literal["text", "column"]
 
 
 @contextmanager
@@ -34,11 +35,25 @@ def style() -> Iterator[None]:
 
 
 class Picture(Figure):
-    """A figure that talks. caption: what its numbers are; alt: what is seen, for those who do not see it. Both lie
-    in the PNG, SVG or PDF that `savefig` writes, which has no date: one figure is the same bytes each time."""
+    """A figure that talks. caption: what its numbers are; seen: what there is in each panel, for who does not see
+    it, together `alt`. Both lie in the PNG, SVG or PDF that `savefig` writes, which has no date: the same numbers
+    drawn anew are the same bytes."""
 
     caption: str = ""
-    alt: str = ""
+    seen: Sequence[str] = ()
+
+    @property
+    def alt(self) -> str:
+        """All panels, by letter."""
+        if len(self.seen) < 2:
+            return "".join(self.seen)
+        panels = (f"({letter}) {text}" for letter, text in zip(ascii_lowercase, self.seen))
+        return f"{len(self.seen)} panels. {' '.join(panels)}"
+
+    @property
+    def wide(self) -> bool:
+        """Whether panels may stand beside one another."""
+        return bool(self.get_figwidth() > COLUMN)
 
     def draw(self, renderer) -> None:
         """In the style that it was made in: ticks, say, are made as late as here."""
@@ -99,7 +114,7 @@ def _ending(fname: Any) -> str:
 
 
 @contextmanager
-def picture(size: Size, heights: dict[str, float], *lines: list[str]) -> Iterator[Picture]:
+def picture(size: str, heights: dict[str, float], *lines: list[str]) -> Iterator[Picture]:
     """An empty figure to draw in, with the style on; heights: inches by size. Its title has these lines, each of
     several parts that stand beside one another in `text`, below one another as they must in `column`."""
     checked.choice("size", size, tuple(WIDTHS))
@@ -107,12 +122,13 @@ def picture(size: Size, heights: dict[str, float], *lines: list[str]) -> Iterato
         figure = Picture((WIDTHS[size], heights[size]))
         FigureCanvasAgg(figure)
         if lines:
-            figure.suptitle("\n".join(_wrapped(line, 96 if size == "text" else 46) for line in lines))
+            figure.suptitle("\n".join(_wrapped(line, 106 if size == "text" else 50) for line in lines))
         yield figure
 
 
 def _wrapped(parts: list[str], most: int) -> str:
     """Parts with dots between them, in lines of about that many characters (a formula counts too many)."""
+    parts = [line for part in parts for line in ([part] if "$" in part else textwrap.wrap(part, most))]
     rows = [[parts[0]]]
     for part in parts[1:]:
         if sum(len(one) + 5 for one in rows[-1]) + len(part) > most:

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ufm.network.resemblance import OVERALL
-from ufm.output.network.page import runs_page
+from ufm.output.network.page import Pictures, runs_page
 from ufm.output.network.runs import Run, ordered, runs_section
 from ufm.output.sections import Section
 from ufm.report.network import IN_MEMORY, NetworkReport, compare_network
 from ufm.rules.errors import InputError
-from ufm.rules.files import picture_path
+from ufm.rules.files import Size, picture_path
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,7 +39,7 @@ class Runs:
         """The record of each, by name."""
         return {name: report.to_dict() for name, report in self.reports.items()}
 
-    def plot(self, path: str | PathLike | None = None, size: Literal["text", "column"] = "text") -> Any:
+    def plot(self, path: str | PathLike | None = None, size: Size = "text") -> Any:
         """Metrics, R² and sharpness against the order of the networks, as `NetworkReport.plot` gives it."""
         from ufm.pictures.runs import draw_runs  # Matplotlib is loaded only when a picture is wanted
 
@@ -52,7 +52,8 @@ class Runs:
         """One page, nothing fetched."""
         from ufm.pictures.compare import panel_images
 
-        return runs_page(self.sections, self.to_dict(), panel_images(self.plot()))
+        figure = self.plot()
+        return runs_page(self.sections, self.to_dict(), Pictures(figure.caption, panel_images(figure)))
 
     def save_html(self, path: str | PathLike) -> None:
         """Write the page."""

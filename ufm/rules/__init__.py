@@ -17,7 +17,7 @@ __all__, __getattr__, __dir__ = facade(
     {
         "environment": "check_environment check_pictures",
         "errors": "InputError",
-        "files": "PICTURES picture_path read_json read_text require_regular",
+        "files": "PICTURES Size picture_path read_json read_text require_regular",
         "memory": "TooLarge allow require",
         "numbers": "JOINT_LOSS_NAMES LOSS_NAMES scaled",
         "brief": "listed shown",

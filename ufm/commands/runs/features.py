@@ -26,6 +26,7 @@ from ufm.output.records import (
 from ufm.output.shards import open_shards, plan_shards, shard_rows
 from ufm.output.text import print_explanations, print_problem, print_rows, print_summary
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size
 from ufm.runtime.precision import choose_precision
 from ufm.runtime.processes import Group
 from ufm.runtime.start import start_group
@@ -184,7 +185,7 @@ def _check_with_progress(problem, cases, settings, group, keep=None, unit=1) -> 
 
 
 def _write(
-    outputs: Outputs, report: Report, cases, settings: Settings, text: Text, kept: Kept | None, size: str
+    outputs: Outputs, report: Report, cases, settings: Settings, text: Text, kept: Kept | None, size: Size
 ) -> None:
     outputs.write("json", text)
     if kept is not None:
@@ -193,7 +194,7 @@ def _write(
     save_picture(outputs, lambda: _draw(report.problem, cases, settings, size))
 
 
-def _draw(problem: Problem, cases, settings: Settings, size: str):
+def _draw(problem: Problem, cases, settings: Settings, size: Size):
     from ufm.pictures.features import draw_features  # matplotlib is loaded only when a picture is wanted
 
     return draw_features(problem, cases, settings, size)

@@ -21,6 +21,7 @@ from ufm.output.records import dump_json, joint_record, problem_record, provenan
 from ufm.output.text import print_explanations, print_rows, print_summary
 from ufm.output.text_joint import print_draws, print_joint, print_joint_verdict
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size
 from ufm.rules.numbers import LOSS_NAMES
 from ufm.runtime.processes import Group
 from ufm.runtime.start import start_group
@@ -150,7 +151,7 @@ def _print(console, report, features, draws, explain: bool, settings) -> None:
     print_joint_verdict(console, report)
 
 
-def _write(outputs: Outputs, report: JointReport, data: dict, size: str) -> None:
+def _write(outputs: Outputs, report: JointReport, data: dict, size: Size) -> None:
     outputs.write("json", lambda: dump_json(data))
     if "save" in outputs.paths:
         with outputs.stage("save") as path:
@@ -158,7 +159,7 @@ def _write(outputs: Outputs, report: JointReport, data: dict, size: str) -> None
     save_picture(outputs, lambda: _draw(report, size))
 
 
-def _draw(report: JointReport, size: str):
+def _draw(report: JointReport, size: Size):
     from ufm.pictures.joint import draw_joint  # matplotlib is loaded only when a picture is wanted
 
     return draw_joint(report, size)
