@@ -18,7 +18,6 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "frame": "Picture",
         "compare": "draw_comparison panel_images",
         "features": "draw_features",
         "joint": "draw_joint",

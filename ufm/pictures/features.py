@@ -165,7 +165,10 @@ def _draw_pairs(figure: Picture, problem: Problem, points: PairPoints) -> float 
 
 def _name_points(axes: Axes, places: Float[np.ndarray, "N 2"], points: PairPoints, closed: bool) -> None:
     """What the marks of panel (a) are, beside some of them: the mixture of two classes, and one class."""
-    text = "dots: numerical optimum" + "\nline: closed form" * closed
+    if not closed:
+        _name_below(axes, places, points)
+        return
+    text = "dots: numerical optimum\nline: closed form"
     last = points.i.max()  # 1: on the line of two classes both sides are empty half-way up
     same = np.flatnonzero((points.i == last) & (points.j == last))
     if last == 1:
@@ -180,9 +183,16 @@ def _name_points(axes: Axes, places: Float[np.ndarray, "N 2"], points: PairPoint
     if same.size:
         text = "one class with itself:\none point for every λ"
         plane.label(axes, text, places[same[0]], (6, -13), color=plane.RED, ha="left", va="top")
-    for k in (0, 1, 2) if same.size and not closed else ():  # rows of any W need not point there
+
+
+def _name_below(axes: Axes, places: Float[np.ndarray, "N 2"], points: PairPoints) -> None:
+    """Where any W is drawn no place is sure to be empty, and its rows need not point to their classes."""
+    same = np.unique(points.i[points.i == points.j])
+    for k in same if points.i.max() == 2 else ():  # on the line of two classes the ends say so
         at = places[(points.i == k) & (points.j == k)][0]
         plane.label(axes, str(k), at, color="white", ha="center", va="center")
+    text = "dots: numerical optimum" + ", red: a class with itself" * bool(same.size)
+    axes.set_xlabel(f"{axes.get_xlabel()}\n{text}")
 
 
 def _place(problem, H, height):
