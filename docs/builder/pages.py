@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import ufm
+from docs.builder import gallery
 from docs.builder.docstrings import prose
 from ufm.explore.document import explorer_page
 
@@ -25,6 +26,7 @@ def make(folder: Path = GENERATED) -> None:
     theorems(folder / "theorems")
     api(folder / "api")
     explorer(folder / "whole")
+    gallery.notebooks(folder / "gallery")
 
 
 def explorer(folder: Path) -> None:
