@@ -2,9 +2,19 @@
 
 import { rich } from '../figures/format.js';
 import { MIXING } from '../math/laws.js';
-import { LAWS, LOSSES, RANGES, allowed, readOwn } from './state.js';
+import { FIRST, LAWS, LOSSES, RANGES, allowed, readOwn } from './state.js';
 
 const STEPS = 1000;
+
+/** What a label of each law is. */
+const MEANING = {
+  mixup: 'λ of one class, 1 − λ of another',
+  cutmix: 'a box of one image in another, shares by area',
+  kway: 'random shares of a few classes',
+  onehot: 'one class each, none mixed',
+  own: 'one that you type, in every order of classes',
+};
+const ETF = 'ETF, simplex equiangular tight frame: rows of one length, as far apart as they can be';
 
 /** What each control is called, what it means, and where it applies. */
 const NUMBERS = [
@@ -38,14 +48,14 @@ function fromSlider(name, place) {
 /** Build the controls once; change(part) is called with what was changed. Returns show(state). */
 export function controls(place, change) {
   place.innerHTML =
-    group('law', 'Labels', LAWS) +
+    group('law', 'Labels', LAWS, MEANING[FIRST.law]) +
     NUMBERS.slice(0, 5).map(row).join('') +
     `<div class="control" data-name="own"><label for="own">shares of your label</label>
       <input id="own" type="text" inputmode="decimal" autocomplete="off" spellcheck="false"
         aria-describedby="own-says">
       <p id="own-says" class="small">of class 1, class 2, …; every order of the classes is as likely.
         λ moves it towards class 1.</p></div>` +
-    group('classifier', 'Classifier W', { best: 'the joint optimum', given: 'an ETF of given size' }) +
+    group('classifier', 'Classifier W', { best: 'the joint optimum', given: 'an ETF of given size' }, ETF) +
     NUMBERS.slice(5).map(row).join('') +
     group('loss', 'Loss', LOSSES) +
     `<div class="control" data-name="d"><label for="d">dimension d</label>
@@ -81,6 +91,7 @@ export function controls(place, change) {
       const input = place.querySelector(`input[name="${name}"][value="${state[name]}"]`);
       if (!input.checked) input.checked = true;
     }
+    place.querySelector('#law-says').textContent = MEANING[state.law];
     for (const [name, , , applies] of NUMBERS) showNumber(place, name, state, applies(state));
     place.querySelector('[data-name="own"]').hidden = state.law !== 'own';
     set(place.querySelector('#own'), state.own.map((v) => Number(v.toPrecision(6))).join(', '));
@@ -115,11 +126,12 @@ function row([name, label, hint]) {
     <p id="${name}-says" class="small">${rich(hint)}</p></div>`;
 }
 
-function group(name, title, choices) {
+function group(name, title, choices, hint = '') {
   const radios = Object.entries(choices)
     .map(([value, words]) => `<label><input type="radio" name="${name}" value="${value}"> ${words}</label>`)
     .join('');
-  return `<fieldset class="choice"><legend>${title}</legend>${radios}</fieldset>`;
+  const says = hint && `<p id="${name}-says" class="small">${hint}</p>`;
+  return `<fieldset class="choice"><legend>${title}</legend>${radios}${says}</fieldset>`;
 }
 
 /** For narrow windows: one slider at the lower edge, for the number chosen beside it. */

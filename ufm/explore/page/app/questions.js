@@ -27,10 +27,9 @@ const QUESTIONS = [
     play: (share) => ({ ...PLAIN, lam: Number((1 - share).toFixed(3)) }),
     words: (view) => [
       'A network turns an input into a feature h, and a classifier W reads it: logit k is w_k · h. Train',
-      'it on mixtures, λ of class 1 and',
-      '1 − λ of class 2, and ask for the best features there are: each λ has one, and together they are a',
-      'curve from class 2 (λ = 0) to',
-      'class 1 (λ = 1). That curve is the channel, thick and blue; those of other pairs of classes are',
+      'it on mixtures, λ of class 1 and 1 − λ of class 2, and ask for the best features there are, those',
+      'of least loss plus penalties: each λ has one, and together they are a curve from class 2 (λ = 0)',
+      'to class 1 (λ = 1). That curve is the channel, thick and blue; those of other pairs of classes are',
       'thin. Drag λ and the ring runs',
       `along it. Now λ = ${say(view.state.lam)}, and h = ${say(view.coef[0])} w₁ + ${say(view.coef[1])} w₂.`,
     ],
@@ -45,16 +44,13 @@ const QUESTIONS = [
           ? 'With two classes there is no rest, and no bow.'
           : `Now it is ${say(bow, 3)} times the chord.`;
       return [
-        'Squared error asks the logits to be the label: twice the label, twice the logit. So mixed',
-        'features are convex combinations of the',
-        'ends: the green triangle is straight, and small, as logits need only be as large as a label, 1.',
-        'Cross-entropy asks the',
-        'probabilities to be the label, and logits are logarithms of probabilities. Half-way between,',
-        'both classes need a probability near',
-        '½ and all others next to none: both logits stand far above the rest, though each label has but',
-        'half a share. On the straight',
-        'line they would stand half as far. So the curve bows out, the more the stronger the classifier',
-        'is against the penalties (a).',
+        'Squared error asks the logits to be the label (λ, 1 − λ, 0, …): half the share, half the logit. So',
+        'mixed features are convex combinations of the ends: the green triangle is straight, and small, as',
+        'logits need only be as large as a share. Cross-entropy asks the softmax of the logits to be the',
+        'label, so logits go with logarithms of shares: half the share takes only about log 2 from a logit.',
+        'Half-way, both classes can stand nearly as far above the rest as one class does at an end; on the',
+        'straight line they would stand half as far. So the curve bows out, the more the stronger the',
+        'classifier is against the penalties (a).',
         now,
       ];
     },
@@ -63,31 +59,28 @@ const QUESTIONS = [
     title: 'What happens at the threshold?',
     play: (share) => ({ ...PLAIN, lam: 0.5, lh: 0.25, lw: between(0.02, 0.3, share) }),
     words: (view) => {
-      const here = `Here λ_W λ_H = ${say(view.c2)}, ${say(view.c2 / view.sigma2, 3)} of the threshold.`;
+      const here =
+        `Here λ_W λ_H = ${say(view.c2)}, ${say(view.c2 / view.sigma2, 3)} of the threshold. Raise both` +
+        ' penalties beside the picture: it shrinks to a point, and the ring of the phase diagram crosses the line.';
       return [
-        `Penalties pull W and h to zero, the loss pulls them apart. Where λ_W λ_H reaches σ² =`,
-        `${say(view.sigma2)}, a number of the labels`,
-        'alone, the penalties win everywhere: the best W is exactly zero, and so is every feature. Just',
-        'below it all classes come back at',
-        'once, small and nearly straight, as a simplex ETF: rows of W of one length and as far apart as',
-        'they can be.',
-        view.state.classifier === 'best' ? here : '',
-        'Drag the penalty λ_W up and down beside the picture: it shrinks to a point, and the ring of the',
-        'phase diagram crosses the line.',
+        'Penalties pull W and h to zero, the loss pulls them apart. It is the product of the penalties that',
+        `matters, as W can grow while h shrinks. Where λ_W λ_H reaches σ² = ${say(view.sigma2)}, a number of`,
+        'the labels alone, the penalties win everywhere: the best W is exactly zero, and so is every feature.',
+        'Just below it all classes come back at once, small and nearly straight, as a simplex ETF: rows of W',
+        'of one length and as far apart as they can be.',
+        view.state.classifier === 'best' ? here : 'A given W has none: choose the joint optimum to meet it.',
       ];
     },
   },
   {
-    title: 'What do the numbers mean?',
+    title: 'What do a, m and the other numbers mean?',
     words: () => [
-      'a, the sharpness: m² K/((K − 1) λ_H), the classifier’s strength against the penalty on features;',
-      'all of the optimum depends on the',
-      'label and on a. m, the row norm: the length of each w_k. σ²: the threshold, see above. Bow: how',
-      'far the middle of the channel lies',
-      'out along w₁ + w₂, as a multiple of the straight line between two classes. ‖h‖ of one class: the',
-      'length of the feature of an',
-      'unmixed input. Joint optimum: W and all features are chosen together, by λ_W and λ_H; given W:',
-      'only the features are.',
+      'a, the sharpness: m² K/((K − 1) λ_H), the classifier’s strength against the penalty on features.',
+      'Logits z depend on it and on the label y alone, and the larger it is, the nearer the probabilities',
+      'come to the label: y − p = z/a. m, the row norm: the length of each w_k. σ²: the threshold, see',
+      'above. Bow: how far the middle of the channel lies out along w₁ + w₂, as a multiple of the straight',
+      'line between two classes. ‖h‖ of one class: the length of the feature of an unmixed input. Joint',
+      'optimum: W and all features are chosen together, by λ_W and λ_H; given W: only the features are.',
     ],
   },
 ];

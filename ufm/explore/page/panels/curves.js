@@ -118,8 +118,8 @@ export function displacementFigure(view) {
   if (Math.abs(spot) <= reach)
     items.push({ kind: 'points', points: [[spot, across(view.at)]], shape: 'ring', size: 5, colour: 'ink' });
   const why = squared
-    ? 'The limit is y₁ − y₂ over √(2g), straight in λ, so it bends here.'
-    : 'The limit is log(y₁/y₂) over √(2g), free of λ_H.';
+    ? 'The limit is y₁ − y₂ over √(2g), g = m² K/(K − 1): straight in λ, so it bends here.'
+    : 'The limit is log(y₁/y₂) over √(2g), g = m² K/(K − 1): it goes with the logarithm of the odds.';
   const caption = view.zero
     ? 'W = 0: nothing is displaced.'
     : `Along w₁ − w₂ the feature at λ = ${say(state.lam)} lies at ${say(across(view.at))}; the limit ` +

@@ -74,7 +74,7 @@ function feature(view) {
   const { at, label, a, K, d, loss } = view;
   const pairs = view.zero ? [[1, d]] : featureSpectrum(at.p, label.counts, a, K, d, loss);
   const [low, high] = [pairs[0][0], pairs[pairs.length - 1][0]];
-  const more = ' (One-hot labels and the joint optimum: the Hessian over W and features.)';
+  const more = ' With one-hot labels and the joint optimum the picture is of W and all features at once.';
   const caption =
     `Curvature of the loss in one feature at λ = ${say(view.state.lam)}, W held, in units of λ_H: ` +
     `from ${say(low, 3)} to ${say(high, 3)}. The ratio is what a plain gradient step has to fight.` +
