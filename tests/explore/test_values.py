@@ -120,6 +120,8 @@ SETTINGS = [
     ("cutmix", 0.3, 0.1, 100),
     ("kway", 1.0, 0.0, 10),
     ("kway", 0.3, 0.1, 100),
+    ("kway", 4.0, 0.0, 4),  # a rule that breaks off, and whose node at ½ is counted once
+    ("kway", 7.0, 0.0, 4),
     ("onehot", 1.0, 0.0, 10),
     ("onehot", 1.0, 0.2, 100),
 ]

@@ -64,6 +64,16 @@ function settle(values, counts, at, r, a, K, start, x) {
   return logO;
 }
 
+/** Where the last problem ended: a hand moves little from one to the next, and Newton is safe from anywhere. */
+let last = null;
+
+/** Such a start of as many patterns, or their upper bounds and this log a. */
+function starts(n, logA) {
+  const found = last?.logO.length === n ? last : { logA, logO: new Float64Array(n).fill(Infinity) };
+  last = null; // what fails is no start
+  return found;
+}
+
 /**
  * The optimal a; 0 where c2 = lambda_W lambda_H is at or above the threshold. Newton in log a, inside a
  * bracket.
@@ -75,8 +85,9 @@ export function jointSharpness(patterns, c2, threshold, K, loss = 'cross-entropy
   let low = Math.log(2 * affine);
   let high = Math.log((2 * Math.log(K)) / ((K - 1) * c2));
   const goal = (K - 1) * c2;
-  const logO = new Float64Array(patterns.n).fill(Infinity);
-  let logA = Math.max(low, Math.min(high, Math.log(K * affine)));
+  const start = starts(patterns.n, Math.log(K * affine));
+  const { logO } = start;
+  let logA = Math.max(low, Math.min(high, start.logA));
   for (let n = 0; n < 80; n++) {
     const a = Math.exp(logA);
     const [value, slope] = moment(patterns, a, K, logO);
@@ -86,8 +97,9 @@ export function jointSharpness(patterns, c2, threshold, K, loss = 'cross-entropy
     if (!(next >= low && next <= high)) next = (low + high) / 2;
     const step = Math.abs(next - logA);
     logA = next;
-    if (!(step > 1e-11)) break;
+    if (!(step > 1e-7)) break; // what is left is less than the square of it
   }
+  if (Number.isFinite(logA)) last = { logA, logO };
   return Math.exp(logA);
 }
 

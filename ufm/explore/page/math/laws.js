@@ -2,7 +2,7 @@
 //
 // A pattern is values on 1, 1, .. and K - r classes placed at random; smoothing delta: (1-delta) y + delta/K.
 
-import { betaRule, cutmixRule, edgeGauss, folded } from './rules.js';
+import { betaRule, cutmixRule, edgeGauss, evenGauss, folded, mirrored } from './rules.js';
 
 /** Laws of a mixing weight lam, which have an alpha. */
 export const MIXING = ['mixup', 'cutmix', 'kway'];
@@ -92,8 +92,8 @@ function single(K, weight) {
 function threeWays(alpha, K) {
   const nodes = 96;
   const two = once(`stick 2 ${alpha}`, () => edgeGauss(betaRule(2 * alpha, alpha), nodes));
-  const first = once(`stick 3 ${alpha}`, () => edgeGauss(betaRule(alpha, 2 * alpha), nodes));
-  const second = once(`stick 4 ${alpha}`, () => folded(edgeGauss(betaRule(alpha, alpha), nodes)));
+  const first = mirrored(two); // Beta(alpha, 2 alpha)
+  const second = once(`stick 3 ${alpha}`, () => evenGauss(betaRule(alpha, alpha), nodes / 2));
   const found = [single(K, 1 / (K * K))];
   found.push({
     values: [...two.lam.keys()].map((n) => [two.lam[n], two.colam[n], 0]),

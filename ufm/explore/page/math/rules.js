@@ -178,12 +178,33 @@ class Bins {
 
 /** Gauss rule of a law of lam in u = tanh(t/12), which resolves its layers; by Lanczos. */
 export function edgeGauss(rule, nodes) {
-  const t = rule.lam.map((v, n) => Math.max(-REACH, Math.min(REACH, Math.log(v) - Math.log(rule.colam[n]))));
-  const { x, w } = lanczos(
-    t.map((v) => Math.tanh(v / 12)),
-    rule.weight,
-    nodes,
+  const { x, w } = lanczos(edge(rule), rule.weight, nodes);
+  return fromEdge(x, w);
+}
+
+/** The half lam >= 1/2 of the Gauss rule of 2 `nodes` of a symmetric law: a Gauss rule in u^2. */
+export function evenGauss(rule, nodes) {
+  const half = folded(rule);
+  const squares = edge(half).map((u) => u * u);
+  const { x, w } = lanczos(squares, half.weight, nodes);
+  return fromEdge(
+    x.map((s) => Math.sqrt(Math.max(0, s))),
+    w,
   );
+}
+
+/** The same law of 1 - lam. */
+export function mirrored({ lam, colam, weight }) {
+  return { lam: colam, colam: lam, weight };
+}
+
+/** u = tanh(t/12) of a rule's nodes. */
+function edge({ lam, colam }) {
+  const cut = (t) => Math.max(-REACH, Math.min(REACH, t));
+  return lam.map((v, n) => Math.tanh(cut(Math.log(v) - Math.log(colam[n])) / 12));
+}
+
+function fromEdge(x, w) {
   const back = x.map((u) => 12 * Math.atanh(Math.max(-1 + 1e-12, Math.min(1 - 1e-12, u))));
   return normalised({
     lam: back.map((v) => 1 / (1 + Math.exp(-v))),
