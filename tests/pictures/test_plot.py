@@ -110,6 +110,12 @@ def test_numerical_points_lie_on_the_drawn_curves():
     assert away(line(panel(figure, "b"), "$c_0$"), solid) < 1e-8
 
 
+def test_names_of_two_coefficients_stand_apart_at_one_lambda():
+    axes = panel(draw(Problem(3, 1.5), PairCases(3, np.array([0.3]))), "b")
+    one, other = (text.xy for text in axes.texts if text.get_text() in ("$c_0$", "$c_1$"))
+    assert abs(one[0] - 0.25) < 0.02 and abs(other[0] - 0.75) < 0.02
+
+
 @pytest.mark.parametrize("K", [2, 3])
 def test_limit_line_has_the_slope_of_the_formula_and_the_curve_tends_to_it(K):
     problem = Problem(K, 1.7, lambda_h=1e-9)

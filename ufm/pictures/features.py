@@ -218,12 +218,14 @@ def _draw_coefficients(axes, problem, mixed, grid, theory):
     styles = [("$c_0$", plane.BLUE, "-", "o"), ("$c_1$", plane.LIGHT_BLUE, "--", "s")]
     shown = 1 if problem.classes == 2 and problem.is_etf else 2
     for k, (name, colour, line, marker) in enumerate(styles[:shown]):
-        if theory is not None:
-            axes.plot(grid, pair_coefficients(problem, theory.coef)[:, k], color=colour, ls=line)
+        x, y = mixed.lam, numeric[:, k]
+        if theory is not None:  # whose λ are everywhere, for the name
+            x, y = grid, pair_coefficients(problem, theory.coef)[:, k]
+            axes.plot(x, y, color=colour, ls=line)
         axes.plot(mixed.lam, numeric[:, k], ls="", marker=marker, color=colour, label=name)
-        at = np.argmin(np.abs(mixed.lam - (0.25, 0.75)[k]))
+        at = np.argmin(np.abs(x - (0.25, 0.75)[k]))
         style = {"color": colour, "ha": "center", "va": "top", "fontsize": "medium"}
-        plane.label(axes, name, (mixed.lam[at], numeric[at, k]), (0, -5), **style)
+        plane.label(axes, name, (x[at], y[at]), (0, -5), **style)
     if theory is not None:
         _same_class_level(axes, pair_coefficients(problem, theory.coef)[-1, 0])  # at λ = 1
     formula = "$h = c_0 w_0 + c_1 w_1$" if shown == 2 else "$h = c_0 w_0$"
