@@ -39,13 +39,15 @@ const QUESTIONS = [
     play: (share) => ({ ...PLAIN, lam: 0.5, lw: between(0.2, 5e-4, share), lh: between(0.2, 5e-4, share) }),
     words: (view) => {
       const bow = bowing(view);
-      const now =
-        bow === null
+      const now = view.zero
+        ? 'Now W = 0, and there is no channel.'
+        : bow === null
           ? 'With two classes there is no rest, and no bow.'
           : `Now it is ${say(bow, 3)} times the chord.`;
+      const green = view.loss !== 'squared-error' && view.K !== 2 && view.K !== 4 ? ', the green triangle,' : '';
       return [
         'Squared error asks the logits to be the label (λ, 1 − λ, 0, …): half the share, half the logit. So',
-        'mixed features are convex combinations of the ends: the green triangle is straight, and small, as',
+        `mixed features are convex combinations of the ends: the channel${green} is straight, and small, as`,
         'logits need only be as large as a share. Cross-entropy asks the softmax of the logits to be the',
         'label, so logits go with logarithms of shares: half the share takes only about log 2 from a logit.',
         'Half-way, both classes can stand nearly as far above the rest as one class does at an end; on the',
@@ -68,7 +70,7 @@ const QUESTIONS = [
         'the labels alone, the penalties win everywhere: the best W is exactly zero, and so is every feature.',
         'Just below it all classes come back at once, small and nearly straight, as a simplex ETF: rows of W',
         'of one length and as far apart as they can be.',
-        view.state.classifier === 'best' ? here : 'A given W has none: choose the joint optimum to meet it.',
+        view.state.classifier === 'best' ? here : 'A given W has no threshold: choose the joint optimum.',
       ];
     },
   },

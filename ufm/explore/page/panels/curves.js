@@ -39,7 +39,7 @@ export function coefficientFigure(view) {
     kind: 'line',
     points: view.curve.map((point) => [point.lam, point.coef[k]]),
     colour: COLOURS[n % 6],
-    label: `of w${subscript(names[k])}`,
+    label: `of ${rows(names[k])}`,
     at: [0.7, 0.3, 0.45, 0.6, 0.75][n],
   }));
   const y = { ...span(lines.flatMap((one) => one.points.map((p) => p[1]))), label: 'coefficient in h' };
@@ -51,7 +51,7 @@ export function coefficientFigure(view) {
     wide: 1.2,
   }));
   const marks = some.map((k) => marker(view, view.coef[k]));
-  const said = some.map((k) => `${say(view.coef[k])} w${subscript(names[k])}`).join(' + ');
+  const said = some.map((k) => `${say(view.coef[k])} ${rows(names[k])}`).join(' + ');
   const more = names.filter((name) => name !== 'others').length > some.length ? ' + more' : '';
   const caption = view.zero
     ? 'W = 0: all coefficients are zero.'
@@ -67,8 +67,10 @@ export function coefficientFigure(view) {
   };
 }
 
-function subscript(name) {
-  return /^\d$/.test(name) ? '₀₁₂₃₄₅₆₇₈₉'[name] : name === '2 and 3' ? '₂ and w₃' : ` ${name}`;
+/** Rows of the classes of a name. */
+function rows(name) {
+  if (name === '2 and 3') return '(w₂ + w₃)';
+  return /^\d$/.test(name) ? `w${'₀₁₂₃₄₅₆₇₈₉'[name]}` : `w ${name}`;
 }
 
 export function displacementFigure(view) {
