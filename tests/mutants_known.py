@@ -6,6 +6,11 @@ def of(file: str, *names: str) -> list[str]:
     return [f"tests/{file}.py::test_{name}" for name in names]
 
 
+def agrees(*names: str) -> list[str]:
+    """Theorems held against their problems."""
+    return ["--slow", *of("agree/test_checks", *(f"every_theorem_agrees[{name}]" for name in names))]
+
+
 ANY_LABEL = of(
     "theory/test_theory",
     "one_bad_number_of_many_is_refused",
@@ -255,6 +260,12 @@ DIAGNOSED = (
     "without_logits_the_permutation_is_found_by_accuracy",
     "what_explains_the_logits_is_sure_and_what_is_likely_is_not",
 )
+CLAIMED = ("soft-label", "same-class", "different-class", "two-classes", "bent-channel", "edge-slopes")
+CLAIMED += ("squared-error-affine", "calibration", "strong-convexity")
+DESIGNED = ("inverse-design", "balancing-smoothing", "group-smoothing", "superclass-collapse")
+QUADRATIC = ("squared-imbalanced", "squared-bias", "regression", "polygon", "polygon-escape")
+CLAIMS = of("theory/test_claims", "candidates_of_strong_convexity_are_judged_by_the_gradient")
+SMALL = ["tests/theory/test_claims.py"]
 T, C, A, N = "tests/theory/test_", "tests/certify/test_", "tests/agree/test_", "tests/network/test_"
 KILLERS = {
     "ufm/theory/": [f"{T}closed_form.py"],
@@ -279,6 +290,17 @@ KILLERS = {
     "ufm/theory/theorems/scope": ["tests/commands/test_verify.py"],
     "ufm/theory/variants/": [f"{T}variants.py"],
     "ufm/theory/theorems/": CHECKED,
+    "ufm/theory/theorems/fixed": [*CLAIMS, *agrees(*CLAIMED)],
+    "ufm/theory/theorems/fixed_class": agrees("mid-channel-slope", "feature-curvature", "label-noise"),
+    "ufm/theory/theorems/fixed_limits": agrees("channel-limit", "affine-limit", "many-classes"),
+    "ufm/theory/theorems/fixed_support": agrees("support-size"),
+    "ufm/theory/theorems/free/binary": agrees("bce", "bce-no-bias"),
+    "ufm/theory/theorems/free/design": [*SMALL, *agrees(*DESIGNED)],
+    "ufm/theory/theorems/free/groups": agrees("superclass-laws"),
+    "ufm/theory/theorems/free/onehot": agrees("onehot-ce", "label-smoothing", "residual-norm", "distillation"),
+    "ufm/theory/theorems/free/own_penalties": agrees("restored-temperatures", "multi-label"),
+    "ufm/theory/theorems/free/quadratic": agrees(*QUADRATIC),
+    "ufm/theory/theorems/free/response": [*SMALL, *agrees("susceptibility", "collapse-hessian")],
     "ufm/theory/theorems/variants/": ["--slow", f"{A}variants.py"],
     "ufm/theory/theorems/assumptions": ["--slow", *ASSUMPTIONS],
     "ufm/certify/": BOUNDED,
