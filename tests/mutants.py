@@ -131,7 +131,9 @@ def mutants(files: list[str]) -> list[Mutant]:
             if words:
                 shown = ast.unparse(around[node] if isinstance(node, ast.Constant) else node)[:70]
                 line: int = node.lineno  # type: ignore[attr-defined]
-                mutant = Mutant(file, place, line, function_of(node, around), f"{words}  in  {shown}".rstrip())
+                mutant = Mutant(
+                    file, place, line, function_of(node, around), f"{words}  in  {shown}".rstrip()
+                )
                 named[mutant.name] += 1
                 again = f" ({named[mutant.name]})" if named[mutant.name] > 1 else ""
                 found.append(mutant._replace(words=mutant.words + again))
@@ -266,7 +268,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only", default="", metavar="WORD", help="of the faults drawn those whose file has it")
+    parser.add_argument(
+        "--only", default="", metavar="WORD", help="of the faults drawn those whose file has it"
+    )
     parser.add_argument("--list", action="store_true", help="print what is drawn and run nothing")
     args = parser.parse_args()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -77,6 +77,7 @@ CHECKED = [
         "lipschitz_constants",
     ),
 ]
+WEIGHED = ["tests/agree/test_parts.py"]
 JUDGED = of(
     "agree/test_agreement",
     "any_label_against_the_zero_classifier_is_uniform",
@@ -228,6 +229,8 @@ FITTED = [
         "bad_input_is_refused",
         "every_r2_equals_its_definition",
         "a_is_found_over_seven_decades",
+        "labels_of_many_classes_have_the_r2_of_its_definition",
+        "a_step_beyond_the_range_ends_where_the_search_does",
         "closed_logits_of_all_kinds_of_labels_and_their_slope",
         "noise_and_zero_features",
         "squared_error_features_are_linear",
@@ -256,16 +259,27 @@ JOINT = of(
 DIAGNOSED = (
     "the_small_pieces_of_linear_algebra",
     "a_sample_is_rows_of_the_file",
-    "the_numbers_of_a_diagnosis_are_those_of_the_mistake",
-    "a_mistake_is_told_by_its_name_and_nothing_else",
     "without_logits_the_permutation_is_found_by_accuracy",
     "what_explains_the_logits_is_sure_and_what_is_likely_is_not",
 )
+SCOPE = ("relatives_are_other_theorems_of_the_same_constraint", "a_list_is_narrowed_by_what_theorems_admit")
+SCOPE += ("explain_tells_everything",)
+SECOND = (
+    "the_spectrum_is_that_of_the_arrays",
+    "a_replicate_is_the_set_with_rows_counted_so_often",
+    "how_a_set_is_cut_changes_no_interval",
+    "what_costs_too_much_is_said",
+    "many_classes_and_many_directions_cost_too",
+    "fewer_samples_than_intervals_ask_for_are_told",
+    "few_samples_have_neither",
+    "thinned_rows_have_the_same_covariance",
+)
+PIECES = "tests/network/test_parts.py"
 CLAIMED = ("soft-label", "same-class", "different-class", "two-classes", "bent-channel", "edge-slopes")
 CLAIMED += ("squared-error-affine", "calibration", "strong-convexity")
 DESIGNED = ("inverse-design", "balancing-smoothing", "group-smoothing", "superclass-collapse")
 QUADRATIC = ("squared-imbalanced", "squared-bias", "regression", "polygon", "polygon-escape")
-CLAIMS = of("theory/test_claims", "candidates_of_strong_convexity_are_judged_by_the_gradient")
+CLAIMS = of("theory/test_claims", "the_gradient_is_the_distance_where_the_penalty_is_all")
 SMALL = ["tests/theory/test_claims.py"]
 T, C, A, N = "tests/theory/test_", "tests/certify/test_", "tests/agree/test_", "tests/network/test_"
 KILLERS = {
@@ -280,6 +294,7 @@ KILLERS = {
     "ufm/theory/polygon": of("theory/test_predict_joint", *POLYGON),
     "ufm/theory/formulas/": [f"{T}formulas.py"],
     "ufm/theory/geometry/": [f"{T}design.py"],
+    "ufm/theory/geometry/hierarchy": [f"{T}claims.py", f"{T}design.py"],
     "ufm/theory/geometry/susceptibility": [f"{T}susceptibility.py"],
     "ufm/theory/geometry/support": [f"{T}susceptibility.py"],
     "ufm/theory/geometry/hessian": [f"{T}collapse_hessian.py"],
@@ -288,17 +303,19 @@ KILLERS = {
     "ufm/theory/geometry/binary": [f"{T}binary_forms.py"],
     "ufm/theory/geometry/groups": [f"{T}groups.py"],
     "ufm/theory/geometry/own_penalties": [f"{T}own_penalties.py"],
-    "ufm/theory/theorems/scope": ["tests/commands/test_verify.py"],
+    "ufm/theory/theorems/scope": of("commands/test_verify", *SCOPE),
     "ufm/theory/variants/": [f"{T}variants.py"],
     "ufm/theory/theorems/": CHECKED,
     "ufm/theory/theorems/fixed": [*CLAIMS, *agrees(*CLAIMED)],
     "ufm/theory/theorems/fixed_class": agrees("mid-channel-slope", "feature-curvature", "label-noise"),
-    "ufm/theory/theorems/fixed_limits": agrees("channel-limit", "affine-limit", "many-classes"),
+    "ufm/theory/theorems/fixed_limits": [*SMALL, *agrees("channel-limit", "affine-limit", "many-classes")],
     "ufm/theory/theorems/fixed_support": agrees("support-size"),
     "ufm/theory/theorems/free/binary": agrees("bce", "bce-no-bias"),
     "ufm/theory/theorems/free/design": [*SMALL, *agrees(*DESIGNED)],
     "ufm/theory/theorems/free/groups": agrees("superclass-laws"),
-    "ufm/theory/theorems/free/onehot": agrees("onehot-ce", "label-smoothing", "residual-norm", "distillation"),
+    "ufm/theory/theorems/free/onehot": agrees(
+        "onehot-ce", "label-smoothing", "residual-norm", "distillation"
+    ),
     "ufm/theory/theorems/free/own_penalties": agrees("restored-temperatures", "multi-label"),
     "ufm/theory/theorems/free/quadratic": agrees(*QUADRATIC),
     "ufm/theory/theorems/free/response": [*SMALL, *agrees("susceptibility", "collapse-hessian")],
@@ -313,26 +330,29 @@ KILLERS = {
     "ufm/certify/joint": [PARTS, *DUALS],
     "ufm/certify/variants": ["--slow", f"{A}variants.py"],
     "ufm/certify/values": [PARTS, f"{C}fitted.py"],
-    "ufm/agree/": [f"{A}verdict.py", *JUDGED],
+    "ufm/agree/": [f"{A}verdict.py", *WEIGHED, *JUDGED],
     "ufm/agree/kernel": [*LOGITS, *JUDGED],
     "ufm/agree/variants": ["--slow", f"{A}variants.py"],
     "ufm/agree/rigour": [f"{A}rigour.py"],
     "ufm/agree/joint": [f"{A}joint_problems.py", *JOINT],
-    "ufm/agree/geometry": [*of("network/test_metrics", "every_metric_is_its_definition"), *JOINT],
-    "ufm/agree/flatness": CHECKED,
+    "ufm/agree/geometry": [*WEIGHED, *of("network/test_metrics", "every_metric_is_its_definition"), *JOINT],
+    "ufm/agree/flatness": [*WEIGHED, *CHECKED],
     "ufm/agree/theorem": CHECKED,
     "ufm/agree/sweep/": SWEPT,
-    "ufm/agree/finite_data": ["--slow", *of("agree/test_joint_problems", *DRAWN)],
+    "ufm/agree/finite_data": ["--slow", *WEIGHED, *of("agree/test_joint_problems", *DRAWN)],
     "ufm/network/": COMPARED,
     "ufm/network/optimum": of("network/test_in_memory", *CERTIFIED),
     "ufm/network/given": READ,
-    "ufm/network/diagnose/": of("network/test_diagnose", *DIAGNOSED),
-    "ufm/network/findings": COMPARED,
-    "ufm/network/moments": [f"{N}moments.py"],
+    "ufm/network/diagnose/": [f"{N}diagnose_pieces.py", *of("network/test_diagnose", *DIAGNOSED)],
+    "ufm/network/features": [*of("network/test_in_memory", *REDUCED), *COMPARED],
+    "ufm/network/findings": [PIECES, *COMPARED],
+    "ufm/network/suboptimality": [PIECES, *COMPARED],
+    "ufm/network/moments": of("network/test_moments", *SECOND),
     "ufm/network/reduced": of("network/test_in_memory", *REDUCED),
     "ufm/network/resample": RESAMPLED,
     "ufm/network/read/": [f"{N}activations.py"],
-    "ufm/network/read/activations": [f"{N}activations.py", *READ],
+    "ufm/network/read/activations": [PIECES, *READ, f"{N}activations.py"],
+    "ufm/network/read/label_rows": [PIECES, *READ, f"{N}activations.py"],
     "ufm/network/read/ahead": [f"{N}ahead.py"],
     "ufm/network/read/label_law": READ,
     "ufm/network/read/tidy": READ,
@@ -347,7 +367,7 @@ KILLERS = {
     "ufm/network/measures/": CHANNELS,
     "ufm/network/measures/calibration": [f"{N}calibration.py"],
     "ufm/network/measures/fitting": FITTED,
-    "ufm/network/measures/excess": FITTED,
+    "ufm/network/measures/excess": [PIECES, *FITTED],
     "ufm/network/measures/curve": [f"{N}curve.py"],
     "ufm/network/measures/gap": [f"{N}stream_duality.py"],
     "ufm/network/measures/mixed": CHANNELS,

@@ -141,5 +141,3 @@ def test_a_given_classifier_is_known_from_both_sides_under_squared_error():
     # the bound of a residual of size 1e6 gives up some units of its square
     far = certify_classifier(problem, Point(W, best + 1e6))
     assert far.dual <= found.objective - 1e12 * EPS
-
-

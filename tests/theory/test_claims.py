@@ -38,6 +38,16 @@ def test_the_gradient_is_the_distance_where_the_penalty_is_all():
     assert (np.abs(found) <= 20 * a * (a + moves)).all()
 
 
+@pytest.mark.parametrize("name", ["affine-limit", "many-classes"])
+def test_features_are_affine_to_first_order_of_the_sharpness(name):
+    a = 1e-4
+    where = Setting(Problem(3, multiplier=float(np.sqrt(a * 2 / 3)), lambda_h=1.0))
+    Y = soft_labels(where)
+    claim, z = THEOREMS[name].claim, a * (Y - 1 / 3)
+    assert (np.abs(claim.measure(where, Y, z)) <= a**2).all()
+    assert (claim.measure(where, Y, z + a * np.eye(3)[0]).max(1) >= 0.5 * a).all(), "what is off is seen"
+
+
 @pytest.mark.parametrize("size", [1.0, 1e4])
 def test_the_rounding_of_an_objective_covers_what_floats_lose(size):
     """Of logits that cancel: their products are of size ‖h‖ ‖w‖, and so is what is lost of log Σ e^z − z_1."""
