@@ -341,7 +341,7 @@ KILLERS = {
     "ufm/agree/sweep/": SWEPT,
     "ufm/agree/finite_data": ["--slow", *WEIGHED, *of("agree/test_joint_problems", *DRAWN)],
     "ufm/network/": COMPARED,
-    "ufm/network/optimum": of("network/test_in_memory", *CERTIFIED),
+    "ufm/network/optimum": [PIECES, "--slow", *of("network/test_in_memory", *CERTIFIED)],
     "ufm/network/given": READ,
     "ufm/network/diagnose/": [f"{N}diagnose_pieces.py", *of("network/test_diagnose", *DIAGNOSED)],
     "ufm/network/features": [*of("network/test_in_memory", *REDUCED), *COMPARED],

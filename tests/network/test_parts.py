@@ -5,7 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ufm.certify.joint import certify_joint
+from ufm.model.atoms import FiniteLaw, JointProblem, Point
+from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
+from ufm.network import optimum
 from ufm.network.findings import SOLVED, _excess
 from ufm.network.measures import excess
 from ufm.network.read.activations import from_arrays
@@ -50,6 +54,31 @@ def test_rows_of_one_class_are_checked_when_they_alone_are_read(bad):
     given = from_arrays(H=H, W=np.eye(3), y=np.array([0, 1, 2, 0]))
     with pytest.raises(InputError, match="H"):
         list(given.clean_chunks())
+
+
+# --- the optimum of the labels ----------------------------------------------------------------------------
+
+
+def test_a_candidate_is_gone_over_in_blocks(monkeypatch):
+    """Five labels in two blocks, read two at a time, one of them of weight zero: objective, gap and E‖h‖²."""
+    monkeypatch.setattr(optimum, "ROWS", 2)
+    rng = np.random.default_rng(0)
+    Y, weights = rng.dirichlet(np.ones(3), 5), np.array([0.1, 0.4, 0.0, 0.2, 0.3])
+    W = rng.normal(size=(3, 3))
+    none = np.full(3, -1)
+
+    def labels():
+        for part in (slice(0, 3), slice(3, 5)):
+            some = none[part if part.start == 0 else slice(0, 2)]
+            yield LabelBlock(some, some, np.full(len(some), np.nan), Y[part], 3), weights[part]
+
+    candidate = optimum._Candidate(W, np.zeros(3), lambda block: block.dense() @ W, 5, "by hand")
+    gap, square = optimum._over(candidate, labels, Penalties(0.1, 0.2, None), "cross-entropy")
+    some = weights > 0
+    problem = JointProblem(FiniteLaw(Y[some], weights[some]), 0.1, 0.2)
+    known = certify_joint(problem, Point(W, Y[some] @ W))
+    assert (gap.objective, gap.gap) == pytest.approx((known.objective, known.gap), rel=1e-12)
+    assert gap.count == 4 and square == pytest.approx(weights @ np.sum((Y @ W) ** 2, 1), rel=1e-12)
 
 
 # --- excess and gap ---------------------------------------------------------------------------------------
