@@ -379,6 +379,9 @@ WIDER = "a wider margin of rounding: as honest, and not seen beside the rest of 
 WORST = "part of a worst case of rounding that no sum of floats comes near: nothing computed tells"
 LEAK = "it counts times the leak of the coordinates, some units of rounding, far below the slack of the rest"
 UNUSED = "the other branch is taken there"
+PACE = "how many are taken at a time, or how often: the numbers are the same"
+BEGUN = "how a search goes on far from its end: it ends at the same root"
+EDGE = "no number meets this limit to the last bit, and either side of it is sound there"
 START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
     "theory/closed_form.py closed_form_features: 1.0 → 2.0  in  jnp.where(sharp, scale, 1.0)": UNUSED,
@@ -393,6 +396,21 @@ EQUIVALENT = {
     "certify/curvature.py hessians: Add → Sub  in  r + 6.0": WORST,
     "theory/slopes.py _slope: Add → Sub  in  1 + a * jnp.abs(along_a.apart)": WORST,
     "theory/multiplier.py _moments: 1.0 → 2.0  in  np.abs(scores) + 1.0": WIDER,
+    "network/moments.py add: 1 → 2  in  self.share < 1": "all keys are below 1",
+    "network/moments.py add: Lt → LtE  in  subsample_keys(start, len(weight), self.seed) < self.share": EDGE,
+    "network/resample.py add: Mult → Div  in  2 * self.size": PACE,
+    "network/diagnose/noise.py unexplained: GtE → Gt  in  rho >= RELATED": EDGE,
+    "network/measures/directions.py : 1e-12 → 2e-12  in  RANK = 1e-12": EDGE,
+    "certify/explicit.py : 64 → 128  in  TILE = 64": PACE,
+    "agree/features.py __init__: 4 → 8  in  max(4, int(np.ceil(np.log2((count or cases.count) "
+    "/ mesh.size))))": PACE,
+    "theory/sharpness.py unfinished: Gt → GtE  in  jnp.abs(state[-2]) > 1e-07": EDGE,
+    "theory/variants/losses.py ordinal_optimum: Lt → LtE  in  low < LEAST": EDGE,
+    "theory/variants/ray.py ray_gap: Mult → Div  in  2 * start": BEGUN,
+    "theory/geometry/own_penalties.py _gaps: Lt → LtE  in  excess(high) < 0": BEGUN,
+    "theory/geometry/groups.py features: 1.5 → 3.0  in  np.maximum(beta, 1.5)": BEGUN,
+    "theory/theorems/free/onehot.py _symmetric_teacher: LtE → Lt  in  np.ptp(law.probabilities) <= 16 * EPS": EDGE,
+    "theory/theorems/free/own_penalties.py set_law: max → min  in  weights[own].max": EDGE,
     "network/measures/fitting.py _best_sharpness: 0 → 1  in  misfit(log_a)[0]": START,
     "network/measures/excess.py _rounding: Add → Sub  in  2 * np.sqrt(K) * logits + 2": WORST,
 }
