@@ -354,7 +354,7 @@ KILLERS = {
     "ufm/network/read/activations": [PIECES, *READ, f"{N}activations.py"],
     "ufm/network/read/label_rows": [PIECES, *READ, f"{N}activations.py"],
     "ufm/network/read/ahead": [f"{N}ahead.py"],
-    "ufm/network/read/label_law": READ,
+    "ufm/network/read/label_law": [PIECES, *READ],
     "ufm/network/read/tidy": READ,
     "ufm/network/read/together": of("network/test_in_memory", *REDUCED),
     "ufm/network/collapse/": [f"{N}collapse.py"],

@@ -13,6 +13,7 @@ from ufm.network import optimum
 from ufm.network.findings import SOLVED, _excess
 from ufm.network.measures import excess
 from ufm.network.read.activations import from_arrays
+from ufm.network.read.label_law import label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers
 from ufm.network.resemblance import INCONCLUSIVE, NOT_APPLICABLE, REPRODUCED
 from ufm.network.suboptimality import Gap
@@ -37,6 +38,22 @@ def test_soft_rows_of_one_or_two_classes_have_their_names(delta):
     np.testing.assert_allclose(found.lam[:4], [1, 1, 0.25, 0.5], atol=1e-12)
     np.testing.assert_allclose(found.dense(), given.soft, atol=1e-12)
     assert found.pure().tolist() == [0, 4, -1, -1, -1]
+
+
+def test_the_rarest_class_is_that_of_the_least_mean_label():
+    """Of rows of two classes, of one (i = j at any λ) and of soft rows, by their weights; K times it."""
+    i, j, lam = np.array([0, 1, 2, 0, -1]), np.array([1, 2, 2, 0, -1]), np.array([0.3, 1.0, 0.2, 0.7, np.nan])
+    soft = np.tile([0.2, 0.5, 0.3], (5, 1))
+    weights = np.array([1.0, 2.0, 0.5, 0.25, 4.0])
+    Y = np.array([[0.3, 0.7, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.2, 0.5, 0.3]])
+    labels = LabelBlock(i, j, lam, soft, 3)
+    np.testing.assert_allclose(labels.dense(), Y)
+    found = label_kind([(labels, weights)], 3, None)
+    mean = weights @ Y / weights.sum()
+    assert found.rarest == pytest.approx(3 * mean.min(), rel=1e-14)
+    assert (found.most, found.delta) == (3, 0.0) and found.pure == pytest.approx(2.75 / 7.75)
+    none = label_kind([(LabelBlock(i[:4], j[:4], lam[:4], None, 3), weights[:4])], 3, None)
+    assert none.rarest == pytest.approx(3 * (weights[:4] @ Y[:4]).min() / 3.75, rel=1e-14) and none.pair
 
 
 @pytest.mark.parametrize(
