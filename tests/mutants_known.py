@@ -279,7 +279,15 @@ CLAIMED = ("soft-label", "same-class", "different-class", "two-classes", "bent-c
 CLAIMED += ("squared-error-affine", "calibration", "strong-convexity")
 DESIGNED = ("inverse-design", "balancing-smoothing", "group-smoothing", "superclass-collapse")
 QUADRATIC = ("squared-imbalanced", "squared-bias", "regression", "polygon", "polygon-escape")
-CLAIMS = of("theory/test_claims", "the_gradient_is_the_distance_where_the_penalty_is_all")
+CLAIMS = [
+    "--slow",
+    "tests/theory/test_claims.py",
+    *of(
+        "agree/test_checks",
+        *(f"lipschitz_constants[3-{a}-{name}]" for a in (0.1, 200.0) for name in CLAIMED[:-1]),
+        "the_excess_over_the_gradient_bound_is_covered[3.0]",
+    ),
+]
 SMALL = ["tests/theory/test_claims.py"]
 T, C, A, N = "tests/theory/test_", "tests/certify/test_", "tests/agree/test_", "tests/network/test_"
 KILLERS = {

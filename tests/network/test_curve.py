@@ -19,7 +19,9 @@ def exact(lam: float, a: float, K: int, delta: float) -> list:
         t = a / K + mp.log(a / K)  # ω(t) = a/K: right of the root of a convex sum, whence Newton falls to it
         while abs(step) > mp.mpf(10) ** -37 * (1 + abs(t)):
             w = [mp.lambertw(mp.exp(a * v + t)).real for v in y]
-            step = (sum(n * v for n, v in zip(counts, w)) - a) / sum(n * v / (1 + v) for n, v in zip(counts, w))
+            step = (sum(n * v for n, v in zip(counts, w)) - a) / sum(
+                n * v / (1 + v) for n, v in zip(counts, w)
+            )
             t -= step
         logs = [mp.log(mp.lambertw(mp.exp(a * v + t)).real) for v in y]
         mean = sum(n * v for n, v in zip(counts, logs)) / K
