@@ -371,7 +371,7 @@ KILLERS = {
     "ufm/network/collapse/flat": [f"{N}flat.py"],
     "ufm/network/collapse/given": [f"{N}flat.py"],
     "ufm/network/collapse/metrics": [f"{N}metrics.py"],
-    "ufm/network/collapse/statistics": [f"{N}metrics.py"],
+    "ufm/network/collapse/statistics": [f"{N}metrics.py", f"{N}flat.py"],
     "ufm/network/measures/": CHANNELS,
     "ufm/network/measures/calibration": [f"{N}calibration.py"],
     "ufm/network/measures/fitting": FITTED,
