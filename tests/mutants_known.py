@@ -23,6 +23,7 @@ ANY_LABEL = of(
 )
 TWO_HOT = of(
     "theory/test_theory",
+    "what_a_label_of_two_classes_may_be",
     "two_hot_values",
     "two_classes_know_only_the_gap",
     "two_hot_squared_error",

@@ -56,7 +56,11 @@ def test_the_response_to_draws_is_told_where_its_theorem_holds(more, known):
 
 @pytest.mark.parametrize(
     "cases",
-    [PairCases(3, LAM), LabelCases("soft", np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]]), np.zeros(2, int))],
+    [
+        PairCases(3, LAM),
+        PairCases(3, LAM[1:]),
+        LabelCases("soft", np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]]), np.zeros(2, int)),
+    ],
 )
 def test_the_unit_is_the_feature_of_one_class(cases):
     problem = Problem(3, multiplier=0.4, lambda_h=0.05)

@@ -15,6 +15,7 @@ from ufm.network.measures import excess
 from ufm.network.read.activations import from_arrays
 from ufm.network.read.label_law import label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers
+from ufm.network.reduced import worthwhile
 from ufm.network.resemblance import INCONCLUSIVE, NOT_APPLICABLE, REPRODUCED
 from ufm.network.suboptimality import Gap
 from ufm.rules.errors import InputError
@@ -74,6 +75,26 @@ def test_rows_of_one_class_are_checked_when_they_alone_are_read(bad):
 
 
 # --- the optimum of the labels ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [34, 35])
+def test_nodes_are_even_in_the_logit_and_in_the_angle(count):
+    """With both ends; half of the others from −11 to 11 in logit λ, half between 0 and π in arccos(1 − 2λ)."""
+    found = optimum.lambda_nodes(count)
+    np.testing.assert_allclose(found, 1 - found[::-1], atol=1e-12)
+    assert found[0] == 0 and found[-1] == 1 and len(found) <= count
+    inner = found[1:-1]
+    even = np.linspace(-11, 11, (count - 2) // 2)
+    assert all(np.isclose(np.log(inner) - np.log1p(-inner), t, atol=1e-9).any() for t in even)
+    steps = count - 1 - (count - 2) // 2
+    assert all(np.isclose(np.arccos(1 - 2 * inner), np.pi * k / steps).any() for k in range(1, steps))
+
+
+@pytest.mark.parametrize("d, few", [(16, True), (15, False)])
+def test_features_are_reduced_where_that_halves_them(d, few):
+    """To at most K rows of W, K means, one mean of all and one length: 2K + 2."""
+    given = from_arrays(H=np.ones((3, d)), W=np.eye(3, d), y=np.arange(3))
+    assert worthwhile(given) == few
 
 
 def test_a_candidate_is_gone_over_in_blocks(monkeypatch):
