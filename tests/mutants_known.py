@@ -60,6 +60,14 @@ MULTIPLIER = of(
     "slopes_of_the_multiplier",
 )
 ASSUMPTIONS = of("agree/test_checks", "each_assumption_is_needed_and_named")
+OF_JOINT = (
+    "joint-etf",
+    "squared-error-joint",
+    "trivial-threshold",
+    "minority-collapse",
+    "duality",
+    "necessity",
+)
 CHECKED = [
     "--slow",
     *of(
@@ -70,13 +78,14 @@ CHECKED = [
         "the_divergence_of_squared_error_is_half_the_square",
         "the_rounding_of_a_prediction_covers_its_error",
         "the_rounding_of_a_claim_grows_with_the_logits",
-        "every_theorem_agrees",
-        "errors_are_relative_to_the_largest_prediction",
-        "every_theorem_is_proved",
-        "minority_collapse_on_both_sides",
         "the_moment_decides_both_sides_and_only_beyond_its_rounding",
-        "lipschitz_constants",
+        "errors_are_relative_to_the_largest_prediction",
+        "every_theorem_agrees[equalised-residuals]",
+        "every_theorem_is_proved[equalised-residuals]",
+        "every_theorem_is_proved[channel-limit]",
     ),
+    *agrees(*OF_JOINT)[1:],
+    *of("agree/test_checks", "minority_collapse_on_both_sides"),
 ]
 WEIGHED = ["tests/agree/test_parts.py"]
 JUDGED = of(
