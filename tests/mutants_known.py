@@ -153,19 +153,22 @@ LOGITS = of(
     "the_rounding_of_large_logits_is_in_the_bound",
     "what_the_coordinates_leave_out_moves_logits",
 )
-SWEPT = of(
-    "commands/test_sweep",
-    "every_row_is_there_and_agrees",
-    "trivial_problems_are_zero",
-    "the_rounding_of_the_closed_form_is_that_of_one_problem",
-    "the_numbers_are_those_of_solve",
-    "smoothed_mixtures_are_those_of_solve",
-    "a_kernel_for_several_devices_is_sharded",
-    "verdicts_of_arrays_are_those_of_judge",
-    "columns_and_types",
-    "dry_run_says_what_a_run_would_do",
-    "other_problems_are_those_of_solve",
-)
+SWEPT = [
+    *of("agree/test_parts", "two_classes_of_a_sweep_know_their_gap_next_to_a_half"),
+    *of(
+        "commands/test_sweep",
+        "every_row_is_there_and_agrees",
+        "trivial_problems_are_zero",
+        "the_rounding_of_the_closed_form_is_that_of_one_problem",
+        "the_numbers_are_those_of_solve",
+        "smoothed_mixtures_are_those_of_solve",
+        "a_kernel_for_several_devices_is_sharded",
+        "verdicts_of_arrays_are_those_of_judge",
+        "columns_and_types",
+        "dry_run_says_what_a_run_would_do",
+        "other_problems_are_those_of_solve",
+    ),
+]
 DRAWN = ("the_interval_of_a_mean_is_that_of_students_test", "drawn_labels_are_near_the_law")
 READ = of(
     "network/test_in_memory",
@@ -403,6 +406,7 @@ EDGE = "no number meets this limit to the last bit, and either side of it is sou
 START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
     "theory/closed_form.py closed_form_features: 1.0 → 2.0  in  jnp.where(sharp, scale, 1.0)": UNUSED,
+    "theory/implicit.py moment: USub → nothing  in  -1": "of two axes the last is the second",
     "theory/predict.py predict_pairs: min → max  in  np.asarray(z).min": "2 max|z| + 2 max z ≥ Σ|x_k| as well",
     "theory/predict.py _trivial: Mult → Div  in  0 * uniform": "0 all the same",
     "certify/explicit.py _range_ratio: Add → Sub  in  jnp.max(jnp.linalg.norm(B - jnp.mean(B, 0), axis=1)) + "

@@ -1,18 +1,22 @@
 """Parts of a verdict one by one: units, edges, and roundings that go with what they round."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 
 from ufm.agree.features import Comparison, Settings, check_features
 from ufm.agree.finite_data import _susceptibility
 from ufm.agree.flatness import excess_moment
 from ufm.agree.geometry import collapsed_groups
+from ufm.agree.sweep.block import Shape, _closed_form, _labels
 from ufm.agree.verdict import exceeded
 from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.laws import mixup
 from ufm.model.problem import Problem
-from ufm.theory.predict import predict_pairs
+from ufm.theory.predict import predict_features, predict_pairs
 
 LAM = np.array([0.6, 0.3])
 
@@ -86,3 +90,27 @@ def test_ball_arithmetic_holds_bounds_of_features_of_any_length(m):
     rows = check_features(problem, PairCases(3, LAM[:1]), Settings(rigorous=True)).rows
     assert {row.verdict.word for row in rows} == {"proved"}
     assert all(abs(np.log10(row.numeric.norm * m) - 1) < 1.5 for row in rows)
+
+
+@pytest.mark.parametrize("a", [0.1, 10.0, 1e4])
+def test_two_classes_of_a_sweep_know_their_gap_next_to_a_half(a):
+    """D + a tanh(D/2) = a(2λ − 1) to the last digits of D, of size 1e-9 a/(1 + a/2) at λ = ½ + 1e-9."""
+    shape, lam = Shape(2, "cross-entropy", "all", False), np.array([0.0, 0.5, 0.5 + 1e-9, 0.51, 0.3])
+    with jax.disable_jit():
+        found = _closed_form(_labels(jnp.asarray(lam), 0.0, shape), a, shape)
+    for value, (x_i, x_j, _) in zip([1.0, *lam.tolist()], np.asarray(found.x).T):
+        with mp.workdps(40):
+            D, target = mpf(x_i) - mpf(x_j), a * (2 * mpf(value) - 1)
+            step = (D + a * mp.tanh(D / 2) - target) / (1 + a / 2 * mp.sech(D / 2) ** 2)  # Newton's
+            assert abs(step) <= 1e-14 * abs(D)
+    assert found.x[1, 0] == 0 and found.unit == found.x[0, 0], "of one class the first alone"
+
+
+@pytest.mark.parametrize("m", [0.0, 1.3])
+def test_labels_of_a_batch_have_each_its_own_closed_form(m):
+    problem, Y = Problem(3, multiplier=m, lambda_h=0.05), np.random.default_rng(0).dirichlet(np.ones(3), 4)
+    source = Comparison(problem, LabelCases("soft", Y, np.arange(4)), Settings()).source
+    known, n = predict_features(problem, Y), np.array([2, 0, 3])
+    for k, side in zip(n, source.theory(n, np.ones(3))):
+        np.testing.assert_allclose(side.p, known.p[k], rtol=1e-13)
+        assert np.isnan(side.coef).all() if m == 0 else np.allclose(side.coef, known.coef[k], rtol=1e-12)
