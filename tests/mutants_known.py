@@ -406,6 +406,7 @@ EDGE = "no number meets this limit to the last bit, and either side of it is sou
 START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
     "theory/closed_form.py closed_form_features: 1.0 → 2.0  in  jnp.where(sharp, scale, 1.0)": UNUSED,
+    "theory/features.py _two_hot_jvp: 0 → 1  in  (..., 0) (4)": "JAX takes the last entry for one beyond the end",
     "theory/implicit.py moment: USub → nothing  in  -1": "of two axes the last is the second",
     "theory/predict.py predict_pairs: min → max  in  np.asarray(z).min": "2 max|z| + 2 max z ≥ Σ|x_k| as well",
     "theory/predict.py _trivial: Mult → Div  in  0 * uniform": "0 all the same",
