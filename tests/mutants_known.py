@@ -70,6 +70,7 @@ OF_JOINT = (
 )
 CHECKED = [
     "--slow",
+    "tests/theory/test_claims.py",
     *of(
         "agree/test_checks",
         "the_labels_of_mixup_are_counted_before_they_are_made",

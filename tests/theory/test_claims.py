@@ -10,10 +10,12 @@ from ufm.agree.verdict import AGREES
 from ufm.model.laws import mixup, onehot, soft
 from ufm.model.problem import Problem
 from ufm.theory.geometry.hierarchy import hierarchical_labels, hierarchy_optimum, read_hierarchy
+from ufm.theory.multiplier import pattern_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.fixed import soft_labels
 from ufm.theory.theorems.free import response
-from ufm.theory.theorems.theorem import Setting, VariantOptimum
+from ufm.theory.theorems.joint import closed_form_divergence, predictions
+from ufm.theory.theorems.theorem import JointOptimum, Setting, VariantOptimum
 from ufm.theory.theorems.variants.deep import deep_finding, factors_of
 from ufm.theory.theorems.variants.found import certified_finding, evaluated
 from ufm.theory.theorems.variants.limits import ray_finding
@@ -103,6 +105,24 @@ def test_entries_that_are_off_move_the_ray_within_its_bound(share):
     found = ray_finding(where, spoilt)
     assert found.predicted == x and found.bound / 100 < found.error <= found.bound + 1e-12
     assert ray_finding(where, optimum(W, H)).error < 1e-14
+
+
+@pytest.mark.parametrize("share, is_open", [(0.5, False), (2.0, True)])
+def test_a_multiplier_is_told_where_the_gap_is_below_what_a_hundredth_costs(share, is_open):
+    """E KL of the closed form at 1.01 m or 0.99 m, the nearer one, against the gap; rounding is far below."""
+    where = joint(3, mixup(1.0), 0.02, 0.02)
+    atoms, claim = where.joint.atoms, THEOREMS["joint-etf"].claim
+    best = pattern_multiplier(atoms.patterns, 0.02, 0.02)
+    Z = best.sharpness * (atoms.labels - predictions(atoms.labels, best.sharpness))
+    W = best.value * np.sqrt(3 / 2) * (np.eye(3) - 1 / 3)
+    costs = [
+        closed_form_divergence(atoms.labels, atoms.weights, Z, best.sharpness * side**2, "cross-entropy")
+        for side in (0.99, 1.01)
+    ]
+    given = JointOptimum(W, Z, W[0], Z, Z, W, 1.0, share * min(costs), None, lambda group: (1.0, 0.0))
+    found = claim.judge(where, given)
+    assert (found.open is not None) == is_open and found.error < 1e-7 and min(costs) > 1e-7
+    assert found.numeric == pytest.approx(found.predicted, rel=1e-12) == best.value
 
 
 # --- edges ------------------------------------------------------------------------------------------------
