@@ -137,8 +137,8 @@ def test_at_its_threshold_the_optimum_is_zero():
     assert response.ALIVE.broken(joint(3, mixup(1.0), 0.0, 1.0)) is None
 
 
-@pytest.mark.parametrize("decay, alive", [(0.02, (True, True)), (0.4, (True, False)), (0.5, (False, False))])
-def test_superclasses_are_held_against_their_moments_in_every_phase(decay, alive):
+@pytest.mark.parametrize("decay, alive", [(0.4, (True, False)), (0.5, (False, False))])
+def test_superclasses_are_held_against_their_moments_where_some_are_dead(decay, alive):
     """Between groups, within them: which are alive is decided by λ_max of their labels on either side."""
     labels = hierarchical_labels(2, 2, 0.2, 0.1)
     best = hierarchy_optimum(2, 4, 0.2, 0.1, decay, decay)
