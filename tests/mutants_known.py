@@ -170,7 +170,12 @@ SWEPT = [
         "other_problems_are_those_of_solve",
     ),
 ]
-DRAWN = ("the_interval_of_a_mean_is_that_of_students_test", "drawn_labels_are_near_the_law")
+DRAWN = (
+    "the_mean_of_a_root_of_a_sum_of_squares",
+    "the_limit_of_many_draws_is_that_of_their_linear_response",
+    "the_interval_of_a_mean_is_that_of_students_test",
+    "drawn_labels_are_near_the_law",
+)
 READ = of(
     "network/test_in_memory",
     "what_is_refused_says_what_to_do",
@@ -344,6 +349,7 @@ KILLERS = {
     "ufm/theory/theorems/variants/": ["--slow", *SMALL, f"{A}variants.py"],
     "ufm/theory/theorems/assumptions": ["--slow", *ASSUMPTIONS],
     "ufm/certify/": BOUNDED,
+    "ufm/certify/local_bound": [PARTS, *BOUNDED],
     "ufm/certify/classifier": [PARTS],
     "ufm/certify/explicit": [PARTS, *BOUNDED_ROWS],
     "ufm/certify/curvature": [PARTS, *BOUNDED_ROWS],
@@ -370,7 +376,7 @@ KILLERS = {
     "ufm/network/findings": [PIECES, *COMPARED],
     "ufm/network/suboptimality": [PIECES, *COMPARED],
     "ufm/network/moments": of("network/test_moments", *SECOND),
-    "ufm/network/reduced": of("network/test_in_memory", *REDUCED),
+    "ufm/network/reduced": [PIECES, *of("network/test_in_memory", *REDUCED)],
     "ufm/network/resample": RESAMPLED,
     "ufm/network/read/": [f"{N}activations.py"],
     "ufm/network/read/activations": [PIECES, *READ, f"{N}activations.py"],

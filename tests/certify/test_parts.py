@@ -10,6 +10,7 @@ from ufm.certify.curvature import hessians
 from ufm.certify.dual import squared_value
 from ufm.certify.explicit import _Curved, _defects, _newton, _range_ratio, _sizes
 from ufm.certify.joint import certify_joint
+from ufm.certify.local_bound import Local, combine
 from ufm.certify.values import fitted_error
 from ufm.model.atoms import JointProblem, Point, finite_law
 from ufm.model.laws import onehot, soft
@@ -78,6 +79,17 @@ def test_the_range_of_logits_is_within_its_share_of_the_length(rare):
     apart = (B[:, None] - B[None]).reshape(25, -1)
     exact = a * np.sqrt(np.einsum("nr,nr->n", apart, np.linalg.solve(Q, apart.T).T).max())
     assert exact <= _range_ratio(space, p[:, None])[0] <= (3 if rare == 0.2 else 10) * exact
+
+
+@pytest.mark.parametrize("concordance", [0.0, 1.0])
+def test_a_stiffer_problem_has_no_wider_bound(concordance):
+    """λ_min of Q four times as large, all else alike: what a step in Q leaves is at most half as long."""
+    small = np.full(1, 1e-3)
+    local = Local(
+        *(small for _ in range(4)), small, small / 10, np.ones(1), np.ones(1), np.ones(1), 0 * small
+    )
+    loose, stiff = (combine(local._replace(least=np.full(1, least)), concordance)[0] for least in (1.0, 4.0))
+    assert 1e-3 < stiff < loose
 
 
 def test_a_probability_moves_by_half_of_what_the_logits_move():

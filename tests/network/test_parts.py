@@ -9,13 +9,12 @@ from ufm.certify.joint import certify_joint
 from ufm.model.atoms import FiniteLaw, JointProblem, Point
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
-from ufm.network import optimum
+from ufm.network import optimum, reduced
 from ufm.network.findings import SOLVED, _excess
 from ufm.network.measures import excess
 from ufm.network.read.activations import from_arrays
 from ufm.network.read.label_law import label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers
-from ufm.network.reduced import worthwhile
 from ufm.network.resemblance import INCONCLUSIVE, NOT_APPLICABLE, REPRODUCED
 from ufm.network.suboptimality import Gap
 from ufm.rules.errors import InputError
@@ -94,7 +93,19 @@ def test_nodes_are_even_in_the_logit_and_in_the_angle(count):
 def test_features_are_reduced_where_that_halves_them(d, few):
     """To at most K rows of W, K means, one mean of all and one length: 2K + 2."""
     given = from_arrays(H=np.ones((3, d)), W=np.eye(3, d), y=np.arange(3))
-    assert worthwhile(given) == few
+    assert reduced.worthwhile(given) == few
+
+
+@pytest.mark.parametrize("room, in_memory", [(0, True), (-1, False)])
+def test_reduced_features_beyond_a_bound_go_to_a_file(monkeypatch, room, in_memory):
+    """Eight bytes a number, one column more than directions; the rows are the same."""
+    H, Q = np.random.default_rng(0).normal(size=(7, 5)), np.eye(5)[:, :2]
+    monkeypatch.setattr(reduced, "MEMORY", 8 * 7 * 3 + room)
+    found = reduced.Reducer(from_arrays(H=H, W=np.eye(3, 5), y=np.zeros(7, int)), Q)
+    found.add(H, np.sum(H**2, 1))
+    assert isinstance(found.rows, np.memmap) != in_memory
+    np.testing.assert_allclose(found.rows[:, :2], H[:, :2])
+    np.testing.assert_allclose(found.rows[:, 2], np.linalg.norm(H[:, 2:], axis=1))
 
 
 def test_a_candidate_is_gone_over_in_blocks(monkeypatch):
