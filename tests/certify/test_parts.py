@@ -90,6 +90,9 @@ def test_a_stiffer_problem_has_no_wider_bound(concordance):
     )
     loose, stiff = (combine(local._replace(least=np.full(1, least)), concordance)[0] for least in (1.0, 4.0))
     assert 1e-3 < stiff < loose
+    local = local._replace(newton_norm=np.ones(1), everywhere=2 * np.ones(1))  # of no use: ‖δ‖_Q alone tells
+    loose, stiff = (combine(local._replace(least=np.full(1, least)), concordance)[0] for least in (1.0, 4.0))
+    assert float(stiff) == pytest.approx(float(loose) / 2, rel=1e-12) and loose < 0.01
 
 
 def test_a_probability_moves_by_half_of_what_the_logits_move():
