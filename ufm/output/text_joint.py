@@ -8,14 +8,14 @@ from ufm.agree.geometry import collapsed_groups, mixed_variability, self_duality
 from ufm.agree.joint import JointReport
 from ufm.model.atoms import JointProblem
 from ufm.output.sections import Facts, Sentence, Table, Verdict, show
-from ufm.output.text import law_facts, shown, sizes, small
+from ufm.output.text import bias_words, law_facts, shown, sizes, small
 
 
 def print_joint(console: Console, report: JointReport) -> None:
     """Problem, thresholds, certificate and geometry, one fact a line."""
     p, c = report.problem, report.certificate
     lines = [
-        *law_facts(p, f"; {len(p.atoms.weights)} labels", f", bias {bias_words(p)}{rho_words(p)}"),
+        *law_facts(p, f"; {len(p.atoms.weights)} labels", f", bias {bias_words(p.lambda_b)}{rho_words(p)}"),
         *threshold_lines(report),
         ("objective", f"L = {c.objective:.12g}, dual {c.dual_objective:.12g}"),
         ("gap", gap_words(report)),
@@ -36,11 +36,6 @@ def gap_words(report: JointReport) -> str:
     if report.rigorous_gap is not None:
         text += f"; in ball arithmetic <= {small(report.rigorous_gap)}"
     return text
-
-
-def bias_words(p: JointProblem) -> str:
-    """none, free, or its penalty."""
-    return "none" if p.lambda_b is None else "free" if p.lambda_b == 0 else f"lambda_b {p.lambda_b:g}"
 
 
 def rho_words(p: JointProblem) -> str:
