@@ -195,7 +195,7 @@ def test_at_the_threshold_itself_nothing_is_decided(write, call_main):
 
 @pytest.mark.parametrize(("loss", "fitted"), [("squared-error", 0.0), ("binary-cross-entropy", 0.5)])
 def test_zero_is_decided_under_every_loss_without_a_bias(loss, fitted, write):
-    """By the moment of y less what zero logits predict, which is not 1/K: that of y − 1/K is off by more than 5 %."""
+    """By the moment of y less what zero logits predict, which is not 1/K: that of y − 1/K is off by 6 %."""
     q = np.array([0.7, 0.2, 0.1])
 
     def edge(p):
