@@ -392,6 +392,14 @@ def test_a_variant_refuses_every_flag_that_it_does_not_read(run, never, kind):
     refused(told, f"{kind} does not read --bias, --rigorous")
 
 
+def test_the_page_says_what_variants_read():
+    page = (ROOT / "docs" / "theorems.md").read_text("utf-8")
+    rows = {
+        row[1].strip("` "): row[3] for row in (line.split("|") for line in page.splitlines()) if len(row) == 7
+    }
+    assert {kind: tuple(re.findall(r"\w+", rows[kind])) for kind in VARIANTS} == READS
+
+
 # --- list and explain -------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ from ufm.agree.verdict import FAILS, UNDECIDED
 from ufm.certify.classifier import certify_classifier
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import JointProblem, Point, finite_law
-from ufm.model.laws import mixup
+from ufm.model.laws import mixup, onehot
+from ufm.model.problem import Problem
 from ufm.optimize.joint import fit_classifier, solve_joint
 from ufm.refute import claim as claims
 from ufm.refute.claim import read_claim
 from ufm.refute.errors import ClaimError
-from ufm.refute.search import Search, check_case, hunt
+from ufm.refute.search import Search, Trial, check_case, hunt
 from ufm.refute.shrinking import shrink
 from ufm.rules.errors import InputError
+from ufm.theory.theorems.theorem import Setting
 
 ZERO = "def zero(p):\n    return True\n"
 
@@ -157,6 +160,14 @@ def test_what_is_no_gram_matrix_at_all_is_refuted_on_any_rule(write):
     assert found.verdict.word == FAILS and found.error == np.inf
 
 
+@pytest.mark.parametrize(("law", "most"), [(mixup(1.0), 27), (onehot(), 87)])
+def test_the_limits_are_those_of_the_page(law, most):
+    for K, reached in ((most, False), (most + 1, True)):
+        setting = Setting(Problem(classes=K, multiplier=1.0, lambda_h=0.01, law=law), nodes=claims.NODES)
+        assert (setting.too_large is not None) == reached
+    assert f"K ≤ {most}" in (Path(__file__).resolve().parents[2] / "docs/conjecture.md").read_text("utf-8")
+
+
 def test_a_problem_out_of_reach_is_refused_before_work(write, call_main):
     path = write("parameters = {'classes': [3, 40]}\ndef zero(p): return True\n")
     code, _, err = call_main(ufm.commands.conjecture.main, path, "--settings", 2)
@@ -238,6 +249,21 @@ def test_a_family_that_nothing_decides_is_told(write, call_main):
     code, out, _ = call_main(ufm.commands.conjecture.main, write(text), "--settings", 30)
     words = " ".join(out.split())
     assert code == 3 and "mostly undecided, 1 of the families:" in words and "dim=1" in words
+
+
+BUMP = """
+parameters = {"classes": 2, "dim": 2, "lambda_w": (1e-4, 1.0), "lambda_h": 0.1}
+labels = "onehot"
+def inequality(p, o):
+    return 0.03 - abs(np.log10(p.lambda_w) + 2.345)
+"""
+
+
+def test_an_inequality_that_holds_is_climbed_to_where_it_does_not(write, monkeypatch):
+    """It is broken in a fiftieth of the range: what it is below zero leads there, chance alone does not."""
+    assert searched(write(BUMP), settings=24)[2].refuted is not None
+    monkeypatch.setattr(Trial, "order", property(lambda trial: (trial.score, 0.0)))
+    assert searched(write(BUMP), settings=24)[2].refuted is None
 
 
 def test_every_family_is_met_first(write):

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from ufm.agree.theorem import check_theorem
-from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED
+from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, UNDECIDED
 from ufm.commands.runs.features import plain_console
 from ufm.commands.runs.verify import check_record
 from ufm.output.files import Outputs
@@ -156,7 +156,8 @@ CLAIMED = {"gram": "trace of W Wᵀ", "logits": "largest spread of logits", "ine
 def _found(claim: OwnClaim, trial: Trial) -> list[tuple[str, str]]:
     """What is claimed and what the certified optimum has, in the claim's terms; the verdict alone if unsolved."""
     check = trial.check
-    verdict = ("verdict", f"{check.verdict.word}: {check.verdict.reason}")
+    told = check.verdict.word in (AGREES, FAILS)  # whose reason is the line of errors
+    verdict = ("verdict", check.verdict.word if told else f"{check.verdict.word}: {check.verdict.reason}")
     if check.error is None or check.bound is None or check.theory_bound is None:
         return [verdict]
     claimed, found = f"{check.predicted:.12g}" if check.predicted is not None else "", f"{check.numeric:.12g}"
@@ -188,6 +189,8 @@ def _print(
     tried = f"{search.tried} in {outcome.visited} of {outcome.known} families"
     facts = [("claimed", f"{claim.kind}: {claim.theorem.title}"), ("over", "; ".join(ranges))]
     facts += [("compares", claim.theorem.quantity), ("settings", f"{tried}; {search.undecided} undecided")]
+    if small is None and outcome.visited < outcome.known:
+        facts += [("unseen", f"{outcome.known - outcome.visited} of the families: give more --seconds")]
     if outcome.open:
         left = "; ".join(at(family.case) for family in outcome.open[:MOST])
         facts += [("open", f"mostly undecided, {len(outcome.open)} of the families: {left}")]
@@ -197,12 +200,9 @@ def _print(
         show(console, Sentence("No setting satisfies the assumptions: nothing was judged."))
     else:
         show(console, "counterexample" if small else "worst setting", Facts(_facts(claim, trial)))
-        if small:
-            show(
-                console,
-                f"  again       python -m ufm.conjecture {path} \\",
-                f"              --at '{at(trial.case)}'",
-            )
+        if small:  # one line, to be copied
+            line = f"  again       python -m ufm.conjecture {path} --at '{at(trial.case)}'"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     if relatives:
         rows = [(c.theorem, f"{c.error:.1e}", f"{c.bound:.1e}", c.verdict.word) for c in relatives]
         heads = ("theorem", "error", "bound", "verdict")
