@@ -10,6 +10,9 @@ from ufm.model.atoms import JointProblem
 from ufm.output.sections import Facts, Sentence, Table, Verdict, show
 from ufm.output.text import bias_words, law_facts, shown, sizes, small
 
+SADDLE = 1e-6  # of λ_max(M)/c² − 1, from which on a direction leads down
+SHOWN = 8  # entries of a direction
+
 
 def print_joint(console: Console, report: JointReport) -> None:
     """Problem, thresholds, certificate and geometry, one fact a line."""
@@ -20,6 +23,7 @@ def print_joint(console: Console, report: JointReport) -> None:
         ("objective", f"L = {c.objective:.12g}, dual {c.dual_objective:.12g}"),
         ("gap", gap_words(report)),
         ("residuals", f"lambda_max(M)/(lambda_W lambda_H) - 1 = {small(c.lambda_max_ratio)}"),
+        *escape_lines(report),
         ("stationary", f"|grad L| = {small(c.stationarity)}, imbalance {small(c.imbalance)}"),
         ("shape", shape_words(report)),
         ("multiplier", multiplier_words(report)),
@@ -50,6 +54,18 @@ def threshold_lines(report: JointReport):
         side = "beyond" if t.ratio >= 1 else "below"
         share = f" is {t.ratio:.3g} of {t.value:.6g}," if t.value > 0 else f" against {t.value:g},"
         yield "threshold", f"{t.name}: lambda_W lambda_H = {report.problem.product:.3g}{share} {side} it"
+
+
+def escape_lines(report: JointReport):
+    """The way down in a dimension more, where there is one: below d = K − 1 a minimum may be a saddle of more."""
+    c = report.certificate
+    if c.lambda_max_ratio > SADDLE:
+        u = ", ".join(f"{x + 0.0:.3g}" for x in np.round(c.leading[:SHOWN], 3))
+        along = f"({u}{', …' if len(c.leading) > SHOWN else ''})"
+        yield (
+            "escape",
+            f"one dimension more lowers L: curvature {c.escape:.6g} along u = {along}, as dW = u vᵀ",
+        )
 
 
 def shape_words(report: JointReport) -> str:
