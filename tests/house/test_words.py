@@ -167,11 +167,15 @@ def test_theory_is_shown_where_it_holds(recall):
     assert re.search(r"multiplier +numeric [\d.]+, theory [\d.]+, continuous", out)
 
 
-def test_thresholds_are_those_that_are_theorems(recall):
-    """Squared error without a bias leaves zero along 1 as well, which the centred covariance does not see."""
-    for argv, known in (((), True), (("--bias", "free"), True), (("--loss", "squared-error"), False)):
+def test_thresholds_are_those_of_the_loss_and_bias(recall):
+    """Squared error without a bias leaves zero along 1 as well, at E(Σ y)²/K = 1/3; other classes at 2/9."""
+    for argv, value in (
+        ((), "0.222222"),
+        (("--bias", "free"), "0.222222"),
+        (("--loss", "squared-error"), "0.333333"),
+    ):
         _, out, _ = recall(solve.main, "--classes", "3", *FREE, *argv)
-        assert ("threshold" in out) == known
+        assert f"of {value}, below it" in " ".join(out.split())
 
 
 BAD = (float("nan"), float("inf"), -float("inf"), None)
