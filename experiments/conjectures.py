@@ -2,7 +2,7 @@
 
     python -m experiments.conjectures --out docs/conjectures/judged.md
 
-False claims are to be refuted, true ones to stand, each within the seconds. What is shown is processor time.
+False claims are to be refuted, true ones to stand, each within the seconds. Times are of this machine.
 Exit code: 0 where every false claim is refuted and no true one, else 1.
 """
 
@@ -26,14 +26,14 @@ SETTINGS = 200
 
 def judged(text: str, folder: Path, seconds: float) -> tuple[str, int, int, float]:
     """(what is said, settings tried, undecided, seconds) of one claim, as the command judges it."""
-    begun = time.process_time()
+    begun = time.monotonic()
     path = folder / "claim.py"
     path.write_text(f'"""A claim."""\n{HEADER}{text}', encoding="utf-8")
     claim = read_claim(path)
     search = Search(claim.theorem, seconds=seconds, settings=SETTINGS)
     found = hunt(search, 0, claim.families)
     said = "refuted" if found.refuted else "undecided" if found.leaves_open(search) else "stands"
-    return said, search.tried, search.undecided, time.process_time() - begun
+    return said, search.tried, search.undecided, time.monotonic() - begun
 
 
 def run(seconds: float, only: str, out: Path | None) -> int:
@@ -46,7 +46,7 @@ def run(seconds: float, only: str, out: Path | None) -> int:
     if not chosen:
         raise InputError(f"no claim's name has {only!r}")
     lines = [
-        "| claim | is | said | settings | undecided | processor seconds |",
+        "| claim | is | said | settings | undecided | seconds |",
         "| --- | --- | --- | ---: | ---: | ---: |",
     ]
     print(*lines, sep="\n", flush=True)

@@ -87,14 +87,6 @@ def gram(p):
     size = np.sqrt(p.lambda_h / (3 * p.lambda_w)) - p.lambda_h
     return size * %s
 """
-UNEVEN = """
-parameters = {"classes": 2, "dim": 2, "light": (0.1, 0.4), "lambda_w": (0.02, 1.0), "lambda_h": (0.02, 1.0)}
-parameters |= {"loss": ["binary-cross-entropy", "squared-error"], "bias": 0.0}
-def labels(p):
-    return np.eye(2), np.array([1 - p.light, p.light])
-def zero(p):
-    return p.lambda_w * p.lambda_h >= %s
-"""
 
 TRUE = {
     "binary": BINARY % 1,
@@ -107,7 +99,6 @@ TRUE = {
     "noise": NOISE % "p.classes / (p.classes - 1)",
     "light classes merge": MERGED % "1.02",
     "orthogonal": SQUARED % "np.eye(3)",
-    "zero of unequal classes": UNEVEN % "2 * p.light * (1 - p.light)",
 }
 FALSE = {
     "K for K - 1": BINARY % 0,
@@ -127,8 +118,6 @@ FALSE = {
     "the limit of a large alpha, for each: too low": MIXED % ("mixup", "1 / (2 * K)"),
     "the variance of lambda alone: too low": MIXED % ("mixup", "1 / ((2 * a + 1) * K)"),
     "mixup's threshold, for CutMix's areas": MIXED % ("cutmix", "(a + 1) / ((2 * a + 1) * K)"),
-    "unequal classes: as if equal, too high": UNEVEN % "0.5",
-    "unequal classes: the light one's share, too low": UNEVEN % "p.light",
     "K residuals for K - 1": MOMENT % 0,
     "mixup leaves clean points less sure": MIXTURES
     % ("4, 8", "1e-4, 0.02", "1e-4, 0.02", "np.max(o.P[clean].max(1)) - one_hot(p)"),

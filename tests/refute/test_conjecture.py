@@ -25,6 +25,19 @@ from ufm.rules.errors import InputError
 from ufm.theory.theorems.theorem import Setting
 
 ZERO = "def zero(p):\n    return True\n"
+UNEVEN = """
+parameters = {"classes": 2, "dim": 2, "light": (0.1, 0.4), "lambda_w": (0.02, 1.0), "lambda_h": (0.02, 1.0)}
+parameters |= {"loss": ["binary-cross-entropy", "squared-error"], "bias": 0.0}
+def labels(p):
+    return np.eye(2), np.array([1 - p.light, p.light])
+def zero(p):
+    return p.lambda_w * p.lambda_h >= %s
+"""
+TRUE = TRUE | {"zero of unequal classes": UNEVEN % "2 * p.light * (1 - p.light)"}
+FALSE = FALSE | {
+    "unequal classes: as if equal, too high": UNEVEN % "0.5",
+    "unequal classes: the light one's share, too low": UNEVEN % "p.light",
+}
 
 
 @pytest.fixture
