@@ -1,0 +1,242 @@
+"""Newton's method on G = W Wᵀ and b for many classes, its systems solved by conjugate gradients.
+
+The same descent as `ufm.optimize.gram`, whose steps, stretched and kept positive, these are; only here no matrix is
+formed a label, nor of pairs of entries of G. The preconditioner divides, in the coordinates of classes, entry (i, j)
+of the gradient by the curvature that `blocks.Sums.stiff` has for it. A system is solved to the accuracy that the
+step deserves: about its own size, so that convergence stays quadratic.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from ufm.optimize.gram import FULLY, SETTLED, THIN, Atoms, GramPoint, GramRun, lengthen_step
+from ufm.optimize.many.blocks import (
+    ENTRIES,
+    FRAME,
+    LABELS,
+    SUMS,
+    Frame,
+    Labels,
+    Sums,
+    advance,
+    begin,
+    curve,
+    fold,
+    unfold,
+)
+from ufm.runtime.devices import ALL, CUT, CUT_LAST, as_here, each_step, one_device, share, threads_for
+from ufm.runtime.threads import in_threads
+
+INNER_STEPS = 2  # Newton steps on the features after each step of G: predicted, they are near
+ROUNDS = 200  # of conjugate gradients, at most
+LOOSE, TIGHT = 0.1, 1e-6  # what they leave of the gradient: most and least
+INNER = 0.1  # of that is what is left of the system of a label
+
+
+class Stand(NamedTuple):
+    """A frame, the features that are (nearly) optimal there by part of the labels, and their sums."""
+
+    frame: Frame
+    h: list[jax.Array]
+    sums: Sums
+
+
+class _Law:
+    """The labels of a run, a part for each thread, in blocks cut among the devices of a mesh; and its programs."""
+
+    def __init__(self, B, atoms: Atoms, mesh: Mesh, loss_name: str):
+        self.B, self.penalties = B, atoms.penalties
+        self.coupled, self.threads = B.shape[1] < len(B), threads_for(mesh)
+        own, static = -(-atoms.Y.shape[1] // mesh.size), {"loss_name": loss_name}
+        blocks = -(-own * len(B) // (ENTRIES * self.threads))
+        each = self.penalties.own
+        if each is None:
+            each = jnp.full_like(atoms.weight, self.penalties.h)
+        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, blocks=blocks * self.threads)(
+            atoms.Y, atoms.weight, each
+        )
+        starts = range(0, len(labels.Y), blocks) if self.threads > 1 else ()
+        self.labels = [jax.tree.map(lambda x: x[n : n + blocks], labels) for n in starts] or [labels]
+        self.programs = {
+            "begin": share(begin, mesh, (FRAME, LABELS), CUT, **static),
+            "advance": share(
+                advance, mesh, (FRAME, ALL, ALL, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), **static
+            ),
+            "curve": share(curve, mesh, (FRAME, ALL, ALL, CUT, LABELS, ALL), (CUT, ALL, ALL), **static),
+            "unfold": share(unfold, mesh, (CUT,), CUT_LAST),
+        }
+        self.compiled: set[str] = set()
+
+    def call(self, name: str, *parts) -> list:
+        """What a program makes of each part of the labels. parts: its arguments, lists of one a part among them."""
+        program, count = self.programs[name], len(self.labels)
+        items = [[part[n] if isinstance(part, list) else part for part in parts] for n in range(count)]
+        work = as_here(lambda item: jax.block_until_ready(program(*item)))
+        found = list(in_threads(work, items, self.threads, compiled=name in self.compiled))
+        self.compiled.add(name)
+        return found
+
+    def advance(self, frame: Frame, turn, D, length, h: list, q: list, inner_steps) -> "Stand":
+        """`blocks.advance` of all labels."""
+        found = self.call("advance", frame, turn, D, length, h, q, self.labels, inner_steps)
+        return Stand(frame, [h for h, _ in found], _total([sums for _, sums in found]))
+
+    def curve(self, stand: "Stand", D, db, share) -> tuple:
+        """`blocks.curve` of all labels."""
+        found = self.call("curve", stand.frame, D, db, stand.h, self.labels, share)
+        return [q for q, *_ in found], *_total([sums for _, *sums in found])
+
+    def frame(self, G, b, tail) -> Frame:
+        """W (K, k) with W Wᵀ = B G Bᵀ, turned so that Wᵀ diag(τ) W is diagonal."""
+        value, vector = np.linalg.eigh(G)
+        value = np.maximum(value, np.finfo(float).eps * value[-1])
+        W = self.B @ vector * np.sqrt(value)
+        ridge, turn = np.linalg.eigh((W.T * tail) @ W)
+        inverse = turn.T @ ((self.B @ vector).T / np.sqrt(value)[:, None])
+        return Frame(W @ turn, inverse, b, tail, np.maximum(ridge, 0.0))
+
+    def value(self, stand: Stand) -> float:
+        """φ."""
+        (W, _, b, *_), penalties = stand.frame, self.penalties
+        ridge = 0.5 * penalties.w * np.sum(W * W) + 0.5 * penalties.b * np.sum(b * b)
+        return float(stand.sums.objective + ridge)
+
+    def slopes(self, stand: Stand):
+        """∇_D φ and ∇_b φ."""
+        W, b, sums, penalties = stand.frame.W, stand.frame.b, stand.sums, self.penalties
+        return 0.5 * (penalties.w * W.T @ W - sums.square), penalties.b * b - sums.mean
+
+
+def descend_many(
+    B, atoms: Atoms, *, loss_name: str, bias: bool, max_steps: int = 60, mesh: Mesh | None = None
+) -> GramRun:
+    """`descend_gram` where matrices a label would be too many."""
+    mesh = mesh or one_device()
+    law = _Law(B, atoms, mesh, loss_name)
+    stand, settled, count = _start(law), False, 0
+    for count in each_step(max_steps, mesh):
+        step = _newton(law, stand, bias)
+        value = law.value(stand)
+        if -step.slope <= SETTLED * abs(value):
+            last = _move(law, stand, step, 1.0, FULLY)
+            settled = law.value(last) <= value * (1 + SETTLED)
+            stand = last if settled else stand
+            break
+        trial = _backtrack(law, stand, step)
+        stand = trial or stand
+        if trial is None or _thin(law, trial) < THIN:
+            break
+    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), count + 1, settled)
+
+
+class _Step(NamedTuple):
+    """D (k, k), db (K), the q of every label and the slope ⟨∇φ, step⟩."""
+
+    D: np.ndarray
+    b: np.ndarray
+    q: list[jax.Array]
+    slope: float
+
+
+def _start(law: _Law) -> Stand:
+    """G = √(λ_H/λ_W) I, b = 0 and the features there."""
+    K, k = law.B.shape
+    root = (float(law.penalties.h) / float(law.penalties.w)) ** 0.25
+    frame = law.frame(root**2 * np.eye(k), np.zeros(K), np.ones(K))
+    h, one = law.call("begin", frame, law.labels), np.eye(k)
+    return law.advance(frame, one, 0 * one, 0.0, h, [jnp.zeros_like(part) for part in h], FULLY)
+
+
+def _move(law: _Law, stand: Stand, step: _Step, length: float, inner_steps: int = INNER_STEPS) -> Stand:
+    """After a share of the step, the features started from the logits that it predicts."""
+    (W, _, b, tail, _), (_, h, sums) = stand.frame, stand
+    V = law.B.T @ W
+    tail = np.where(sums.seen > 0, sums.tail / np.maximum(sums.seen, 1e-300), tail)
+    G = V @ (np.eye(len(V)) + length * step.D) @ V.T
+    frame = law.frame(G, b + length * step.b, tail / tail.max())
+    return law.advance(frame, frame.inverse @ W, step.D, length, h, step.q, inner_steps)
+
+
+def _backtrack(law: _Law, stand: Stand, step: _Step) -> Stand | None:
+    """The first of the steps 1, ½, ¼, … that lowers φ by a share of its prediction; None if none does."""
+    length, value = 1.0, law.value(stand)
+    while length > 1e-6:
+        trial = _move(law, stand, step, length)
+        if law.value(trial) < value + 1e-4 * length * step.slope:
+            return trial
+        length /= 2
+    return None
+
+
+def _newton(law: _Law, stand: Stand, bias: bool) -> _Step:
+    """The stretched Newton step."""
+    gradient, slope_b = law.slopes(stand)
+    slope_b = slope_b * bias
+    D, db, share = _solve(law, stand, gradient, slope_b, bias)
+    V = law.B.T @ stand.frame.W
+    M = law.B.T @ stand.sums.M @ law.B
+    D, db, slope = map(np.asarray, _lengthened(D, db, V, M, gradient, slope_b, law.penalties.w))
+    q, *_ = law.curve(stand, D, db, INNER * share)
+    return _Step(D, db, q, float(slope))
+
+
+_lengthened = jax.jit(lengthen_step)
+
+
+def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
+    """D and db of Newton's system by conjugate gradients, and what they leave of the gradient."""
+    near = partial(_precondition, law, stand, bias)
+    left = [-gradient, -slope_b]
+    better = near(left)
+    first = size = _dot(left, better)
+    share = float(np.clip(np.sqrt(first / abs(law.value(stand))), TIGHT, LOOSE))
+    step, direction = [np.zeros_like(part) for part in left], better
+    for _ in range(ROUNDS):
+        if not size > share**2 * first:
+            break
+        _, curved, pull = law.curve(stand, *direction, INNER * share)
+        image = [curved, (pull + law.penalties.b * direction[1]) * bias]
+        length = size / _dot(direction, image)
+        step = [x + length * d for x, d in zip(step, direction)]
+        left = [x - length * d for x, d in zip(left, image)]
+        better = near(left)
+        size, old = _dot(left, better), size
+        direction = [new + size / old * d for new, d in zip(better, direction)]
+    return *step, share
+
+
+def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
+    """The gradient over the curvatures of single entries, in the coordinates of classes."""
+    F, sums = stand.frame.inverse, stand.sums
+    X = F.T @ slopes[0] @ F
+    b = slopes[1] / (sums.stiff_b + law.penalties.b) * bias
+    return [F @ (X * 2 / (sums.stiff + sums.stiff.T)) @ F.T, b - b.mean() * law.coupled]
+
+
+def _total(parts: list):
+    """Their sum, on the host."""
+    return jax.tree.map(lambda *each: sum(map(np.asarray, each)), *parts)
+
+
+def _dot(left, right) -> float:
+    return float(sum(np.sum(a * b) for a, b in zip(left, right)))
+
+
+def _thin(law: _Law, stand: Stand) -> float:
+    """The least singular value of W, as a share of the largest or of its natural size."""
+    size = np.linalg.svd(stand.frame.W, compute_uv=False)
+    natural = (float(law.penalties.h) / float(law.penalties.w)) ** 0.25
+    return float(size[-1] / max(size[0], natural))
+
+
+def _as_point(law: _Law, stand: Stand, count: int) -> GramPoint:
+    """The point as the other descent hands it on."""
+    V, b = law.B.T @ stand.frame.W, law.B.T @ stand.frame.b
+    h = law.call("unfold", stand.h)
+    h = jnp.concatenate(h, 1)[:, :count] if law.threads > 1 else h[0]
+    return GramPoint(V, b, h, law.value(stand), _thin(law, stand))
