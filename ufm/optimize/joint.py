@@ -26,28 +26,19 @@ from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
 from ufm.loss import LOSSES
-from ufm.model.atoms import JointProblem, Point
+from ufm.model.atoms import DENSE, JointProblem, Point
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import LAW, Atoms, Penalties, descend_gram, half_curvature, logit_basis
+from ufm.optimize.many.descent import descend_many
 from ufm.optimize.newton import descend_newton
 from ufm.rules.brief import shown
-from ufm.runtime.devices import (
-    ALL,
-    CUT,
-    CUT_LAST,
-    cut,
-    each_step,
-    one_device,
-    own_columns,
-    own_rows,
-    share,
-    total,
-)
+from ufm.runtime.devices import ALL, CUT, CUT_LAST, cut, each_step, one_device, own_columns, own_rows, share, total
 
 INNER_STEPS = 200
 ROUNDING = 1e-11  # predicted decreases below this share of L are judged by ‖∇φ‖ instead
 SMALL = 1e-7  # singular values of W below this (relative, W being of order one) are tried as zeros
+UNKNOWNS = 4000  # of W, up to which it takes over from G: its Hessian is dense, 128 MiB
 FLAT = 1e-10  # eigenvalues below this share of the largest are not divided by (rotations of W)
 
 
@@ -182,13 +173,16 @@ def descend_jointly(
 def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool, mesh: Mesh | None = None) -> JointRun:
     """Newton on G = W Wᵀ; where a direction of G vanishes at the optimum, W takes over to finish it."""
     mesh, B = mesh or one_device(), logit_basis(len(atoms.Y), loss_name)
-    run = descend_gram(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
+    many = atoms.Y.shape[1] * float(len(B)) ** 4 > DENSE
+    descend = descend_many if many else descend_gram
+    run = descend(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
     W, b = B @ np.asarray(run.point.V), B @ np.asarray(run.point.b)
-    if not run.settled:
+    if not run.settled and W.size <= UNKNOWNS:
         last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
         return last._replace(steps=run.steps + last.steps)
     point = JointPoint(W, b, run.point.h, run.point.objective)
-    return JointRun(point, float(_Calls(atoms, mesh, loss_name, bias).slope(point)), run.steps, True)
+    slope = float(_Calls(atoms, mesh, loss_name, bias).slope(point))
+    return JointRun(point, slope, run.steps, run.settled)
 
 
 class _Calls:

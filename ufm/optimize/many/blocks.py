@@ -36,13 +36,17 @@ class Labels(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """W (K, k) and what comes with it: F = W⁺ (k, K), b (K), τ (K) and d (k) of `Tailed`."""
+    """W (K, k) and what comes with it: F = W⁺ (k, K), b (K), τ (K) and d (k) of `Tailed`.
+
+    spare (K): the diagonal of the projector onto directions of logits that W has lost, where S = P.
+    """
 
     W: Float[Array | np.ndarray, "K k"]
     inverse: Float[Array | np.ndarray, "k K"]
     b: Float[Array | np.ndarray, "K"]
     tail: Float[Array | np.ndarray, "K"]
     ridge: Float[Array | np.ndarray, "k"]
+    spare: Float[Array | np.ndarray, "K"]
 
 
 class Sums(NamedTuple):
@@ -59,7 +63,7 @@ class Sums(NamedTuple):
 
 
 LABELS = Labels(CUT, CUT, CUT, CUT)  # type: ignore[arg-type] # how they are cut among devices
-FRAME = Frame(*[ALL] * 5)  # type: ignore[arg-type]
+FRAME = Frame(*[ALL] * 6)  # type: ignore[arg-type]
 SUMS = Sums(*[ALL] * 8)  # type: ignore[arg-type]
 
 
@@ -141,9 +145,8 @@ def _sums(frame: Frame, coordinates: Tailed, h, block: Labels, loss_name: str) -
     near = coordinates.near(c, loss.coupling, lam)
     # S = λ Fᵀ (1 − λ H⁻¹) F, H₀ in the place of H
     fill = 1 - lam * near.inverse
-    S = lam * _dot(frame.inverse.T**2, fill) + lam**2 * (
-        _dot(frame.inverse.T, near.first) ** 2 + _dot(frame.inverse.T, near.second) ** 2
-    )
+    across = (_dot(frame.inverse.T, one) ** 2 for one in (near.first, near.second))
+    S = lam * _dot(frame.inverse.T**2, fill) + lam**2 * sum(across) + frame.spare[:, None] * c
     which = jnp.arange(len(Y))[:, None]
     seen = jnp.where((which != pair[0]) & (which != pair[1]), weight, 0.0)
     return Sums(

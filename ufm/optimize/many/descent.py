@@ -32,9 +32,13 @@ from ufm.optimize.many.blocks import (
 from ufm.runtime.devices import ALL, CUT, CUT_LAST, as_here, each_step, one_device, share, threads_for
 from ufm.runtime.threads import in_threads
 
+START_STEPS = 4  # of Newton on the features at the start
 INNER_STEPS = 2  # Newton steps on the features after each step of G: predicted, they are near
 ROUNDS = 200  # of conjugate gradients, at most
-LOOSE, TIGHT = 0.1, 1e-6  # what they leave of the gradient: most and least
+LOOSE = 0.1  # what they leave of the gradient, at most
+FINEST = 1e-12  # relative size of a gradient where its rounding is near: not refined beyond
+DONE = 1e-9  # that of a gradient that is not worth a step
+SLACK = 1e-9  # of λ_W, that may be missing where a direction is lost
 INNER = 0.1  # of that is what is left of the system of a label
 
 
@@ -71,6 +75,7 @@ class _Law:
             "unfold": share(unfold, mesh, (CUT,), CUT_LAST),
         }
         self.compiled: set[str] = set()
+        self.lost = 0  # directions of G that are zero: the first columns of W
 
     def call(self, name: str, *parts) -> list:
         """What a program makes of each part of the labels. parts: its arguments, lists of one a part among them."""
@@ -92,13 +97,17 @@ class _Law:
         return [q for q, *_ in found], *_total([sums for _, *sums in found])
 
     def frame(self, G, b, tail) -> Frame:
-        """W (K, k) with W Wᵀ = B G Bᵀ, turned so that Wᵀ diag(τ) W is diagonal."""
+        """W (K, k) with W Wᵀ = B G Bᵀ, turned so that Wᵀ diag(τ) W is diagonal; columns of lost directions are 0."""
         value, vector = np.linalg.eigh(G)
-        value = np.maximum(value, np.finfo(float).eps * value[-1])
-        W = self.B @ vector * np.sqrt(value)
-        ridge, turn = np.linalg.eigh((W.T * tail) @ W)
-        inverse = turn.T @ ((self.B @ vector).T / np.sqrt(value)[:, None])
-        return Frame(W @ turn, inverse, b, tail, np.maximum(ridge, 0.0))
+        value[: self.lost] = 0.0
+        value[self.lost :] = np.maximum(value[self.lost :], np.finfo(float).eps * value[-1])
+        root = np.sqrt(value)
+        ridge, turn = np.linalg.eigh(((self.B @ vector * root).T * tail) @ (self.B @ vector * root))
+        turn[:, : self.lost] = 0.0
+        over = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
+        W, inverse = self.B @ (vector * root) @ turn, turn.T @ (over[:, None] * (self.B @ vector).T)
+        spare = np.sum((self.B @ vector[:, : self.lost]) ** 2, 1)
+        return Frame(W, inverse, b, tail, np.maximum(ridge, 0.0), spare)
 
     def value(self, stand: Stand) -> float:
         """φ."""
@@ -128,9 +137,10 @@ def descend_many(
             stand = last if settled else stand
             break
         trial = _backtrack(law, stand, step)
-        stand = trial or stand
-        if trial is None or _thin(law, trial) < THIN:
+        if trial is None:
             break
+        stand = _onto_face(law, trial) if _thin(law, trial) < THIN else trial
+    settled = settled and _excess(law, stand) <= SLACK
     return GramRun(_as_point(law, stand, atoms.Y.shape[1]), count + 1, settled)
 
 
@@ -149,12 +159,12 @@ def _start(law: _Law) -> Stand:
     root = (float(law.penalties.h) / float(law.penalties.w)) ** 0.25
     frame = law.frame(root**2 * np.eye(k), np.zeros(K), np.ones(K))
     h, one = law.call("begin", frame, law.labels), np.eye(k)
-    return law.advance(frame, one, 0 * one, 0.0, h, [jnp.zeros_like(part) for part in h], FULLY)
+    return law.advance(frame, one, 0 * one, 0.0, h, [jnp.zeros_like(part) for part in h], START_STEPS)
 
 
 def _move(law: _Law, stand: Stand, step: _Step, length: float, inner_steps: int = INNER_STEPS) -> Stand:
     """After a share of the step, the features started from the logits that it predicts."""
-    (W, _, b, tail, _), (_, h, sums) = stand.frame, stand
+    (W, _, b, tail, *_), (_, h, sums) = stand.frame, stand
     V = law.B.T @ W
     tail = np.where(sums.seen > 0, sums.tail / np.maximum(sums.seen, 1e-300), tail)
     G = V @ (np.eye(len(V)) + length * step.D) @ V.T
@@ -178,11 +188,19 @@ def _newton(law: _Law, stand: Stand, bias: bool) -> _Step:
     gradient, slope_b = law.slopes(stand)
     slope_b = slope_b * bias
     D, db, share = _solve(law, stand, gradient, slope_b, bias)
-    V = law.B.T @ stand.frame.W
-    M = law.B.T @ stand.sums.M @ law.B
-    D, db, slope = map(np.asarray, _lengthened(D, db, V, M, gradient, slope_b, law.penalties.w))
+    if law.lost < len(D):
+        D, db = _lengthen(law, stand, D, db, gradient, slope_b)
     q, *_ = law.curve(stand, D, db, INNER * share)
-    return _Step(D, db, q, float(slope))
+    return _Step(D, db, q, float(np.sum(gradient * D) + slope_b @ db))
+
+
+def _lengthen(law: _Law, stand: Stand, D, db, gradient, slope_b):
+    """`lengthen_step` in what W spans."""
+    kept, found = np.s_[law.lost :, law.lost :], np.zeros_like(D)
+    U, V = np.linalg.qr(stand.frame.W[:, law.lost :])
+    M = U.T @ stand.sums.M @ U
+    found[kept], db, _ = _lengthened(D[kept], db, V, M, gradient[kept], slope_b, law.penalties.w)
+    return found, np.asarray(db)
 
 
 _lengthened = jax.jit(lengthen_step)
@@ -194,10 +212,11 @@ def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
     left = [-gradient, -slope_b]
     better = near(left)
     first = size = _dot(left, better)
-    share = float(np.clip(np.sqrt(first / abs(law.value(stand))), TIGHT, LOOSE))
+    relative = float(np.sqrt(first / abs(law.value(stand)))) + 1e-300
+    share = min(LOOSE, max(relative, FINEST / relative))
     step, direction = [np.zeros_like(part) for part in left], better
     for _ in range(ROUNDS):
-        if not size > share**2 * first:
+        if relative <= DONE or not size > share**2 * first:
             break
         _, curved, pull = law.curve(stand, *direction, INNER * share)
         image = [curved, (pull + law.penalties.b * direction[1]) * bias]
@@ -213,9 +232,9 @@ def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
 def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
     """The gradient over the curvatures of single entries, in the coordinates of classes."""
     F, sums = stand.frame.inverse, stand.sums
-    X = F.T @ slopes[0] @ F
-    b = slopes[1] / (sums.stiff_b + law.penalties.b) * bias
-    return [F @ (X * 2 / (sums.stiff + sums.stiff.T)) @ F.T, b - b.mean() * law.coupled]
+    X, stiff = F.T @ slopes[0] @ F, sums.stiff + sums.stiff.T
+    b = slopes[1] / (np.maximum(sums.stiff_b, 1e-12 * sums.stiff_b.max()) + law.penalties.b) * bias
+    return [F @ (X / np.maximum(0.5 * stiff, 1e-12 * stiff.max())) @ F.T, b - b.mean() * law.coupled]
 
 
 def _total(parts: list):
@@ -228,10 +247,40 @@ def _dot(left, right) -> float:
 
 
 def _thin(law: _Law, stand: Stand) -> float:
-    """The least singular value of W, as a share of the largest or of its natural size."""
+    """The least singular value of W that is not lost, as a share of the largest or of its natural size."""
     size = np.linalg.svd(stand.frame.W, compute_uv=False)
-    natural = (float(law.penalties.h) / float(law.penalties.w)) ** 0.25
-    return float(size[-1] / max(size[0], natural))
+    kept = len(size) - law.lost
+    return float(size[kept - 1] / max(size[0], _natural(law))) if kept else 1.0
+
+
+def _natural(law: _Law) -> float:
+    """The size of W that makes logits of order one."""
+    return (float(law.penalties.h) / float(law.penalties.w)) ** 0.25
+
+
+def _onto_face(law: _Law, stand: Stand) -> Stand:
+    """Without the directions of W that are thin, where φ falls towards their loss; they stay lost.
+
+    The optimum on the face {G: its other directions} is Newton's too; `_excess` tells whether it is that of all G.
+    """
+    W, _, b, tail, *_ = stand.frame
+    U, size, _ = np.linalg.svd(law.B.T @ W)
+    lost = int(np.sum(size < THIN * max(size[0], _natural(law))))
+    thin = law.B @ U[:, len(size) - lost :]
+    inward = np.linalg.eigvalsh(thin.T @ stand.sums.M @ thin)[-1] - law.penalties.w
+    if inward >= 0:
+        return stand
+    law.lost, size[len(size) - lost :] = lost, 0.0
+    frame, one = law.frame((U * size**2) @ U.T, b, tail), np.eye(len(size))
+    still = [jnp.zeros_like(part) for part in stand.h]
+    return law.advance(frame, frame.inverse @ W, 0 * one, 0.0, stand.h, still, FULLY)
+
+
+def _excess(law: _Law, stand: Stand) -> float:
+    """By how much E r rᵀ/λ exceeds λ_W where directions are lost, relatively: ≤ 0 where they are rightly lost."""
+    if not law.lost:
+        return 0.0
+    return float(np.linalg.eigvalsh(law.B.T @ stand.sums.M @ law.B)[-1] / law.penalties.w - 1)
 
 
 def _as_point(law: _Law, stand: Stand, count: int) -> GramPoint:
