@@ -1,6 +1,6 @@
 """The joint problem of many classes: without a matrix a label, held against the dense route and its certificate.
 
-Few classes, with the route of many classes forced; all laws have ATOMS labels of K classes, so that a loss compiles once.
+Few classes, with the route of many classes forced; all laws have ATOMS labels of K classes: a loss compiles once.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from tests import shapes
 from ufm.certify.joint import certify_joint
 from ufm.loss import LOSSES
 from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
-from ufm.model.laws import LabelLaw, onehot
+from ufm.model.laws import LabelLaw
 from ufm.optimize.gram import gram_curvature, gram_hessian, half_curvature, logit_basis, symmetric_basis
 from ufm.optimize.joint import solve_joint
 from ufm.optimize.many.tails import Tailed

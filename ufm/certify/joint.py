@@ -17,7 +17,10 @@ from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.processes import ALONE, Group
 
-WHOLE, ROWS = 2**20, 2**13  # logits that are judged as one block, and the labels of a block where there are more
+WHOLE, ROWS = (
+    2**20,
+    2**13,
+)  # logits that are judged as one block, and the labels of a block where there are more
 
 
 @dataclass(frozen=True)

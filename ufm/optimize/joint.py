@@ -33,7 +33,18 @@ from ufm.optimize.gram import LAW, Atoms, Penalties, descend_gram, half_curvatur
 from ufm.optimize.many.descent import descend_many
 from ufm.optimize.newton import descend_newton
 from ufm.rules.brief import shown
-from ufm.runtime.devices import ALL, CUT, CUT_LAST, cut, each_step, one_device, own_columns, own_rows, share, total
+from ufm.runtime.devices import (
+    ALL,
+    CUT,
+    CUT_LAST,
+    cut,
+    each_step,
+    one_device,
+    own_columns,
+    own_rows,
+    share,
+    total,
+)
 
 INNER_STEPS = 200
 ROUNDING = 1e-11  # predicted decreases below this share of L are judged by ‖∇φ‖ instead
@@ -161,9 +172,8 @@ def descend_jointly(
         if settled and norm >= least:
             return JointRun(best, least, count, True)
         best, least = point, norm
-        trial: JointPoint | None = call.move(point, step, 1.0)
-        if not settled:
-            trial = _backtrack(point, step, slope, trial, call)
+        whole = call.move(point, step, 1.0)
+        trial = whole if settled else _backtrack(point, step, slope, whole, call)
         if trial is None:
             return JointRun(best, least, count, False)
         point = trial
@@ -173,16 +183,14 @@ def descend_jointly(
 def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool, mesh: Mesh | None = None) -> JointRun:
     """Newton on G = W Wᵀ; where a direction of G vanishes at the optimum, W takes over to finish it."""
     mesh, B = mesh or one_device(), logit_basis(len(atoms.Y), loss_name)
-    many = atoms.Y.shape[1] * float(len(B)) ** 4 > DENSE
-    descend = descend_many if many else descend_gram
+    descend = descend_many if atoms.Y.shape[1] * float(len(B)) ** 4 > DENSE else descend_gram
     run = descend(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
     W, b = B @ np.asarray(run.point.V), B @ np.asarray(run.point.b)
     if not run.settled and W.size <= UNKNOWNS:
         last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
         return last._replace(steps=run.steps + last.steps)
-    point = JointPoint(W, b, run.point.h, run.point.objective)
-    slope = float(_Calls(atoms, mesh, loss_name, bias).slope(point))
-    return JointRun(point, slope, run.steps, run.settled)
+    point, call = JointPoint(W, b, run.point.h, run.point.objective), _Calls(atoms, mesh, loss_name, bias)
+    return JointRun(point, float(call.slope(point)), run.steps, run.settled)
 
 
 class _Calls:
@@ -250,8 +258,7 @@ def solve_joint(
     Where d allows every Gram matrix (d ≥ K−1; squared error d ≥ K) the problem is convex in W Wᵀ and the first run
     solves that; all others, and all below that dimension, descend from random W, and `starts` of them are
     compared. Symmetry is not used.
-    The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
-    gets the H of its own labels (`ufm.runtime.devices.own_rows`).
+    The devices of the mesh (None: one) divide the labels; each process gets the H of its own (`own_rows`).
     W Wᵀ as a traced function of arrays, with derivatives: `ufm.optimal_gram`.
     """
     checked.instance("problem", problem, JointProblem)
@@ -322,9 +329,8 @@ def _drop_small(run: JointRun, call: _Calls) -> JointRun:
     point = call.project(left * kept @ right, run.point.b, run.point.H)
     if float(point.objective) > float(run.point.objective) * (1 + 1e-13):
         return run
-    if not kept.any():  # then the features are zero too, exactly
-        point = point._replace(H=point.H * 0.0)
-    return run._replace(point=point)
+    # where W is zero the features are too, exactly
+    return run._replace(point=point if kept.any() else point._replace(H=point.H * 0.0))
 
 
 def _joint_solution(runs: list[JointRun], dim: int, own: slice) -> JointSolution:

@@ -1,9 +1,12 @@
 """Newton's method on G = W Wᵀ and b for many classes, its systems solved by conjugate gradients.
 
-The same descent as `ufm.optimize.gram`, whose steps, stretched and kept positive, these are; only here no matrix is
-formed a label, nor of pairs of entries of G. The preconditioner divides, in the coordinates of classes, entry (i, j)
-of the gradient by the curvature that `blocks.Sums.stiff` has for it. A system is solved to the accuracy that the
-step deserves: about its own size, so that convergence stays quadratic.
+The same descent as `ufm.optimize.gram`, whose steps, stretched and kept positive, these are; only here no matrix
+is formed a label, nor of pairs of entries of G. The preconditioner divides entry (i, j) of the gradient, in the
+coordinates of classes, by the curvature that `blocks.Sums.stiff` has for it. A system is solved as well as the
+step deserves: to about its own size, so that convergence stays quadratic.
+
+A direction of G that is about to vanish, while φ falls towards that, is lost for good: the descent goes on on the
+face of all others. At its end `_excess` tells whether what was lost had to be.
 """
 
 from functools import partial
@@ -65,14 +68,14 @@ class _Law:
             atoms.Y, atoms.weight, each
         )
         starts = range(0, len(labels.Y), blocks) if self.threads > 1 else ()
-        self.labels = [jax.tree.map(lambda x: x[n : n + blocks], labels) for n in starts] or [labels]
+        self.labels = [Labels(*(x[n : n + blocks] for x in labels)) for n in starts] or [labels]
         self.programs = {
             "begin": share(begin, mesh, (FRAME, LABELS), CUT, **static),
             "advance": share(
                 advance, mesh, (FRAME, ALL, ALL, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), **static
             ),
             "curve": share(curve, mesh, (FRAME, ALL, ALL, CUT, LABELS, ALL), (CUT, ALL, ALL), **static),
-            "unfold": share(unfold, mesh, (CUT,), CUT_LAST),
+            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, count=own),
         }
         self.compiled: set[str] = set()
         self.lost = 0  # directions of G that are zero: the first columns of W
@@ -97,7 +100,7 @@ class _Law:
         return [q for q, *_ in found], *_total([sums for _, *sums in found])
 
     def frame(self, G, b, tail) -> Frame:
-        """W (K, k) with W Wᵀ = B G Bᵀ, turned so that Wᵀ diag(τ) W is diagonal; columns of lost directions are 0."""
+        """W (K, k) with W Wᵀ = B G Bᵀ and Wᵀ diag(τ) W diagonal; columns of lost directions are 0."""
         value, vector = np.linalg.eigh(G)
         value[: self.lost] = 0.0
         value[self.lost :] = np.maximum(value[self.lost :], np.finfo(float).eps * value[-1])
@@ -127,8 +130,9 @@ def descend_many(
     """`descend_gram` where matrices a label would be too many."""
     mesh = mesh or one_device()
     law = _Law(B, atoms, mesh, loss_name)
-    stand, settled, count = _start(law), False, 0
+    stand, settled, steps = _start(law), False, 0
     for count in each_step(max_steps, mesh):
+        steps = count + 1
         step = _newton(law, stand, bias)
         value = law.value(stand)
         if -step.slope <= SETTLED * abs(value):
@@ -141,7 +145,7 @@ def descend_many(
             break
         stand = _onto_face(law, trial) if _thin(law, trial) < THIN else trial
     settled = settled and _excess(law, stand) <= SLACK
-    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), count + 1, settled)
+    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled)
 
 
 class _Step(NamedTuple):
@@ -218,7 +222,7 @@ def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
     for _ in range(ROUNDS):
         if relative <= DONE or not size > share**2 * first:
             break
-        _, curved, pull = law.curve(stand, *direction, INNER * share)
+        _, curved, pull = law.curve(stand, direction[0], direction[1], INNER * share)
         image = [curved, (pull + law.penalties.b * direction[1]) * bias]
         length = size / _dot(direction, image)
         step = [x + length * d for x, d in zip(step, direction)]
@@ -286,6 +290,6 @@ def _excess(law: _Law, stand: Stand) -> float:
 def _as_point(law: _Law, stand: Stand, count: int) -> GramPoint:
     """The point as the other descent hands it on."""
     V, b = law.B.T @ stand.frame.W, law.B.T @ stand.frame.b
-    h = law.call("unfold", stand.h)
-    h = jnp.concatenate(h, 1)[:, :count] if law.threads > 1 else h[0]
+    parts = law.call("unfold", stand.h)
+    h = jnp.concatenate(parts, 1)[:, :count] if law.threads > 1 else parts[0]
     return GramPoint(V, b, h, law.value(stand), _thin(law, stand))

@@ -1,7 +1,7 @@
 """Coordinates of features for many classes: Newton systems of two large probabilities and a tail, without a matrix.
 
-A label's Hessian in h, z = W h, is H = λ + Wᵀ P W with P = diag c − c cᵀ (coupled losses; else diag c). Mixed labels
-have two large c_a ≥ c_b, and tails that are nearly s τ, one τ (K) for all labels. With W turned so that
+A label's Hessian in h, z = W h, is H = λ + Wᵀ P W with P = diag c − c cᵀ (coupled losses; else diag c). Mixed
+labels have two large c_a ≥ c_b, and tails that are nearly s τ, one τ (K) for all labels. With W turned so that
 Wᵀ diag(τ) W = diag d, and m = Wᵀτ/Σ τ in the place of the tail's classes,
 
     H ≈ λ + s d + R Rᵀ,    R = [√(c_a c_r) (w_a − (c_b w_b + c_t m)/c_r),  √(c_b c_t/c_r) (w_b − m)],
@@ -95,7 +95,7 @@ class Tailed(NamedTuple):
         return _whiten(1.0 / diagonal, first, second)
 
     def solve(self, near: Near, force, c, coupling, lambda_h, share):
-        """H⁻¹ force by conjugate gradients, until `share` of the force is left in the norm of H₀⁻¹, in every column."""
+        """H⁻¹ force by conjugate gradients, until a share of the force is left in every column, in H₀⁻¹'s norm."""
         tiny = jnp.finfo(force.dtype).tiny
 
         def hessian(v):
@@ -126,6 +126,4 @@ def _whiten(inverse, first, second) -> Near:
     one, two = first * inverse, second * inverse
     low = jnp.sum(second * one, 0)
     large, small = 1 + jnp.sum(first * one, 0), 1 + jnp.sum(second * two, 0)
-    return Near(
-        inverse, one / jnp.sqrt(large), (two - low / large * one) / jnp.sqrt(small - low**2 / large)
-    )
+    return Near(inverse, one / jnp.sqrt(large), (two - low / large * one) / jnp.sqrt(small - low**2 / large))
