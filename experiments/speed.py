@@ -34,6 +34,8 @@ class Arguments:
     """Under 2 minutes: K = 10 at one penalty, one thread, small joint problems; writes speed_quick.*."""
     profile: bool = False
     """Only where the time of the numerical route goes; writes nothing."""
+    many: bool = False
+    """Only the joint problem of 30 and 100 classes, some minutes; writes nothing."""
     out: str = str(RESULTS)
     """Folder for the results."""
     device: Literal["cpu", "gpu"] = "cpu"
@@ -49,11 +51,14 @@ def run(args: Arguments, argv: list[str]) -> int:
         raise InputError(f"--out must be a folder, got the file {args.out}")
     if args.device != "cpu":
         return run_device(args, argv)
+    if args.many:
+        return run_many()
     rates, stages = profile()
     if args.profile:
         print("\n".join(lines(rates, stages)))
         return 0
     from experiments.benchmark.machine import machine
+    from experiments.benchmark.many import TASKS, many_targets, measure_all
     from experiments.benchmark.report import Run, target_lines, write
     from experiments.benchmark.rows import feature_rows, joint_rows
     from experiments.benchmark.targets import feature_targets, joint_targets
@@ -61,11 +66,23 @@ def run(args: Arguments, argv: list[str]) -> int:
     where = machine()
     features, joint = measure(args.quick)
     features, joint = feature_rows(features), joint_rows(joint)
+    many = [] if args.quick else measure_all(TASKS)
     targets = feature_targets(features, rates, stages) + joint_targets(joint)
+    targets += many_targets(many) if many else []
     command = " ".join(["python -m experiments.speed", *argv])
-    found = Run(command, where, features, joint, targets, rates, stages)
+    found = Run(command, where, features, joint, targets, rates, stages, many)
     paths = write(found, folder, "speed_quick" if args.quick else "speed")
     print("\n".join(["", *target_lines(targets), "", *map(str, paths)]))
+    return 0
+
+
+def run_many() -> int:
+    """Many classes alone."""
+    from experiments.benchmark.many import TASKS, many_lines, many_targets, measure_all
+    from experiments.benchmark.report import target_lines
+
+    rows = measure_all(TASKS)
+    print("\n".join(["", *many_lines(rows), "", *target_lines(many_targets(rows))]))
     return 0
 
 
