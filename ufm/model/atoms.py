@@ -138,7 +138,7 @@ class JointProblem:
         return self.lambda_w * self.lambda_h
 
 
-def is_dense(labels: float, classes: int, dim: int, loss: str) -> bool:
+def is_dense(labels: float | int, classes: int, dim: int, loss: str) -> bool:
     """Whether the joint problem is solved with K × K matrices a label, n K⁴ multiplications a step.
 
     With few classes, or where d is too small for every W Wᵀ, so that the problem is not convex in it.

@@ -119,7 +119,7 @@ def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:
     return classes + nodes * classes * (classes - 1) / 2 if law.two_hot else float(classes) ** law.ways
 
 
-def within_reach(labels: float, classes: int, dim: int, loss: str) -> bool:
+def within_reach(labels: float | int, classes: int, dim: int, loss: str) -> bool:
     """Whether the joint problem takes some seconds a Newton step at most."""
     if is_dense(labels, classes, dim, loss):
         return labels * float(classes) ** 4 <= WORK
