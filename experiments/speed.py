@@ -51,8 +51,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.profile:
         print("\n".join(lines(rates, stages)))
         return 0
+    from experiments.benchmark.growth.many import TASKS, many_targets, measure_all
     from experiments.benchmark.machine import machine
-    from experiments.benchmark.many import TASKS, many_targets, measure_all
     from experiments.benchmark.report import Run, target_lines, write
     from experiments.benchmark.rows import feature_rows, joint_rows
     from experiments.benchmark.targets import feature_targets, joint_targets
@@ -72,7 +72,7 @@ def run(args: Arguments, argv: list[str]) -> int:
 
 def run_many() -> int:
     """Many classes alone."""
-    from experiments.benchmark.many import TASKS, many_lines, many_targets, measure_all
+    from experiments.benchmark.growth.many import TASKS, many_lines, many_targets, measure_all
     from experiments.benchmark.report import target_lines
 
     rows = measure_all(TASKS)

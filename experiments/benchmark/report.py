@@ -5,7 +5,7 @@ from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
-from experiments.benchmark.many import ManyRow, many_lines
+from experiments.benchmark.growth.many import ManyRow, many_lines
 from experiments.benchmark.profile import Rates, Stage
 from experiments.benchmark.profile import lines as profile_lines
 from experiments.benchmark.rows import FeatureRow, JointRow

@@ -8,7 +8,8 @@ import pytest
 from mpmath import mp, mpf
 
 from experiments import speed
-from experiments.benchmark import joint, many, profile, rows, targets, worker
+from experiments.benchmark import joint, profile, rows, targets, worker
+from experiments.benchmark.growth import many
 from experiments.benchmark.joint import JointTask, Milestone
 from experiments.benchmark.oracle import exact_features, save_answers
 from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, faster, run_peer

@@ -1,6 +1,6 @@
 """The joint problem of many classes: mixup α = 1, all pairs, 20 values of λ a pair, each in a process of its own.
 
-    python -m experiments.benchmark.many '{"kind": "imbalanced", "penalty": 5e-4, "nodes": 20, "classes": 30}'
+    python -m experiments.benchmark.growth.many '{"kind": "balanced", "penalty": 5e-4, "nodes": 20, "classes": 30}'
 
 first: seconds of the law, `solve_joint` and `certify_joint` in a process that has imported JAX, compilation
 included; second: of the latter two again. No method of others is tried at this size.
@@ -69,7 +69,7 @@ def measure_all(tasks: list[JointTask], cores: int = 2) -> list[ManyRow]:
     """One process a task, one after the other."""
     rows = []
     for task in tasks:
-        command = [sys.executable, "-m", "experiments.benchmark.many", json.dumps(asdict(task))]
+        command = [sys.executable, "-m", "experiments.benchmark.growth.many", json.dumps(asdict(task))]
         done = subprocess.run(command, env=pinned(cores), check=True, stdout=subprocess.PIPE, text=True)
         rows.append(ManyRow(**json.loads(done.stdout.splitlines()[-1])))
         print(many_lines(rows)[-1], flush=True)
