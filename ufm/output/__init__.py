@@ -20,7 +20,7 @@ __all__, __getattr__, __dir__ = facade(
         "files": "Ended Outputs whole_file",
         "network.comparison": "comparison_sections",
         "network.headline": "headline",
-        "network.page": "report_body report_page runs_page",
+        "network.page": "Pictures report_body report_page runs_page",
         "network.record": "comparison_record",
         "network.runs": "Run ordered runs_section short_names",
         "records": (

@@ -98,7 +98,10 @@ def read_claim(path: Path) -> OwnClaim:
 
 
 def make_claim(names: dict[str, Any], name: str) -> OwnClaim:
-    """The claim of a file's names."""
+    """The claim of a file's names (parameters, labels, assumes, and one kind of claim), as a notebook has them.
+
+    InputError for names that claim nothing, or are not what they should be.
+    """
     kind = require_kind(names)
     parameters = names.get("parameters", {})
     if not isinstance(parameters, dict):
