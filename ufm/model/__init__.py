@@ -19,7 +19,9 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "atoms": "FiniteLaw JointProblem Point drawn_law finite_law given_lam multi_label with_penalties",
+        "atoms": (
+            "DENSE FiniteLaw JointProblem Point drawn_law finite_law given_lam is_dense multi_label with_penalties"
+        ),
         "cases": "LabelCases OrbitCases PairCases check_choice choose_cases choose_lam",
         "etf": (
             "contrasts etf_basis etf_deviation etf_multiplier frame_distance gain sharpness simplex_etf "
