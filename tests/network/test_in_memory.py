@@ -468,7 +468,7 @@ def test_no_room_for_reduced_features_is_said(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ufm.network.reduced.MEMORY", 0)
+    monkeypatch.setattr("ufm.network.read.mapped.MEMORY", 0)
     wide = PAIRS | {"H": np.pad(H, ((0, 0), (0, 40))), "W": np.pad(W, ((0, 0), (0, 40)))}
     whole = ufm.compare_network(**wide, replicates=0)
     monkeypatch.setattr("os.posix_fallocate", full)

@@ -1,8 +1,8 @@
 """One network's activations against the theory: every measure of `ufm compare`, and what they add up to.
 
 H is read twice (once where clean features are given apart), and everything else reads its few coordinates
-(`reduced`) where these are at most half as many; else all measures share at most three readings of H
-(`read.together`). The sharpness a = m² K/((K−1) λ_H) of all predictions is known where λ_H is, with m =
+(`reduced`) where these are at most half as many; else all measures share at most three readings of H, which keep
+its logits from the first on (`read.together`). The sharpness a = m² K/((K−1) λ_H) of all predictions is known where λ_H is, with m =
 ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
 """
 
@@ -161,7 +161,7 @@ def _measured(given: Activations, o: Options, progress: Progress) -> _Measured:
     """H is read for its features, and where these are not reduced for everything else at once."""
     reader, drawn = FeatureReader(given, o.centre, o.seed, o.replicates), (o.replicates, 0.95, o.seed)
     stream = partial(_chunks, given, progress, "features", rows=rows_of(given.dim))
-    readings = Readings(stream, Layer(given.W, given.b))
+    readings = Readings(stream, Layer(given.W, given.b), 0 if reader.reduces else given.count)
     readings.begin(reader.measure())
     if reader.reduces:
         readings.finish()
