@@ -223,7 +223,7 @@ def entropies(
     r: Float[np.ndarray, "n K"],
     Y: Float[np.ndarray, "n K"],
     theta: float,
-    over_classes: Callable = partial(np.sum, axis=1),
+    over_classes: Callable,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Ent(p) of p = y − θ r, and how fast it moves with rounding: p is off by ε a unit of y and p, with slope
     |log p| + 1 = 1 − log p."""

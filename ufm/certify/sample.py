@@ -86,8 +86,8 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class TwoHot(Block):
-    """The same for K > 2 classes where each row of H (in K coordinates), Y and Z has three values, at i, at j and at
-    each of the other classes: arrays (n, 3), so that work does not grow with K; ρ = 1. i ≠ j (n), classes: K."""
+    """The same for K > 2 classes where each row of H (in K coordinates), Y and Z has three values, at i, at j and
+    at each of the other classes: arrays (n, 3), so that work does not grow with K; ρ = 1. i ≠ j (n), classes: K."""
 
     i: np.ndarray | None = None
     j: np.ndarray | None = None
@@ -111,9 +111,10 @@ class TwoHot(Block):
             root = np.sqrt([1.0, 1.0, self.others])
             value, r = losses_residuals(self.Z * root, self.Y * root, self.loss)
             return value, r / root
-        Y, Z = self.Y * [1.0, 1.0, self.others], self.Z + [0.0, 0.0, np.log(self.others)]
+        counts = np.array([1.0, 1.0, self.others])
+        Y, Z = self.Y * counts, self.Z + np.log(counts)
         value, r = losses_residuals(Z, Y, self.loss)
-        return value + Y[:, 2] * np.log(self.others), r / [1.0, 1.0, self.others]
+        return value + Y[:, 2] * np.log(self.others), r / counts
 
     def over_classes(self, A) -> np.ndarray:
         """Σ_k of each row."""

@@ -217,9 +217,9 @@ def sweep_blocks(grid: Grid) -> Parts:
 def comparison(
     count: int, classes: int, dim: int, bins: int, replicates: int, certified: bool = False
 ) -> Parts:
-    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap, Σ_W, the reduced features or the
-    logits as far as they are in memory (`ufm.network.read.mapped.room`) and a sample of rows; certified: both penalties are known, and the
-    optimum of the labels is computed (`ufm.network.optimum`)."""
+    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap, Σ_W, the reduced features
+    or the logits as far as they are in memory (`ufm.network.read.mapped.room`) and a sample of rows; certified:
+    both penalties are known, and the optimum of the labels is computed (`ufm.network.optimum`)."""
     K, d = classes, dim
     few, drawn = 2 * K + 3 if d >= 2 * (2 * K + 2) else K, min(count, 3500)
     block = min(NUMBER * count * max(K, d), 2**25) + NUMBER * max(K, d)

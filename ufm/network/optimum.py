@@ -82,7 +82,9 @@ class _Candidate(NamedTuple):
     atoms: int
     how: str
     scale: float | None = None  # W h is so many times h, where W is known to do that
-    values: Callable[[np.ndarray, float], np.ndarray] | None = None  # of h at λ and δ: at i, at j and elsewhere
+    values: Callable[[np.ndarray, float], np.ndarray] | None = (
+        None  # of h at λ and δ: at i, at j and elsewhere
+    )
     pairs: int = 0  # how many labels there are, where all are of two classes
 
 
@@ -125,8 +127,10 @@ def _over(found: _Candidate, labels: Labels, penalties: Penalties, loss: str) ->
     return dual_gap(Sample(blocks), found.W, found.b, penalties, loss), squares[0] / squares[1]
 
 
-def _block(found: _Candidate, labels: LabelBlock, weights: np.ndarray, penalties: Penalties, loss: str) -> Block:
-    """Labels with the candidate's features: two-hot ones as three values a row, where no E r = 0 mixes all classes."""
+def _block(
+    found: _Candidate, labels: LabelBlock, weights: np.ndarray, penalties: Penalties, loss: str
+) -> Block:
+    """Labels with the candidate's features: two-hot ones as three values a row, where no bias mixes all classes."""
     if found.values is not None and found.scale and penalties.lambda_b is None and (labels.i >= 0).all():
         K, (i, j, lam) = labels.classes, two_classes(labels)
         H, Y = found.values(lam, labels.delta), label_values(lam, labels.delta, K)

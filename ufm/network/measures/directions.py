@@ -110,7 +110,7 @@ def different(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> dict[str,
 
 def in_plane(H, centre, v, w) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Lengths of H across, along v − w, and of h = H − c along v + w, ‖h‖² as size and the part of it outside: a
-    difference of squares, or where that loses digits the square of what is left of h. Beside them 1/‖v + w‖, or 0."""
+    difference of squares, or where that loses digits the square of what is left. Beside them 1/‖v + w‖, or 0."""
     across, along, h = v - w, v + w, H - centre
     wide, long = np.sqrt(dot(across, across)), np.sqrt(dot(along, along))
     some = long > RANK * (np.sqrt(dot(v, v)) + np.sqrt(dot(w, w)))  # not so: no direction (K = 2)

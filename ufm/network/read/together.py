@@ -142,8 +142,8 @@ class Running(Generic[T]):
 
 
 class Readings:
-    """A stream that can be read several times, and the measures that read it. keep: its number of rows, where logits
-    are worth keeping from one reading to the next."""
+    """A stream that can be read several times, and the measures that read it. keep: its number of rows, where
+    logits are worth keeping from one reading to the next."""
 
     def __init__(self, chunks: Callable[[], Iterable[Chunk]], layer: Layer, keep: int = 0):
         self.chunks, self.layer = chunks, layer
