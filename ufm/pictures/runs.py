@@ -30,7 +30,7 @@ def draw_runs(runs: Sequence[Run]) -> Figure:
     if ends:
         at, low, high = np.array(ends).T
         middle.vlines(at, low, high, color=plane.BLUE, lw=1.1)
-    _finish(middle, "$R^2$ of the closed form, with its interval", names)
+    _finish(middle, "$R^2$ of the closed form, with its interval", names, legend="")
     for key, label, colour, marker in (
         ("etf", "W from a simplex ETF", "0.35", "^"),
         ("excess", "excess / excess of h = 0", plane.BLUE, "o"),
@@ -38,6 +38,9 @@ def draw_runs(runs: Sequence[Run]) -> Figure:
     ):
         _line(right, runs, key, label, colour, marker)
     _finish(right, "distance from the optimum", names, log=True)
+    shared = runs[0].name.removesuffix(".npz").removesuffix(names[0]).rpartition("/")[2]
+    for axes in figure.axes:
+        axes.set_xlabel(f"{shared}…" if shared else "", fontsize=9)
     return figure
 
 
@@ -58,10 +61,10 @@ def _line(axes: Axes, runs: Sequence[Run], key: str, label: str, colour, marker:
         )
 
 
-def _finish(axes: Axes, title: str, names: list[str], log: bool = False) -> None:
+def _finish(axes: Axes, title: str, names: list[str], log: bool = False, legend: str = "best") -> None:
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines] or [np.ones(1)])
     if log and (values > 0).all():
         axes.set_yscale("log")
     shown = np.unique(np.linspace(0, len(names) - 1, min(len(names), MANY)).round().astype(int))
     axes.set_xticks(shown, [names[n] for n in shown], rotation=35, ha="right")
-    plane.finish(axes, title, "", "", "best")
+    plane.finish(axes, title, legend=legend)

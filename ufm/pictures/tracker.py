@@ -40,9 +40,11 @@ STYLES = ((plane.BLUE, "o", "-"), (plane.RED, "s", "--"), (plane.ORANGE, "^", ":
 def draw_tracker(rows: Sequence[dict[str, Any]]) -> Figure:
     """Rows of a log of a tracker, one figure of all panels that it has columns for. rows: by name, with epoch."""
     panels = [panel for panel in PANELS if any(name in rows[0] for name in panel[1])]
-    figure = plane.new_figure(3.4 * max(1, len(panels)), 3.2)
+    high, wide = -(-len(panels) // 2), min(2, len(panels))  # two beside one another can be read on a phone
+    figure = plane.new_figure(3.1 * wide, 2.6 * high)
     epochs = np.array([row["epoch"] for row in rows])
-    for axes, (title, lines, log) in zip(np.ravel(figure.subplots(1, max(1, len(panels)))), panels):
+    for n, (title, lines, log) in enumerate(panels):
+        axes = figure.add_subplot(high, wide, n + 1)
         _draw(axes, epochs, rows, lines, log)
         plane.finish(axes, title, "epoch", legend="best")
     return figure
