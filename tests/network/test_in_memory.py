@@ -269,7 +269,7 @@ def test_squared_error_is_not_held_against_the_closed_form_of_cross_entropy():
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0, 1 / 1200])
-@pytest.mark.parametrize("name", ["one-hot labels", "mixup of two classes", "soft labels"])
+@pytest.mark.parametrize("name", KINDS)
 def test_a_wrong_penalty_does_not_pass(name, factor):
     found = optimum(KINDS[name], lambda_h=PROBLEM.lambda_h * factor)
     said = words(found)
