@@ -4,7 +4,7 @@ A mean runs over an array, a process's part of one, or blocks of a stream that i
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from operator import add
 
@@ -33,7 +33,10 @@ class Block:
     loss: str
     rho: np.ndarray | float = 1.0
 
-    units = 1  # roundings that a mean of this block's residuals has, in ε
+    @property
+    def units(self) -> int:
+        """How many roundings a mean of this block's residuals has, in ε."""
+        return 1
 
     def sum(self, rows) -> np.ndarray:
         """Σ weight · row."""
@@ -89,9 +92,9 @@ class TwoHot(Block):
     """The same for K > 2 classes where each row of H (in K coordinates), Y and Z has three values, at i, at j and
     at each of the other classes: arrays (n, 3), so that work does not grow with K; ρ = 1. i ≠ j (n), classes: K."""
 
-    i: np.ndarray | None = None
-    j: np.ndarray | None = None
-    classes: int = 3
+    i: np.ndarray = field(kw_only=True)
+    j: np.ndarray = field(kw_only=True)
+    classes: int = field(kw_only=True)
 
     @cached_property
     def others(self) -> int:

@@ -118,8 +118,8 @@ def _over(found: _Candidate, labels: Labels, penalties: Penalties, loss: str) ->
 
     def blocks():
         squares[:] = [0.0, 0.0]
-        for part in _parts(labels):
-            block = _block(found, *part, penalties, loss)
+        for rows, weights in _parts(labels):
+            block = _block(found, rows, weights, penalties, loss)
             squares[0] += float(block.weights @ block.squares)
             squares[1] += float(block.weights.sum())
             yield block

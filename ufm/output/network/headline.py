@@ -54,7 +54,7 @@ def headline(found: Comparison) -> str:
 
 
 def _first(found: Comparison, worst: Finding) -> str:
-    """What to see to: rows that are classified right belong together, so that a poor alignment is one of training."""
+    """What to see to: rows that are classified right belong together, and a poor alignment is one of training."""
     right = (found.features.clean.accuracy or 0.0) >= RIGHT
     return "plane" if worst.name == "alignment" and right else worst.name
 
