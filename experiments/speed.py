@@ -4,8 +4,7 @@ Writes speed.md, speed.json and speed.png: error against a 40-digit oracle and t
 the project's targets, and where the time goes. The peers come with pip install -e '.[bench]'; one that is not
 installed, fails or takes too long is reported as such. At most 20 minutes on 2 cores; nothing else should run.
 
---device gpu: in under 5 minutes our routes and the peers that run on JAX's default accelerator, and how much of its
-bandwidth and arithmetic, as measured, each of ours reaches; speed_gpu.md and .json.
+`python -m experiments.device` is the same for one accelerator.
 """
 
 import json
@@ -16,7 +15,6 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
 
 from ufm.commands.frame import command
 from ufm.rules.errors import InputError
@@ -36,8 +34,6 @@ class Arguments:
     """Only where the time of the numerical route goes; writes nothing."""
     out: str = str(RESULTS)
     """Folder for the results."""
-    device: Literal["cpu", "gpu"] = "cpu"
-    """gpu: on one accelerator, in under 5 minutes; writes speed_gpu.*."""
 
 
 def run(args: Arguments, argv: list[str]) -> int:
@@ -47,8 +43,6 @@ def run(args: Arguments, argv: list[str]) -> int:
     folder = Path(args.out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out must be a folder, got the file {args.out}")
-    if args.device != "cpu":
-        return run_device(args, argv)
     rates, stages = profile()
     if args.profile:
         print("\n".join(lines(rates, stages)))
@@ -66,25 +60,6 @@ def run(args: Arguments, argv: list[str]) -> int:
     found = Run(command, where, features, joint, targets, rates, stages)
     paths = write(found, folder, "speed_quick" if args.quick else "speed")
     print("\n".join(["", *target_lines(targets), "", *map(str, paths)]))
-    return 0
-
-
-def run_device(args: Arguments, argv: list[str]) -> int:
-    """The same on one accelerator. Raises InputError where JAX has none."""
-    from experiments.benchmark.device.kernels import Scale
-    from experiments.benchmark.device.report import kernel_lines, write_device
-    from experiments.benchmark.device.run import TASKS, measure_device, measure_kernels
-    from experiments.benchmark.machine import machine
-
-    scale = Scale(classes=(10,)) if args.quick else Scale()
-    if args.profile:
-        print("\n".join(kernel_lines(*measure_kernels(args.device, scale)[1:])))
-        return 0
-    found = measure_device(args.device, TASKS[:1] if args.quick else TASKS, scale, teller())
-    command = " ".join(["python -m experiments.speed", *argv])
-    stem = f"speed_{args.device}" + ("_quick" if args.quick else "")
-    paths = write_device(found, command, machine(), Path(args.out), stem)
-    print("\n".join(["", *kernel_lines(found.rates, found.kernels), "", *map(str, paths)]))
     return 0
 
 

@@ -124,7 +124,8 @@ def derive() -> Derivation:
                 r"what is said of one label is the same, and of $\mathbb{E}$ the formal steps, here and "
                 r"in the theorems that refer to this one, use that it is linear, that $\mathbb{E}1 = 1$, "
                 r"and that $\mathbb{E}f \ge 0$ for $f \ge 0$, with equality only where $f = 0$ almost "
-                "surely. All integrands are bounded, or the squares of $h$.",
+                "surely; so what they say of every label holds almost surely. The derivative of $L$ is taken under "
+                "the integral (dominated convergence). All integrands are bounded, or at most quadratic in $h$.",
             ),
             identity(
                 "shrunken residual",
@@ -163,33 +164,46 @@ def derive() -> Derivation:
                 0,
             ),
             *[_unused_direction(size) for size in (2, 3, 4)],
+            formal(
+                "an unused direction",
+                r"Hypothesis: $d \ge K-1$. Where $v^\top Mv > c^2\|v\|^2$ for some $v$ at a critical point, "
+                "some unit $u$ has $Wu = 0$.",
+                "Unused.unused_direction",
+            ),
             identity(
                 "second variation",
                 r"Let $Mv = \mu v$, $\|v\| = 1$, and let a unit vector $u$ have $Wu = 0$. Along $W + "
                 r"\varepsilon v u^\top$, $h + \varepsilon t u$ the objective changes by "
                 r"$\varepsilon^2\,\mathbb{E}[-t\rho + \frac{\lambda_H}{2}t^2 + \frac{\lambda_W}{2}] + "
                 r"O(\varepsilon^4)$ with $\rho = r\cdot v$. At the best $t = \rho/\lambda_H$ this is "
-                r"$\varepsilon^2(c^2 - \mathbb{E}\rho^2)/(2\lambda_H)$, and $\mathbb{E}\rho^2 = \mu$.",
+                r"$\varepsilon^2(c^2 - \mathbb{E}\rho^2)/(2\lambda_H)$, and $\mathbb{E}\rho^2 = \mu$. (Here "
+                r"$u\cdot h = u^\top W^\top r/\lambda_H = 0$.) So with $d \ge K-1$ a critical point with an "
+                r"eigenvalue $\mu > c^2$ is a strict saddle.",
                 [change.subs(t, v_r / lambda_h), sp.diff(change, t).subs(t, v_r / lambda_h)],
                 [(lambda_w * lambda_h - v_r**2) / (2 * lambda_h), 0],
             ),
-            argued(
-                "strict saddle otherwise",
-                r"Hypothesis: $d \ge K-1$. At a critical point $\mathbf{1}^\top M = 0$ gives "
-                r"$\mathbf{1}^\top W = 0$, so $W$ has rank at most $K-1$. If its rank is $d$, then $d = "
-                r"K-1$ and $MW = c^2W$ gives $M = c^2\Pi$. Otherwise some unit $u$ has $Wu = 0$, hence "
-                r"$u\cdot h = u^\top W^\top r/\lambda_H = 0$, and an eigenvalue $\mu > c^2$ makes the "
-                r"second variation negative. So every critical point has $\lambda_{\max}(M) \le c^2$, and "
-                r"is a global minimum, or is a strict saddle.",
+            formal(
+                "minimum or not",
+                r"So with $d \ge K-1$ a critical point is a global minimum exactly if $\lambda_{\max}(M) \le c^2$.",
+                "Unused.critical_minimum_iff",
+            ),
+            formal(
+                "a minimum exists",
+                r"Hypothesis: $\lambda_W, \lambda_H > 0$; labels finite in number. For every $d$ there is a global "
+                "minimum.",
+                "Exists.optimum_exists",
             ),
             argued(
-                "a minimum exists",
-                r"Hypothesis: $\lambda_W, \lambda_H > 0$. For fixed $W$ each $h_y$ is the unique minimiser "
-                r"of a strongly convex function, continuous in $W$, and the value lies in $[0, \log K]$. So "
-                r"$L$ minimised over $h$ is a continuous function of $W$, at least "
-                r"$\frac{\lambda_W}{2}\|W\|^2$: it has a minimiser, a critical point that is no saddle. "
-                r"With the steps above, its $p$ is feasible and $\min L = \mathbb{E}\,\mathrm{Entropy}(p) = "
-                r"\max$.",
+                "a minimum exists, any law",
+                "For fixed $W$ each $h_y$ is the unique minimiser of a strongly convex function, continuous "
+                r"in $W$, and the value lies in $[0, \log K]$. So $L$ minimised over $h$ is a continuous "
+                r"function of $W$, at least $\frac{\lambda_W}{2}\|W\|^2$: it has a minimiser.",
+            ),
+            formal(
+                "strong duality",
+                r"With $d \ge K-1$ its $p$ is feasible, $\min L = \mathbb{E}\,\mathrm{Entropy}(p)$, and no "
+                "feasible $q$ has a larger mean entropy.",
+                "Unused.strong_duality",
             ),
         ],
         sp.Eq(

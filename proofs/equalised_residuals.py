@@ -14,7 +14,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, formal, identity
+from proofs.engine.step import Comparison, Derivation, formal, identity
 from proofs.tools.frame import softmax
 from proofs.tools.matrices import real, simplex
 from proofs.tools.settings import any_law
@@ -89,14 +89,15 @@ def derive() -> Derivation:
             ),
             formal(
                 "needed",
-                r"Where $v^\top Mv > c^2\|v\|^2$ for some $v$, and $Wu = 0$ for some unit $u$, another "
-                "point has a smaller objective.",
+                r"At a critical point with $v^\top Mv > c^2\|v\|^2$ for some $v$, and $Wu = 0$ for some unit "
+                "$u$, another point has a smaller objective.",
                 "Descent.descent",
             ),
-            argued(
+            formal(
                 "global optimality",
-                r"Hypothesis: $d \ge K-1$. Where $\lambda_{\max}(M) > c^2$ there is such a $u$ (theorem "
-                "duality): the point is a strict saddle.",
+                r"Hypothesis: $d \ge K-1$. There is such a $u$ at every critical point with "
+                r"$\lambda_{\max}(M) > c^2$.",
+                "Unused.unused_direction",
             ),
             formal(
                 "where critical means this",

@@ -16,7 +16,7 @@ from itertools import product
 import mpmath as mp
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, formal, identity, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, sign
 from proofs.tools.frame import softmax
 from proofs.tools.matrices import basis_vector, centring, covariance, real, simplex
 from proofs.tools.roots import increasing_root
@@ -48,19 +48,16 @@ def derive() -> Derivation:
     return Derivation(
         "joint-etf",
         [
-            argued(
+            formal(
                 "unique predictions",
-                r"$q \mapsto \mathbb{E}\,\mathrm{Entropy}(q)$ is strictly concave and $\{q : "
-                r"\mathbb{E}(y-q)(y-q)^\top \preceq c^2I\}$ convex ($q \mapsto v^\top(\cdot)v$ is convex "
-                r"for each $v$). So the dual of the theorem duality ($d \ge K-1$) has one solution $p^*$, "
-                r"$\pi$-almost surely. At a global optimum the gap for $q = p^*$ is zero, so "
-                r"$\mathrm{KL}(p^*\|p) = 0$: every global optimum predicts $p^*$.",
+                r"Any law, $d \ge K-1$, no bias: all global optima predict the same. (Coq: labels finite in "
+                "number; any other law as in the theorem duality.)",
+                "Unused.unique_predictions",
             ),
             formal(
                 "symmetry",
                 r"Hypothesis: $\pi$ exchangeable. For every $a \ge 0$ the residuals $r = y - p_a(y)$ have "
-                r"$\mathbb{E}rr^\top = \frac{F(a)}{K-1}\Pi$. (Coq: labels finite in number; any other law "
-                "as in the theorem duality.)",
+                r"$\mathbb{E}rr^\top = \frac{F(a)}{K-1}\Pi$.",
                 "Joint.joint_moment",
             ),
             formal("mean", r"And $\mathbb{E}r = 0$.", "Joint.joint_mean"),

@@ -6,9 +6,12 @@ of weight q_B, have equal rows w_k and equal pure-class features at every global
 
     ρ q_B ≤ λ_W λ_H,        ρ = (α+1)/(2α+1) for λ ~ Beta(α, α), 1 for one-hot labels.
 
-Idea: on a collapsed point the prediction cannot tell k from l in B, so along e_k − e_l the residual is the
-label itself, and M(e_k − e_l) = ½ E(y_k − y_l)² (e_k − e_l) = ρ q_B (e_k − e_l). The best collapsed point is a
-global optimum iff this eigenvalue is at most λ_W λ_H.
+"If" holds for every d.
+
+Idea: replace the rows of two classes k, l of B by their mean, and each feature by the mean over the label and the
+label with k and l exchanged. The objective falls by divergences and squares and by (c² − μ)‖w_k − w_l‖²/(4 λ_H),
+μ = ½ E(y_k − y_l)² = ρ q_B. So for μ ≤ c² no optimum has w_k ≠ w_l. Where w_k = w_l the residual along e_k − e_l
+is the label itself, M has μ in that direction, and for μ > c² an unused feature direction lowers the objective.
 """
 
 from itertools import product
@@ -17,7 +20,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, sign
 from proofs.tools.matrices import basis_vector, real
 from proofs.tools.settings import WEIGHTS, joint
 from proofs.trivial_threshold import THRESHOLD as TRIVIAL
@@ -102,48 +105,53 @@ def derive() -> Derivation:
                 1 - RHO,
                 "positive",
             ),
-            argued(
-                "best collapsed point",
-                r"Among $W$ with $w_k$ equal for $k \in B$ take one of least objective (it exists as in the "
-                r"theorem duality). $f$ depends on $y$ only through $\bar y$, $y$ averaged over $B$, so "
-                r"$h$, $p$ do, and the point is critical in the full problem too: with $\mathcal{P}$ the "
-                r"average over $B$, $\mathbb{E}(1-\mathcal{P})r\,h^\top = 0$, because $(1-\mathcal{P})r = "
-                r"(1-\mathcal{P})y$ has mean zero over the permutations of $B$, which leave $h$ as it is.",
+            formal(
+                "merging two rows",
+                "For any $W$, $b$ and features $h(y)$, if the law is the same with $k$ and $l$ exchanged: "
+                r"let $\bar W$, $\bar b$ have the mean of the rows and of the biases of $k$ and $l$, $y'$ be "
+                r"$y$ with $k$ and $l$ exchanged, $\bar h(y) = \frac12(h(y) + h(y'))$ and $e(y) = "
+                r"\frac12(h(y) - h(y'))$. Then $L - \bar L$ is $\frac{\lambda_W\lambda_H - "
+                r"\mu}{4\lambda_H}\|w_k - w_l\|^2$, $\mu = \frac12\mathbb{E}(y_k - y_l)^2$, plus the mean of "
+                r"$\frac12\mathrm{KL}(\bar p\|p(y)) + \frac12\mathrm{KL}(\bar p\|p(y')) + "
+                r"\frac{\lambda_H}{2}\|e - \frac{y_k - y_l}{2\lambda_H}(w_k - w_l)\|^2$. (Coq: labels finite "
+                "in number; any other law as in the theorem duality.)",
+                "Merge.merging_identity",
             ),
-            argued(
-                "M in two blocks",
-                r"The same average gives $\mathbb{E}\,\mathcal{P}r\,((1-\mathcal{P})r)^\top = 0$. On the "
-                r"differences within $B$, $M$ is $\rho q_B$ (above). On vectors constant on $B$, "
-                r"$\lambda_{\max}(\mathcal{P}M\mathcal{P}) \le c^2$: the rank of $W$ is at most $K - |B| < "
-                r"d$, so some direction of feature space is unused, and the second variation of the theorem "
-                r"duality, along vectors constant on $B$, would lower the objective.",
-            ),
-            argued(
+            formal(
                 "if",
-                r"If $\rho q_B \le c^2$, then $\lambda_{\max}(M) \le c^2$ and the best collapsed point is a "
-                r"global optimum (theorem duality). Predictions at all global optima are the same (theorem "
-                r"joint-etf, first step, any law), so at each of them $(w_k - w_l)\cdot h_y = 0$ for all "
-                r"$y$, and $\lambda_W\|w_k - w_l\|^2 = \mathbb{E}(r_k - r_l)(w_k - w_l)\cdot h = 0$. "
-                r"Features depend on $\bar y$ only: those of the pure classes of $B$ coincide.",
+                r"So for such $k$, $l$ with $\mu \le \lambda_W\lambda_H$ every global optimum has $w_k = "
+                "w_l$: any $d$, no bias.",
+                "Collapse.collapse",
             ),
-            argued(
+            formal("if, free bias", "With a free bias too, and $b_k = b_l$.", "Collapse.collapse_free_bias"),
+            formal("if, penalised bias", "And with a penalised one.", "Collapse.collapse_penalised_bias"),
+            formal(
+                "features",
+                "Where features are optimal for $W$ and $b$, labels that differ only at classes which share a row "
+                "and a bias have one feature: the pure classes of $B$ do.",
+                "Collapse.shared_feature",
+            ),
+            formal(
                 "only if",
-                r"If $\rho q_B > c^2$, every collapsed critical point has $\lambda_{\max}(M) > c^2$ and an "
-                r"unused direction: a strict saddle. Nor do two classes of $B$ alone coincide: predictions "
-                r"are unique, hence permuted with $B$, and $\lambda_WWW^\top = \mathbb{E}zr^\top$ is "
-                r"invariant, so that all would.",
+                r"Hypothesis: $d \ge K-1$. Without a bias, a global optimum has $w_k = w_l$ exactly if $\mu \le "
+                r"\lambda_W\lambda_H$.",
+                "Collapse.collapse_iff",
             ),
-            argued(
-                "a bias changes nothing",
-                r"$\frac{\lambda_b}{2}\|b\|^2$ adds $-\|\mathbb{E}r\|^2/(2\lambda_b)$ to the dual, a free "
-                r"bias the "
-                r"constraint $\mathbb{E}r = 0$: strictly concave as before, so predictions are unique and "
-                r"symmetric in $B$. "
-                r"At a critical point $\mathbb{E}r = \lambda_bb$, $\lambda_H\mathbb{E}\|h\|^2 = "
-                r"\lambda_W\|W\|^2$ and "
-                r"$\mathrm{CE} = \mathrm{Ent}(p) - r\cdot z$ close the gap iff $\lambda_{\max}(M) \le "
-                r"c^2$; the unused "
-                r"direction and the second variation are those of $W$ alone. So the threshold is the same.",
+            formal("only if, free bias", "With a free bias too.", "Collapse.collapse_free_bias_iff"),
+            formal(
+                "only if, penalised bias", "And with a penalised one.", "Collapse.collapse_penalised_bias_iff"
+            ),
+            formal(
+                "mixup",
+                r"For mixup of classes drawn independently with weights $q$, $q_k = q_l$, on any finite grid of "
+                r"$\lambda$, $\mu = \rho q_k$: $w_k = w_l$ at a global optimum exactly if $\rho q_k \le "
+                r"\lambda_W\lambda_H$ ($d \ge K-1$, no bias).",
+                "Weighted.mixup_collapse",
+            ),
+            formal(
+                "one-hot labels",
+                r"And for one-hot labels exactly if $q_k \le \lambda_W\lambda_H$.",
+                "Weighted.onehot_collapse",
             ),
             identity(
                 "the whole set of classes",

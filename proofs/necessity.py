@@ -16,7 +16,7 @@ import mpmath as mp
 import numpy as np
 import sympy as sp
 
-from proofs.engine.step import Comparison, Derivation, argued, identity, sign
+from proofs.engine.step import Comparison, Derivation, formal, identity, sign
 from proofs.joint_etf import PAIR, K, a, lam, x_i, x_j
 from proofs.tools.matrices import centring, real
 from proofs.tools.roots import increasing_root
@@ -42,12 +42,12 @@ def derive() -> Derivation:
     return Derivation(
         "necessity",
         [
-            argued(
+            formal(
                 "what an ETF would need",
-                r"Suppose $WW^\top = g\,\Pi$, $g > 0$, is critical for the cyclic law. $h = W^\top "
-                r"r/\lambda_H$ is the optimal feature against it, so $z = a\,r$, $a = g/\lambda_H$. $MW = "
-                r"c^2W$ (theorem equalised-residuals), the range of $W$ is all of $\mathbf{1}^\perp$, and "
-                r"$M\mathbf{1} = 0$: $M = c^2\Pi$, so $M_{01} = M_{02}$.",
+                r"At a critical point (no bias) with $WW^\top = g\,\Pi$, $g > 0$, of any law, $z = a\,r$ with "
+                r"$a = g/\lambda_H$, and $M = c^2\Pi$: so $M_{01} = M_{02}$. (Coq: labels finite in number; "
+                "any other law as in the theorem duality.)",
+                "Needed.simplex_critical",
             ),
             identity(
                 "neighbours and second neighbours",
@@ -116,12 +116,17 @@ def derive() -> Derivation:
                 1 / K,
             ),
             *[_rank(size) for size in (2, 3, 4)],
-            argued(
+            formal(
+                "dimensions of an ETF",
+                r"So $WW^\top = g\,\Pi$ with $g > 0$ needs $d \ge K-1$.",
+                "Needed.simplex_dimension",
+            ),
+            formal(
                 "too few dimensions",
-                r"$\mathrm{rank}\,WW^\top \le d$, so $d < K-1$ excludes an ETF. Below the threshold $c^2 < "
-                r"\sigma^2$ of an exchangeable law the gap of the theorem duality then cannot close: a zero "
-                r"gap means $p = p^*$ and $\lambda_WWW^\top = \mathbb{E}z^*r^{*\top} = \lambda_Wg\,\Pi$ "
-                r"(theorem joint-etf), of rank $K-1 > d$.",
+                "And for an exchangeable law below its threshold ($F(a) = (K-1)c^2$ for an $a > 0$), $d < "
+                r"K-1$: $L > \mathbb{E}\,\mathrm{Entropy}(p_a(y))$ for every $W$, $b$, $h$. That bound is not "
+                "attained.",
+                "Needed.too_few_dimensions",
             ),
         ],
         sp.Eq(K * sp.Symbol("M_{01} - M_{02}"), sp.Symbol(r"\mathbb{E}") * NEIGHBOURS),

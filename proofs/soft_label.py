@@ -162,8 +162,13 @@ def _whole() -> list:
         ),
         formal(
             "what the root is",
-            r"$p = p_a(y)$ is the one probability vector with $ap_k = \omega(ay_k + t)$, that is with "
-            r"$a(y - p) = \log p$ up to a common shift. It exists for every $a > 0$ and every $y$.",
+            r"For $p$ of sum one and $a > 0$, $ap_k = \omega(ay_k + t)$ for some $t$ exactly if $p > 0$ and "
+            r"$a(y - p) = \log p$ up to a common shift.",
+            "Answer.answers_omega",
+        ),
+        formal(
+            "it exists",
+            r"There is such a vector, $p_a(y)$, for every $a > 0$ and every $y$.",
             "Answer.prediction_answers",
         ),
         formal(

@@ -29,7 +29,7 @@ def derive() -> Derivation:
         [
             formal(
                 "signs",
-                r"$x_k$ increases with $y_k$ and is $0$ where $y_k = 0$: all $x_k \ge 0$, and none "
+                r"$x_k$ does not fall where $y_k$ rises and is $0$ where $y_k = 0$: all $x_k \ge 0$, and none "
                 r"exceeds $Ko = \sum x_k$.",
                 "Signs.excess_range",
             ),

@@ -89,6 +89,7 @@ CASES = {
     "ufm.compare saved.npz --replicates 20 --json a.json",
     # --- sweeps ---
     "sweep-main": "ufm.sweep grid.toml --dry-run\nufm.sweep grid.toml\nufm.sweep grid.toml",
+    "sweep-part": "ufm.sweep grid.toml --part 1/2\nufm.sweep grid.toml --part 2/2",
     "sweep-two-classes": "ufm.sweep two.toml",
     "sweep-laws": "ufm.sweep laws.toml --out out",
     "sweep-undecided": "ufm.sweep tight.toml --out out\nufm.sweep grid.toml --out out",

@@ -185,9 +185,9 @@ ROWS = (
     ),
     Row("experiments.speed", LONG, "experiments.speed --quick --out out"),
     Row(
-        "experiments.speed --device gpu",
+        "experiments.device",
         HOSTS,
-        "experiments.speed --device gpu --quick --out out",
+        "experiments.device --quick --out out",
         codes=(0, 2),
     ),
     Row("experiments.growth", LONG, "experiments.growth --quick --out out"),

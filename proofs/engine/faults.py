@@ -32,6 +32,7 @@ FAULTS = (
 
 HYPOTHESES = (
     ("joint/Joint.v", "Hypothesis symmetric : exchangeable N K pi Y.\n"),
+    ("optimum/Merge.v", "Hypothesis symmetric : exchangeable_pair N K pi Y k l.\n"),
     ("closed/Forms.v", "Hypothesis simplex_W : gram_is K d W (simplex_gram K g).\n"),
 )
 

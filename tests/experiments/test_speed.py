@@ -9,12 +9,9 @@ from mpmath import mp, mpf
 
 from experiments import speed
 from experiments.benchmark import joint, profile, rows, targets, worker
-from experiments.benchmark.device import run as device_run
-from experiments.benchmark.device.kernels import DeviceRates, Kernel, Scale
-from experiments.benchmark.device.report import write_device
 from experiments.benchmark.joint import JointTask, Milestone
 from experiments.benchmark.oracle import exact_features, save_answers
-from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, faster, pinned, run_peer
+from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, faster, run_peer
 from experiments.benchmark.tasks import CHECKED, FeatureTask, Solver, feature_tasks
 from experiments.peers import optax_lbfgs, ours, scipy_lbfgs
 from experiments.peers.joint import cvxpy as joint_cvxpy
@@ -425,101 +422,3 @@ def test_every_way_of_every_peer_becomes_a_job():
     assert {rows.NEWTON, rows.ARRAY, rows.CLOSED, rows.COEFFICIENTS, rows.COPY, rows.JOINT} <= {
         job.variant for job in jobs
     }
-
-
-# --- one accelerator --------------------------------------------------------------------------------------
-
-TINY = Scale(stream=2**10, matrix=16, exps=2**8, labels=2**8, seconds=0.0, classes=(4,))
-
-
-@pytest.fixture(scope="module")
-def on_device():
-    """The whole path of --device gpu, with the platform cpu; on a busy machine everything takes longer."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("LIMIT", "KERNEL_LIMIT"):
-            patch.setattr(device_run, name, 300.0)
-        return device_run.measure_device("cpu", (ETF,), TINY)
-
-
-def test_every_route_and_peer_of_a_device_answers(on_device):
-    found = {row.variant: row for row in on_device.features}
-    errors = {name: row.error for name, row in found.items() if row.outcome.ok}
-    assert max(errors[name] for name in (rows.NEWTON, rows.CLOSED)) <= 1e-14
-    assert (
-        1e-12 < errors[rows.NEWTON + ", float32"] <= 1e-3
-        and errors[rows.NEWTON + ", float32, then float64"] <= 1e-13
-    )
-    assert errors["optax L-BFGS, vmapped"] <= 1e-7
-    torch = found["torch L-BFGS, batched"]
-    assert torch.outcome.status == "not installed" or torch.error <= 1e-3
-
-
-def test_every_kernel_of_a_device_is_counted(on_device):
-    assert {kernel.dtype for kernel in on_device.kernels} == {"float64", "float32"}
-    assert len(on_device.kernels) == len({(kernel.name, kernel.dtype) for kernel in on_device.kernels}) == 11
-    for kernel in on_device.kernels:
-        shares = kernel.shares(on_device.rates)
-        assert min(kernel.seconds, kernel.flops, kernel.bytes, kernel.transcendentals) > 0, kernel
-        assert all(np.isfinite(share) and share > 0 for share in shares.values())
-    leap, step, whole, call = *on_device.kernels[:3], on_device.kernels[-2]
-    steps = int(whole.name.split()[-2])
-    assert whole.flops == pytest.approx(leap.flops + steps * step.flops)
-    newton = next(row for row in on_device.features if row.variant == rows.NEWTON)
-    assert (call.flops, call.bytes, call.seconds) == (whole.flops, whole.bytes, newton.seconds)
-
-
-def test_shares_are_counts_over_time_and_rate():
-    rates = DeviceRates(1e9, 2e9, {"float64": 1e12, "float32": 4e12}, {"float64": 1e9, "float32": 8e9})
-    kernel = Kernel("k", 10, "float32", 1e-6, 2e6, 1e3, 4e3)
-    assert kernel.shares(rates) == pytest.approx({"bandwidth": 0.5, "flops": 0.5, "exp": 0.5})
-
-
-def test_operations_are_counted_a_feature():
-    """A product of 8 x 16 and 16 x 4: 2·8·16·4 flops, and its arrays once each."""
-    import jax
-    import jax.numpy as jnp
-
-    compiled = jax.jit(jnp.matmul).lower(jnp.ones((8, 16)), jnp.ones((16, 4))).compile()
-    found = profile.count_operations(compiled, 8)
-    assert found == {"transcendentals": 0.0, "flops": 128.0, "bytes": 8.0 * (8 * 16 + 16 * 4 + 8 * 4) / 8}
-
-
-def test_the_report_of_a_device(on_device, tmp_path):
-    paths = write_device(on_device, "the command", {"processor": "p"}, tmp_path, "speed_gpu")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["speed_gpu.json", "speed_gpu.md"]
-    text, found = paths[0].read_text(), json.loads(paths[1].read_text(), parse_constant=pytest.fail)
-    for word in (
-        on_device.device["device"],
-        "the command",
-        "triad",
-        "Tflop/s",
-        "certificate",
-        "| ours: Newton |",
-    ):
-        assert word in text, word
-    assert found["device"]["platform"] == "cpu" and len(found["kernels"]) == 11
-    assert {each["method"] for each in found["features"]} == {row.variant for row in on_device.features}
-
-
-def test_without_the_device_nothing_is_measured(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert speed.main(["--device", "gpu", "--out", str(tmp_path)]) == 2
-    error = capsys.readouterr().err
-    assert "--device gpu: JAX sees only cpu" in error and "jax[cuda12]" in error and error.count("\n") == 1
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_command_on_a_device(on_device, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(device_run, "measure_device", lambda *_: on_device)
-    assert speed.main(["--device", "gpu", "--quick", "--out", str(tmp_path)]) == 0
-    assert sorted(path.suffix for path in tmp_path.glob("speed_gpu_quick.*")) == [".json", ".md"]
-    assert "| triad |" in capsys.readouterr().out
-
-
-def test_a_process_sees_one_device(monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    assert pinned(2)["JAX_PLATFORMS"] == "cpu" and pinned(2)["OMP_NUM_THREADS"] == "2"
-    assert "JAX_PLATFORMS" not in pinned(2, "gpu") and pinned(2, "gpu")["CUDA_VISIBLE_DEVICES"] == "0"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
-    assert pinned(1, "gpu")["CUDA_VISIBLE_DEVICES"] == "3"

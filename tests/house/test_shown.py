@@ -140,7 +140,7 @@ def test_every_command_parses_as_shown_and_as_cut(parse, words):
 
 
 @pytest.mark.parametrize(
-    "words", ["ufm.solve --clases 10", "proofs --chekc", "experiments.speed --device cuda"]
+    "words", ["ufm.solve --clases 10", "proofs --chekc", "experiments.device --platform cuda"]
 )
 def test_a_misspelt_command_is_refused(parse, words):
     """Negative control: the parsers that were stopped are those that judge."""

@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,8 @@ import ufm.output.dataset
 import ufm.output.files
 from tests.sweeps import free_kernel, rows
 from ufm import sweep
+from ufm.commands.grid_file import read_grid
+from ufm.runtime.processes import ALONE, Group
 
 jax.devices()  # started here with the devices every test sees, not by the first sweep
 ROOT = Path(__file__).resolve().parents[2]
@@ -367,3 +369,70 @@ def test_a_careless_writer_is_found_out(nursery, run):
         for _ in range(20):
             killed.kill()
             killed.look()
+
+
+# --- parts --------------------------------------------------------------------------------------------
+
+
+def blocks() -> list[str]:
+    return [name for name in names() if name.startswith("block")]
+
+
+def test_parts_of_runs_that_do_not_know_each_other_are_the_whole(run):
+    run("grid.toml", "--out", "whole")
+    code, out, err = run("grid.toml", "--part", "2/2")
+    assert code == 0 and blocks() == WHOLE[3:], err
+    assert out.splitlines()[0] == "sweep of grid.toml, part 2/2: 4 problems, 16 rows in grid.parquet"
+    assert out.splitlines()[-1].split() == ["left", "1", "of", "3", "blocks,", "of", "other", "parts"]
+    code, out, err = run("grid.toml", "--part", "1/2")
+    assert code == 0 and blocks() == WHOLE[2:] and "left" not in out, err
+    assert rows(OUT) == rows(Path("whole"))
+    code, out, _ = run("grid.toml")
+    assert code == 0 and out.startswith("sweep of grid.toml: 6 problems, 24 rows")
+
+
+def test_a_part_has_the_verdict_of_its_own_rows(run, monkeypatch):
+    make = ufm.commands.runs.sweep.summarise
+    with monkeypatch.context() as patch:
+        failing = lambda table: make(table) | {"verdicts": {"fails": 8}}  # noqa: E731
+        patch.setattr(ufm.commands.runs.sweep, "summarise", failing)
+        assert run("grid.toml", "--part", "1/3")[0] == 1
+    assert run("grid.toml", "--part", "2/3")[0] == 0 and run("grid.toml")[0] == 1
+
+
+@contextmanager
+def writing(part=None):
+    """Another run that writes there, of a part (k − 1 and n) or of the whole."""
+    folder, grid = ufm.output.dataset.dataset_folder(OUT), read_grid("grid.toml")
+    folder.make()
+    record = {"grid": grid.record()}
+    with folder.held(ALONE, record, False) if part is None else folder.shared(Group(*part), record):
+        yield
+
+
+@pytest.mark.parametrize("part, flags", [((0, 2), ()), ((0, 2), (1, 2)), ((0, 2), (1, 3)), (None, (1, 2))])
+def test_a_part_and_what_overlaps_it_are_not_written_at_once(run, part, flags):
+    with writing(part):
+        refused(
+            run("grid.toml", *(("--part", "{}/{}".format(*flags)) if flags else ())), "another run is writing"
+        )
+    assert run("grid.toml")[0] == 0
+
+
+def test_parts_are_written_at_once(run):
+    with writing((0, 2)):
+        assert run("grid.toml", "--part", "2/2")[0] == 0
+        (OUT / ".block-000000.parquet.tmp").write_bytes(b"what the other one writes")
+        assert run("grid.toml", "--part", "2/2")[0] == 0
+        assert (OUT / ".block-000000.parquet.tmp").exists()
+    assert run("grid.toml", "--part", "1/2")[0] == 0 and blocks() == WHOLE[2:]
+
+
+@pytest.mark.parametrize("part", ["3/2", "0/2", "2", "1/", "a/b", "-1/2", "1/4"])
+def test_parts_that_are_none_are_refused(run, part):
+    refused(run("grid.toml", f"--part={part}"), "--part")
+    assert not OUT.exists()
+
+
+def test_parts_and_processes_are_two_ways(run):
+    refused(run("grid.toml", "--part", "1/2", "--distributed"), "leave --distributed")

@@ -16,6 +16,7 @@ from ufm.network.read.mapped import read_array
 from ufm.rules.environment import check_pictures
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import said
+from ufm.runtime.processes import ALONE, Group
 
 LAWS = ("mixup", "cutmix", "kway", "smoothing", "onehot")
 
@@ -226,6 +227,20 @@ def check_group(args) -> None:
         raise InputError(f"--coordinator must be HOST:PORT, got {args.coordinator!r}")
     checked.integer("--processes", args.processes, 1)
     checked.integer("--process", args.process, 0, args.processes - 1)
+
+
+def read_part(args, blocks: int) -> Group:
+    """--part k/n: which share of that many blocks this run solves, alone."""
+    if args.part is None:
+        return ALONE
+    number, _, count = args.part.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise InputError(f"--part must be k/n with 1 <= k <= n, like 2/8, got {args.part!r}")
+    if int(count) > blocks:
+        raise InputError(f"--part {args.part}: the grid has {blocks} blocks (its key `block` is their size)")
+    if args.distributed:
+        raise InputError("--part divides among runs that do not know each other: leave --distributed")
+    return Group(int(number) - 1, int(count))
 
 
 def check_symmetry(args, law: laws.LabelLaw) -> None:

@@ -37,6 +37,8 @@ class Arguments:
     """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     dry_run: bool = False
     """Say how many problems, compilations and bytes, and stop."""
+    part: str | None = None
+    """K/N: solve the K-th of N parts, each a run of its own into the same folder, with no link between them."""
     distributed: bool = False
     """Take part in a run of several processes: the same command on all of them."""
     coordinator: str | None = None
@@ -52,24 +54,25 @@ def run(args: Arguments, argv: list[str]) -> int:
     import ufm.runtime.effort as effort
     from ufm.commands.footprint import refuse, sweep_blocks
     from ufm.commands.grid_file import read_grid
-    from ufm.commands.inputs import check_group
+    from ufm.commands.inputs import check_group, read_part
     from ufm.rules.memory import allow
 
     allow(args.memory)
     check_group(args)
     grid = read_grid(args.grid)
     refuse(sweep_blocks(grid))
+    part = read_part(args, grid.blocks)
     folder = Path(args.grid).with_suffix(".parquet") if args.out is None else Path(args.out)
 
     if not args.dry_run and needs_supervisor(args):
         return supervise("ufm.sweep", argv)
-    work = effort.seconds(grid.feature_count, max(grid.axes["classes"]))
+    work = effort.seconds(grid.feature_count // part.count, max(grid.axes["classes"]))
     effort.judge(work, args, "split the grid, or give fewer values")
     if args.dry_run:
         return dry_run(grid, args.grid, folder)
     from ufm.commands.runs.sweep import sweep  # from here on JAX is needed
 
-    return sweep(grid, args, folder, ["python", "-m", "ufm.sweep", *argv])
+    return sweep(grid, args, part, folder, ["python", "-m", "ufm.sweep", *argv])
 
 
 def dry_run(grid, name: str, folder: Path) -> int:

@@ -112,11 +112,11 @@ def check_folder(path: Path, grid: Grid) -> None:
 
 
 @contextmanager
-def open_dataset(path: Path, grid: Grid, provenance: dict, group: Group = ALONE):
-    """The dataset of a grid, made if absent and held against a second run (`Folder.held`)."""
-    folder = dataset_folder(path)
+def open_dataset(path: Path, grid: Grid, provenance: dict, group: Group = ALONE, part: Group = ALONE):
+    """The dataset of a grid, made if absent and held against a second run (`Folder.held`, `Folder.shared`)."""
+    folder, record = dataset_folder(path), {"hash": grid.digest, "grid": grid.record(), **provenance}
     if group.leads:
         check_folder(path, grid)
         folder.make()
-    with folder.held(group, {"hash": grid.digest, "grid": grid.record(), **provenance}, anew=False):
+    with folder.held(group, record, anew=False) if part == ALONE else folder.shared(part, record):
         yield Dataset(path, grid)

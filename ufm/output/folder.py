@@ -2,7 +2,8 @@
 
 import json
 import os
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from ufm.rules.files import read_json
 from ufm.runtime.processes import Group
 
 LOCK = "_lock"  # readers of Parquet folders pass it over
+
+
+class Held(InputError):
+    """Another run is writing there."""
 
 
 @dataclass(frozen=True)
@@ -66,31 +71,68 @@ class Folder:
 
         Process 0 of a group does that for all, and clears what a killed run left; all must see the folder.
         """
-        handle = self._hold() if group.leads else None
-        try:
+        with ExitStack() as held:
             if group.leads:
-                for path in self.path.glob(".*.tmp"):
-                    path.unlink()
-                if anew or not (self.path / self.manifest).exists():
-                    self.write(record)
+                held.enter_context(self._locked(self.lock))
+                self._begin(record, anew)
             group.meet()
             if not appears(self.path / self.manifest):
                 raise InputError(f"{self.name} is not the folder of process 0: give one on a shared disk")
             yield
-        finally:
-            if handle is not None:
-                os.close(handle)
 
-    def _hold(self) -> int:
-        """The locked file, which the system releases when the process ends, however it ends."""
+    @contextmanager
+    def shared(self, part: Group, record: dict):
+        """Until the end no other run writes this part there, or the whole; other parts of as many may be written.
+
+        Who finds nobody there begins the manifest and clears what killed runs left.
+        """
+        with ExitStack() as held:
+            held.enter_context(self._locked(f"{LOCK}-{part.rank + 1}-{part.count}"))
+            for path in self.path.glob(f"{LOCK}-*-*"):
+                if not path.name.endswith(
+                    f"-{part.count}"
+                ):  # where parts are cut otherwise, and would overlap
+                    held.enter_context(self._locked(path.name, alone=False))
+            with suppress(Held), self._locked(self.lock):  # held by other parts, or by one that begins
+                self._begin(record, anew=False)
+            held.enter_context(self._locked(self.lock, alone=False, patience=5.0))
+            if not appears(self.path / self.manifest):
+                raise InputError(f"{self.name}: the run that began it wrote no {self.manifest}")
+            yield
+
+    def _begin(self, record: dict, anew: bool) -> None:
+        """The manifest; of a killed run nothing is left."""
+        for path in self.path.glob(".*.tmp"):
+            path.unlink()
+        if anew or not (self.path / self.manifest).exists():
+            self.write(record)
+
+    @contextmanager
+    def _locked(self, name: str, alone: bool = True, patience: float = 0.0):
+        """A locked file, which the system releases when the process ends, however it ends. Held: by another run."""
         import fcntl  # POSIX only
 
+        how, until = (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB, time.monotonic() + patience
         try:
-            how = os.O_RDWR | os.O_CREAT if self.lock else os.O_RDONLY
-            handle = os.open(self.path / self.lock, how, 0o666)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{self.name}: another run is writing there") from None
+            handle = os.open(self.path / name, os.O_RDWR | os.O_CREAT if name else os.O_RDONLY, 0o666)
         except OSError as error:
             raise InputError(f"{self.name} cannot be locked: {error.strerror}") from None
-        return handle
+        try:
+            while not self._lock(handle, how):
+                if time.monotonic() > until:
+                    raise Held(f"{self.name}: another run is writing there")
+                time.sleep(0.1)
+            yield
+        finally:
+            os.close(handle)
+
+    def _lock(self, handle: int, how: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(handle, how)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise InputError(f"{self.name} cannot be locked: {error.strerror}") from None
+        return True

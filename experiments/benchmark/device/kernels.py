@@ -37,6 +37,9 @@ class Scale:
     classes: tuple[int, ...] = (10, 100, 1000)
 
 
+SMALL = Scale(stream=2**22, matrix=1024, exps=2**20, labels=2**19, seconds=0.1, classes=(10,))
+
+
 @dataclass(frozen=True)
 class DeviceRates:
     """Bytes a second of a copy and of a triad; flops and exponentials a second in each dtype."""

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from experiments.benchmark.device.checks import Check
 from experiments.benchmark.device.kernels import DeviceRates, Kernel
 from experiments.benchmark.device.run import DeviceRun
 from experiments.benchmark.report import feature_lines, feature_record
@@ -44,7 +45,7 @@ def write_device(run: DeviceRun, command: str, machine: dict, folder: Path, stem
 def markdown(run: DeviceRun, command: str, machine: dict) -> str:
     """The tables."""
     parts = [
-        "# Speed on one device",
+        f"# {run.device['device']}",
         "",
         f"`{command}`",
         "",
@@ -52,11 +53,18 @@ def markdown(run: DeviceRun, command: str, machine: dict) -> str:
         "",
     ]
     parts += [", ".join(f"{name} {value}" for name, value in machine.items()), ""]
+    parts += ["## What holds", "", *check_lines(run.checks), ""]
     parts += [*kernel_lines(run.rates, run.kernels), "", "## Features", "", FEATURES, ""]
     for task in dict.fromkeys(row.task for row in run.features):
         parts += [f"### K = {task.classes}, d = {task.dim}, λ_H = {task.lambda_h:g}, simplex ETF", ""]
         parts += [*feature_lines([row for row in run.features if row.task == task]), ""]
     return "\n".join(parts)
+
+
+def check_lines(checks: list[Check]) -> list[str]:
+    """One row a check."""
+    rows = [f"| {check.name} | {'yes' if check.held else '**no**'} | {check.said} |" for check in checks]
+    return ["| checked | held | |", "| --- | --- | --- |", *rows]
 
 
 def kernel_lines(rates: DeviceRates, kernels: list[Kernel]) -> list[str]:
@@ -93,6 +101,7 @@ def record(run: DeviceRun, command: str, machine: dict) -> dict:
         "command": command,
         "machine": machine,
         "device": run.device,
+        "checks": [asdict(check) for check in run.checks],
         "rates": asdict(run.rates),
         "kernels": [asdict(kernel) | {"shares": kernel.shares(run.rates)} for kernel in run.kernels],
         "features": [feature_record(row) for row in run.features],

@@ -1,4 +1,4 @@
-"""`python -m experiments.speed --device gpu`: rates and kernels of one device, then the peers that run there.
+"""`python -m experiments.device`: what holds on one device, its rates and kernels, the peers that run there.
 
 Every path here runs with the platform "cpu" too, which is how it is tested where there is no accelerator.
 """
@@ -8,14 +8,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from experiments.benchmark.device.checks import Check, command_checks
 from experiments.benchmark.device.kernels import DESCENT, DTYPES, DeviceRates, Kernel, Scale
 from experiments.benchmark.oracle import save_answers
-from experiments.benchmark.processes import Job, Terms, best_of_threads, pinned
+from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, pinned
 from experiments.benchmark.rows import FeatureRow, feature_rows
 from experiments.benchmark.tasks import FeatureTask
 from experiments.peers.ours_device import name_of
@@ -30,27 +31,60 @@ INSTALL = 'install its JAX (pip install "jax[cuda12]" or "jax[cuda13]", as the d
 
 @dataclass(frozen=True)
 class DeviceRun:
-    """Everything that was measured on one device; device: its name, platform and driver."""
+    """Everything that was seen on one device; device: its name, platform and driver."""
 
     device: dict[str, str]
+    checks: list[Check]
     rates: DeviceRates
     kernels: list[Kernel]
     features: list[FeatureRow]
 
 
 def measure_device(
-    platform: str, tasks: tuple[FeatureTask, ...], scale: Scale, report: Callable = lambda outcome: None
+    platform: str, tasks: tuple[FeatureTask, ...], scale: Scale, tell: Callable = lambda words: None
 ) -> DeviceRun:
-    """The kernels, then every peer on every task. InputError where JAX has no such device."""
+    """The kernels, the checks, then every peer on every task. InputError where JAX has no such device."""
     device, rates, kernels = measure_kernels(platform, scale)
+    tell(f"{device['device']}: rates and {len(kernels)} kernels")
     modules = [import_module(f"experiments.peers.{peer}") for peer in PEERS]
     jobs = [Job(each.__name__, way, task) for each in modules for task in tasks for way in each.VARIANTS]
     with tempfile.TemporaryDirectory() as scratch:
         answers = str(Path(scratch) / "answers.npz")
         save_answers(tasks, answers)
-        terms = Terms(min(BUDGET, scale.seconds), LIMIT, answers, (cores(),), report, platform)
+        checks = list(told(check_all(platform, tasks, answers, Path(scratch)), tell))
+        terms = Terms(
+            min(BUDGET, scale.seconds), LIMIT, answers, (cores(),), lambda each: tell(line(each)), platform
+        )
         features = feature_rows(best_of_threads(jobs, terms))
-    return DeviceRun(device, rates, kernels + whole_calls(kernels, features), features)
+    return DeviceRun(device, checks, rates, kernels + whole_calls(kernels, features), features)
+
+
+def check_all(platform: str, tasks: tuple[FeatureTask, ...], answers: str, folder: Path) -> Iterator[Check]:
+    """Bounds and products, in a process of their own, then the commands."""
+    given = [[task.classes, task.lambda_h, task.classifier] for task in tasks]
+    asked = json.dumps({"platform": platform, "answers": answers, "tasks": given})
+    command = [sys.executable, "-m", "experiments.benchmark.device.checks", asked]
+    environment = pinned(cores(), platform)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=KERNEL_LIMIT)
+    if done.returncode:
+        yield Check("bounds and products", False, done.stderr.strip().splitlines()[-1])
+    else:
+        yield from (Check(**each) for each in json.loads(done.stdout.splitlines()[-1]))
+    yield from command_checks(platform, cores(), folder)
+
+
+def told(checks: Iterator[Check], tell: Callable) -> Iterator[Check]:
+    """The same, each said as it comes."""
+    for check in checks:
+        tell(f"{'held' if check.held else 'NOT HELD'}: {check.name}: {check.said}")
+        yield check
+
+
+def line(outcome: Outcome) -> str:
+    """A peer's result."""
+    seconds = outcome.answer.get("seconds")
+    result = outcome.status if seconds is None else f"{seconds * 1e6:.4g} µs a feature"
+    return f"{outcome.job.variant}, {outcome.job.task.name}: {result}"
 
 
 def whole_calls(kernels: list[Kernel], features: list[FeatureRow]) -> list[Kernel]:
@@ -70,7 +104,10 @@ def measure_kernels(platform: str, scale: Scale) -> tuple[dict[str, str], Device
     asked = json.dumps({"platform": platform, "scale": asdict(scale)})
     command = [sys.executable, "-m", "experiments.benchmark.device.kernels", asked]
     environment = pinned(cores(), platform)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=KERNEL_LIMIT)
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=KERNEL_LIMIT)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"the kernels of {platform} were not measured within {KERNEL_LIMIT:.0f} s") from None
     if done.returncode:
         raise RuntimeError(f"the kernels of {platform} could not be measured:\n{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
@@ -82,7 +119,7 @@ def measure_kernels(platform: str, scale: Scale) -> tuple[dict[str, str], Device
 def refusal(platform: str, seen: str, ordered: str | None) -> str:
     """Why there is no such device, and what to try."""
     cause = f" (JAX_PLATFORMS={ordered} says so)" if ordered else ""
-    return f"--device {platform}: JAX sees only {seen}{cause}; {INSTALL}, or leave --device out"
+    return f"--platform {platform}: JAX sees only {seen}{cause}; {INSTALL}"
 
 
 def cores() -> int:

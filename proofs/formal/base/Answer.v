@@ -156,6 +156,21 @@ Proof.
     + exists (- ln (/ INR K)). intros k _. unfold uniform. ring.
 Qed.
 
+(** The two forms of the equation: through omega, and through logarithms. *)
+Theorem answers_omega K a y p : 0 < a ->
+  (answers K a y p <-> sum K p = 1 /\ exists t, forall k, (k < K)%nat -> a * p k = omega (a * y k + t)).
+Proof.
+  intros Pa. split.
+  - intros [[P S] [t A]]. split; [exact S |]. exists (ln a - t). intros k Hk.
+    apply omega_unique; [apply Rmult_lt_0_compat; auto |].
+    rewrite ln_mult by auto. specialize (A k Hk). lra.
+  - intros [S [t E]].
+    assert (P : forall k, (k < K)%nat -> 0 < p k).
+    { intros k Hk. apply Rmult_lt_reg_l with a; [exact Pa |]. rewrite Rmult_0_r, E by exact Hk. apply omega_pos. }
+    split; [split; [exact P | exact S] |]. exists (ln a - t). intros k Hk.
+    assert (O := omega_eq (a * y k + t)). rewrite <- E, ln_mult in O by auto. lra.
+Qed.
+
 (** ** Two answers to one label *)
 
 Lemma ln_monotone p q : 0 < p -> 0 < q -> 0 <= (ln p - ln q) * (p - q).

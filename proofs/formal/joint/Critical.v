@@ -9,7 +9,7 @@ From UFM Require Import Sums Entropy Convex Gap Answer Roots Trivial.
 Open Scope R_scope.
 
 Section Critical.
-Variables (N K d : nat) (pi : nat -> R) (Y : nat -> nat -> R) (lambda_W lambda_H : R).
+Variables (N K d : nat) (pi : nat -> R) (Y : nat -> nat -> R) (lambda_W lambda_H : R) (b : nat -> R).
 Hypothesis classes : (0 < K)%nat.
 Hypothesis law : label_law N K pi Y.
 Hypothesis positive_W : 0 < lambda_W.
@@ -19,7 +19,7 @@ Notation L := (objective N K d pi Y lambda_W lambda_H).
 
 (** The predictions of a point, and its residuals. *)
 Definition predicted (W : nat -> nat -> R) (h : nat -> nat -> R) (s : nat) : nat -> R :=
-  softmax K (logits d W no_bias (h s)).
+  softmax K (logits d W b (h s)).
 
 Definition point_residual W h : nat -> nat -> R := residual Y (predicted W h).
 
@@ -63,32 +63,6 @@ Proof.
   apply Rmult_integral in E. destruct E; [lra | assumption].
 Qed.
 
-(** A critical point whose M is at most c^2 is a global minimum, for any d. *)
-Theorem critical_minimum W h :
-  critical W h -> (forall v, moment N K pi (point_residual W h) v <= lambda_W * lambda_H * sq K v) ->
-  optimum N K d pi Y lambda_W lambda_H W h.
-Proof.
-  intros C M W' h'.
-  assert (Q : feasible N K pi Y (lambda_W * lambda_H) (predicted W h)).
-  { split; [| exact M]. intros s _. apply positive_simplex, softmax_positive, classes. }
-  rewrite (met_bound N K pi Y classes law d lambda_W lambda_H positive_H W no_bias h (predicted W h)).
-  - now apply (weak_duality_no_bias N K pi Y classes law d lambda_W lambda_H positive_H).
-  - intros s _. apply softmax_sum, classes.
-  - apply bias_gap_none.
-  - reflexivity.
-  - intros s j Hs Hj. change (residual Y (predicted W h)) with (point_residual W h).
-    rewrite <- (proj1 C s j Hs Hj). field. lra.
-  - apply sum_zero. intros j Hj. change (residual Y (predicted W h)) with (point_residual W h).
-    enough (E : moment N K pi (point_residual W h) (column W j) = lambda_W * lambda_H * sq K (column W j)) by lra.
-    unfold moment, sq. rewrite <- sum_scal.
-    rewrite (expect_ext N pi _ (fun s => sum K (fun k =>
-      column W j k * (point_residual W h s k * dot K (point_residual W h s) (column W j))))).
-    + rewrite expect_sum. apply sum_ext. intros k Hk. rewrite expect_scal.
-      rewrite (equalised W h k j C Hk Hj). unfold column. ring.
-    + intros s _. set (x := dot K (point_residual W h s) (column W j)).
-      unfold x at 1. unfold dot at 1. rewrite <- sum_scal_r. apply sum_ext. intros. ring.
-Qed.
-
 (** ** The derivative *)
 
 Lemma CE_curve_derivative z w u y : sum K y = 1 ->
@@ -116,11 +90,11 @@ Qed.
 
 (** Along any direction (U, v) the derivative of L is the product with the two gradients. *)
 Theorem objective_derivative W h U v :
-  is_derive (fun t => L (fun k j => W k j + t * U k j) no_bias (fun s j => h s j + t * v s j)) 0
+  is_derive (fun t => L (fun k j => W k j + t * U k j) b (fun s j => h s j + t * v s j)) 0
     (expect N pi (fun s => dot d (fun j => lambda_H * h s j - tmul K W (point_residual W h s) j) (v s))
      + sum K (fun k => dot d (fun j => lambda_W * W k j - expect N pi (fun s => point_residual W h s k * h s j)) (U k))).
 Proof.
-  set (z := fun s => mul d W (h s)). set (w := fun s k => mul d W (v s) k + mul d U (h s) k).
+  set (z := fun s => logits d W b (h s)). set (w := fun s k => mul d W (v s) k + mul d U (h s) k).
   set (u := fun s => mul d U (v s)).
   apply is_derive_ext with (f := fun t =>
     sum N (fun s => pi s * (CE K (fun k => z s k + t * w s k + t * t * u s k) (Y s)
@@ -129,8 +103,8 @@ Proof.
   { intros t. unfold objective, expect. f_equal.
     - apply sum_ext. intros s _. do 2 f_equal; [| now rewrite sq_line].
       assert (Z : forall k, z s k + t * w s k + t * t * u s k
-                  = logits d (fun k j => W k j + t * U k j) no_bias (fun j => h s j + t * v s j) k).
-      { intros k. unfold logits, no_bias, z, w, u, mul.
+                  = logits d (fun k j => W k j + t * U k j) b (fun j => h s j + t * v s j) k).
+      { intros k. unfold z, w, u, logits, mul.
         assert (E : forall n, dot n (fun j => W k j + t * U k j) (fun j => h s j + t * v s j)
           = dot n (W k) (h s) + t * (dot n (W k) (v s) + dot n (U k) (h s)) + t * t * dot n (U k) (v s))
           by (intros n; sums n).
@@ -155,11 +129,7 @@ Proof.
     set (r := point_residual W h).
     assert (RZ : forall s k, softmax K (z s) k - Y s k = - r s k).
     { intros s k. unfold r, point_residual, residual, predicted.
-      assert (E : softmax K (logits d W no_bias (h s)) k = softmax K (z s) k).
-      { unfold softmax, esum. assert (Q : forall l, logits d W no_bias (h s) l = z s l)
-          by (intros; unfold logits, no_bias, z; ring).
-        rewrite Q. f_equal. apply sum_ext. intros. now rewrite Q. }
-      rewrite E. ring. }
+      change (logits d W b (h s)) with (z s). ring. }
     assert (A : forall s, dot K (fun k => softmax K (z s) k - Y s k) (w s)
                 = - dot d (tmul K W (r s)) (v s) - sum K (fun k => r s k * mul d U (h s) k)).
     { intros s. rewrite <- dot_mul. unfold w.
@@ -184,19 +154,19 @@ Proof.
     rewrite sum_minus. ring.
 Qed.
 
-(** A global optimum is a critical point. *)
-Theorem optimum_critical W h : optimum N K d pi Y lambda_W lambda_H W h -> critical W h.
+(** A global optimum, among all classifiers and features with the same bias, is a critical point. *)
+Theorem optimum_critical W h : (forall W' h', L W b h <= L W' b h') -> critical W h.
 Proof.
   intros O.
   set (v := fun s j => lambda_H * h s j - tmul K W (point_residual W h s) j).
   set (U := fun k j => lambda_W * W k j - expect N pi (fun s => point_residual W h s k * h s j)).
   assert (Z : expect N pi (fun s => sq d (v s)) + sum K (fun k => sq d (U k)) = 0).
-  { apply (derivative_at_minimum (fun t => L (fun k j => W k j + t * U k j) no_bias (fun s j => h s j + t * v s j)) 0).
+  { apply (derivative_at_minimum (fun t => L (fun k j => W k j + t * U k j) b (fun s j => h s j + t * v s j)) 0).
     - exact (objective_derivative W h U v).
     - intros t. eapply Rle_trans; [| apply O]. right. unfold objective. f_equal.
       + apply expect_ext. intros s _. f_equal; [| f_equal; apply sq_ext; intros; ring].
-        assert (Q : forall l, logits d (fun k j => W k j + 0 * U k j) no_bias (fun j => h s j + 0 * v s j) l
-                    = logits d W no_bias (h s) l).
+        assert (Q : forall l, logits d (fun k j => W k j + 0 * U k j) b (fun j => h s j + 0 * v s j) l
+                    = logits d W b (h s) l).
         { intros l. unfold logits, mul. f_equal. apply dot_ext; intros; ring. }
         unfold CE, lse, esum. apply sum_ext. intros k _. rewrite Q. do 3 f_equal. apply sum_ext. intros. now rewrite Q.
       + f_equal. apply sum_ext. intros k _. apply sq_ext. intros. ring. }
@@ -211,3 +181,46 @@ Proof.
     assert (E' := sq_zero d _ E j Hj). unfold U in E'. lra.
 Qed.
 End Critical.
+
+Section Minimum.
+Variables (N K d : nat) (pi : nat -> R) (Y : nat -> nat -> R) (lambda_W lambda_H : R).
+Hypothesis classes : (0 < K)%nat.
+Hypothesis law : label_law N K pi Y.
+Hypothesis positive_H : 0 < lambda_H.
+
+Notation L := (objective N K d pi Y lambda_W lambda_H).
+Notation p := (predicted K d no_bias).
+Notation r := (point_residual K d Y no_bias).
+
+(** The objective of a critical point is the mean entropy of its predictions, for any d. *)
+Theorem critical_value W h : critical N K d pi Y lambda_W lambda_H no_bias W h ->
+  L W no_bias h = expect N pi (fun s => entropy K (p W h s)).
+Proof.
+  intros C. apply (met_bound N K pi Y classes law d lambda_W lambda_H positive_H W no_bias h (p W h)).
+  - intros s _. apply softmax_sum, classes.
+  - apply bias_gap_none.
+  - reflexivity.
+  - intros s j Hs Hj. change (residual Y (p W h)) with (r W h). rewrite <- (proj1 C s j Hs Hj). field. lra.
+  - apply sum_zero. intros j Hj. change (residual Y (p W h)) with (r W h).
+    enough (E : moment N K pi (r W h) (column W j) = lambda_W * lambda_H * sq K (column W j)) by lra.
+    unfold moment, sq. rewrite <- sum_scal.
+    rewrite (expect_ext N pi _ (fun s => sum K (fun k =>
+      column W j k * (r W h s k * dot K (r W h s) (column W j))))).
+    + rewrite expect_sum. apply sum_ext. intros k Hk. rewrite expect_scal.
+      rewrite (equalised N K d pi Y lambda_W lambda_H no_bias W h k j C Hk Hj). unfold column. ring.
+    + intros s _. set (x := dot K (r W h s) (column W j)).
+      unfold x at 1. unfold dot at 1. rewrite <- sum_scal_r. apply sum_ext. intros. ring.
+Qed.
+
+Lemma critical_feasible W h : (forall v, moment N K pi (r W h) v <= lambda_W * lambda_H * sq K v) ->
+  feasible N K pi Y (lambda_W * lambda_H) (p W h).
+Proof. intros M. split; [| exact M]. intros s _. apply positive_simplex, softmax_positive, classes. Qed.
+
+(** A critical point whose M is at most c^2 is a global minimum, for any d. *)
+Theorem critical_minimum W h : critical N K d pi Y lambda_W lambda_H no_bias W h ->
+  (forall v, moment N K pi (r W h) v <= lambda_W * lambda_H * sq K v) -> optimum N K d pi Y lambda_W lambda_H W h.
+Proof.
+  intros C M W' h'. rewrite (critical_value W h C).
+  apply (weak_duality_no_bias N K pi Y classes law d lambda_W lambda_H positive_H). now apply critical_feasible.
+Qed.
+End Minimum.

@@ -27,21 +27,21 @@ Proof.
 Qed.
 
 Section Descent.
-Variables (N K d : nat) (pi : nat -> R) (Y : nat -> nat -> R) (lambda_W lambda_H : R).
+Variables (N K d : nat) (pi : nat -> R) (Y : nat -> nat -> R) (lambda_W lambda_H : R) (b : nat -> R).
 Hypothesis classes : (0 < K)%nat.
 Hypothesis law : label_law N K pi Y.
 Hypothesis positive_W : 0 < lambda_W.
 Hypothesis positive_H : 0 < lambda_H.
 
 Notation L := (objective N K d pi Y lambda_W lambda_H).
-Notation r := (point_residual K d Y).
+Notation r := (point_residual K d Y b).
 Notation M := (fun W h v => moment N K pi (r W h) v).
 
 (** At a critical point, u a unit feature direction with W u = 0, v a direction over classes in which M exceeds c^2. *)
 Theorem descent W h u v :
-  critical N K d pi Y lambda_W lambda_H W h -> (forall k, (k < K)%nat -> mul d W u k = 0) -> sq d u = 1 ->
+  critical N K d pi Y lambda_W lambda_H b W h -> (forall k, (k < K)%nat -> mul d W u k = 0) -> sq d u = 1 ->
   lambda_W * lambda_H * sq K v < M W h v ->
-  exists W' h', L W' no_bias h' < L W no_bias h.
+  exists W' h', L W' b h' < L W b h.
 Proof.
   intros [CH _] WU U1 Big.
   set (beta := fun s => dot K (r W h s) v / lambda_H).
@@ -60,16 +60,16 @@ Proof.
   set (t2 := delta_ / (B + 1)). assert (P2 : 0 < t2) by (apply Rdiv_lt_0_compat; lra).
   set (t := sqrt t2). assert (TT : t * t = t2) by (apply sqrt_sqrt; lra).
   exists (fun k j => W k j + t * (v k * u j)), (fun s j => h s j + t * (beta s * u j)).
-  enough (G : L (fun k j => W k j + t * (v k * u j)) no_bias (fun s j => h s j + t * (beta s * u j))
-              <= L W no_bias h + (- (t2 * delta_) + / 2 * (t2 * t2) * B)).
+  enough (G : L (fun k j => W k j + t * (v k * u j)) b (fun s j => h s j + t * (beta s * u j))
+              <= L W b h + (- (t2 * delta_) + / 2 * (t2 * t2) * B)).
   { apply Rle_lt_trans with (1 := G). 
     assert (E : t2 * (B + 1) = delta_) by (unfold t2; field; lra).
     assert (t2 * B <= delta_) by nra. nra. }
   (* logits move by t^2 beta v, penalties by t^2 times squares *)
   assert (Z : forall s k, (s < N)%nat -> (k < K)%nat ->
-    logits d (fun k j => W k j + t * (v k * u j)) no_bias (fun j => h s j + t * (beta s * u j)) k
-    = logits d W no_bias (h s) k + t2 * beta s * v k).
-  { intros s k Hs Hk. unfold logits, no_bias, mul.
+    logits d (fun k j => W k j + t * (v k * u j)) b (fun j => h s j + t * (beta s * u j)) k
+    = logits d W b (h s) k + t2 * beta s * v k).
+  { intros s k Hs Hk. unfold logits, mul.
     assert (E : forall n, dot n (fun j => W k j + t * (v k * u j)) (fun j => h s j + t * (beta s * u j))
       = dot n (W k) (h s) + t * beta s * dot n (W k) u + t * v k * dot n (h s) u + t * t * (v k * beta s) * sq n u)
       by (intros n; sums n).
@@ -89,22 +89,32 @@ Proof.
   assert (Er : expect N pi (fun s => beta s * dot K (r W h s) v) = m / lambda_H).
   { unfold m, moment, beta. unfold Rdiv at 2. rewrite Rmult_comm, <- expect_scal. apply expect_ext. intros. field. lra. }
   unfold objective. rewrite SW.
-  apply Rle_trans with (expect N pi (fun s => CE K (logits d W no_bias (h s)) (Y s) + lambda_H / 2 * sq d (h s)
+  apply Rle_trans with (expect N pi (fun s => CE K (logits d W b (h s)) (Y s) + lambda_H / 2 * sq d (h s)
       + (- t2 * (beta s * dot K (r W h s) v) + (t2 * lambda_H / 2 + / 2 * (t2 * t2) * V) * (beta s * beta s)))
     + lambda_W / 2 * (sum K (fun k => sq d (W k)) + t2 * V)).
   - apply Rplus_le_compat_r. apply (expect_le N K pi Y law). intros s Hs. rewrite Sh by exact Hs.
-    assert (S := CE_smooth K (logits d W no_bias (h s))
-      (logits d (fun k j => W k j + t * (v k * u j)) no_bias (fun j => h s j + t * (beta s * u j))) (Y s)
+    assert (S := CE_smooth K (logits d W b (h s))
+      (logits d (fun k j => W k j + t * (v k * u j)) b (fun j => h s j + t * (beta s * u j))) (Y s)
       classes (label_sum N K pi Y law s Hs)).
     rewrite (dot_ext K _ (fun k => (-1) * r W h s k) _ (fun k => t2 * beta s * v k)) in S.
     2: { intros k Hk. unfold point_residual, residual, predicted. ring. }
     2: { intros k Hk. rewrite Z by auto. ring. }
     rewrite (sq_ext K _ (fun k => t2 * beta s * v k)) in S by (intros k Hk; rewrite Z by auto; ring).
     rewrite dot_scal_l, dot_scal_r, sq_scal in S. fold V in S. lra.
-  - right. rewrite (expect_plus N pi (fun s => CE K (logits d W no_bias (h s)) (Y s) + lambda_H / 2 * sq d (h s))).
-    set (X := expect N pi (fun s => CE K (logits d W no_bias (h s)) (Y s) + lambda_H / 2 * sq d (h s))).
+  - right. rewrite (expect_plus N pi (fun s => CE K (logits d W b (h s)) (Y s) + lambda_H / 2 * sq d (h s))).
+    set (X := expect N pi (fun s => CE K (logits d W b (h s)) (Y s) + lambda_H / 2 * sq d (h s))).
     rewrite expect_plus, !expect_scal, Eb, Er. unfold B, delta_. field. lra.
 Qed.
+End Descent.
+
+Section Zero.
+Variables (N K d : nat) (pi : nat -> R) (Y : nat -> nat -> R) (lambda_W lambda_H : R).
+Hypothesis classes : (0 < K)%nat.
+Hypothesis law : label_law N K pi Y.
+Hypothesis positive_W : 0 < lambda_W.
+Hypothesis positive_H : 0 < lambda_H.
+
+Notation r := (point_residual K d Y no_bias).
 
 (** W = 0, h = 0 is a global optimum exactly where E(y - 1/K) transpose(y - 1/K) <= c^2 I. *)
 Theorem zero_optimum_iff : (0 < d)%nat -> (1 < K)%nat ->
@@ -118,8 +128,8 @@ Proof.
   { intros s k Hk. unfold point_residual, residual, predicted. f_equal. f_equal.
     apply (softmax_constant K _ 0); auto. intros l _. unfold logits, no_bias, mul.
     rewrite dot_zero_left by auto. ring. }
-  destruct (descent (fun _ _ => 0) (fun _ _ => 0) (delta 0) v) as (W' & h' & Lt).
-  - now apply (optimum_critical N K d pi Y lambda_W lambda_H classes law).
+  destruct (descent N K d pi Y lambda_W lambda_H no_bias classes law positive_H (fun _ _ => 0) (fun _ _ => 0) (delta 0) v) as (W' & h' & Lt).
+  - now apply (optimum_critical N K d pi Y lambda_W lambda_H no_bias classes law).
   - intros k _. unfold mul. now apply dot_zero_left.
   - unfold sq. rewrite (sum_delta d 0 (delta 0)) by exact Hd. apply delta_same.
   - apply Rlt_le_trans with (1 := G). right. apply expect_ext. intros s _.
@@ -127,4 +137,4 @@ Proof.
     intros k Hk. symmetry. now apply R0.
   - assert (T := O W' h'). lra.
 Qed.
-End Descent.
+End Zero.

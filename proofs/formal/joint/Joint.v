@@ -158,6 +158,14 @@ Proof.
   intros Hd O. destruct (simplex_exists Hd) as (W' & h' & _ & E & _). rewrite <- E. apply O.
 Qed.
 
+(** Whatever reaches the bound, in any d and with any bias, has that Gram matrix. *)
+Lemma meets_value W b h : L W b h <= joint_value -> gram_is K d W (simplex_gram K (a * lambda_H)).
+Proof.
+  intros M.
+  apply (design_unique N K d pi Y q (simplex_gram K g) lambda_W lambda_H classes law positive_W positive_H
+           q_simplex q_moment rows columns q_consistent W b h (or_intror q_unbiased) M).
+Qed.
+
 (** … and every global optimum is one. *)
 Theorem joint W h : (K - 1 <= d)%nat -> optimum W h ->
   gram_is K d W (simplex_gram K (a * lambda_H))

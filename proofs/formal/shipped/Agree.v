@@ -1,14 +1,13 @@
 (** The shipped equations are those of the theorems.
 
     [Shipped] is written by the package: each definition is the expression that ufm.theory evaluates. Here each of them is
-    tied to what a theorem of this folder is about, for the arguments that its theorem names. Three are tied in part:
-    [label_spread] to laws at the shares 1/K and 1 alone; [difference], for K > 2, in one direction: the solution of two
-    classes is a root; [mixed_square] is handed the limit of E[lambda^2 + (1 - lambda)^2], which is not computed here. *)
+    tied to what a theorem of this folder is about, for the arguments that its theorem names. One is tied in part:
+    [mixed_square] is handed the limit of E[lambda^2 + (1 - lambda)^2], which is not computed here. *)
 
 Require Import Reals Lra Lia.
 From Coquelicot Require Import Coquelicot.
 From UFM Require Import Sums Entropy Convex Gap Answer Roots Design Frame Exchange Trivial Joint Laws Forms Pair TwoClasses
-  OneHot Squared Lipschitz.
+  OneHot Squared Lipschitz Weighted Distinct.
 From UFM Require Shipped.
 Open Scope R_scope.
 
@@ -42,25 +41,24 @@ Proof.
   - apply prediction_answers; [exact HK | lra].
 Qed.
 
-(** And there is such a solution. *)
-Theorem excess_solvable K a y :
+(** And there is such a solution, for every floor f. *)
+Theorem excess_solvable K a y f :
   (0 < K)%nat -> 0 < a -> sum K y = 1 ->
-  exists o x, 0 < o /\ (forall k, (k < K)%nat -> Shipped.excess (x k) o (a * y k) = 0)
-              /\ Shipped.mass (sum K x) o (INR K) = 0.
+  exists o x, 0 < o /\ (forall k, (k < K)%nat -> Shipped.excess (x k) o (a * (y k - f)) = 0)
+              /\ Shipped.mass (sum K x + INR K * a * f) o (INR K) = 0.
 Proof.
   intros HK Pa HY. unfold Shipped.excess, Shipped.mass.
   destruct (prediction_answers K a y HK (Rlt_le _ _ Pa)) as [[P S] [t A]].
   set (p := prediction K a y) in *.
-  (* o + ln (o/a) = - t *)
-  set (o := omega (ln a - t)).
+  (* o + ln (o/a) = a f - t *)
+  set (o := omega (ln a - t + a * f)).
   assert (Po : 0 < o) by apply omega_pos.
-  assert (Eo : o + ln o = ln a - t) by apply omega_eq.
-  exists o, (fun k => a * (y k - p k) + o). split; [exact Po | split].
+  assert (Eo : o + ln o = ln a - t + a * f) by apply omega_eq.
+  exists o, (fun k => a * (y k - p k) + (o - a * f)). split; [exact Po | split].
   - intros k Hk.
-    assert (X : o * exp (a * (y k - p k) + o) = a * p k).
-    { rewrite (A k Hk), !exp_plus, exp_ln by auto.
-      replace (exp t) with (exp (ln a - o - ln o)) by (f_equal; lra).
-      unfold Rminus. rewrite !exp_plus, !exp_Ropp, !exp_ln by auto. assert (Q := exp_pos o). field. lra. }
+    assert (X : o * exp (a * (y k - p k) + (o - a * f)) = a * p k).
+    { rewrite (A k Hk). replace (ln (p k) + t + (o - a * f)) with (ln (p k) + ln a - ln o) by lra.
+      unfold Rminus. rewrite !exp_plus, exp_Ropp, !exp_ln by auto. field. lra. }
     cbv beta. rewrite (Rmult_minus_distr_l o), X. ring.
   - rewrite sum_plus, sum_scal, sum_minus, HY, S, sum_const. ring.
 Qed.
@@ -88,11 +86,33 @@ Theorem difference_two_classes a lambda D :
   Shipped.difference D a (a * (2 * lambda - 1)) = 0 <-> difference_equation a lambda D.
 Proof. unfold Shipped.difference, difference_equation. split; intros E; lra. Qed.
 
-(** … and of more classes what D = x_i - x_j solves with A = a (p_i + p_j). *)
+(** … it has one root at most, whatever A >= 0 is, … *)
+Theorem difference_root_unique A t D D' :
+  0 <= A -> Shipped.difference D A t = 0 -> Shipped.difference D' A t = 0 -> D = D'.
+Proof.
+  unfold Shipped.difference. intros PA.
+  assert (M : forall u v, u < v -> tanh (u / 2) <= tanh (v / 2)).
+  { intros u v L. rewrite !tanh_half.
+    assert (E : exp (u / 2) < exp (v / 2)) by (apply exp_increasing; lra).
+    assert (F : exp (- (v / 2)) < exp (- (u / 2))) by (apply exp_increasing; lra).
+    assert (P1 := exp_pos (u / 2)). assert (P2 := exp_pos (- (v / 2))).
+    set (p := exp (u / 2)) in *. set (q := exp (v / 2)) in *. set (r := exp (- (v / 2))) in *.
+    set (s := exp (- (u / 2))) in *.
+    apply Rmult_le_reg_r with ((p + s) * (q + r)); [apply Rmult_lt_0_compat; lra |].
+    replace ((p - s) / (p + s) * ((p + s) * (q + r))) with ((p - s) * (q + r)) by (field; lra).
+    replace ((q - r) / (q + r) * ((p + s) * (q + r))) with ((q - r) * (p + s)) by (field; lra). nra. }
+  intros E E'. destruct (Rtotal_order D D') as [L | [G | L]]; [| exact G |].
+  - assert (N := M D D' L). nra.
+  - assert (N := M D' D L). nra.
+Qed.
+
+(** … and of more classes D = x_i - x_j is that root, with A = a (p_i + p_j). *)
 Theorem difference_pair K a lambda x_i x_j i j :
   (1 < K)%nat -> 0 < a -> (i < K)%nat -> (j < K)%nat -> i <> j -> pair_solution K a lambda x_i x_j ->
-  Shipped.difference (x_i - x_j)
-    (a * (softmax K (pair_logits x_i x_j i j) i + softmax K (pair_logits x_i x_j i j) j)) (a * (2 * lambda - 1)) = 0.
+  forall D,
+  Shipped.difference D
+    (a * (softmax K (pair_logits x_i x_j i j) i + softmax K (pair_logits x_i x_j i j) j)) (a * (2 * lambda - 1)) = 0
+  <-> D = x_i - x_j.
 Proof.
   intros HK Pa Hi Hj D E.
   assert (A := pair_logits_answer K a lambda x_i x_j i j HK Pa Hi Hj D E i).
@@ -112,7 +132,13 @@ Proof.
     replace (exp x_i) with (exp m * exp ((x_i - x_j) / 2)) by (rewrite <- exp_plus; f_equal; unfold m; field).
     replace (exp x_j) with (exp m * exp (- ((x_i - x_j) / 2))) by (rewrite <- exp_plus; f_equal; unfold m; field).
     assert (Q1 := exp_pos ((x_i - x_j) / 2)). assert (Q2 := exp_pos (- ((x_i - x_j) / 2))). field. lra. }
-  unfold Shipped.difference. rewrite Rmult_assoc, T. lra.
+  assert (Root : Shipped.difference (x_i - x_j) (a * (p_i + p_j)) (a * (2 * lambda - 1)) = 0)
+    by (unfold Shipped.difference; rewrite Rmult_assoc, T; lra).
+  intros R. split; [| intros ->; exact Root]. intros Q.
+  apply (difference_root_unique (a * (p_i + p_j)) (a * (2 * lambda - 1))); auto.
+  assert (P1 := exp_pos x_i). assert (P2 := exp_pos x_j). rewrite PI, PJ.
+  apply Rmult_le_pos; [lra |]. unfold Rdiv. rewrite <- Rmult_plus_distr_r.
+  apply Rmult_le_pos; [lra | now apply Rlt_le, Rinv_0_lt_compat].
 Qed.
 
 (** ** Closed forms *)
@@ -194,15 +220,36 @@ Proof.
   now apply (joint_multiplier N K d pi Y lambda_W lambda_H HK law PW PH X a Pa E W h k).
 Qed.
 
-(** Thresholds: [label_spread] of all pairs (a share 1/K of one class twice), of one-hot labels; other shares are no
-    theorem here. *)
-Theorem label_spread_mixup K rho : (1 < K)%nat -> Shipped.label_spread rho (/ INR K) (INR K) = rho / INR K.
-Proof. intros HK. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia). unfold Shipped.label_spread. field. lra. Qed.
+(** Thresholds: [label_spread] of any law whose labels are a single class in a share, and E |y|^2 = rho in the rest. *)
+Theorem label_spread_form N K pi Y rho share : (1 < K)%nat ->
+  expect N pi (fun s => sq K (Y s)) = (1 - share) * rho + share ->
+  Shipped.label_spread rho share (INR K) = threshold N K pi Y.
+Proof.
+  intros HK E. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia).
+  unfold Shipped.label_spread, threshold. rewrite E. field. lra.
+Qed.
+
+(** Mixup of all pairs, of which 1/K are of one class; of one-hot labels; of different classes. *)
+Theorem label_spread_mixup K T w lambda : (1 < K)%nat -> lambda_grid T w lambda ->
+  Shipped.label_spread (concentration T w lambda) (/ INR K) (INR K)
+  = threshold (T * K ^ 2) K (kway_weight K 2 w) (mixup_label K lambda).
+Proof.
+  intros HK G. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia).
+  rewrite mixup_threshold by assumption. unfold Shipped.label_spread. fold (concentration T w lambda). field. lra.
+Qed.
 
 Theorem label_spread_onehot K rho : (1 < K)%nat -> Shipped.label_spread rho 1 (INR K) = threshold K K (uniform K) delta.
 Proof.
   intros HK. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia). rewrite onehot_threshold by exact HK.
   unfold Shipped.label_spread. field. lra.
+Qed.
+
+Theorem label_spread_distinct K T w lambda : (1 < K)%nat -> lambda_grid T w lambda ->
+  Shipped.label_spread (concentration T w lambda) 0 (INR K)
+  = threshold (T * (K * (K - 1))) K (distinct_weight K w) (distinct_label K lambda).
+Proof.
+  intros HK G. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia).
+  rewrite distinct_threshold by assumption. unfold Shipped.label_spread. fold (concentration T w lambda). field. lra.
 Qed.
 
 (** The moments of Beta are not computed here: the limit is handed in. *)
@@ -214,9 +261,8 @@ Theorem mixed_square_limit K (T : nat -> nat) (w lambda : nat -> nat -> R) alpha
         (Shipped.label_spread (Shipped.mixed_square alpha) (/ INR K) (INR K)).
 Proof.
   intros HK Pa G C. assert (PK : 1 < INR K) by (apply (lt_INR 1); lia).
-  rewrite label_spread_mixup by exact HK.
-  replace (Shipped.mixed_square alpha / INR K) with ((alpha + 1) / ((2 * alpha + 1) * INR K))
-    by (unfold Shipped.mixed_square; field; lra).
+  replace (Shipped.label_spread _ _ _) with ((alpha + 1) / ((2 * alpha + 1) * INR K))
+    by (unfold Shipped.label_spread, Shipped.mixed_square; field; lra).
   now apply mixup_threshold_limit.
 Qed.
 

@@ -27,17 +27,17 @@ from ufm.runtime.threads import in_threads
 from ufm.runtime.watchdog import handed
 
 
-def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
-    """Solve what is left of the grid, each process of a group a part of it; returns the exit code."""
+def sweep(grid: Grid, args, part: Group, folder: Path, command: list[str]) -> int:
+    """Solve what is left of a part of the grid, each process of a group a share of it; returns the exit code."""
     began = time.perf_counter()
     check_folder(folder, grid)
     group = start_group(args)
     group.require_same(f"{grid.digest} {folder}".encode())
-    provenance = run_record(command)
-    with open_dataset(folder, grid, provenance, group) as dataset:
-        todo = unfinished(dataset, grid, group)
+    provenance, wanted = run_record(command), part.part(grid.blocks)
+    with open_dataset(folder, grid, provenance, group, part) as dataset:
+        todo = unfinished(dataset, wanted, group)
         own = [todo[n] for n in group.part(len(todo))]
-        done = (grid.blocks - len(todo)) // group.count
+        done = (len(wanted) - len(todo)) // group.count
         with show_progress("blocks", done, group.leads) as progress:
             for count, (block, answer) in enumerate(solve_blocks(grid, own), start=done + 1):
                 table = make_table(grid, block, answer)
@@ -45,20 +45,24 @@ def sweep(grid: Grid, args, folder: Path, command: list[str]) -> int:
                 dataset.write(block.number, table, footer)
                 progress(count, done + len(own))
         group.meet()
-        footers = _all_footers(dataset, grid, 60.0 if group.count > 1 else 0.0) if group.leads else []
-        if left := _told(grid.blocks - len(footers), group):
+        found = _finished(dataset, wanted, 60.0 if group.count > 1 else 0.0) if group.leads else {}
+        footers = [found[number] for number in wanted if number in found]
+        if left := _told(len(wanted) - len(footers), group):
             raise InputError(f"{left} blocks are not in {folder}: give a folder that all processes see")
         if group.leads:
-            print_summary(grid, args.grid, folder, footers, time.perf_counter() - began)
+            title = f"sweep of {args.grid}{'' if args.part is None else f', part {args.part}'}"
+            print_summary(title, folder, footers, time.perf_counter() - began)
+            if missing := grid.blocks - len(found):
+                print(f"  left      {missing:,} of {grid.blocks:,} blocks, of other parts")
         return _told(exit_code(worst_verdict(_verdicts(footers))) if group.leads else 0, group)
 
 
-def _all_footers(dataset: Dataset, grid: Grid, patience: float) -> list[dict]:
-    """The footers of all blocks; some shared disks show those of other machines after a while."""
+def _finished(dataset: Dataset, wanted: range, patience: float) -> dict[int, dict]:
+    """The footers of all blocks, by number; some shared disks show those of other machines after a while."""
     until = time.monotonic() + patience
-    while len(found := dataset.finished()) < grid.blocks and time.monotonic() < until:
+    while not set(wanted) <= set(found := dataset.finished()) and time.monotonic() < until:
         time.sleep(1)
-    return list(found.values())
+    return found
 
 
 def _told(number: int, group: Group) -> int:
@@ -70,10 +74,10 @@ def _verdicts(footers: list[dict]) -> Counter:
     return sum((Counter(footer["verdicts"]) for footer in footers), Counter())
 
 
-def unfinished(dataset: Dataset, grid: Grid, group: Group) -> list[int]:
+def unfinished(dataset: Dataset, wanted: range, group: Group) -> list[int]:
     """Blocks to solve, as process 0 found the folder before any of them began."""
     found = dataset.finished() if group.leads else {}
-    left = [number for number in range(grid.blocks) if number not in found]
+    left = [number for number in wanted if number not in found]
     return json.loads(group.share(json.dumps(left).encode()))
 
 
@@ -97,11 +101,11 @@ def solve_blocks(grid: Grid, numbers: Iterable[int]) -> Iterator[tuple[Block, An
         yield from in_threads(as_here(answer), blocks, threads_for(mesh))
 
 
-def print_summary(grid: Grid, name: str, folder: Path, footers: list[dict], seconds: float) -> None:
-    """Verdicts of the whole dataset."""
-    counts = _verdicts(footers)
+def print_summary(title: str, folder: Path, footers: list[dict], seconds: float) -> None:
+    """Verdicts of these blocks."""
+    counts, problems = _verdicts(footers), sum(footer["problems"] for footer in footers)
     worst = {key: max(footer[key] for footer in footers) for key in ("worst_error", "worst_bound")}
-    print(f"sweep of {name}: {grid.problems:,} problems, {counts.total():,} rows in {folder}")
+    print(f"{title}: {problems:,} problems, {counts.total():,} rows in {folder}")
     print(f"  verdicts  {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
     print(f"  worst     error {worst['worst_error']:.1e}, bound {worst['worst_bound']:.1e}")
     print(f"{seconds:.1f} s", file=sys.stderr)

@@ -77,6 +77,7 @@ FORMAL = {  # what Coq proves of a theorem, by file and name (docs/formal.md)
     "equalised-residuals": "Critical.equalised",
     "joint-etf": "Joint.joint",
     "trivial-threshold": "Joint.trivial_iff",
+    "minority-collapse": "Weighted.mixup_collapse",
     "squared-error-joint": "Squared.squared_joint",
     "onehot-ce": "OneHot.onehot_joint",
     "label-smoothing": "OneHot.smoothing_joint",
