@@ -1,106 +1,116 @@
-"""The phases of the joint optimum under mixup, K = 4: solved points under the curves of the theory.
+"""Phase diagrams of joint optima: points that are solved blindly under the curves of the theory.
 
-    python -m experiments.phase_diagram [--out DIR] [--quick]
+    python -m experiments.phase_diagram [--only focal relu …] [--quick] [--out DIR] [--pictures DIR]
 
-(a) over (imbalance R, λ_W λ_H): classes 0, 1 of weight q_A and 2, 3 of weight q_B = q_A/R, α = 1;
-(b) over (α, λ_W λ_H): equal weights. Cross-entropy, no bias, d = K, λ_W = λ_H.
+imbalance   mixup with two large and two small classes, over q_A/q_B and λ_W λ_H
+alpha       mixup of balanced classes, over α and λ_W λ_H
+smoothing   hierarchical smoothing: classes, superclasses, zero
+bias        squared error with a penalty on the bias: frame, simplex, zero
+relu        features that are never negative: alive, minority dead, all dead
+peeled      budgets in place of penalties: where the minority is one point
+focal       focal loss with 30 classes: simplex, simplex with a trap at zero, zero
 
-Each point is solved blindly by `solve_joint` (no symmetry used), certified by the dual gap, and
-its phase is read off its W:
-
-  trivial    W = 0                                  theory: λ_max(E (y − 1/K)(y − 1/K)ᵀ) ≤ λ_W λ_H
-  minority   w_2 = w_3 only                         theory: ρ q_B ≤ λ_W λ_H
-  etf        a simplex ETF (equal weights)          theory: λ_W λ_H < (α+1)/((2α+1) K)
-  distinct   no two rows equal, not an ETF          theory: otherwise
-
-with ρ = E[λ² + (1−λ)²] = (α+1)/(2α+1); the large pair collapses only together with W = 0 (ρ q_A = λ_max).
-A point counts as evidence where its relative gap is at most 1e-9 and it lies further than 0.1 % from
-every curve (λ is a 16-node rule in the solved law).
-Points are appended to the CSV one by one; a run that was stopped goes on where it stopped.
+No solver knows a symmetry or a curve; the phase is read off W and the features. A point counts where its relative
+gap is at most 1e-9 (the focal loss has no bound: the best of some starts) and it lies further from every curve
+than the root of that gap, and than 0.1 %. Points are appended to a CSV a diagram one by one: a run that was stopped
+goes on where it stopped.
 """
 
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
+from threadpoolctl import threadpool_limits
 
-from experiments.phases.curves import predict, tally, theory
-from experiments.phases.picture import draw
-from experiments.phases.points import Setting, Solved, alpha_plane, fill, imbalance_plane, read_points
+from experiments.phases.frame import Diagram, Points, tally, verdict
+from experiments.phases.picture import counted, draw
+from experiments.phases.store import fill, read_points
+from experiments.phases.table import DIAGRAMS
+from experiments.tools.captions import write_caption
 from ufm.commands.frame import guarded
 from ufm.rules.errors import InputError
 
 RESULTS = Path(__file__).parent / "results"
+Name = Literal["imbalance", "alpha", "smoothing", "bias", "relu", "peeled", "focal"]
 
 
-def track(settings: list[Setting]):
+def track(settings: list, name: str):
     """The settings, with a progress bar on standard error."""
     from rich.console import Console
     from rich.progress import track
 
-    return track(settings, "solving points", console=Console(stderr=True))
+    return track(settings, f"solving {name}", console=Console(stderr=True))
 
 
-def report(points: dict[Setting, Solved]) -> int:
-    """Print one line a plane; returns the number of points that disagree or are not certified."""
-    bad = 0
+def report(diagram: Diagram, points: Points) -> int:
+    """Print what became of the points; returns how many contradict the curves or are not certified."""
+    counts = tally(diagram, points)
+    phases = Counter(found.phase for found in points.values())
     print(
-        f"{'plane':<11}{'points':>7}{'agree':>7}{'disagree':>10}{'not certified':>15}{'on a curve':>12}"
-        "  phases"
+        f"{diagram.name:<11}{len(points):>7}{counts.agree:>7}{counts.contradict:>11}{counts.undecided:>11}"
+        f"{counts.uncertified:>15}  {', '.join(f'{name} {n}' for name, n in phases.most_common())}"
     )
-    for plane in ("imbalance", "alpha"):
-        part = {setting: solved for setting, solved in points.items() if setting.plane == plane}
-        counts, wrong = tally(part)
-        phases = Counter(solved.region for solved in part.values())
-        worst = max(solved.relative_gap for solved in part.values())
-        print(
-            f"{plane:<11}{len(part):>7}{counts.agree:>7}{counts.disagree:>10}{counts.uncertified:>15}"
-            f"{counts.near:>12}  {', '.join(f'{name} {n}' for name, n in phases.most_common())}"
-        )
-        print(f"{'':<11}largest relative gap {worst:.1e}")
-        for setting in wrong[:10]:
-            curves = theory(setting.alpha, setting.imbalance)
-            print(f"  disagrees: {setting}: {part[setting].region}, theory {predict(setting, curves)}")
-        bad += counts.disagree + counts.uncertified
-    return bad
+    wrong = [at for at, found in points.items() if verdict(diagram, at, found) == "contradict"]
+    for at in wrong[:10]:
+        print(f"  contradicts: {at}: {points[at].phase}, theory {diagram.predict(*at)}")
+    return counts.contradict + counts.uncertified
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, solve what is missing, print the comparison, draw. 0: all agree, 1: not, 2: wrong usage."""
 
-    def options(out: Path = RESULTS, quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False):
-        """Phases of the joint optimum: solved points under the curves of the theory (PNG and CSV).
+    def options(
+        only: tuple[Name, ...] = (),
+        out: Path = RESULTS,
+        pictures: Path | None = None,
+        quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
+    ):
+        """Phase diagrams: solved points under the curves of the theory (PNG and CSV).
 
         Args:
-            out: folder of the CSV and the PNG; made if it is missing.
-            quick: a coarse grid, about 30 s.
+            only: diagrams to make; all by default.
+            out: folder of the CSVs; made if it is missing.
+            pictures: folder of the PNGs; that of the CSVs by default.
+            quick: a coarse grid, a minute for all.
         """
-        return out, quick
+        return [DIAGRAMS[name] for name in only] or list(DIAGRAMS.values()), out, pictures or out, quick
 
-    out, quick = tyro.cli(options, args=argv, prog="python -m experiments.phase_diagram")
-    name = "phase_diagram_quick" if quick else "phase_diagram"
-    size = (17, 21) if quick else (41, 49)
-    settings = imbalance_plane(*size) + alpha_plane(*size)
+    chosen, out, pictures, quick = tyro.cli(options, args=argv, prog="python -m experiments.phase_diagram")
+    tables = {diagram.name: out / f"phases-{diagram.name}{'-quick' * quick}.csv" for diagram in chosen}
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        read_points(out / f"{name}.csv")
+        for folder in (out, pictures):
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in tables.values():
+            read_points(path)
     except (OSError, InputError) as error:
         print(f"phase_diagram: {error}", file=sys.stderr)
         return 2
-    return guarded("phase_diagram", lambda: run(out / name, settings), "stopped; run it again to go on")
+    return guarded(
+        "phase_diagram", lambda: run(chosen, tables, pictures, quick), "stopped; run it again to go on"
+    )
 
 
-def run(stem: Path, settings: list[Setting]) -> int:
+def run(chosen: list[Diagram], tables: dict[str, Path], pictures: Path, quick: bool) -> int:
     """Solve, print, draw; the exit code."""
+    import scipy.optimize  # noqa: F401  so that its BLAS is there to be limited
+
     from ufm.runtime.start import start_jax
 
     start_jax()
-    points = fill(stem.with_suffix(".csv"), track(settings))
-    bad = report(points)
-    draw(points, theory, stem.with_suffix(".png"))
-    print(f"wrote {stem.with_suffix('.csv')} and {stem.with_suffix('.png')}")
+    bad = 0
+    print(
+        f"{'diagram':<11}{'points':>7}{'agree':>7}{'contradict':>11}{'undecided':>11}{'not certified':>15}  phases"
+    )
+    for diagram in chosen:
+        with threadpool_limits(1, "blas"):  # matrices are small: its threads would only wait for one another
+            points = fill(tables[diagram.name], track(diagram.grid(quick), diagram.name), diagram.solve)
+        bad += report(diagram, points)
+        picture = tables[diagram.name].stem
+        draw(diagram, points, pictures / f"{picture}.png")
+        caption = f"{diagram.title}. {counted(diagram, points)}."
+        write_caption(pictures, picture, diagram.theorem, diagram.alt, caption)
     return int(bad > 0)
 
 

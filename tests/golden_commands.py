@@ -39,6 +39,7 @@ CASES = {
     "solve-rigorous": f"{SOLVE} --classes 3 --lam 0,1e-9,0.5 --rigorous --explain",
     "solve-shards": "ufm.solve --classes 4 --lam 0.2,0.5 --save out/ --memory 1GiB",
     "solve-picture": "ufm.solve --classes 4 --lam 0.1,0.3,0.5 --plot a.png --save a.npz",
+    "solve-picture-format": "ufm.solve --classes 3 --lam 0.3 --plot a --format svg --size column",
     "solve-two-processes": f"{SOLVE} --classes 4 --lam 0.2,0.5 --save out/ {MEET}",
     # --- given W, given labels ---
     "given-classifier": f"{SOLVE} --classes 4 --classifier W.npy --lam 0.3,1 --explain",

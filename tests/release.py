@@ -55,8 +55,9 @@ def sdist_faults(names: list[str], sources: set[str]) -> list[str]:
 
 
 def package_files() -> set[str]:
-    """Every source of the package, the parts of its page, and the mark that it has types."""
+    """Every source of the package, the parts of its page, the style of its pictures, the mark that it has types."""
     paths = [*(ROOT / "ufm").rglob("*.py"), *(ROOT / "ufm" / "explore" / "page").rglob("*.*")]
+    paths += (ROOT / "ufm").rglob("*.mplstyle")
     return {"ufm/py.typed"} | {str(path.relative_to(ROOT)) for path in paths}
 
 

@@ -7,11 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 import ufm
+from docs.builder import gallery
 from docs.builder.docstrings import prose
 from ufm.explore.document import explorer_page
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES, GENERATED = ROOT / "proofs" / "tables", ROOT / "docs" / "generated"
+PICTURES = ("figures", "phases")  # folders of docs/ with pictures and captions.json
 FOOT = """
 On your own parameters: `python -m ufm.verify --classes 7 --alpha 0.4`. The derivation is `proofs/{file}.py`, the
 theorem as a value is `{name}` of `ufm.theory.THEOREMS`.
@@ -24,6 +26,7 @@ def make(folder: Path = GENERATED) -> None:
     theorems(folder / "theorems")
     api(folder / "api")
     explorer(folder / "whole")
+    gallery.notebooks(folder / "gallery")
 
 
 def explorer(folder: Path) -> None:
@@ -58,12 +61,24 @@ def _require_fresh(theorem, record: dict) -> None:
 
 
 def theorem_page(record: dict) -> str:
-    """Statement, assumptions, proof steps, picture, table."""
+    """Statement, assumptions, figures, proof steps, picture of the checks, table."""
     name = record["name"]
     text = (TABLES / f"{name}.md").read_text(encoding="utf-8")
+    text = text.replace("## Proof", figures(name) + "## Proof", 1)
     head, mark, tail = text.partition("## Checks\n\n")
     picture = f"![Error and bounds of every row of the table below]({name}.svg)\n\n"
     return head + mark + picture + tail + FOOT.format(name=name, file=name.replace("-", "_"))
+
+
+def figures(theorem: str) -> str:
+    """What `experiments.theorem_figures` and `experiments.phase_diagram` drew of a theorem, with their captions."""
+    found = []
+    for folder in PICTURES:
+        words = json.loads((ROOT / "docs" / folder / "captions.json").read_text(encoding="utf-8"))
+        for name, said in words.items():
+            if said["theorem"] == theorem:
+                found.append(f"![{said['alt']}](../../{folder}/{name}.png)\n\n{said['caption']}\n\n")
+    return "".join(found)
 
 
 def theorem_index(summaries: list[dict]) -> str:

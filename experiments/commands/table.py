@@ -103,6 +103,16 @@ ROWS = (
     Row("experiments.minimal", SHORT),
     Row("experiments.phase_diagram", LONG, "experiments.phase_diagram --quick"),
     Row(
+        "experiments.theorem_figures",
+        LONG,
+        "experiments.theorem_figures --only bce-no-bias inverse-design --out figures",
+    ),
+    Row(
+        "experiments.phase_diagram --only focal",
+        LONG,
+        "experiments.phase_diagram --only alpha --quick",
+    ),
+    Row(
         "experiments.train --data digits --arm mixup --epochs 100 --save activations.npz",
         LONG,
         "experiments.train --data digits --arm mixup --epochs 2 --save activations.npz",

@@ -1,6 +1,10 @@
-"""Both planes as one picture."""
+"""A diagram drawn: a mark for each solved point, the curves of the theory over them, the phases by their names.
 
-from collections.abc import Callable
+Phases differ by colour, by lightness and by mark: zero is a small pale dot, a partial phase an orange square, the
+whole one a blue disc, shaded by its order parameter. A point that contradicts the curves is crossed out in red, one
+that is not certified to be optimal is a question mark.
+"""
+
 from pathlib import Path
 
 import numpy as np
@@ -8,128 +12,107 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize, to_rgba
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from experiments.phases.curves import Curves, tally
-from experiments.phases.points import CLASSES, Setting, Solved, log_grid
-from ufm.theory.theorems.joint import GAP_TOLERANCE
+from experiments.phases.frame import Axis, Curve, Diagram, Points, tally, verdict
+from experiments.tools.png import save_png
 
-BLUE = ListedColormap(colormaps["Blues"](np.linspace(0.16, 0.86, 256)), name="blues-trimmed")
-FLAT = {"trivial": "#e4e2dd", "minority": "#e9936f", "other": "#c2185b"}
-HALO = [withStroke(linewidth=3.2, foreground="white")]
+BLUE = ListedColormap(colormaps["Blues"](np.linspace(0.5, 1.0, 256)), name="blues-dark")
+MARKS = {"zero": ("o", "#b9b4aa", 0.35), "partial": ("s", "#ee9a66", 0.62), "other": ("X", "#000000", 0.5)}
+HALO = [withStroke(linewidth=3, foreground="white")]
+BOX = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none", "alpha": 0.88}
 
 
-def draw(points: dict[Setting, Solved], curves: Callable[[float, float], Curves], path: Path) -> None:
-    """Both planes as tiles around the solved points, the curves over them, written to path."""
-    figure = Figure(figsize=(12.6, 5.9), dpi=160, layout="constrained")
+def draw(diagram: Diagram, points: Points, path: Path) -> None:
+    """Written to path as a PNG of few colours."""
+    figure = Figure(figsize=(6.0, 4.6), dpi=140, layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    planes = [{s: v for s, v in points.items() if s.plane == name} for name in ("imbalance", "alpha")]
-    _draw_imbalance(left, planes[0], curves)
-    _draw_alpha(right, planes[1], curves)
-    counts, wrong = tally(points, curves)
-    for axes, plane, column in ((left, planes[0], "imbalance"), (right, planes[1], "alpha")):
-        bad = [s for s in wrong if s in plane]
-        axes.plot(
-            [getattr(s, column) for s in bad], [s.product for s in bad], "x", color="red", ms=5, zorder=6
+    axes = figure.subplots()
+    _frame(axes, diagram)
+    figure.suptitle(diagram.title, fontsize=13)
+    axes.set_title(counted(diagram, points), fontsize=10, color="0.25")
+    _marks(axes, diagram, points)
+    for curve in diagram.curves:
+        _curve(axes, diagram, curve, "-")
+    for curve in diagram.extras:
+        _curve(axes, diagram, curve, (0, (4, 2.5)))
+    for phase in diagram.phases:
+        axes.text(
+            *phase.at, phase.words, ha="center", va="center", fontsize=13, weight="bold", bbox=BOX, zorder=6
         )
-    text = (
-        f"{len(points)} points solved blindly, certified to a relative gap of {GAP_TOLERANCE:g}: "
-        f"{counts.agree} agree with the curves, {counts.disagree} disagree"
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), BLUE), ax=axes, pad=0.015, aspect=28)
+    bar.set_label(diagram.shade, fontsize=11)
+    save_png(figure, path)
+
+
+def counted(diagram: Diagram, points: Points) -> str:
+    """What became of the points, in a line."""
+    counts = tally(diagram, points)
+    words = f"{len(points)} points solved blindly: {counts.agree} agree, {counts.contradict} contradict"
+    words += f", {counts.undecided} on a curve" if counts.undecided else ""
+    return words + (f", {counts.uncertified} not certified" if counts.uncertified else "")
+
+
+def _frame(axes: Axes, diagram: Diagram) -> None:
+    for name, axis in (("x", diagram.x), ("y", diagram.y)):
+        axes.set(**{f"{name}scale": "linear" if axis.linear else "log"})
+        axes.set(**{f"{name}lim": _limits(axis, diagram.sizes[0]), f"{name}label": axis.label})
+        (axes.set_xticks if name == "x" else axes.set_yticks)(
+            axis.ticks, [f"{tick:g}" for tick in axis.ticks]
+        )
+    axes.tick_params(which="minor", bottom=False, left=False, labelleft=False, labelbottom=False)
+    axes.xaxis.label.set_size(12)
+    axes.yaxis.label.set_size(12)
+
+
+def _limits(axis: Axis, count: int) -> tuple[float, float]:
+    """Half a step beyond the ends."""
+    low, high = (axis.low, axis.high) if axis.linear else (np.log(axis.low), np.log(axis.high))
+    step = 0.55 * (high - low) / (count - 1)
+    return (low - step, high + step) if axis.linear else (np.exp(low - step), np.exp(high + step))
+
+
+def _marks(axes: Axes, diagram: Diagram, points: Points) -> None:
+    styles = {phase.name: phase.style for phase in diagram.phases}
+    room = min(72 * 4.3 / (len({x for x, _ in points}) + 1), 16)
+    judged = {at: verdict(diagram, at, found) for at, found in points.items()}
+    for style in ("full", *MARKS):
+        here = {at: found for at, found in points.items() if styles.get(found.phase, "other") == style}
+        here = {at: found for at, found in here.items() if judged[at] != "uncertified"}
+        mark, colour, share = MARKS.get(style, ("o", None, 0.86))
+        colours = BLUE([found.order for found in here.values()]) if colour is None else colour
+        axes.scatter(*_split(here), s=(share * room) ** 2, c=colours, marker=mark, linewidths=0)
+    for word, mark, colour in (("uncertified", "$?$", "0.3"), ("contradict", "x", "#d00000")):
+        these = [at for at in points if judged[at] == word]
+        axes.scatter(*_split(these), s=room**2, c=colour, marker=mark, zorder=7)
+
+
+def _split(points) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _curve(axes: Axes, diagram: Diagram, curve: Curve, dashes) -> None:
+    low, high = axes.get_xlim()
+    x = np.array(Axis("", max(low, diagram.x.low), high, (), diagram.x.linear).points(240))
+    y = np.array([curve.value(float(at)) for at in x])
+    width = 2.2 if dashes == "-" else 1.5
+    axes.plot(x, y, color="black", lw=width, ls=dashes, path_effects=HALO, zorder=4)
+    at = int(curve.share * (len(x) - 1))
+    near = slice(max(at - 4, 0), at + 5)
+    ends = axes.transData.transform(np.stack([x[near], y[near]], 1))
+    slope = np.degrees(np.arctan2(*(ends[-1] - ends[0])[::-1]))
+    axes.annotate(
+        curve.words,
+        (x[at], y[at]),
+        xytext=(-4 * curve.side * np.sin(np.radians(slope)), 4 * curve.side * np.cos(np.radians(slope))),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if curve.side > 0 else "top",
+        rotation=slope,
+        rotation_mode="anchor",
+        fontsize=11,
+        path_effects=HALO,
+        zorder=5,
     )
-    text += f", {counts.near} on a curve" if counts.near else ""
-    text += f", {counts.uncertified} not certified" if counts.uncertified else ""
-    figure.suptitle("Phases of the joint optimum under mixup, K = 4\n", fontsize=13)
-    figure.text(0.5, 0.935, text, ha="center", fontsize=9.5, color="0.3")
-    figure.savefig(path)
-
-
-def _draw_imbalance(axes: Axes, plane: dict[Setting, Solved], curves) -> None:
-    bar = _tiles(axes, plane, "imbalance", "separation", 1.0)
-    R = log_grid(1 + 1e-9, 100, 60)
-    found = [curves(1.0, float(r)) for r in R]
-    minor = 0.5 / (1 + R)
-    style = {"color": "black", "lw": 1.8, "path_effects": HALO, "zorder": 4}
-    axes.plot(R, [c.trivial for c in found], **style)
-    axes.plot(R, [c.minority for c in found], **style)
-    axes.plot(R, minor, **style | {"lw": 1.2, "ls": (0, (5, 3))})
-    _along(axes, R, [c.trivial for c in found], 0.5, r"$\lambda_{\max}$ of the label covariance", 1)
-    _along(axes, R, [c.minority for c in found], 0.55, r"$\rho\, q_B$", -1)
-    _along(axes, R, minor, 0.55, r"$q_B$ (one-hot labels)", 1)
-    _name(axes, 2.1, 0.66, "trivial: $W = 0$")
-    _name(axes, 26, 0.09, "minority collapsed")
-    _name(axes, 5.0, 0.0042, "all classes distinct", "white")
-    _frame(
-        axes,
-        "(a) two large and two small classes, α = 1",
-        "imbalance $R = q_A/q_B$",
-        [1, 2, 5, 10, 20, 50, 100],
-        [1e-3, 1e-2, 1e-1],
-    )
-    axes.annotate("simplex ETF at $R = 1$", (1.0, 0.0016), (1.25, 0.0011), color="white", fontsize=9)
-    axes.figure.colorbar(bar, ax=axes, pad=0.02, label=r"minority separation $\|w_2-w_3\|\,/\,\|w_0-w_1\|$")
-
-
-def _draw_alpha(axes: Axes, plane: dict[Setting, Solved], curves) -> None:
-    largest = max((s.multiplier for s in plane.values()), default=1.0)
-    bar = _tiles(axes, plane, "alpha", "multiplier", largest)
-    alpha = log_grid(0.1, 40, 200)
-    curve = [curves(float(a), 1.0).trivial for a in alpha]
-    axes.plot(alpha, curve, color="black", lw=1.8, path_effects=HALO, zorder=4)
-    _along(axes, alpha, curve, 0.42, r"$(\alpha+1)\,/\,((2\alpha+1)K)$", 1)
-    for value, text in ((1 / CLASSES, r"one-hot, $1/K$"), (0.5 / CLASSES, r"$\alpha \to \infty$, $1/(2K)$")):
-        axes.axhline(value, color="0.35", lw=0.8, ls=":")
-        end = {"x": 38, "ha": "right"} if value == 1 / CLASSES else {"x": 0.105, "ha": "left"}
-        axes.text(y=value, s=text, va="bottom", fontsize=8.5, color="0.25", **end)
-    _name(axes, 2.0, 0.345, "trivial: $W = 0$")
-    _name(axes, 2.0, 0.05, "simplex ETF", "white")
-    _frame(
-        axes, "(b) balanced classes", r"mixup $\alpha$", [0.1, 0.3, 1, 3, 10, 30], [0.02, 0.05, 0.1, 0.2, 0.4]
-    )
-    axes.figure.colorbar(bar, ax=axes, pad=0.02, label="multiplier $m$ of the solved ETF")
-
-
-def _tiles(axes, plane, column, shade, largest):
-    """One tile around each solved point: blue by `shade` where no rows coincide, else the phase's colour."""
-    x, y = (sorted({getattr(s, name) for s in plane}) for name in (column, "product"))
-    image = np.ones((len(y), len(x), 4))
-    for setting, solved in plane.items():
-        colour = BLUE(getattr(solved, shade) / largest)
-        if solved.region in FLAT:
-            colour = to_rgba(FLAT[solved.region])
-        image[y.index(setting.product), x.index(getattr(setting, column))] = colour
-    axes.pcolormesh(_edges(x), _edges(y), image, rasterized=True)
-    axes.set(xscale="log", yscale="log", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
-    return ScalarMappable(Normalize(0, largest), BLUE)
-
-
-def _edges(values: list[float]) -> np.ndarray:
-    """Borders half-way (in the logarithm) between two or more values."""
-    v = np.log(values)
-    middle = (v[1:] + v[:-1]) / 2
-    return np.exp(np.concatenate([[2 * v[0] - middle[0]], middle, [2 * v[-1] - middle[-1]]]))
-
-
-def _along(axes, x, y, share, text, side) -> None:
-    """Text along a curve, at a share of its length, above (side 1) or below (−1) it."""
-    at = int(share * (len(x) - 1))
-    ends = axes.transData.transform(np.stack([[x[at - 4], x[at + 4]], [y[at - 4], y[at + 4]]], 1))
-    slope = np.degrees(np.arctan2(*(ends[1] - ends[0])[::-1]))
-    place = {"xytext": (0, 3 * side), "textcoords": "offset points", "rotation_mode": "anchor"}
-    where = {"ha": "center", "va": "bottom" if side > 0 else "top", "rotation": slope, "fontsize": 9}
-    axes.annotate(text, (x[at], y[at]), zorder=5, **place, **where)
-
-
-def _name(axes, x, y, text, colour="black") -> None:
-    axes.text(x, y, text, ha="center", va="center", fontsize=11, weight="bold", color=colour, zorder=5)
-
-
-def _frame(axes, title, label, ticks, heights) -> None:
-    axes.set_title(title, fontsize=11)
-    axes.set_xlabel(label)
-    axes.set_ylabel(r"$\lambda_W \lambda_H$")
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_yticks(heights, [f"{height:g}" for height in heights])
-    axes.tick_params(which="minor", bottom=False, labelleft=False)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from tests.optimize.test_joint import CE, SE, padded, problem, solved
 from ufm.certify.dual import Moments, _dual_value, _first_sums, centred, dual_gap, entropies, over
@@ -25,6 +25,7 @@ from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
 from ufm.model.laws import LabelLaw, onehot
 from ufm.model.penalties import Penalties
 from ufm.network.measures.curve import label_values
+from ufm.theory.polygon import polygon_escape, regular_polygon
 
 K, N = 4, 256
 EPS = np.finfo(float).eps
@@ -337,3 +338,19 @@ def test_logits_whose_terms_cancel_round_by_the_size_of_the_terms(loss):
         found = certify_joint(problem, Point(W, H))
         balls = enclose_joint(W, H, law.labels, law.weights, 1e-12, 1e-12, loss=loss)
         assert balls.objective[0] - found.rounding <= found.objective <= balls.objective[1] + found.rounding
+
+
+def test_the_escape_is_the_curvature_in_a_dimension_more():
+    """The K-gon, critical in two dimensions, is a strict saddle in three."""
+    flat, best = JointProblem(finite_law(onehot(), 5), 0.01, 0.01, 2), regular_polygon(5, 0.01, 0.01)
+    angle = 2 * np.pi * np.arange(5) / 5
+    W = best.multiplier * np.stack([np.cos(angle), np.sin(angle)], 1)
+    H = np.sqrt(5) * flat.atoms.labels @ W  # λ_W ‖W‖² = λ_H E‖h‖²
+    told = certify_joint(flat, Point(W, H))
+    assert told.stationarity < 1e-12
+    assert told.escape == pytest.approx(polygon_escape(5, 0.01, 0.01).curvature, rel=1e-9)
+    r, size = flat.atoms.labels - softmax(H @ W.T, 1), 1e-3
+    W = np.hstack([W, size / 0.1 * told.leading[:, None]])
+    H = np.hstack([H, size / (0.1 * np.sqrt(told.spectrum[-1])) * (r @ told.leading)[:, None]])
+    moved = certify_joint(replace(flat, dim=3), Point(W, H)).objective - told.objective
+    assert moved == pytest.approx(told.escape * size**2, rel=1e-3) and moved < 0

@@ -267,7 +267,7 @@ def test_the_log_is_drawn(tmp_path):
     line = figure.axes[0].lines[0]
     np.testing.assert_array_equal(line.get_xdata(), [0, 1])
     np.testing.assert_array_equal(line.get_ydata(), [row["r2"] for row in tracker.rows])
-    with pytest.raises(InputError, match=r"run\.xyz must end in one of"):
+    with pytest.raises(InputError, match=r"path must end in \.png or .*run\.xyz"):
         tracker.plot(tmp_path / "run.xyz")
 
 

@@ -1,6 +1,7 @@
 """The command python -m ufm.solve: its JSON contract, exit codes, files, bad input, and how it reads."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -344,7 +345,7 @@ def test_a_truncated_solve_outside_the_hypotheses_is_undecided_and_says_both(run
     code, out, _ = run(*flags, "--explain")
     said = " ".join(out.split())
     assert code == 3 and ": undecided" in said
-    assert ("no step was taken" if steps == 0 else "exceeds --tol 1e-06") in said
+    assert ("no step was taken" if steps == 0 else "exceeds the tolerance 1e-06") in said
     assert "not a simplex ETF" in said or "no simplex ETF of 3 classes fits" in said
     data = strict(run(*flags, "--json", "-")[1])
     assert data["summary"]["verdict"] == "undecided" and data["summary"]["worst_error"] is None
@@ -499,8 +500,15 @@ def test_a_loop_of_links_is_refused(run):
 
 
 def test_picture_is_a_picture(run):
-    assert run(*SMALL, "--plot", "a.png")[0] == 0
+    code, _, err = run(*SMALL, "--plot", "a.png")
+    assert code == 0 and re.search(r"^a\.png: K = \d+, a = .* numerical points", err, re.MULTILINE)
     assert os.listdir() == ["a.png"] and Path("a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_format_names_the_file(run):
+    code, _, err = run(*SMALL, "--plot", "a", "--format", "svg", "--size", "column")
+    assert code == 0 and os.listdir() == ["a.svg"] and "\na.svg: K = " in f"\n{err}"
+    assert 'width="237.6pt"' in Path("a.svg").read_text(encoding="utf-8")
 
 
 # --- bad input -------------------------------------------------------------------------------------------
@@ -553,6 +561,11 @@ BAD = {
     "save suffix": ("--save run.txt", "--save", ".npz"),
     "plot elsewhere": ("--plot no/where.png", "--plot", "no/where.png"),
     "plot suffix": ("--plot run.txt", "--plot", ".png"),
+    "plot without a suffix": ("--plot run", "--plot must end in .png or .pdf or .svg, got 'run'"),
+    "plot of two formats": ("--plot run.png --format svg", "--plot ends in .png", "svg"),
+    "format of no picture": ("--plot run --format gif", "--format", "svg"),
+    "format without a picture": ("--format svg", "--format goes with --plot"),
+    "size without a picture": ("--size column", "--size goes with --plot"),
     "one file twice": ("--json a.npz --save a.npz", "--json", "--save", "same file"),
     "not a number": ("--classes ten", "--classes", "ten"),
     "not a choice": ("--pairs some", "--pairs", "different"),
@@ -804,7 +817,8 @@ def test_help_names_every_flag_and_fits():
     done = process("--help")
     flags = (
         "classes alpha dim multiplier lambda-w lambda-h loss labels smoothing ways classifier pairs lam "
-        "samples quadrature seed method max-steps tol precision json save plot rigorous symmetry explain"
+        "samples quadrature seed method max-steps tol precision json save plot format size rigorous symmetry "
+        "explain"
     )
     assert all(f"--{flag} " in done.stdout for flag in flags.split())
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []

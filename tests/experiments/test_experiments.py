@@ -1,113 +1,125 @@
-"""The phase diagram on tiny inputs: phases of known classifiers, a stopped run, a wrong curve."""
+"""Phase diagrams on tiny inputs: points beside every curve, moved curves, known classifiers, stopped runs."""
 
 from itertools import count
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments import phase_diagram as door
-from experiments.phases import curves, picture, points
+from experiments.phases import joint, picture, store
+from experiments.phases.frame import MARGIN, Found, Tally, tally, verdict
+from experiments.phases.peeled import collapse_budget
+from experiments.phases.table import DIAGRAMS
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import label_variance, mixup
+from ufm.theory.geometry.hierarchy import hierarchy_optimum
+from ufm.theory.geometry.quadratic import bias_transition
 
-TINY = [
-    points.Setting("imbalance", 1.0, 1.0, 0.05, nodes=6),
-    points.Setting("imbalance", 1.0, 5.0, 0.02, nodes=6),
-    points.Setting("imbalance", 1.0, 5.0, 0.12, nodes=6),
-    points.Setting("imbalance", 1.0, 5.0, 0.5, nodes=6),
-    points.Setting("alpha", 2.0, 1.0, 0.05, nodes=6),
-    points.Setting("alpha", 5.0, 1.0, 0.3, nodes=6),
+AT = {"imbalance": 5.0, "alpha": 5.0, "smoothing": 0.3, "bias": 1.0, "relu": 5.0, "peeled": 5.0, "focal": 4.0}
+ASIDE = {"focal": 0.005}  # of the height of a curve; the others 0.05
+EVERY = [
+    pytest.param(
+        name, marks=() if name == "bias" else pytest.mark.slow, id=name
+    )  # others compile for seconds
+    for name in DIAGRAMS
 ]
-REGIONS = ["etf", "distinct", "minority", "trivial", "etf", "trivial"]
 
 
-@pytest.fixture(scope="module")
-def solved(tmp_path_factory):
-    """The tiny points, solved for real."""
-    return points.fill(tmp_path_factory.mktemp("phases") / "tiny.csv", TINY)
+def moved(diagram, factor: float):
+    """The diagram with every curve at `factor` times its height."""
+    curves = (curve._replace(value=lambda x, f=curve.value: factor * f(x)) for curve in diagram.curves)
+    return diagram._replace(curves=tuple(curves))
 
 
-def counting_solver():
-    """A stand-in for `solve_point` with numbers that no rounding hides, and the settings it was given."""
-    asked, number = [], count()
+def beside(name: str) -> list[tuple[float, float]]:
+    """A point below and above each curve."""
+    aside, x = ASIDE.get(name, 0.05), AT[name]
+    return [(x, height * (1 + s)) for height in DIAGRAMS[name].heights(x) for s in (-aside, aside)]
 
-    def solve(setting):
-        asked.append(setting)
-        value = 1 / (3 + next(number))
-        return points.Solved("etf", value * 1e-12, value, value * 1e-9, value, 1.0, 7)
 
-    return solve, asked
+@pytest.mark.parametrize("name", EVERY)
+def test_blind_points_beside_every_curve_agree_and_a_moved_curve_is_contradicted(name):
+    diagram = DIAGRAMS[name]
+    points = {at: diagram.solve(*at) for at in beside(name)}
+    assert tally(diagram, points) == Tally(len(points), 0, 0, 0)
+    assert {found.phase for found in points.values()} == {phase.name for phase in diagram.phases}
+    aside = 2 * ASIDE.get(name, 0.05)
+    for factor in (1 + aside, 1 - aside):
+        assert tally(moved(diagram, factor), points).contradict >= len(diagram.curves)
 
 
 def test_phase_of_known_classifiers():
     etf = simplex_etf(4)
-    merged = etf.copy()
-    merged[3] = merged[2]
-    swapped = etf.copy()
-    swapped[1] = swapped[0]
-    scaled = etf * np.array([1.0, 1.1, 1.2, 1.3])[:, None]
-    found = [points.classify(W) for W in (0 * etf, etf, merged, swapped, scaled)]
-    assert found == ["trivial", "etf", "minority", "other", "distinct"]
-    assert points.separation(etf) == pytest.approx(1.0)
-    assert points.separation(merged) == points.separation(swapped) == 0.0
+    merged, swapped = etf.copy(), etf.copy()
+    merged[3], swapped[1] = merged[2], swapped[0]
+    found = [joint.classify(W, [[2, 3]], "minority", "distinct") for W in (0 * etf, etf, merged, swapped)]
+    assert found == ["zero", "distinct", "minority", "other"]
+    assert joint.separation(etf) == pytest.approx(1.0)
+    assert joint.separation(merged) == joint.separation(swapped) == 0.0
 
 
 def test_curves_are_those_of_the_theory():
-    assert curves.theory(5.0, 1.0).trivial == pytest.approx(label_variance(mixup(5.0), 4), rel=1e-12)
-    weight = 0.5 / 6
-    assert curves.theory(1.0, 5.0).minority == pytest.approx(2 / 3 * weight, rel=1e-12)
-    near_balance = curves.theory(1.0, 1 + 1e-9)
-    assert near_balance.trivial == pytest.approx(1 / 6, rel=1e-6)
-    assert near_balance.minority == pytest.approx(1 / 6, rel=1e-6)
+    assert DIAGRAMS["alpha"].heights(5.0) == pytest.approx([label_variance(mixup(5.0), 4)], rel=1e-12)
+    assert DIAGRAMS["imbalance"].heights(5.0)[1] == pytest.approx(2 / 3 * 0.5 / 6, rel=1e-12)
+    assert DIAGRAMS["imbalance"].heights(1 + 1e-9) == pytest.approx([1 / 6, 1 / 6], rel=1e-6)
+    c = DIAGRAMS["bias"].heights(0.7)[1] / 2
+    assert bias_transition(4, c, c) == pytest.approx(0.7, rel=1e-12)
+    for share, alive in ((0.999, True), (1.001, False)):
+        c = share * DIAGRAMS["smoothing"].heights(0.3)[1] / np.sqrt(6)
+        assert bool(hierarchy_optimum(2, 6, 0.3, joint.OUTER, c, c).within > 0) is alive
 
 
-@pytest.mark.slow
-def test_solved_points_lie_in_the_predicted_phases(solved):
-    assert [solved[setting].region for setting in TINY] == REGIONS
-    assert all(point.relative_gap <= curves.GAP_TOLERANCE for point in solved.values())
-    counts, wrong = curves.tally(solved)
-    assert counts == curves.Tally(len(TINY), 0, 0, 0) and not wrong
+def test_a_balanced_minority_needs_no_budget_and_a_smaller_one_needs_more():
+    budgets = [collapse_budget(2, 2, R) for R in (1.0001, 2.0, 10.0, 100.0)]
+    assert budgets[0] < 1e-3 and budgets == sorted(budgets)
 
 
-@pytest.mark.slow
-def test_a_wrong_curve_disagrees(solved):
-    def one_hot(alpha, imbalance):  # forgets that mixup moves the collapse by ρ = 2/3
-        right = curves.theory(alpha, imbalance)
-        return right._replace(minority=right.minority * 1.5 if imbalance > 1 else np.inf)
-
-    def early(alpha, imbalance):
-        return curves.theory(alpha, imbalance)._replace(trivial=0.2)
-
-    between = points.Setting("imbalance", 1.0, 5.0, 0.07, nodes=6)
-    judged = solved | {between: points.solve_point(between)}
-    assert curves.tally(judged)[0].disagree == 0
-    assert curves.tally(judged, one_hot)[1] == [between]
-    assert curves.tally(judged, early)[1] == []
-    wrong = curves.tally(judged, lambda a, r: curves.theory(a, r)._replace(trivial=0.04))[1]
-    assert len(wrong) == 4
+def test_points_on_a_curve_or_without_a_gap_are_not_judged():
+    diagram = DIAGRAMS["alpha"]
+    height = diagram.heights(1.0)[0]
+    wrong = Found("etf", 0.0, 1e-12, 1.0)
+    assert verdict(diagram, (1.0, 1.01 * height), wrong) == "contradict"
+    assert verdict(diagram, (1.0, (1 + MARGIN / 2) * height), wrong) == "undecided"
+    for gap in (1e-6, float("nan")):
+        assert verdict(diagram, (1.0, 1.01 * height), wrong._replace(gap=gap)) == "uncertified"
 
 
-@pytest.mark.slow
-def test_uncertified_and_near_points_are_not_judged(solved):
-    setting = TINY[0]
-    loose = {setting: solved[setting]._replace(relative_gap=1e-6, region="trivial")}
-    assert curves.tally(loose)[0] == curves.Tally(0, 0, 1, 0)
-    unknown = {setting: solved[setting]._replace(relative_gap=float("nan"))}
-    assert curves.tally(unknown)[0].uncertified == 1
-    on_curve = setting._replace(product=curves.theory(1.0, 1.0).trivial * 1.0005)
-    assert curves.tally({on_curve: solved[setting]})[0] == curves.Tally(0, 0, 0, 1)
+def test_without_a_bound_a_worse_point_is_a_failed_search_and_a_better_one_contradicts():
+    diagram = DIAGRAMS["focal"]
+    at = (2.0, 0.98)
+    best = diagram.best(*at)
+    found = [Found("etf", 1.0, float("nan"), best + more) for more in (0.0, 1e-6, -1e-6)]
+    assert [verdict(diagram, at, one) for one in found] == ["agree", "uncertified", "contradict"]
+
+
+# --- runs that were stopped ----------------------------------------------------------------------------------
+
+TINY = [(1.0 + n, 0.1 * n) for n in range(1, 7)]
+
+
+def counting_solver():
+    """A stand-in for a solver with numbers that no rounding hides, and the points it was given."""
+    asked, number = [], count()
+
+    def solve(x, y):
+        asked.append((x, y))
+        value = 1 / (3 + next(number))
+        return Found("etf", value, value * 1e-12, value)
+
+    return solve, asked
 
 
 @pytest.mark.parametrize("cut", [1, 9, 40])
 def test_a_run_stopped_in_the_middle_of_a_line_loses_and_doubles_nothing(tmp_path, cut):
     path = tmp_path / "points.csv"
-    whole = points.fill(path, TINY, counting_solver()[0])
+    whole = store.fill(path, TINY, counting_solver()[0])
     text = path.read_bytes()
     path.write_bytes(text[:-cut])
     solve, asked = counting_solver()
-    again = points.fill(path, TINY, solve)
+    again = store.fill(path, TINY, solve)
     assert asked == TINY[-1:]
-    assert list(again) == TINY and all(again[s] == whole[s] for s in TINY[:-1])
+    assert list(again) == TINY and all(again[at] == whole[at] for at in TINY[:-1])
     lines = path.read_text().splitlines()
     assert lines[:-1] == text.decode().splitlines()[:-1]
     assert len(lines) == len(set(lines)) == 1 + len(TINY)
@@ -117,46 +129,51 @@ def test_a_run_stopped_between_points_goes_on(tmp_path):
     path = tmp_path / "points.csv"
     solve, asked = counting_solver()
 
-    def interrupted(setting):
+    def interrupted(x, y):
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return solve(setting)
+        return solve(x, y)
 
     with pytest.raises(KeyboardInterrupt):
-        points.fill(path, TINY, interrupted)
-    assert list(points.read_points(path)) == TINY[:2]
+        store.fill(path, TINY, interrupted)
+    assert list(store.read_points(path)) == TINY[:2]
     rest, later = counting_solver()
-    points.fill(path, TINY, rest)
+    store.fill(path, TINY, rest)
     assert later == TINY[2:]
 
 
 def test_half_a_header_is_no_obstacle_and_other_columns_are(tmp_path):
     path = tmp_path / "points.csv"
-    path.write_text("plane,alp")
-    assert len(points.fill(path, TINY[:1], counting_solver()[0])) == 1
-    assert len(points.read_points(path)) == 1
+    path.write_text("x,pha")
+    assert len(store.fill(path, TINY[:1], counting_solver()[0])) == 1
+    assert len(store.read_points(path)) == 1
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="other columns"):
-        points.read_points(path)
+        store.read_points(path)
 
 
-@pytest.mark.slow
-def test_report_and_picture(solved, tmp_path, capsys):
-    assert door.report(solved) == 0
-    assert "disagree" in capsys.readouterr().out
-    path = tmp_path / "picture.png"
-    picture.draw(solved, curves.theory, path)
-    assert path.read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.slow
-def test_report_names_points_that_disagree(solved, capsys):
-    judged = solved | {TINY[2]: solved[TINY[2]]._replace(region="distinct")}
-    assert door.report(judged) == 1
-    assert "disagrees: Setting(plane='imbalance', alpha=1.0, imbalance=5.0" in capsys.readouterr().out
+def test_report_and_picture_name_and_cross_out_what_contradicts(tmp_path, capsys):
+    diagram = DIAGRAMS["alpha"]
+    height = diagram.heights(1.0)[0]
+    good = {
+        (1.0, 0.5 * height): Found("etf", 0.5, 1e-12, 1.0),
+        (1.0, 2 * height): Found("zero", 0.0, 1e-12, 1.0),
+    }
+    assert door.report(diagram, good) == 0
+    assert "contradicts" not in capsys.readouterr().out
+    bad = good | {(2.0, 2 * height): Found("etf", 0.5, 1e-12, 1.0)}
+    assert door.report(diagram, bad) == 1
+    assert "contradicts: (2.0," in capsys.readouterr().out
+    assert "2 agree, 1 contradict" in picture.counted(diagram, bad)
+    pictures = [tmp_path / "good.png", tmp_path / "bad.png"]
+    for path, points in zip(pictures, (good, bad)):
+        picture.draw(diagram, points, path)
+    pixels = [np.array(Image.open(path).convert("RGB"), int) for path in pictures]
+    red = [int(((one[..., 0] > 150) & (one[..., 1:] < 80).all(-1)).sum()) for one in pixels]
+    assert red[0] == 0 < red[1]
 
 
 def test_a_file_of_other_columns_is_wrong_usage(tmp_path, capsys):
-    (tmp_path / "phase_diagram_quick.csv").write_text("a,b\n")
+    (tmp_path / "phases-alpha-quick.csv").write_text("a,b\n")
     assert door.main(["--quick", "--out", str(tmp_path)]) == 2
     assert "other columns" in capsys.readouterr().err

@@ -294,6 +294,40 @@ def test_the_threshold_is_where_all_features_are_zero(page):
     assert "simplex ETF" in caption(page, "phase")
 
 
+STRUCK = """(() => {
+  const svg = document.querySelector('#phase svg');
+  const lines = [...svg.querySelectorAll('g[clip-path] path[fill="none"]')].map((line) => {
+    const long = line.getTotalLength();
+    return Array.from({ length: 800 }, (_, n) => line.getPointAtLength((long * n) / 799));
+  });
+  return [...svg.querySelectorAll('text[stroke]')].filter((words) => {
+    const { x, y, width, height } = words.getBBox();
+    const inside = (p) => p.x > x && p.x < x + width && p.y > y + 3 && p.y < y + height - 3;
+    return lines.some((points) => points.some(inside));
+  }).map((words) => words.textContent);
+})()"""
+MOVED = """(() => {
+  const svg = document.querySelector('#phase svg'), before = svg.innerHTML;
+  const on = svg.querySelector('g[clip-path] path[fill="none"]').getPointAtLength(200).y + 4;
+  svg.querySelectorAll('text[stroke]').forEach((words) => words.setAttribute('y', on));
+  const found = %s;
+  svg.innerHTML = before;
+  return found;
+})()"""
+# drawn where it is seen; curves of equal sharpness come when the hand rests
+SEEN = "document.getElementById('phase').scrollIntoView(), new Promise((done) => setTimeout(done, 600))"
+
+
+@pytest.mark.parametrize("part", [{}, {"K": 100, "alpha": 0.02}, {"lw": 0.2, "lh": 0.3}])
+def test_no_word_of_the_phases_is_struck_through(page, part):
+    to_state(page, **part)
+    page.run(SEEN)
+    words = page.run("document.querySelector('#phase svg').textContent")
+    assert "a = 1000" in words and "you are here" in words
+    assert page.run(STRUCK) == []
+    assert "threshold σ²" in page.run(MOVED % STRUCK)  # control: words on a line are seen
+
+
 # --- blind descent ------------------------------------------------------------------------------------
 
 RUN = """(async () => {

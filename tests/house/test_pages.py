@@ -13,6 +13,7 @@ import pytest
 
 import ufm
 import ufm.collect.log
+from docs.builder import gallery
 from experiments.commands.shown import pages
 from tests.house.test_walls import MAY
 from ufm.network.collapse.conventions import PRESETS
@@ -78,6 +79,7 @@ def samples(seed: int = 0) -> tuple[list, list]:
 def test_every_python_block_of_a_page_is_run_here():
     """A page with Python is one of these; and in them no block has another form."""
     run = {README, NETWORK, SWEEPS, TRACED, JOINT, METRICS, DESIGN, THEORY, EXPLORE, *TUTORIALS}
+    run |= {*gallery.pages()}  # by test_gallery
     for page in pages():
         fences = re.findall(r"^ *(?:```+|~~~+) *(\S*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(blocks(page)) == sum(name.strip("{}") in PYTHON for name in fences), page

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from rich.console import Console
 
-from ufm.output.network.page import report_page
+from ufm.output.network.page import Pictures, report_page
 from ufm.output.sections import Facts, Section, Sentence, Table, Two, Verdict, show
 
 RECORD = {
@@ -39,7 +39,9 @@ def text(*parts, terminal=False) -> str:
 def page(*parts) -> str:
     first, second = (Section(name, [], early=True) for name in ("First", "Second"))
     last = Section("Last", [])
-    whole = report_page([first, second, Section("Middle", parts), last], RECORD, [("of <it>", b"png")])
+    pictures = Pictures("as <many> as 2", [("of <it>", b"png")])
+    whole = report_page([first, second, Section("Middle", parts), last], RECORD, pictures)
+    assert "<figcaption>as &lt;many&gt; as 2</figcaption>" in whole
     assert '<p class="headline">It is &lt;so&gt;.</p>' in whole and 'alt="of &lt;it&gt;"' in whole
     return whole.split("<h2>Middle</h2>")[1].split("<h2>Provenance</h2>")[0]
 
@@ -83,5 +85,5 @@ def test_verdicts_come_before_the_rest_on_the_page():
     titles = [
         Section(title, [], title in ("What", "Collapse")) for title in ("What", "Middle", "Collapse", "Last")
     ]
-    found = re.findall("<h2>(.*?)</h2>", report_page(titles, RECORD, []))
+    found = re.findall("<h2>(.*?)</h2>", report_page(titles, RECORD, Pictures("", [])))
     assert found == ["What", "Collapse", "Last", "Middle", "Provenance"]

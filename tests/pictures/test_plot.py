@@ -1,5 +1,6 @@
 """The picture: every kind of problem gives one, and what it draws is the optimum and its formula."""
 
+import re
 from functools import cache
 from math import sqrt
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy.special import logit
 
 from ufm.agree.features import Settings
+from ufm.certify.features import certify_features
 from ufm.model.cases import PairCases, choose_cases
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import kway, mixup, onehot, smooth, soft
@@ -18,7 +20,7 @@ from ufm.pictures import points as sampled
 from ufm.pictures.features import draw_features, limit_slope, pair_coefficients
 from ufm.pictures.plane import class_plane
 from ufm.pictures.points import MAX_LABELS, MAX_LAM, lam_grid, solve_labels, solve_pairs
-from ufm.theory.predict import predict_pairs
+from ufm.theory.predict import predict_features, predict_pairs
 
 pytestmark = pytest.mark.slow  # pictures of many problems
 
@@ -65,12 +67,13 @@ def away(points, curve):
 
 @pytest.mark.promise("pictures")
 @pytest.mark.parametrize(("K", "loss"), [(2, "cross-entropy"), (3, "cross-entropy"), (3, "squared-error")])
-def test_pairs_have_three_panels_nine_pairs_and_two_colour_bars(K, loss):
+def test_pairs_have_three_panels_nine_pairs_and_a_colour_bar(K, loss):
     figure, n = usual(K, loss), min(K, 3)
-    assert len(figure.axes) == 5
+    assert len(figure.axes) == 4
     different, same = dots(panel(figure, "a"))
     assert len(different) == n * (n - 1) * len(LAM) and len(same) == n * len(LAM)
-    assert len(panel(figure, "a").texts) == 2 * n  # an arrow and a name for each class
+    # an arrow and a name for each class, and what dots and a class alone are
+    assert len(panel(figure, "a").texts) == 2 * n + 2
     assert len(line(panel(figure, "b"), "$c_0$")) == len(LAM)
     finite = LAM if loss == "squared-error" else LAM[1:-1]
     np.testing.assert_allclose(
@@ -121,6 +124,31 @@ def test_limit_line_has_the_slope_of_the_formula_and_the_curve_tends_to_it(K):
 
 
 @pytest.mark.promise("pictures")
+def test_the_caption_says_how_it_bows_and_how_far_the_points_are():
+    """Found again from the definitions: the middle of the chord, the closed form and the certificate."""
+    figure, problem = usual(), Problem(3, 1.5)
+    ends = predict_pairs(problem, np.array([0, 1, 0]), np.array([0, 1, 1]), np.array([1.0, 1.0, 0.5])).H
+    bow = np.linalg.norm(ends[2]) / np.linalg.norm((ends[0] + ends[1]) / 2)
+    assert f"a = {problem.sharpness:.4g} " in figure.caption and f"bows {bow:.3g} times" in figure.caption
+    distance, bound = (float(x) for x in re.findall(r"within (\S+) of the", figure.caption))
+    points = solve_pairs(problem, PairCases(3, LAM), SETTINGS)
+    longest = np.linalg.norm(ends, axis=1).max()
+    away = np.linalg.norm(points.H - predict_features(problem, points.Y).H, axis=1).max() / longest
+    assert away <= distance <= max(1.1 * away, 1e-15)
+    certified = certify_features(problem, points.H, points.Y).distance.max() / longest
+    assert certified <= bound <= 1.11 * certified and "54 numerical points" in figure.caption
+    other = draw(Problem(3, 1.0)).caption  # control: another m
+    assert f"bows {bow:.3g} times" not in other and f"a = {problem.sharpness:.4g} " not in other
+
+
+def test_a_point_that_is_not_solved_is_not_called_close():
+    words = draw(Problem(3, 1.5), settings=Settings(max_steps=0))
+    assert (
+        "within 1 of the closed form, not certified" in words.caption and "off the closed form" in words.alt
+    )
+
+
+@pytest.mark.promise("pictures")
 def test_squared_error_is_straight_and_has_no_limit_line():
     axes = panel(usual(loss="squared-error"), "c")
     assert not any(part.get_label().startswith("limit") for part in axes.lines)
@@ -129,11 +157,11 @@ def test_squared_error_is_straight_and_has_no_limit_line():
     np.testing.assert_allclose(np.polyval(fit, curve[:, 0]), curve[:, 1], atol=1e-12)
 
 
-def test_same_class_points_coincide_as_nested_discs_and_touch_the_level():
+def test_same_class_points_coincide_and_touch_the_level():
     figure = usual()
     same = panel(figure, "a").collections[-1]
     assert len(np.unique(np.round(same.get_offsets(), 9), axis=0)) == 3
-    assert len(np.unique(same.get_sizes())) == len(LAM)
+    assert len(same.get_offsets()) == 3 * len(LAM)
     level = next(part for part in panel(figure, "b").lines if part.get_linestyle() == ":").get_ydata()[0]
     problem = Problem(3, 1.5)
     theory = predict_pairs(problem, 0, 0, lam_grid(problem.sharpness))
@@ -191,14 +219,15 @@ def test_any_other_classifier_is_drawn_without_curves(shape, law):
     problem = Problem(shape[0], classifier=W, law=law)
     figure = draw(problem, choose_cases(law, shape[0], samples=3, seed=1), lay_out=True)
     assert "no closed form" in figure.get_suptitle() and "$a$" not in figure.get_suptitle()
-    names = [text.get_position() for text in panel(figure, "a").texts if text.get_text()]
-    assert len(np.unique(np.round(names, 9), axis=0)) == len(names) > 0  # none lies on another
+    boxes = [text.get_window_extent() for text in panel(figure, "a").texts if text.get_text()]
+    names = [(box.x0 + box.x1, box.y0 + box.y1) for box in boxes]
+    assert len(np.unique(np.round(names, 3), axis=0)) == len(names) > 0  # none lies on another
     for letter in "abc":
         axes = panel(figure, letter)
         assert not any(part.get_label().startswith(("closed", "limit")) for part in axes.lines)
 
 
-def test_different_classes_only_has_one_colour_bar():
+def test_different_classes_only_has_no_point_of_one_class():
     figure = draw(Problem(3, 1.0), PairCases(3, LAM, "different"))
     assert len(figure.axes) == 4 and [len(part) for part in dots(panel(figure, "a"))] == [6 * len(LAM)]
 
@@ -223,4 +252,4 @@ def test_arrows_stay_readable_at_any_scale(multiplier):
     arrow = np.linalg.norm(axes.texts[0].xy)
     feature = np.linalg.norm(np.concatenate(dots(axes)), axis=1).max()
     assert 0.2 <= arrow / feature <= 0.8
-    assert any("length ×" in part.get_label() for part in axes.lines)
+    assert "length ×" in axes.get_xlabel()

@@ -1,12 +1,14 @@
 """The picture of a comparison without colour: no legend over points, and lines that differ in shape."""
 
+from html import escape
+
 import numpy as np
 import pytest
 
 import ufm
 from tests.activations import mixup
 from ufm.pictures.compare_classes import _map
-from ufm.pictures.plane import new_figure
+from ufm.pictures.frame import picture
 from ufm.pictures.tracker import draw_tracker
 
 K, D, N = 3, 6, 120
@@ -37,6 +39,21 @@ def test_the_legend_of_f_covers_nothing(held):
     assert covered(axes) > 0
 
 
+def test_the_caption_is_of_its_comparison():
+    report = ufm.compare_network(H=H, W=W, i=I, j=J, lam=LAM, replicates=2)
+    figure = report.plot(size="column")
+    assert figure.get_figwidth() == 3.3 and len(figure.seen) == 6
+    assert f"{N} samples of K = {K} classes in {D} dimensions" in figure.caption
+    assert f"a = {report.a:.4g} (fitted), R² {report.fit.r2:.3f} " in figure.caption
+    assert figure.caption.endswith(f": {report.word}.")
+    page = report.page()
+    assert page.count("<img alt=") == 6 and f"<figcaption>{escape(figure.caption)}</figcaption>" in page
+    for seen in figure.seen:
+        assert escape(seen) in page
+    other = ufm.compare_network(H=2 * H, W=W, i=I, j=J, lam=LAM, replicates=2)  # control
+    assert other.plot().caption != figure.caption
+
+
 def test_lines_of_a_panel_differ_without_colour():
     report = ufm.compare_network(H=H, W=W, i=I, j=J, lam=LAM, replicates=2, **HELD)
     rows = [{"epoch": n, "nc1": 1.0, "nc1_ratio": 2.0, "cdnv": 3.0} for n in range(3)]
@@ -48,9 +65,9 @@ def test_lines_of_a_panel_differ_without_colour():
 
 
 def test_opposite_cosines_of_one_grey_are_written():
-    figure = new_figure(4.0, 4.0)
-    axes = figure.add_subplot()
-    _map(figure, axes, np.array([[1.0, -1.0], [-1.0, 1.0]]), "two")
+    with picture("column", {"column": 3.3}) as figure:
+        axes = figure.add_subplot()
+        _map(figure, axes, np.array([[1.0, -1.0], [-1.0, 1.0]]), "two")
     assert [text.get_text() for text in axes.texts] == ["1.00", "-1.00", "-1.00", "1.00"]
     figure.draw_without_rendering()
     assert all(float(tick).is_integer() for tick in axes.get_xticks())

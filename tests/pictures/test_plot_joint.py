@@ -28,6 +28,8 @@ from ufm.pictures.joint_features import (
     shown_classes,
 )
 from ufm.pictures.plane import name_law, same_places
+from ufm.pictures.words.joint import caption
+from ufm.pictures.words.numbers import above
 
 pytestmark = pytest.mark.slow  # joint optima behind each picture
 
@@ -243,6 +245,33 @@ def test_many_classes_are_drawn_without_their_names():
     figure = draw_joint(large)
     figure.draw_without_rendering()
     assert not texts(panel(figure, "a")) and len(texts(panel(figure, "d"))) == 3
+
+
+def test_the_caption_is_of_its_report():
+    solved = report("balanced")
+    figure = drawn("balanced")
+    assert f"m = {solved.multiplier:.6g}, within " in figure.caption and "rank 3" in figure.caption
+    assert f"at most {above(solved.relative_gap)} of itself (certified)" in figure.caption
+    assert figure.caption.endswith("W is a simplex ETF: agrees.")
+    theory = solved.theory._replace(value=1.01 * solved.multiplier)
+    other = caption(replace(solved, theory=theory, etf_deviation=0.3))  # control
+    assert "within 0.01 of the theorem's" in other and "ETF deviation 0.3," in other
+    assert "the theorem's" not in drawn("cyclic").caption  # none speaks of it
+    assert len(figure.seen) == 4 and "3 on it, 1 zero up to rounding" in figure.alt
+    assert "2 above, 2 on it" in drawn("polygon").alt
+    assert (
+        "W = 0, the largest eigenvalue of M is" in drawn("trivial").caption
+        and len(drawn("trivial").seen) == 2
+    )
+
+
+@pytest.mark.parametrize("name", ["balanced", "polygon", "trivial"])
+def test_a_column_is_a_column(name):
+    figure = draw_joint(report(name), "column")
+    figure.draw_without_rendering()
+    assert figure.get_figwidth() == 3.3 and figure.caption == drawn(name).caption
+    # panels lie below one another
+    assert len({round(axes.get_position().x0, 1) for axes in figure.axes if axes.get_title()}) <= 3
 
 
 def test_saving_writes_a_picture(tmp_path):

@@ -343,7 +343,7 @@ TABLE = {
     "draw_features": (
         ufm.draw_features,
         {"problem": PROBLEM, "cases": PairCases(K, np.array([0.3])), "settings": ufm.Settings()},
-        {"problem": NOT_THINGS, "cases": NOT_THINGS, "settings": NOT_THINGS},
+        {"problem": NOT_THINGS, "cases": NOT_THINGS, "settings": NOT_THINGS, "size": ["page", "", None, 7]},
     ),
     "compare_network": (
         ufm.compare_network,

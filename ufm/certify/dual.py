@@ -36,7 +36,8 @@ class DualGap:
     """objective L; dual_objective ≤ min L; gap ≥ L − min L, rounding included; rounding, its share.
 
     lambda_max_ratio: λ_max(M)/(λ_W λ_H) − 1 of M = E r rᵀ/ρ, with stationarity ≤ 0 iff globally optimal (without a
-    bias, or with E r = 0); mean_residual: ‖E r‖; spectrum: eigenvalues of M; count: samples.
+    bias, or with E r = 0); mean_residual: ‖E r‖; spectrum: eigenvalues of M; leading: an eigenvector of the
+    largest; count: samples.
     """
 
     objective: float
@@ -46,12 +47,19 @@ class DualGap:
     lambda_max_ratio: float
     mean_residual: float
     spectrum: np.ndarray
+    leading: np.ndarray
     count: int
 
     @property
     def relative_gap(self) -> float:
         """gap/L: 0 at a global minimum, at most 1 (the dual value is never below 0)."""
         return self.gap / abs(self.objective)
+
+    @property
+    def escape(self) -> float:
+        """1 − √λ_max(M)/c: below zero the curvature of L in a dimension v that W and features leave free, along
+        dW = α u vᵀ, dh = β (uᵀr/ρ) v, in units of the penalties: logits stay, and E rᵀdW dh = αβ λ_max(M)."""
+        return 1.0 - float(np.sqrt(1.0 + self.lambda_max_ratio))
 
 
 class Moments(NamedTuple):
@@ -113,7 +121,7 @@ def dual_steps(
     # sums of positive terms; the logits' own rounding moves L by at most 2|dz| a label and D by as much again
     terms = first.count + K + K * d + d
     rounding = float(EPS * ((K + 16) * size + terms * objective + 8 * (d + 4) * logits)) + slack
-    spectrum = np.linalg.eigvalsh(moments.M)
+    spectrum, vectors = np.linalg.eigh(moments.M)
     return DualGap(
         objective=objective,
         dual_objective=dual,
@@ -122,6 +130,7 @@ def dual_steps(
         lambda_max_ratio=float(spectrum[-1] / product - 1),
         mean_residual=float(np.linalg.norm(moments.mean)),
         spectrum=spectrum,
+        leading=vectors[:, -1],
         count=first.count,
     )
 

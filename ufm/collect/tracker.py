@@ -8,6 +8,7 @@ import ufm.rules.numbers as checked
 from ufm.collect.gather import wanted
 from ufm.collect.log import Log, Row
 from ufm.rules.errors import InputError
+from ufm.rules.files import picture_path
 
 HOW = (
     "give model, layer and loader, or collect, a function that gives the arrays; without them, "
@@ -89,10 +90,7 @@ class Tracker:
             raise InputError(f"{self.log.path} has no row yet: there is nothing to plot")
         figure = draw_tracker(self.rows)
         if path is not None:
-            known = figure.canvas.get_supported_filetypes()
-            if Path(path).suffix.lower().removeprefix(".") not in known:
-                raise InputError(f"{path} must end in one of {', '.join(sorted(known))}")
-            figure.savefig(path)
+            figure.savefig(picture_path("path", path))
         return figure
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ufm.commands.frame import command
+from ufm.commands.frame import Format, PictureSize, Plot, command
 from ufm.rules.errors import InputError
 
 
@@ -47,15 +47,16 @@ class Arguments:
     """Refuse what would need more, like 4GiB or 500MB; default half of what is free. Changes no number."""
     json: str | None = None
     """Write the record as JSON to PATH, or to standard output with '-'."""
-    plot: str | None = None
-    """Draw everything into PATH (.png, .pdf, .svg)."""
+    plot: Plot = None
+    format: Format = None
+    size: PictureSize = None
     report: str | None = None
     """Write one self-contained HTML page to PATH."""
 
 
 def run(args: Arguments, argv: list[str]) -> int:
     """Everything after parsing. Bad values raise InputError before JAX is loaded or work is done."""
-    from ufm.commands.inputs import PICTURES, read_bias, read_outputs
+    from ufm.commands.inputs import read_bias, read_outputs
     from ufm.output.files import Outputs
     from ufm.rules.memory import allow
 
@@ -64,7 +65,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     lambda_b = "file" if args.bias is None else read_bias(args.bias)
     sources = [Path(file).resolve() for file in args.file]
     reads = [*args.file, *(str(part) for source in sources for part in source.glob("*.npy"))]
-    outputs = Outputs(read_outputs(args, plot=PICTURES, report=(".html",)), reads)
+    outputs = Outputs(read_outputs(args, report=(".html",)), reads)
     for name, path in outputs.paths.items():
         if path.parent in sources:
             raise InputError(f"--{name} {path} would lie in the place of what is read, {path.parent}")

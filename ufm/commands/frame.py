@@ -6,11 +6,14 @@ import traceback
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
+
+from tyro.conf import arg
 
 from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size
 from ufm.runtime.streams import mend_streams, silence_stdout
 from ufm.runtime.supervisor import LOST, is_lost, leave
 from ufm.runtime.watchdog import watch
@@ -20,6 +23,20 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 DEFECT = (
     "this is a defect of the program, not of what you gave it: please report the command and the lines above"
 )
+
+
+# the flags of every command that has a picture
+Plot = Annotated[
+    str | None, arg(help="Draw a picture to PATH (.png, .pdf, .svg), its caption to standard error.")
+]
+Format = Annotated[
+    Literal["png", "pdf", "svg"] | None,
+    arg(help="Format of a --plot PATH that has no ending; by default its ending says."),
+]
+PictureSize = Annotated[
+    Size | None,
+    arg(help="Width on paper: the text's (6.9 in, the default) or a column's (3.3 in)."),
+]
 
 
 @dataclass

@@ -15,6 +15,7 @@ from ufm.model.problem import Problem
 from ufm.network.read.mapped import read_array
 from ufm.rules.environment import check_pictures
 from ufm.rules.errors import InputError
+from ufm.rules.files import picture_path
 from ufm.rules.soft_labels import said
 from ufm.runtime.processes import ALONE, Group
 
@@ -290,18 +291,21 @@ def read_sources(args) -> list[str]:
     return [path for path in given if path.endswith(".npy")]
 
 
-PICTURES = (".png", ".pdf", ".svg")
-
-
 def read_outputs(args, **suffixes: tuple[str, ...]) -> dict[str, str]:
-    """Paths to write, by flag: JSON, and the flags named with the endings they may have.
+    """Paths to write, by flag: JSON, a picture, and the flags named with the endings they may have.
 
     '-' (JSON on standard output) is not among them.
     """
-    paths = {name: getattr(args, name) for name in ("json", *suffixes) if getattr(args, name) is not None}
+    names = ("json", *suffixes, "plot")
+    paths = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     for name, allowed in suffixes.items():
         if paths.get(name) and Path(paths[name]).suffix not in allowed:
             raise InputError(f"--{name} must end in {' or '.join(allowed)}, got {paths[name]!r}")
+    for flag in ("format", "size"):
+        if getattr(args, flag) is not None and args.plot is None:
+            raise InputError(f"--{flag} goes with --plot PATH: where to draw")
+    if paths.get("plot"):
+        paths["plot"] = str(picture_path("--plot", paths["plot"], args.format))
     if {"plot", "report"} & set(paths):
         check_pictures()
     return {name: path for name, path in paths.items() if path != "-"}

@@ -6,7 +6,7 @@ Only standard-library, numpy and CLI imports at the top: help and usage errors a
 from dataclasses import dataclass
 from typing import Literal
 
-from ufm.commands.frame import Model, command
+from ufm.commands.frame import Format, Model, PictureSize, Plot, command
 from ufm.runtime.supervisor import needs_supervisor, supervise
 
 INTERRUPTED = "interrupted, nothing was written (finished shards of --save FOLDER/ stay, its index says so)"
@@ -51,8 +51,9 @@ class Arguments(Model):
     """Write the record as JSON to PATH, or to standard output with '-'."""
     save: str | None = None
     """Write features, classifier and labels to PATH.npz, or in shards to FOLDER/."""
-    plot: str | None = None
-    """Draw the features to PATH.png."""
+    plot: Plot = None
+    format: Format = None
+    size: PictureSize = None
     rigorous: bool = False
     """Enclose the optimum of every row in ball arithmetic (verdict: proved)."""
     symmetry: bool = False
@@ -89,7 +90,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.classifier == "free":
         free = inputs.read_free(args, law)
         footprint.refuse(footprint.free_classifier(args, free, choice))
-        files = inputs.read_outputs(args, save=(".npz",), plot=inputs.PICTURES)
+        files = inputs.read_outputs(args, save=(".npz",))
         outputs = Outputs({} if args.process else files, inputs.read_sources(args))
         if needs_supervisor(args):
             return supervise("ufm.solve", argv)
@@ -100,9 +101,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     problem = inputs.read_problem(args, law)
     footprint.refuse(footprint.fixed_classifier(args, problem, choice))
     shards = inputs.read_folder(args)
-    endings: dict[str, tuple[str, ...]] = {"plot": inputs.PICTURES}
-    if not shards:
-        endings["save"] = (".npz", "/")
+    endings: dict[str, tuple[str, ...]] = {} if shards else {"save": (".npz", "/")}
     paths = {} if args.process else inputs.read_outputs(args, **endings)  # process 0 writes
     outputs = Outputs(paths, inputs.read_sources(args))
     if needs_supervisor(args):

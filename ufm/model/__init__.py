@@ -35,6 +35,8 @@ __all__, __getattr__, __dir__ = facade(
         "quadrature": "DROP PANEL REACH beta_rule edge_gauss panels",
         "roots": "bracketed_root",
         "rows": "EPS RowSpace row_space",
-        "variants.problem": "COUNTS VARIANTS Variant VariantProblem margins read_variant",
+        "variants.problem": (
+            "COUNTS LABELS LOSS PENALTIES READS VARIANTS Variant VariantProblem margins read_variant"
+        ),
     },
 )

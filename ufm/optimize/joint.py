@@ -293,12 +293,12 @@ def fit_classifier(problem: JointProblem, W: Float[np.ndarray, "K d"]) -> Point:
         slope, curvature = map(np.asarray, bias_derivatives(point, *atoms, loss_name=problem.loss))
         db = -np.linalg.lstsq(curvature, slope, rcond=FLAT)[0]
         step, fall = np.concatenate([np.zeros(W.size), db]), float(db @ slope)
-        if -fall <= 1e-15 * abs(float(point.objective)):
+        settled = -fall <= 1e-15 * abs(float(point.objective))
+        trial = call.move(point, step, 1.0)  # of a last step L knows nothing, its slope does
+        moved = trial if settled else _backtrack(point, step, fall, trial, call)
+        point = moved or point
+        if settled or moved is None:
             break
-        trial = _backtrack(point, step, fall, call.move(point, step, 1.0), call)
-        if trial is None:
-            break
-        point = trial
     return Point(W, np.asarray(point.H).T, np.asarray(point.b) if bias else None)
 
 

@@ -8,6 +8,8 @@ tracker         a network in training against epochs
 compare         a network's samples over the closed form
 compare_classes its panels where no input is mixed
 runs            several networks beside one another
+frame           the style and size of all of them, the words that go with them, the files
+words/          captions made of numbers, and what is seen
 plane           colours, panels, rows of W as arrows over features
 """
 

@@ -21,6 +21,7 @@ from matplotlib.typing import ColorType
 from scipy.special import expit, logit
 
 import ufm.pictures.plane as plane
+import ufm.pictures.words.compare as words
 from ufm.model.etf import simplex_etf
 from ufm.network.comparison import Comparison
 from ufm.network.findings import ZERO
@@ -32,8 +33,11 @@ from ufm.network.read.activations import Outline
 from ufm.network.read.label_rows import LabelBlock
 from ufm.output.text import shown
 from ufm.pictures.compare_classes import draw_classes
+from ufm.pictures.frame import Picture, picture
 from ufm.pictures.points import lam_grid
+from ufm.rules.files import Size
 
+HEIGHTS = {"text": 7.2, "column": 9.4}
 POINTS = 20_000  # logits of other classes that are drawn
 WEIGHT, LOGIT = r"mixing weight $\lambda$", r"$\mathrm{logit}\ \lambda$"
 
@@ -49,24 +53,28 @@ class Sample(NamedTuple):
     Y: Float[np.ndarray, "n K"]
 
 
-def draw_comparison(given: Outline, found: Comparison) -> Figure:
+def draw_comparison(given: Outline, found: Comparison, size: Size = "text") -> Picture:
     """Everything measured, on one page."""
     if found.a is None:
-        figure = plane.new_figure(12.6, 7.6, dpi=130)
-        plane.say(figure.add_subplot(), f"{ZERO}: there is nothing to draw")
+        with picture(size, {"text": 1.5, "column": 1.5}) as figure:
+            plane.say(figure.add_subplot(), f"{ZERO}: there is nothing to draw")
+        figure.caption, figure.seen = words.caption(given, found), words.seen(found)
         return figure
     known = "from $\\lambda_H$" if found.a_known else "fitted" if found.fit.a_identified else "not identified"
-    sizes = f"{given.count} samples, {given.classes} classes, {given.dim} dimensions"
-    figure = plane.new_figure(12.6, 7.6, [f"{sizes}; closed form at $a$ = {found.a:.4g} ({known})"], dpi=130)
-    a, b, c, d, e, f = figure.subplots(2, 3).ravel()
-    sample = take_sample(given, found)
-    if found.channel.rows[1]:
-        _draw_pairs(figure, (a, b, c, d), found, sample)
-    else:
-        draw_classes(figure, (a, b, c, d), found.features.clean, given.W)
-    _draw_logits(e, found, sample, found.a)
-    held = found.calibration
-    _draw_alignment(f, found) if held is None else _draw_reliability(f, held)
+    sizes = f"{given.count} samples", f"{given.classes} classes", f"{given.dim} dimensions"
+    with picture(size, HEIGHTS, [*sizes, f"closed form at $a$ = {found.a:.4g} ({known})"]) as figure:
+        down = [1.35, 1.1, 1.0] if figure.wide else [1.5, 1, 1, 1, 1, 1]
+        a, b, c, d, e, f = figure.subplots(len(down), 6 // len(down), height_ratios=down).ravel()
+        sample = take_sample(given, found)
+        if found.channel.rows[1]:
+            _draw_pairs(figure, (a, b, c, d), found, sample)
+        else:
+            draw_classes(figure, (a, b, c, d), found.features.clean, given.W)
+        _draw_logits(e, found, sample, found.a)
+        held = found.calibration
+        _draw_alignment(f, found) if held is None else _draw_reliability(f, held)
+        f.set_ylim(-0.05, 1.42 if figure.wide else 1.8)  # room for the legend above every point
+    figure.caption, figure.seen = words.caption(given, found), words.seen(found)
     return figure
 
 
@@ -84,8 +92,9 @@ def _draw_pairs(
     _draw_bending(d, found, lam, best)
 
 
-def panel_images(figure: Figure) -> list[tuple[str, bytes]]:
-    """Each panel, with its colour bar, as a PNG of its own, and its title: for a page that a phone shows too."""
+def panel_images(figure: Picture) -> list[tuple[str, bytes]]:
+    """Each panel, with its colour bar, as a PNG of its own, and its title with what is seen in it: for pages that a
+    phone shows too."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # once: panels are cut out of the picture
     pixels = np.asarray(canvas.buffer_rgba())
@@ -99,7 +108,8 @@ def panel_images(figure: Figure) -> list[tuple[str, bytes]]:
         (left, low), (right, high) = Bbox.union(parts).padded(4).get_points()
         rows = slice(max(0, len(pixels) - ceil(high)), len(pixels) - max(0, floor(low)))  # from the top
         imsave(image, np.ascontiguousarray(pixels[rows, max(0, floor(left)) : ceil(right)]), format="png")
-        found.append((title.replace("$", ""), image.getvalue()))
+        seen = f". {figure.seen[int(panel)]}" if int(panel) < len(figure.seen) else ""
+        found.append((title.replace("$", "") + seen, image.getvalue()))
     return found
 
 
@@ -129,24 +139,26 @@ def _draw_frame(figure: Figure, axes: Axes, found: Comparison, sample: Sample) -
     pure = in_frame(sample.H[same], sample.i[same], next_class, V)
     if K == 2:  # nothing is left beside w_0 − w_1
         xy[:, 1], pure[:, 1] = sample.lam[pair], 1.0
-    dots = axes.scatter(xy[:, 0], xy[:, 1], c=sample.lam[pair], s=9, **plane.DOTS | {"cmap": plane.OTHER})
+    dots = axes.scatter(xy[:, 0], xy[:, 1], c=sample.lam[pair], s=5, **plane.DOTS | {"cmap": plane.OTHER})
     rings: plane.Style = {
         "facecolors": "none",
         "edgecolors": [plane.RED],
-        "lw": 0.7,
+        "lw": 0.5,
     }  # told from dots without colour too
-    axes.scatter(pure[:, 0], pure[:, 1], s=14, zorder=3, label="network, one class", **rings)
+    axes.scatter(pure[:, 0], pure[:, 1], s=9, zorder=3, **rings)
     curve = _frame_curve(found)
-    axes.plot(*curve.T, **plane.CURVE | {"zorder": 4, "lw": 1.6}, label="theory")
-    axes.scatter([], [], color=plane.OTHER(0.6), s=14, label="network, mixed")
+    axes.plot(*curve.T, **plane.CURVE | {"zorder": 4, "lw": 1.3})
+    if len(pure):
+        at, under = (pure[:, 0].mean(), pure[:, 1].min()), {"ha": "center", "va": "top", "bbox": plane.BACK}
+        plane.label(axes, "rings: one class", at, (0, -5), color=plane.RED, **under)
     if K > 2:
         tips = in_frame(np.stack([V[0], V[1]]), np.array([0, 0]), np.array([1, 1]), V)
-        plane.draw_rows(axes, tips, ["i", "j"], np.concatenate([xy, curve]))
+        plane.draw_rows(axes, tips, ["i", "j"], np.concatenate([xy, pure, curve]))
     plane.frame(axes, K == 2, "(a) features in the frame of their two classes", "along $w_i - w_j$", WEIGHT)
     if K > 2:
         axes.set_axis_off()
-    plane.colour_bar(figure, dots, WEIGHT, ax=axes, location="bottom", shrink=0.6, pad=0.02)
-    axes.legend(fontsize=8, frameon=False, loc="upper center", ncols=3)
+    bar: plane.Style = {"location": "bottom", "shrink": 0.7, "pad": 0.02, "aspect": 30}
+    plane.colour_bar(figure, dots, rf"dots: mixed samples, by {WEIGHT}; line: closed form", ax=axes, **bar)
 
 
 def _frame_curve(found: Comparison) -> Float[np.ndarray, "n 2"]:
@@ -174,40 +186,48 @@ def _points(axes: Axes, x, part, colour, marker, label) -> None:
     some = ~np.isnan(part.value)
     value, low, high = (end[some] for end in part)
     bars = None if np.isnan(low).all() else np.abs(np.stack([value - low, high - value]))
-    style = {"ls": "", "marker": marker, "ms": 4.5, "color": colour, "elinewidth": 1.1, "capsize": 2}
+    style = {"ls": "", "marker": marker, "color": colour, "elinewidth": 0.8}
     axes.errorbar(x[some], value, bars, label=label, zorder=4, **style)
 
 
 def _draw_across(axes: Axes, found: Comparison, t, closed) -> None:
     c = found.channel
     axes.plot(t, closed, label="closed form", **plane.CURVE)
-    axes.plot(t, c.slope_limit * t, ls="--", lw=1.1, color=plane.ORANGE, label=r"limit $\lambda_H \to 0$")
+    axes.plot(t, c.slope_limit * t, ls="--", color=plane.ORANGE, label=r"limit $\lambda_H \to 0$")
     _points(axes, c.logit, c.displacement, plane.BLUE, "o", "network")
-    plane.finish(axes, "(b) displacement across the channel", LOGIT, "along $w_i - w_j$", "best")
+    plane.finish(axes, "(b) displacement across the channel", LOGIT, "along $w_i - w_j$")
+    plane.corners(axes, "dots: network\nline: closed form", r"dashed: limit $\lambda_H \to 0$", plane.ORANGE)
 
 
 def _draw_probabilities(axes: Axes, found: Comparison, lam, best) -> None:
     mixed, others = found.mixed, (found.classes - 2) * best.p_other
-    for curve, values, name, colour, marker, style in (
-        (best.p_i, mixed.first, "$p_i$", plane.BLUE, "o", "-"),
-        (best.p_j, mixed.second, "$p_j$", plane.LIGHT_BLUE, "s", "--"),
-        (others, mixed.others, "all others", "0.55", "^", ":"),
+    for curve, values, name, colour, marker, style, share in (
+        (best.p_i, mixed.first, "$p_i$", plane.BLUE, "o", "-", 0.75),
+        (best.p_j, mixed.second, "$p_j$", plane.LIGHT_BLUE, "s", "--", 0.25),
+        (others, mixed.others, "all others", "0.45", "^", ":", 0.5),
     ):
-        axes.plot(lam, curve, color=colour, lw=1.1, ls=style)
-        axes.plot(mixed.lam, values, ls="", marker=marker, ms=4.5, color=colour, label=name)
-    plane.finish(axes, "(c) probabilities of mixed samples", WEIGHT, "mean probability", "best")
+        at = np.argmin(np.abs(lam - share))
+        plane.label(axes, name, (lam[at], curve[at]), (0, 7), color=colour, ha="center", bbox=plane.BACK)
+        axes.plot(lam, curve, color=colour, ls=style)
+        axes.plot(mixed.lam, values, ls="", marker=marker, color=colour, label=name)
+    plane.finish(axes, "(c) probabilities of mixed samples", WEIGHT, "mean probability")
 
 
 def _draw_bending(axes: Axes, found: Comparison, lam, best) -> None:
-    c = found.channel
+    c, over = found.channel, {"ha": "center", "va": "bottom", "bbox": plane.BACK}
     if found.classes > 2:
-        axes.plot(lam, best["along_a"] / best["straight_a"], color=plane.BLUE, lw=1.1)
-        _points(axes, c.lam, c.amplification, plane.BLUE, "o", "amplification (straight: 1)")
-    axes.plot(lam, best["bend_a"], color=plane.ORANGE, lw=1.1, ls="--")
-    _points(axes, c.lam, c.nonlinearity, plane.ORANGE, "s", "non-linearity (straight: 0)")
+        curve = best["along_a"] / best["straight_a"]
+        axes.plot(lam, curve, color=plane.BLUE)
+        _points(axes, c.lam, c.amplification, plane.BLUE, "o", "amplification")
+        plane.label(axes, "amplification (straight: 1)", (0.5, curve[150]), (0, 6), color=plane.BLUE, **over)
+    axes.plot(lam, best["bend_a"], color=plane.ORANGE, ls="--")
+    _points(axes, c.lam, c.nonlinearity, plane.ORANGE, "s", "non-linearity")
+    plane.label(
+        axes, "non-linearity (straight: 0)", (0.5, best["bend_a"].max()), (0, 4), color=plane.ORANGE, **over
+    )
     axes.axhline(1, color="0.8", lw=0.8, zorder=1)
     axes.set_ylim(0, 1.25 * max(axes.get_ylim()[1], 1.0))
-    plane.finish(axes, "(d) against straight interpolation", WEIGHT, "", "best")
+    plane.finish(axes, "(d) against straight interpolation", WEIGHT)
 
 
 def _draw_logits(axes: Axes, found: Comparison, sample: Sample, a: float) -> None:
@@ -220,11 +240,12 @@ def _draw_logits(axes: Axes, found: Comparison, sample: Sample, a: float) -> Non
     colour = plane.DIFFERENT(0.25 + 0.75 * np.broadcast_to(sample.Y.max(1, keepdims=True), use.shape)[use])
     axes.scatter(expected, sample.z[use], c=colour, s=4, lw=0, alpha=0.6, rasterized=True, zorder=2)
     ends = np.array([expected.min(), expected.max()])
-    axes.plot(ends, ends, color="white", lw=3.0, zorder=3)  # so that it shows on points of any darkness
-    axes.plot(ends, ends, color=plane.RED, lw=1.2, label="equal", zorder=4)
+    axes.plot(ends, ends, color="white", lw=2.4, zorder=3)  # so that it shows on points of any darkness
+    axes.plot(ends, ends, color=plane.RED, zorder=4)
+    plane.corners(axes, "dots: samples, classes\nline: equal")
     r2 = found.fit.r2_known if found.a_known else found.fit.r2
     text = "" if r2 is None else f", $R^2$ = {shown(r2, '.3f')} (linear {shown(found.fit.r2_linear, '.3f')})"
-    plane.finish(axes, f"(e) logits{text}", "closed form", "network, centred", "best")
+    plane.finish(axes, f"(e) logits{text}", "closed form", "network, centred")
 
 
 def _draw_reliability(axes: Axes, held: Calibration) -> None:
@@ -237,11 +258,10 @@ def _draw_reliability(axes: Axes, held: Calibration) -> None:
         some = part.counts > 0
         x, y, share = (values[some] for values in (part.confidence, part.accuracies, part.counts))
         axes.plot(x, y, lw=0.8, ls=style, color=colour, alpha=0.5)
-        size = 6 + 120 * share / share.max()  # area: how many samples the bin holds
+        size = 4 + 60 * share / share.max()  # area: how many samples the bin holds
         label = f"{name}: ECE {shown(part.ece, '.3f')}"
         axes.scatter(x, y, s=size, color=colour, marker=marker, lw=0, label=label, zorder=3)
     title = f"(f) held out, accuracy {shown(held.observed.accuracy, '.3f')} (size: samples)"
-    axes.set_ylim(-0.05, 1.32)  # room for the legend above every point
     axes.set_yticks(np.linspace(0, 1, 6))
     plane.finish(axes, title, "confidence", "accuracy", "upper left")
 
@@ -253,6 +273,5 @@ def _draw_alignment(axes: Axes, found: Comparison) -> None:
     middle = (c.edges[1:] + c.edges[:-1]) / 2
     _points(axes, middle, c.alignment, plane.RED, "o", "same class: cosine with $w_c$")
     _points(axes, c.lam, c.outside, plane.BLUE, "s", "different: share outside the plane")
-    axes.set_ylim(-0.05, 1.32)
     axes.set_yticks(np.linspace(0, 1, 6))
     plane.finish(axes, "(f) alignment and channel plane", WEIGHT, "", "upper left")

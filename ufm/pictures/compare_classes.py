@@ -4,19 +4,20 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 import ufm.pictures.plane as plane
 from ufm.network.collapse.classes import class_values
 from ufm.network.features import FeatureSet
+from ufm.pictures.frame import Picture
 
 BARS = 40  # classes up to which each has a bar
 WRITTEN = 8  # and its cosines are written down
+SIGNED = 20  # or only where they are negative
 
 
 def draw_classes(
-    figure: Figure, panels: tuple[Axes, Axes, Axes, Axes], clean: FeatureSet, W: Float[np.ndarray, "K d"]
+    figure: Picture, panels: tuple[Axes, Axes, Axes, Axes], clean: FeatureSet, W: Float[np.ndarray, "K d"]
 ) -> None:
     """Cosines of class means; of rows of W with class means; spread by class; lengths by class."""
     stats = clean.stats
@@ -27,7 +28,7 @@ def draw_classes(
     M, V = stats.centred("class"), W - W.mean(0)
     values = class_values(stats)
     _map(figure, panels[0], _unit(M) @ _unit(M).T, "(a) cosines of class means")
-    _map(figure, panels[1], _unit(V) @ _unit(M).T, "(b) cosines of rows of W with class means")
+    _map(figure, panels[1], _unit(V) @ _unit(M).T, "(b) cosines of rows of W with means")
     _bars(panels[2], values["cdnv"], "(c) spread over squared distance", "CDNV")
     _bars(panels[3], values["norm_means"], "(d) lengths of class means", "")
 
@@ -37,11 +38,12 @@ def _unit(A: np.ndarray) -> np.ndarray:
     return A / np.where(size > 0, size, 1.0)
 
 
-def _map(figure: Figure, axes: Axes, values: np.ndarray, title: str) -> None:
-    drawn = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
-    for r, c in np.ndindex(*values.shape) if len(values) <= WRITTEN else ():
+def _map(figure: Picture, axes: Axes, values: np.ndarray, title: str) -> None:
+    drawn = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="equal" if figure.wide else "auto")
+    for r, c in np.ndindex(*values.shape) if len(values) <= SIGNED else ():
         colour = "white" if abs(values[r, c]) > 0.6 else "black"  # opposite cosines are one grey
-        axes.text(c, r, f"{values[r, c]:.2f}", color=colour, fontsize=8, ha="center", va="center")
+        text = f"{values[r, c]:.2f}" if len(values) <= WRITTEN else "−" * bool(values[r, c] < -0.005)
+        axes.text(c, r, text, color=colour, ha="center", va="center", fontsize=plane.LETTERS)
     _whole(axes.xaxis)
     _whole(axes.yaxis)
     plane.finish(axes, title, "class", "class")

@@ -11,26 +11,30 @@ from math import log, sqrt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.special import logit
 
 import ufm.pictures.plane as plane
+import ufm.pictures.words.features as words
 import ufm.rules.numbers as checked
 from ufm.agree.features import Settings
 from ufm.certify.values import fitted
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
-from ufm.pictures.points import LabelPoints, PairPoints, lam_grid, solve_labels, solve_pairs
-from ufm.theory.predict import predict_features, predict_pairs, violated_assumption
+from ufm.pictures.frame import Picture, picture
+from ufm.pictures.points import LabelPoints, PairPoints, hold, lam_grid, solve_labels, solve_pairs
+from ufm.rules.files import Size
+from ufm.theory.predict import Prediction, predict_features, predict_pairs, violated_assumption
 
+HEIGHTS = {"text": 4.4, "column": 7.8}
+PURITY = r"$|2\lambda - 1|$: 0 for an even mixture, 1 for one class"
 MAX_ENTRIES = 10  # of each label, the largest, in the scatter of y − p
 
 
 def draw_features(
-    problem: Problem, cases: PairCases | LabelCases, settings: Settings | None = None
-) -> Figure:
+    problem: Problem, cases: PairCases | LabelCases, settings: Settings | None = None, size: Size = "text"
+) -> Picture:
     """Solve a few features of `cases` numerically and draw them over the closed form (needs float64).
 
     At most 41 well spread λ, on the ordered pairs of classes 0, 1, 2; or at most 200 labels.
@@ -38,13 +42,17 @@ def draw_features(
     checked.instance("problem", problem, Problem)
     checked.instance("cases", cases, (PairCases, LabelCases), "ufm.choose_cases")
     settings = checked.instance("settings", Settings() if settings is None else settings, Settings)
-    figure = plane.new_figure(10.5, 6.4, *describe(problem))
-    if problem.gain == 0:
-        plane.say(figure.add_subplot(), trivial_text(problem))
-    elif isinstance(cases, PairCases) and cases.pairs != "same":
-        _draw_pairs(figure, problem, solve_pairs(problem, cases, settings))
-    else:
-        _draw_labels(figure, problem, solve_labels(problem, cases, settings))
+    with picture(size, HEIGHTS, *describe(problem)) as figure:
+        if problem.gain == 0:
+            plane.say(figure.add_subplot(), trivial_text(problem))
+            figure.caption, figure.seen = words.nothing(problem.classes), [words.ZERO]
+        elif isinstance(cases, PairCases) and cases.pairs != "same":
+            pairs = solve_pairs(problem, cases, settings)
+            _tell(figure, problem, settings, pairs, _draw_pairs(figure, problem, pairs))
+        else:
+            labels = solve_labels(problem, cases, settings)
+            _draw_labels(figure, problem, labels)
+            _tell(figure, problem, settings, labels, None)
     return figure
 
 
@@ -79,7 +87,21 @@ def numeric_coefficients(problem: Problem, points: PairPoints) -> Float[np.ndarr
     return np.linalg.lstsq(problem.W.T, points.H.T, rcond=None)[0].T[:, :2]
 
 
+def bow_of(problem: Problem, theory: Prediction | None, grid: Float[np.ndarray, "N"]) -> float | None:
+    """How far out the closed form of classes 0, 1 lies at λ = 1/2, over the middle of the chord: 1 is straight."""
+    if theory is None or problem.classes == 2:
+        return None
+    coef = pair_coefficients(problem, theory.coef)
+    return float(coef[np.argmin(np.abs(grid - 0.5))].sum() / coef[-1].sum())  # at λ = 1: of a class alone
+
+
 # words
+
+
+def _tell(figure: Picture, problem: Problem, settings: Settings, points, bow: float | None) -> None:
+    held, pairs = hold(problem, points), isinstance(points, PairPoints)
+    said = words.FeatureNumbers.of(problem, settings.method, pairs, bow, held)
+    figure.caption, figure.seen = words.caption(said), words.seen(said)
 
 
 def describe(problem: Problem) -> list[list[str]]:
@@ -87,7 +109,7 @@ def describe(problem: Problem) -> list[list[str]]:
     if problem.is_etf:
         sizes = [f"$m$ = {problem.row_norm:.4g}", f"$a$ = {problem.sharpness:.4g}"]
     else:
-        sizes = [rf"$\|W\|_F/\sqrt{{K}}$ = {problem.row_norm:.4g}"]
+        sizes = [rf"$\|W\|_F/K^{{1/2}}$ = {problem.row_norm:.4g}"]
     violated = violated_assumption(problem)
     return plane.problem_lines(problem, *sizes) + ([[f"no closed form: {violated}"]] if violated else [])
 
@@ -105,41 +127,72 @@ def trivial_text(problem: Problem) -> str:
 # figures
 
 
-def _panels(figure: Figure, bars: int) -> tuple[Axes, list[Axes], Axes, Axes]:
-    """Left: panel (a) over `bars` axes for colour bars. Right: panels (b) and (c)."""
-    halves = figure.add_gridspec(1, 2, width_ratios=[1.25, 1])
-    left = halves[0].subgridspec(2, bars, height_ratios=[1, 0.035])
+def _panels(figure: Picture) -> tuple[Axes, Axes, Axes, Axes]:
+    """Panel (a) over the axes of its colour bar; panels (b) and (c) beside or below it."""
+    wide = figure.wide
+    halves = figure.add_gridspec(*((1, 2) if wide else (2, 1)), width_ratios=[1.25, 1] if wide else None)
+    left = halves[0].subgridspec(2, 1, height_ratios=[1, 0.03])
     right = halves[1].subgridspec(2, 1)
-    colour_bars = [figure.add_subplot(left[1, n]) for n in range(bars)]
-    a, b, c = (figure.add_subplot(cell) for cell in (left[0, :], right[0], right[1]))
-    return a, colour_bars, b, c
+    a, bar, b, c = (figure.add_subplot(cell) for cell in (left[0], left[1], right[0], right[1]))
+    return a, bar, b, c
 
 
-def _draw_pairs(figure: Figure, problem: Problem, points: PairPoints) -> None:
-    """(a) the plane, (b) coefficients and (c) displacement of the pair 0, 1."""
-    same = points.i == points.j
-    kinds = [("different classes", plane.DOTS, ~same)]
-    kinds += [("same class", plane.DOTS | {"cmap": plane.SAME}, same)] * bool(same.any())
-    a, bars, b, c = _panels(figure, len(kinds))
+def _draw_pairs(figure: Picture, problem: Problem, points: PairPoints) -> float | None:
+    """(a) the plane, (b) coefficients and (c) displacement of the pair 0, 1; returns how the closed form bows."""
+    a, bar, b, c = _panels(figure)
     grid, n = lam_grid(problem.sharpness), min(problem.classes, 3)
     closed = violated_assumption(problem) is None
     pairs = [(i, j) for i in range(n) for j in range(n) if i < j or (n == 2 and i != j)]
     theory = {pair: predict_pairs(problem, *pair, grid) for pair in pairs if closed}
     curves = [_place(problem, curve.H, grid) for curve in theory.values()]
     for curve in curves:
-        a.plot(*curve.T, label="" if curve is not curves[0] else "closed form", **plane.CURVE)
-    a.scatter([], [], color=plane.BLUE, s=18, label="numerical optimum")
+        a.plot(*curve.T, **plane.CURVE)
+    same, places = points.i == points.j, _place(problem, points.H, points.lam)
+    order = np.argsort(-points.purity, kind="stable")
+    mixed = order[~same[order]]
+    x, y = places.T
+    drawn = a.scatter(x[mixed], y[mixed], c=points.purity[mixed], s=9, **plane.DOTS)
     if same.any():
-        nested = " (nested discs)" * (n == 3)
-        a.scatter([], [], color=plane.RED, s=60, label=f"same class: one point\nfor every λ{nested}")
-    _finish_plane(a, problem, [_place(problem, points.H, points.lam), *curves], r"mixing weight $\lambda$")
-    for axes, (name, style, mask) in zip(bars, kinds):
-        drawn = _scatter_pairs(a, problem, points.where(mask), style, name == "same class" and n == 3)
-        label = rf"{name}: $|2\lambda - 1|$"
-        plane.colour_bar(figure, drawn, label, cax=axes, orientation="horizontal")
-    mixed = points.where((points.i == 0) & (points.j == 1))
-    _draw_coefficients(b, problem, mixed, grid, theory.get((0, 1)))
-    _draw_across(c, problem, mixed, grid, theory.get((0, 1)))
+        a.scatter(x[same], y[same], s=34 if n == 3 else 9, color=plane.RED, lw=0, zorder=3)
+    _finish_plane(a, problem, [places, *curves], r"mixing weight $\lambda$")
+    _name_points(a, places, points, closed)
+    plane.colour_bar(figure, drawn, PURITY, cax=bar, orientation="horizontal")
+    one = points.where((points.i == 0) & (points.j == 1))
+    _draw_coefficients(b, problem, one, grid, theory.get((0, 1)))
+    _draw_across(c, problem, one, grid, theory.get((0, 1)))
+    return bow_of(problem, theory.get((0, 1)), grid)
+
+
+def _name_points(axes: Axes, places: Float[np.ndarray, "N 2"], points: PairPoints, closed: bool) -> None:
+    """What the marks of panel (a) are, beside some of them: the mixture of two classes, and one class."""
+    if not closed:
+        _name_below(axes, places, points)
+        return
+    text = "dots: numerical optimum\nline: closed form"
+    last = points.i.max()  # 1: on the line of two classes both sides are empty half-way up
+    same = np.flatnonzero((points.i == last) & (points.j == last))
+    if last == 1:
+        right = places[np.argmax(places[:, 0])]
+        plane.label(axes, text, (right[0], 0.55), (-6, 0), ha="right", va="center")
+        if same.size:
+            text, at = "one class\nwith itself", (places[same, 0].mean(), 0.5)
+            plane.label(axes, text, at, (6, 0), color=plane.RED, ha="left", va="center")
+        return
+    pair = np.flatnonzero((points.i == 0) & (points.j == 2))
+    plane.label(axes, text, places[pair[np.argmin(points.purity[pair])]], (8, 5), ha="left", va="bottom")
+    if same.size:
+        text = "one class with itself:\none point for every λ"
+        plane.label(axes, text, places[same[0]], (6, -13), color=plane.RED, ha="left", va="top")
+
+
+def _name_below(axes: Axes, places: Float[np.ndarray, "N 2"], points: PairPoints) -> None:
+    """Where any W is drawn no place is sure to be empty, and its rows need not point to their classes."""
+    same = np.unique(points.i[points.i == points.j])
+    for k in same if points.i.max() == 2 else ():  # on the line of two classes the ends say so
+        at = places[(points.i == k) & (points.j == k)][0]
+        plane.label(axes, str(k), at, color="white", ha="center", va="center")
+    text = "dots: numerical optimum" + ", red: a class with itself" * bool(same.size)
+    axes.set_xlabel(f"{axes.get_xlabel()}\n{text}")
 
 
 def _place(problem, H, height):
@@ -149,26 +202,14 @@ def _place(problem, H, height):
 
 
 def _finish_plane(axes, problem, places, height):
-    """Rows of W over all that is drawn at `places`, frame and legend; `height` is what K = 2 draws upwards."""
+    """Rows of W over all that is drawn at `places`, and frame; `height` is what K = 2 draws upwards."""
     n = min(problem.classes, 3)
     tips, line = problem.W[:n] @ plane.class_plane(problem.W), n == 2
     length = plane.draw_rows(axes, tips, range(n), np.concatenate(places), line)
-    axes.plot([], [], color="black", lw=1.6, marker=">", ms=4, label=f"classifier rows{length}")
-    where = "on the line of two classes" if line else "in the plane of $w_0, w_1, w_2$ (centred)"
-    plane.frame(axes, line, f"(a) features {where}", "feature, along $w_0 - w_1$" * line, height)
-    if line:
-        axes.set_ylim(top=1.45)  # with room for the legend
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
-
-
-def _scatter_pairs(axes, problem, points, style, nested):
-    """Dots coloured by |2λ−1|; same-class features share one point, so they are drawn as nested discs."""
-    points, sizes = points.where(np.argsort(-points.purity, kind="stable")), 18.0
-    if nested:
-        rank = np.array([np.sum(points.i[:n] == points.i[n]) for n in range(len(points.i))])
-        sizes = np.linspace(150, 2, rank.max() + 1)[rank]
-    x, y = _place(problem, points.H, points.lam).T
-    return axes.scatter(x, y, c=points.purity, s=sizes, **style)
+    where = "on the line of two classes" if line else "in the plane of $w_0, w_1, w_2$"
+    note = f"arrows: rows of $W${length}"
+    x = f"feature, along $w_0 - w_1$; {note}" if line else note
+    plane.frame(axes, line, f"(a) features {where}", x, height)
 
 
 def _draw_coefficients(axes, problem, mixed, grid, theory):
@@ -178,22 +219,24 @@ def _draw_coefficients(axes, problem, mixed, grid, theory):
     shown = 1 if problem.classes == 2 and problem.is_etf else 2
     for k, (name, colour, line, marker) in enumerate(styles[:shown]):
         if theory is not None:
-            axes.plot(grid, pair_coefficients(problem, theory.coef)[:, k], color=colour, ls=line, lw=1.2)
-        axes.plot(mixed.lam, numeric[:, k], ls="", marker=marker, ms=3.8, color=colour, label=name)
+            axes.plot(grid, pair_coefficients(problem, theory.coef)[:, k], color=colour, ls=line)
+        axes.plot(mixed.lam, numeric[:, k], ls="", marker=marker, color=colour, label=name)
+        at = np.argmin(np.abs(mixed.lam - (0.25, 0.75)[k]))
+        style = {"color": colour, "ha": "center", "va": "top", "fontsize": "medium"}
+        plane.label(axes, name, (mixed.lam[at], numeric[at, k]), (0, -5), **style)
     if theory is not None:
         _same_class_level(axes, pair_coefficients(problem, theory.coef)[-1, 0])  # at λ = 1
     formula = "$h = c_0 w_0 + c_1 w_1$" if shown == 2 else "$h = c_0 w_0$"
     formula = formula if problem.is_etf else r"$h = \Sigma_k\, c_k w_k$ of least norm"
-    plane.finish(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$", "", "lower center", 2)
+    plane.finish(axes, f"(b) coefficients, {formula}", r"mixing weight $\lambda$")
 
 
 def _same_class_level(axes, level):
     low = axes.get_ylim()[0]
-    axes.set_ylim(low, low + 1.14 * (level - low))
-    axes.axhline(level, color=plane.RED, lw=1, ls=":")
-    text = f"same class, every λ: {level:.4g}"
-    place = {"xycoords": axes.get_yaxis_transform(), "xytext": (0, 3), "textcoords": "offset points"}
-    axes.annotate(text, (0.5, level), ha="center", fontsize=8, color=plane.RED, **place)
+    axes.set_ylim(low, low + 1.16 * (level - low))
+    axes.axhline(level, color=plane.RED, ls=":")
+    text, style = f"one class with itself: {level:.4g}", {"color": plane.RED, "ha": "center", "va": "bottom"}
+    plane.label(axes, text, (0.5, level), (0, 2), xycoords=axes.get_yaxis_transform(), **style)
 
 
 def _draw_across(axes, problem, mixed, grid, theory):
@@ -202,31 +245,46 @@ def _draw_across(axes, problem, mixed, grid, theory):
     if logistic:
         mixed = mixed.where((mixed.lam > 0) & (mixed.lam < 1))
     horizontal = logit if logistic else np.asarray
+    x, y = horizontal(mixed.lam), across(problem, mixed.H)
     if theory is not None:
-        text = f"closed form, $a$ = {problem.sharpness:.4g}"
-        axes.plot(horizontal(grid[1:-1]), across(problem, theory.H)[1:-1], label=text, **plane.CURVE)
+        curve = horizontal(grid[1:-1]), across(problem, theory.H)[1:-1]
+        axes.plot(*curve, label="closed form", **plane.CURVE)
         if logistic:
-            _draw_limit(axes, problem, np.concatenate([theory.H, mixed.H]))
-    axes.scatter(horizontal(mixed.lam), across(problem, mixed.H), c=mixed.purity, s=18, **plane.DOTS)
-    x = r"$\mathrm{logit}\ \lambda$" if logistic else r"mixing weight $\lambda$"
-    plane.finish(axes, "(c) displacement across the channel", x, "$h$ along $w_0 - w_1$", "upper left")
+            _draw_limit(axes, problem, np.concatenate([theory.H, mixed.H]), curve)
+        else:
+            _name_curve(axes, "closed form: straight", *curve)
+    axes.scatter(x, y, c=mixed.purity, s=9, **plane.DOTS)
+    name = r"$\mathrm{logit}\ \lambda$" if logistic else r"mixing weight $\lambda$"
+    plane.finish(axes, "(c) displacement across the channel", name, "$h$ along $w_0 - w_1$")
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
 
 
-def _draw_limit(axes, problem, H):
+def _name_curve(axes, text, x, y) -> None:
+    """Right of a rising curve, in the corner below it that is empty."""
+    at = np.argmax(y > y[0] + 0.2 * (y[-1] - y[0]))
+    plane.label(axes, text, (x[at], y[at]), (5, -1), color="0.35", ha="left", va="top")
+
+
+def _draw_limit(axes, problem, H, curve):
     """The line of λ_H → 0, in a frame that holds all of H and shows where a finite a leaves the line."""
     seen, slope = np.abs(across(problem, H)), limit_slope(problem)
     top = np.max(seen, initial=0.0, where=np.isfinite(seen))
     ends = max(4.0, log(1 + problem.sharpness) + 2) * np.array([-1, 1])
-    label = "limit $\\lambda_H \\to 0$, slope\n" + rf"$\sqrt{{(K-1)/2K}}\,/\,m$ = {slope:.4g}"
-    axes.plot(ends, slope * ends, color=plane.ORANGE, ls="--", lw=1.3, label=label, zorder=2.5)
+    axes.plot(ends, slope * ends, color=plane.ORANGE, ls="--", label="limit", zorder=2.5)
     axes.set_xlim(*ends)
-    axes.set_ylim(-1.15 * top, 1.4 * top)
+    axes.set_ylim(-1.15 * top, 1.15 * top)
+    # above and left of whichever of the two comes first
+    at = 0.45 * top
+    first = min(at / slope, curve[0][np.argmax(curve[1] > at)])
+    text = "limit $\\lambda_H \\to 0$, slope\n" + rf"$[(K-1)/2K]^{{1/2}}/m$ = {slope:.4g}"
+    plane.label(axes, text, (first, at), (-5, 0), color=plane.ORANGE, ha="right", va="bottom")
+    below = np.abs(curve[0]) < ends[1]
+    _name_curve(axes, f"closed form, $a$ = {problem.sharpness:.4g}", *(part[below] for part in curve))
 
 
-def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
+def _draw_labels(figure: Picture, problem: Problem, points: LabelPoints) -> None:
     """(a) the plane, (b) y − p against y, (c) ‖h‖; dots numerical, rings closed form, one colour a label."""
-    a, bars, b, c = _panels(figure, 1)
+    a, bar, b, c = _panels(figure)
     shade = plane.DOTS | {"cmap": plane.OTHER, "vmin": 1 / problem.classes}
     top, routes = points.Y.max(1), [(points.H, fitted(problem, points.logits))]
     if violated_assumption(problem) is None:
@@ -235,28 +293,28 @@ def _draw_labels(figure: Figure, problem: Problem, points: LabelPoints) -> None:
     order = np.argsort(-points.Y, axis=1)[:, :MAX_ENTRIES]
     y, places = np.take_along_axis(points.Y, order, 1), []
     for number, (H, p) in enumerate(routes):
-        size, few = (50, 34) if number else (18, 12)
+        size, few = (26, 18) if number else (9, 6)
         one = plane.RING if number else shade | {"c": top}
         each = plane.RING if number else shade | {"c": np.repeat(top, y.shape[1])}
         places.append(_place(problem, H, points.Y[:, 0]))
         a.scatter(places[-1][:, 0], places[-1][:, 1], s=size, **one)
         c.scatter(top, np.linalg.norm(H, axis=1), s=size, **one)
         b.scatter(y.ravel(), (y - np.take_along_axis(p, order, 1)).ravel(), s=few, **each)
-    plane.colour_bar(figure, a.collections[0], "largest label entry", cax=bars[0], orientation="horizontal")
-    a.scatter([], [], color=plane.OTHER(0.6), s=18, label="numerical optimum")
-    if len(routes) == 2:
-        a.scatter([], [], s=50, label="closed form", **plane.RING)
+    plane.colour_bar(figure, a.collections[0], "largest label entry", cax=bar, orientation="horizontal")
     _finish_plane(a, problem, places, "label entry $y_0$")
-    _note_hidden(a, problem, points.Y)
+    text = [
+        "dots: numerical optimum",
+        *["rings: closed form"] * (len(routes) == 2),
+        *_hidden(problem, points.Y),
+    ]
+    a.set_xlabel("\n".join([a.get_xlabel(), "; ".join(text[:2]), *text[2:]]))
     fit = "p_k" if problem.loss == "cross-entropy" else "(z_k + 1/K)"
     plane.finish(b, f"(b) residual, $y_k - {fit}$", "label entry $y_k$")
     b.ticklabel_format(axis="y", scilimits=(-2, 4))
     plane.finish(c, r"(c) feature norm, $\|h\|$", "largest label entry")
 
 
-def _note_hidden(axes, problem, Y):
-    """Labels with equal entries on classes 0, 1, 2 all project to the centre: plane.say how many."""
+def _hidden(problem, Y) -> list[str]:
+    """Labels with equal entries on classes 0, 1, 2 all project to the centre: how many."""
     hidden = int(np.sum(np.ptp(Y[:, :3], axis=1) == 0)) if problem.classes > 3 and problem.is_etf else 0
-    if hidden:
-        text = f"at the centre: {hidden} of {len(Y)} labels, equal on classes 0, 1 and 2"
-        axes.set_xlabel(text, fontsize=8, color="0.35")
+    return [f"at the centre: {hidden} of {len(Y)} labels, equal on classes 0, 1 and 2"] * bool(hidden)

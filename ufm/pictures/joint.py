@@ -13,15 +13,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 import ufm.pictures.plane as plane
+import ufm.pictures.words.joint as words
 from ufm.agree.joint import JointReport
 from ufm.model.atoms import JointProblem
 from ufm.model.etf import gain
 from ufm.output.text import shown, small
+from ufm.pictures.frame import Picture, picture
 from ufm.pictures.joint_features import RANK, draw_feature_panel
+from ufm.rules.files import Size
 
+HEIGHTS = {"text": 5.8, "column": 9.4}
 ZERO = 1e-13  # eigenvalues of M below this share of the largest are rounding
 MAX_TICKS = 20  # classes named on the axes of the Gram matrix
 MAX_ENTRIES = 6  # classes up to which its entries are written out
+SIGN = 1e-6  # share of the largest entry from which on a negative one is marked
 ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
 TRIVIAL = "The optimum is zero.", "The penalties outweigh every direction\nthat the labels could pull in."
 SADDLE = (
@@ -30,23 +35,32 @@ SADDLE = (
 )
 
 
-def draw_joint(report: JointReport) -> Figure:
+def draw_joint(report: JointReport, size: Size = "text") -> Picture:
     """The figure of one joint problem: Gram matrix, singular values, spectrum of M, features (object API)."""
-    figure = plane.new_figure(10.5, 8.6, *describe_joint(report))
-    if not report.solution.W.any():
-        left, right = figure.subplots(1, 2)
-        plane.say(left, trivial_text(report))
-        _draw_spectrum(right, report, "Certificate:")
-        return figure
-    (a, b), (c, d) = figure.subplots(2, 2)
-    _draw_gram(figure, a, report)
-    _draw_singular_values(b, report)
-    _draw_spectrum(c, report, "(c)")
-    draw_feature_panel(figure, d, report)
-    return figure
+    with picture(size, HEIGHTS, *describe_joint(report)) as figure:
+        across = 2 if size == "text" else 1
+        if not report.solution.W.any():
+            left, right = figure.subplots(3 - across, across).ravel()
+            plane.say(left, trivial_text(report))
+            _draw_spectrum(right, report, "Certificate:")
+            return _tell(figure, report)
+        a, b, c, d = figure.subplots(4 // across, across).ravel()
+        _draw_gram(figure, a, report)
+        _draw_singular_values(b, report)
+        _draw_spectrum(c, report, "(c)")
+        draw_feature_panel(figure, d, report)
+    return _tell(figure, report)
 
 
 # words
+
+
+def _tell(figure: Picture, report: JointReport) -> Picture:
+    figure.caption = words.caption(report)
+    figure.seen = words.seen(
+        report, spectrum_kinds(report.certificate.spectrum, report.problem.product).tolist()
+    )
+    return figure
 
 
 def describe_joint(report: JointReport) -> list[list[str]]:
@@ -92,12 +106,12 @@ def _draw_gram(figure: Figure, axes: Axes, report: JointReport) -> None:
     title = f"(a) Gram matrix $W W^T$, ETF deviation {shown(report.etf_deviation, '.2g')}"
     plane.finish(axes, title, "class", "class (weight)" if weighted else "")
     if K <= MAX_TICKS:
-        axes.set_xticks(range(K), map(str, range(K)), fontsize=8)
-        axes.set_yticks(range(K), names, fontsize=8)
-    if K <= MAX_ENTRIES:
-        for i, j in np.ndindex(K, K):
-            shade = "white" if abs(gram[i, j]) > 0.6 * top else "black"
-            axes.text(j, i, entry_text(gram[i, j], top), ha="center", va="center", fontsize=8, color=shade)
+        axes.set_xticks(range(K), map(str, range(K)))
+        axes.set_yticks(range(K), names)
+    for i, j in np.ndindex(K, K) if K <= MAX_TICKS else ():
+        text = entry_text(gram[i, j], top) if K <= MAX_ENTRIES else "−" * bool(gram[i, j] < -SIGN * top)
+        shade = "white" if abs(gram[i, j]) > 0.6 * top else "black"  # opposite entries are one grey
+        axes.text(j, i, text, ha="center", va="center", color=shade, fontsize=plane.LETTERS)
     plane.colour_bar(figure, image, ax=axes, shrink=0.9)
 
 
@@ -121,13 +135,19 @@ def _draw_singular_values(axes: Axes, report: JointReport) -> None:
     size = np.append(found, np.zeros(K - len(found)))
     index, top = np.arange(1, K + 1), size[0]
     if report.theory is not None and predicted is not None:
-        text = f"predicted ETF, $m$ = {report.theory.value:.6g}"
-        ring = plane.RING | {"edgecolors": plane.RED, "linewidths": 1.2}
-        axes.scatter(index, predicted, s=90, label=text, **ring)
+        ring = plane.RING | {"edgecolors": plane.RED, "linewidths": 0.9}
+        axes.scatter(index, predicted, s=36, label="predicted", **ring)
         top = max(top, predicted[0])
-    axes.vlines(index, 0, size, color="0.85", lw=1, zorder=1)
-    axes.scatter(index, size, s=22, color=plane.BLUE, zorder=3, label="numerical optimum")
-    axes.set_ylim(-0.04 * size[0], 1.3 * top)
+        text, style = (
+            f"rings: predicted ETF, $m$ = {report.theory.value:.6g}",
+            {"color": plane.RED, "va": "top"},
+        )
+        plane.label(axes, text, (0.98, 0.99), xycoords="axes fraction", ha="right", **style)
+    axes.vlines(index, 0, size, color="0.85", zorder=1)
+    axes.scatter(index, size, s=9, color=plane.BLUE, zorder=3, label="numerical optimum")
+    text, style = "dots: numerical optimum", {"color": plane.BLUE, "va": "top"}
+    plane.label(axes, text, (0.98, 0.92), xycoords="axes fraction", ha="right", **style)
+    axes.set_ylim(-0.06 * size[0], 1.3 * top)
     rank = int(np.sum(size > RANK * size[0]))
     _finish_numbers(axes, K, f"(b) singular values of $W$, rank {rank}")
 
@@ -136,7 +156,7 @@ def _finish_numbers(axes: Axes, count: int, title: str, y: str = "") -> None:
     """A panel of numbered values."""
     axes.set_xlim(0.5, count + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
-    plane.finish(axes, title, "number", y, "upper right", 2)
+    plane.finish(axes, title, "number", y)
 
 
 def predicted_singular_values(report: JointReport) -> Float[np.ndarray, "K"] | None:
@@ -158,24 +178,35 @@ def _draw_spectrum(axes: Axes, report: JointReport, name: str) -> None:
     index, heights = np.arange(1, len(spectrum) + 1), np.where(kinds == "zero", bottom, spectrum)
     axes.set_yscale("log")
     axes.set_ylim(bottom * (bottom / top) ** 0.1, top * (top / bottom) ** 0.25)
-    line = rf"$\lambda_W \lambda_H$ = {product:.3g}"
-    axes.axhline(product, color="0.35", lw=1, ls="--", zorder=1, label=line)
-    for kind, (colour, marker, text) in SPECTRUM_STYLES.items():
+    axes.axhline(product, color="0.35", ls="--", zorder=1)
+    text, style = rf"$\lambda_W \lambda_H$ = {product:.3g}", {"color": "0.35", "ha": "right", "va": "top"}
+    plane.label(axes, text, (1, product), (0, -4), xycoords=axes.get_yaxis_transform(), **style)
+    for kind, (colour, marker, text, up) in SPECTRUM_STYLES.items():
         some = kinds == kind
         if some.any():
-            label = f"{text}: {some.sum()}"
-            axes.scatter(index[some], heights[some], s=24, color=colour, marker=marker, label=label, zorder=3)
+            label, at = f"{text}: {some.sum()}", (index[some], heights[some])
+            axes.scatter(*at, s=12, color=colour, marker=marker, label=label, zorder=3)
+            _name_group(axes, label, *at, colour, up, len(spectrum))
     _ticks_for_a_short_range(axes, bottom, top)
-    title = rf"{name} spectrum of $M = \mathbb{{E}}\, r r^T$, $r = y - p$"
+    title = rf"{name} spectrum of $M = \mathrm{{E}}\, r r^T$, $r = y - p$"
     _finish_numbers(axes, len(spectrum), title, "eigenvalue")
 
 
+# colour, marker, words, and whether these stand above
 SPECTRUM_STYLES = {
-    "above": (plane.ORANGE, "^", "above the line"),
-    "active": (plane.RED, "o", "on the line (active)"),
-    "below": (plane.DIFFERENT(0.75), "o", "below it"),
-    "zero": ("0.6", "v", "0 up to rounding"),
+    "above": (plane.ORANGE, "^", "above the line", True),
+    "active": (plane.RED, "o", "on the line (active)", True),
+    "below": (plane.DIFFERENT(0.75), "o", "below it", False),
+    "zero": ("0.45", "v", "0 up to rounding", True),
 }
+
+
+def _name_group(axes: Axes, text: str, x, y, colour, up: bool, count: int) -> None:
+    """Words over or under neighbouring markers, at the side where the panel has room."""
+    middle = (x.mean() - 0.5) / count
+    side, at = ("left", x[0]) if middle < 0.4 else ("right", x[-1]) if middle > 0.6 else ("center", x.mean())
+    style = {"color": colour, "ha": side, "va": "bottom" if up else "top"}
+    plane.label(axes, text, (at, y.max() if up else y.min()), (0, 4 if up else -4), **style)
 
 
 def spectrum_kinds(spectrum: Float[np.ndarray, "K"], product: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the pictures share: colours, figures, panels, and rows of W as named arrows over features in a plane."""
+"""What the pictures share: colours, panels, and rows of W as named arrows over features in a plane."""
 
 from math import sqrt
 from typing import Any
@@ -7,10 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ufm.model.laws import LabelLaw
 
@@ -26,8 +24,9 @@ RED, BLUE, LIGHT_BLUE, ORANGE = SAME(0.75), DIFFERENT(0.85), DIFFERENT(0.35), "#
 CURVE: Style = {"color": "0.35", "lw": 0.9, "zorder": 2}
 RING: Style = {"facecolors": "none", "edgecolors": "0.35", "linewidths": 0.8, "zorder": 2}
 DOTS: Style = {"cmap": DIFFERENT, "vmin": 0, "vmax": 1, "lw": 0, "zorder": 3}  # c: purity
-ARROW: Style = {"arrowstyle": "-|>,head_width=0.28,head_length=0.6", "color": "black", "lw": 1.5}
+ARROW: Style = {"arrowstyle": "-|>,head_width=0.2,head_length=0.45", "color": "black", "lw": 1.0}
 ARROW |= {"shrinkA": 0, "shrinkB": 0}
+LETTERS = 7  # points of words in a panel
 NAMED = 12  # arrows up to which every class is named
 LAW_NAMES = {
     "cutmix": "CutMix",
@@ -37,40 +36,45 @@ LAW_NAMES = {
 }
 
 
-# figures and panels
-
-
-def new_figure(width: float, height: float, *lines: list[str], dpi: int = 150) -> Figure:
-    """An empty figure (inches) whose title has these lines, each of several parts."""
-    figure = Figure((width, height), dpi, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    FigureCanvasAgg(figure)
-    figure.suptitle("\n".join("   ·   ".join(line) for line in lines), fontsize=11)
-    return figure
+# panels
 
 
 def say(axes: Axes, text: str) -> None:
     """Words in the place of a panel."""
     axes.set_axis_off()
-    axes.text(0.5, 0.55, text, ha="center", va="center", fontsize=13, linespacing=1.5)
+    axes.text(0.5, 0.55, text, ha="center", va="center", fontsize="large", linespacing=1.5)
 
 
 def finish(axes: Axes, title: str, x: str = "", y: str = "", legend: Any = None, columns: int = 1) -> None:
-    """Title and names of the axes, no frame above and on the right; where the legend is, if there is one."""
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel(x, fontsize=9)
-    axes.set_ylabel(y, fontsize=9)
-    axes.tick_params(labelsize=8, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
+    """Title and names of the axes; where the legend is, if there is one."""
+    axes.set_title(title)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
     if legend and axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=8, frameon=False, loc=legend, ncols=columns)
+        axes.legend(loc=legend, ncols=columns)
+
+
+BACK: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6}  # of words over points
+
+
+def corners(axes: Axes, below: str, above: str = "", colour: Any = "black") -> None:
+    """Words in the two corners that a rising curve leaves empty: below it on the right, above it on the left."""
+    style: Style = {"xycoords": "axes fraction", "bbox": BACK}
+    label(axes, below, (0.98, 0.03), ha="right", va="bottom", color="0.35", **style)
+    label(axes, above, (0.02, 0.97), ha="left", va="top", color=colour, **style)
+
+
+def label(axes: Axes, text: str, at, offset=(0.0, 0.0), **style) -> None:
+    """Words beside what they name: a point in the coordinates of the data; offset: points on paper."""
+    place: Style = {"xytext": offset, "textcoords": "offset points", "fontsize": LETTERS, "zorder": 5}
+    axes.annotate(text, at, **place | style)
 
 
 def colour_bar(figure: Figure, drawn, label: str = "", **place) -> None:
     """The scale of what was drawn; place: keywords of `Figure.colorbar`."""
     bar = figure.colorbar(drawn, **place)
     bar.ax.set_gid(str(figure.axes.index(drawn.axes)))  # which panel it belongs to
-    bar.set_label(label, fontsize=9)
-    bar.ax.tick_params(labelsize=8)
+    bar.set_label(label)
     bar.outline.set_visible(False)
 
 
@@ -126,10 +130,10 @@ def draw_rows(axes: Axes, tips: Float[np.ndarray, "n 2"], classes, xy, line: boo
     reach, longest = sizes.max(initial=0.0), np.linalg.norm(tips, axis=1).max()
     readable = reach == 0 or longest == 0 or 0.2 < longest / reach < 0.8
     scale = 1.0 if readable else 0.5 * reach / longest
-    base, tips = (0.0, -0.14 if line else 0.0), scale * tips
+    base, tips = np.array([0.0, -0.14 if line else 0.0]), scale * tips
     for tip in tips:
-        axes.annotate("", base + tip, base, arrowprops=ARROW, zorder=4)
-    axes.update_datalim(base + 1.1 * tips)
+        axes.annotate("", base + tip, (base[0], base[1]), arrowprops=ARROW, zorder=4)
+    axes.update_datalim(np.concatenate([base + 1.1 * tips, [base]]))
     zero = _name_rows(axes, tips, classes, xy, base[1] if line else None) if len(tips) <= NAMED else []
     size = "" if scale == 1 else f", length × {float(f'{scale:.2g}'):g}"
     return size + (f"; zero row: {', '.join(map(str, zero))}" if zero else "")
@@ -144,13 +148,13 @@ def _name_rows(axes: Axes, tips, classes, xy, line: float | None) -> list[int]:
         text = f"{'class' if len(names) == 1 else 'classes'} {', '.join(map(str, names))}"
         if line is not None:
             text = text if len(tips) == 2 else text.split(" ", 1)[1]  # three may be close
-            axes.text(out[0], line - 0.05, text, fontsize=9, ha="center", va="top")
+            axes.text(out[0], line - 0.05, text, ha="center", va="top")
             continue
-        at = 1.14 * max(np.max(xy @ out, initial=0.0), np.max(tips @ out)) * out
+        at = max(np.max(xy @ out, initial=0.0), np.max(tips @ out)) * out
         side = "center" if abs(out[0]) < 0.3 else "left" if out[0] > 0 else "right"
-        up = "bottom" if out[1] > 0.3 else "center"
-        axes.text(at[0], at[1], text, fontsize=9, ha=side, va=up)
-        axes.update_datalim([1.15 * at])  # room for the text
+        up = "bottom" if out[1] > 0.3 else "top" if out[1] < -0.6 else "center"
+        label(axes, text, at, 9 * out, ha=side, va=up, fontsize="medium")
+        axes.update_datalim([1.2 * at])  # room for the text
     return numbers[~some].tolist()
 
 
@@ -176,4 +180,4 @@ def frame(axes: Axes, line: bool, title: str, x: str, y: str) -> None:
         return
     axes.set_aspect("equal", adjustable="datalim")
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelcolor="0.45")
+    axes.tick_params(length=0, labelcolor="0.45", labelleft=False)  # one scale is both

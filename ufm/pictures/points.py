@@ -7,21 +7,24 @@ import numpy as np
 from scipy.special import expit
 
 from ufm.agree.features import Settings
+from ufm.certify.features import certify_features
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
 from ufm.optimize.features import solve_features
 from ufm.output.text import spread
+from ufm.theory.predict import predict_features, violated_assumption
 
 MAX_LAM = 41  # values of λ drawn
 MAX_LABELS = 200  # labels drawn when they are not pairs
 
 
 class PairPoints(NamedTuple):
-    """Numerical optima of y = λ e_i + (1−λ) e_j: classes, λ, features (N, d), logits (N, K)."""
+    """Numerical optima of y = λ e_i + (1−λ) e_j: classes, λ, y (N, K), features (N, d), logits (N, K)."""
 
     i: np.ndarray
     j: np.ndarray
     lam: np.ndarray
+    Y: np.ndarray
     H: np.ndarray
     logits: np.ndarray
 
@@ -43,6 +46,25 @@ class LabelPoints(NamedTuple):
     logits: np.ndarray
 
 
+class Held(NamedTuple):
+    """Points held against the optimum: their number, the largest distance to the closed form (None where there is
+    none) and the largest certified one to the true optimum, both over the longest of them or of the closed form."""
+
+    points: int
+    distance: float | None
+    bound: float
+
+
+def hold(problem: Problem, points: PairPoints | LabelPoints) -> Held:
+    """The distances that a caption says."""
+    numeric = np.asarray(points.H, np.float64)
+    theory = predict_features(problem, points.Y).H if violated_assumption(problem) is None else None
+    longest = np.linalg.norm(numeric if theory is None else theory, axis=1).max() or 1.0
+    bound = certify_features(problem, numeric, points.Y).distance.max() / longest
+    distance = None if theory is None else float(np.linalg.norm(numeric - theory, axis=1).max() / longest)
+    return Held(len(numeric), distance, float(bound))
+
+
 def solve_pairs(problem: Problem, cases: PairCases, settings: Settings) -> PairPoints:
     """Numerical optima for the ordered pairs of classes 0, 1, 2 at no more than 41 of the λ."""
     lam = cases.lam[spread(range(len(cases.lam)), MAX_LAM)]
@@ -53,7 +75,7 @@ def solve_pairs(problem: Problem, cases: PairCases, settings: Settings) -> PairP
     Y[rows, j] = 1 - lam
     Y[rows, i] = np.where(i == j, 1.0, lam)
     found = _solve(problem, Y, settings)
-    return PairPoints(i, j, lam, found.H, found.logits)
+    return PairPoints(i, j, lam, Y, found.H, found.logits)
 
 
 def solve_labels(problem: Problem, cases: PairCases | LabelCases, settings: Settings) -> LabelPoints:

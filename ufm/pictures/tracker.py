@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import ufm.pictures.plane as plane
+import ufm.pictures.words.tracker as words
+from ufm.pictures.frame import Picture, picture
+from ufm.rules.files import Size
 
 # title, lines by column, whether the scale is logarithmic
 PANELS: tuple[tuple[str, dict[str, str], bool], ...] = (
@@ -37,16 +40,19 @@ PANELS: tuple[tuple[str, dict[str, str], bool], ...] = (
 STYLES = ((plane.BLUE, "o", "-"), (plane.RED, "s", "--"), (plane.ORANGE, "^", ":"))
 
 
-def draw_tracker(rows: Sequence[dict[str, Any]]) -> Figure:
+def draw_tracker(rows: Sequence[dict[str, Any]], size: Size = "text") -> Picture:
     """Rows of a log of a tracker, one figure of all panels that it has columns for. rows: by name, with epoch."""
     panels = [panel for panel in PANELS if any(name in rows[0] for name in panel[1])]
-    high, wide = -(-len(panels) // 2), min(2, len(panels))  # two beside one another can be read on a phone
-    figure = plane.new_figure(3.1 * wide, 2.6 * high)
     epochs = np.array([row["epoch"] for row in rows])
-    for n, (title, lines, log) in enumerate(panels):
-        axes = figure.add_subplot(high, wide, n + 1)
-        _draw(axes, epochs, rows, lines, log)
-        plane.finish(axes, title, "epoch", legend="best")
+    across = 3 if size == "text" else 1
+    down = max(1, -(-len(panels) // across))
+    with picture(size, {size: 1.8 * down}) as figure:
+        for n, (title, lines, log) in enumerate(panels):
+            axes = figure.add_subplot(down, across, n + 1)
+            _draw(axes, epochs, rows, lines, log)
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            plane.finish(axes, title, "epoch", legend="best")
+    figure.caption, figure.seen = words.caption(rows), words.seen([title for title, *_ in panels])
     return figure
 
 
@@ -54,10 +60,10 @@ def _draw(
     axes: Axes, epochs: np.ndarray, rows: Sequence[dict[str, Any]], lines: dict[str, str], log: bool
 ) -> None:
     """The columns that are there; what is not positive has no place on a logarithmic scale."""
-    for (name, words), (colour, marker, style) in zip(lines.items(), STYLES):
+    for (name, label), (colour, marker, style) in zip(lines.items(), STYLES):
         values = np.array([row.get(name, nan) for row in rows], float)
         values[~np.isfinite(values) | (log & (values <= 0))] = nan
         if np.isfinite(values).any():
-            axes.plot(epochs, values, marker=marker, ls=style, ms=3.5, lw=1.2, color=colour, label=words)
+            axes.plot(epochs, values, marker=marker, ls=style, ms=2.6, color=colour, label=label)
             if log:
                 axes.set_yscale("log")

@@ -16,7 +16,7 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "cases": "Case Family",
-        "claim": "OwnClaim read_claim",
+        "claim": "OwnClaim make_claim read_claim",
         "errors": "ClaimError",
         "made": "random_gram ring",
         "search": "Outcome Search Trial check_case hunt",

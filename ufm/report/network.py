@@ -15,10 +15,11 @@ from ufm.network.read.activations import Activations, Outline
 from ufm.network.resemblance import OVERALL
 from ufm.output.network.comparison import comparison_sections
 from ufm.output.network.headline import headline
-from ufm.output.network.page import report_body, report_page
+from ufm.output.network.page import Pictures, report_body, report_page
 from ufm.output.network.record import comparison_record
 from ufm.output.records import run_record
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size, picture_path
 
 IN_MEMORY = "arrays in memory"  # the file of what was none
 HASHED = 2**30  # bytes of a file up to which its digest is taken
@@ -56,16 +57,17 @@ class NetworkReport(Comparison):
             raise InputError("to_frame needs pandas: pip install pandas, or use to_dict()") from None
         return pd.DataFrame([finding._asdict() for finding in self.findings]).set_index("name")
 
-    def plot(self, path: str | PathLike | None = None) -> Any:
-        """The picture as a Matplotlib figure, written to `path` (.png, .pdf, .svg) if one is given."""
+    def plot(self, path: str | PathLike | None = None, size: Size = "text") -> Any:
+        """The picture as a Matplotlib figure that has a `caption` and an `alt` text; written to `path` (.png, .pdf,
+        .svg) if one is given. size: of a page in two columns, the whole width of its text or one column."""
         import jax
 
         from ufm.pictures.compare import draw_comparison  # Matplotlib is loaded only when a picture is wanted
 
         with jax.enable_x64(True):  # closed forms are drawn, whatever jax.config says
-            figure = draw_comparison(self.given, self)
+            figure = draw_comparison(self.given, self, size)
         if path is not None:
-            figure.savefig(path)
+            figure.savefig(picture_path("path", path))
         return figure
 
     def save_html(self, path: str | PathLike) -> None:
@@ -76,10 +78,11 @@ class NetworkReport(Comparison):
         """The page as text."""
         return report_page(comparison_sections(self.given, self), self.to_dict(), self._pictures())
 
-    def _pictures(self) -> list[tuple[str, bytes]]:
+    def _pictures(self) -> Pictures:
         from ufm.pictures.compare import panel_images
 
-        return panel_images(self.plot())
+        figure = self.plot()
+        return Pictures(figure.caption, panel_images(figure))
 
     def _repr_html_(self) -> str:
         return report_body(comparison_sections(self.given, self), self.to_dict(), self._pictures())

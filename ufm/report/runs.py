@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ufm.network.resemblance import OVERALL
-from ufm.output.network.page import runs_page
+from ufm.output.network.page import Pictures, runs_page
 from ufm.output.network.runs import Run, ordered, runs_section
 from ufm.output.sections import Section
 from ufm.report.network import IN_MEMORY, NetworkReport, compare_network
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size, picture_path
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,20 +39,21 @@ class Runs:
         """The record of each, by name."""
         return {name: report.to_dict() for name, report in self.reports.items()}
 
-    def plot(self, path: str | PathLike | None = None) -> Any:
-        """Metrics, R² and sharpness against the order of the networks, as a Matplotlib figure."""
+    def plot(self, path: str | PathLike | None = None, size: Size = "text") -> Any:
+        """Metrics, R² and sharpness against the order of the networks, as `NetworkReport.plot` gives it."""
         from ufm.pictures.runs import draw_runs  # Matplotlib is loaded only when a picture is wanted
 
-        figure = draw_runs(self.rows)
+        figure = draw_runs(self.rows, size)
         if path is not None:
-            figure.savefig(path)
+            figure.savefig(picture_path("path", path))
         return figure
 
     def page(self) -> str:
         """One page, nothing fetched."""
         from ufm.pictures.compare import panel_images
 
-        return runs_page(self.sections, self.to_dict(), panel_images(self.plot()))
+        figure = self.plot()
+        return runs_page(self.sections, self.to_dict(), Pictures(figure.caption, panel_images(figure)))
 
     def save_html(self, path: str | PathLike) -> None:
         """Write the page."""

@@ -4,7 +4,7 @@ errors       InputError: bad input, apart from defects
 numbers      numbers, arrays and choices
 soft_labels  soft labels, whatever type they were made in
 memory       what a run may take of what is free
-files        files that are read whole
+files        files that are read whole, and names of pictures
 brief        a result in a few lines
 status       what a traced function says of each element
 environment  variables that JAX and Matplotlib read
@@ -17,7 +17,7 @@ __all__, __getattr__, __dir__ = facade(
     {
         "environment": "check_environment check_pictures",
         "errors": "InputError",
-        "files": "read_json read_text require_regular",
+        "files": "PICTURES Size picture_path read_json read_text require_regular",
         "memory": "TooLarge allow require",
         "numbers": "JOINT_LOSS_NAMES LOSS_NAMES scaled",
         "brief": "listed shown",

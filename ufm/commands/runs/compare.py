@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from ufm.commands.footprint import comparison, refuse
 from ufm.commands.runs.features import plain_console
 from ufm.commands.runs.progress import bar_or_lines
+from ufm.commands.runs.save import save_picture
 from ufm.network.comparison import Options
 from ufm.network.given import activations_of
 from ufm.network.read.activations import Activations
@@ -60,9 +61,7 @@ def deliver(args, outputs: Outputs, found: NetworkReport | Runs, *parts) -> None
     finally:
         with outputs:
             outputs.write("json", lambda: dump_json(data))
-            if "plot" in outputs.paths:
-                with outputs.stage("plot") as path:
-                    found.plot(path)
+            save_picture(outputs, lambda: found.plot(size=args.size or "text"))
             outputs.write("report", found.page)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from ufm.agree.features import Report, Settings, check_features
 from ufm.agree.verdict import exit_code
 from ufm.commands.runs.progress import show_progress
-from ufm.commands.runs.save import Kept
+from ufm.commands.runs.save import Kept, save_picture
 from ufm.model.cases import OrbitCases, PairCases, choose_cases
 from ufm.model.laws import label_variance
 from ufm.model.problem import Problem
@@ -26,6 +26,7 @@ from ufm.output.records import (
 from ufm.output.shards import open_shards, plan_shards, shard_rows
 from ufm.output.text import print_explanations, print_problem, print_rows, print_summary
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size
 from ufm.runtime.precision import choose_precision
 from ufm.runtime.processes import Group
 from ufm.runtime.start import start_group
@@ -99,7 +100,7 @@ def _tell(
     if args.explain:
         print_explanations(console, report, settings)
     with outputs:
-        _write(outputs, report, cases, settings, text, kept)
+        _write(outputs, report, cases, settings, text, kept, args.size or "text")
     if to_stdout:
         sys.stdout.write(text())
     print_summary(console, report)
@@ -184,14 +185,16 @@ def _check_with_progress(problem, cases, settings, group, keep=None, unit=1) -> 
 
 
 def _write(
-    outputs: Outputs, report: Report, cases, settings: Settings, text: Text, kept: Kept | None
+    outputs: Outputs, report: Report, cases, settings: Settings, text: Text, kept: Kept | None, size: Size
 ) -> None:
     outputs.write("json", text)
     if kept is not None:
         with outputs.stage("save") as path:
             kept.save(path)
-    if "plot" in outputs.paths:
-        from ufm.pictures.features import draw_features  # matplotlib is loaded only when a picture is wanted
+    save_picture(outputs, lambda: _draw(report.problem, cases, settings, size))
 
-        with outputs.stage("plot") as path:
-            draw_features(report.problem, cases, settings).savefig(path)
+
+def _draw(problem: Problem, cases, settings: Settings, size: Size):
+    from ufm.pictures.features import draw_features  # matplotlib is loaded only when a picture is wanted
+
+    return draw_features(problem, cases, settings, size)

@@ -12,6 +12,7 @@ from ufm.agree.verdict import exit_code, worst_verdict
 from ufm.commands.footprint import NODES
 from ufm.commands.inputs import FreeProblem
 from ufm.commands.runs.features import plain_console
+from ufm.commands.runs.save import save_picture
 from ufm.model.atoms import FiniteLaw, JointProblem, drawn_law, finite_law, given_lam, with_penalties
 from ufm.model.cases import PairCases, choose_lam
 from ufm.model.problem import Problem
@@ -20,6 +21,7 @@ from ufm.output.records import dump_json, joint_record, problem_record, provenan
 from ufm.output.text import print_explanations, print_rows, print_summary
 from ufm.output.text_joint import print_draws, print_joint, print_joint_verdict
 from ufm.rules.errors import InputError
+from ufm.rules.files import Size
 from ufm.rules.numbers import LOSS_NAMES
 from ufm.runtime.processes import Group
 from ufm.runtime.start import start_group
@@ -74,7 +76,7 @@ def _tell(args, command, report: JointReport, features: Report | None, settings,
     if not to_stdout:
         _print(plain_console(sys.stdout), report, features, draws, args.explain, settings)
     with outputs:
-        _write(outputs, report, data)
+        _write(outputs, report, data, args.size or "text")
     if to_stdout:
         sys.stdout.write(dump_json(data))
 
@@ -149,13 +151,15 @@ def _print(console, report, features, draws, explain: bool, settings) -> None:
     print_joint_verdict(console, report)
 
 
-def _write(outputs: Outputs, report: JointReport, data: dict) -> None:
+def _write(outputs: Outputs, report: JointReport, data: dict, size: Size) -> None:
     outputs.write("json", lambda: dump_json(data))
     if "save" in outputs.paths:
         with outputs.stage("save") as path:
             save_joint(path, report)
-    if "plot" in outputs.paths:
-        from ufm.pictures.joint import draw_joint  # matplotlib is loaded only when a picture is wanted
+    save_picture(outputs, lambda: _draw(report, size))
 
-        with outputs.stage("plot") as path:
-            draw_joint(report).savefig(path)
+
+def _draw(report: JointReport, size: Size):
+    from ufm.pictures.joint import draw_joint  # matplotlib is loaded only when a picture is wanted
+
+    return draw_joint(report, size)

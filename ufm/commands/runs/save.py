@@ -1,13 +1,26 @@
-"""Features in one .npz file, for `solve --save PATH.npz`: kept while the run solves them."""
+"""What a run leaves beside its record: features in one .npz file, kept while they are solved, and the picture."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
+from ufm.output.files import Outputs
 from ufm.output.shards import label_arrays
 from ufm.runtime.processes import Group
+
+
+def save_picture(outputs: Outputs, draw: Callable[[], Any]) -> None:
+    """The `Picture` that is drawn, where --plot asks for one, and its caption on standard error."""
+    if "plot" not in outputs.paths:
+        return
+    with outputs.stage("plot") as path:
+        figure = draw()
+        figure.savefig(path)
+    print(f"{outputs.paths['plot'].name}: {figure.caption}", file=sys.stderr)
 
 
 class Kept:

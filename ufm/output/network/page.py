@@ -9,17 +9,17 @@ import shlex
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 from ufm.network.resemblance import OVERALL
 from ufm.output.records import dump_json
 from ufm.output.sections import STYLES, Facts, OnPage, Part, Section, Sentence, Table, Verdict, Words
 
-Pictures = Sequence[tuple[str, bytes]]  # what each shows, and a PNG
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1c1c; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-img { width: 100%; height: auto; }
+img { width: 100%; height: auto; } figure { margin: 1rem 0; } figcaption { color: #555; font-size: .9rem; }
 .panels { display: grid; gap: .5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
@@ -30,6 +30,13 @@ th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px soli
 .inconclusive { color: #8a5a00; } .not-applicable { color: #555; }
 small { color: #555; } .headline { font-size: 1.15rem; }
 """
+
+
+class Pictures(NamedTuple):
+    """A caption, and panels: what is seen in each, and its PNG."""
+
+    caption: str
+    panels: Sequence[tuple[str, bytes]]
 
 
 def report_page(sections: Sequence[Section], record: dict, pictures: Pictures) -> str:
@@ -85,10 +92,11 @@ def _name(record: dict) -> str:
 def _shown(pictures: Pictures) -> str:
     """Beside one another where there is room, else one below the other."""
     parts = []
-    for title, image in pictures:
+    for seen, image in pictures.panels:
         text = base64.b64encode(image).decode("ascii")
-        parts.append(f'<img alt="{escape(title, quote=True)}" src="data:image/png;base64,{text}">')
-    return '<div class="panels">\n' + "\n".join(parts) + "\n</div>"
+        parts.append(f'<img alt="{escape(seen, quote=True)}" src="data:image/png;base64,{text}">')
+    caption = f"<figcaption>{escape(pictures.caption)}</figcaption>"
+    return "\n".join(['<figure>\n<div class="panels">', *parts, f"</div>\n{caption}\n</figure>"])
 
 
 def _provenance(provenance: dict) -> Section:

@@ -91,7 +91,7 @@ class Setting:
         if joint_work(law, K, self.nodes) <= WORK:
             return None
         labels = joint_labels(law, K, self.nodes)
-        return f"{labels:.3g} labels of {K} classes are too many for the joint problem"
+        return f"{labels:.3g} labels of {K} classes are too many for the joint problem: n K^4 is above {WORK:.0e}"
 
     @cached_property
     def joint(self) -> JointProblem:
@@ -163,7 +163,7 @@ class JointOptimum(NamedTuple):
     """A certified numerical optimum on the atoms: W (K, d), H (n, d), b (K), logits Z and predictions P
     (n, K), M = E (y−p)(y−p)ᵀ/ρ, L, the certified gap ≥ L − min L, and `suboptimality(W, H)`, the
     objective of any other point with its certified gap. excess(group): λ_max/c² − 1 of the labels' moment on
-    a group of classes and its rounding; ≤ 0 iff the optimum does not tell them apart (all: iff it is zero)."""
+    a group of classes and its rounding; ≤ 0 iff the optimum does not tell them apart. excess(): iff it is zero."""
 
     W: np.ndarray
     H: np.ndarray
@@ -248,5 +248,7 @@ class Theorem:
             return (
                 f"the problem is not of the shape {wanted}" if wanted else f"the problem is another: {given}"
             )
+        if isinstance(self.claim, FeatureClaim) and setting.lambda_b is not None:
+            return "a fixed classifier has no bias"
         found = (assumption.broken(setting) for assumption in self.assumptions)
         return next((text for text in found if text), None)

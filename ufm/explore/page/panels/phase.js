@@ -5,6 +5,8 @@ import { productOf } from '../math/joint.js';
 import { say } from '../figures/format.js';
 
 const LEVELS = [10, 100, 1000, 1e4, 1e5, 1e6];
+const TALL = 244; // pixels of a panel's height, by which words keep off lines
+const [OVER, UNDER] = [-12, 13]; // from a line to the middle of words over it, or under it
 let kept = { key: '', lines: [] };
 
 /** Which parameter runs along the axis: alpha where labels are mixed, else the smoothing. */
@@ -24,7 +26,7 @@ export function phaseFigure(view) {
   const name = phaseAxis(view);
   const values = settings(name);
   const edge = values.map((v) => [v, threshold({ ...law, [name]: v }, K)]);
-  const high = 10 ** Math.ceil(Math.log10(1.01 * Math.max(...edge.map((p) => p[1]), c2)));
+  const high = 10 ** Math.ceil(Math.log10(6 * Math.max(...edge.map((p) => p[1]), c2))); // words find room
   const low = 10 ** Math.floor(Math.log10(Math.min(1e-9, Math.min(c2, ...edge.map((p) => p[1])) / 2)));
   const x =
     name === 'alpha'
@@ -35,25 +37,37 @@ export function phaseFigure(view) {
     [values[values.length - 1], high],
     [values[0], high],
   ];
+  const curves = [edge, ...sharp(view, low).map(([, points]) => points)];
+  const under = (v, x0, own) => {
+    const room = (shift) => {
+      const middle = v * (high / low) ** (-shift / TALL);
+      const heights = curves.filter((points) => points !== own).map((points) => valueAt(points, x0));
+      const away = [...heights, low].map((height) => Math.abs(Math.log(height / middle)));
+      return (Math.min(...away) * TALL) / Math.log(high / low);
+    };
+    return room(OVER) < 7 && room(UNDER) > room(OVER);
+  };
+  const here = Math.max(law[name], x.low);
   const items = [
     { kind: 'area', points: [...edge, ...top], colour: 'grid', opacity: 0.6 },
-    ...levels(view, low),
+    ...levels(view, low, under),
     {
       kind: 'line',
       points: edge,
       colour: 'orange',
       wide: 2.5,
       label: 'threshold σ²',
-      at: 0.12,
+      at: name === 'alpha' ? 0.12 : 0.4,
       anchor: 'start',
     },
     {
       kind: 'points',
-      points: [[Math.max(law[name], x.low), c2]],
+      points: [[here, c2]],
       shape: 'ring',
       size: 6,
       colour: 'ink',
       label: 'you are here',
+      shift: [0, under(c2, here) ? UNDER - OVER : 0],
     },
   ];
   const corner = (share) => low * (high / low) ** share;
@@ -89,20 +103,32 @@ function levelKey({ K, law, loss }) {
   return JSON.stringify([K, law.name, still, law.own, loss]);
 }
 
-/** Curves of equal sharpness, where they have been made. */
-function levels(view, low) {
-  if (kept.key !== levelKey(view)) return [];
-  return kept.lines
-    .filter(([, points]) => points.some(([, c]) => c > low))
-    .map(([a, points]) => ({
+/** Height of a curve at the nearest of its points. */
+function valueAt(points, x0) {
+  return points.reduce((best, p) => (Math.abs(p[0] - x0) < Math.abs(best[0] - x0) ? p : best))[1];
+}
+
+/** Curves of equal sharpness that are in the picture, where they have been made. */
+function sharp(view, low) {
+  return kept.key === levelKey(view) ? kept.lines.filter(([, points]) => points.some(([, c]) => c > low)) : [];
+}
+
+/** Their lines, each with its a on the side where there is more room. */
+function levels(view, low, under) {
+  const at = phaseAxis(view) === 'alpha' ? 1 : 0.9; // beside the words at the problem
+  return sharp(view, low).map(([a, points]) => {
+    const [x0, v] = points[Math.round(at * (points.length - 1))];
+    return {
       kind: 'line',
       points,
       colour: 'sky',
       wide: 1,
       label: `a = ${say(a)}`,
-      at: phaseAxis(view) === 'alpha' ? 1 : 0.9, // beside the words at the problem
+      at,
       anchor: 'end',
-    }));
+      shift: [0, under(v, x0, points) ? UNDER - OVER : 0],
+    };
+  });
 }
 
 /** Make them, where a moment is quick; too slow for a frame, so when the hand rests. True if there are new ones. */
