@@ -23,7 +23,7 @@ __all__, __getattr__, __dir__ = facade(
         "dual": "DualGap dual_gap dual_steps",
         "joint": "JointCertificate certify_joint check_bias",
         "local_bound": "Certificate",
-        "sample": "Block Sample Sums",
+        "sample": "Block Sample Sums TwoHot",
         "values": "fitted fitted_error",
         "variants": "lower_bound",
     },

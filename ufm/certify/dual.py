@@ -15,7 +15,7 @@ For d ≥ K−1 the gap closes exactly at global minima. Rounding is added to th
 E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read two or three times.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from ufm.certify.sample import BINARY, Block, Change, Means, Part, Sample, exact_sum, losses
+from ufm.certify.sample import BINARY, Block, Change, Means, Part, Sample
 from ufm.model.penalties import Penalties
 from ufm.model.rows import EPS
 
@@ -141,18 +141,18 @@ def _first_sums(block: Block, widest: float, shift: float) -> tuple:
     The terms of w_k·h + b_k, which may cancel, add up to at most ‖w_k‖ ‖h‖ + |b_k|. widest, shift: the largest
     ‖w_k‖ and |b_k|.
     """
-    fit, square = losses(block.Z, block.Y, block.loss), np.einsum("nd,nd->n", block.H, block.H)
+    fit, square = block.found[0], block.squares
     summands = block.terms * (1.0 + np.sqrt(square) * widest + shift)
     if block.loss == "squared-error":  # whose slope is the residual, of any size
-        summands = summands * np.maximum(1.0, np.linalg.norm(block.residual, axis=1))
-    rows = fit, block.rho * square, np.abs(fit) + block.size, summands, block.Y
-    return *map(block.sum, rows), *_moment_sums(block, plain)
+        summands = summands * np.maximum(1.0, np.sqrt(block.over_classes(block.residual**2)))
+    rows = fit, block.rho * square, np.abs(fit) + block.size, summands
+    return *map(block.sum, rows), block.total(block.Y), *_moment_sums(block, plain)
 
 
 def _moment_sums(block: Block, change: Change) -> tuple:
     r = change(block)
-    products = np.sum(r * block.Y, 1), np.sum(r * r, 1)
-    return block.moment(r), *map(block.sum, products), exact_sum(block.weights[:, None] * r)
+    products = block.over_classes(r * block.Y), block.over_classes(r * r)
+    return block.moment(r), *map(block.sum, products), block.total(r)
 
 
 def plain(block: Block):
@@ -170,7 +170,8 @@ def _mixed(block: Block, t, s):
 
 def _dual_value(first: Means, moments: Moments, label, product, lambda_b, loss) -> Steps[tuple[float, float]]:
     """A feasible dual value and its rounding, from the candidate's residual."""
-    own = _Feasible(moments, plain, first.count, product, loss)
+    terms = max(first.count, first.units)
+    own = _Feasible(moments, plain, terms, product, loss)
     if lambda_b is None:
         sums: list[list] = (yield own.parts).parts if own.parts else []
         return own.value(sums, None)
@@ -178,7 +179,7 @@ def _dual_value(first: Means, moments: Moments, label, product, lambda_b, loss) 
     change, penalised = centred(moments.mean, label, first.units, loss), lambda_b != FREE
     parts = own.parts if penalised else ()
     found, *sums = (yield (partial(_moment_sums, change=change), *parts)).parts
-    other = _Feasible(Moments(*found), change, first.count, product, loss)
+    other = _Feasible(Moments(*found), change, terms, product, loss)
     free = other.value((yield other.parts).parts if other.parts else [], FREE)
     if not penalised:
         return free
@@ -220,21 +221,24 @@ def _entropy_sums(block: Block, change: Change, theta: float) -> tuple:
 
 def loss_entropies(block: Block, r, theta: float) -> tuple:
     """`entropies` of the residuals of a block; under binary cross-entropy of every p_k and 1 − p_k."""
-    own = entropies(r, block.Y, theta)
+    own = entropies(r, block.Y, theta, block.over_classes)
     if block.loss != BINARY:
         return own
-    other = entropies(-r, 1 - block.Y, theta)  # 1 − p as exact as p
+    other = entropies(-r, 1 - block.Y, theta, block.over_classes)  # 1 − p as exact as p
     return own[0] + other[0], own[1] + other[1]
 
 
 def entropies(
-    r: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], theta: float
+    r: Float[np.ndarray, "n K"],
+    Y: Float[np.ndarray, "n K"],
+    theta: float,
+    over_classes: Callable,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Ent(p) of p = y − θ r, and how fast it moves with rounding: p is off by ε a unit of y and p, with slope
-    |log p| + 1."""
+    |log p| + 1 = 1 − log p."""
     p = np.clip(Y - theta * r, 0.0, 1.0)
     log_p = np.log(np.where(p > 0, p, 1.0))
-    return -np.sum(p * log_p, 1), np.sum((Y + p) * (1 + np.abs(log_p)), 1)
+    return -over_classes(p * log_p), over_classes((Y + p) * (1 - log_p))
 
 
 def squared_value(

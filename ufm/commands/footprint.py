@@ -218,11 +218,11 @@ def sweep_blocks(grid: Grid) -> Parts:
 def comparison(
     count: int, classes: int, dim: int, bins: int, replicates: int, certified: bool = False
 ) -> Parts:
-    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap, Σ_W, the reduced features as far
-    as they are in memory (`ufm.network.reduced`) and a sample of rows; certified: both penalties are known, and the
-    optimum of the labels is computed (`ufm.network.optimum`)."""
+    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap, Σ_W, the reduced features
+    or the logits as far as they are in memory (`ufm.network.read.mapped.room`) and a sample of rows; certified:
+    both penalties are known, and the optimum of the labels is computed (`ufm.network.optimum`)."""
     K, d = classes, dim
-    few, drawn = min(d, 2 * K + 3), min(count, 3500)
+    few, drawn = 2 * K + 3 if d >= 2 * (2 * K + 2) else K, min(count, 3500)
     block = min(NUMBER * count * max(K, d), 2**25) + NUMBER * max(K, d)
     return {
         "the classifier and the class means": NUMBER * 16 * K * d,
@@ -232,7 +232,7 @@ def comparison(
         + 3 * NUMBER * min(1024 * max(20 * bins, 3200), max(1024, count) * 20 * bins)
         + min(2**28, NUMBER * replicates * K * (d + K)),
         "the spread within classes": NUMBER * 6 * d * d * (d <= 2048),
-        "the reduced features": min(2**26, NUMBER * count * few) * (d >= 2 * (2 * K + 2)),
+        "the reduced features or the logits": min(2**26, NUMBER * count * few),
         "a sample of the features": 2 * NUMBER * drawn * (d + 2 * K),
         "the optimum of these labels": certified * _own_optimum(count, K, d),
     }
