@@ -32,6 +32,8 @@ class Arguments:
     """Under 2 minutes: K = 10 at one penalty, one thread, small joint problems; writes speed_quick.*."""
     profile: bool = False
     """Only where the time of the numerical route goes; writes nothing."""
+    many: bool = False
+    """Only the joint problem of 30 and 100 classes, some minutes; writes nothing."""
     out: str = str(RESULTS)
     """Folder for the results."""
 
@@ -43,10 +45,13 @@ def run(args: Arguments, argv: list[str]) -> int:
     folder = Path(args.out)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out must be a folder, got the file {args.out}")
+    if args.many:
+        return run_many()
     rates, stages = profile()
     if args.profile:
         print("\n".join(lines(rates, stages)))
         return 0
+    from experiments.benchmark.growth.many import TASKS, many_targets, measure_all
     from experiments.benchmark.machine import machine
     from experiments.benchmark.report import Run, target_lines, write
     from experiments.benchmark.rows import feature_rows, joint_rows
@@ -55,11 +60,23 @@ def run(args: Arguments, argv: list[str]) -> int:
     where = machine()
     features, joint = measure(args.quick)
     features, joint = feature_rows(features), joint_rows(joint)
+    many = [] if args.quick else measure_all(TASKS)
     targets = feature_targets(features, rates, stages) + joint_targets(joint)
+    targets += many_targets(many) if many else []
     command = " ".join(["python -m experiments.speed", *argv])
-    found = Run(command, where, features, joint, targets, rates, stages)
+    found = Run(command, where, features, joint, targets, rates, stages, many)
     paths = write(found, folder, "speed_quick" if args.quick else "speed")
     print("\n".join(["", *target_lines(targets), "", *map(str, paths)]))
+    return 0
+
+
+def run_many() -> int:
+    """Many classes alone."""
+    from experiments.benchmark.growth.many import TASKS, many_lines, many_targets, measure_all
+    from experiments.benchmark.report import target_lines
+
+    rows = measure_all(TASKS)
+    print("\n".join(["", *many_lines(rows), "", *target_lines(many_targets(rows))]))
     return 0
 
 

@@ -97,7 +97,8 @@ def derive() -> Derivation:
                 "gap identity",
                 "For ANY $W$, $b$, $h$ and vectors $q_y$ of sum one, any $K$ and $d$: $L - "
                 r"\mathbb{E}\,\mathrm{Entropy}(q)$ is the divergence, the square, the trace term and "
-                r"$-b\cdot\mathbb{E}s$.",
+                r"$-b\cdot\mathbb{E}s$. (Where $q_k < 0$, the logarithm in the entropy and in the divergence is "
+                "Coq's, $0$.)",
                 "Gap.gap_identity",
             ),
             formal(
@@ -113,7 +114,8 @@ def derive() -> Derivation:
             ),
             formal(
                 "where the bound is met",
-                r"Where $L = \mathbb{E}\,\mathrm{Entropy}(q)$ for such a $q$, the predictions are $q$, $h "
+                r"Where $L = \mathbb{E}\,\mathrm{Entropy}(q)$ for such a $q$ (with a bias: one of "
+                r"$b\cdot\mathbb{E}s = 0$), the predictions are $q$, $h "
                 r"= W^\top s/\lambda_H$, and each column $v$ of $W$ has $v^\top\mathbb{E}ss^\top v = "
                 r"c^2\|v\|^2$.",
                 "Gap.closed_gap",
@@ -190,7 +192,7 @@ def derive() -> Derivation:
             formal(
                 "a minimum exists",
                 r"Hypothesis: $\lambda_W, \lambda_H > 0$; labels finite in number. For every $d$ there is a global "
-                "minimum.",
+                "minimum without a bias.",
                 "Exists.optimum_exists",
             ),
             argued(

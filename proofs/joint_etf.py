@@ -63,8 +63,8 @@ def derive() -> Derivation:
             formal("mean", r"And $\mathbb{E}r = 0$.", "Joint.joint_mean"),
             formal(
                 "matrices that commute",
-                r"For every $K$, of any $\rho(y)$ that moves with the classes and sums to zero: "
-                r"$\mathbb{E}\rho\rho^\top$ is a multiple of $\Pi$.",
+                r"For every $K \ge 2$, of any $\rho(y)$ that moves with the classes and sums to zero: "
+                r"$\mathbb{E}\rho\rho^\top = \frac{\mathbb{E}\|\rho\|^2}{K-1}\Pi$.",
                 "Exchange.equivariant_moment",
             ),
             *[_commutation(size) for size in (2, 3, 4)],
@@ -85,14 +85,14 @@ def derive() -> Derivation:
             ),
             formal(
                 "M at a non-zero optimum",
-                r"Every global optimum predicts $p_a(y)$, and its residuals have $\mathbb{E}rr^\top = "
-                r"c^2\Pi$.",
+                r"Then every global optimum without a bias predicts $p_a(y)$, and its residuals have "
+                r"$\mathbb{E}rr^\top = c^2\Pi$.",
                 "Joint.joint_predictions",
             ),
             formal(
                 "G is a multiple of Π",
-                r"Every global optimum has $WW^\top = a\lambda_H\Pi$, $h = W^\top(y - p_a(y))/\lambda_H$ "
-                r"and $L = \mathbb{E}\,\mathrm{Entropy}(p_a)$.",
+                r"Every global optimum without a bias has $WW^\top = a\lambda_H\Pi$, $h = W^\top(y - "
+                r"p_a(y))/\lambda_H$ and $L = \mathbb{E}\,\mathrm{Entropy}(p_a)$.",
                 "Joint.joint",
             ),
             formal(
@@ -147,7 +147,7 @@ def derive() -> Derivation:
             formal("no other root", "And no other.", "Trivial.sharpness_unique"),
             formal(
                 "zero otherwise",
-                r"$W = 0$ at a global optimum iff $\sigma^2 \le c^2$.",
+                r"$\pi$ exchangeable, $d \ge K-1$, no bias: $W = 0$ at a global optimum iff $\sigma^2 \le c^2$.",
                 "Joint.trivial_iff",
             ),
             *_two_hot(),

@@ -109,8 +109,9 @@ def derive() -> Derivation:
                 "merging two rows",
                 "For any $W$, $b$ and features $h(y)$, if the law is the same with $k$ and $l$ exchanged: "
                 r"let $\bar W$, $\bar b$ have the mean of the rows and of the biases of $k$ and $l$, $y'$ be "
-                r"$y$ with $k$ and $l$ exchanged, $\bar h(y) = \frac12(h(y) + h(y'))$ and $e(y) = "
-                r"\frac12(h(y) - h(y'))$. Then $L - \bar L$ is $\frac{\lambda_W\lambda_H - "
+                r"$y$ with $k$ and $l$ exchanged, $\bar h(y) = \frac12(h(y) + h(y'))$, $e(y) = "
+                r"\frac12(h(y) - h(y'))$, $p(y) = \operatorname{softmax}(Wh(y) + b)$ and $\bar p$ likewise. Then "
+                r"$L - \bar L$ (without a penalty on the bias) is $\frac{\lambda_W\lambda_H - "
                 r"\mu}{4\lambda_H}\|w_k - w_l\|^2$, $\mu = \frac12\mathbb{E}(y_k - y_l)^2$, plus the mean of "
                 r"$\frac12\mathrm{KL}(\bar p\|p(y)) + \frac12\mathrm{KL}(\bar p\|p(y')) + "
                 r"\frac{\lambda_H}{2}\|e - \frac{y_k - y_l}{2\lambda_H}(w_k - w_l)\|^2$. (Coq: labels finite "
@@ -124,7 +125,18 @@ def derive() -> Derivation:
                 "Collapse.collapse",
             ),
             formal("if, free bias", "With a free bias too, and $b_k = b_l$.", "Collapse.collapse_free_bias"),
-            formal("if, penalised bias", "And with a penalised one.", "Collapse.collapse_penalised_bias"),
+            formal(
+                "if, penalised bias",
+                "And with a penalised one, $b_k = b_l$ too.",
+                "Collapse.collapse_penalised_bias",
+            ),
+            formal(
+                "optima with a free bias",
+                r"Labels finite in number: with a free bias there is a global optimum exactly if $\mathbb{E}y_k > "
+                "0$ for every class, as here, where $q > 0$. (Without a bias, or with a penalised one, there "
+                "always is.)",
+                "Free.free_optimum_iff",
+            ),
             formal(
                 "features",
                 "Where features are optimal for $W$ and $b$, labels that differ only at classes which share a row "
@@ -143,14 +155,14 @@ def derive() -> Derivation:
             ),
             formal(
                 "mixup",
-                r"For mixup of classes drawn independently with weights $q$, $q_k = q_l$, on any finite grid of "
-                r"$\lambda$, $\mu = \rho q_k$: $w_k = w_l$ at a global optimum exactly if $\rho q_k \le "
+                r"For mixup of classes drawn independently with weights $q > 0$, $q_k = q_l$, on any finite grid "
+                r"of $\lambda$, $\mu = \rho q_k$: $w_k = w_l$ at a global optimum exactly if $\rho q_k \le "
                 r"\lambda_W\lambda_H$ ($d \ge K-1$, no bias).",
                 "Weighted.mixup_collapse",
             ),
             formal(
                 "one-hot labels",
-                r"And for one-hot labels exactly if $q_k \le \lambda_W\lambda_H$.",
+                r"And for one-hot labels exactly if $q_k \le \lambda_W\lambda_H$, under the same hypotheses.",
                 "Weighted.onehot_collapse",
             ),
             identity(

@@ -28,9 +28,9 @@ def derive() -> Derivation:
             formal(
                 "the moment",
                 r"$\pi$ exchangeable, $d \ge K-1$, $\lambda_W\lambda_H < \sigma^2$: $M = "
-                r"\mathbb{E}rr^\top = c^2\Pi$ at every global optimum, where $a$ is the root of the "
-                "theorem joint-etf. (Coq: labels finite in number; any other law as in the theorem "
-                "duality.)",
+                r"\mathbb{E}rr^\top = c^2\Pi$ at every global optimum without a bias. (With one, features, "
+                "logits up to a common shift, and so $r$ are the same: theorem joint-etf. Coq: labels finite in "
+                "number; any other law as in the theorem duality.)",
                 "Joint.joint_predictions",
             ),
             identity(

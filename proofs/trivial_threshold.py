@@ -1,7 +1,8 @@
 r"""The weight decay at which everything collapses to zero, and how the multiplier leaves zero.
 
-For an exchangeable law the joint optimum is zero iff λ_W λ_H ≥ σ² = (E‖y‖² − 1/K)/(K−1), and for any law
-iff λ_W λ_H ≥ λ_max(E(y − 1/K)(y − 1/K)ᵀ), which is how a claimed σ² is judged. Smoothing by δ: times (1−δ)².
+For an exchangeable law the joint optimum is zero iff λ_W λ_H ≥ σ² = (E‖y‖² − 1/K)/(K−1), and without a bias
+for any law iff λ_W λ_H ≥ λ_max(E(y − 1/K)(y − 1/K)ᵀ), which is how a claimed σ² is judged. Smoothing by δ: times
+(1−δ)².
 With k classes drawn uniformly, with replacement, and Dirichlet(α) weights (k = 2 is mixup, λ ~ Beta(α, α))
 
     E‖y‖² = 1/K + ((K−1)/K) (α+1)/(kα+1),      σ² = (α+1)/((kα+1) K).
@@ -39,9 +40,9 @@ def derive() -> Derivation:
         [
             formal(
                 "zero is optimal iff",
-                r"$W = h = 0$ is a global optimum iff $\lambda_{\max}(M) \le c^2$, $M = \mathbb{E}(y - "
-                r"\mathbf{1}/K)(y - \mathbf{1}/K)^\top$, for any law and any $d \ge 1$. (Coq: labels "
-                "finite in number; any other law as in the theorem duality.)",
+                r"Without a bias $W = h = 0$ is a global optimum iff $\lambda_{\max}(M) \le c^2$, $M = "
+                r"\mathbb{E}(y - \mathbf{1}/K)(y - \mathbf{1}/K)^\top$, for any law and any $d \ge 1$. (Coq: "
+                "labels finite in number; any other law as in the theorem duality.)",
                 "Descent.zero_optimum_iff",
             ),
             formal(
@@ -67,9 +68,14 @@ def derive() -> Derivation:
                 "Joint.trivial_free_bias",
             ),
             formal(
+                "with a penalised bias",
+                "And with a penalised one, which is zero.",
+                "Joint.trivial_penalised_bias",
+            ),
+            formal(
                 "finite grids",
-                r"Mixup with any finite grid of $\lambda$: $\sigma^2 = \mathbb{E}[\lambda^2 + "
-                r"(1-\lambda)^2]/K$.",
+                r"Mixup of two classes drawn uniformly and independently, with any finite grid of $\lambda$: "
+                r"$\sigma^2 = \mathbb{E}[\lambda^2 + (1-\lambda)^2]/K$.",
                 "Laws.mixup_threshold",
             ),
             formal(

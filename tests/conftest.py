@@ -93,7 +93,8 @@ def _rank(item) -> int:
 
 def pytest_collection_modifyitems(config, items):
     _name_no_test_in_vain(config, {item.nodeid for item in items})
-    items.sort(key=_rank)
+    if "PYTEST_XDIST_WORKER" in os.environ:  # alone, tests are run in the order they are named in
+        items.sort(key=_rank)
     for item in items:
         if item.nodeid in LONG:
             item.add_marker(pytest.mark.long)

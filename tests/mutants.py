@@ -6,7 +6,8 @@ One operator, comparison, number or function of a file in theory, certify, agree
 the package, and the tests that KILLERS has for the file run on it. The fault is caught where one fails, or where
 they take twice the LIMIT seconds of processor time that they may take on the sound code. What is left alive is
 printed: either a test is missing, or the change changes nothing, which EQUIVALENT says with the reason.
-Annotations, docstrings, messages and decorators are left alone.
+Annotations, docstrings, messages and decorators are left alone. A fault is drawn by its name, which has no line,
+so that a change of the code leaves the draw of the rest as it was.
 Exit code: 0 where at least a share SHARE is caught and no survivor is unexplained, else 1.
 """
 
@@ -15,7 +16,6 @@ import ast
 import copy
 import multiprocessing
 import os
-import random
 import resource
 import shutil
 import sys
@@ -23,6 +23,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
@@ -56,7 +57,7 @@ NAMES |= {other: name for name, other in NAMES.items() if name in ("minimum", "m
 class Mutant(NamedTuple):
     """A change of the node numbered `place` in the walk of a file, with the line and words it is told by.
 
-    function: the one it is in, or the class, or nothing.
+    function: the one it is in, or the class, or nothing. A second one of the same words there ends with (2).
     """
 
     file: str
@@ -121,6 +122,7 @@ def change(node: ast.AST) -> str | None:
 def mutants(files: list[str]) -> list[Mutant]:
     """All changes of these files."""
     found = []
+    named: Counter[str] = Counter()
     for file in files:
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
         around = {part: node for node in ast.walk(tree) for part in ast.iter_child_nodes(node)}
@@ -128,9 +130,19 @@ def mutants(files: list[str]) -> list[Mutant]:
             words = change(copy.deepcopy(node))
             if words:
                 shown = ast.unparse(around[node] if isinstance(node, ast.Constant) else node)[:70]
-                words = f"{words}  in  {shown}".rstrip()
-                found.append(Mutant(file, place, node.lineno, function_of(node, around), words))  # type: ignore[attr-defined]
+                line: int = node.lineno  # type: ignore[attr-defined]
+                mutant = Mutant(
+                    file, place, line, function_of(node, around), f"{words}  in  {shown}".rstrip()
+                )
+                named[mutant.name] += 1
+                again = f" ({named[mutant.name]})" if named[mutant.name] > 1 else ""
+                found.append(mutant._replace(words=mutant.words + again))
     return found
+
+
+def draw(everything: list[Mutant], count: int, seed: int) -> list[Mutant]:
+    """The first `count` in an order that the seed and each one's name decide, whatever else there is."""
+    return sorted(everything, key=lambda one: sha256(f"{seed} {one.name}".encode()).digest())[:count]
 
 
 def function_of(node: ast.AST, around: dict[ast.AST, ast.AST]) -> str:
@@ -256,13 +268,19 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only", default="", metavar="WORD", help="files whose path has it")
+    parser.add_argument(
+        "--only", default="", metavar="WORD", help="of the faults drawn those whose file has it"
+    )
+    parser.add_argument("--list", action="store_true", help="print what is drawn and run nothing")
     args = parser.parse_args()
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     FORKS.set_forkserver_preload(LOADED)
     files = [str(p.relative_to(ROOT)) for room in ROOMS for p in sorted((ROOT / "ufm" / room).rglob("*.py"))]
-    everything = mutants([file for file in dict.fromkeys(files) if args.only in file])
-    drawn = random.Random(args.seed).sample(everything, min(args.count, len(everything)))
+    everything = mutants(list(dict.fromkeys(files)))
+    drawn = [one for one in draw(everything, args.count, args.seed) if args.only in one.file]
+    if args.list:
+        print(*drawn, sep="\n")
+        return 0
     broken = unsound({tuple(killers(mutant.file)) for mutant in drawn}, args.jobs)
     for tests in broken:
         print(f"on the sound code {' '.join(tests)} fails, or takes more than {LIMIT} s")

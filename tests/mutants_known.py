@@ -6,6 +6,11 @@ def of(file: str, *names: str) -> list[str]:
     return [f"tests/{file}.py::test_{name}" for name in names]
 
 
+def agrees(*names: str) -> list[str]:
+    """Theorems held against their problems."""
+    return ["--slow", *of("agree/test_checks", *(f"every_theorem_agrees[{name}]" for name in names))]
+
+
 ANY_LABEL = of(
     "theory/test_theory",
     "one_bad_number_of_many_is_refused",
@@ -18,6 +23,7 @@ ANY_LABEL = of(
 )
 TWO_HOT = of(
     "theory/test_theory",
+    "what_a_label_of_two_classes_may_be",
     "two_hot_values",
     "two_classes_know_only_the_gap",
     "two_hot_squared_error",
@@ -54,8 +60,17 @@ MULTIPLIER = of(
     "slopes_of_the_multiplier",
 )
 ASSUMPTIONS = of("agree/test_checks", "each_assumption_is_needed_and_named")
+OF_JOINT = (
+    "joint-etf",
+    "squared-error-joint",
+    "trivial-threshold",
+    "minority-collapse",
+    "duality",
+    "necessity",
+)
 CHECKED = [
     "--slow",
+    "tests/theory/test_claims.py",
     *of(
         "agree/test_checks",
         "the_labels_of_mixup_are_counted_before_they_are_made",
@@ -64,14 +79,16 @@ CHECKED = [
         "the_divergence_of_squared_error_is_half_the_square",
         "the_rounding_of_a_prediction_covers_its_error",
         "the_rounding_of_a_claim_grows_with_the_logits",
-        "every_theorem_agrees",
-        "errors_are_relative_to_the_largest_prediction",
-        "every_theorem_is_proved",
-        "minority_collapse_on_both_sides",
         "the_moment_decides_both_sides_and_only_beyond_its_rounding",
-        "lipschitz_constants",
+        "errors_are_relative_to_the_largest_prediction",
+        "every_theorem_agrees[equalised-residuals]",
+        "every_theorem_is_proved[equalised-residuals]",
+        "every_theorem_is_proved[channel-limit]",
     ),
+    *agrees(*OF_JOINT)[1:],
+    *of("agree/test_checks", "minority_collapse_on_both_sides"),
 ]
+WEIGHED = ["tests/agree/test_parts.py"]
 JUDGED = of(
     "agree/test_agreement",
     "any_label_against_the_zero_classifier_is_uniform",
@@ -88,6 +105,7 @@ JUDGED = of(
     "ball_arithmetic_contradicts_bounds_that_understate",
     "the_same_class_norm_is_found_in_batches",
 )
+PARTS = "tests/certify/test_parts.py"
 BOUNDED = of(
     "certify/test_certificate",
     "bad_input",
@@ -136,20 +154,28 @@ LOGITS = of(
     "the_rounding_of_large_logits_is_in_the_bound",
     "what_the_coordinates_leave_out_moves_logits",
 )
-SWEPT = of(
-    "commands/test_sweep",
-    "every_row_is_there_and_agrees",
-    "trivial_problems_are_zero",
-    "the_rounding_of_the_closed_form_is_that_of_one_problem",
-    "the_numbers_are_those_of_solve",
-    "smoothed_mixtures_are_those_of_solve",
-    "a_kernel_for_several_devices_is_sharded",
-    "verdicts_of_arrays_are_those_of_judge",
-    "columns_and_types",
-    "dry_run_says_what_a_run_would_do",
-    "other_problems_are_those_of_solve",
+SWEPT = [
+    *of("agree/test_parts", "two_classes_of_a_sweep_know_their_gap_next_to_a_half"),
+    *of(
+        "commands/test_sweep",
+        "every_row_is_there_and_agrees",
+        "trivial_problems_are_zero",
+        "the_rounding_of_the_closed_form_is_that_of_one_problem",
+        "the_numbers_are_those_of_solve",
+        "smoothed_mixtures_are_those_of_solve",
+        "a_kernel_for_several_devices_is_sharded",
+        "verdicts_of_arrays_are_those_of_judge",
+        "columns_and_types",
+        "dry_run_says_what_a_run_would_do",
+        "other_problems_are_those_of_solve",
+    ),
+]
+DRAWN = (
+    "the_mean_of_a_root_of_a_sum_of_squares",
+    "the_limit_of_many_draws_is_that_of_their_linear_response",
+    "the_interval_of_a_mean_is_that_of_students_test",
+    "drawn_labels_are_near_the_law",
 )
-DRAWN = ("the_interval_of_a_mean_is_that_of_students_test", "drawn_labels_are_near_the_law")
 READ = of(
     "network/test_in_memory",
     "what_is_refused_says_what_to_do",
@@ -222,6 +248,8 @@ FITTED = [
         "bad_input_is_refused",
         "every_r2_equals_its_definition",
         "a_is_found_over_seven_decades",
+        "labels_of_many_classes_have_the_r2_of_its_definition",
+        "a_step_beyond_the_range_ends_where_the_search_does",
         "closed_logits_of_all_kinds_of_labels_and_their_slope",
         "noise_and_zero_features",
         "squared_error_features_are_linear",
@@ -250,11 +278,36 @@ JOINT = of(
 DIAGNOSED = (
     "the_small_pieces_of_linear_algebra",
     "a_sample_is_rows_of_the_file",
-    "the_numbers_of_a_diagnosis_are_those_of_the_mistake",
-    "a_mistake_is_told_by_its_name_and_nothing_else",
     "without_logits_the_permutation_is_found_by_accuracy",
     "what_explains_the_logits_is_sure_and_what_is_likely_is_not",
 )
+SCOPE = ("relatives_are_other_theorems_of_the_same_constraint", "a_list_is_narrowed_by_what_theorems_admit")
+SCOPE += ("explain_tells_everything",)
+SECOND = (
+    "the_spectrum_is_that_of_the_arrays",
+    "a_replicate_is_the_set_with_rows_counted_so_often",
+    "how_a_set_is_cut_changes_no_interval",
+    "what_costs_too_much_is_said",
+    "many_classes_and_many_directions_cost_too",
+    "fewer_samples_than_intervals_ask_for_are_told",
+    "few_samples_have_neither",
+    "thinned_rows_have_the_same_covariance",
+)
+PIECES = "tests/network/test_parts.py"
+CLAIMED = ("soft-label", "same-class", "different-class", "two-classes", "bent-channel", "edge-slopes")
+CLAIMED += ("squared-error-affine", "calibration", "strong-convexity")
+DESIGNED = ("inverse-design", "balancing-smoothing", "group-smoothing", "superclass-collapse")
+QUADRATIC = ("squared-imbalanced", "squared-bias", "regression", "polygon", "polygon-escape")
+CLAIMS = [
+    "--slow",
+    "tests/theory/test_claims.py",
+    *of(
+        "agree/test_checks",
+        *(f"lipschitz_constants[3-{a}-{name}]" for a in (0.1, 200.0) for name in CLAIMED[:-1]),
+        "the_excess_over_the_gradient_bound_is_covered[3.0]",
+    ),
+]
+SMALL = ["tests/theory/test_claims.py"]
 T, C, A, N = "tests/theory/test_", "tests/certify/test_", "tests/agree/test_", "tests/network/test_"
 KILLERS = {
     "ufm/theory/": [f"{T}closed_form.py"],
@@ -264,10 +317,11 @@ KILLERS = {
     "ufm/theory/sharpness": [f"{T}sharpness.py"],
     "ufm/theory/slopes": [f"{T}slopes.py"],
     "ufm/theory/response": [f"{T}closed_form.py", f"{T}slopes.py"],
-    "ufm/theory/thresholds": JOINT,
+    "ufm/theory/thresholds": [f"{C}zero.py", *JOINT],
     "ufm/theory/polygon": of("theory/test_predict_joint", *POLYGON),
     "ufm/theory/formulas/": [f"{T}formulas.py"],
     "ufm/theory/geometry/": [f"{T}design.py"],
+    "ufm/theory/geometry/hierarchy": [f"{T}claims.py", f"{T}design.py"],
     "ufm/theory/geometry/susceptibility": [f"{T}susceptibility.py"],
     "ufm/theory/geometry/support": [f"{T}susceptibility.py"],
     "ufm/theory/geometry/hessian": [f"{T}collapse_hessian.py"],
@@ -276,41 +330,59 @@ KILLERS = {
     "ufm/theory/geometry/binary": [f"{T}binary_forms.py"],
     "ufm/theory/geometry/groups": [f"{T}groups.py"],
     "ufm/theory/geometry/own_penalties": [f"{T}own_penalties.py"],
-    "ufm/theory/theorems/scope": ["tests/commands/test_verify.py"],
+    "ufm/theory/theorems/scope": of("commands/test_verify", *SCOPE),
     "ufm/theory/variants/": [f"{T}variants.py"],
     "ufm/theory/theorems/": CHECKED,
-    "ufm/theory/theorems/variants/": ["--slow", f"{A}variants.py"],
+    "ufm/theory/theorems/fixed": [*CLAIMS, *agrees(*CLAIMED)],
+    "ufm/theory/theorems/fixed_class": agrees("mid-channel-slope", "feature-curvature", "label-noise"),
+    "ufm/theory/theorems/fixed_limits": [*SMALL, *agrees("channel-limit", "affine-limit", "many-classes")],
+    "ufm/theory/theorems/fixed_support": agrees("support-size"),
+    "ufm/theory/theorems/free/binary": agrees("bce", "bce-no-bias"),
+    "ufm/theory/theorems/free/design": [*SMALL, *agrees(*DESIGNED)],
+    "ufm/theory/theorems/free/groups": agrees("superclass-laws"),
+    "ufm/theory/theorems/free/onehot": agrees(
+        "onehot-ce", "label-smoothing", "residual-norm", "distillation"
+    ),
+    "ufm/theory/theorems/free/own_penalties": agrees("restored-temperatures", "multi-label"),
+    "ufm/theory/theorems/free/quadratic": agrees(*QUADRATIC),
+    "ufm/theory/theorems/free/response": [*SMALL, *agrees("susceptibility", "collapse-hessian")],
+    "ufm/theory/theorems/variants/": ["--slow", *SMALL, f"{A}variants.py"],
     "ufm/theory/theorems/assumptions": ["--slow", *ASSUMPTIONS],
     "ufm/certify/": BOUNDED,
-    "ufm/certify/explicit": BOUNDED_ROWS,
-    "ufm/certify/curvature": BOUNDED_ROWS,
-    "ufm/certify/dual": DUALS,
+    "ufm/certify/local_bound": [PARTS, *BOUNDED],
+    "ufm/certify/classifier": [PARTS, f"{C}zero.py"],
+    "ufm/certify/explicit": [PARTS, *BOUNDED_ROWS],
+    "ufm/certify/curvature": [PARTS, *BOUNDED_ROWS],
+    "ufm/certify/dual": [PARTS, *DUALS],
     "ufm/certify/sample": DUALS,
-    "ufm/certify/joint": DUALS,
+    "ufm/certify/joint": [PARTS, *DUALS],
     "ufm/certify/variants": ["--slow", f"{A}variants.py"],
-    "ufm/certify/values": [f"{C}fitted.py"],
-    "ufm/agree/": [f"{A}verdict.py", *JUDGED],
+    "ufm/certify/values": [PARTS, f"{C}fitted.py"],
+    "ufm/agree/": [f"{A}verdict.py", *WEIGHED, *JUDGED],
     "ufm/agree/kernel": [*LOGITS, *JUDGED],
     "ufm/agree/variants": ["--slow", f"{A}variants.py"],
     "ufm/agree/rigour": [f"{A}rigour.py"],
     "ufm/agree/joint": [f"{A}joint_problems.py", *JOINT],
-    "ufm/agree/geometry": [*of("network/test_metrics", "every_metric_is_its_definition"), *JOINT],
-    "ufm/agree/flatness": CHECKED,
+    "ufm/agree/geometry": [*WEIGHED, *of("network/test_metrics", "every_metric_is_its_definition"), *JOINT],
+    "ufm/agree/flatness": [*WEIGHED, *CHECKED],
     "ufm/agree/theorem": CHECKED,
     "ufm/agree/sweep/": SWEPT,
-    "ufm/agree/finite_data": ["--slow", *of("agree/test_joint_problems", *DRAWN)],
+    "ufm/agree/finite_data": ["--slow", *WEIGHED, *of("agree/test_joint_problems", *DRAWN)],
     "ufm/network/": COMPARED,
-    "ufm/network/optimum": of("network/test_in_memory", *CERTIFIED),
+    "ufm/network/optimum": [PIECES, "--slow", *of("network/test_in_memory", *CERTIFIED)],
     "ufm/network/given": READ,
-    "ufm/network/diagnose/": of("network/test_diagnose", *DIAGNOSED),
-    "ufm/network/findings": COMPARED,
-    "ufm/network/moments": [f"{N}moments.py"],
-    "ufm/network/reduced": of("network/test_in_memory", *REDUCED),
+    "ufm/network/diagnose/": [f"{N}diagnose_pieces.py", *of("network/test_diagnose", *DIAGNOSED)],
+    "ufm/network/features": [*of("network/test_in_memory", *REDUCED), *COMPARED],
+    "ufm/network/findings": [PIECES, *COMPARED],
+    "ufm/network/suboptimality": [PIECES, *COMPARED],
+    "ufm/network/moments": of("network/test_moments", *SECOND),
+    "ufm/network/reduced": [PIECES, *of("network/test_in_memory", *REDUCED)],
     "ufm/network/resample": RESAMPLED,
     "ufm/network/read/": [f"{N}activations.py"],
-    "ufm/network/read/activations": [f"{N}activations.py", *READ],
+    "ufm/network/read/activations": [PIECES, *READ, f"{N}activations.py"],
+    "ufm/network/read/label_rows": [PIECES, *READ, f"{N}activations.py"],
     "ufm/network/read/ahead": [f"{N}ahead.py"],
-    "ufm/network/read/label_law": READ,
+    "ufm/network/read/label_law": [PIECES, *READ],
     "ufm/network/read/tidy": READ,
     "ufm/network/read/together": of("network/test_in_memory", *REDUCED),
     "ufm/network/collapse/": [f"{N}collapse.py"],
@@ -319,11 +391,11 @@ KILLERS = {
     "ufm/network/collapse/flat": [f"{N}flat.py"],
     "ufm/network/collapse/given": [f"{N}flat.py"],
     "ufm/network/collapse/metrics": [f"{N}metrics.py"],
-    "ufm/network/collapse/statistics": [f"{N}metrics.py"],
+    "ufm/network/collapse/statistics": [f"{N}metrics.py", f"{N}flat.py"],
     "ufm/network/measures/": CHANNELS,
     "ufm/network/measures/calibration": [f"{N}calibration.py"],
     "ufm/network/measures/fitting": FITTED,
-    "ufm/network/measures/excess": FITTED,
+    "ufm/network/measures/excess": [PIECES, *FITTED],
     "ufm/network/measures/curve": [f"{N}curve.py"],
     "ufm/network/measures/gap": [f"{N}stream_duality.py"],
     "ufm/network/measures/mixed": CHANNELS,
@@ -335,13 +407,20 @@ WIDER = "a wider margin of rounding: as honest, and not seen beside the rest of 
 WORST = "part of a worst case of rounding that no sum of floats comes near: nothing computed tells"
 LEAK = "it counts times the leak of the coordinates, some units of rounding, far below the slack of the rest"
 UNUSED = "the other branch is taken there"
+PACE = "how many are taken at a time, or how often: the numbers are the same"
+BEGUN = "how a search goes on far from its end: it ends at the same root"
+EDGE = "no number meets this limit to the last bit, and either side of it is sound there"
 START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
     "theory/closed_form.py closed_form_features: 1.0 → 2.0  in  jnp.where(sharp, scale, 1.0)": UNUSED,
+    "theory/features.py _two_hot_jvp: 0 → 1  in  (..., 0) (4)": "JAX takes the last entry for one beyond the end",
+    "theory/implicit.py moment: USub → nothing  in  -1": "of two axes the last is the second",
     "theory/predict.py predict_pairs: min → max  in  np.asarray(z).min": "2 max|z| + 2 max z ≥ Σ|x_k| as well",
     "theory/predict.py _trivial: Mult → Div  in  0 * uniform": "0 all the same",
     "certify/explicit.py _range_ratio: Add → Sub  in  jnp.max(jnp.linalg.norm(B - jnp.mean(B, 0), axis=1)) + "
     "space.error * j": SLACK,
+    "certify/explicit.py _sizes: Add → Sub  in  wrong + h.error * jnp.sum(s * jnp.abs(step), 0) ** 2 "
+    "+ 2.0 * EPS * jnp": SLACK,
     "certify/local_bound.py probability_error: 2.0 → 4.0  in  2.0 * logit_error": WIDER,
     "certify/local_bound.py probability_error: 2.0 → 4.0  in  2.0 * K": WIDER,
     "certify/features.py _certify_etf: 8.0 → 16.0  in  8.0 * unit": WIDER,
@@ -349,6 +428,21 @@ EQUIVALENT = {
     "certify/curvature.py hessians: Add → Sub  in  r + 6.0": WORST,
     "theory/slopes.py _slope: Add → Sub  in  1 + a * jnp.abs(along_a.apart)": WORST,
     "theory/multiplier.py _moments: 1.0 → 2.0  in  np.abs(scores) + 1.0": WIDER,
+    "network/moments.py add: 1 → 2  in  self.share < 1": "all keys are below 1",
+    "network/moments.py add: Lt → LtE  in  subsample_keys(start, len(weight), self.seed) < self.share": EDGE,
+    "network/resample.py add: Mult → Div  in  2 * self.size": PACE,
+    "network/diagnose/noise.py unexplained: GtE → Gt  in  rho >= RELATED": EDGE,
+    "network/measures/directions.py : 1e-12 → 2e-12  in  RANK = 1e-12": EDGE,
+    "certify/explicit.py : 64 → 128  in  TILE = 64": PACE,
+    "agree/features.py __init__: 4 → 8  in  max(4, int(np.ceil(np.log2((count or cases.count) "
+    "/ mesh.size))))": PACE,
+    "theory/sharpness.py unfinished: Gt → GtE  in  jnp.abs(state[-2]) > 1e-07": EDGE,
+    "theory/variants/losses.py ordinal_optimum: Lt → LtE  in  low < LEAST": EDGE,
+    "theory/variants/ray.py ray_gap: Mult → Div  in  2 * start": BEGUN,
+    "theory/geometry/own_penalties.py _gaps: Lt → LtE  in  excess(high) < 0": BEGUN,
+    "theory/geometry/groups.py features: 1.5 → 3.0  in  np.maximum(beta, 1.5)": BEGUN,
+    "theory/theorems/free/onehot.py _symmetric_teacher: LtE → Lt  in  np.ptp(law.probabilities) <= 16 * EPS": EDGE,
+    "theory/theorems/free/own_penalties.py set_law: max → min  in  weights[own].max": EDGE,
     "network/measures/fitting.py _best_sharpness: 0 → 1  in  misfit(log_a)[0]": START,
     "network/measures/excess.py _rounding: Add → Sub  in  2 * np.sqrt(K) * logits + 2": WORST,
 }

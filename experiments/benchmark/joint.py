@@ -23,6 +23,7 @@ class JointTask:
     kind: str
     penalty: float
     nodes: int = 16
+    classes: int = CLASSES
 
     @property
     def name(self) -> str:
@@ -35,10 +36,12 @@ class JointTask:
         from ufm.model.laws import LabelLaw
 
         weights = (
-            10.0 ** (-np.arange(CLASSES) / (CLASSES - 1)) if self.kind == "imbalanced" else np.ones(CLASSES)
+            10.0 ** (-np.arange(self.classes) / (self.classes - 1))
+            if self.kind == "imbalanced"
+            else np.ones(self.classes)
         )
         law = LabelLaw("mixup", alpha=1.0, class_weights=tuple(weights / weights.sum()))
-        return finite_law(law, CLASSES, self.nodes)
+        return finite_law(law, self.classes, self.nodes)
 
 
 def joint_tasks(quick: bool) -> list[JointTask]:

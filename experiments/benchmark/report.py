@@ -5,6 +5,7 @@ from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
+from experiments.benchmark.growth.many import ManyRow, many_lines
 from experiments.benchmark.profile import Rates, Stage
 from experiments.benchmark.profile import lines as profile_lines
 from experiments.benchmark.rows import FeatureRow, JointRow
@@ -29,7 +30,7 @@ JOINT_LEGEND = (
 class Run:
     """Everything that was measured."""
 
-    def __init__(self, command, machine, features, joint, targets, rates, stages):
+    def __init__(self, command, machine, features, joint, targets, rates, stages, many=()):
         self.command: str = command
         self.machine: dict[str, str] = machine
         self.features: list[FeatureRow] = features
@@ -37,6 +38,7 @@ class Run:
         self.targets: list[Target] = targets
         self.rates: Rates = rates
         self.stages: list[Stage] = stages
+        self.many: list[ManyRow] = list(many)
 
 
 def write(run: Run, folder: Path, stem: str) -> list[Path]:
@@ -66,6 +68,9 @@ def markdown(run: Run) -> str:
     for task in dict.fromkeys(row.outcome.job.task for row in run.joint):
         parts += [f"### K = 10, {task.name}", ""]
         parts += [*joint_lines([row for row in run.joint if row.outcome.job.task == task]), ""]
+    if run.many:
+        title = "### Many classes: mixup α = 1, 20 values of λ a pair, λ_W = λ_H = 5e-4"
+        parts += [title, "", *many_lines(run.many), ""]
     parts += ["## Where the time goes", "", *profile_lines(run.rates, run.stages), ""]
     return "\n".join(parts)
 
@@ -148,6 +153,7 @@ def record(run: Run) -> dict:
             }
             for row in run.joint
         ],
+        "many": [asdict(row) for row in run.many],
         "rates": asdict(run.rates),
         "stages": [asdict(stage) for stage in run.stages],
     }

@@ -438,7 +438,7 @@ def test_ball_arithmetic_finds_the_same_errors_in_the_same_unit():
     for one, other in zip(plain.rows, exact.rows):
         assert one.numeric.norm > 5 and one.error > 1e-6
         assert other.error == pytest.approx(one.error, rel=1e-9)
-        assert "exceeds --tol 1e-06" in one.verdict.reason
+        assert "exceeds the tolerance 1e-06" in one.verdict.reason
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -129,6 +129,8 @@ def test_every_theorem_agrees(name):
     found = check_theorem(THEOREMS[name], fitting(name))
     assert found.theorem == name and found.verdict.word == AGREES, found.verdict
     assert found.error <= found.bound + found.theory_bound
+    if found.predicted is not None and getattr(THEOREMS[name].claim, "relation", "=") == "=":
+        assert found.numeric == pytest.approx(found.predicted, rel=1e-9, abs=1e-12), "the numbers shown"
 
 
 def test_errors_are_relative_to_the_largest_prediction():

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,8 +14,20 @@ from ufm.agree.theorem import check_theorem
 from ufm.agree.variants import variant_optimum
 from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, UNDECIDED
 from ufm.certify.variants import BOUNDS, lower_bound
+from ufm.model.atoms import FiniteLaw, JointProblem
 from ufm.model.laws import LabelLaw, mixup, onehot
-from ufm.model.variants.problem import VARIANTS, Variant, VariantProblem, read_variant
+from ufm.model.variants.problem import (
+    LABELS,
+    LOSS,
+    PENALTIES,
+    READS,
+    VARIANTS,
+    Variant,
+    VariantProblem,
+    read_variant,
+)
+from ufm.optimize.variants import models
+from ufm.optimize.variants.flow import flow
 from ufm.optimize.variants.models import evaluate_variant, solve_variant
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.catalogue import THEOREMS
@@ -172,6 +186,57 @@ def test_a_given_point_is_evaluated_as_it_is():
     codes = SETTINGS["softmax-codes"].shaped
     found = evaluate_variant(codes, [1.6], np.eye(3), np.eye(3))
     assert found.objective == -1.6 and found.violation == pytest.approx(0.6)
+
+
+SHARES = np.array([0.5, 0.3, 0.2])
+UNREAD = {  # of a joint problem; what is changed, and how
+    LABELS: (
+        {"atoms": FiniteLaw(np.eye(3), SHARES)},
+        {"atoms": FiniteLaw(np.eye(3)[[1, 1, 2]], SHARES)},
+    ),
+    PENALTIES: ({"lambda_w": 0.3}, {"lambda_h": 0.3}),
+    LOSS: ({"loss": SE},),
+}
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_a_variant_reads_what_it_is_said_to_read(kind):
+    """At one point the objective, or the margins, move with it, and with nothing else; a flow gets elsewhere."""
+    numbers = {"ordinal": (0.0, 1.0), "contrastive": (2.0, 1.0)}.get(kind, (2.0, 0.1)[: len(VARIANTS[kind])])
+    base = JointProblem(FiniteLaw(np.eye(3), np.ones(3) / 3), 0.1, 0.2)
+
+    def seen(joint):
+        problem = VariantProblem(Variant(kind, numbers), joint)
+        if kind == "gradient-flow":
+            return flow(problem).W
+        model, data = models._model(models._family(problem)), jax.tree.map(jnp.asarray, models._data(problem))
+        x = jnp.asarray(model.start(np.random.default_rng(0)))
+        more = () if model.constraints is None else np.asarray(model.constraints(x, data))
+        return np.array([float(model.objective(x, data)), *more])
+
+    for part, changes in UNREAD.items():
+        moved = [not np.array_equal(seen(replace(base, **change)), seen(base)) for change in changes]
+        assert all(moved) if part in READS[kind] else not any(moved), (part, moved)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"lambda_b": 0.0}, "no bias"),
+        ({"loss": "binary-cross-entropy"}, "must be one of cross-entropy, squared-error"),
+    ],
+)
+def test_a_variant_of_what_no_variant_is_of_is_refused(change, words):
+    """The dual of another shape knows two losses; a bound by the wrong one would be no bound."""
+    joint = JointProblem(FiniteLaw(np.eye(3), np.ones(3) / 3), 0.1, 0.1)
+    with pytest.raises(InputError, match=words):
+        VariantProblem(Variant("relu-features"), replace(joint, **change))
+    VariantProblem(Variant("relu-features"), joint)
+
+
+def test_codes_have_no_labels_that_could_be_too_many():
+    where = shaped("softmax-codes", (), 4, mixup(1.0), free_dim=3)
+    assert where.too_large is None
 
 
 # --- what a variant is ------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_an_unmet_bound_is_undecided_outside_the_hypotheses_too_and_both_are_sai
     """Where something was solved, `out of hypothesis` (exit 0) must not hide that it is no optimum."""
     found = judge(**(GOOD | change | {"bound": bound}), violated="not a simplex ETF")
     assert found.word == UNDECIDED and exit_code(found.word) == 3
-    assert "exceeds --tol 1e-06" in found.reason and "not a simplex ETF" in found.reason
+    assert "exceeds the tolerance 1e-06" in found.reason and "not a simplex ETF" in found.reason
 
 
 def test_a_solve_that_took_no_step_is_undecided_outside_the_hypotheses_too():

@@ -13,16 +13,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from tests.optimize.test_joint import CE, SE, padded, problem, solved
-from ufm.certify.dual import Moments, _dual_value, _first_sums, centred, entropies, over
+from ufm.certify.dual import Moments, _dual_value, _first_sums, centred, dual_gap, entropies, over
 from ufm.certify.joint import certify_joint
-from ufm.certify.sample import Block, Sample, exact_sum
+from ufm.certify.sample import Block, Sample, TwoHot, exact_sum
 from ufm.enclose.joint import enclose_joint
 from ufm.loss import LOSSES
 from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
 from ufm.model.laws import LabelLaw, onehot
+from ufm.model.penalties import Penalties
+from ufm.network.measures.curve import label_values
+from ufm.theory.polygon import polygon_escape, regular_polygon
 
 K, N = 4, 256
 EPS = np.finfo(float).eps
@@ -209,6 +212,30 @@ def test_a_class_that_no_label_names():
 # --- an independent dual, and rigour ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("delta", [0.0, 0.2])
+@pytest.mark.parametrize("loss", [CE, SE])
+def test_three_values_a_row_are_rows_in_full(loss, delta):
+    """Whatever a bound takes of two-hot rows, with one class among them and a weight each."""
+    classes, n, rng = 7, 40, np.random.default_rng(3)
+    i = rng.integers(0, classes, n)
+    j, lam = (i + rng.integers(1, classes, n)) % classes, rng.uniform(size=n)
+    lam[:5] = 1.0
+    H, Y = rng.normal(size=(n, 3)), label_values(lam, delta, classes)
+    weights = rng.uniform(0.1, 2, n)
+    few = TwoHot(H, Y, 2 * H, weights, loss, i=i, j=j, classes=classes)
+    full = []
+    for part in (H, Y):
+        rows = np.repeat(part[:, 2:], classes, 1)
+        rows[np.arange(n), i], rows[np.arange(n), j] = part[:, 0], part[:, 1]
+        full.append(rows)
+    dense = Block(*full, 2 * full[0], weights, loss)
+    for one, other in zip(*(_first_sums(block, 0.7, 0.0) for block in (few, dense))):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    layer = np.eye(classes), np.zeros(classes), Penalties(0.1, 0.1, None), loss
+    one, other = (dual_gap(Sample(lambda block=block: [block]), *layer) for block in (few, dense))
+    assert one.dual_objective == pytest.approx(other.dual_objective, rel=1e-10)
+
+
 @pytest.mark.parametrize("loss", [CE, SE])
 def test_the_dual_value_is_the_formula(loss):
     """E Entropy(y − θ r) with θ = min(1, c/√λ_max(M)), or E[θ r·y − ½θ²‖r‖²]; written out once more."""
@@ -219,7 +246,7 @@ def test_the_dual_value_is_the_formula(loss):
         M = (r * law.weights[:, None]).T @ r
         theta = min(1.0, np.sqrt(product / np.linalg.eigvalsh(M)[-1]))
         block = Block(0 * r, law.labels, 0 * r, law.weights, loss)
-        vars(block)["residual"] = r
+        vars(block)["found"] = np.zeros(len(r)), r
         sample = Sample(lambda block=block: [block])
         first = sample.read(partial(_first_sums, widest=0.0, shift=0.0))
         moments = Moments(*first.parts[0][5:])
@@ -239,10 +266,13 @@ def test_the_slope_of_an_entropy_covers_what_rounding_moves():
     """p = y − θ r is known to units of y and p; its entropy moves by 1 + |log p| as much, most where y cancels."""
     Y, theta, unit = np.array([[0.5, 0.3, 0.2], [1.0, 0.0, 0.0]]), 0.5, 1e-9
     p = np.array([[1e-5, 0.6, 0.4 - 1e-5], [1 - 2e-4, 1e-4, 1e-4]])
-    value, slope = entropies((Y - p) / theta, Y, theta)
+    sums = partial(np.sum, axis=1)
+    value, slope = entropies((Y - p) / theta, Y, theta, sums)
     np.testing.assert_allclose(value, -np.sum(xlogy(p, p), 1), rtol=1e-12)
     for sign in (1, -1):
-        moved = entropies((Y - p - sign * unit * (Y + p) * np.sign(-1 - np.log(p))) / theta, Y, theta)[0]
+        moved = entropies((Y - p - sign * unit * (Y + p) * np.sign(-1 - np.log(p))) / theta, Y, theta, sums)[
+            0
+        ]
         assert (np.abs(moved - value) <= 1.001 * unit * slope).all()
         assert (np.abs(moved - value) >= 0.1 * unit * slope).all()
 
@@ -308,3 +338,19 @@ def test_logits_whose_terms_cancel_round_by_the_size_of_the_terms(loss):
         found = certify_joint(problem, Point(W, H))
         balls = enclose_joint(W, H, law.labels, law.weights, 1e-12, 1e-12, loss=loss)
         assert balls.objective[0] - found.rounding <= found.objective <= balls.objective[1] + found.rounding
+
+
+def test_the_escape_is_the_curvature_in_a_dimension_more():
+    """The K-gon, critical in two dimensions, is a strict saddle in three."""
+    flat, best = JointProblem(finite_law(onehot(), 5), 0.01, 0.01, 2), regular_polygon(5, 0.01, 0.01)
+    angle = 2 * np.pi * np.arange(5) / 5
+    W = best.multiplier * np.stack([np.cos(angle), np.sin(angle)], 1)
+    H = np.sqrt(5) * flat.atoms.labels @ W  # λ_W ‖W‖² = λ_H E‖h‖²
+    told = certify_joint(flat, Point(W, H))
+    assert told.stationarity < 1e-12
+    assert told.escape == pytest.approx(polygon_escape(5, 0.01, 0.01).curvature, rel=1e-9)
+    r, size = flat.atoms.labels - softmax(H @ W.T, 1), 1e-3
+    W = np.hstack([W, size / 0.1 * told.leading[:, None]])
+    H = np.hstack([H, size / (0.1 * np.sqrt(told.spectrum[-1])) * (r @ told.leading)[:, None]])
+    moved = certify_joint(replace(flat, dim=3), Point(W, H)).objective - told.objective
+    assert moved == pytest.approx(told.escape * size**2, rel=1e-3) and moved < 0

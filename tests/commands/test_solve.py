@@ -345,7 +345,7 @@ def test_a_truncated_solve_outside_the_hypotheses_is_undecided_and_says_both(run
     code, out, _ = run(*flags, "--explain")
     said = " ".join(out.split())
     assert code == 3 and ": undecided" in said
-    assert ("no step was taken" if steps == 0 else "exceeds --tol 1e-06") in said
+    assert ("no step was taken" if steps == 0 else "exceeds the tolerance 1e-06") in said
     assert "not a simplex ETF" in said or "no simplex ETF of 3 classes fits" in said
     data = strict(run(*flags, "--json", "-")[1])
     assert data["summary"]["verdict"] == "undecided" and data["summary"]["worst_error"] is None

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +17,15 @@ from tests.children import refused, strict
 from tests.house.test_words import without_numbers
 from ufm.agree.verdict import Verdict
 from ufm.commands import verify
+from ufm.model.laws import mixup
+from ufm.model.problem import Problem
+from ufm.model.variants.problem import READS, VARIANTS, Variant
+from ufm.output.formulas import plain, readable
+from ufm.rules.errors import InputError
 from ufm.theory.geometry.own_penalties import restoring_temperatures
 from ufm.theory.theorems import scope
 from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.theorem import FeatureClaim, Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--classes", "3", "--lam", "0.3,0.5")
@@ -263,6 +270,7 @@ def test_the_table_fits_80_columns(run, quick, argv):
 
 
 def test_where_no_multiplier_is_optimal_one_is_taken_and_said(run, record, quick):
+    quick.update({"same-class": "agrees"})  # the fixed ETF is shown where a theorem on it applies
     _, out, _ = run("--classes", "3", "--weights", "0.6,0.2,0.2")
     assert "give --multiplier" in out
     data = record("--classes", "3", "--weights", "0.6,0.2,0.2")
@@ -328,6 +336,69 @@ def test_an_interrupted_run_leaves_no_file(run, monkeypatch):
     code, _, err = run(*SMALL, "--json", "a.json")
     assert code == 130 and "interrupted" in err
     assert os.listdir() == []
+
+
+# --- what is said of the problem, and what is not -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argv, said, unsaid",
+    [
+        ((), {"bias none", "fixed ETF", "cross-entropy"}, set()),
+        (("--bias", "free"), {"bias free"}, {"fixed ETF"}),
+        (("--bias", "0.3"), {"bias lambda_b 0.3"}, {"fixed ETF"}),
+        (("--loss", "binary-cross-entropy"), {"binary-cross-entropy", "bias none"}, {"fixed ETF"}),
+        (("--variant", "focal=2"), {"problem", "lambda_W", "labels"}, {"fixed ETF", "bias", "entropy"}),
+        (("--variant", "norm-constrained=1,2"), {"labels", "cross-entropy"}, {"fixed ETF", "bias", "lambda"}),
+        (("--variant", "softmax-codes"), {"problem"}, {"fixed ETF", "bias", "lambda", "entropy", "labels "}),
+    ],
+)
+def test_the_header_says_what_applies(run, quick, argv, said, unsaid):
+    """A fixed classifier has no bias; what a problem of another shape does not read is not shown."""
+    fixed = not argv
+    quick.update({name: "agrees" for name in ("joint-etf", *(["soft-label"] if fixed else []))})
+    _, out, _ = (
+        run("--classes", "3", "--labels", "onehot", *argv) if "softmax-codes" not in argv else run(*argv)
+    )
+    head = out.split("\n\n")[0]
+    assert all(words in head for words in said) and not any(words in head for words in unsaid), head
+
+
+def test_a_bias_leaves_no_theorem_on_a_fixed_classifier():
+    setting = Setting(Problem(classes=3, multiplier=1.0, lambda_h=0.01, lambda_w=0.01, law=mixup(1.0)))
+    for theorem in THEOREMS.values():
+        if isinstance(theorem.claim, FeatureClaim):
+            assert theorem.violated(replace(setting, lambda_b=0.0)) == "a fixed classifier has no bias"
+    assert THEOREMS["soft-label"].violated(setting) is None
+
+
+READ = {"variant", "classes", "dim", "memory", "json", "list", "constraint", "balance", "explain"}
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_a_variant_refuses_every_flag_that_it_does_not_read(run, never, kind):
+    """Every flag of the command is of one sort or the other; a value that is the default is refused as well."""
+    unread = {flag for part, (flags, _) in verify.UNREAD.items() if part not in READS[kind] for flag in flags}
+    known = set().union(*(flags for flags, _ in verify.UNREAD.values()))
+    assert {name.replace("_", "-") for name in verify.Arguments.__dataclass_fields__} == known | READ
+    for flag in known:
+        for word in (f"--{flag}", f"--{flag}=1"):
+            if flag in unread:
+                with pytest.raises(InputError, match=f"{kind} does not read --{flag}: .*leave it out"):
+                    verify._refuse_unread(kind, ["--classes", "3", word, "1"])
+            else:
+                verify._refuse_unread(kind, [word, "1"])
+    numbers = {"ordinal": (0.0, 1.0), "contrastive": (2.0, 1.0)}.get(kind, (2.0,) * len(VARIANTS[kind]))
+    told = run("--classes", "3", "--variant", Variant(kind, numbers).words, "--bias", "none", "--rigorous")
+    refused(told, f"{kind} does not read --bias, --rigorous")
+
+
+def test_the_page_says_what_variants_read():
+    page = (ROOT / "docs" / "theorems.md").read_text("utf-8")
+    rows = {
+        row[1].strip("` "): row[3] for row in (line.split("|") for line in page.splitlines()) if len(row) == 7
+    }
+    assert {kind: tuple(re.findall(r"\w+", rows[kind])) for kind in VARIANTS} == READS
 
 
 # --- list and explain -------------------------------------------------------------------------------------
@@ -403,10 +474,22 @@ def test_explain_tells_everything(run, never, name):
     theorem, words = THEOREMS[name], " ".join(out.split())
     assert code == 0 and out.splitlines()[0] == theorem.title
     assert max(map(len, out.splitlines()[1:])) <= 80
-    for text in (theorem.statement, theorem.quantity, theorem.source, *(a.text for a in theorem.assumptions)):
+    formulas = (plain(theorem.statement), *(readable(a.text) for a in theorem.assumptions))
+    for text in (*formulas, theorem.quantity, theorem.source):
         assert " ".join(text.split()) in words
+    assert "\\" not in out and "$" not in out
     assert f"proofs/{name.replace('-', '_')}.py" in words
     assert scope.CLASSICAL.get(name, "no other name") in words and words.count("relative ") >= 3
+
+
+def test_the_record_keeps_latex(run, never, tmp_path):
+    code, out, _ = run("--explain", "joint-etf", "--json", "-")
+    data, theorem = strict(out), THEOREMS["joint-etf"]
+    assert code == 0 and data["statement"] == theorem.statement and data["formal"] == "Joint.joint"
+    assert data["assumptions"] == [assumption.text for assumption in theorem.assumptions]
+    code, out, _ = run("--list", "--loss", "binary-cross-entropy", "--json", "list.json")
+    data = strict((tmp_path / "list.json").read_text())
+    assert [row["name"] for row in data["theorems"]] == [line.split()[0] for line in out.splitlines()]
 
 
 def test_explained_proofs_exist(run):

@@ -9,6 +9,7 @@ from mpmath import mp, mpf
 
 from experiments import speed
 from experiments.benchmark import joint, profile, rows, targets, worker
+from experiments.benchmark.growth import many
 from experiments.benchmark.joint import JointTask, Milestone
 from experiments.benchmark.oracle import exact_features, save_answers
 from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, faster, run_peer
@@ -307,12 +308,11 @@ def test_joint_targets():
 def law():
     """Four classes, as many atoms as the phase diagram's tests: nothing new to compile for `solve_joint`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(joint, "CLASSES", 4)
         for module in (joint_ours, Variables.__init__.__globals__):
             names = module if isinstance(module, dict) else vars(module)
             for name in ("CLASSES", "DIM"):
                 patch.setitem(names, name, 4)
-        yield JointTask("imbalanced", 5e-3, 8).law()
+        yield JointTask("imbalanced", 5e-3, 8, 4).law()
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -422,3 +422,16 @@ def test_every_way_of_every_peer_becomes_a_job():
     assert {rows.NEWTON, rows.ARRAY, rows.CLOSED, rows.COEFFICIENTS, rows.COPY, rows.JOINT} <= {
         job.variant for job in jobs
     }
+
+
+def test_many_classes_are_measured_twice_and_judged():
+    row = many.measure(JointTask("imbalanced", 5e-3, 2, 4))
+    assert (row.classes, row.labels) == (4, 16) and row.gap <= 1e-9
+    assert row.first >= row.second > 0 and row.peak > 0
+    at = [replace(row, classes=classes, first=2.0, peak=1000.0) for classes in (30, 100)]
+    assert [each.reached for each in many.many_targets(at)] == [True, True]
+    late, large, open_ = replace(at[1], first=61.0), replace(at[1], peak=5000.0), replace(at[1], gap=1e-8)
+    for bad in (late, large, open_):
+        assert [each.reached for each in many.many_targets([at[0], bad])] == [True, False]
+    assert [each.reached for each in many.many_targets([])] == [None, None]
+    assert many.many_lines(at)[-1].startswith("| 100 | imbalanced | 16 |")

@@ -167,11 +167,12 @@ def test_theory_is_shown_where_it_holds(recall):
     assert re.search(r"multiplier +numeric [\d.]+, theory [\d.]+, continuous", out)
 
 
-def test_thresholds_are_those_that_are_theorems(recall):
-    """Squared error without a bias leaves zero along 1 as well, which the centred covariance does not see."""
-    for argv, known in (((), True), (("--bias", "free"), True), (("--loss", "squared-error"), False)):
+def test_thresholds_are_those_of_the_loss_and_bias(recall):
+    """Squared error without a bias leaves zero along 1 as well, at E(Σ y)²/K = 1/3; other classes at 2/9."""
+    for argv, value in (((), 2 / 9), (("--bias", "free"), 2 / 9), (("--loss", "squared-error"), 1 / 3)):
         _, out, _ = recall(solve.main, "--classes", "3", *FREE, *argv)
-        assert ("threshold" in out) == known
+        (told,) = re.findall(r"trivial: .* of ([\d.]+), below it", " ".join(out.split()))
+        assert float(told) == pytest.approx(value, rel=0.02)  # a rule of six nodes
 
 
 BAD = (float("nan"), float("inf"), -float("inf"), None)

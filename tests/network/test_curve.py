@@ -15,17 +15,15 @@ def exact(lam: float, a: float, K: int, delta: float) -> list:
 
     def logits(a):
         y = [(1 - delta) * mp.mpf(v) + mp.mpf(delta) / K for v in (lam, 1 - mp.mpf(lam), 0)]
-        counts = [1, 1, K - 2]
-
-        def omega(t):
-            return [mp.lambertw(mp.exp(a * v + t)).real for v in y]
-
-        low, high = mp.mpf(-200), mp.mpf(200)
-        for _ in range(150):
-            middle = (low + high) / 2
-            more = sum(n * w for n, w in zip(counts, omega(middle))) > a
-            low, high = (low, middle) if more else (middle, high)
-        logs = [mp.log(w) for w in omega(low)]
+        counts, step = [1, 1, K - 2], mp.inf
+        t = a / K + mp.log(a / K)  # ω(t) = a/K: right of the root of a convex sum, whence Newton falls to it
+        while abs(step) > mp.mpf(10) ** -37 * (1 + abs(t)):
+            w = [mp.lambertw(mp.exp(a * v + t)).real for v in y]
+            step = (sum(n * v for n, v in zip(counts, w)) - a) / sum(
+                n * v / (1 + v) for n, v in zip(counts, w)
+            )
+            t -= step
+        logs = [mp.log(mp.lambertw(mp.exp(a * v + t)).real) for v in y]
         mean = sum(n * v for n, v in zip(counts, logs)) / K
         return [v - mean for v in logs]
 

@@ -56,7 +56,24 @@ def test_a_is_found_over_seven_decades():
         problem = etf_problem(3, a)
         Y = mixup(240, 3)[3]
         found = fit(predict_features(problem, Y).H, problem.W, Y=Y)
-        assert found.a == pytest.approx(a, rel=1e-6) and not found.at_end, a
+        assert found.a == pytest.approx(a, rel=1e-10) and not found.at_end, a
+
+
+def test_labels_of_many_classes_have_the_r2_of_its_definition():
+    rng = np.random.default_rng(4)
+    Y, noise = rng.dirichlet(np.ones(4), 240), 0.3 * rng.normal(size=(240, 4))
+    problem = etf_problem(4, 12.0)
+    noise -= noise.mean(1, keepdims=True)
+    z = implicit(Y, 12.0) + noise
+    found = fit(z @ problem.W / problem.gain, problem.W, None, problem.lambda_h, Y=Y)
+    total = np.sum((z - z.mean(0)) ** 2)
+    for a, value in [(found.a, found.r2), (found.a / 2, found.r2_half), (12.0, found.r2_known)]:
+        assert value == pytest.approx(1 - np.sum((z - implicit(Y, a)) ** 2) / total, abs=1e-10)
+    slope = np.sum(z * (Y - 1 / 4)) / np.sum((Y - 1 / 4) ** 2)
+    assert found.r2_linear == pytest.approx(1 - np.sum((z - slope * (Y - 1 / 4)) ** 2) / total, abs=1e-12)
+    assert 0.5 < found.r2_linear < found.r2 < 0.99
+    clean = fit(implicit(Y, 12.0) @ problem.W / problem.gain, problem.W, Y=Y)
+    assert clean.a == pytest.approx(12.0, rel=1e-10)
 
 
 @pytest.mark.promise("fitting")

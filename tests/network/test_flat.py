@@ -252,3 +252,15 @@ def test_jax_is_not_imported():
         "import numpy as np, ufm\nufm.collapse_metrics(np.eye(3)[[0, 1, 2, 0]], [0, 1, 2, 0], np.eye(3))"
     )
     assert "ufm.network.collapse.flat" in used and not used & {"jax", "jaxlib", "torch", "optax", "flint"}
+
+
+def test_features_of_half_1e140_are_squared_and_those_at_it_refused():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    H = np.eye(3)[y] + 0.1 * rng.normal(size=(60, 3))
+    H /= np.abs(H).max()
+    near = ufm.collapse_metrics(0.4e140 * H, y)
+    assert near["nc1"] == pytest.approx(ufm.collapse_metrics(H, y)["nc1"], rel=1e-12)
+    assert np.isfinite([value for value in near.values()]).all()
+    with pytest.raises(ValueError, match=r"below 1e\+140"):
+        ufm.collapse_metrics(1e140 * H, y)

@@ -269,7 +269,7 @@ def test_squared_error_is_not_held_against_the_closed_form_of_cross_entropy():
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0, 1 / 1200])
-@pytest.mark.parametrize("name", ["one-hot labels", "mixup of two classes", "soft labels"])
+@pytest.mark.parametrize("name", KINDS)
 def test_a_wrong_penalty_does_not_pass(name, factor):
     found = optimum(KINDS[name], lambda_h=PROBLEM.lambda_h * factor)
     said = words(found)
@@ -468,7 +468,7 @@ def test_no_room_for_reduced_features_is_said(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ufm.network.reduced.MEMORY", 0)
+    monkeypatch.setattr("ufm.network.read.mapped.MEMORY", 0)
     wide = PAIRS | {"H": np.pad(H, ((0, 0), (0, 40))), "W": np.pad(W, ((0, 0), (0, 40)))}
     whole = ufm.compare_network(**wide, replicates=0)
     monkeypatch.setattr("os.posix_fallocate", full)

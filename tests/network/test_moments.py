@@ -111,6 +111,19 @@ def test_what_costs_too_much_is_said(monkeypatch, name, value, missing):
     assert (found[0][1] is None) == ("squared_error" in missing)
 
 
+@pytest.mark.parametrize("name", ["WORK", "SUMS"])
+def test_many_classes_and_many_directions_cost_too(monkeypatch, name):
+    """METRICS K² d operations a replicate however few the samples, and 8 bytes of each of K d and r² numbers."""
+    W, K, d = simplex_etf(6, 5)[:, :4], 6, 4
+    H, y = classes(K, d, 30, 0.5, means=W)
+    whole = {"WORK": 10 * moments.METRICS * K**2 * d, "SUMS": 8 * 10 * (K * d + d * d)}[name]
+    monkeypatch.setattr(moments, "FEW", 0)
+    for limit, words in ((0.9 * whole, "too many to resample"), (2 * whole, "")):
+        monkeypatch.setattr(moments, name, limit)
+        assert words in looked(H, y, W, None, 10)[1].missing.get("intervals", "")
+    assert "intervals" not in looked(H, y, W, None, 10)[1].missing
+
+
 def test_fewer_samples_than_intervals_ask_for_are_told():
     H, y = classes(3, 9, 26, 0.3)
     second = looked(H, y, simplex_etf(3, 9), None)[1]

@@ -53,3 +53,37 @@ def test_what_a_measure_raises_is_raised_wherever_it_runs(wrong):
     with jax.enable_x64(True), pytest.raises(ValueError, match=f"measure {wrong}"):
         readings.read()
     assert floats and all(floats)
+
+
+@pytest.mark.parametrize("memory", [0, 2**26])
+def test_logits_are_found_once_and_kept(memory, monkeypatch):
+    """In a file beyond some size; those of rows that nobody had asked for are found when they are asked for."""
+    monkeypatch.setattr("ufm.network.read.mapped.MEMORY", memory)
+    made, seen = [], []
+    products = Rows._logits
+    monkeypatch.setattr(Rows, "_logits", lambda rows: made.append(rows.start) or products(rows))
+
+    def measure():
+        yield lambda rows: seen.append(rows.logits if rows.start >= 4 else None)
+        yield lambda rows: seen.append(rows.logits)
+        yield lambda rows: seen.append(rows.logits)
+
+    def chunks():
+        return from_arrays(H=np.arange(N * K).reshape(N, K), W=W, y=np.arange(N) % K).chunks(2)
+
+    readings = Readings(chunks, Layer(W), keep=N)
+    readings.begin(measure())
+    readings.finish()
+    assert made == [4, 6, 0, 2, 4, 6]
+    assert isinstance(readings.kept.rows, np.memmap) == (memory == 0)
+    for part in (seen[4:8], seen[8:]):
+        np.testing.assert_array_equal(np.concatenate(part), np.arange(N * K).reshape(N, K))
+
+
+def test_without_room_logits_are_found_each_time(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ufm.network.read.mapped.MEMORY", 0)
+    monkeypatch.setattr("os.posix_fallocate", full)
+    assert Readings(GIVEN.chunks, Layer(W), keep=N).kept.rows is None

@@ -237,14 +237,14 @@ def test_the_stretch_is_none_at_the_optimum_and_never_shortens(seed):
     """Entries times 2 u_i u_j/(1 + (u_i + u_j)/2), clipped to [1, 8], in the eigenvectors of M̃ = E r̃ r̃ᵀ/λ_H."""
     rng = np.random.default_rng(seed)
     D, V = rng.standard_normal((2, 3, 3))
-    D, penalties = D + D.T, Penalties(*map(jnp.asarray, (0.1, 0.2, 0.0)))
-    at_optimum = gram._stretch(jnp.asarray(D), jnp.asarray(V), 0.1 * jnp.eye(3), penalties)
+    D = D + D.T
+    at_optimum = gram._stretch(jnp.asarray(D), jnp.asarray(V), 0.1 * jnp.eye(3), 0.1)
     assert np.allclose(at_optimum, D, rtol=1e-9, atol=1e-9)
-    below = gram._stretch(jnp.asarray(D), jnp.asarray(V), 5e-4 * jnp.eye(3), penalties)
+    below = gram._stretch(jnp.asarray(D), jnp.asarray(V), 5e-4 * jnp.eye(3), 0.1)
     assert np.allclose(below, D, rtol=1e-9, atol=1e-9)
-    large = np.asarray(gram._stretch(jnp.asarray(D), jnp.asarray(V), 0.1 * 9 * jnp.eye(3), penalties))
+    large = np.asarray(gram._stretch(jnp.asarray(D), jnp.asarray(V), 0.1 * 9 * jnp.eye(3), 0.1))
     assert np.allclose(large, 2 * 9 / 4 * D, rtol=1e-8, atol=1e-8)
-    huge = np.asarray(gram._stretch(jnp.asarray(D), jnp.asarray(V), 1e9 * jnp.eye(3), penalties))
+    huge = np.asarray(gram._stretch(jnp.asarray(D), jnp.asarray(V), 1e9 * jnp.eye(3), 0.1))
     assert np.allclose(huge, gram.STRETCH * D, rtol=1e-8, atol=1e-8)
 
 

@@ -360,7 +360,7 @@ def test_one_hot_in_the_plane_is_a_polygon():
     ordered = values[np.ix_(order, order)]
     assert close(ordered, square * np.cos(angles[:, None] - angles), tolerance)
     assert report.verdict.word == "undecided" and report.error is None
-    assert "dim = 2" in report.verdict.reason and "exceeds --tol" in report.verdict.reason
+    assert "dim = 2" in report.verdict.reason and "exceeds the tolerance" in report.verdict.reason
     assert report.relative_gap > 1e-3  # the certificate cannot close below K − 1
 
 

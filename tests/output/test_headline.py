@@ -1,5 +1,7 @@
 """The sentence that a comparison comes to: its because, its cause if a mistake was found, else what to do next."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from ufm.network.comparison import Comparison
@@ -11,11 +13,12 @@ from ufm.output.network.headline import BECAUSE, NEXT, ORDER, headline
 GOOD = {"closed-form": 0.99, "sharpness": 1.0, "etf": 0.01, "excess": 1e-3}
 
 
-def said(word, values, diagnoses=()):
+def said(word, values, diagnoses=(), accuracy=None):
     found = [find(name, value) for name, value in values.items()]
     comparison = object.__new__(Comparison)  # with what a headline needs, and nothing else
     parts = {"word": word, "findings": found, "kind": LabelKind(0.0, 2, 0.1, 3), "diagnoses": list(diagnoses)}
-    vars(comparison).update(parts)
+    clean = SimpleNamespace(accuracy=accuracy)
+    vars(comparison).update(parts, features=SimpleNamespace(clean=clean))
     return headline(comparison)
 
 
@@ -36,6 +39,12 @@ def test_what_is_not_is_said_with_the_number_and_the_next_step(name):
     text = said(NOT_REPRODUCED, GOOD | {name: wrong[name]})
     assert "are not the optimum" in text and BECAUSE[name](wrong[name]) in text
     assert text.endswith(f"Next: {NEXT[name]}.")
+
+
+def test_rows_that_are_classified_right_belong_together():
+    for accuracy, name in ((0.5, "alignment"), (0.99, "plane")):
+        text = said(NOT_REPRODUCED, GOOD | {"alignment": 0.8}, accuracy=accuracy)
+        assert text.endswith(f"Next: {NEXT[name]}.")
 
 
 def test_a_mistake_that_was_found_stands_in_the_place_of_the_next_step():

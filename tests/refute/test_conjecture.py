@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +13,31 @@ from ufm.agree.verdict import FAILS, UNDECIDED
 from ufm.certify.classifier import certify_classifier
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import JointProblem, Point, finite_law
-from ufm.model.laws import mixup
+from ufm.model.laws import mixup, onehot
+from ufm.model.problem import Problem
 from ufm.optimize.joint import fit_classifier, solve_joint
 from ufm.refute import claim as claims
 from ufm.refute.claim import read_claim
 from ufm.refute.errors import ClaimError
-from ufm.refute.search import Search, check_case, hunt
+from ufm.refute.search import Search, Trial, check_case, hunt
 from ufm.refute.shrinking import shrink
 from ufm.rules.errors import InputError
+from ufm.theory.theorems.theorem import Setting
+
+ZERO = "def zero(p):\n    return True\n"
+UNEVEN = """
+parameters = {"classes": 2, "dim": 2, "light": (0.1, 0.4), "lambda_w": (0.02, 1.0), "lambda_h": (0.02, 1.0)}
+parameters |= {"loss": ["binary-cross-entropy", "squared-error"], "bias": 0.0}
+def labels(p):
+    return np.eye(2), np.array([1 - p.light, p.light])
+def zero(p):
+    return p.lambda_w * p.lambda_h >= %s
+"""
+TRUE = TRUE | {"zero of unequal classes": UNEVEN % "2 * p.light * (1 - p.light)"}
+FALSE = FALSE | {
+    "unequal classes: as if equal, too high": UNEVEN % "0.5",
+    "unequal classes: the light one's share, too low": UNEVEN % "p.light",
+}
 
 
 @pytest.fixture
@@ -155,10 +173,18 @@ def test_what_is_no_gram_matrix_at_all_is_refuted_on_any_rule(write):
     assert found.verdict.word == FAILS and found.error == np.inf
 
 
-def test_a_problem_out_of_reach_is_undecided(write, call_main):
-    path = write("parameters = {'classes': [40]}\ndef zero(p): return True\n")
-    code, out, _ = call_main(ufm.commands.conjecture.main, path, "--settings", 2)
-    assert code == 3 and "too many" in out
+@pytest.mark.parametrize(("law", "most"), [(mixup(1.0), 53), (onehot(), 464)])
+def test_the_limits_are_those_of_the_page(law, most):
+    for K, reached in ((most, False), (most + 1, True)):
+        setting = Setting(Problem(classes=K, multiplier=1.0, lambda_h=0.01, law=law), nodes=claims.NODES)
+        assert (setting.too_large is not None) == reached
+    assert f"K ≤ {most}" in (Path(__file__).resolve().parents[2] / "docs/conjecture.md").read_text("utf-8")
+
+
+def test_a_problem_out_of_reach_is_refused_before_work(write, call_main):
+    path = write("parameters = {'classes': [3, 60]}\ndef zero(p): return True\n")
+    code, _, err = call_main(ufm.commands.conjecture.main, path, "--settings", 2)
+    assert code == 2 and "60 classes are too many for the joint problem, at classes = 60" in err
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -184,11 +210,44 @@ def test_a_refuted_claim_exits_with_one_and_is_repeated_by_its_own_line(write, c
     assert code == 0 and "theorems that apply" in out and "trivial-threshold" in out
 
 
-def test_what_nothing_can_tell_is_undecided(write, call_main):
-    """No moment decides whether squared error without a bias is zero."""
-    path = write(TRUE["zero"] + "parameters['loss'] = 'squared-error'\n")
+def test_at_the_threshold_itself_nothing_is_decided(write, call_main):
+    """1/K of two classes, to the last bit: rounding alone says on which side."""
+    path = write("parameters = {'classes': 2, 'lambda_w': 0.5, 'lambda_h': 1.0}\nlabels = 'onehot'\n" + ZERO)
     code, out, _ = call_main(ufm.commands.conjecture.main, path, "--settings", 3)
-    assert code == 3 and "the claim is: undecided" in out
+    assert code == 3 and "the claim is: undecided" in out and "rounding decides" in out
+
+
+@pytest.mark.parametrize(("loss", "fitted"), [("squared-error", 0.0), ("binary-cross-entropy", 0.5)])
+def test_zero_is_decided_under_every_loss_without_a_bias(loss, fitted, write):
+    """By the moment of y less what zero logits predict, which is not 1/K: that of y − 1/K is off by 6 %."""
+    q = np.array([0.7, 0.2, 0.1])
+
+    def edge(p):
+        return np.linalg.eigvalsh((np.eye(3) - p).T * q @ (np.eye(3) - p))[-1]
+
+    assert abs(edge(1 / 3) / edge(fitted) - 1) > 0.05
+    text = f"parameters = {{'classes': 3, 'loss': '{loss}'}}\n" + ZERO
+    text += "def labels(p):\n    return np.eye(3), np.array([0.7, 0.2, 0.1])\n"
+    for share, word in ((1.001, "agrees"), (0.999, FAILS)):
+        assert judged(write, text, lambda_w=share * edge(fitted), lambda_h=1.0).verdict.word == word
+
+
+def test_what_is_printed_names_the_whole_problem_and_nothing_of_other_commands(write, call_main, tmp_path):
+    """What the file fixes and what is left at its default stand beside what was searched, in the record too."""
+    text = "parameters = {'classes': [3], 'lambda_w': (0.01, 0.1), 'lambda_h': 0.1, 'mine': 7, 'bias': 0.0}\n"
+    record, path = tmp_path / "record.json", write(text + "def zero(p):\n    return p.mine == 7\n")
+    code, out, _ = call_main(ufm.commands.conjecture.main, path, "--settings", 9, "--json", record)
+    words = " ".join(out.split())
+    for said in ("labels = mixup", "lambda_h = 0.1", "mine = 7", "bias = free", "alpha = 1", "dim = 3"):
+        assert said in words, out
+    assert code == 1 and "claimed W = 0" in words and "optimum norm of W" in words
+    given = json.loads(record.read_text())["counterexample"]["with"]
+    assert given["mine"] == 7 and given["bias"] == 0.0 and given["loss"] == "cross-entropy"
+    stands = write(text + "def zero(p):\n    return False\n")
+    _, other, _ = call_main(ufm.commands.conjecture.main, stands, "--settings", 3)
+    assert not any(
+        word in out + other for word in ("--tol", "--rigorous", "multiplier", "closed form", "None")
+    )
 
 
 def test_a_family_that_nothing_decides_is_told(write, call_main):
@@ -205,6 +264,21 @@ def test_a_family_that_nothing_decides_is_told(write, call_main):
     assert code == 3 and "mostly undecided, 1 of the families:" in words and "dim=1" in words
 
 
+BUMP = """
+parameters = {"classes": 2, "dim": 2, "lambda_w": (1e-4, 1.0), "lambda_h": 0.1}
+labels = "onehot"
+def inequality(p, o):
+    return 0.03 - abs(np.log10(p.lambda_w) + 2.345)
+"""
+
+
+def test_an_inequality_that_holds_is_climbed_to_where_it_does_not(write, monkeypatch):
+    """It is broken in a fiftieth of the range: what it is below zero leads there, chance alone does not."""
+    assert searched(write(BUMP), settings=24)[2].refuted is not None
+    monkeypatch.setattr(Trial, "order", property(lambda trial: (trial.score, 0.0)))
+    assert searched(write(BUMP), settings=24)[2].refuted is None
+
+
 def test_every_family_is_met_first(write):
     text = "parameters = {'classes': [2, 3], 'dim': [1, 2, 3]}\ndef inequality(p, o): return -1.0\n"
     claim, _, outcome = searched(write(text), settings=6)
@@ -216,7 +290,7 @@ def test_rounding_above_zero_breaks_no_inequality(write):
     assert judged(write, text, lambda_w=0.1, lambda_h=0.1).verdict.word == "agrees"
 
 
-BAD = {
+BAD = {  # words of the message, and what it is about
     "did you mean 'lambda_w'": "parameters = {'lambda_W': 3.0}\ndef zero(p): return True\n",
     "nothing would read": "parameters = {'ways': [2]}\ndef zero(p): return True\n",
     "nothing is claimed": "parameters = {}",
@@ -231,6 +305,12 @@ BAD = {
     "ZeroDivisionError: division by zero (line": ONE_HOT + "def zero(p): return 1 / 0 > 1\n",
     "finite numbers of shape (2, 2)": ONE_HOT + "def gram(p): return np.ones(3)\n",
     "a finite number, got nan": ONE_HOT + "def inequality(p, o): return float('nan')\n",
+    "labels: must return labels (n, 2), or (labels, n weights), got shape (1, 3)": ONE_HOT.replace(
+        "[2, 3]", "[2]"
+    )
+    + "def labels(p): return [[1, 0, 0]]\ndef zero(p): return True\n",
+    "labels: must return real numbers, got 'mixup'": "def labels(p): return 'mixup'\ndef zero(p): return True\n",
+    "AttributeError": ONE_HOT + "def zero(p): return p.light > 1\n",
     "labels: ": "def labels(p): return [[2.0, 3.0]]\ndef zero(p): return True\n",
     "SystemExit": ONE_HOT + "def zero(p):\n    raise SystemExit(0)\n",
     "none or taken": "parameters = {'weights': 3.0}\ndef zero(p): return True\n",
@@ -244,6 +324,7 @@ BAD = {
 def test_a_claim_that_is_wrong_is_told_and_no_verdict(words, write, call_main):
     code, _, err = call_main(ufm.commands.conjecture.main, write(BAD[words]), "--settings", 3)
     assert code == 2 and words in err and len(err.strip().splitlines()) == 1
+    assert not any(name in err for name in ("multiplier", "variant", "groups", "first ="))
 
 
 def test_a_call_that_does_not_end_is_ended(write, monkeypatch):

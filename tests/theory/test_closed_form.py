@@ -70,6 +70,14 @@ def test_squared_error_is_affine_in_the_label():
     np.testing.assert_allclose(affine.residual, affine.z / 3, atol=2 * EPS)
 
 
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
+@pytest.mark.parametrize("a", [0.2, 5.0])
+def test_a_residual_is_the_label_less_the_prediction(a, loss):
+    found = closed_form_logits(LABELS, a, loss=loss)
+    np.testing.assert_allclose(found.p, LABELS - found.residual, atol=4 * EPS)
+    np.testing.assert_allclose(found.z, a * found.residual, atol=16 * EPS)
+
+
 @pytest.mark.parametrize("loss, dim", [("cross-entropy", 4), ("squared-error", None)])
 def test_features_are_those_of_the_problem(loss, dim):
     """On both sides of a = 1, the classifier zero, λ_H away from one."""

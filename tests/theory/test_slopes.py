@@ -9,10 +9,10 @@ import pytest
 from mpmath import mp, mpf
 
 from tests import oracle
-from ufm.model.laws import Patterns
+from ufm.model.laws import Patterns, mixup, pattern_rule
 from ufm.model.problem import Problem
 from ufm.theory.features import two_hot_optimum
-from ufm.theory.multiplier import pattern_multiplier, pattern_slopes, residual_moment
+from ufm.theory.multiplier import _moment_parts, _scores, pattern_multiplier, pattern_slopes, residual_moment
 from ufm.theory.predict import predict_features, predict_pairs
 
 SHARPNESS = (1e-6, 1.0, 1e3, 1e6, 1e16, 1e30)
@@ -243,3 +243,35 @@ def bound_is_small(found, a, K):
     sizes = [abs(v) for v in found[:3]]
     limit = 2e4 * EPS * (1 + K / a)
     return all(bound <= limit * size for bound, size in zip(found.rounding, sizes))
+
+
+@pytest.mark.parametrize("alpha", [0.02, 0.3])
+def test_scores_are_slopes_of_log_weights(alpha):
+    """By differences of the rule itself: its ends too, where the tail of λ is lumped."""
+    step = 1e-5 * alpha
+    low, here, high = (pattern_rule(mixup(a), 3) for a in (alpha - step, alpha, alpha + step))
+    np.testing.assert_array_equal(low.values, high.values)
+    slopes = (np.log(high.weights) - np.log(low.weights)) / (2 * step)
+    found = _scores(here, alpha)
+    np.testing.assert_allclose(found, slopes, rtol=0, atol=1e-8 * np.abs(slopes).max())
+    assert not found[here.counts[:, 1] == 0].any()
+
+
+@pytest.mark.parametrize("a", [1e-6, 1.0, 1e3, 1e12])
+def test_a_moment_and_its_slope_are_within_bounds_of_some_units(a):
+    """‖y − p‖² and its derivative along a, to 60 digits: the bounds hold, and are a few hundred units at any a."""
+    values = np.array([[0.3, 0.7, 0.0], [0.5, 0.5, 0.0], [0.6, 0.3, 0.05]])
+    counts = np.tile([1.0, 1.0, 2.0], (3, 1))
+    counts[2] = [1, 1, 2]
+    found = [np.asarray(part) for part in _moment_parts(values, counts, np.full(3, a))]
+
+    def moment(n, a):
+        return mp.fsum((x / a) ** 2 for x in oracle.optimal_logits(np.repeat(values[n], [1, 1, 2]), a))
+
+    with mp.workdps(90):
+        for n, (value, slope, value_error, slope_error) in enumerate(zip(*found)):
+            step = mpf(a) * mpf(10) ** -30
+            exact = moment(n, mpf(a))
+            rise = (moment(n, mpf(a) + step) - moment(n, mpf(a) - step)) / (2 * step)
+            assert abs(exact - mpf(float(value))) <= value_error <= 3e-12 * exact
+            assert abs(rise - mpf(float(slope))) <= slope_error <= 3e-11 * abs(rise)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ufm
+from ufm.certify.joint import certify_joint
 from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
 from ufm.model.laws import kway, mixup, onehot, smooth
 from ufm.optimize.joint import solve_joint
@@ -15,6 +16,7 @@ from ufm.theory.geometry.susceptibility import onehot_response
 from ufm.theory.multiplier import joint_multiplier
 
 LAM = 0.01
+ONE = np.eye(4)[:1]
 
 
 def of_mixup(K, alpha, lambda_w=LAM, lambda_h=LAM, nodes=64):
@@ -50,32 +52,86 @@ def test_check_values_of_one_hot_labels(K, decay, value):
     )
 
 
-def moved(atoms, labels, weights, step):
+def moved(atoms, labels, weights, step, bias=None):
     """W Wᵀ of the certified optimum of (1−ε) π + ε π'."""
     mixed = FiniteLaw(
         np.concatenate([atoms.labels, labels]),
         np.concatenate([(1 - step) * atoms.weights, step * weights]),
     )
-    found = solve_joint(JointProblem(mixed, 0.1, 0.05))
+    problem = JointProblem(mixed, 0.1, 0.05, lambda_b=bias)
+    found = solve_joint(problem)
+    assert certify_joint(problem, found).relative_gap < 1e-9
     return found.W @ found.W.T
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("law", [mixup(1.0), smooth(0.2)], ids=["mixup", "smoothing"])
-def test_the_response_is_a_central_difference_of_certified_optima(law):
+@pytest.mark.parametrize(
+    "law, bias",
+    [(mixup(1.0), None), (smooth(0.2), None), (mixup(1.0), 0.0), (smooth(0.2), 0.0), (mixup(1.0), 0.2)],
+)
+def test_the_response_is_a_central_difference_of_certified_optima(law, bias):
     """One class and one pair more often, K = 4; a difference of step 1e-3 has errors of its square."""
     atoms = finite_law(law, 4, 6)
     labels, weights = np.array([[1.0, 0, 0, 0], [0.3, 0.7, 0, 0]]), np.array([0.6, 0.4])
-    found = ufm.susceptibility(JointProblem(atoms, 0.1, 0.05))
+    found = ufm.susceptibility(JointProblem(atoms, 0.1, 0.05, lambda_b=bias))
     exact, step = found.response(labels, weights), 1e-3
     # a law of negative weight is none: the labels are added to it on both sides of twice the step
-    after, before = (moved(atoms, labels, weights, size) for size in (2 * step, 0.0))
-    middle = moved(atoms, labels, weights, step)
+    after, before = (moved(atoms, labels, weights, size, bias) for size in (2 * step, 0.0))
+    middle = moved(atoms, labels, weights, step, bias)
     slope = (4 * middle - 3 * before - after) / (2 * step)
     size = np.abs(exact).max()
     assert np.abs(slope - exact).max() < 1e-4 * size
     size_part = np.trace(exact) / 3 * (np.eye(4) - 0.25)
     assert np.abs(slope - size_part).max() > 0.05 * size  # negative control: one number is not enough
+
+
+def test_a_bias_takes_up_some_of_the_norms_response():
+    """One-hot, K = 4: the gap of two rows of G moves by 3.53 without a bias, by 2.65 with a free one."""
+
+    def gap(bias):
+        found = ufm.susceptibility(JointProblem(finite_law(onehot(), 4), LAM, LAM, 4, bias))
+        G = found.response(ONE, np.ones(1))
+        return G[0, 0] - G[1, 1]
+
+    free, light, heavy, none = map(gap, (0.0, 0.01, 1e3, None))
+    assert free == pytest.approx(2.65, abs=0.005) and none == pytest.approx(3.53, abs=0.005)
+    assert free < 0.9 * light < light < 0.99 * none and heavy == pytest.approx(none, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("K", [3, 4])
+@pytest.mark.parametrize("bias", [0.0, 0.01])
+def test_the_response_with_a_bias_is_a_difference_of_optima(K, bias):
+    """More of one class, less of one class; without its bias the answer would be off by a twentieth or more."""
+    found = ufm.susceptibility(JointProblem(finite_law(onehot(), K), LAM, LAM, K, bias))
+    exact, sides = found.response(ONE[:, :K], np.ones(1)), []
+    for step in (1e-3, -1e-3):
+        q = np.full(K, (1 - step) / K) + step * ONE[0, :K]
+        problem = JointProblem(FiniteLaw(np.eye(K), q), LAM, LAM, K, bias)
+        best = solve_joint(problem)
+        assert certify_joint(problem, best).relative_gap < 1e-9
+        sides.append(best.W @ best.W.T)
+    slope = (sides[0] - sides[1]) / 2e-3
+    size = np.abs(exact).max()
+    assert np.abs(slope - exact).max() < 1e-5 * size
+    plain = ufm.susceptibility(JointProblem(finite_law(onehot(), K), LAM, LAM)).response(
+        ONE[:, :K], np.ones(1)
+    )
+    assert np.abs(slope - plain).max() > 0.05 * size
+
+
+@pytest.mark.parametrize("bias", [None, 0.0, 0.05])
+def test_the_spread_of_draws_is_that_of_single_labels(bias):
+    """n drawn labels move G by the mean of n independent responses: each part's mean square is its spread."""
+    atoms = finite_law(mixup(0.5), 4, 6)
+    found, flat = ufm.susceptibility(JointProblem(atoms, 0.1, 0.05, lambda_b=bias)), np.eye(4) - 0.25
+    squares = np.zeros(3)
+    for y, weight in zip(atoms.labels, atoms.weights):
+        G = found.response(y[None], np.ones(1))
+        size = np.trace(G) / 3 * flat
+        norms = flat @ np.diag(2 * np.diag(G - size)) @ flat
+        squares += weight * np.array([np.sum(part**2) for part in (size, norms, G - size - norms)])
+    assert squares == pytest.approx(np.array(found.spread), rel=1e-9)
 
 
 def test_three_parts_are_solved_each_by_its_own():

@@ -408,6 +408,15 @@ def test_hypotheses_and_input_are_checked():
         predict_features(problem, np.eye(3))
 
 
+def test_what_a_label_of_two_classes_may_be():
+    """Two classes and λ at its ends are allowed; one class, a = 0 and λ beyond an end are not."""
+    for lam in (0.0, 1.0):
+        assert np.isfinite(two_hot_optimum(lam, 1.0, 2).gap)
+    for lam, a, classes, word in ((0.5, 1.0, 1, "classes"), (0.5, 0.0, 2, "a must"), (1.1, 1.0, 2, "lam")):
+        with pytest.raises(ValueError, match=word):
+            two_hot_optimum(lam, a, classes)
+
+
 def test_one_bad_number_of_many_is_refused():
     for a, K, words in (([1.0, 0.0], 3, "a must be"), (1.0, [3, 1], "classes must be")):
         with pytest.raises(ValueError, match=words):

@@ -44,6 +44,8 @@ def test_check_values_of_constraints():
     assert gap_loss(4, constrained_gap(4, 1.3 * 2)) == pytest.approx(0.08953241286659256, rel=4e-15)
     assert gap_loss(4, constrained_gap(4, np.sqrt(5))) == pytest.approx(0.1416398940888341, rel=4e-15)
     assert contrastive_loss(3, 2, 1.3) == pytest.approx(1.652352095677021, rel=4e-15)
+    with np.errstate(all="raise"):  # one copy: only the others are left in the sum
+        assert contrastive_loss(3, 1, 1.3) == pytest.approx(3 * (np.log(2) - 1.5 * 1.69), rel=4e-15)
 
 
 def test_check_values_of_features_that_are_never_negative():
@@ -122,6 +124,7 @@ def test_check_values_of_support_vector_machines():
     law = set_law(4, {1: 0.4, 2: 0.6})
     value = margin_objective(law.labels, law.probabilities, 1.0, 1.0)
     assert value == pytest.approx(1.643167672515, abs=5e-13)
+    assert margin_objective(np.eye(4), q, 0.1, 0.4) == pytest.approx(0.2 * 1.4364793580, abs=5e-11)
     gram = margin_gram(np.eye(4), q, 0.5, 2.0)
     flat = np.eye(4) - 0.25
     assert gram @ gram == pytest.approx(4 * flat @ np.diag(q) @ flat, abs=1e-14)

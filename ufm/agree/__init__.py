@@ -29,6 +29,6 @@ __all__, __getattr__, __dir__ = facade(
         "sweep.points": "make_point node_count",
         "sweep.table": "make_table summarise",
         "theorem": "Check check_joint_claim check_theorem",
-        "verdict": "FAILS ORDER OUT_OF_HYPOTHESIS UNDECIDED exit_code worst_verdict",
+        "verdict": "AGREES FAILS ORDER OUT_OF_HYPOTHESIS UNDECIDED exit_code worst_verdict",
     },
 )

@@ -84,9 +84,9 @@ def _study(
 def _susceptibility(problem: JointProblem, a: float) -> Susceptibility | None:
     """That of the law which is drawn from, at its optimum's a; None where the theorem says nothing."""
     K = problem.classes
-    if problem.loss != "cross-entropy" or problem.d < K - 1 or problem.lambda_b is not None:
+    if problem.loss != "cross-entropy" or problem.d < K - 1:
         return None
-    return pattern_susceptibility(pattern_rule(problem.law, K), a, problem.lambda_h)
+    return pattern_susceptibility(pattern_rule(problem.law, K), a, problem.lambda_h, problem.lambda_b)
 
 
 def predicted_limit(answer: Susceptibility, draws: int, seeds: int = SEEDS) -> Limit:

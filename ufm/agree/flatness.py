@@ -6,19 +6,33 @@ that is optimal among those equal on B is optimal among all iff
 
     λ_max(E u uᵀ) ≤ c² = λ_W λ_H.
 
-B = all classes: p = 1/K, W = h = 0, for any law without a bias, and where E y = 1/K with one as well
-(under squared error with a free bias too). Above c² no symmetry is needed. (Re-derived here.)
-Knows no formula for a threshold: what a theorem claims of one is held against this.
+Above c² no symmetry is needed. (Re-derived here.) All classes together are W = 0, which asks for no symmetry at all
+but for the best bias (`ufm.certify.classifier`). Neither knows a formula for a threshold: what a theorem claims of
+one is held against this.
 """
 
 import numpy as np
 from jaxtyping import Float
 
+from ufm.certify.classifier import certify_zero
+from ufm.model.atoms import JointProblem
+from ufm.optimize.joint import fit_classifier
+
 EPS = float(np.finfo(np.float64).eps)
 
 
+def excess(problem: JointProblem, group=None) -> tuple[float, float]:
+    """λ_max/c² − 1 of what holds the classes of a group together, None: all, at W = 0; and its rounding."""
+    if group is not None:
+        return excess_moment(problem.atoms.labels, problem.atoms.pulls, problem.product, group)
+    if not problem.lambda_b:  # no bias, or a free one, whose predictions are the mean label
+        return certify_zero(problem)
+    zero = np.zeros((problem.classes, min(problem.classes, problem.d)))
+    return certify_zero(problem, fit_classifier(problem, zero).b)
+
+
 def excess_moment(
-    labels: Float[np.ndarray, "n K"], weights: Float[np.ndarray, "n"], product: float, group=slice(None)
+    labels: Float[np.ndarray, "n K"], weights: Float[np.ndarray, "n"], product: float, group
 ) -> tuple[float, float]:
     """λ_max(E u uᵀ)/c² − 1 and a bound on its rounding: a mean of n terms, and an eigenvalue of |B| rows."""
     rows = np.asarray(labels, float)[:, group]

@@ -93,7 +93,7 @@ def check_joint(
         certificate=certificate,
         theory=theory,
         continuous=None if violated else _continuous(problem),
-        thresholds=[*_trivial(problem), *_collapse(problem)],
+        thresholds=[_trivial(problem), *_collapse(problem)],
         etf_deviation=etf_deviation(solution.W),
         multiplier=etf_multiplier(solution.W),
         error=error,
@@ -122,12 +122,9 @@ def _solve(problem: JointProblem, starts: int, seed: int, group: Group) -> tuple
     return solution, own_rows(len(problem.atoms.weights), mesh)
 
 
-def _trivial(problem: JointProblem) -> list[Threshold]:
-    """The threshold of triviality: E r = 0 at zero where there is a bias; one along 1 without it breaks it."""
-    even = problem.atoms.exchangeable
-    coupled = problem.loss == "cross-entropy"
-    known = even or problem.lambda_b is None if coupled else even and problem.lambda_b == 0
-    return [triviality(problem.atoms, problem.product)] if known else []
+def _trivial(problem: JointProblem) -> Threshold:
+    """The threshold of triviality, of every loss and bias."""
+    return triviality(problem.atoms, problem.product, problem.loss, problem.lambda_b)
 
 
 def _collapse(problem: JointProblem) -> list[Threshold]:

@@ -11,7 +11,7 @@ import numpy as np
 import scipy
 
 import ufm.rules.numbers as checked
-from ufm.agree.flatness import excess_moment
+from ufm.agree.flatness import excess
 from ufm.agree.joint import enclose_solution
 from ufm.agree.variants import variant_optimum
 from ufm.agree.verdict import AGREES, OUT_OF_HYPOTHESIS, UNDECIDED, Verdict, judge
@@ -204,5 +204,5 @@ def _optimum(joint, found, gap) -> JointOptimum:
         objective=found.objective,
         gap=gap,
         suboptimality=suboptimality,
-        excess=partial(excess_moment, joint.atoms.labels, joint.atoms.pulls, joint.product),
+        excess=partial(excess, joint),
     )

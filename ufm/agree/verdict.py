@@ -52,10 +52,12 @@ def judge(
     if violated is not None:
         return Verdict(OUT_OF_HYPOTHESIS, violated)
     if not theory_bound <= tol:
-        return Verdict(UNDECIDED, f"the closed form's rounding {_size(theory_bound)} exceeds --tol {tol:.0e}")
+        return Verdict(
+            UNDECIDED, f"the closed form's rounding {_size(theory_bound)} exceeds the tolerance {tol:.0e}"
+        )
     if enclosed:
         return Verdict(PROVED, "ball arithmetic encloses the optimum and confirms error and bounds")
-    return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= --tol {tol:.0e}")
+    return Verdict(AGREES, f"error {error:.2e} within certified bound {bound:.2e} <= tolerance {tol:.0e}")
 
 
 JUDGED = (FAILS, UNDECIDED, AGREES)  # what a row of `judge_rows` can be
@@ -75,7 +77,7 @@ def exceeded(error, bound, theory_bound):
 
 def _unmet(bound: float, tol: float) -> str | None:
     """Why the numerical optimum does not count as solved, if it does not."""
-    return None if bound <= tol else f"certified bound {_size(bound)} exceeds --tol {tol:.0e}"
+    return None if bound <= tol else f"certified bound {_size(bound)} exceeds the tolerance {tol:.0e}"
 
 
 def _apart(error: float | None, bounds: float) -> str:

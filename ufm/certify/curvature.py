@@ -68,8 +68,7 @@ def invert(A: Float[Array, "r r B"]) -> Float[Array, "r r B"]:
     def eliminate(k, A):
         at = order == k
         row = jnp.where(at[:, None], 1.0, A[k]) / A[k, k]
-        column = jnp.where(at[:, None], 0.0, A[:, k])
-        left = jnp.where(at[None, :, None], 0.0, A) - column[:, None] * row[None]
+        left = jnp.where(at[None, :, None], 0.0, A) - A[:, k][:, None] * row[None]
         return jnp.where(at[:, None, None], row[None], left)
 
     return jax.lax.fori_loop(0, A.shape[0], eliminate, A)

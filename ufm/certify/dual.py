@@ -15,7 +15,7 @@ For d ≥ K−1 the gap closes exactly at global minima. Rounding is added to th
 E runs over a `Sample`: an array, a process's part of one, or blocks of a stream that is read two or three times.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from ufm.certify.sample import BINARY, Block, Change, Means, Part, Sample, exact_sum, losses
+from ufm.certify.sample import BINARY, Block, Change, Means, Part, Sample
 from ufm.model.penalties import Penalties
 from ufm.model.rows import EPS
 
@@ -36,7 +36,8 @@ class DualGap:
     """objective L; dual_objective ≤ min L; gap ≥ L − min L, rounding included; rounding, its share.
 
     lambda_max_ratio: λ_max(M)/(λ_W λ_H) − 1 of M = E r rᵀ/ρ, with stationarity ≤ 0 iff globally optimal (without a
-    bias, or with E r = 0); mean_residual: ‖E r‖; spectrum: eigenvalues of M; count: samples.
+    bias, or with E r = 0); mean_residual: ‖E r‖; spectrum: eigenvalues of M; leading: an eigenvector of the
+    largest; count: samples.
     """
 
     objective: float
@@ -46,12 +47,19 @@ class DualGap:
     lambda_max_ratio: float
     mean_residual: float
     spectrum: np.ndarray
+    leading: np.ndarray
     count: int
 
     @property
     def relative_gap(self) -> float:
         """gap/L: 0 at a global minimum, at most 1 (the dual value is never below 0)."""
         return self.gap / abs(self.objective)
+
+    @property
+    def escape(self) -> float:
+        """1 − √λ_max(M)/c: below zero the curvature of L in a dimension v that W and features leave free, along
+        dW = α u vᵀ, dh = β (uᵀr/ρ) v, in units of the penalties: logits stay, and E rᵀdW dh = αβ λ_max(M)."""
+        return 1.0 - float(np.sqrt(1.0 + self.lambda_max_ratio))
 
 
 class Moments(NamedTuple):
@@ -113,7 +121,7 @@ def dual_steps(
     # sums of positive terms; the logits' own rounding moves L by at most 2|dz| a label and D by as much again
     terms = first.count + K + K * d + d
     rounding = float(EPS * ((K + 16) * size + terms * objective + 8 * (d + 4) * logits)) + slack
-    spectrum = np.linalg.eigvalsh(moments.M)
+    spectrum, vectors = np.linalg.eigh(moments.M)
     return DualGap(
         objective=objective,
         dual_objective=dual,
@@ -122,6 +130,7 @@ def dual_steps(
         lambda_max_ratio=float(spectrum[-1] / product - 1),
         mean_residual=float(np.linalg.norm(moments.mean)),
         spectrum=spectrum,
+        leading=vectors[:, -1],
         count=first.count,
     )
 
@@ -132,18 +141,18 @@ def _first_sums(block: Block, widest: float, shift: float) -> tuple:
     The terms of w_k·h + b_k, which may cancel, add up to at most ‖w_k‖ ‖h‖ + |b_k|. widest, shift: the largest
     ‖w_k‖ and |b_k|.
     """
-    fit, square = losses(block.Z, block.Y, block.loss), np.einsum("nd,nd->n", block.H, block.H)
+    fit, square = block.found[0], block.squares
     summands = block.terms * (1.0 + np.sqrt(square) * widest + shift)
     if block.loss == "squared-error":  # whose slope is the residual, of any size
-        summands = summands * np.maximum(1.0, np.linalg.norm(block.residual, axis=1))
-    rows = fit, block.rho * square, np.abs(fit) + block.size, summands, block.Y
-    return *map(block.sum, rows), *_moment_sums(block, plain)
+        summands = summands * np.maximum(1.0, np.sqrt(block.over_classes(block.residual**2)))
+    rows = fit, block.rho * square, np.abs(fit) + block.size, summands
+    return *map(block.sum, rows), block.total(block.Y), *_moment_sums(block, plain)
 
 
 def _moment_sums(block: Block, change: Change) -> tuple:
     r = change(block)
-    products = np.sum(r * block.Y, 1), np.sum(r * r, 1)
-    return block.moment(r), *map(block.sum, products), exact_sum(block.weights[:, None] * r)
+    products = block.over_classes(r * block.Y), block.over_classes(r * r)
+    return block.moment(r), *map(block.sum, products), block.total(r)
 
 
 def plain(block: Block):
@@ -161,7 +170,8 @@ def _mixed(block: Block, t, s):
 
 def _dual_value(first: Means, moments: Moments, label, product, lambda_b, loss) -> Steps[tuple[float, float]]:
     """A feasible dual value and its rounding, from the candidate's residual."""
-    own = _Feasible(moments, plain, first.count, product, loss)
+    terms = max(first.count, first.units)
+    own = _Feasible(moments, plain, terms, product, loss)
     if lambda_b is None:
         sums: list[list] = (yield own.parts).parts if own.parts else []
         return own.value(sums, None)
@@ -169,7 +179,7 @@ def _dual_value(first: Means, moments: Moments, label, product, lambda_b, loss) 
     change, penalised = centred(moments.mean, label, first.units, loss), lambda_b != FREE
     parts = own.parts if penalised else ()
     found, *sums = (yield (partial(_moment_sums, change=change), *parts)).parts
-    other = _Feasible(Moments(*found), change, first.count, product, loss)
+    other = _Feasible(Moments(*found), change, terms, product, loss)
     free = other.value((yield other.parts).parts if other.parts else [], FREE)
     if not penalised:
         return free
@@ -211,21 +221,24 @@ def _entropy_sums(block: Block, change: Change, theta: float) -> tuple:
 
 def loss_entropies(block: Block, r, theta: float) -> tuple:
     """`entropies` of the residuals of a block; under binary cross-entropy of every p_k and 1 − p_k."""
-    own = entropies(r, block.Y, theta)
+    own = entropies(r, block.Y, theta, block.over_classes)
     if block.loss != BINARY:
         return own
-    other = entropies(-r, 1 - block.Y, theta)  # 1 − p as exact as p
+    other = entropies(-r, 1 - block.Y, theta, block.over_classes)  # 1 − p as exact as p
     return own[0] + other[0], own[1] + other[1]
 
 
 def entropies(
-    r: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], theta: float
+    r: Float[np.ndarray, "n K"],
+    Y: Float[np.ndarray, "n K"],
+    theta: float,
+    over_classes: Callable,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Ent(p) of p = y − θ r, and how fast it moves with rounding: p is off by ε a unit of y and p, with slope
-    |log p| + 1."""
+    |log p| + 1 = 1 − log p."""
     p = np.clip(Y - theta * r, 0.0, 1.0)
     log_p = np.log(np.where(p > 0, p, 1.0))
-    return -np.sum(p * log_p, 1), np.sum((Y + p) * (1 + np.abs(log_p)), 1)
+    return -over_classes(p * log_p), over_classes((Y + p) * (1 - log_p))
 
 
 def squared_value(

@@ -17,6 +17,11 @@ from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.processes import ALONE, Group
 
+WHOLE, ROWS = (
+    2**20,
+    2**13,
+)  # logits that are judged as one block, and the labels of a block where there are more
+
 
 @dataclass(frozen=True)
 class JointCertificate(DualGap):
@@ -42,9 +47,17 @@ def certify_joint(
     W = checked.array("W", point.W, (problem.classes, "d"))
     H = checked.array("H", point.H, (len(Y), W.shape[1])) if len(Y) else np.zeros((0, W.shape[1]))
     b = check_bias(point.b, problem.lambda_b, problem.classes)
-    rho = problem.atoms.rho
-    block = Block(H, Y, H @ W.T + b, weights, problem.loss, 1.0 if rho is None else rho[rows])
-    sample = Sample(lambda: [block], group)
+    rho = None if problem.atoms.rho is None else problem.atoms.rho[rows]
+
+    def block(own: slice) -> Block:
+        each = 1.0 if rho is None else rho[own]
+        return Block(H[own], Y[own], H[own] @ W.T + b, weights[own], problem.loss, each)
+
+    if Y.size <= WHOLE:
+        whole = [block(slice(None))]
+        sample = Sample(lambda: whole, group)
+    else:  # in blocks, made again for every reading
+        sample = Sample(lambda: (block(slice(n, n + ROWS)) for n in range(0, len(Y), ROWS)), group)
     gap = dual_gap(sample, W, b, problem.penalties, problem.loss)
     slope_h, cross, mean, square = sample.read(partial(_slopes, W=W, lambda_h=problem.lambda_h)).parts[0]
     slope_w = problem.lambda_w * W - cross

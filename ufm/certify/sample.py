@@ -4,7 +4,7 @@ A mean runs over an array, a process's part of one, or blocks of a stream that i
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from operator import add
 
@@ -33,9 +33,27 @@ class Block:
     loss: str
     rho: np.ndarray | float = 1.0
 
+    @property
+    def units(self) -> int:
+        """How many roundings a mean of this block's residuals has, in ε."""
+        return 1
+
     def sum(self, rows) -> np.ndarray:
         """Σ weight · row."""
         return np.asarray(self.weights @ rows)
+
+    def over_classes(self, A) -> Float[np.ndarray, " n"]:
+        """Σ_k of each row of an array like Y, Z or the residual."""
+        return np.sum(A, 1)
+
+    @property
+    def squares(self) -> Float[np.ndarray, " n"]:
+        """‖h‖²."""
+        return np.vecdot(self.H, self.H)
+
+    def total(self, A) -> Float[np.ndarray, " K"]:
+        """Σ weight · row of an array like Y, with one rounding."""
+        return exact_sum(self.weights[:, None] * A)
 
     def product(self, left, right) -> np.ndarray:
         """Σ weight · left rightᵀ; of an array with itself only half is computed."""
@@ -49,9 +67,14 @@ class Block:
         return self.product(r if isinstance(self.rho, float) else r / self.rho[:, None], r)
 
     @cached_property
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """ℓ (n) and r = −∂ℓ/∂z (n, K)."""
+        return losses_residuals(self.Z, self.Y, self.loss)
+
+    @property
     def residual(self) -> Float[np.ndarray, "n K"]:
-        """r = −∂ℓ/∂z."""
-        return residuals(self.Z, self.Y, self.loss)
+        """r."""
+        return self.found[1]
 
     @property
     def terms(self) -> int:
@@ -64,13 +87,73 @@ class Block:
         return self.terms * (np.maximum(1.0, np.abs(self.Y).max(1)) + np.abs(self.Z).max(1))
 
 
+@dataclass(frozen=True, eq=False)
+class TwoHot(Block):
+    """The same for K > 2 classes where each row of H (in K coordinates), Y and Z has three values, at i, at j and
+    at each of the other classes: arrays (n, 3), so that work does not grow with K; ρ = 1. i ≠ j (n), classes: K."""
+
+    i: np.ndarray = field(kw_only=True)
+    j: np.ndarray = field(kw_only=True)
+    classes: int = field(kw_only=True)
+
+    @cached_property
+    def others(self) -> int:
+        """K − 2."""
+        return self.classes - 2
+
+    @property
+    def units(self) -> int:
+        """Sums by class have a rounding a row, and so has E r rᵀ, made of terms that may cancel: their sizes add up
+        to less than 9 E‖r‖²."""
+        return 9 * len(self.weights)
+
+    @cached_property
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the others as one class: −(K−2) y log p_o is less than that class's own by (K−2) y log(K−2)."""
+        if self.loss == "squared-error":
+            root = np.sqrt([1.0, 1.0, self.others])
+            value, r = losses_residuals(self.Z * root, self.Y * root, self.loss)
+            return value, r / root
+        counts = np.array([1.0, 1.0, self.others])
+        Y, Z = self.Y * counts, self.Z + np.log(counts)
+        value, r = losses_residuals(Z, Y, self.loss)
+        return value + Y[:, 2] * np.log(self.others), r / counts
+
+    def over_classes(self, A) -> np.ndarray:
+        """Σ_k of each row."""
+        return A @ [1.0, 1.0, self.others]
+
+    @property
+    def squares(self) -> np.ndarray:
+        """‖h‖²."""
+        return self.over_classes(self.H**2)
+
+    def total(self, A) -> np.ndarray:
+        """Σ weight · row, of K numbers."""
+        at_i, at_j, rest = (self.weights[:, None] * A).T
+        return self._at(self.i, at_i - rest) + self._at(self.j, at_j - rest) + rest.sum()
+
+    def moment(self, r) -> np.ndarray:
+        """Σ weight · r rᵀ, r = r_o 1 + s e_i + t e_j."""
+        rest, s, t = r[:, 2], r[:, 0] - r[:, 2], r[:, 1] - r[:, 2]
+        w, K = self.weights, self.classes
+        side = self._at(self.i, w * rest * s) + self._at(self.j, w * rest * t)
+        cross = np.bincount(self.i * K + self.j, w * s * t, K**2).reshape(K, K)
+        found = cross + cross.T + side[:, None] + side + w @ rest**2
+        found[np.diag_indices(K)] += self._at(self.i, w * s**2) + self._at(self.j, w * t**2)
+        return found
+
+    def _at(self, place, values) -> np.ndarray:
+        return np.bincount(place, values, self.classes)
+
+
 Part = Callable[[Block], tuple]  # weighted sums of a block
 Change = Callable[[Block], Float[np.ndarray, "n K"]]  # a residual made from the candidate's own
 
 
 @dataclass(frozen=True, eq=False)
 class Means:
-    """E of the weighted sums of each part; count: samples, units: roundings of a mean by `exact_sum`, in ε."""
+    """E of the weighted sums of each part; count: samples, units: roundings of a mean of residuals, in ε."""
 
     parts: list[list]
     count: int
@@ -83,21 +166,21 @@ class Sums:
     def __init__(self, parts: tuple[Part, ...], group: Group = ALONE):
         self.parts, self.group = parts, group
         self.sums: list[tuple] = []
-        self.mass, self.count, self.blocks = 0.0, 0, 0
+        self.mass, self.count, self.units = 0.0, 0, 0
 
     def add(self, block: Block) -> None:
         """The next block."""
         found = [part(block) for part in self.parts]
         self.sums = [tuple(map(add, *pair)) for pair in zip(self.sums, found)] if self.sums else found
         self.mass, self.count = self.mass + float(block.weights.sum()), self.count + len(block.weights)
-        self.blocks += 1
+        self.units += block.units
 
     def means(self) -> Means:
         """Of all blocks."""
         if not self.sums:
             raise InputError("there are no samples of positive weight")
         total = self.group.total
-        count, units, mass = int(total(self.count)), 16 + int(total(self.blocks)), float(total(self.mass))
+        count, units, mass = int(total(self.count)), 16 + int(total(self.units)), float(total(self.mass))
         return Means([[total(np.asarray(one)) / mass for one in part] for part in self.sums], count, units)
 
 
@@ -129,29 +212,22 @@ def exact_sum(rows: Float[np.ndarray, "n K"]) -> Float[np.ndarray, " K"]:
     return rows.sum(0) + lost
 
 
-def residuals(
+def losses_residuals(
     Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str
-) -> Float[np.ndarray, "n K"]:
-    """r = −∂ℓ/∂z, each largest-label entry minus the others."""
-    return -_of_rows(_vmapped(loss)[0], Z, Y)
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n K"]]:
+    """ℓ of each row and r = −∂ℓ/∂z, each largest-label entry minus the others, by the same exponentials.
 
-
-def losses(Z: Float[np.ndarray, "n K"], Y: Float[np.ndarray, "n K"], loss: str) -> Float[np.ndarray, " n"]:
-    """ℓ of each row."""
-    return _of_rows(_vmapped(loss)[1], Z, Y)
-
-
-def _of_rows(function, Z: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """A function of rows, compiled for few numbers of them: those of a stream's last block fill up."""
+    Compiled for few numbers of rows: those of a stream's last block fill up.
+    """
     n = len(Z)
     missing = (1 << (n - 1).bit_length()) - n if n > LEAST else 0
     if missing:
         Z, Y = (np.pad(part, ((0, missing), (0, 0)), mode="edge") for part in (Z, Y))
     with exactly():
-        return np.asarray(function(Z, Y))[:n]
+        value, slope = (np.asarray(part)[:n] for part in _vmapped(loss)(Z, Y))
+    return value, -slope
 
 
 @cache
 def _vmapped(loss: str):
-    value = LOSSES[loss].value
-    return jax.jit(jax.vmap(jax.grad(value))), jax.jit(jax.vmap(value))
+    return jax.jit(jax.vmap(jax.value_and_grad(LOSSES[loss].value)))

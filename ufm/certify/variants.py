@@ -36,7 +36,7 @@ def lower_bound(problem: VariantProblem, W, H, multipliers=()) -> float | None:
 
 def _size(H, W) -> float:
     """One, or the largest a logit can be made of."""
-    return 1 + H.shape[1] * float(np.abs(H).max(initial=0.0) * np.abs(W).max(initial=0.0))
+    return 1 + H.shape[1] * float(np.abs(H).max() * np.abs(W).max())
 
 
 def _residuals(problem: VariantProblem, W, H, share: float = 1.0):

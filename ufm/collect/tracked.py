@@ -38,10 +38,8 @@ def measure(arrays: Mapping[str, Any], whole: bool, convention: str | Convention
     else:
         report, (fit, excess) = None, _measures(given, loss)
     H, y = _clean(given)
-    row: dict[str, float | None] = {
-        "accuracy": _share(H @ given.W.T + (0.0 if given.b is None else given.b), y)
-    }
-    row |= {"test_accuracy": _share(*_held(given))} if given.held_out else {}
+    row: dict[str, float | None] = {"accuracy": _share(_logits(given, H), y)}
+    row |= {"test_accuracy": _share(*held)} if (held := _held(given)) else {}
     row |= {"r2": fit.r2, "r2_linear": fit.r2_linear, "sharpness": fit.a if fit.a_identified else None}
     row["sharpness_identified"] = float(fit.a_identified)
     if excess is not None:
@@ -90,9 +88,15 @@ def _clean(given: Activations) -> tuple[np.ndarray, np.ndarray]:
     return H, y
 
 
-def _held(given: Activations) -> tuple[np.ndarray, np.ndarray]:
-    logits, y = map(np.concatenate, zip(*given.held_out_chunks()))
-    return logits, y
+def _held(given: Activations) -> list[np.ndarray]:
+    """Logits and classes of held-out data: the network's own, or those of its features; nothing without either."""
+    test = given.set_chunks("test") if "test" in given.sets and not given.held_out else ()
+    parts = [*given.held_out_chunks(), *((_logits(given, H), y) for H, y, _ in test)]
+    return list(map(np.concatenate, zip(*parts)))
+
+
+def _logits(given: Activations, H: np.ndarray) -> np.ndarray:
+    return H @ given.W.T + (0.0 if given.b is None else given.b)
 
 
 def _share(logits: np.ndarray, y: np.ndarray) -> float:

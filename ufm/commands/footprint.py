@@ -8,13 +8,14 @@ quarter of it (`tests/commands/test_footprint.py`). `require` refuses the sum, n
 from math import comb, factorial, perm
 
 from ufm.commands.inputs import FreeProblem
+from ufm.model.atoms import is_dense
 from ufm.model.grid import Grid
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.model.quadrature import beta_rule
 from ufm.rules.memory import require
 from ufm.runtime.threads import usable_cores
-from ufm.theory.theorems.theorem import WORK, Setting, joint_work
+from ufm.theory.theorems.theorem import Setting, joint_labels, within_reach
 
 NUMBER = 8  # bytes of a float64
 RECORD = 32  # of a Python float in a list of a record
@@ -141,7 +142,7 @@ def free_classifier(args, free: FreeProblem, choice: dict) -> Parts:
     atoms = count_atoms(free.law, K, choice["quadrature"] or NODES, given)
     atoms = atoms if args.draws is None else (args.draws, args.draws)
     devices = 1 if args.processes is None else args.processes
-    parts = joint(atoms, K, free.dim, starts=free.starts, devices=devices)
+    parts = joint(atoms, K, free.dim, args.loss, starts=free.starts, devices=devices)
     parts["the mixing weights"] = _gauss_rule(free.law, choice["quadrature"])
     if free.law.two_hot and args.draws is None and free.lambda_b is None:
         rows = given or choice["quadrature"] or 11
@@ -153,6 +154,7 @@ def joint(
     atoms: tuple[int, int],
     classes: int,
     dim: int,
+    loss: str = "cross-entropy",
     *,
     starts: int = 1,
     record: bool = True,
@@ -160,21 +162,21 @@ def joint(
 ) -> Parts:
     """A free classifier on a finite law: its labels, their curvatures, Newton's system, features, record.
 
-    devices: among which the labels are cut.
+    devices: among which the labels are cut. Of many classes a label has vectors, and Newton's system no matrix.
     """
     (raw, n), K, r = atoms, classes, min(classes, dim)
-    own = n / devices
+    own, dense = n / devices, starts > 1 or is_dense(n, K, dim, loss)
     return {
         LABELS: NUMBER * (9 * raw * K + 3 * K * K),
-        CURVATURES: 12 * NUMBER * own * K * K,
-        "Newton's system of the joint problem": _joint_system(K, r, starts),
+        CURVATURES: NUMBER * own * K * (12 * K if dense else 12),
+        "Newton's system of the joint problem": _joint_system(K, r) if dense else 40 * NUMBER * K * K,
         "features and classifier": NUMBER * (8 * own * dim + 8 * K * dim + 4 * dim * dim),
         "the points of all starts": 2 * NUMBER * starts * (own * r + K * r),
         "the record of the classifier": (RECORD + TEXT) * K * K * starts * record,
     }
 
 
-def _joint_system(K: int, r: int, starts: int) -> float:
+def _joint_system(K: int, r: int) -> float:
     """Dense matrices of K(K−1)/2 unknowns, convex in W Wᵀ; of K r, where that is not used or ends at a boundary."""
     return 8 * NUMBER * float(K * r) ** 2
 
@@ -190,11 +192,10 @@ def theorems(problem: Problem, free_dim: int | None, mixing: int) -> Parts:
         "the classifier and the theorems' labels": NUMBER * (10 * K * max(K, d) + 12 * labels * (K + d)),
         "the given labels": NUMBER * 10 * given,
     }
-    if joint_work(law, K, Setting.nodes) > WORK:
+    dim = d if free_dim is None else free_dim
+    if not within_reach(joint_labels(law, K, Setting.nodes), K, dim, problem.loss):
         return parts
-    return parts | joint(
-        count_atoms(law, K, Setting.nodes), K, d if free_dim is None else free_dim, record=False
-    )
+    return parts | joint(count_atoms(law, K, Setting.nodes), K, dim, problem.loss, record=False)
 
 
 def sweep_blocks(grid: Grid) -> Parts:
@@ -217,11 +218,11 @@ def sweep_blocks(grid: Grid) -> Parts:
 def comparison(
     count: int, classes: int, dim: int, bins: int, replicates: int, certified: bool = False
 ) -> Parts:
-    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap, Σ_W, the reduced features as far
-    as they are in memory (`ufm.network.reduced`) and a sample of rows; certified: both penalties are known, and the
-    optimum of the labels is computed (`ufm.network.optimum`)."""
+    """`compare`: a block of rows (32 MiB), class means, Gram matrices, bootstrap, Σ_W, the reduced features
+    or the logits as far as they are in memory (`ufm.network.read.mapped.room`) and a sample of rows; certified:
+    both penalties are known, and the optimum of the labels is computed (`ufm.network.optimum`)."""
     K, d = classes, dim
-    few, drawn = min(d, 2 * K + 3), min(count, 3500)
+    few, drawn = 2 * K + 3 if d >= 2 * (2 * K + 2) else K, min(count, 3500)
     block = min(NUMBER * count * max(K, d), 2**25) + NUMBER * max(K, d)
     return {
         "the classifier and the class means": NUMBER * 16 * K * d,
@@ -231,7 +232,7 @@ def comparison(
         + 3 * NUMBER * min(1024 * max(20 * bins, 3200), max(1024, count) * 20 * bins)
         + min(2**28, NUMBER * replicates * K * (d + K)),
         "the spread within classes": NUMBER * 6 * d * d * (d <= 2048),
-        "the reduced features": min(2**26, NUMBER * count * few) * (d >= 2 * (2 * K + 2)),
+        "the reduced features or the logits": min(2**26, NUMBER * count * few),
         "a sample of the features": 2 * NUMBER * drawn * (d + 2 * K),
         "the optimum of these labels": certified * _own_optimum(count, K, d),
     }

@@ -51,9 +51,10 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.list or args.explain is not None:
         from ufm.commands.runs.verify import explain, list_theorems
 
+        outputs = Outputs({} if args.json in (None, "-") else {"json": args.json})
         if args.explain is not None and not args.list:
-            return explain(args.explain)
-        return list_theorems(_asked(args, argv))
+            return explain(args.explain, args.json, outputs)
+        return list_theorems(_asked(args, argv), args.json, outputs)
     for flag in ("constraint", "balance"):
         if getattr(args, flag) is not None:
             raise InputError(f"--{flag} goes with --list: a problem has its own")
@@ -62,6 +63,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     lam = inputs.read_mixing(args)
     bias, rho = inputs.read_bias(args.bias), inputs.read_rho(args, law)
     variant = None if args.variant is None else read_variant(args.variant)
+    if variant is not None:
+        _refuse_unread(variant.kind, argv)
     problem = inputs.read_checked(args, law)
     footprint.refuse(footprint.theorems(problem, args.dim, 7 if lam is None else len(lam)))
     paths = {} if args.json in (None, "-") else {"json": args.json}
@@ -71,13 +74,35 @@ def run(args: Arguments, argv: list[str]) -> int:
     return verify(args, ["python", "-m", "ufm.verify", *argv], problem, (lam, bias, rho, variant), outputs)
 
 
+LAW = {"labels", "alpha", "smoothing", "ways", "pairs", "weights"}
+UNREAD = {  # why a problem of another shape has no use for a flag
+    "labels": (LAW, "it has classes, all alike, and no labels"),
+    "penalties": ({"lambda-w", "lambda-h"}, "it has no penalties"),
+    "loss": ({"loss"}, "its loss is its own"),
+    None: ({"bias", "rho", "multiplier", "lam", "rigorous"}, "only the problems without --variant do"),
+}
+
+
+def _refuse_unread(kind: str, argv: list[str]) -> None:
+    """InputError for a flag that a variant would not read."""
+    from ufm.model.variants.problem import READS
+
+    given = _flags(argv)
+    for part, (flags, why) in UNREAD.items():
+        if part not in READS[kind] and (unread := sorted(flags & given)):
+            raise InputError(f"--variant {kind} does not read --{', --'.join(unread)}: {why}; leave it out")
+
+
+def _flags(argv: list[str]) -> set[str]:
+    """The flags that were given, by name."""
+    return {word.split("=")[0][2:].replace("_", "-") for word in argv if word.startswith("--")}
+
+
 def _asked(args: Arguments, argv: list[str]) -> dict[str, str]:
     """The aspects of `ufm.theory.theorems.scope` that --list is narrowed by: flags that were given."""
-    given = {word.split("=")[0] for word in argv}
-    asked = {
-        name: getattr(args, name)
-        for name in ("loss", "constraint", "bias", "balance")
-        if f"--{name}" in given
+    given = _flags(argv)
+    asked: dict[str, str] = {
+        n: getattr(args, n) for n in ("loss", "constraint", "bias", "balance") if n in given
     }
     if asked.get("bias") not in (None, "none", "free"):
         asked["bias"] = "penalised"

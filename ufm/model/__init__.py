@@ -19,7 +19,9 @@ from ufm.facade import facade
 __all__, __getattr__, __dir__ = facade(
     __name__,
     {
-        "atoms": "FiniteLaw JointProblem Point drawn_law finite_law given_lam multi_label with_penalties",
+        "atoms": (
+            "DENSE FiniteLaw JointProblem Point drawn_law finite_law given_lam is_dense multi_label with_penalties"
+        ),
         "cases": "LabelCases OrbitCases PairCases check_choice choose_cases choose_lam",
         "etf": (
             "contrasts etf_basis etf_deviation etf_multiplier frame_distance gain sharpness simplex_etf "
@@ -35,6 +37,8 @@ __all__, __getattr__, __dir__ = facade(
         "quadrature": "DROP PANEL REACH beta_rule edge_gauss panels",
         "roots": "bracketed_root",
         "rows": "EPS RowSpace row_space",
-        "variants.problem": "COUNTS VARIANTS Variant VariantProblem margins read_variant",
+        "variants.problem": (
+            "COUNTS LABELS LOSS PENALTIES READS VARIANTS Variant VariantProblem margins read_variant"
+        ),
     },
 )

@@ -16,6 +16,8 @@ from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import accept, normalise
 
+DENSE = 1e8  # multiplications of a Newton step with matrices a label; beyond, conjugate gradients take over
+
 
 @dataclass(frozen=True, eq=False)
 class FiniteLaw:
@@ -134,6 +136,19 @@ class JointProblem:
     def product(self) -> float:
         """c² = λ_W λ_H."""
         return self.lambda_w * self.lambda_h
+
+
+def is_dense(labels: float | int, classes: int, dim: int, loss: str) -> bool:
+    """Whether the joint problem is solved with K × K matrices a label, n K⁴ multiplications a step.
+
+    With few classes, or where d is too small for every W Wᵀ, so that the problem is not convex in it.
+    """
+    return not is_convex(classes, dim, loss) or labels * float(classes) ** 4 <= DENSE
+
+
+def is_convex(classes: int, dim: int, loss: str) -> bool:
+    """Whether d allows every W Wᵀ: d ≥ K − 1 where constants added to the logits change nothing, else d ≥ K."""
+    return dim >= classes - (loss == "cross-entropy")
 
 
 @dataclass(frozen=True, eq=False)

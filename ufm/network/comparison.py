@@ -1,9 +1,9 @@
 """One network's activations against the theory: every measure of `ufm compare`, and what they add up to.
 
 H is read twice (once where clean features are given apart), and everything else reads its few coordinates
-(`reduced`) where these are at most half as many; else all measures share at most three readings of H
-(`read.together`). The sharpness a = m² K/((K−1) λ_H) of all predictions is known where λ_H is, with m =
-‖W − w̄‖_F/√K, and fitted to the logits where it is not.
+(`reduced`) where these are at most half as many; else all measures share at most three readings of H, which keep
+its logits from the first on (`read.together`). The sharpness a = m² K/((K−1) λ_H) of all predictions is known
+where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ from ufm.network.measures.excess import Excess
 from ufm.network.measures.fitting import Fit, explained, first_look
 from ufm.network.optimum import OwnOptimum
 from ufm.network.read.activations import Activations, Chunk
-from ufm.network.read.ahead import ahead, rows_of
+from ufm.network.read.ahead import Aside, ahead, aside, rows_of
 from ufm.network.read.label_law import LabelKind
 from ufm.network.read.together import Layer, Readings
 from ufm.network.resemblance import Finding, overall
-from ufm.network.suboptimality import Begun, Gap, Penalty, begin, suboptimality
+from ufm.network.suboptimality import Begun, Gap, Penalty, begin, label_optimum, suboptimality
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.threads import half_for_blas
@@ -114,10 +114,12 @@ def compare(
 def _compare(given: Activations, options: Options, progress: Progress) -> Comparison:
     o = _completed(given, options)
     missing = _missing(given, o)
-    found = _measured(given, o, progress)
+    with aside() as (thread, go_on):
+        optimum = thread(partial(label_optimum, given, _penalties(o), o.loss, go_on))
+        found = _measured(given, o, progress, thread)
+        far = suboptimality(found.begun, optimum.result())
     features, sample = found.reader.result(found.drawn, missing)
     a, fit, channel, m = found.a, found.fit, found.channel, etf_multiplier(given.W - given.W.mean(0))
-    far = suboptimality(given, found.begun, given.dim, _penalties(o), o.loss)
     assert given.kind is not None
     etf = etf_deviation(given.W - given.W.mean(0))
     known = "weights" in given.stored, fit, channel, found.mixed, a, etf, far, o.loss, missing.get("metrics")
@@ -157,14 +159,15 @@ class _Measured(NamedTuple):
     mixed: MixedCalibration
 
 
-def _measured(given: Activations, o: Options, progress: Progress) -> _Measured:
+def _measured(given: Activations, o: Options, progress: Progress, thread: Aside) -> _Measured:
     """H is read for its features, and where these are not reduced for everything else at once."""
     reader, drawn = FeatureReader(given, o.centre, o.seed, o.replicates), (o.replicates, 0.95, o.seed)
     stream = partial(_chunks, given, progress, "features", rows=rows_of(given.dim))
-    readings = Readings(stream, Layer(given.W, given.b))
+    readings = Readings(stream, Layer(given.W, given.b), 0 if reader.reduces else given.count)
     readings.begin(reader.measure())
     if reader.reduces:
         readings.finish()
+        metrics = thread(reader.close)
         few = reader.few()
         stream = partial(_chunks, few, progress, "reduced features", rows=rows_of(max(few.dim, few.classes)))
         readings = Readings(stream, Layer(few.W, given.b))
@@ -181,6 +184,10 @@ def _measured(given: Activations, o: Options, progress: Progress) -> _Measured:
     channel = readings.begin(geometry(frame, centre, reader.own, o.bins, *drawn))
     mixed = readings.begin(calibrating(a, o.bins, *drawn))
     readings.finish()
+    if reader.reduces:
+        metrics.result()
+    else:
+        reader.close()
     return _Measured(reader, rows.value, begun, fit.value, a, channel.value, mixed.value)
 
 

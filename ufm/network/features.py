@@ -95,8 +95,8 @@ class FeatureReader:
     of H; the sets apart are read when it is made. Where the class means need few rows of H, and nothing else is
     measured with them, these are read alone.
 
-    means, mean (None where it is not taken): known after the first of two readings. `result` says in `missing` why
-    there are no metrics.
+    means, mean (None where it is not taken): known after the first of two readings. After both: `close`, then
+    `result`, which says in `missing` why there are no metrics.
     """
 
     def __init__(self, given: Activations, centre: str, seed: int = 0, replicates: int = 0):
@@ -128,8 +128,12 @@ class FeatureReader:
             self.reducer = Reducer(self.given, basis(self.given.W, self.means, mean))
         yield (self._second, self.sampler.add, *(() if take is None else (partial(self._spread, take=take),)))
         scaled("H", np.array([self.largest]))
+        self.steps = clean
+
+    def close(self) -> None:
+        """What follows from the readings alone, and takes none: metrics of H itself."""
         if self.own:
-            self.sets["clean"] = _last(clean)
+            self.sets["clean"] = _last(self.steps)
 
     def turned(self, rows: Float[np.ndarray, "*n d"] | None) -> Float[np.ndarray, "*n r"] | None:
         """Vectors of H in the coordinates that others read."""

@@ -21,15 +21,16 @@ from jaxtyping import Float
 from scipy.special import expit, logit
 
 from ufm.certify.dual import DualGap, dual_gap
-from ufm.certify.sample import Block, Sample
+from ufm.certify.sample import Block, Sample, TwoHot
 from ufm.model.atoms import FiniteLaw, JointProblem
 from ufm.model.etf import etf_multiplier
 from ufm.model.laws import Patterns
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
+from ufm.network.measures.curve import curve_at, label_values
 from ufm.network.measures.excess import best_features
 from ufm.network.measures.fitting import closed_logits
-from ufm.network.read.label_rows import LabelBlock
+from ufm.network.read.label_rows import LabelBlock, two_classes
 from ufm.network.resample import Reservoir, cut
 from ufm.optimize.joint import solve_joint
 from ufm.theory.multiplier import pattern_multiplier
@@ -81,6 +82,9 @@ class _Candidate(NamedTuple):
     atoms: int
     how: str
     scale: float | None = None  # W h is so many times h, where W is known to do that
+    values: Callable[[np.ndarray, float], np.ndarray] | None = (
+        None  # of h at λ and δ: at i, at j and elsewhere
+    )
     pairs: int = 0  # how many labels there are, where all are of two classes
 
 
@@ -114,14 +118,26 @@ def _over(found: _Candidate, labels: Labels, penalties: Penalties, loss: str) ->
 
     def blocks():
         squares[:] = [0.0, 0.0]
-        for block, weights in _parts(labels):
-            H = found.features(block)
-            squares[0] += float(weights @ np.vecdot(H, H))
-            squares[1] += float(weights.sum())
-            Z = H @ found.W.T if found.scale is None else found.scale * H
-            yield Block(H, block.dense(), Z + found.b, weights, loss)
+        for rows, weights in _parts(labels):
+            block = _block(found, rows, weights, penalties, loss)
+            squares[0] += float(block.weights @ block.squares)
+            squares[1] += float(block.weights.sum())
+            yield block
 
     return dual_gap(Sample(blocks), found.W, found.b, penalties, loss), squares[0] / squares[1]
+
+
+def _block(
+    found: _Candidate, labels: LabelBlock, weights: np.ndarray, penalties: Penalties, loss: str
+) -> Block:
+    """Labels with the candidate's features: two-hot ones as three values a row, where no bias mixes all classes."""
+    if found.values is not None and found.scale and penalties.lambda_b is None and (labels.i >= 0).all():
+        K, (i, j, lam) = labels.classes, two_classes(labels)
+        H, Y = found.values(lam, labels.delta), label_values(lam, labels.delta, K)
+        return TwoHot(H, Y, found.scale * H, weights, loss, i=i, j=j, classes=K)
+    H = found.features(labels)
+    Z = H @ found.W.T if found.scale is None else found.scale * H
+    return Block(H, labels.dense(), Z + found.b, weights, loss)
 
 
 def _parts(labels: Labels):
@@ -318,13 +334,19 @@ def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, los
     def closed(block: LabelBlock) -> np.ndarray:
         if found.value == 0:
             return np.zeros((len(block.i), classes))
-        a = found.sharpness
-        z = (
-            closed_logits(block, a)[0]
-            if loss == "cross-entropy"
-            else a / (1 + a) * (block.dense() - 1 / classes)
-        )
-        return z / scale
+        if loss == "cross-entropy":
+            return closed_logits(block, found.sharpness)[0] / scale
+        return linear(block.dense())
+
+    def linear(Y: np.ndarray) -> np.ndarray:
+        return found.sharpness / (1 + found.sharpness) * (Y - 1 / classes) / scale
+
+    def values(lam: np.ndarray, delta: float) -> np.ndarray:
+        if found.value == 0:
+            return np.zeros((len(lam), 3))
+        if loss == "cross-entropy":
+            return curve_at(found.sharpness, classes, delta)(lam).z / scale
+        return linear(label_values(lam, delta, classes))
 
     how = f"the simplex ETF ({classes} classes), multiplier of a random {len(Y)} of the labels"
-    return _Candidate(W, np.zeros(classes), closed, len(Y), how, scale)
+    return _Candidate(W, np.zeros(classes), closed, len(Y), how, scale, values)

@@ -6,18 +6,14 @@ classes is not taken from here (`ufm.network.collapse.statistics` reads H itself
 the rounding of Qᵀh.
 """
 
-import os
-import tempfile
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from ufm.network.read.activations import Activations
-from ufm.network.read.mapped import Stored
-from ufm.rules.errors import InputError
+from ufm.network.read.mapped import Stored, room
 
-MEMORY = 2**26  # bytes of reduced features beyond which they go to a file
 CANCELS = 1e-3  # a squared distance from the span this small against ‖h‖²
 RANK = 1e-13  # directions this small against the largest are rounding
 
@@ -34,11 +30,7 @@ class Reducer:
 
     def __init__(self, given: Activations, Q: Float[np.ndarray, "d r"]):
         self.given, self.Q, self.start = given, Q, 0
-        shape = (given.count, Q.shape[1] + 1)
-        if 8 * shape[0] * shape[1] > MEMORY:
-            self.rows: np.ndarray = _spilled(shape)
-        else:
-            self.rows = np.empty(shape)
+        self.rows = room((given.count, Q.shape[1] + 1), "reduced features")
 
     def add(self, H: Float[np.ndarray, "n d"], size: Float[np.ndarray, " n"]) -> None:
         """The next rows; size: ‖h‖² of each."""
@@ -61,22 +53,6 @@ class Reducer:
         """The same activations with fewer columns."""
         stored = self.given.stored | {"H": Stored("H", self.rows)}
         return replace(self.given, W=self.vectors(self.given.W), stored=stored)
-
-
-def _spilled(shape: tuple[int, int]) -> np.ndarray:
-    """An array in a temporary file that is gone with its last use; InputError where there is no room for it."""
-    size = 8 * shape[0] * shape[1]
-    try:
-        with tempfile.TemporaryFile(prefix="ufm-") as file:
-            if hasattr(os, "posix_fallocate"):  # a mapping without room behind it would end the process
-                os.posix_fallocate(file.fileno(), 0, size)
-            return np.memmap(file, np.float64, "w+", shape=shape)
-    except OSError as error:
-        where = tempfile.gettempdir()
-        raise InputError(
-            f"{size / 2**20:.0f} MiB of reduced features do not fit into {where} ({error.strerror or error}): set "
-            "TMPDIR to a folder with room"
-        ) from None
 
 
 def worthwhile(given: Activations) -> bool:

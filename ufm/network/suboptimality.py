@@ -1,5 +1,7 @@
 """How far a network is from the optimum of its own labels and penalties, and which part of it is how far."""
 
+from concurrent.futures import CancelledError
+from threading import Event
 from typing import NamedTuple
 
 from ufm.certify.dual import DualGap
@@ -84,29 +86,33 @@ def begin(readings: Readings, dim: int, penalties: Penalty, loss: str, seed: int
     return Begun(excess, readings.begin(certificate))
 
 
-def suboptimality(given: Activations, begun: Begun, dim: int, penalties: Penalty, loss: str) -> Suboptimality:
-    """What these found, and the optimum of the labels."""
+def suboptimality(begun: Begun, optimum: OwnOptimum | None) -> Suboptimality:
+    """What these found, beside the optimum of the labels."""
     if begun.excess is None:
         return Suboptimality(None, None, None, None)
     excess = begun.excess.value
     if begun.certificate is None:
         return Suboptimality(excess, None, None, None)
     certificate = begun.certificate.value
-    lambda_w, lambda_h, lambda_b = penalties
-    assert lambda_w is not None and lambda_h is not None  # else nothing had begun
-    optimum = _own_optimum(given, dim, Penalties(lambda_w, lambda_h, lambda_b), loss)
+    assert optimum is not None  # known with the same penalties
     return Suboptimality(excess, certificate, optimum, _gap(certificate, optimum, excess))
 
 
-def _own_optimum(given: Activations, dim: int, penalties: Penalties, loss: str) -> OwnOptimum:
-    """Of the labels as they are."""
+def label_optimum(given: Activations, penalties: Penalty, loss: str, go_on: Event) -> OwnOptimum | None:
+    """The optimum of the labels as they are, where λ_W and λ_H are known; given up between blocks once `go_on` is
+    cleared."""
+    lambda_w, lambda_h, lambda_b = penalties
+    if lambda_w is None or lambda_h is None:
+        return None
 
     def labels():
         for part in given.label_chunks():
+            if not go_on.is_set():
+                raise CancelledError
             with handed("optimum of these labels"):
                 yield part
 
-    return own_optimum(labels, given.classes, dim, penalties, loss)
+    return own_optimum(labels, given.classes, given.dim, Penalties(lambda_w, lambda_h, lambda_b), loss)
 
 
 def _gap(certificate: DualGap, optimum: OwnOptimum, excess: Excess) -> Gap:

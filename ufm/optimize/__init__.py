@@ -6,6 +6,7 @@ joint        solve_joint: W, features and bias together
 implicit_gram  optimal_gram: the joint optimum likewise
 gram         the joint problem as a convex one in G, d ≥ K − 1
 coordinates  isometric coordinates of W's row space
+many/        the same for many classes, without a matrix a label
 newton       Newton's method, convergent from every start
 line_search  how far along a step
 descent      first-order methods

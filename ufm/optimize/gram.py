@@ -135,18 +135,24 @@ def gram_newton(
     gradient = 0.5 * (penalties.w * V.T @ V - square)
     slope_b = penalties.b * b - mean
     D, db = _solve_newton(curvature, gradient, slope_b, penalties.b)
+    D, db, slope = lengthen_step(D, db, V, M, gradient, slope_b, penalties.w)
+    u = V @ (D @ h) + db[:, None]
+    pull = jnp.einsum("nsk,nst,tn->kn", T, T, u, optimize="optimal")
+    dz = V @ (D @ h - V.T @ pull / lam)
+    return GramStep(D, db, dz, slope)
+
+
+def lengthen_step(D, db, V, M, gradient, slope_b, lambda_w):
+    """The step stretched and kept positive, or where that leaves no descent a share of it; and its slope."""
 
     def slope(D, db):
         return jnp.sum(gradient * D) + slope_b @ db
 
-    far = _keep_positive(_stretch(D, V, M, penalties))
+    far = _keep_positive(_stretch(D, V, M, lambda_w))
     share = jnp.minimum(1.0, (LEAST - 1) / jnp.minimum(jnp.linalg.eigvalsh(D)[0], LEAST - 1))
     better = slope(far, db) < 0.1 * share * slope(D, db)  # changing D alone need not keep a descent
     D, db = jnp.where(better, far, share * D), jnp.where(better, db, share * db)
-    u = V @ (D @ h) + db[:, None]
-    pull = jnp.einsum("nsk,nst,tn->kn", T, T, u, optimize="optimal")
-    dz = V @ (D @ h - V.T @ pull / lam)
-    return GramStep(D, db, dz, slope(D, db))
+    return D, db, slope(D, db)
 
 
 def half_curvature(V, B, lambda_h, coupling, c, half_solve=half_solve_each):
@@ -203,10 +209,10 @@ def gram_hessian(curvature: GramCurvature, k: int, lambda_b):
     return jnp.block([[inner, mixed], [mixed.T, corner]])
 
 
-def _stretch(D, V, M, penalties):
+def _stretch(D, V, M, lambda_w):
     """The step lengthened in the eigenvectors of M̃, as the module's docstring says; never shortened."""
     value, vector = jnp.linalg.eigh(M)
-    u = jnp.sqrt(jnp.maximum(value, 0.0) / penalties.w)
+    u = jnp.sqrt(jnp.maximum(value, 0.0) / lambda_w)
     factor = jnp.clip(2 * jnp.outer(u, u) / (1 + 0.5 * (u[:, None] + u)), 1.0, STRETCH)
     frame = vector.T @ V
     inverse = jnp.linalg.inv(frame)

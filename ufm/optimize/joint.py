@@ -26,10 +26,11 @@ from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
 from ufm.loss import LOSSES
-from ufm.model.atoms import JointProblem, Point
+from ufm.model.atoms import DENSE, JointProblem, Point
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import LAW, Atoms, Penalties, descend_gram, half_curvature, logit_basis
+from ufm.optimize.many.descent import descend_many
 from ufm.optimize.newton import descend_newton
 from ufm.rules.brief import shown
 from ufm.runtime.devices import (
@@ -48,6 +49,7 @@ from ufm.runtime.devices import (
 INNER_STEPS = 200
 ROUNDING = 1e-11  # predicted decreases below this share of L are judged by ‖∇φ‖ instead
 SMALL = 1e-7  # singular values of W below this (relative, W being of order one) are tried as zeros
+UNKNOWNS = 4000  # of W, up to which it takes over from G: its Hessian is dense, 128 MiB
 FLAT = 1e-10  # eigenvalues below this share of the largest are not divided by (rotations of W)
 
 
@@ -170,9 +172,8 @@ def descend_jointly(
         if settled and norm >= least:
             return JointRun(best, least, count, True)
         best, least = point, norm
-        trial: JointPoint | None = call.move(point, step, 1.0)
-        if not settled:
-            trial = _backtrack(point, step, slope, trial, call)
+        whole = call.move(point, step, 1.0)
+        trial = whole if settled else _backtrack(point, step, slope, whole, call)
         if trial is None:
             return JointRun(best, least, count, False)
         point = trial
@@ -182,13 +183,14 @@ def descend_jointly(
 def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool, mesh: Mesh | None = None) -> JointRun:
     """Newton on G = W Wᵀ; where a direction of G vanishes at the optimum, W takes over to finish it."""
     mesh, B = mesh or one_device(), logit_basis(len(atoms.Y), loss_name)
-    run = descend_gram(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
+    descend = descend_many if atoms.Y.shape[1] * float(len(B)) ** 4 > DENSE else descend_gram
+    run = descend(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
     W, b = B @ np.asarray(run.point.V), B @ np.asarray(run.point.b)
-    if not run.settled:
+    if not run.settled and W.size <= UNKNOWNS:
         last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
         return last._replace(steps=run.steps + last.steps)
-    point = JointPoint(W, b, run.point.h, run.point.objective)
-    return JointRun(point, float(_Calls(atoms, mesh, loss_name, bias).slope(point)), run.steps, True)
+    point, call = JointPoint(W, b, run.point.h, run.point.objective), _Calls(atoms, mesh, loss_name, bias)
+    return JointRun(point, float(call.slope(point)), run.steps, run.settled)
 
 
 class _Calls:
@@ -256,8 +258,7 @@ def solve_joint(
     Where d allows every Gram matrix (d ≥ K−1; squared error d ≥ K) the problem is convex in W Wᵀ and the first run
     solves that; all others, and all below that dimension, descend from random W, and `starts` of them are
     compared. Symmetry is not used.
-    The labels are cut evenly among the devices of the mesh (None: one). Where it spans several processes, each
-    gets the H of its own labels (`ufm.runtime.devices.own_rows`).
+    The devices of the mesh (None: one) divide the labels; each process gets the H of its own (`own_rows`).
     W Wᵀ as a traced function of arrays, with derivatives: `ufm.optimal_gram`.
     """
     checked.instance("problem", problem, JointProblem)
@@ -293,12 +294,12 @@ def fit_classifier(problem: JointProblem, W: Float[np.ndarray, "K d"]) -> Point:
         slope, curvature = map(np.asarray, bias_derivatives(point, *atoms, loss_name=problem.loss))
         db = -np.linalg.lstsq(curvature, slope, rcond=FLAT)[0]
         step, fall = np.concatenate([np.zeros(W.size), db]), float(db @ slope)
-        if -fall <= 1e-15 * abs(float(point.objective)):
+        settled = -fall <= 1e-15 * abs(float(point.objective))
+        trial = call.move(point, step, 1.0)  # of a last step L knows nothing, its slope does
+        moved = trial if settled else _backtrack(point, step, fall, trial, call)
+        point = moved or point
+        if settled or moved is None:
             break
-        trial = _backtrack(point, step, fall, call.move(point, step, 1.0), call)
-        if trial is None:
-            break
-        point = trial
     return Point(W, np.asarray(point.H).T, np.asarray(point.b) if bias else None)
 
 
@@ -328,9 +329,8 @@ def _drop_small(run: JointRun, call: _Calls) -> JointRun:
     point = call.project(left * kept @ right, run.point.b, run.point.H)
     if float(point.objective) > float(run.point.objective) * (1 + 1e-13):
         return run
-    if not kept.any():  # then the features are zero too, exactly
-        point = point._replace(H=point.H * 0.0)
-    return run._replace(point=point)
+    # where W is zero the features are too, exactly
+    return run._replace(point=point if kept.any() else point._replace(H=point.H * 0.0))
 
 
 def _joint_solution(runs: list[JointRun], dim: int, own: slice) -> JointSolution:

@@ -2,6 +2,7 @@
 
 sections        facts, tables and sentences, as text of 80 columns
 text            a report of features
+formulas        LaTeX in plain characters
 text_joint      the joint problem
 network/        a comparison: its sections, the page, its record
 records         JSON records
@@ -18,6 +19,7 @@ __all__, __getattr__, __dir__ = facade(
     {
         "dataset": "Dataset check_folder columns_bytes guess_bytes open_dataset read_columns",
         "files": "Ended Outputs whole_file",
+        "formulas": "plain readable",
         "network.comparison": "comparison_sections",
         "network.headline": "headline",
         "network.page": "Pictures report_body report_page runs_page",
@@ -30,7 +32,8 @@ __all__, __getattr__, __dir__ = facade(
         "sections": "Facts Section Sentence Table Verdict show",
         "shards": "label_arrays open_shards plan_shards shard_rows",
         "text": (
-            "law_facts law_words print_explanations print_problem print_rows print_summary shown sizes small spread"
+            "bias_words law_facts law_words print_explanations print_problem print_rows print_summary "
+            "shown sizes small spread"
         ),
         "text_joint": "print_draws print_joint print_joint_verdict",
     },

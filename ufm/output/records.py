@@ -182,6 +182,7 @@ def joint_record(report: JointReport) -> dict:
             "rounding": c.rounding,
             "rigorous_gap": report.rigorous_gap,
             "lambda_max_ratio": c.lambda_max_ratio,
+            "escape": {"curvature": c.escape, "direction": c.leading},
             "stationarity": c.stationarity,
             "imbalance": c.imbalance,
             "spectrum": c.spectrum,

@@ -80,6 +80,11 @@ def law_facts(problem, labels: str = "", bias: str = "") -> list[tuple[str, str]
     return [("labels", law_words(problem.law) + labels), ("penalties", penalties + bias)]
 
 
+def bias_words(lambda_b: float | None) -> str:
+    """none, free, or its penalty."""
+    return "none" if lambda_b is None else "free" if lambda_b == 0 else f"lambda_b {lambda_b:g}"
+
+
 def law_words(law: LabelLaw) -> str:
     """The law with its parameters."""
     parts = [f"alpha {law.alpha:g}"] if law.alpha is not None else []

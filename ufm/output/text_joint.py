@@ -8,18 +8,22 @@ from ufm.agree.geometry import collapsed_groups, mixed_variability, self_duality
 from ufm.agree.joint import JointReport
 from ufm.model.atoms import JointProblem
 from ufm.output.sections import Facts, Sentence, Table, Verdict, show
-from ufm.output.text import law_facts, shown, sizes, small
+from ufm.output.text import bias_words, law_facts, shown, sizes, small
+
+SADDLE = 1e-6  # of λ_max(M)/c² − 1, from which on a direction leads down
+SHOWN = 8  # entries of a direction
 
 
 def print_joint(console: Console, report: JointReport) -> None:
     """Problem, thresholds, certificate and geometry, one fact a line."""
     p, c = report.problem, report.certificate
     lines = [
-        *law_facts(p, f"; {len(p.atoms.weights)} labels", f", bias {bias_words(p)}{rho_words(p)}"),
+        *law_facts(p, f"; {len(p.atoms.weights)} labels", f", bias {bias_words(p.lambda_b)}{rho_words(p)}"),
         *threshold_lines(report),
         ("objective", f"L = {c.objective:.12g}, dual {c.dual_objective:.12g}"),
         ("gap", gap_words(report)),
         ("residuals", f"lambda_max(M)/(lambda_W lambda_H) - 1 = {small(c.lambda_max_ratio)}"),
+        *escape_lines(report),
         ("stationary", f"|grad L| = {small(c.stationarity)}, imbalance {small(c.imbalance)}"),
         ("shape", shape_words(report)),
         ("multiplier", multiplier_words(report)),
@@ -38,11 +42,6 @@ def gap_words(report: JointReport) -> str:
     return text
 
 
-def bias_words(p: JointProblem) -> str:
-    """none, free, or its penalty."""
-    return "none" if p.lambda_b is None else "free" if p.lambda_b == 0 else f"lambda_b {p.lambda_b:g}"
-
-
 def rho_words(p: JointProblem) -> str:
     """That the labels have penalties of their own, if they have."""
     rho = p.atoms.rho
@@ -55,6 +54,18 @@ def threshold_lines(report: JointReport):
         side = "beyond" if t.ratio >= 1 else "below"
         share = f" is {t.ratio:.3g} of {t.value:.6g}," if t.value > 0 else f" against {t.value:g},"
         yield "threshold", f"{t.name}: lambda_W lambda_H = {report.problem.product:.3g}{share} {side} it"
+
+
+def escape_lines(report: JointReport):
+    """The way down in a dimension more, where there is one: below d = K − 1 a minimum may be a saddle of more."""
+    c = report.certificate
+    if c.lambda_max_ratio > SADDLE:
+        u = ", ".join(f"{x + 0.0:.3g}" for x in np.round(c.leading[:SHOWN], 3))
+        along = f"({u}{', …' if len(c.leading) > SHOWN else ''})"
+        yield (
+            "escape",
+            f"one dimension more lowers L: curvature {c.escape:.6g} along u = {along}, as dW = u vᵀ",
+        )
 
 
 def shape_words(report: JointReport) -> str:

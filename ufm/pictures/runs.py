@@ -48,6 +48,9 @@ def _draw(panels: Sequence[Axes], runs: Sequence[Run], names: list[str]) -> None
     ):
         _line(right, runs, key, label, colour, marker)
     _finish(right, "distance from the optimum", names, log=True)
+    shared = runs[0].name.removesuffix(".npz").removesuffix(names[0]).rpartition("/")[2]
+    for axes in panels:
+        axes.set_xlabel(f"{shared}…" if shared else "")
 
 
 def _line(axes: Axes, runs: Sequence[Run], key: str, label: str, colour, marker: str) -> None:

@@ -51,6 +51,17 @@ TAKEN = {*vars(Case), "choices", "limits", "fixed"} - {field.name for field in f
 }
 PROBLEM = {field.name for field in fields(Case)}
 UNREAD = {"rho", "ways"}  # of problems elsewhere
+SHOWN = (
+    "classes",
+    "dim",
+    "lambda_w",
+    "lambda_h",
+    "loss",
+    "bias",
+    "alpha",
+    "smoothing",
+    "pairs",
+)  # of every p
 CALL_SECONDS = 10.0  # that one call of the claim's own functions may take
 NODES = 24  # of the rule for λ where the law is continuous
 FINER = 4
@@ -126,7 +137,7 @@ def make_claim(names: dict[str, Any], name: str) -> OwnClaim:
 
 QUANTITIES = {
     "gram": "the objective at the best features for this Gram matrix, with the certified minimum",
-    "zero": "the largest eigenvalue of the labels' moment with lambda_W lambda_H",
+    "zero": "the largest eigenvalue of the residuals' moment at zero with lambda_W lambda_H",
     "logits": "predictions, by their mean divergence from certified ones",
     "inequality": "the number at a certified optimum with zero",
 }
@@ -200,19 +211,31 @@ def _admits(case) -> bool:
 
 
 def _parameters(case) -> SimpleNamespace:
-    """What the claim's functions are given: every number of the case, dim as it is."""
-    found = {field.name: getattr(case, field.name) for field in fields(case)}
+    """What the claim's functions are given: the problem, dim as it is, and what the file names."""
+    found = {name: getattr(case, name) for name in (*SHOWN, *case.choices, *case.limits, *case.fixed)}
     return SimpleNamespace(**(found | {"dim": case.dim or case.classes}))
 
 
 def _own_law(labels, case) -> LabelLaw:
-    found = _call(labels, "labels", _parameters(case))
+    p = _parameters(case)
+    found = _call(labels, "labels", p)
     Y, weights = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
     try:
-        shares = None if weights is None else np.asarray(weights, float)
-        return LabelLaw("labels", labels=np.asarray(Y, float), label_weights=shares)
+        Y, shares = _numbers(Y), None if weights is None else _numbers(weights)
+        if np.shape(Y)[1:] != (case.classes,):
+            allowed = f"labels (n, {case.classes}), or (labels, n weights)"
+            raise InputError(f"must return {allowed}, got shape {np.shape(Y)}")
+        return LabelLaw("labels", labels=Y, label_weights=shares)
     except (InputError, TypeError, ValueError) as error:
-        raise ClaimError(f"labels: {error}") from None
+        raise ClaimError(f"labels: {error}, at {_said(p)}") from None
+
+
+def _numbers(value) -> np.ndarray:
+    """Any numbers as real ones; TypeError for others."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "bifu":
+        raise TypeError(f"must return real numbers, got {value!r:.60}")
+    return found.astype(float)
 
 
 def _setting(case) -> OwnSetting:
@@ -281,9 +304,10 @@ def _families(case: Any, ranges: dict, choices: dict) -> list[Family]:
 
 
 def _require(case: Case) -> None:
-    """InputError where the listed values make no problem: no search would meet it."""
+    """InputError where the listed values make no problem, or none that is solved here: no search would meet it."""
     try:
-        case.setting()
+        if reason := case.setting().too_large:
+            raise InputError(reason)
     except InputError as error:
         raise InputError(f"parameters: {error}, at {_said(_parameters(case))}") from None
 

@@ -2,7 +2,7 @@
 
 gram        W Wᵀ = Ĝ: Ĝ is optimal iff the best features for it reach min L. Both are known from two sides
             (`ufm.certify.classifier`, the duality gap), so an error beyond the bounds is a refutation.
-zero        the optimum is W = 0, or is not: decided by the labels' moment (`ufm.agree.flatness`), on both sides.
+zero        the optimum is W = 0, or is not: decided by the residuals' moment there (`ufm.certify.classifier`).
 logits      softmax(ẑ(y)) are the predictions: for true ones E KL(p* ‖ p) ≤ gap (squared error: ½E‖ẑ − z‖²).
 inequality  f ≤ 0 of the numerical optimum: no certificate knows f, so what exceeds SLACK √gap counts.
 """
@@ -46,7 +46,7 @@ def judge_gram(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
     allowed = max((here.objective - here.dual) / size, 0.0)  # a true claim: min L is not above the best at Ĝ
     found = Finding(*shown, error, bound, allowed, GAP_TOLERANCE)
     excess, rounding = optimum.excess()
-    if _undecided(problem, excess, rounding) is None and bool(np.any(W)) != (excess > 0):
+    if abs(excess) > rounding and bool(np.any(W)) != (excess > 0):
         return found._replace(error=abs(excess), bound=rounding, rounding=0.0, exceeds=True)
     return found
 
@@ -61,26 +61,15 @@ def _factor(G, d: int) -> tuple[np.ndarray, float]:
 
 
 def judge_zero(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
-    """Error: by how much λ_max of the labels' moment is on the wrong side of c², relative to it."""
+    """Error: by how much λ_max of the residuals' moment at W = 0 is on the wrong side of c², relative to it."""
     claimed = ask()
     if not isinstance(claimed, (bool, np.bool_)):
         raise ClaimError(f"zero must return True or False, got {claimed!r}")
     excess, rounding = optimum.excess()
     shown = (0.0 if claimed else None), float(np.linalg.norm(optimum.W))
-    open_ = _undecided(setting.joint, excess, rounding)
+    open_ = None if abs(excess) > rounding else "at the threshold itself rounding decides"
     wrong = abs(excess) if (excess > 0) == bool(claimed) and open_ is None else 0.0
     return Finding(*shown, wrong, min(rounding, GAP_TOLERANCE), 0.0, GAP_TOLERANCE, open_)
-
-
-def _undecided(problem: JointProblem, excess: float, rounding: float) -> str | None:
-    """Why the moment of the labels does not tell whether the optimum is zero, if it does not."""
-    if abs(excess) <= rounding:
-        return "at the threshold itself rounding decides"
-    known = problem.loss == "cross-entropy" and problem.lambda_b is None
-    mean = problem.atoms.weights @ problem.atoms.labels
-    if known or (problem.lambda_b == 0 and np.ptp(mean) <= 64 * EPS):
-        return None
-    return "of this loss, bias and label law no moment tells whether the optimum is zero"
 
 
 def judge_logits(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -45,6 +46,15 @@ class Trial:
         if error == 0 or allowed == 0:
             return -math.inf if error == 0 else math.inf
         return math.log10(error / allowed) if 0 < error / allowed < math.inf else math.inf
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """What a search raises: the score, and where nothing is off how near f <= 0 is to breaking."""
+        check, score = self.check, self.score
+        holds = (
+            score == -math.inf and check.predicted == 0 and check.numeric is not None and check.numeric < 0
+        )
+        return score, check.numeric if holds and check.numeric is not None else -math.inf
 
     @property
     def refutes(self) -> bool:
@@ -101,7 +111,7 @@ class Search:
             return None
         self.tried += 1
         self.undecided += trial.check.verdict.word == UNDECIDED
-        if self.best is None or trial.score > self.best.score:
+        if self.best is None or trial.order > self.best.order:
             self.best = trial
         self.note(self)
         return trial
@@ -191,7 +201,7 @@ def visit(search: Search, family: Family, rng: np.random.Generator) -> None:
         trials += follow_seam(search.explore, last, family.free)
     else:
         trials += _bisect(search.explore, family.free, last, other)
-    climb(search, max(trials, key=lambda trial: trial.score), family.free)
+    climb(search, max(trials, key=lambda trial: trial.order), family.free)
 
 
 def follow_seam(attempt, trial: Trial, free: tuple[str, ...]) -> Iterator[Trial]:
@@ -223,17 +233,17 @@ def _bisect(attempt, names: tuple[str, ...], one: Trial, other: Trial) -> Iterat
 
 
 def climb(search: Search, start: Trial, free: tuple[str, ...]) -> None:
-    """Moves of one coordinate that raise the objective, in shorter and shorter steps."""
+    """Moves of one coordinate that raise the objective, a length as long as it helps, then a shorter one."""
     best, left = start, CLIMB
     for step in STEPS:
-        for name in free:
-            for way in (step, -step):
+        moved = True
+        while moved:
+            moved = False
+            for name, way in product(free, (step, -step)):
                 if left == 0:
                     return
                 left -= 1
                 place = to_scale(best.case, name, getattr(best.case, name)) + way
-                moved = from_scale(best.case, name, place)
-                trial = search.explore(changed(best.case, {name: moved}))
-                if trial is not None and trial.score > best.score:
-                    best = trial
-                    break
+                trial = search.explore(changed(best.case, {name: from_scale(best.case, name, place)}))
+                if trial is not None and trial.order > best.order:
+                    best, moved = trial, True

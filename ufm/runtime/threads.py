@@ -60,13 +60,15 @@ def _limited():
     return found.limit(limits=min([max(1, usable_cores() // 2), *own]))
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, compiled: bool = False
+) -> Iterator[Result]:
     """work(item) of each item, in their order, up to `threads` at a time; threads + 1 results are kept at most.
 
-    The first is done alone, so that what it compiles is there for the others.
+    Unless all is compiled, the first is done alone, so that what it compiles is there for the others.
     """
     items = iter(items)
-    for first in items:
+    for first in () if compiled else items:
         yield work(first)
         break
     if threads == 1:

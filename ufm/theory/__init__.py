@@ -38,8 +38,8 @@ __all__, __getattr__, __dir__ = facade(
         "theorems.joint": "GAP_TOLERANCE blurred closed_form_divergence mean_divergence",
         "theorems.theorem": (
             "Assumption FeatureClaim Finding JointClaim JointOptimum MIXING Setting Theorem VariantClaim "
-            "VariantOptimum WORK "
-            "joint_work"
+            "VariantOptimum joint_labels "
+            "within_reach"
         ),
         "thresholds": "Threshold cyclic_variance minority_collapse triviality",
     },

@@ -1,6 +1,8 @@
 """Thresholds of λ_W λ_H at which the joint optimum changes its shape, known before solving.
 
-Triviality, any law (bias-free, cross-entropy): W = 0 iff λ_max(E[(y − 1/K)(y − 1/K)ᵀ]) ≤ λ_W λ_H.
+Triviality, any law, loss, bias and dimension: W = 0 iff λ_max(E[(y − p₀)(y − p₀)ᵀ/ρ]) ≤ λ_W λ_H, p₀ what the best
+bias alone predicts: without one 1/K, 0 (squared error), 1/2 (binary cross-entropy); E y with a free one. A
+penalised one is b = (E y − p₀)/λ_b: logits of the label E y at sharpness 1/λ_b, or of two classes at 1/(2λ_b) each.
 Minority collapse, mixup with i, j drawn independently from class weights q, d ≥ K − 1: classes of the
 same weight q_B collapse onto one point iff ρ q_B ≤ λ_W λ_H, ρ = E[λ² + (1−λ)²]; one-hot: ρ = 1; with
 smoothing δ, (1−δ)² ρ q_B.
@@ -10,10 +12,12 @@ smoothing δ, (1−δ)² ρ q_B.
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from ufm.model.atoms import FiniteLaw
 from ufm.model.laws import LabelLaw, mixing_rule
 from ufm.model.quadrature import edge_gauss
+from ufm.theory.features import solve_patterns
 
 
 class Threshold(NamedTuple):
@@ -24,10 +28,31 @@ class Threshold(NamedTuple):
     ratio: float
 
 
-def triviality(law: FiniteLaw, product: float) -> Threshold:
-    """λ_max of E[(y − 1/K)(y − 1/K)ᵀ]: at and above it W = 0."""
-    value = float(np.linalg.eigvalsh(law.covariance)[-1])
+def triviality(
+    law: FiniteLaw, product: float, loss: str = "cross-entropy", lambda_b: float | None = None
+) -> Threshold:
+    """λ_max of E[(y − p₀)(y − p₀)ᵀ/ρ]: at and above it W = 0."""
+    r = law.labels - bias_predictions(law, loss, lambda_b)
+    value = float(np.linalg.eigvalsh((r * law.pulls[:, None]).T @ r)[-1])
     return Threshold("trivial", value, product / value if value > 0 else float("inf"))
+
+
+def bias_predictions(law: FiniteLaw, loss: str, lambda_b: float | None) -> Float[np.ndarray, " K"]:
+    """p₀ (K), what the best bias predicts of every label where W = 0."""
+    K, mean = law.classes, law.weights @ law.labels
+    if lambda_b is None:
+        return np.full(K, {"cross-entropy": 1 / K, "squared-error": 0.0}.get(loss, 0.5))
+    if lambda_b == 0:
+        return mean
+    if loss == "squared-error":
+        return mean / (1 + lambda_b)
+    if loss == "cross-entropy":
+        return _shares(mean[None], 1 / lambda_b)[0]
+    return _shares(np.stack([mean, 1 - mean], 1), 0.5 / lambda_b)[:, 0]
+
+
+def _shares(labels, a: float) -> np.ndarray:
+    return np.asarray(solve_patterns(labels, np.ones_like(labels), a).p)
 
 
 def minority_collapse(

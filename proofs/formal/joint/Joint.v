@@ -286,6 +286,12 @@ Proof.
              (above_threshold T) O).
 Qed.
 
+Lemma uniform_unbiased : unbiased N K pi Y (fun _ => uniform K).
+Proof.
+  intros k Hk. rewrite <- (joint_mean 0 k) by (auto; lra). apply expect_ext.
+  intros s _. unfold r, residual. now rewrite prediction_zero.
+Qed.
+
 Theorem trivial_free_bias W b h : threshold <= lambda_W * lambda_H -> optimum_free_bias W b h ->
   (forall k j, (k < K)%nat -> (j < d)%nat -> W k j = 0)
   /\ (forall s j, (s < N)%nat -> (j < d)%nat -> h s j = 0)
@@ -295,11 +301,29 @@ Proof.
   assert (M : L W b h <= ln (INR K)).
   { rewrite <- (zero_value N K d pi Y lambda_W lambda_H two_classes law (fun _ _ => 0) (fun _ _ => 0)) by auto.
     apply O. }
-  assert (U : unbiased N K pi Y (fun _ => uniform K)).
-  { intros k Hk. rewrite <- (joint_mean 0 k) by (auto; lra). apply expect_ext.
-    intros s _. unfold r, residual. now rewrite prediction_zero. }
   destruct (zero_unique N K d pi Y lambda_W lambda_H two_classes law positive_W positive_H W b h
-              (above_threshold T) (or_intror U) M) as (ZW & ZH & ZB).
+              (above_threshold T) (or_intror uniform_unbiased) M) as (ZW & ZH & ZB).
   split; [exact ZW | split; [exact ZH |]]. exact (ZB (law_inhabited N K pi Y law)).
+Qed.
+
+Theorem trivial_penalised_bias lambda_b W b h :
+  threshold <= lambda_W * lambda_H -> 0 < lambda_b -> optimum_penalised_bias lambda_b W b h ->
+  (forall k j, (k < K)%nat -> (j < d)%nat -> W k j = 0)
+  /\ (forall s j, (s < N)%nat -> (j < d)%nat -> h s j = 0)
+  /\ (forall k, (k < K)%nat -> b k = 0).
+Proof.
+  intros T Pb O. assert (S := sq_nonneg K b).
+  assert (N0 : sq K no_bias = 0) by (apply sum_zero; intros; unfold no_bias; ring).
+  assert (M : L W b h + lambda_b / 2 * sq K b <= ln (INR K)).
+  { rewrite <- (zero_value N K d pi Y lambda_W lambda_H two_classes law (fun _ _ => 0) (fun _ _ => 0)) by auto.
+    specialize (O (fun _ _ => 0) no_bias (fun _ _ => 0)). rewrite N0 in O. lra. }
+  assert (B : ln (INR K) <= L W b h).
+  { rewrite <- (uniform_entropy N K pi Y two_classes law).
+    exact (weak_duality_free_bias N K pi Y classes law d lambda_W lambda_H positive_H W b h _
+             (uniform_feasible N K pi Y lambda_W lambda_H two_classes (above_threshold T)) uniform_unbiased). }
+  assert (Z : sq K b = 0) by nra.
+  destruct (zero_unique N K d pi Y lambda_W lambda_H two_classes law positive_W positive_H W b h
+              (above_threshold T) (or_intror uniform_unbiased) ltac:(nra)) as (ZW & ZH & _).
+  split; [exact ZW | split; [exact ZH |]]. now apply sq_zero.
 Qed.
 End Joint.

@@ -19,11 +19,15 @@ Let Wx (x : nat -> R) (k j : nat) : R := x (k * d + j)%nat.
 Let hx (x : nat -> R) (s j : nat) : R := x (K * d + (s * d + j))%nat.
 Let bx (x : nat -> R) (k : nat) : R := x (K * d + N * d + k)%nat.
 
-Variables (lambda_b mu : R).
-Hypothesis positive_b : 0 < lambda_b.
+(** With mu = 0 the bias is not read. The penalty is anything that is continuous and keeps the bias bounded. *)
+Variables (mu : R) (penalty : (nat -> R) -> R).
+Hypothesis penalty_continuous : forall l, continuous_in n l (fun x => penalty (bx x)).
+Hypothesis penalty_nonneg : forall b, 0 <= penalty b.
+Hypothesis penalty_ext : forall b b', (forall k, (k < K)%nat -> b k = b' k) -> penalty b = penalty b'.
+Hypothesis penalty_bounds : forall c, 0 <= c -> exists B, 0 <= B /\ forall W b h,
+  L W (fun k => mu * b k) h + penalty b <= c -> forall k, (k < K)%nat -> Rabs (b k) <= B.
 
-(** With mu = 0 the bias is not read. *)
-Let f (x : nat -> R) : R := L (Wx x) (fun k => mu * bx x k) (hx x) + lambda_b / 2 * sq K (bx x).
+Let f (x : nat -> R) : R := L (Wx x) (fun k => mu * bx x k) (hx x) + penalty (bx x).
 
 Lemma objective_continuous l : continuous_in n l f.
 Proof.
@@ -33,8 +37,8 @@ Proof.
     by (intros; apply continuous_coordinate; nia).
   assert (Cb : forall k, (k < K)%nat -> continuous_in n l (fun x => bx x k))
     by (intros; apply continuous_coordinate; nia).
-  unfold f, objective, expect, sq.
-  apply continuous_plus; [apply continuous_plus |].
+  unfold f. apply continuous_plus; [| apply penalty_continuous].
+  unfold objective, expect, sq. apply continuous_plus.
   - apply continuous_sum. intros s Hs. apply continuous_scal, continuous_plus.
     + assert (Cz : forall k, (k < K)%nat -> continuous_in n l (fun x => logits d (Wx x) (fun i => mu * bx x i) (hx x s) k)).
       { intros k Hk. unfold logits, mul, dot. apply continuous_plus; [| apply continuous_scal; auto].
@@ -51,7 +55,6 @@ Proof.
       * apply (continuous_of n l (fun x => logits d (Wx x) (fun i => mu * bx x i) (hx x s) k) (fun t => - t)); auto. reg.
     + apply continuous_scal, continuous_sum. intros j Hj. apply continuous_mult; auto.
   - apply continuous_scal, continuous_sum. intros k Hk. apply continuous_sum. intros j Hj. apply continuous_mult; auto.
-  - apply continuous_scal, continuous_sum. intros k Hk. apply continuous_mult; auto.
 Qed.
 
 Lemma objective_parts W b h : 0 <= expect N pi (fun s => CE K (logits d W b (h s)) (Y s))
@@ -68,7 +71,7 @@ Proof.
   unfold f. destruct (objective_parts (Wx x) (fun k => mu * bx x k) (hx x)) as [C ->].
   assert (H1 : 0 <= expect N pi (fun s => sq d (hx x s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
   assert (H2 : 0 <= sum K (fun k => sq d (Wx x k))) by (apply sum_nonneg; intros; apply sq_nonneg).
-  assert (H3 := sq_nonneg K (bx x)). nra.
+  assert (H3 := penalty_nonneg (bx x)). nra.
 Qed.
 
 Lemma abs_le_square t c l : 0 < l -> l / 2 * (t * t) <= c -> Rabs t <= 1 + 2 * c / l.
@@ -88,14 +91,14 @@ Proof.
   { intros s Hs. assert (P := proj1 law s Hs). apply Rmult_le_pos; [lra |].
     apply Rlt_le, Rinv_0_lt_compat. now apply Rmult_lt_0_compat. }
   assert (PW : 0 <= 2 * c / lambda_W) by (apply Rmult_le_pos; [lra | apply Rlt_le, Rinv_0_lt_compat; lra]).
-  assert (Pb : 0 <= 2 * c / lambda_b) by (apply Rmult_le_pos; [lra | apply Rlt_le, Rinv_0_lt_compat; lra]).
+  destruct (penalty_bounds c Pc) as (Bb & Pb & Hb).
   assert (PS : 0 <= sum N term) by now apply sum_nonneg.
-  exists (1 + 2 * c / lambda_W + sum N term + 2 * c / lambda_b). intros x Hx.
-  unfold f in Hx. fold c in Hx.
+  exists (1 + 2 * c / lambda_W + sum N term + Bb). intros x Hx.
+  assert (Tb := Hb (Wx x) (bx x) (hx x) Hx). unfold f in Hx at 1.
   destruct (objective_parts (Wx x) (fun k => mu * bx x k) (hx x)) as [C EL]. rewrite EL in Hx.
   assert (H1 : 0 <= expect N pi (fun s => sq d (hx x s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
   assert (H2 : 0 <= sum K (fun k => sq d (Wx x k))) by (apply sum_nonneg; intros; apply sq_nonneg).
-  assert (H3 := sq_nonneg K (bx x)).
+  assert (H3 := penalty_nonneg (bx x)).
   assert (entry : forall m (u : nat -> R) j, (j < m)%nat -> u j * u j <= sq m u)
     by (intros m u j Hj; apply (sum_term_le m (fun j => u j * u j)); auto; intros; apply Rle_0_sqr).
   intros i Hi. destruct (lt_dec i (K * d)) as [A | A].
@@ -128,12 +131,11 @@ Proof.
       assert (U : term (r / d)%nat <= sum N term) by (apply (sum_term_le N term); auto). lra.
     + set (k := (i - (K * d + N * d))%nat). assert (Ek : (k < K)%nat) by (unfold k; lia).
       assert (Ei : x i = bx x k) by (unfold bx, k; f_equal; lia).
-      assert (T : Rabs (x i) <= 1 + 2 * c / lambda_b); [| lra].
-      apply abs_le_square; [exact positive_b |]. rewrite Ei. assert (T1 := entry K (bx x) k Ek). nra.
+      specialize (Tb k Ek). rewrite Ei. lra.
 Qed.
 
 Lemma objective_minimum : exists W b h, forall W' b' h',
-  L W (fun k => mu * b k) h + lambda_b / 2 * sq K b <= L W' (fun k => mu * b' k) h' + lambda_b / 2 * sq K b'.
+  L W (fun k => mu * b k) h + penalty b <= L W' (fun k => mu * b' k) h' + penalty b'.
 Proof.
   destruct objective_grows as [B HB].
   destruct (minimum_exists n f (fun _ => 0) B objective_continuous objective_nonneg HB) as [l Hl].
@@ -157,7 +159,7 @@ Proof.
     destruct (lt_dec (K * d + N * d + k) (K * d + N * d)); [lia |]. f_equal. lia. }
   specialize (Hl x). unfold f at 2 in Hl.
   replace (L W' (fun k => mu * b' k) h') with (L (Wx x) (fun k => mu * bx x k) (hx x)).
-  - now rewrite <- (sq_ext K (bx x) b' (fun k _ => Eb k)).
+  - now rewrite <- (penalty_ext (bx x) b' (fun k _ => Eb k)).
   - unfold objective. f_equal.
     + apply expect_ext. intros s Hs. rewrite (sq_ext d (hx x s) (h' s)) by auto. f_equal.
       assert (Z : forall k, (k < K)%nat ->
@@ -169,21 +171,66 @@ Proof.
 Qed.
 End Exists.
 
+(** The objective reads the first K entries of the bias, up to a common shift. *)
+Lemma objective_shift N K d pi Y lambda_W lambda_H W b b' h t : (0 < K)%nat ->
+  (forall k, (k < K)%nat -> b' k = b k + t) ->
+  objective N K d pi Y lambda_W lambda_H W b' h = objective N K d pi Y lambda_W lambda_H W b h.
+Proof.
+  intros HK E. unfold objective. f_equal. apply expect_ext. intros s _. f_equal.
+  assert (Q : forall k, (k < K)%nat -> logits d W b' (h s) k = logits d W b (h s) k + t)
+    by (intros k Hk; unfold logits; rewrite E by exact Hk; ring).
+  assert (P := esum_pos K (logits d W b (h s)) HK).
+  assert (G : lse K (logits d W b' (h s)) = lse K (logits d W b (h s)) + t).
+  { unfold lse. replace (esum K (logits d W b' (h s))) with (esum K (logits d W b (h s)) * exp t).
+    - rewrite ln_mult, ln_exp by (auto using exp_pos). ring.
+    - unfold esum. rewrite <- sum_scal_r. apply sum_ext. intros k Hk. now rewrite Q, exp_plus. }
+  unfold CE. apply sum_ext. intros k Hk. rewrite G, Q by exact Hk. ring.
+Qed.
+
+Lemma square_bounds (K : nat) (lambda_b c : R) (b : nat -> R) : 0 < lambda_b -> lambda_b / 2 * sq K b <= c ->
+  forall k, (k < K)%nat -> Rabs (b k) <= 1 + 2 * c / lambda_b.
+Proof.
+  intros Pb H k Hk. apply abs_le_square; [exact Pb |].
+  assert (b k * b k <= sq K b) by (apply (sum_term_le K (fun j => b j * b j)); auto; intros; apply Rle_0_sqr). nra.
+Qed.
+
+Lemma objective_ext N K d pi Y lambda_W lambda_H W b b' h : (0 < K)%nat -> (forall k, (k < K)%nat -> b' k = b k) ->
+  objective N K d pi Y lambda_W lambda_H W b' h = objective N K d pi Y lambda_W lambda_H W b h.
+Proof. intros HK E. apply (objective_shift N K d pi Y lambda_W lambda_H W b b' h 0 HK). intros. rewrite E by auto. ring. Qed.
+
+(** The penalty (lambda_b/2)|b|^2; [mu] says whether the bias is read. *)
+Lemma penalised_minimum N K d pi Y lambda_W lambda_H lambda_b mu :
+  (0 < K)%nat -> label_law N K pi Y -> 0 < lambda_W -> 0 < lambda_H -> 0 < lambda_b ->
+  exists W b h, forall W' b' h',
+    objective N K d pi Y lambda_W lambda_H W (fun k => mu * b k) h + lambda_b / 2 * sq K b
+    <= objective N K d pi Y lambda_W lambda_H W' (fun k => mu * b' k) h' + lambda_b / 2 * sq K b'.
+Proof.
+  intros HK law PW PH Pb.
+  apply (objective_minimum N K d pi Y lambda_W lambda_H HK law PW PH mu (fun b => lambda_b / 2 * sq K b)).
+  - intros l. apply continuous_scal, continuous_sum. intros k Hk. apply continuous_mult; apply continuous_coordinate; lia.
+  - intros b. apply Rmult_le_pos; [lra | apply sq_nonneg].
+  - intros b b' E. now rewrite (sq_ext K b b' E).
+  - intros c Pc. exists (1 + 2 * c / lambda_b). split.
+    { assert (0 <= 2 * c / lambda_b) by (apply Rmult_le_pos; [lra | apply Rlt_le, Rinv_0_lt_compat; lra]). lra. }
+    intros W b h H. apply (square_bounds K lambda_b c b Pb).
+    assert (E := objective_parts N K d pi Y lambda_W lambda_H law W (fun k => mu * b k) h). destruct E as [C E].
+    rewrite E in H.
+    assert (H1 : 0 <= expect N pi (fun s => sq d (h s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
+    assert (H2 : 0 <= sum K (fun k => sq d (W k))) by (apply sum_nonneg; intros; apply sq_nonneg). nra.
+Qed.
+
 Theorem optimum_exists N K d pi Y lambda_W lambda_H :
   (0 < K)%nat -> label_law N K pi Y -> 0 < lambda_W -> 0 < lambda_H ->
   exists W h, optimum N K d pi Y lambda_W lambda_H W h.
 Proof.
   intros HK law PW PH.
-  destruct (objective_minimum N K d pi Y lambda_W lambda_H HK law PW PH 1 0 ltac:(lra)) as (W & b & h & M).
+  destruct (penalised_minimum N K d pi Y lambda_W lambda_H 1 0 HK law PW PH ltac:(lra)) as (W & b & h & M).
   exists W, h. intros W' h'. specialize (M W' no_bias h').
   assert (Z : sq K no_bias = 0) by (apply sum_zero; intros; unfold no_bias; ring).
   assert (B := sq_nonneg K b).
   assert (E : forall V c g, objective N K d pi Y lambda_W lambda_H V (fun k => 0 * c k) g
-                            = objective N K d pi Y lambda_W lambda_H V no_bias g).
-  { intros V c g. unfold objective. f_equal. apply expect_ext. intros s _. f_equal.
-    assert (Q : forall k, logits d V (fun k => 0 * c k) (g s) k = logits d V no_bias (g s) k)
-      by (intros; unfold logits, no_bias; ring).
-    unfold CE, lse, esum. apply sum_ext. intros k _. rewrite Q. do 3 f_equal. apply sum_ext. intros. now rewrite Q. }
+                            = objective N K d pi Y lambda_W lambda_H V no_bias g)
+    by (intros; apply objective_ext; auto; intros; unfold no_bias; ring).
   rewrite !E, Z in M. lra.
 Qed.
 
@@ -192,12 +239,9 @@ Theorem penalised_optimum_exists N K d pi Y lambda_W lambda_H lambda_b :
   exists W b h, optimum_penalised_bias N K d pi Y lambda_W lambda_H lambda_b W b h.
 Proof.
   intros HK law PW PH Pb.
-  destruct (objective_minimum N K d pi Y lambda_W lambda_H HK law PW PH lambda_b 1 Pb) as (W & b & h & M).
+  destruct (penalised_minimum N K d pi Y lambda_W lambda_H lambda_b 1 HK law PW PH Pb) as (W & b & h & M).
   assert (E : forall V c g, objective N K d pi Y lambda_W lambda_H V (fun k => 1 * c k) g
-                            = objective N K d pi Y lambda_W lambda_H V c g).
-  { intros V c g. unfold objective. f_equal. apply expect_ext. intros s _. f_equal.
-    assert (Q : forall k, logits d V (fun k => 1 * c k) (g s) k = logits d V c (g s) k)
-      by (intros; unfold logits; ring).
-    unfold CE, lse, esum. apply sum_ext. intros k _. rewrite Q. do 3 f_equal. apply sum_ext. intros. now rewrite Q. }
+                            = objective N K d pi Y lambda_W lambda_H V c g)
+    by (intros; apply objective_ext; auto; intros; ring).
   exists W, b, h. intros W' b' h'. specialize (M W' b' h'). now rewrite !E in M.
 Qed.

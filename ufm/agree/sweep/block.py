@@ -202,8 +202,7 @@ def _two_classes(values, best, a, alone, loss):
     """K = 2: only x_i − x_j means anything, and it is needed to full relative accuracy near λ = ½."""
     gap = best.x[:, 0] - best.x[:, 1]
     if loss == "cross-entropy":
-        middle = 0.5 * (1.0 + values[:, 0] - values[:, 1])
-        gap = logit_gap(best.x[:, 0], best.x[:, 1], best.reference, middle, a, 2)
+        gap = logit_gap(best.x[:, 0], best.x[:, 1], best.reference, values[:, 0], a, 2)
     return jnp.stack([jnp.where(alone, gap, gap / 2), jnp.where(alone, 0.0, -gap / 2), jnp.zeros_like(gap)])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from ufm.agree.theorem import check_theorem
-from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED
+from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, UNDECIDED
 from ufm.commands.runs.features import plain_console
 from ufm.commands.runs.verify import check_record
 from ufm.output.files import Outputs
@@ -20,7 +20,7 @@ from ufm.refute.claim import OwnClaim, read_claim
 from ufm.refute.errors import ClaimError
 from ufm.refute.search import Outcome, Search, Trial, hunt
 from ufm.refute.shrinking import shrink
-from ufm.refute.words import numbers, ratio
+from ufm.refute.words import ratio
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
@@ -150,6 +150,37 @@ def _plain(value) -> str:
     return repr(float(value)) if isinstance(value, (float, np.floating)) else str(value)
 
 
+CLAIMED = {"gram": "trace of W Wᵀ", "logits": "largest spread of logits", "inequality": "the value"}
+
+
+def _found(claim: OwnClaim, trial: Trial) -> list[tuple[str, str]]:
+    """What is claimed and what the certified optimum has, in the claim's terms; the verdict alone if unsolved."""
+    check = trial.check
+    told = check.verdict.word in (AGREES, FAILS)  # whose reason is the line of errors
+    verdict = ("verdict", check.verdict.word if told else f"{check.verdict.word}: {check.verdict.reason}")
+    if check.error is None or check.bound is None or check.theory_bound is None:
+        return [verdict]
+    claimed, found = f"{check.predicted:.12g}" if check.predicted is not None else "", f"{check.numeric:.12g}"
+    if claim.kind == "zero":
+        claimed, found = "W = 0" if check.predicted == 0 else "W is not 0", f"norm of W {found}"
+    elif claim.kind == "inequality":
+        claimed, found = "never above 0", f"{CLAIMED[claim.kind]} {found}"
+    else:
+        claimed, found = (f"{CLAIMED[claim.kind]} {text}" for text in (claimed, found))
+    allowed = check.bound + check.theory_bound
+    error = f"{check.error:.3e}; rounding and gap allow {allowed:.2e}; ratio {ratio(trial)}"
+    return [("claimed", claimed), ("optimum", found), ("error", error), verdict]
+
+
+def _others(case) -> dict:
+    """What the file fixes, and the defaults of what is left, of a problem: with `said` all of it."""
+    law, known = case.law, said(case)
+    given = {"labels": "labels(p)" if law.labels is not None else law.name}
+    named = ["lambda_w", "lambda_h", "loss", "bias", *(["alpha"] if law.alpha else []), *case.fixed]
+    given |= {name: getattr(case, name) for name in named if name not in known}
+    return given | ({} if "dim" in known else {"dim": case.dim or case.classes})
+
+
 def _print(
     console, claim: OwnClaim, search: Search, outcome: Outcome, small, relatives, word: str, path: Path
 ):
@@ -158,6 +189,8 @@ def _print(
     tried = f"{search.tried} in {outcome.visited} of {outcome.known} families"
     facts = [("claimed", f"{claim.kind}: {claim.theorem.title}"), ("over", "; ".join(ranges))]
     facts += [("compares", claim.theorem.quantity), ("settings", f"{tried}; {search.undecided} undecided")]
+    if small is None and outcome.visited < outcome.known:
+        facts += [("unseen", f"{outcome.known - outcome.visited} of the families: give more --seconds")]
     if outcome.open:
         left = "; ".join(at(family.case) for family in outcome.open[:MOST])
         facts += [("open", f"mostly undecided, {len(outcome.open)} of the families: {left}")]
@@ -166,13 +199,10 @@ def _print(
     if trial is None:
         show(console, Sentence("No setting satisfies the assumptions: nothing was judged."))
     else:
-        show(console, "counterexample" if small else "worst setting", Facts(_numbers(trial)))
-        if small:
-            show(
-                console,
-                f"  again       python -m ufm.conjecture {path} \\",
-                f"              --at '{at(trial.case)}'",
-            )
+        show(console, "counterexample" if small else "worst setting", Facts(_facts(claim, trial)))
+        if small:  # one line, to be copied
+            line = f"  again       python -m ufm.conjecture {path} --at '{at(trial.case)}'"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     if relatives:
         rows = [(c.theorem, f"{c.error:.1e}", f"{c.bound:.1e}", c.verdict.word) for c in relatives]
         heads = ("theorem", "error", "bound", "verdict")
@@ -180,15 +210,18 @@ def _print(
     show(console, Verdict("the claim is", word))
 
 
-def _numbers(trial: Trial) -> list[tuple[str, str]]:
-    return [("at", _parameters(trial)), *numbers(trial)]
+def _facts(claim: OwnClaim, trial: Trial) -> list[tuple[str, str]]:
+    case = trial.case
+    return [("at", _parameters(said(case))), ("with", _parameters(_others(case))), *_found(claim, trial)]
 
 
-def _parameters(trial: Trial) -> str:
-    return ", ".join(f"{name} = {_short(value)}" for name, value in said(trial.case).items())
+def _parameters(given: dict) -> str:
+    return ", ".join(f"{name} = {_short(name, value)}" for name, value in given.items())
 
 
-def _short(value) -> str:
+def _short(name: str, value) -> str:
+    if name == "bias" and value in (None, 0):
+        return "none" if value is None else "free"
     return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
@@ -207,6 +240,8 @@ def _record(claim, search, outcome, small, relatives, word, command, seed) -> di
 
 
 def _trial_record(trial: Trial) -> dict:
-    given = said(trial.case).items()
-    parameters = {name: number(value) if isinstance(value, float) else value for name, value in given}
-    return {"parameters": parameters, "at": at(trial.case)} | check_record(trial.check)
+    searched, others = (
+        {name: number(value) if isinstance(value, float) else value for name, value in given.items()}
+        for given in (said(trial.case), _others(trial.case))
+    )
+    return {"parameters": searched, "with": others, "at": at(trial.case)} | check_record(trial.check)

@@ -14,10 +14,12 @@ from ufm.agree.theorem import Check, check_theorem
 from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, exit_code, worst_verdict
 from ufm.commands.runs.features import plain_console
 from ufm.model.problem import Problem
+from ufm.model.variants.problem import LABELS, LOSS, PENALTIES, READS
 from ufm.output.files import Outputs
+from ufm.output.formulas import plain, readable
 from ufm.output.records import dump_json, number, problem_record, run_record
 from ufm.output.sections import Facts, Table, Verdict, show
-from ufm.output.text import law_facts, small
+from ufm.output.text import bias_words, law_facts, small
 from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
@@ -102,12 +104,11 @@ def check_record(check: Check) -> dict:
 
 
 def _print(console, setting: Setting, source: str, checks: list[Check], overall: str, rigorous: bool) -> None:
-    p = setting.problem
-    etf = ("fixed ETF", f"m = {p.row_norm:.12g} ({source}), a = {p.sharpness:.10g}")
-    own = () if setting.rho is None else (("rho", "lambda_H times the number of each label"),)
-    size = f"{p.classes} classes, {setting.dim} dimensions, {setting.loss}"
-    show(console, f"theorems on {size}", Facts([*law_facts(p), *own, _seen_as(setting, etf)]))
     applied = [c for c in checks if c.verdict.word != OUT_OF_HYPOTHESIS]
+    reads = (LABELS, PENALTIES, LOSS) if setting.variant is None else READS[setting.variant.kind]
+    size = f"{setting.problem.classes} classes, {setting.dim} dimensions"
+    head = f"theorems on {size}{f', {setting.loss}' if LOSS in reads else ''}"
+    show(console, head, Facts(list(_given(setting, source, reads, applied))))
     rows = [
         (c.theorem, _predicted(c), _shown(c.numeric), _size(c.error), _size(c.bound), c.verdict.word)
         for c in applied
@@ -116,7 +117,8 @@ def _print(console, setting: Setting, source: str, checks: list[Check], overall:
     show(console, "", Table(heads, rows, left=(0, -1)) if rows else NONE, "")
     for c in applied:
         if c.verdict.word not in ("agrees", "proved"):
-            hint = " (--rigorous sharpens bounds)" if c.verdict.word == UNDECIDED and not rigorous else ""
+            blurred = c.verdict.word == UNDECIDED and c.bound is not None and setting.variant is None
+            hint = " (--rigorous sharpens bounds)" if blurred and not rigorous else ""
             show(console, f"{c.theorem}: {c.verdict.reason}{hint}")
     _print_folded(console, [c for c in checks if c.verdict.word == OUT_OF_HYPOTHESIS])
     show(console, Verdict("verdict on those that apply", overall))
@@ -134,9 +136,21 @@ def _print_folded(console, checks: list[Check]) -> None:
         show(console, *textwrap.wrap(f"  {text}", 78, subsequent_indent="    ", break_on_hyphens=False))
 
 
-def _seen_as(setting: Setting, etf: tuple[str, str]) -> tuple[str, str]:
-    """The classifier that is fixed where one is, or the shape of the problem."""
-    return etf if setting.variant is None else ("problem", setting.variant.words)
+def _given(setting: Setting, source: str, reads, applied: list[Check]):
+    """What the problem is made of, and the fixed classifier where a theorem is on that."""
+    p = setting.problem
+    labels, (head, penalties) = law_facts(p)
+    if LABELS in reads:
+        yield labels
+    if setting.variant is None:
+        penalties += f", bias {bias_words(setting.lambda_b)}"
+        penalties += "" if setting.rho is None else "; lambda_H times rho of each label"
+    if PENALTIES in reads:
+        yield head, penalties
+    if setting.variant is not None:
+        yield "problem", setting.variant.words
+    if any(isinstance(THEOREMS[c.theorem].claim, FeatureClaim) for c in applied):
+        yield "fixed ETF", f"m = {p.row_norm:.12g} ({source}), a = {p.sharpness:.10g}"
 
 
 def _predicted(check: Check) -> str:
@@ -156,45 +170,74 @@ def _size(value: float | None) -> str:
     return "" if value is None else small(value)
 
 
-def list_theorems(asked: dict[str, str]) -> int:
-    """Names and titles of those that admit what is asked for, by aspect; InputError for an unknown constraint."""
+def list_theorems(asked: dict[str, str], json: str | None, outputs: Outputs) -> int:
+    """Names and titles of those that admit what is asked for, by aspect; InputError for an unknown constraint.
+
+    A line each, unless it is folded for a terminal.
+    """
     known = constraints(THEOREMS.values())
     if asked.get("constraint", known[0]) not in known:
         raise InputError(f"--constraint must be one of {', '.join(known)}, got {asked['constraint']!r}")
     width = 2 + max(map(len, THEOREMS))
-    columns = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else MANY  # a line each, for grep
-    for theorem in THEOREMS.values():
-        if all(admits(theorem, aspect, value) for aspect, value in asked.items()):
-            text = f"{theorem.name:<{width}}{theorem.title}"
-            print(textwrap.fill(text, columns, subsequent_indent=" " * width, break_on_hyphens=False))
-    return 0
+    found = [t for t in THEOREMS.values() if all(admits(t, aspect, value) for aspect, value in asked.items())]
+    columns = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else MANY
+    lines = [
+        textwrap.fill(
+            f"{t.name:<{width}}{t.title}", columns, subsequent_indent=" " * width, break_on_hyphens=False
+        )
+        for t in found
+    ]
+    return _say(
+        lines, {"schema": 1, "theorems": [{"name": t.name, "title": t.title} for t in found]}, json, outputs
+    )
 
 
-def explain(name: str) -> int:
-    """One theorem in full."""
+def explain(name: str, json: str | None, outputs: Outputs) -> int:
+    """One theorem in full; its formulas for a terminal, in the record as LaTeX."""
     if name not in THEOREMS:
         close = difflib.get_close_matches(name, THEOREMS, 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise InputError(f"no theorem is called {name!r}{hint}; --list shows all names")
     theorem = THEOREMS[name]
-    print(textwrap.fill(theorem.title, 79))
+    near = relatives(theorem, THEOREMS.values())
     facts = [
-        ("statement", theorem.statement),
-        ("assumes", "; ".join(assumption.text for assumption in theorem.assumptions)),
-        ("compares", theorem.quantity),
-        (
-            "by",
-            "blind optimum, certified distance to the truth (or duality gap), closed form apart from both",
+        *zip(["statement", *[""] * 99], plain(theorem.statement).split("\n")),
+        *zip(
+            ["assumes", *[""] * 99], (readable(assumption.text, WHOLE) for assumption in theorem.assumptions)
         ),
+        ("compares", theorem.quantity),
+        ("by", CHECKED_BY),
         ("proof", f"proofs/{name.replace('-', '_')}.py"),
         *(("in Coq", FORMAL[one]) for one in (name,) if one in FORMAL),
         ("source", theorem.source),
         ("known as", CLASSICAL.get(name, "no other name")),
-        *(("relative", _relative(near)) for near in relatives(theorem, THEOREMS.values())),
+        *(("relative", readable(_relative(one), WHOLE)) for one in near),
     ]
+    lines = [textwrap.fill(theorem.title, 79)]
     for head, text in facts:
-        lines = textwrap.wrap(text, 66, break_on_hyphens=False) or [""]
-        print("\n".join([f"  {head:<10} {lines[0]}", *(f"{'':13}{line}" for line in lines[1:])]))
+        first, *more = textwrap.wrap(text, 66, break_on_hyphens=False) or [""]
+        lines += [
+            line.replace(WHOLE, " ") for line in (f"  {head:<10} {first}", *(f"{'':13}{m}" for m in more))
+        ]
+    data = {part: getattr(theorem, part) for part in ("name", "title", "statement", "quantity", "source")}
+    data |= {"assumptions": [assumption.text for assumption in theorem.assumptions]}
+    data |= {
+        "formal": FORMAL.get(name),
+        "known_as": CLASSICAL.get(name),
+        "relatives": [t.theorem.name for t in near],
+    }
+    return _say(lines, {"schema": 1} | data, json, outputs)
+
+
+WHOLE = "\u00a0"  # a space at which no line ends
+CHECKED_BY = "blind optimum, certified distance to the truth (or duality gap), closed form apart from both"
+
+
+def _say(lines: list[str], data: dict, json: str | None, outputs: Outputs) -> int:
+    """Lines on standard output, or the record there, or in a file besides."""
+    with outputs:
+        outputs.write("json", lambda: dump_json(data))
+    sys.stdout.write(dump_json(data) if json == "-" else "\n".join([*lines, ""]))
     return 0
 
 

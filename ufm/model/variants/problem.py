@@ -11,7 +11,8 @@
     ordinal θ₁ < … < θ_{K−1}    one score z = w·h, ℓ = −log(σ(θ_k − z) − σ(θ_{k−1} − z)), θ₀ = −∞, θ_K = ∞
     gradient-flow x, t          the flow of E ℓ(W h, y), no penalty, for a time t from the balanced ETF with gap x
 
-Everything else (labels, weights, dimension, λ_W, λ_H, ℓ) is the joint problem's own.
+Of the joint problem each takes the number of classes and the dimension, and what `READS` names: the labels with
+their weights, the penalties λ_W and λ_H, ℓ. None has a bias, or features that are penalised one by one.
 """
 
 from dataclasses import dataclass
@@ -33,6 +34,19 @@ VARIANTS = {
     "focal": ("the exponent",),
     "ordinal": ("the thresholds",),
     "gradient-flow": ("the gap at the start", "the time"),
+}
+LABELS, PENALTIES, LOSS = "labels", "penalties", "loss"
+READS = {
+    "norm-constrained": (LABELS, LOSS),
+    "layer-peeled": (LABELS, LOSS),
+    "relu-features": (LABELS, PENALTIES, LOSS),
+    "deep-linear": (LABELS, PENALTIES, LOSS),
+    "max-margin": (LABELS, PENALTIES),
+    "softmax-codes": (),
+    "contrastive": (),
+    "focal": (LABELS, PENALTIES),
+    "ordinal": (LABELS, PENALTIES),
+    "gradient-flow": (LABELS, LOSS),
 }
 COUNTS = {"deep-linear": (2, 8), "contrastive": (2, 50)}  # least and most of the first number, an integer
 
@@ -67,6 +81,8 @@ class Variant:
             return 0.0
         if self.kind == "contrastive":
             return classes * self.numbers[0] * dim
+        if self.kind == "softmax-codes":
+            return 1.0 + 2 * classes * dim
         if self.kind == "ordinal":
             return (1 + labels) * dim
         between = max(self.numbers[0] - 2, 0) * dim**2 if self.kind == "deep-linear" else 0
@@ -99,7 +115,8 @@ def read_variant(text: str) -> Variant:
 
 @dataclass(frozen=True, eq=False)
 class VariantProblem:
-    """A variant of a joint problem. Raises InputError unless there are K − 1 thresholds, where there are any."""
+    """A variant of a joint problem. Raises InputError unless there are K − 1 thresholds, where there are any; for a
+    bias, penalties of each label, or a loss that no such problem is bounded for."""
 
     variant: Variant
     joint: JointProblem
@@ -108,6 +125,10 @@ class VariantProblem:
         count, wanted = len(self.variant.numbers), self.joint.classes - 1
         if self.variant.kind == "ordinal" and count != wanted:
             raise InputError(f"{self.joint.classes} classes take {wanted} thresholds, got {count}")
+        if self.joint.lambda_b is not None or self.joint.atoms.rho is not None:
+            raise InputError("a problem of another shape has no bias, and one penalty for all features")
+        if LOSS in READS[self.variant.kind]:
+            checked.choice("the loss of a problem of another shape", self.joint.loss, checked.LOSS_NAMES)
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -38,10 +38,10 @@ def unexplained(sample: Sample, some, W, P: Float[np.ndarray, "n K"], Z: Float[n
             f"{seen}; all |h| are {length.mean():.4g}: most often the features were divided by their length"
         )
         return [diagnosis(said.LENGTH, sentence, **evidence, length=float(length.mean()))]
-    cut = halves(len(H))
+    cut, related = halves(len(H)), rho >= RELATED
     by_features, by_logits = _foretold(H, R, cut), _foretold(Z, R, cut)
     evidence |= {"foretold": by_features.share, "by_logits": by_logits.share}
-    if rho >= RELATED:
+    if related:
         batch = shared_by_batches(sample, some, by_features.rest)
         if batch is not None:
             size, ratio = batch
@@ -51,7 +51,7 @@ def unexplained(sample: Sample, some, W, P: Float[np.ndarray, "n K"], Z: Float[n
             return [diagnosis(said.BATCH_NORM, f"{seen}; {alike}", **evidence, batch=size, ratio=ratio)]
     if by_logits.share < FORETOLD and abs(_slope(Z, P) - 1) < SLOPE:
         return [_noise(H, W, R, False, seen, evidence)]
-    if rho < RELATED:
+    if not related:
         return [_unrelated(sample, some, P, Z, seen, evidence)]
     if by_features.share < FORETOLD and abs(_slope(P, Z) - 1) < SLOPE:
         return [_noise(H, W, R, True, seen, evidence)]

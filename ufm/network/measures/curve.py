@@ -48,11 +48,10 @@ class Curve:
     def __init__(self, a: float, classes: int, delta: float = 0.0):
         require_float64()
         self.a, self.classes, self.delta = float(a), classes, float(delta)
-        ends = self._exact(np.array([0.0, 0.5]))
-        self.scale = (
-            1.0 + float(ends.reference[0])
-        ) / self.a  # λ below it moves x_j linearly, above it like log λ
-        self.reach = float(np.log1p(0.5 / self.scale)) * (1 + 1e-12)
+        end = self._exact(np.zeros(1))
+        # λ below it moves x_j linearly, above it like log λ
+        self.scale = (1.0 + float(end.reference[0])) / self.a
+        self.reach = float(np.log1p(0.5 / self.scale))
         nodes = np.minimum(self.scale * np.expm1(np.linspace(0.0, self.reach, NODES)), 0.5)
         found = self._exact(nodes)
         self.table = np.column_stack([found.x, found.reference])  # x_i, x_j, x_o, o at λ_i = node

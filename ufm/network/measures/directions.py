@@ -1,5 +1,7 @@
 """What is measured of each feature in the plane of its two classes: lengths, angles, the bend."""
 
+from functools import cached_property
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -10,6 +12,7 @@ from ufm.network.read.together import Rows
 from ufm.theory.features import TwoHotOptimum
 
 RANK = 1e-12  # v_i + v_j this small against its rows has no direction (K = 2)
+CANCELS = 1e-4  # a square this small against those that it is a difference of is taken of vectors
 
 # weighted sums kept for each bin and replicate
 SUMS = (
@@ -48,9 +51,20 @@ class Frame:
         window: float = 0.05,
     ):
         self.V, self.means, self.centre, self.a, self.window = W - W.mean(0), means, centre, a, window
-        self.alike = np.unique(W, axis=0, return_inverse=True)[
-            1
-        ].ravel()  # the same number: the same row of W
+        # the same number: the same row of W
+        self.alike = np.unique(W, axis=0, return_inverse=True)[1].ravel()
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """‖μ_k − c‖."""
+        assert self.means is not None
+        return np.linalg.norm(self.means - self.centre, axis=1)
+
+    @cached_property
+    def along(self) -> np.ndarray:
+        """⟨μ_k − c, v_l⟩ (K, K)."""
+        assert self.means is not None
+        return (self.means - self.centre) @ self.V.T
 
 
 def measures(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> Float[np.ndarray, "n S"]:
@@ -74,32 +88,49 @@ def alignment(H, label, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def different(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> dict[str, np.ndarray]:
-    """Directions belong to pairs of classes: made once a pair, then gathered for its samples."""
+    """Of rows of two classes, whose rows of W differ."""
     H, (i, j, lam), delta = rows.H[use], (part[use] for part in rows.labels[:3]), rows.labels.delta
-    pairs, which = np.unique(i * len(frame.V) + j, return_inverse=True)
-    I, J = np.divmod(pairs, len(frame.V))
-    axes, along = directions(I, J, frame.V)
-    sideways, across = orthogonal(along, axes)[which], axes[which]
-    h, logit = H - frame.centre, label_logit(lam, len(frame.V), delta)
-    x, s = dot(H, across), dot(h, along[which])
-    found = {"different": np.ones(len(H)), "lam": lam, "logit": logit, "across": x, "along": s}
-    found["size"] = dot(h, h)
-    h -= dot(h, across)[:, None] * across
-    h -= dot(h, sideways)[:, None] * sideways
+    logit = label_logit(lam, len(frame.V), delta)
+    found, inverse = in_plane(H, frame.centre, frame.V[i], frame.V[j])
+    found |= {"different": np.ones(len(H)), "lam": lam, "logit": logit}
     inside = (lam >= frame.window) & (lam <= 1 - frame.window)
     t = np.where(inside, logit, 0.0)
-    found |= {"outside": dot(h, h), "tt": t * t, "tx": t * x}
+    found |= {"tt": t * t, "tx": t * found["across"]}
     if frame.means is not None:
-        centred = frame.means - frame.centre
-        ends = dot(centred[I], along)[which], dot(centred[J], along)[which]
-        found["straight"] = lam * ends[0] + (1 - lam) * ends[1]
-        found |= bend(H, i, j, lam, np.linalg.norm(centred, axis=1)[i], frame.means)
+        ends = (frame.along[k, i] + frame.along[k, j] for k in (i, j))
+        found["straight"] = inverse * sum(share * end for share, end in zip((lam, 1 - lam), ends))
+        found |= bend(H, i, j, lam, frame.sizes[i], frame.means)
     if frame.a is not None:
         optimum = TwoHotOptimum(*(part[use] for part in rows.solved(frame.a).best))
         single = curve_at(frame.a, len(frame.V), delta).single
         best = in_channel(optimum, lam, single, len(frame.V), etf_multiplier(frame.V))
         found |= best | {"tx_a": t * best["across_a"]}
     return found
+
+
+def in_plane(H, centre, v, w) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Lengths of H across, along v − w, and of h = H − c along v + w, ‖h‖² as size and the part of it outside: a
+    difference of squares, or where that loses digits the square of what is left. Beside them 1/‖v + w‖, or 0."""
+    across, along, h = v - w, v + w, H - centre
+    wide, long = np.sqrt(dot(across, across)), np.sqrt(dot(along, along))
+    some = long > RANK * (np.sqrt(dot(v, v)) + np.sqrt(dot(w, w)))  # not so: no direction (K = 2)
+    inverse = np.where(some, 1 / np.where(some, long, 1.0), 0.0)
+    x, s, size = dot(h, across) / wide, dot(h, along) * inverse, dot(h, h)
+    turn = dot(across, along) / wide * inverse
+    rest = np.maximum(1 - turn**2, CANCELS)
+    outside = size - x**2 - (s - turn * x) ** 2 / rest
+    near = np.flatnonzero((outside < CANCELS * size) | (rest == CANCELS))
+    if len(near):
+        outside[near] = apart(h[near], across[near] / wide[near, None], along[near] * inverse[near, None])
+    return {"across": dot(H, across) / wide, "along": s, "size": size, "outside": outside}, inverse
+
+
+def apart(h, across, along) -> np.ndarray:
+    """‖h‖² outside the span of both, taken of the vectors."""
+    h = h - dot(h, across)[:, None] * across
+    sideways = orthogonal(along, across)
+    h -= dot(h, sideways)[:, None] * sideways
+    return dot(h, h)
 
 
 def directions(i, j, V) -> tuple[np.ndarray, np.ndarray]:

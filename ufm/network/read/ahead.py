@@ -1,10 +1,15 @@
-"""The next block of a stream, made while the one before is used."""
+"""The next block of a stream, made while the one before is used, and work beside all of them."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+from typing import Any, TypeVar
+
+from ufm.runtime.devices import as_here
 
 T = TypeVar("T")
+Aside = Callable[[Callable[[], Any]], Future]
 CACHED = 2**23  # bytes
 
 
@@ -24,3 +29,18 @@ def ahead(blocks: Iterable[T]) -> Iterator[T]:
         while (block := coming.result()) is not end:
             coming = thread.submit(next, stream, end)
             yield block  # type: ignore[misc]
+
+
+@contextmanager
+def aside() -> Iterator[tuple[Aside, Event]]:
+    """A thread of its own for work that stands alone: what gives it such work, and an event that is cleared where
+    the caller's ends before its time."""
+    go_on, thread = Event(), ThreadPoolExecutor(1)
+    go_on.set()
+    try:
+        yield lambda work: thread.submit(as_here(lambda _: work()), None), go_on
+    except BaseException:
+        go_on.clear()
+        raise
+    finally:
+        thread.shutdown(wait=go_on.is_set(), cancel_futures=True)

@@ -9,7 +9,9 @@ the bytes that are there. Sources: numpy.lib.format; PKWARE APPNOTE 6.3.
 
 import io
 import math
+import os
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -26,6 +28,7 @@ from ufm.rules.files import require_regular
 from ufm.rules.memory import require
 
 COPIES = 4  # in float64 of an array that is read whole: as it is, checked, normalised, and a mask
+MEMORY = 2**26  # bytes of what is kept of all rows beyond which it goes to a file
 HEAD = 2**16 + 16  # an .npy header of version 1 is never longer
 LOCAL = struct.Struct("<4s22xHH")  # a zip member's local header: signature, lengths of name and extra
 
@@ -105,6 +108,25 @@ def read_array(name: str, file: Path) -> np.ndarray:
         raise InputError(f"{name}: {error.strerror}") from None
     require(8 * COPIES * stored.array.size, f"the array of {name}")
     return np.array(stored.array)
+
+
+def room(shape: tuple[int, int], what: str) -> np.ndarray:
+    """An empty array, a large one in a temporary file that is gone with its last use; InputError where there is no
+    room for it."""
+    size = 8 * shape[0] * shape[1]
+    if size <= MEMORY:
+        return np.empty(shape)
+    try:
+        with tempfile.TemporaryFile(prefix="ufm-") as file:
+            if hasattr(os, "posix_fallocate"):  # a mapping without room behind it would end the process
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, np.float64, "w+", shape=shape)
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise InputError(
+            f"{size / 2**20:.0f} MiB of {what} do not fit into {where} ({error.strerror or error}): set "
+            "TMPDIR to a folder with room"
+        ) from None
 
 
 def held_names(path: str) -> list[str]:

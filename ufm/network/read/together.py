@@ -19,6 +19,8 @@ from jaxtyping import Bool, Float, Int
 from ufm.network.measures.curve import Solved, curve_at
 from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import two_classes
+from ufm.network.read.mapped import room
+from ufm.rules.errors import InputError
 from ufm.runtime.devices import as_here
 
 T = TypeVar("T")
@@ -37,12 +39,35 @@ class Layer:
         self.near = all(size <= most for size, most in zip(common, rows))
 
 
+class Kept:
+    """Logits of all rows, from the first reading on, beyond some size in a temporary file; each row is found once.
+
+    Where there is no room for them they are found in every reading.
+    """
+
+    def __init__(self, count: int, classes: int):
+        self.known = 0
+        try:
+            self.rows: np.ndarray | None = room((count, classes), "logits")
+        except InputError:
+            self.rows = None
+
+    def __call__(self, start: int, count: int, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Of the rows start … start + count."""
+        if self.rows is not None and start + count <= self.known:
+            return np.asarray(self.rows[start : start + count])
+        found = make()
+        if self.rows is not None and start == self.known:
+            self.rows[start : start + count], self.known = found, start + count
+        return found
+
+
 class Rows:
     """The rows of one block: features H, labels, weights, and what several measures need of them."""
 
-    def __init__(self, chunk: Chunk, layer: Layer):
+    def __init__(self, chunk: Chunk, layer: Layer, kept: Kept | None = None):
         self.start, self.H, self.labels, self.weights = chunk.start, chunk.H, chunk.labels, chunk.weights
-        self.largest, self.layer = chunk.largest, layer
+        self.largest, self.layer, self.kept = chunk.largest, layer, kept
         self._solved: dict[float, Solved] = {}
         self._solving = Lock()  # measures that run beside one another ask for the same
 
@@ -57,6 +82,9 @@ class Rows:
     @cached_property
     def logits(self) -> Float[np.ndarray, "n K"]:
         """W h + b."""
+        return self._logits() if self.kept is None else self.kept(self.start, len(self), self._logits)
+
+    def _logits(self) -> Float[np.ndarray, "n K"]:
         return self.H @ self.layer.W.T + self.layer.b
 
     @cached_property
@@ -114,10 +142,12 @@ class Running(Generic[T]):
 
 
 class Readings:
-    """A stream that can be read several times, and the measures that read it."""
+    """A stream that can be read several times, and the measures that read it. keep: its number of rows, where
+    logits are worth keeping from one reading to the next."""
 
-    def __init__(self, chunks: Callable[[], Iterable[Chunk]], layer: Layer):
+    def __init__(self, chunks: Callable[[], Iterable[Chunk]], layer: Layer, keep: int = 0):
         self.chunks, self.layer = chunks, layer
+        self.kept = Kept(keep, len(layer.W)) if keep else None
         self.running: list[Running] = []
 
     def begin(self, measure: Measure[T]) -> Running[T]:
@@ -132,7 +162,7 @@ class Readings:
         others = [as_here(take) for take in others]
         with ThreadPoolExecutor(THREADS) as threads:
             for chunk in self.chunks():
-                rows = Rows(chunk, self.layer)
+                rows = Rows(chunk, self.layer, self.kept)
                 work = [threads.submit(take, rows) for take in others]
                 first(rows)
                 for part in work:

@@ -6,6 +6,7 @@ from ufm.network.comparison import Comparison
 from ufm.network.resemblance import CRITERIA, INCONCLUSIVE, REPRODUCED, Finding
 
 MOST = 2  # reasons that are told
+RIGHT = 0.9  # of the rows of one class are put into it where labels, W and features belong together
 ORDER = ["sharpness", "alignment", "plane", "closed-form", "linear", "displacement", "etf", "excess"]
 ORDER += ["amplification", "probabilities"]
 Said = Callable[[float], str]
@@ -48,8 +49,14 @@ def headline(found: Comparison) -> str:
         because = f" {reasons}." if reasons else ""
         return f"Whether these features are the optimum for their labels ({law}) is open.{because}{_cause(found)}"
     because = "; ".join(BECAUSE[f.name](f.value) for f in worst[:MOST] if f.value is not None)
-    then = _cause(found) or f" Next: {NEXT[worst[0].name]}."
+    then = _cause(found) or f" Next: {NEXT[_first(found, worst[0])]}."
     return f"These features are not the optimum for their labels ({law}): {because}.{then}"
+
+
+def _first(found: Comparison, worst: Finding) -> str:
+    """What to see to: rows that are classified right belong together, and a poor alignment is one of training."""
+    right = (found.features.clean.accuracy or 0.0) >= RIGHT
+    return "plane" if worst.name == "alignment" and right else worst.name
 
 
 def _cause(found: Comparison) -> str:

@@ -24,7 +24,8 @@ img { width: 100%; height: auto; } figure { margin: 1rem 0; } figcaption { color
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 .n { text-align: right; } td.n, td span { white-space: nowrap; } .wide { overflow-x: auto; }
-@media (max-width: 40rem) { td.n small { white-space: normal; } }
+@media (max-width: 40rem) { td.n small { white-space: normal; }
+  tr:has(td:nth-child(7)) small { white-space: nowrap; } }
 .reproduced { color: #17692b; } .not-reproduced { color: #b00020; font-weight: 600; }
 .inconclusive { color: #8a5a00; } .not-applicable { color: #555; }
 small { color: #555; } .headline { font-size: 1.15rem; }

@@ -12,7 +12,12 @@ e = rᵀTr, s = Σ T_kk r_k²:
     λ_H² h₁ = E e/(K−1),   λ_H² h₂ = E[s − e/K]/((K−1)(1 − 2/K)),   all, by dimension: ½E[‖r‖² τ + e].
 
 A law (1−ε) π + ε π' moves G by ε (1/(2λ_H)) Σ_ρ h_ρ⁻¹ Proj_ρ(E_π'[rrᵀ] − c² Π); n drawn labels by a random matrix,
-n E‖Ĝ − G‖² → (1/(4λ_H²)) Σ_ρ dim_ρ v_ρ/h_ρ², v_ρ the mean square of a component of rrᵀ − c² Π. (Re-derived here.)
+n E‖Ĝ − G‖² → (1/(4λ_H²)) Σ_ρ dim_ρ v_ρ/h_ρ², v_ρ the mean square of a component of rrᵀ − c² Π.
+
+A bias b, free or with (λ_b/2)‖b‖², answers too: F_bG D = E[T D r]/λ_H and F_bb = E T + λ_b on Σ b = 0. Of D only
+the norms move it, E[T diag(δ) r] = μ δ, so with t = E τ/(K−1) and ν = 2μ/((1 − 2/K)(t + λ_b)), by the Schur
+complement, λ_H² h₂ falls by μ ν/2, and in all answers rrᵀ becomes rrᵀ − ν Π diag(r) Π; μ = E Σ T_kk r_k/(K−1).
+(Re-derived here.)
 """
 
 from dataclasses import dataclass
@@ -43,7 +48,8 @@ class Parts(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Susceptibility:
     """Curvatures h of F at the optimum, dimensions of the three spaces, and what n drawn labels move, times n:
-    spread_ρ = dim_ρ v_ρ/(2 λ_H h_ρ)², the limit of n E‖Proj_ρ(Ĝ − G)‖²."""
+    spread_ρ = dim_ρ v_ρ/(2 λ_H h_ρ)², the limit of n E‖Proj_ρ(Ĝ − G)‖². pull: ν, what a mean residual does to norms
+    through the bias, 0 without one; the curvature of norms is then that of the best bias."""
 
     curvature: Parts
     dimension: Parts
@@ -52,6 +58,7 @@ class Susceptibility:
     lambda_h: float
     product: float
     classes: int
+    pull: float = 0.0
 
     __repr__ = shown
 
@@ -68,7 +75,9 @@ class Susceptibility:
             raise InputError(f"labels have {Y.shape[1]} columns for {self.classes} classes")
         q = checked.weights("weights", weights, len(Y))
         r = residuals(Y, np.ones_like(Y), self.sharpness)[0]
-        return self.solve((r * q[:, None]).T @ r) / (2 * self.lambda_h)
+        flat = np.eye(self.classes) - 1 / self.classes
+        through_bias = self.pull * flat @ np.diag(q @ r) @ flat
+        return self.solve((r * q[:, None]).T @ r - through_bias) / (2 * self.lambda_h)
 
     def solve(self, M) -> Float[np.ndarray, "K K"]:
         """F''⁻¹(M − c² Π) for M = E_π'[rrᵀ]: each of its three parts by its own curvature."""
@@ -93,24 +102,25 @@ def residuals(values, counts, a: float):
 
 
 def susceptibility(problem: JointProblem) -> Susceptibility:
-    """The three curvatures of a joint problem: exchangeable law, cross-entropy, d ≥ K − 1, no bias, not zero.
+    """The three curvatures of a joint problem: exchangeable law, cross-entropy, d ≥ K − 1, any bias, not zero.
 
-    Raises InputError where the theorem does not hold: there is no such symmetry, a bias takes up some of the norms'
-    response (a free one a quarter, for one-hot labels at K = 4, λ = 0.01), or W = 0.
+    A bias takes up some of the norms' response (a free one a quarter, for one-hot labels at K = 4, λ = 0.01).
+    Raises InputError where there is no such symmetry, or W = 0.
     """
     checked.instance("problem", problem, JointProblem)
     K = problem.classes
-    held = problem.loss == "cross-entropy" and problem.d >= K - 1 and problem.lambda_b is None
-    if not (held and problem.atoms.exchangeable):
-        raise InputError("susceptibilities need an exchangeable law, cross-entropy, no bias and dim ≥ K − 1")
+    if not (problem.loss == "cross-entropy" and problem.d >= K - 1 and problem.atoms.exchangeable):
+        raise InputError("susceptibilities need an exchangeable law, cross-entropy and dim ≥ K − 1")
     patterns = problem.atoms.patterns
     a = pattern_multiplier(patterns, problem.lambda_w, problem.lambda_h).sharpness
     if a == 0:
         raise InputError("the optimum is W = 0: λ_W λ_H is at or above the threshold (E‖y‖² − 1/K)/(K − 1)")
-    return pattern_susceptibility(patterns, a, problem.lambda_h)
+    return pattern_susceptibility(patterns, a, problem.lambda_h, problem.lambda_b)
 
 
-def pattern_susceptibility(patterns: Patterns, a: float, lambda_h: float) -> Susceptibility:
+def pattern_susceptibility(
+    patterns: Patterns, a: float, lambda_h: float, lambda_b: float | None = None
+) -> Susceptibility:
     """The same for weighted patterns, at the optimum's a."""
     n, w, K = patterns.counts, patterns.weights, round(float(patterns.counts[0].sum()))
     r, p = residuals(patterns.values, n, a)
@@ -128,11 +138,18 @@ def pattern_susceptibility(patterns: Patterns, a: float, lambda_h: float) -> Sus
     along = float(w @ (square - (K - 1) * c2) ** 2) / (K - 1)
     across = float(w @ (fourth - square**2 / K)) / (1 - 2 / K) if K > 2 else 0.0
     rest = float(w @ square**2) * (1 - 1 / (K - 1)) - across
+    pull = 0.0
+    if K > 2 and lambda_b is not None:
+        mu = float(w @ np.sum(n * own * r, 1)) / (K - 1)
+        pull = 2 * mu / ((1 - 2 / K) * (float(w @ np.sum(n * own, 1)) / (K - 1) + lambda_b))
+        second -= pull * mu / 2
+        cube = float(w @ np.sum(n * r**3, 1))
+        across += pull * ((1 - 2 / K) * pull * float(w @ square) - 2 * cube)
     curvature = Parts(*(value / lambda_h**2 for value in (first, second, third)))
     moments = (along, across, rest if K > 3 else 0.0)
     spread = (v / (2 * lambda_h * h) ** 2 if h > 0 else 0.0 for v, h in zip(moments, curvature))
     dimension = Parts(1, K - 1 if K > 2 else 0, max(angles, 0))
-    return Susceptibility(curvature, dimension, Parts(*spread), a, lambda_h, c2, K)
+    return Susceptibility(curvature, dimension, Parts(*spread), a, lambda_h, c2, K, pull)
 
 
 def onehot_response(classes: int, lambda_w: float, lambda_h: float) -> float:

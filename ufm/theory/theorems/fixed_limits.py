@@ -21,9 +21,9 @@ def _channel(setting: Setting, Y) -> Claim:
     x = float(two_hot_optimum(1.0, a, K).x_i)
     i, j = two_largest(Y)
     rows = np.arange(len(Y))
-    share = x / (a * np.stack([Y[rows, i], Y[rows, j]]))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bound = np.where(share.max(0) < 1, -np.log1p(-np.minimum(share, 1.0)).sum(0), np.inf)
+    with np.errstate(divide="ignore"):
+        share = x / (a * np.stack([Y[rows, i], Y[rows, j]]))
+        bound = -np.log1p(-np.minimum(share, 1.0)).sum(0)
     return Claim(np.stack([bound, bound / 2], 1), 1e-13 * (1 + np.where(np.isfinite(bound), bound, 0)))
 
 

@@ -74,7 +74,7 @@ def apart_finding(divergence: float, optimum: JointOptimum) -> Finding:
     return Finding(None, float(np.sqrt(divergence)), 0.0, bound, rounding, tolerance(optimum), open_)
 
 
-def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=slice(None)) -> Finding:
+def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=None) -> Finding:
     """Zero divergence where λ_W λ_H is `ratio` ≥ 1 of a threshold, more than the gap below it.
 
     moved: how far, relatively, the finite rule for λ moves the threshold of the continuous law.
@@ -90,7 +90,7 @@ def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=s
     return held_against_moment(found, bool(ratio >= 1), optimum, group)
 
 
-def held_against_moment(found: Finding, flat: bool, optimum: JointOptimum, group=slice(None)) -> Finding:
+def held_against_moment(found: Finding, flat: bool, optimum: JointOptimum, group=None) -> Finding:
     """A claim that classes of the group are together (`flat`) or apart, against the moment of their labels.
 
     It decides both sides, and how small the divergence is does not matter: refuted, the error is the

@@ -15,14 +15,15 @@ import numpy as np
 from jaxtyping import Float
 
 import ufm.rules.numbers as checked
-from ufm.model.atoms import FiniteLaw, JointProblem, finite_law, with_penalties
+from ufm.model.atoms import FiniteLaw, JointProblem, finite_law, is_dense, with_penalties
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.model.variants.problem import Variant, VariantProblem
 from ufm.rules.errors import InputError
 
 MOST = 150  # unknowns of a problem of another shape, whose Hessian is dense
-WORK = 5e9  # multiplications of one Newton step of the joint problem: some seconds
+WORK = 5e9  # multiplications of a Newton step of the joint problem with matrices a label: some seconds
+VECTORS = 1e8  # n K² of one with vectors a label, each of which is used some hundred times: as long
 MIXING = (0.0, 1e-6, 0.1, 0.3, 0.5, 0.9, 1.0)
 
 
@@ -81,16 +82,16 @@ class Setting:
 
     @property
     def too_large(self) -> str | None:
-        """Why the joint problem is out of reach, if it is: a Newton step costs about n K⁴ for n labels."""
+        """Why the joint problem is out of reach, if it is (`within_reach`)."""
         law, K = self.problem.law, self.problem.classes
         if self.variant is not None:
             count = self.variant.unknowns(K, self.dim, joint_labels(law, K, self.nodes))
             return (
                 None if count <= MOST else f"{count:.3g} unknowns are too many for a problem of another shape"
             )
-        if joint_work(law, K, self.nodes) <= WORK:
-            return None
         labels = joint_labels(law, K, self.nodes)
+        if within_reach(labels, K, self.dim, self.loss):
+            return None
         return f"{labels:.3g} labels of {K} classes are too many for the joint problem"
 
     @cached_property
@@ -118,9 +119,11 @@ def joint_labels(law: LabelLaw, classes: int, nodes: int) -> float:
     return classes + nodes * classes * (classes - 1) / 2 if law.two_hot else float(classes) ** law.ways
 
 
-def joint_work(law: LabelLaw, classes: int, nodes: int) -> float:
-    """Multiplications of a Newton step of the joint problem."""
-    return joint_labels(law, classes, nodes) * float(classes) ** 4
+def within_reach(labels: float | int, classes: int, dim: int, loss: str) -> bool:
+    """Whether the joint problem takes some seconds a Newton step at most."""
+    if is_dense(labels, classes, dim, loss):
+        return labels * float(classes) ** 4 <= WORK
+    return labels * float(classes) ** 2 <= VECTORS
 
 
 class Assumption(NamedTuple):
@@ -163,7 +166,7 @@ class JointOptimum(NamedTuple):
     """A certified numerical optimum on the atoms: W (K, d), H (n, d), b (K), logits Z and predictions P
     (n, K), M = E (y−p)(y−p)ᵀ/ρ, L, the certified gap ≥ L − min L, and `suboptimality(W, H)`, the
     objective of any other point with its certified gap. excess(group): λ_max/c² − 1 of the labels' moment on
-    a group of classes and its rounding; ≤ 0 iff the optimum does not tell them apart (all: iff it is zero)."""
+    a group of classes and its rounding; ≤ 0 iff the optimum does not tell them apart. excess(): iff it is zero."""
 
     W: np.ndarray
     H: np.ndarray
@@ -248,5 +251,7 @@ class Theorem:
             return (
                 f"the problem is not of the shape {wanted}" if wanted else f"the problem is another: {given}"
             )
+        if isinstance(self.claim, FeatureClaim) and setting.lambda_b is not None:
+            return "a fixed classifier has no bias"
         found = (assumption.broken(setting) for assumption in self.assumptions)
         return next((text for text in found if text), None)

@@ -1,0 +1,6 @@
+"""The joint problem of many classes: the descent of `ufm.optimize.gram` without a matrix a label.
+
+tails    coordinates of features: labels have two large probabilities, and tails that are alike
+blocks   sums over the labels, block by block, as compiled programs
+descent  Newton's method in G, its systems solved by conjugate gradients
+"""
