@@ -176,6 +176,11 @@ ROWS = (
         "experiments.compare_large --samples 2000 --dim 256",
     ),
     Row(
+        "experiments.compare_large --samples 100000 --classes 1000",
+        LONG,
+        "experiments.compare_large --samples 2000 --dim 32 --classes 20",
+    ),
+    Row(
         "experiments.diagnoses --output docs/diagnoses.md",
         LONG,
         "experiments.diagnoses --only permuted --output docs/diagnoses.md",
