@@ -12,6 +12,7 @@ from ufm.model.problem import Problem
 from ufm.network import optimum, reduced
 from ufm.network.findings import SOLVED, _excess
 from ufm.network.measures import excess
+from ufm.network.read import mapped
 from ufm.network.read.activations import from_arrays
 from ufm.network.read.label_law import label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers
@@ -100,7 +101,7 @@ def test_features_are_reduced_where_that_halves_them(d, few):
 def test_reduced_features_beyond_a_bound_go_to_a_file(monkeypatch, room, in_memory):
     """Eight bytes a number, one column more than directions; the rows are the same."""
     H, Q = np.random.default_rng(0).normal(size=(7, 5)), np.eye(5)[:, :2]
-    monkeypatch.setattr(reduced, "MEMORY", 8 * 7 * 3 + room)
+    monkeypatch.setattr(mapped, "MEMORY", 8 * 7 * 3 + room)
     found = reduced.Reducer(from_arrays(H=H, W=np.eye(3, 5), y=np.zeros(7, int)), Q)
     found.add(H, np.sum(H**2, 1))
     assert isinstance(found.rows, np.memmap) != in_memory

@@ -80,4 +80,6 @@ def test_what_is_refused_and_what_is_said():
         FiniteLaw(ROWS * np.nan, WEIGHTS, real=True)
     report = ufm.check_joint(JointProblem(LAW, 0.1, 0.1, None, 0.0, SE))
     assert report.verdict.word == "out of hypothesis" and "regression" in report.verdict.reason
-    assert report.thresholds == [] and report.relative_gap <= 1e-9
+    spread = ROWS - WEIGHTS @ ROWS  # what a free bias leaves
+    assert [one.name for one in report.thresholds] == ["trivial"] and report.relative_gap <= 1e-9
+    assert report.thresholds[0].value == pytest.approx(np.linalg.eigvalsh((spread.T * WEIGHTS) @ spread)[-1])

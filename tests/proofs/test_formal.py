@@ -14,7 +14,7 @@ from proofs.engine.coq import Term, formulas, shipped
 from proofs.engine.session import proof
 from proofs.engine.step import FORMAL, ProofError
 from proofs.engine.step import formal as formal_step
-from ufm.commands.runs.verify import explain
+from ufm import verify
 from ufm.theory.theorems import scope
 from ufm.theory.theorems.catalogue import THEOREMS
 
@@ -32,7 +32,7 @@ def test_every_formal_step_names_an_audited_theorem():
 def test_what_explain_says_is_a_step_of_that_theorem(capsys):
     for name, lemma in scope.FORMAL.items():
         assert lemma in {s.lemma for s in proof(name).derive().steps}, name
-    assert explain("joint-etf") == 0
+    assert verify.main(["--explain", "joint-etf"]) == 0
     assert "  in Coq     Joint.joint\n" in capsys.readouterr().out
 
 
