@@ -129,6 +129,25 @@ def test_numbers_may_move_within_their_bounds(record):
     assert tables.disagreements(moved, record) == []
 
 
+@pytest.mark.parametrize("by, found", [(1e-15, []), (1e-12, ["inverse-design, row 2: parameters differ"])])
+def test_penalties_that_are_results_may_round_otherwise(by, found):
+    (record,) = tables.load(["inverse-design"])
+    moved = json.loads(json.dumps(record))
+    moved["rows"][1]["parameters"]["lambda_W"] *= 1 + by
+    assert tables.disagreements(record, moved) == found
+
+
+@pytest.mark.parametrize(
+    "name, row, by, agrees",
+    [("softmax-codes", 3, 1e-10, True), ("softmax-codes", 3, 1e-8, False), ("joint-etf", 0, 1e-5, False)],
+)
+def test_the_end_of_a_blind_search_beside_a_given_point_is_held_loosely(name, row, by, agrees):
+    (record,) = tables.load([name])
+    moved = json.loads(json.dumps(record))
+    moved["rows"][row]["numeric"] += by * (moved["rows"][row]["unit"] or 1.0)
+    assert (tables.disagreements(record, moved) == []) == agrees
+
+
 def test_a_fresh_run_of_one_theorem_agrees_with_its_committed_data(record):
     fresh = build(THEOREMS[SMALL], session.proof(SMALL))
     assert tables.disagreements(record, json.loads(render.dump(fresh))) == []
