@@ -9,7 +9,7 @@ where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where i
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -165,9 +165,10 @@ def _measured(given: Activations, o: Options, progress: Progress, thread: Aside)
     stream = partial(_chunks, given, progress, "features", rows=rows_of(given.dim))
     readings = Readings(stream, Layer(given.W, given.b), 0 if reader.reduces else given.count)
     readings.begin(reader.measure())
+    close: Callable[[], Any] = reader.close
     if reader.reduces:
         readings.finish()
-        metrics = thread(reader.close)
+        close = thread(reader.close).result
         few = reader.few()
         stream = partial(_chunks, few, progress, "reduced features", rows=rows_of(max(few.dim, few.classes)))
         readings = Readings(stream, Layer(few.W, given.b))
@@ -184,10 +185,7 @@ def _measured(given: Activations, o: Options, progress: Progress, thread: Aside)
     channel = readings.begin(geometry(frame, centre, reader.own, o.bins, *drawn))
     mixed = readings.begin(calibrating(a, o.bins, *drawn))
     readings.finish()
-    if reader.reduces:
-        metrics.result()
-    else:
-        reader.close()
+    close()
     return _Measured(reader, rows.value, begun, fit.value, a, channel.value, mixed.value)
 
 

@@ -82,9 +82,8 @@ class _Candidate(NamedTuple):
     atoms: int
     how: str
     scale: float | None = None  # W h is so many times h, where W is known to do that
-    values: Callable[[np.ndarray, float], np.ndarray] | None = (
-        None  # of h at λ and δ: at i, at j and elsewhere
-    )
+    # of h at λ and δ: at i, at j and elsewhere; asked for only where the scale is not 0
+    values: Callable[[np.ndarray, float], np.ndarray] | None = None
     pairs: int = 0  # how many labels there are, where all are of two classes
 
 
@@ -342,8 +341,6 @@ def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, los
         return found.sharpness / (1 + found.sharpness) * (Y - 1 / classes) / scale
 
     def values(lam: np.ndarray, delta: float) -> np.ndarray:
-        if found.value == 0:
-            return np.zeros((len(lam), 3))
         if loss == "cross-entropy":
             return curve_at(found.sharpness, classes, delta)(lam).z / scale
         return linear(label_values(lam, delta, classes))
