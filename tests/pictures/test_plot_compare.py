@@ -39,10 +39,18 @@ def test_the_legend_of_f_covers_nothing(held):
     assert covered(axes) > 0
 
 
+def test_the_legend_of_f_names_what_is_there():
+    for given, points in [({"y": Y.argmax(1)}, 1), ({"i": I, "j": J, "lam": LAM}, 2)]:
+        figure = ufm.compare_network(H=H, W=W, replicates=2, **given).plot()
+        assert len(figure.axes[5].get_legend().get_texts()) == points
+
+
 def test_the_caption_is_of_its_comparison():
     report = ufm.compare_network(H=H, W=W, i=I, j=J, lam=LAM, replicates=2)
     figure = report.plot(size="column")
     assert figure.get_figwidth() == 3.3 and len(figure.seen) == 6
+    figure.draw_without_rendering()
+    assert figure.get_tightbbox().x0 >= 0 and figure.get_tightbbox().x1 <= 3.3  # no word is cut off
     assert f"{N} samples of K = {K} classes in {D} dimensions" in figure.caption
     assert f"a = {report.a:.4g} (fitted), R² {report.fit.r2:.3f} " in figure.caption
     assert figure.caption.endswith(f": {report.word}.")

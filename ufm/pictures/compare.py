@@ -158,7 +158,7 @@ def _draw_frame(figure: Figure, axes: Axes, found: Comparison, sample: Sample) -
     if K > 2:
         axes.set_axis_off()
     bar: plane.Style = {"location": "bottom", "shrink": 0.7, "pad": 0.02, "aspect": 30}
-    plane.colour_bar(figure, dots, rf"dots: mixed samples, by {WEIGHT}; line: closed form", ax=axes, **bar)
+    plane.colour_bar(figure, dots, rf"dots: mixed, by {WEIGHT}; line: closed form", ax=axes, **bar)
 
 
 def _frame_curve(found: Comparison) -> Float[np.ndarray, "n 2"]:
@@ -184,6 +184,8 @@ def _inner(found: Comparison) -> Float[np.ndarray, " n"]:
 
 def _points(axes: Axes, x, part, colour, marker, label) -> None:
     some = ~np.isnan(part.value)
+    if not some.any():
+        return  # a legend names what is there
     value, low, high = (end[some] for end in part)
     bars = None if np.isnan(low).all() else np.abs(np.stack([value - low, high - value]))
     style = {"ls": "", "marker": marker, "color": colour, "elinewidth": 0.8}

@@ -19,14 +19,14 @@ from ufm.model.atoms import JointProblem
 from ufm.model.etf import gain
 from ufm.output.text import shown, small
 from ufm.pictures.frame import Picture, picture
-from ufm.pictures.joint_features import RANK, draw_feature_panel
+from ufm.pictures.joint_features import draw_feature_panel, numerical_rank
 from ufm.rules.files import Size
 
 HEIGHTS = {"text": 5.8, "column": 9.4}
 ZERO = 1e-13  # eigenvalues of M below this share of the largest are rounding
 MAX_TICKS = 20  # classes named on the axes of the Gram matrix
 MAX_ENTRIES = 6  # classes up to which its entries are written out
-SIGN = 1e-6  # share of the largest entry from which on a negative one is marked
+SIGN = 1e-6  # share of the largest entry up to which one is zero, and has no sign
 ACTIVE = 1e-4  # eigenvalues of M within this share of λ_W λ_H are drawn as lying on the line
 TRIVIAL = "The optimum is zero.", "The penalties outweigh every direction\nthat the labels could pull in."
 SADDLE = (
@@ -38,7 +38,7 @@ SADDLE = (
 def draw_joint(report: JointReport, size: Size = "text") -> Picture:
     """The figure of one joint problem: Gram matrix, singular values, spectrum of M, features (object API)."""
     with picture(size, HEIGHTS, *describe_joint(report)) as figure:
-        across = 2 if size == "text" else 1
+        across = 1 + figure.wide
         if not report.solution.W.any():
             left, right = figure.subplots(3 - across, across).ravel()
             plane.say(left, trivial_text(report))
@@ -125,7 +125,7 @@ def class_names(problem: JointProblem) -> list[str]:
 
 def entry_text(value: float, top: float) -> str:
     """Three digits; what is 1e-6 of the largest entry or less is 0."""
-    return "0" if abs(value) <= 1e-6 * top else f"{value:.3g}"
+    return "0" if abs(value) <= SIGN * top else f"{value:.3g}"
 
 
 def _draw_singular_values(axes: Axes, report: JointReport) -> None:
@@ -134,22 +134,18 @@ def _draw_singular_values(axes: Axes, report: JointReport) -> None:
     found = np.linalg.svd(report.solution.W, compute_uv=False)[:K]
     size = np.append(found, np.zeros(K - len(found)))
     index, top = np.arange(1, K + 1), size[0]
+    corner = {"xycoords": "axes fraction", "ha": "right", "va": "top"}
     if report.theory is not None and predicted is not None:
         ring = plane.RING | {"edgecolors": plane.RED, "linewidths": 0.9}
         axes.scatter(index, predicted, s=36, label="predicted", **ring)
         top = max(top, predicted[0])
-        text, style = (
-            f"rings: predicted ETF, $m$ = {report.theory.value:.6g}",
-            {"color": plane.RED, "va": "top"},
-        )
-        plane.label(axes, text, (0.98, 0.99), xycoords="axes fraction", ha="right", **style)
+        text = f"rings: predicted ETF, $m$ = {report.theory.value:.6g}"
+        plane.label(axes, text, (0.98, 0.99), color=plane.RED, **corner)
     axes.vlines(index, 0, size, color="0.85", zorder=1)
     axes.scatter(index, size, s=9, color=plane.BLUE, zorder=3, label="numerical optimum")
-    text, style = "dots: numerical optimum", {"color": plane.BLUE, "va": "top"}
-    plane.label(axes, text, (0.98, 0.92), xycoords="axes fraction", ha="right", **style)
+    plane.label(axes, "dots: numerical optimum", (0.98, 0.92), color=plane.BLUE, **corner)
     axes.set_ylim(-0.06 * size[0], 1.3 * top)
-    rank = int(np.sum(size > RANK * size[0]))
-    _finish_numbers(axes, K, f"(b) singular values of $W$, rank {rank}")
+    _finish_numbers(axes, K, f"(b) singular values of $W$, rank {numerical_rank(report.solution.W)}")
 
 
 def _finish_numbers(axes: Axes, count: int, title: str, y: str = "") -> None:

@@ -7,9 +7,8 @@ import numpy as np
 
 from ufm.agree.joint import JointReport
 from ufm.output.text import law_words
+from ufm.pictures.joint_features import numerical_rank
 from ufm.pictures.words.numbers import above, counted
-
-RANK = 1e-9  # singular values of W below this share of the largest count as zero
 
 
 def caption(report: JointReport) -> str:
@@ -23,8 +22,8 @@ def caption(report: JointReport) -> str:
     if not report.solution.W.any():
         largest = f"{report.certificate.spectrum[-1] / p.product:.4g} lambda_W lambda_H"
         return f"{head}: W = 0, the largest eigenvalue of M is {largest}; {gap}."
-    found = f"{head}: W has rank {rank(report)} and ETF deviation {above(report.etf_deviation)}"
-    word = report.verdict.word
+    rank, word = numerical_rank(report.solution.W), report.verdict.word
+    found = f"{head}: W has rank {rank} and ETF deviation {above(report.etf_deviation)}"
     return f"{found}, m = {report.multiplier:.6g}{_theory(report)}; {gap}. W is a simplex ETF: {word}."
 
 
@@ -35,20 +34,13 @@ def _theory(report: JointReport) -> str:
     return f", {'equal to' if apart == 0 else f'within {above(apart)} of'} the theorem's"
 
 
-def rank(report: JointReport) -> int:
-    """Of W, numerically."""
-    size = np.linalg.svd(report.solution.W, compute_uv=False)
-    return int(np.sum(size > RANK * size[0]))
-
-
 def seen(report: JointReport, kinds: Sequence[str]) -> list[str]:
     """What is seen in each panel; kinds: of the eigenvalues of M, by `spectrum_kinds`."""
     W = report.solution.W
     if not W.any():
         return ["The words that the point is zero.", _spectrum(kinds)]
     gram, K = W @ W.T, len(W)
-    size = np.linalg.svd(W, compute_uv=False)
-    alive = size[size > RANK * size[0]]
+    alive = np.linalg.svd(W, compute_uv=False)[: numerical_rank(W)]
     diagonal, others = _range(np.diag(gram)), _range(gram[~np.eye(K, dtype=bool)])
     return [
         f"Heat map of the Gram matrix of W: diagonal {diagonal}, other entries {others}.",
