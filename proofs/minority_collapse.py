@@ -248,7 +248,6 @@ def settings():
 
 def compare(rng) -> list[Comparison]:
     """ρ q_B beside the shipped threshold, whose ρ comes from a quadrature."""
-    from ufm.model.laws import LabelLaw
     from ufm.theory.thresholds import minority_collapse
 
     value = sp.lambdify((rho, q), EIGENVALUE, "mpmath")

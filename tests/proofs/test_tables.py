@@ -139,7 +139,12 @@ def test_penalties_that_are_results_may_round_otherwise(by, found):
 
 @pytest.mark.parametrize(
     "name, row, by, agrees",
-    [("softmax-codes", 3, 1e-10, True), ("softmax-codes", 3, 1e-8, False), ("joint-etf", 0, 1e-5, False)],
+    [
+        ("softmax-codes", 3, 1e-10, True),
+        ("softmax-codes", 3, 1e-8, False),
+        ("ordinal", 0, 1e-10, False),  # of the same shape, but bounded
+        ("joint-etf", 0, 1e-5, False),
+    ],
 )
 def test_the_end_of_a_blind_search_beside_a_given_point_is_held_loosely(name, row, by, agrees):
     (record,) = tables.load([name])

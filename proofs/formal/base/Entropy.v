@@ -55,6 +55,14 @@ Proof.
   apply sum_ext. intros l Hl. now rewrite E.
 Qed.
 
+Lemma CE_ext K z z' y y' : (forall k, (k < K)%nat -> z k = z' k) -> (forall k, (k < K)%nat -> y k = y' k) ->
+  CE K z y = CE K z' y'.
+Proof.
+  intros Ez Ey. unfold CE, lse, esum. rewrite (sum_ext K (fun k => exp (z k)) (fun k => exp (z' k))).
+  - apply sum_ext. intros k Hk. now rewrite Ez, Ey.
+  - intros k Hk. now rewrite Ez.
+Qed.
+
 (** Softmax forgets a common shift, and nothing else. *)
 Lemma softmax_shift K z c k : (0 < K)%nat -> softmax K (fun l => z l + c) k = softmax K z k.
 Proof.

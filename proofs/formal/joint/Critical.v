@@ -109,7 +109,7 @@ Proof.
           = dot n (W k) (h s) + t * (dot n (W k) (v s) + dot n (U k) (h s)) + t * t * dot n (U k) (v s))
           by (intros n; sums n).
         rewrite E. ring. }
-      unfold CE, lse, esum. apply sum_ext. intros k _. rewrite Z. do 3 f_equal. apply sum_ext. intros l _. now rewrite Z.
+      apply CE_ext; auto.
     - f_equal. apply sum_ext. intros k _. now rewrite sq_line. }
   replace (expect N pi _ + sum K _) with
     (sum N (fun s => pi s * (dot K (fun k => softmax K (z s) k - Y s k) (w s) + lambda_H * dot d (h s) (v s)))
@@ -168,7 +168,7 @@ Proof.
         assert (Q : forall l, logits d (fun k j => W k j + 0 * U k j) b (fun j => h s j + 0 * v s j) l
                     = logits d W b (h s) l).
         { intros l. unfold logits, mul. f_equal. apply dot_ext; intros; ring. }
-        unfold CE, lse, esum. apply sum_ext. intros k _. rewrite Q. do 3 f_equal. apply sum_ext. intros. now rewrite Q.
+        apply CE_ext; auto.
       + f_equal. apply sum_ext. intros k _. apply sq_ext. intros. ring. }
   assert (A : 0 <= expect N pi (fun s => sq d (v s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
   assert (B : 0 <= sum K (fun k => sq d (U k))) by (apply sum_nonneg; intros; apply sq_nonneg).

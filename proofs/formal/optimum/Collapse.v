@@ -6,7 +6,7 @@
     without a bias, is that of [critical_minimum_iff]. *)
 
 Require Import Reals Lra Lia.
-From UFM Require Import Sums Entropy Convex Gap Design Answer Roots Exchange Trivial Critical Lipschitz Descent Unused Merge.
+From UFM Require Import Sums Entropy Convex Gap Design Answer Roots Exchange Trivial Critical Lipschitz Descent Exists Unused Merge.
 Open Scope R_scope.
 
 Section Collapse.
@@ -107,20 +107,14 @@ Proof.
     rewrite (dot_zero_left d (x W)) in E by (apply sq_zero; exact X0). lra.
 Qed.
 
-Lemma objective_bias_ext W b b' h : (forall i, b i = b' i) -> L W b h = L W b' h.
-Proof.
-  intros E. unfold objective. f_equal. apply expect_ext. intros s _. f_equal.
-  assert (Z : forall i, logits d W b (h s) i = logits d W b' (h s) i) by (intros; unfold logits; now rewrite E).
-  unfold CE, lse, esum. apply sum_ext. intros i _. rewrite Z. do 3 f_equal. apply sum_ext. intros. now rewrite Z.
-Qed.
-
 (** ** At every global optimum *)
 
 Theorem collapse W h : optimum N K d pi Y lambda_W lambda_H W h ->
   pair_moment N pi Y k l <= lambda_W * lambda_H -> forall j, (j < d)%nat -> W k j = W l j.
 Proof.
   intros O M. apply (merged_already W no_bias h (below_threshold W M)). intros h'.
-  rewrite (objective_bias_ext _ (merged k l no_bias) no_bias) by (intros; unfold merged, no_bias; field). apply O.
+  rewrite (objective_ext N K d pi Y lambda_W lambda_H _ no_bias (merged k l no_bias) _ classes)
+    by (intros; unfold merged, no_bias; field). apply O.
 Qed.
 
 Theorem collapse_free_bias W b h : optimum_free_bias N K d pi Y lambda_W lambda_H W b h ->

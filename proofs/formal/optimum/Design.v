@@ -84,12 +84,6 @@ Proof.
   assert (P := c2_positive). nra.
 Qed.
 
-Lemma residual_sum s : (s < N)%nat -> sum K (r s) = 0.
-Proof.
-  intros Hs. unfold r, residual. rewrite sum_minus, (label_sum N K pi Y law s Hs).
-  rewrite (proj2 (probabilities s Hs)). ring.
-Qed.
-
 (** The classifier's columns vanish in the mean wherever the trace term does. *)
 Lemma columns_zero W :
   (forall j, (j < d)%nat ->

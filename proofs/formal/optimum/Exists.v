@@ -58,26 +58,31 @@ Proof.
 Qed.
 
 Lemma objective_parts W b h : 0 <= expect N pi (fun s => CE K (logits d W b (h s)) (Y s))
+  /\ 0 <= expect N pi (fun s => sq d (h s)) /\ 0 <= sum K (fun k => sq d (W k))
   /\ L W b h = expect N pi (fun s => CE K (logits d W b (h s)) (Y s))
               + lambda_H / 2 * expect N pi (fun s => sq d (h s)) + lambda_W / 2 * sum K (fun k => sq d (W k)).
 Proof.
-  split.
+  split; [| split; [| split]].
   - apply (expect_nonneg N K pi Y law). intros s Hs. apply CE_nonneg. now apply law.
+  - apply (expect_nonneg N K pi Y law). intros. apply sq_nonneg.
+  - apply sum_nonneg. intros. apply sq_nonneg.
   - unfold objective. now rewrite expect_plus, expect_scal.
 Qed.
 
 Lemma objective_nonneg x : 0 <= f x.
 Proof.
-  unfold f. destruct (objective_parts (Wx x) (fun k => mu * bx x k) (hx x)) as [C ->].
-  assert (H1 : 0 <= expect N pi (fun s => sq d (hx x s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
-  assert (H2 : 0 <= sum K (fun k => sq d (Wx x k))) by (apply sum_nonneg; intros; apply sq_nonneg).
+  unfold f. destruct (objective_parts (Wx x) (fun k => mu * bx x k) (hx x)) as (C & H1 & H2 & ->).
   assert (H3 := penalty_nonneg (bx x)). nra.
+Qed.
+
+Lemma half_bound t c l : 0 < l -> l / 2 * t <= c -> t <= 2 * c / l.
+Proof.
+  intros P H. apply Rmult_le_reg_l with (l / 2); [lra |]. replace (l / 2 * (2 * c / l)) with c by (field; lra). exact H.
 Qed.
 
 Lemma abs_le_square t c l : 0 < l -> l / 2 * (t * t) <= c -> Rabs t <= 1 + 2 * c / l.
 Proof.
-  intros P H. assert (Q : t * t <= 2 * c / l).
-  { apply Rmult_le_reg_l with (l / 2); [lra |]. replace (l / 2 * (2 * c / l)) with c by (field; lra). exact H. }
+  intros P H. assert (Q := half_bound (t * t) c l P H).
   assert (0 <= (Rabs t - 1) * (Rabs t - 1)) by apply Rle_0_sqr.
   assert (A : Rabs t * Rabs t = t * t) by (rewrite <- Rabs_mult; apply Rabs_pos_eq, Rle_0_sqr).
   assert (0 <= Rabs t) by apply Rabs_pos. nra.
@@ -95,9 +100,7 @@ Proof.
   assert (PS : 0 <= sum N term) by now apply sum_nonneg.
   exists (1 + 2 * c / lambda_W + sum N term + Bb). intros x Hx.
   assert (Tb := Hb (Wx x) (bx x) (hx x) Hx). unfold f in Hx at 1.
-  destruct (objective_parts (Wx x) (fun k => mu * bx x k) (hx x)) as [C EL]. rewrite EL in Hx.
-  assert (H1 : 0 <= expect N pi (fun s => sq d (hx x s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
-  assert (H2 : 0 <= sum K (fun k => sq d (Wx x k))) by (apply sum_nonneg; intros; apply sq_nonneg).
+  destruct (objective_parts (Wx x) (fun k => mu * bx x k) (hx x)) as (C & H1 & H2 & EL). rewrite EL in Hx.
   assert (H3 := penalty_nonneg (bx x)).
   assert (entry : forall m (u : nat -> R) j, (j < m)%nat -> u j * u j <= sq m u)
     by (intros m u j Hj; apply (sum_term_le m (fun j => u j * u j)); auto; intros; apply Rle_0_sqr).
@@ -162,11 +165,7 @@ Proof.
   - now rewrite <- (penalty_ext (bx x) b' (fun k _ => Eb k)).
   - unfold objective. f_equal.
     + apply expect_ext. intros s Hs. rewrite (sq_ext d (hx x s) (h' s)) by auto. f_equal.
-      assert (Z : forall k, (k < K)%nat ->
-        logits d (Wx x) (fun i => mu * bx x i) (hx x s) k = logits d W' (fun i => mu * b' i) (h' s) k).
-      { intros k Hk. unfold logits, mul. rewrite Eb. f_equal. apply dot_ext; auto. }
-      unfold CE, lse, esum. apply sum_ext. intros k Hk. rewrite Z by exact Hk. do 3 f_equal.
-      apply sum_ext. intros i Hi. now rewrite Z.
+      apply CE_ext; auto. intros k Hk. unfold logits, mul. rewrite Eb. f_equal. apply dot_ext; auto.
     + f_equal. apply sum_ext. intros k Hk. apply sq_ext. auto.
 Qed.
 End Exists.
@@ -213,10 +212,8 @@ Proof.
   - intros c Pc. exists (1 + 2 * c / lambda_b). split.
     { assert (0 <= 2 * c / lambda_b) by (apply Rmult_le_pos; [lra | apply Rlt_le, Rinv_0_lt_compat; lra]). lra. }
     intros W b h H. apply (square_bounds K lambda_b c b Pb).
-    assert (E := objective_parts N K d pi Y lambda_W lambda_H law W (fun k => mu * b k) h). destruct E as [C E].
-    rewrite E in H.
-    assert (H1 : 0 <= expect N pi (fun s => sq d (h s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
-    assert (H2 : 0 <= sum K (fun k => sq d (W k))) by (apply sum_nonneg; intros; apply sq_nonneg). nra.
+    destruct (objective_parts N K d pi Y lambda_W lambda_H law W (fun k => mu * b k) h) as (C & H1 & H2 & E).
+    rewrite E in H. nra.
 Qed.
 
 Theorem optimum_exists N K d pi Y lambda_W lambda_H :

@@ -15,10 +15,8 @@ Lemma bias_differences N K d pi Y lambda_W lambda_H W b h c k l :
   expect N pi (fun s => Y s k) * (b l - b k) <= c + 4 * c / lambda_W + c / lambda_H.
 Proof.
   intros HK law PW PH H Hk Hl.
-  destruct (objective_parts N K d pi Y lambda_W lambda_H law W b h) as [C E]. rewrite E in H.
+  destruct (objective_parts N K d pi Y lambda_W lambda_H law W b h) as (C & P1 & P2 & E). rewrite E in H.
   set (H1 := expect N pi (fun s => sq d (h s))) in *. set (H2 := sum K (fun k => sq d (W k))) in *.
-  assert (P1 : 0 <= H1) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
-  assert (P2 : 0 <= H2) by (apply sum_nonneg; intros; apply sq_nonneg).
   set (x := fun j => W l j - W k j).
   assert (Bx : sq d x <= 2 * H2 + 2 * H2).
   { assert (T : forall i, (i < K)%nat -> sq d (W i) <= H2)
@@ -46,10 +44,8 @@ Proof.
     { intros n. unfold sq, dot. induction n as [| n IH]; cbn [sum]; [lra |].
       assert (0 <= (x n + h s n) * (x n + h s n)) by apply Rle_0_sqr. lra. }
     specialize (A d). specialize (Z l Hl). assert (X0 := sq_nonneg d x). assert (X1 := sq_nonneg d (h s)). nra. }
-  assert (R1 : H1 <= 2 * c / lambda_H).
-  { apply Rmult_le_reg_l with (lambda_H / 2); [lra |]. replace (lambda_H / 2 * (2 * c / lambda_H)) with c by (field; lra). nra. }
-  assert (R2 : H2 <= 2 * c / lambda_W).
-  { apply Rmult_le_reg_l with (lambda_W / 2); [lra |]. replace (lambda_W / 2 * (2 * c / lambda_W)) with c by (field; lra). nra. }
+  assert (R1 : H1 <= 2 * c / lambda_H) by (apply half_bound; [exact PH | nra]).
+  assert (R2 : H2 <= 2 * c / lambda_W) by (apply half_bound; [exact PW | nra]).
   assert (R3 : expect N pi (fun s => CE K (logits d W b (h s)) (Y s)) <= c) by nra.
   unfold Rdiv in *. lra.
 Qed.
@@ -75,9 +71,7 @@ Proof.
   assert (PDT : 0 <= D * T) by now apply Rmult_le_pos.
   exists (1 + 2 * c + D * T). split; [lra |]. intros W b h H k Hk.
   assert (L0 : 0 <= L W b h).
-  { destruct (objective_parts N K d pi Y lambda_W lambda_H law W b h) as [C ->].
-    assert (H1 : 0 <= expect N pi (fun s => sq d (h s))) by (apply (expect_nonneg N K pi Y law); intros; apply sq_nonneg).
-    assert (H2 : 0 <= sum K (fun k => sq d (W k))) by (apply sum_nonneg; intros; apply sq_nonneg). nra. }
+  { destruct (objective_parts N K d pi Y lambda_W lambda_H law W b h) as (C & H1 & H2 & ->). nra. }
   set (S := sum K b) in *. assert (S2 : 0 <= S * S) by apply Rle_0_sqr.
   assert (Sa : Rabs S <= 1 + 2 * c).
   { replace (1 + 2 * c) with (1 + 2 * c / 1) by field. apply abs_le_square; lra. }

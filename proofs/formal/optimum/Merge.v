@@ -22,15 +22,8 @@ Definition merged (k l : nat) (b : nat -> R) (i : nat) : R := (b i + b (swap k l
 Definition merged_rows (k l : nat) (W : nat -> nat -> R) (i j : nat) : R := (W i j + W (swap k l i) j) / 2.
 Definition row_difference (W : nat -> nat -> R) (k l j : nat) : R := W k j - W l j.
 
-Lemma exchangeable_all N K pi Y k l :
-  (k < K)%nat -> (l < K)%nat -> exchangeable N K pi Y -> exchangeable_pair N K pi Y k l.
-Proof. intros Hk Hl X f. now apply X. Qed.
-
 Lemma merged_swap k l b i : merged k l b (swap k l i) = merged k l b i.
 Proof. unfold merged. rewrite swap_twice. field. Qed.
-
-Lemma merged_rows_equal k l W j : merged_rows k l W k j = merged_rows k l W l j.
-Proof. unfold merged_rows. rewrite swap_left, swap_right. field. Qed.
 
 (** ** Features that depend on the label only *)
 
@@ -91,7 +84,6 @@ Section Merge.
 Variables (N K d : nat) (pi : nat -> R) (Y : nat -> nat -> R) (lambda_W lambda_H : R) (k l : nat).
 Hypothesis classes : (0 < K)%nat.
 Hypothesis law : label_law N K pi Y.
-Hypothesis positive_W : 0 < lambda_W.
 Hypothesis positive_H : 0 < lambda_H.
 Hypothesis class_k : (k < K)%nat.
 Hypothesis class_l : (l < K)%nat.
@@ -108,9 +100,7 @@ Lemma sample_loss_ext W b h h' y y' :
   (forall i, (i < K)%nat -> y i = y' i) -> (forall j, (j < d)%nat -> h j = h' j) -> sample W b h y = sample W b h' y'.
 Proof.
   intros Ey Eh. unfold sample_loss. rewrite (sq_ext d h h' Eh). f_equal.
-  assert (Z : forall i, logits d W b h i = logits d W b h' i) by (intros; unfold logits; now rewrite (mul_ext d W h h')).
-  unfold CE, lse, esum. apply sum_ext. intros i Hi. rewrite Z, Ey by exact Hi. do 3 f_equal.
-  apply sum_ext. intros. now rewrite Z.
+  apply CE_ext; [| exact Ey]. intros i _. unfold logits. now rewrite (mul_ext d W h h').
 Qed.
 
 (** Features that depend on the label only cost no more. *)

@@ -47,11 +47,8 @@ Proof.
     + intros j Hj. rewrite <- (proj1 C s j Hs Hj). field. lra.
   - intros v. set (m := sum K v / INR K). set (w := fun k => v k - m).
     assert (SW : sum K w = 0) by (unfold w, m; rewrite sum_minus, sum_const; field; lra).
-    assert (Mw : moment N K pi (r W h) v = moment N K pi (r W h) w).
-    { apply expect_ext. intros s Hs. unfold w. rewrite dot_minus_r.
-      assert (Z : dot K (r W h s) (fun _ => m) = 0) by (unfold dot; rewrite sum_scal_r, RS by exact Hs; ring).
-      rewrite Z. ring. }
-    rewrite Mw. rewrite (moment_in_range N K d pi Y lambda_W lambda_H no_bias W h (fun j => / g * tmul K W w j) w C).
+    rewrite <- (moment_centred N K d pi Y no_bias classes law W h v m). fold w.
+    rewrite (moment_in_range N K d pi Y lambda_W lambda_H no_bias W h (fun j => / g * tmul K W w j) w C).
     + unfold w. rewrite sq_minus. unfold dot, sq at 2. rewrite sum_scal_r, sum_const. unfold m. field. lra.
     + intros k Hk. rewrite mul_scal, (simplex_mul_tmul K d W g) by auto. field. lra.
 Qed.
@@ -61,7 +58,7 @@ Theorem too_few_dimensions a W b h : exchangeable N K pi Y ->
   0 < a -> F N K pi Y a = (INR K - 1) * (lambda_W * lambda_H) -> (d < K - 1)%nat ->
   joint_value N K pi Y a < objective N K d pi Y lambda_W lambda_H W b h.
 Proof.
-  intros X Pa Root Hd. 
+  intros X Pa Root Hd.
   destruct (Rlt_or_le (joint_value N K pi Y a) (objective N K d pi Y lambda_W lambda_H W b h)) as [G | G]; [exact G | exfalso].
   assert (D : gram_is K d W (simplex_gram K (a * lambda_H))).
   { now apply (meets_value N K d pi Y lambda_W lambda_H two_classes law positive_W positive_H X a Pa Root W b h). }

@@ -103,6 +103,15 @@ Proof.
     apply sum_ext. intros. ring.
 Qed.
 
+(** Residuals sum to zero: their moment forgets a common shift. *)
+Lemma moment_centred W h v m : moment N K pi (r W h) (fun k => v k - m) = moment N K pi (r W h) v.
+Proof.
+  apply expect_ext. intros s Hs. rewrite dot_minus_r.
+  assert (Z : dot K (r W h s) (fun _ => m) = 0).
+  { unfold dot. rewrite sum_scal_r, (point_residual_sum N K d pi Y b classes law W h s Hs). ring. }
+  rewrite Z. ring.
+Qed.
+
 (** Where the moment of a critical point exceeds c^2 in some direction over classes, a feature direction is unused. *)
 Theorem unused_direction W h v : critical W h -> c2 * sq K v < moment N K pi (r W h) v ->
   exists u, sq d u = 1 /\ forall k, (k < K)%nat -> mul d W u k = 0.
@@ -110,11 +119,7 @@ Proof.
   intros C Big. assert (PK : 0 < INR K) by now apply lt_0_INR.
   set (m := sum K v / INR K). set (w := fun k => v k - m).
   assert (SW : sum K w = 0) by (unfold w, m; rewrite sum_minus, sum_const; field; lra).
-  assert (Mw : moment N K pi (r W h) w = moment N K pi (r W h) v).
-  { apply expect_ext. intros s Hs. unfold w. rewrite dot_minus_r.
-    assert (Z : dot K (r W h s) (fun _ => m) = 0).
-    { unfold dot. rewrite sum_scal_r, (point_residual_sum N K d pi Y b classes law W h s Hs). ring. }
-    rewrite Z. ring. }
+  assert (Mw : moment N K pi (r W h) w = moment N K pi (r W h) v) by apply moment_centred.
   assert (Lw : sq K w <= sq K v).
   { unfold w. rewrite sq_minus. unfold dot, sq at 2. rewrite sum_scal_r, sum_const. 
     replace (sum K v) with (INR K * m) by (unfold m; field; lra).
