@@ -24,7 +24,7 @@ def minority(figure) -> str:
     ratio = np.concatenate([np.linspace(0.3, 0.98, 8), np.linspace(1.02, 1.6, 5)])
     gaps = []
     for n, (bias, words) in enumerate(((None, "no bias"), (0.3, r"$\lambda_b = 0.3$"), (0.0, "free bias"))):
-        found = [separation(joint(onehot(q), float(np.sqrt(r * least)), bias=bias)[0].W) for r in ratio]
+        found = [separation(joint(onehot(q), float(np.sqrt(r * least)), bias=bias).W) for r in ratio]
         axes.plot(ratio, found, MARKS[n], color=TONES[n], label=words, ms=6 - n, mec="white", mew=0.6)
         gaps.append(found)
     axes.axvline(1, color="black", lw=1.8)
@@ -50,7 +50,7 @@ def binary(figure) -> str:
         best = [_binary(K, s) for s in share]
         seen = np.linspace(0.07, 1.66, 15)
         for s in seen:
-            W = joint(onehot(K), s / np.sqrt(K), loss="binary-cross-entropy")[0].W
+            W = joint(onehot(K), s / np.sqrt(K), loss="binary-cross-entropy").W
             along = np.sum(W.sum(0) ** 2) / K
             pairs.append(((np.sum(W**2) - along) / (K - 1), along))
             known.append(_binary(K, s)[2:4])
@@ -88,7 +88,7 @@ def superclasses(figure) -> str:
     best = np.array([group_optimum(*law, groups, c, c)[:2] for law in laws])
     found = []
     for labels, q in laws[::4]:
-        G = joint(FiniteLaw(labels, q), c)[0].W
+        G = joint(FiniteLaw(labels, q), c).W
         G = G @ G.T
         found.append((G[0, 0] - G[0, 1], G[0, 0] + G[0, 1] - 2 * G[0, 2]))
     for n, words in enumerate((r"$g_w$ within pairs", r"$g_b$ between pairs")):
@@ -129,9 +129,9 @@ def temperatures(figure) -> str:
     worst_of, g = 0.0, 0.8 * largest
     for branch in ("upper", "lower"):
         rho = getattr(restoring_temperatures(q, g, c, c), branch) ** -2.0
-        W = joint(FiniteLaw(np.eye(4), np.array(q), rho=rho), c)[0].W
+        W = joint(FiniteLaw(np.eye(4), np.array(q), rho=rho), c).W
         worst_of = max(worst_of, etf_deviation(W))
-    plain = etf_deviation(joint(onehot(q), c)[0].W)
+    plain = etf_deviation(joint(onehot(q), c).W)
     return (
         f"Solid and dashed: the two temperatures of each class, which meet for the rarest at g = {largest:.3g}. "
         f"Solved blindly with either set at g = {g:.3g} the optimum is an ETF up to {worst_of:.0e}; without "

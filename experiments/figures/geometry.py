@@ -4,7 +4,8 @@ import numpy as np
 
 from experiments.figures.blind import joint, onehot, variant
 from experiments.figures.frame import TONES, curve, dots, figure_of, worst
-from ufm.model.atoms import FiniteLaw
+from experiments.phases.joint import solved
+from ufm.model.atoms import FiniteLaw, JointProblem
 from ufm.theory.geometry.design import design
 from ufm.theory.geometry.onehot import class_optimum
 from ufm.theory.polygon import polygon_escape, regular_polygon
@@ -23,7 +24,7 @@ def designed(figure) -> str:
     G = (X - X.mean(0)) @ (X - X.mean(0)).T
     c = design(G, q, 1.0, 1.0).largest_c / 2
     plan = design(G, q, c, c)
-    found, gap = joint(plan.law, c)
+    found, bound = solved(JointProblem(plan.law, c, c))
     made = found.W @ found.W.T
     for axes, matrix, title in zip(
         figure.subplots(1, 3),
@@ -42,7 +43,7 @@ def designed(figure) -> str:
     return (
         f"Four classes of weights {', '.join(f'{w:g}' for w in q)}, λ_W = λ_H = {c:.2g} (feasible up to "
         f"{plan.largest_c:.2g}): solved blindly, the designed labels give the wanted matrix up to "
-        f"{np.abs(made - G).max() / np.abs(G).max():.0e} (certified gap {gap:.0e})."
+        f"{np.abs(made - G).max() / np.abs(G).max():.0e} (certified gap {bound.relative_gap:.0e})."
     )
 
 
@@ -65,24 +66,12 @@ def escape(figure) -> str:
     axes.view_init(24, 20)
     axes.set_axis_off()
     axes.set_box_aspect((2, 2, 1.3), zoom=1.7)
-    plane, space = (joint(onehot(K), c, dim)[0].W for dim in (2, 3))
-    values = [_objective(W, K, c) for W in (plane, space)]
+    plane, space = (joint(onehot(K), c, dim).objective for dim in (2, 3))
     return (
         f"The rows of W for K = {K}, d = 2, λ_W = λ_H = {c:g} (blue), and what a third dimension adds to them "
         f"(orange: cos(2π·{way.mode}k/{K})): the objective {gon.objective:.4f} curves by {way.curvature:.3f} "
-        f"along it. Blind optima: {values[0]:.4f} in two dimensions, {values[1]:.4f} in three."
+        f"along it. Blind optima: {plane:.4f} in two dimensions, {space:.4f} in three."
     )
-
-
-def _objective(W, K: int, c: float) -> float:
-    """L at the best features for W, one-hot labels."""
-    from ufm.model.problem import Problem
-    from ufm.optimize.features import solve_features
-
-    H = np.asarray(solve_features(Problem(classes=K, classifier=W, lambda_w=c, lambda_h=c), np.eye(K)).H)
-    Z = H @ W.T
-    fit = np.mean(np.log(np.exp(Z - np.diag(Z)[:, None]).sum(1)))
-    return float(fit + c / 2 * (np.sum(W**2) + np.sum(H**2) / K))
 
 
 @figure_of(
@@ -121,7 +110,7 @@ def smoothing(figure) -> str:
         curve(axes, c, gaps, n, rf"$\varepsilon = {epsilon:g}$", 25)
         labels = FiniteLaw((1 - epsilon) * np.eye(K) + epsilon / K, np.full(K, 1 / K))
         for v in some:
-            point = joint(labels, float(v))[0]
+            point = joint(labels, float(v))
             Z = point.H @ point.W.T
             found.append(Z[0, 0] - Z[0, 1])
             known.append(class_optimum(K, float(v), float(v), epsilon).gap)

@@ -39,7 +39,7 @@ def support(figure) -> str:
 
 
 def _ratio(law, K: int, c: float) -> float:
-    W = joint(law, c)[0].W
+    W = joint(law, c).W
     a = float(np.sum(W**2)) / (K - 1) / c
     return a * c * np.sqrt(K - 1) / np.log(a)
 
@@ -53,7 +53,7 @@ def seli(figure) -> str:
     limit = margin_gram(np.eye(4), q, 1.0, 1.0)
     gaps, off = [], []
     for c in (3e-2, 1e-2, 3e-3, 1e-3, 1e-4, 1e-5):
-        point = joint(onehot(q), c)[0]
+        point = joint(onehot(q), c)
         G, Z = point.W @ point.W.T, point.H @ point.W.T
         gaps.append(Z[0, 0] - Z[0, 1:].max())
         off.append(float(np.linalg.norm(G / np.linalg.norm(G) - limit / np.linalg.norm(limit))))

@@ -6,6 +6,7 @@ read off the solution.
 """
 
 from collections.abc import Callable
+from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -58,6 +59,12 @@ class Curve(NamedTuple):
     side: int = 1
 
 
+@cache
+def _heights(curves: tuple[Curve, ...], x: float) -> tuple[float, ...]:
+    """Kept: all points of a column are judged by them, and more than once."""
+    return tuple(curve.value(x) for curve in curves)
+
+
 class Diagram(NamedTuple):
     """phases from the highest down, one more than curves; shade: what the order parameter is; theorem: on whose
     page the picture is shown; alt: for who does not see it; extras: curves that are drawn dashed and judge nothing;
@@ -82,9 +89,9 @@ class Diagram(NamedTuple):
         count = self.sizes[quick]
         return [(x, y) for x in self.x.points(count) for y in self.y.points(count)]
 
-    def heights(self, x: float) -> list[float]:
+    def heights(self, x: float) -> tuple[float, ...]:
         """y of each curve at x."""
-        return [curve.value(x) for curve in self.curves]
+        return _heights(self.curves, x)
 
     def predict(self, x: float, y: float) -> str:
         """The phase that the theory gives."""

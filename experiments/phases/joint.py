@@ -43,11 +43,15 @@ def separation(W: np.ndarray, near=(2, 3), far=(0, 1)) -> float:
 # --- mixup ---------------------------------------------------------------------------------------------------
 
 
+def weights(R: float) -> tuple[float, float, float, float]:
+    """Two large and two small classes, (q_A, q_A, q_B, q_B), q_A/q_B = R."""
+    small = 0.5 / (1 + R)
+    return (0.5 - small, 0.5 - small, small, small)
+
+
 def class_law(alpha: float, imbalance: float) -> LabelLaw:
-    """Mixup of independent classes with weights (q_A, q_A, q_B, q_B), q_A/q_B = imbalance."""
-    minor = 0.5 / (1 + imbalance)
-    weights = None if imbalance == 1 else (0.5 - minor, 0.5 - minor, minor, minor)
-    return LabelLaw("mixup", alpha=alpha, class_weights=weights)
+    """Mixup of independent classes of these weights."""
+    return LabelLaw("mixup", alpha=alpha, class_weights=None if imbalance == 1 else weights(imbalance))
 
 
 @cache
@@ -107,7 +111,7 @@ IMBALANCE = Diagram(
     r"$\|w_2-w_3\| / \|w_0-w_1\|$",
     "minority-collapse",
     "Imbalance and penalties: four directions, above a falling line the minority in one point, then zero",
-    (Curve(lambda R: 0.5 / (1 + R), "$q_B$ (one-hot)", 0.84),),
+    (Curve(lambda R: weights(R)[3], "$q_B$ (one-hot)", 0.84),),
 )
 ALPHA = Diagram(
     "alpha",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from experiments.phases.frame import GAP, Axis, Curve, Diagram, Found, Phase
-from experiments.phases.joint import CLASSES, classify, separation
+from experiments.phases.joint import CLASSES, classify, separation, weights
 from experiments.phases.peeled import collapse_budget
 from ufm.model.atoms import FiniteLaw, JointProblem
 from ufm.model.etf import etf_deviation
@@ -11,16 +11,7 @@ from ufm.model.variants.problem import Variant, VariantProblem
 from ufm.theory.variants.losses import focal_optimum, focal_slope, focal_threshold, steepest_log
 
 MANY = 30  # classes under the focal loss: jumps begin at 18
-ETF, SMALL = (
-    1e-4,
-    1e-3,
-)  # under the focal loss: deviation of an ETF, and ‖W‖ of zero: a gradient of 1e-9 is left
-
-
-def weights(R: float) -> tuple[float, float, float, float]:
-    """Two large and two small classes."""
-    small = 0.5 / (1 + R)
-    return (0.5 - small, 0.5 - small, small, small)
+ETF, SMALL = 1e-4, 1e-3  # under it: deviation of an ETF, and ‖W‖ of zero: a gradient of 1e-9 is left
 
 
 def _solve(kind: str, numbers: tuple[float, ...], R: float, c: float):

@@ -146,6 +146,13 @@ def test_a_command_that_does_not_end_well_is_told(words, said, tmp_path):
     assert not check.held and said in check.said
 
 
+def test_checks_that_take_too_long_are_told_and_end_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(device_run, "KERNEL_LIMIT", 0.01)
+    monkeypatch.setattr(device_checks, "COMMANDS", {})
+    (check,) = device_run.check_all("cpu", (ETF,), "no file", tmp_path)
+    assert not check.held and "not within" in check.said
+
+
 def test_what_does_not_hold_is_the_exit_code(on_device, tmp_path, capsys, monkeypatch):
     planted = replace(on_device, checks=[*on_device.checks, Check("planted", False, "off")])
     monkeypatch.setattr(device_run, "measure_device", lambda *_: planted)

@@ -91,8 +91,13 @@ def command_check(name: str, words: str, environment: dict[str, str], folder: Pa
         )
     except subprocess.TimeoutExpired:
         return Check(f"command: {name}", False, f"not within {COMMAND_LIMIT:.0f} s")
+    return Check(f"command: {name}", done.returncode == 0, ended(done))
+
+
+def ended(done: subprocess.CompletedProcess) -> str:
+    """The exit code, and where it is not 0 the last line."""
     last = (done.stderr or done.stdout).strip().splitlines()[-1:] if done.returncode else []
-    return Check(f"command: {name}", done.returncode == 0, ": ".join([f"exit {done.returncode}", *last]))
+    return ": ".join([f"exit {done.returncode}", *last])
 
 
 def main(argv: list[str]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from experiments.benchmark.device.checks import Check, command_checks
+from experiments.benchmark.device.checks import Check, command_checks, ended
 from experiments.benchmark.device.kernels import DESCENT, DTYPES, DeviceRates, Kernel, Scale
 from experiments.benchmark.oracle import save_answers
 from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, pinned
@@ -62,12 +62,10 @@ def measure_device(
 def check_all(platform: str, tasks: tuple[FeatureTask, ...], answers: str, folder: Path) -> Iterator[Check]:
     """Bounds and products, in a process of their own, then the commands."""
     given = [[task.classes, task.lambda_h, task.classifier] for task in tasks]
-    asked = json.dumps({"platform": platform, "answers": answers, "tasks": given})
-    command = [sys.executable, "-m", "experiments.benchmark.device.checks", asked]
-    environment = pinned(cores(), platform)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=KERNEL_LIMIT)
-    if done.returncode:
-        yield Check("bounds and products", False, done.stderr.strip().splitlines()[-1])
+    done = apart("checks", platform, answers=answers, tasks=given)
+    if done is None or done.returncode:
+        said = f"not within {KERNEL_LIMIT:.0f} s" if done is None else ended(done)
+        yield Check("bounds and products", False, said)
     else:
         yield from (Check(**each) for each in json.loads(done.stdout.splitlines()[-1]))
     yield from command_checks(platform, cores(), folder)
@@ -101,19 +99,27 @@ def whole_calls(kernels: list[Kernel], features: list[FeatureRow]) -> list[Kerne
 
 def measure_kernels(platform: str, scale: Scale) -> tuple[dict[str, str], DeviceRates, list[Kernel]]:
     """Device, rates and kernels, in a process of their own. InputError where JAX has no such device."""
-    asked = json.dumps({"platform": platform, "scale": asdict(scale)})
-    command = [sys.executable, "-m", "experiments.benchmark.device.kernels", asked]
-    environment = pinned(cores(), platform)
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=KERNEL_LIMIT)
-    except subprocess.TimeoutExpired:
-        raise InputError(f"the kernels of {platform} were not measured within {KERNEL_LIMIT:.0f} s") from None
+    done = apart("kernels", platform, scale=asdict(scale))
+    if done is None:
+        raise InputError(f"the kernels of {platform} were not measured within {KERNEL_LIMIT:.0f} s")
     if done.returncode:
         raise RuntimeError(f"the kernels of {platform} could not be measured:\n{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
     if "absent" in found:
         raise InputError(refusal(platform, found["absent"], os.environ.get("JAX_PLATFORMS")))
     return found["device"], DeviceRates(**found["rates"]), [Kernel(**each) for each in found["kernels"]]
+
+
+def apart(program: str, platform: str, **asked) -> subprocess.CompletedProcess | None:
+    """A program of this folder in a process that sees this device alone; None where it takes too long."""
+    words = json.dumps({"platform": platform, **asked})
+    command = [sys.executable, "-m", f"experiments.benchmark.device.{program}", words]
+    try:
+        return subprocess.run(
+            command, env=pinned(cores(), platform), capture_output=True, text=True, timeout=KERNEL_LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def refusal(platform: str, seen: str, ordered: str | None) -> str:

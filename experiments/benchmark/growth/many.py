@@ -98,7 +98,7 @@ def many_targets(rows: list[ManyRow]) -> list[Target]:
         good = all(row.gap <= TARGET and row.peak <= MEMORY for row in mine)
         found.append(
             Target(
-                f"joint, K = {classes}, first call, gap ≤ {TARGET:g}, ≤ 4 GiB",
+                f"joint, K = {classes}, first call, gap ≤ {TARGET:g}, ≤ {MEMORY / 1024:g} GiB",
                 f"≤ {goal:g} s",
                 None if slowest is None else f"{slowest:.1f} s" + ("" if good else ", gap or memory missed"),
                 None if slowest is None else good and slowest <= goal,
