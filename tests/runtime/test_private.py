@@ -14,7 +14,9 @@ CLIENT = _jax.DistributedRuntimeClient
 
 
 def test_the_barrier_is_there():
-    said = f"seen with JAX {', '.join(private.SEEN)}; in {jax.__version__}: ufm/runtime/private.py needs a look"
+    said = (
+        f"seen with JAX {', '.join(private.SEEN)}; in {jax.__version__}: ufm/runtime/private.py needs a look"
+    )
     assert hasattr(distributed.global_state, "client"), said
     assert "timeout_in_ms" in (CLIENT.wait_at_barrier.__doc__ or ""), said
 
