@@ -186,7 +186,7 @@ def merged_divergence(weights, optimum: JointOptimum, group) -> float:
     return float(weights @ -np.log1p(-mean * excess.sum(1)))
 
 
-def _least(setting: Setting) -> Threshold:
+def least_threshold(setting: Setting) -> Threshold:
     """Of the group of least weight, which the claim is about."""
     problem = setting.problem
     product = problem.lambda_w * problem.lambda_h
@@ -195,7 +195,7 @@ def _least(setting: Setting) -> Threshold:
     )
 
 
-def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
+def minority_finding(setting: Setting, optimum: JointOptimum) -> Finding:
     """The group of least weight: collapsed iff λ_W λ_H reaches its threshold."""
     joint, law = setting.joint, setting.problem.law
     weights, times = np.unique(np.asarray(law.class_weights), return_counts=True)
@@ -203,13 +203,13 @@ def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
     group = np.flatnonzero(np.asarray(law.class_weights) == weight)
     divergence = merged_divergence(joint.atoms.weights, optimum, group)
     moved = concentration_error(joint.law, setting.nodes)
-    return one_side(_least(setting).ratio, divergence, optimum, moved, group)
+    return one_side(least_threshold(setting).ratio, divergence, optimum, moved, group)
 
 
 def _room_to_part(setting: Setting) -> str | None:
     """Above the threshold no d is asked for: "if" holds for any; "only if" wants a direction left to part in."""
     narrow = given.ROOM.broken(setting)
-    if narrow is None or _least(setting).ratio >= 1:
+    if narrow is None or least_threshold(setting).ratio >= 1:
         return None
     return f'{narrow}, below the threshold: only "if" holds for every d'
 
@@ -225,7 +225,7 @@ MINORITY_COLLAPSE = Theorem(
     r" \rho = \mathbb{E}[\lambda^2 + (1-\lambda)^2] = \tfrac{\alpha+1}{2\alpha+1} \text{ (mixup)},\ 1 \text{"
     r" (one-hot)}",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, ROOM_TO_PART),
-    claim=JointClaim(_minority),
+    claim=JointClaim(minority_finding),
     quantity="√ of the mean divergence from predictions equal on B: zero beyond the threshold, not below, as"
     " λ_max of the label moment on B decides",
     source="re-derived here; one-hot: Fang et al. 2021, Dang et al. 2023, Hong and Ling 2023 (arXiv:2309.09725)",
