@@ -252,6 +252,15 @@ def test_a_collapse_claimed_in_too_few_dimensions_fails_where_there_is_none():
     assert verdict("minority-collapse", believing(where, class_weights=(0.2, 0.6, 0.2))) == FAILS
 
 
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+def test_a_bias_lowers_the_curvature_of_norms(bias, monkeypatch):
+    """Three classes: the theorem agrees with a bias, and fails if it is told of none."""
+    where, true = fitting("susceptibility", law=onehot(), bias=bias), response.pattern_susceptibility
+    assert verdict("susceptibility", where) == AGREES
+    monkeypatch.setattr(response, "pattern_susceptibility", lambda *given: true(*given[:3]))
+    assert verdict("susceptibility", where) == FAILS
+
+
 @pytest.mark.parametrize("c2", [1e-9, 1e-3, 0.1])
 def test_necessity_far_from_its_threshold(c2):
     assert verdict("necessity", fitting("necessity", c2=c2)) == AGREES
