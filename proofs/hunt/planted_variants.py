@@ -5,6 +5,7 @@ from functools import partial
 from proofs.hunt.slips import moved_threshold, slip
 from ufm.theory.theorems.free.onehot import DISTILLATION, taught_finding
 from ufm.theory.theorems.theorem import JointClaim, Theorem, VariantClaim
+from ufm.theory.theorems.variants.budgets import LAYER_PEELED_MINORITY
 from ufm.theory.theorems.variants.constrained import (
     LAYER_PEELED,
     NORM_CONSTRAINED,
@@ -67,6 +68,18 @@ OF_VARIANTS = (
         LAYER_PEELED, "peeled-early", "the sum of squared rows for their mean", share=lambda K: K**-0.5
     ),
     misjudged(LAYER_PEELED, "peeled-late", "the mean of squared rows for their sum", share=lambda K: K**0.5),
+    misjudged(
+        LAYER_PEELED_MINORITY,
+        "peeled-minority-early",
+        "the nuclear norm over the number of classes, not its root",
+        share=lambda K: K**-0.5,
+    ),
+    misjudged(
+        LAYER_PEELED_MINORITY,
+        "peeled-minority-late",
+        "the nuclear norm itself for the mean budget",
+        share=lambda K: K**0.5,
+    ),
     misjudged(RELU_FEATURES, "relu-early", "gaps 1 % too long", change=lambda x: 1.01 * x),
     misjudged(RELU_FEATURES, "relu-late", "gaps 1 % too short", change=lambda x: 0.99 * x),
     misjudged(SUPCON, "supcon-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),

@@ -230,6 +230,37 @@ def test_a_bias_does_not_move_minority_collapse(kind, bias, share):
     assert (found.predicted == 0.0) == (share > 1)
 
 
+@pytest.mark.parametrize("bias", [None, 0.0])
+@pytest.mark.parametrize("kind", ["mixup", "one-hot"])
+def test_in_too_few_dimensions_minority_collapse_is_a_theorem_above_its_threshold_alone(kind, bias):
+    """Three classes on a line: above it two of them are one point, certified, and below it they may be one all the
+    same, which "exactly if" would deny."""
+    law, threshold = MINORITIES[kind]
+    above, below = (setting(c2=share * threshold, law=law, bias=bias, free_dim=1) for share in (1.01, 0.99))
+    found = check_theorem(THEOREMS["minority-collapse"], above)
+    assert found.verdict.word == AGREES and found.predicted == 0.0, found.verdict
+    refused = check_theorem(THEOREMS["minority-collapse"], below).verdict
+    assert refused.word == OUT_OF_HYPOTHESIS and 'only "if" holds for every d' in refused.reason
+    W = solve_joint(below.joint, starts=4).W
+    assert np.ptp(W[1:]) < 1e-6 < 0.1 < abs(W[0] - W[1])
+
+
+def test_a_collapse_claimed_in_too_few_dimensions_fails_where_there_is_none():
+    """A true optimum of one dimension, held against another group of classes."""
+    where = setting(c2=0.14, law=WEIGHTED, free_dim=1)
+    assert verdict("minority-collapse", where) == AGREES
+    assert verdict("minority-collapse", believing(where, class_weights=(0.2, 0.6, 0.2))) == FAILS
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+def test_a_bias_lowers_the_curvature_of_norms(bias, monkeypatch):
+    """Three classes: the theorem agrees with a bias, and fails if it is told of none."""
+    where, true = fitting("susceptibility", law=onehot(), bias=bias), response.pattern_susceptibility
+    assert verdict("susceptibility", where) == AGREES
+    monkeypatch.setattr(response, "pattern_susceptibility", lambda *given: true(*given[:3]))
+    assert verdict("susceptibility", where) == FAILS
+
+
 @pytest.mark.parametrize("c2", [1e-9, 1e-3, 0.1])
 def test_necessity_far_from_its_threshold(c2):
     assert verdict("necessity", fitting("necessity", c2=c2)) == AGREES
@@ -258,7 +289,7 @@ def test_merged_divergence_is_the_least_one():
         optimum = JointOptimum(
             nothing, nothing, nothing[0], np.log(row)[None], row[None], nothing, 0.0, 0.0, None, None
         )
-        formula = joint._merged_divergence(np.ones(1), optimum, np.array([2, 3]))
+        formula = joint.merged_divergence(np.ones(1), optimum, np.array([2, 3]))
         assert formula == pytest.approx(least, abs=1e-9)
 
 
@@ -450,6 +481,7 @@ def broken_settings(name):
     yield response.ALIVE, "optimum is zero", fit(c2=1.0)
     yield fixed_support.SHARP, "below e", fit(sharpness=0.5)
     yield fixed_support.SHARP, "not sharp enough", fit(sharpness=20.0)
+    yield joint.ROOM_TO_PART, "dim = 1 < 2 = K - 1, below the threshold", fit(free_dim=1)
     yield given.CYCLIC, "below four classes", fit(K=3)
     for law in (mixup(1.0), cutmix(1.0, "cyclic"), mixup(1.0, "cyclic", 0.1)):
         yield given.CYCLIC, "not mixup of cyclic pairs", fit(law=law)

@@ -71,6 +71,7 @@ MUTATIONS = (
     ("polygon", "NORM_SQUARED", lambda m: m.K * m.NORM_SQUARED, "logits"),
     ("collapse_hessian", "NORMS", lambda m: 2 * m.NORMS, "norms"),
     ("susceptibility", "RESPONSE", lambda m: 2 * m.RESPONSE, "one-hot: response"),
+    ("susceptibility", "FREE", lambda m: 2 * m.FREE, "one-hot: response with a free bias"),
     ("polygon_escape", "CURVATURE", lambda m: 1 - m.mu / m.c**2, "least curvature"),
     ("distillation", "SMOOTHING", lambda m: m.SMOOTHING * (m.K - 1) / m.K, "labels"),
     ("residual_norm", "SIZE", lambda m: m.K * m.c**2, "its trace"),

@@ -45,6 +45,7 @@ CLASSICAL = {
     "distillation": "knowledge distillation; born-again networks",
     "norm-constrained": "normalised features and classifier, with a temperature",
     "layer-peeled": "layer-peeled model",
+    "layer-peeled-minority": "minority collapse of the layer-peeled model",
     "relu-features": "orthogonal frame (OF) of ReLU features",
     "softmax-codes": "generalised neural collapse; softmax codes",
     "deep-linear-ce": "deep neural collapse and its low-rank bias",
