@@ -399,6 +399,7 @@ KILLERS = {
     "ufm/network/measures/curve": [f"{N}curve.py"],
     "ufm/network/measures/gap": [f"{N}stream_duality.py"],
     "ufm/network/measures/mixed": CHANNELS,
+    "ufm/network/measures/quadratic": [f"{N}quadratic.py"],
 }
 SLACK = (
     "some units of rounding in a part of a bound whose sum is raised by a thousandth (`local_bound.SLACK`)"

@@ -288,7 +288,8 @@ def test_names_of_arrays_in_memory_are_checked(arrays):
         from_arrays(**arrays)
 
 
-NAMES = {"h": "H", "ylogits": "y_logits", "Hclean": "H_clean", "lambdaW": "lambda_w", "weight": "weights"}
+NAMES = {"h": "H", "ylogits": "y_logits", "Hclean": "H_clean", "lambdaW": "lambda_w", "wieghts": "weights"}
+NAMES |= {"features": "H", "labels": "y", "weight": r"W \(or weights, one a row of H\)"}
 
 
 @pytest.mark.parametrize("name", [*NAMES, "zzz"])

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from ufm.network.read.arrays import finite, is_bfloat16, plain_array
 from ufm.network.read.checks import (
     LABELS,
+    MEANT,
     SETS,
     check_matrix,
     check_shapes,
@@ -277,7 +278,8 @@ def check_names(arrays: Iterable[str]) -> None:
     for name in sorted(set(map(str, arrays)) - set(KEYS)):
         known = {key.lower(): key for key in reversed(KEYS)}
         near = get_close_matches(name.lower(), known, 1, 0.6)
-        meant = f": did you mean {known[near[0]]}?" if near else "."
+        found = MEANT.get(name.lower()) or (near and known[near[0]])
+        meant = f": did you mean {found}?" if found else "."
         raise InputError(f"{name} is no array of a comparison{meant} Arrays are named {', '.join(KEYS)}")
 
 
