@@ -28,9 +28,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from ufm.loss import LOSSES
+from ufm.model.atoms import JointProblem
 from ufm.model.etf import etf_basis
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.factor import half_solve_each
+from ufm.optimize.line_search import backtrack
 from ufm.optimize.newton import descend_newton
 from ufm.runtime.devices import ALL, CUT, CUT_LAST, agree, cut, each_step, one_device, share, total
 
@@ -63,6 +65,16 @@ class Atoms(NamedTuple):
     Y: Float[Array, "K n"]
     weight: Float[Array, "n"]
     penalties: Penalties
+
+
+def cut_law(problem: JointProblem, mesh: Mesh) -> Atoms:
+    """Labels and weights cut among the devices; the last label is repeated with weight 0 to fill them."""
+    law, (lambda_w, lambda_h, lambda_b) = problem.atoms, problem.penalties
+    missing = -len(law.weights) % mesh.size
+    own = None if law.rho is None else cut(np.pad(lambda_h * law.rho, (0, missing), mode="edge"), mesh, CUT)
+    penalties = Penalties(np.float64(lambda_w), np.float64(lambda_h), np.float64(lambda_b or 0.0), own)
+    Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
+    return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)
 
 
 class GramPoint(NamedTuple):
@@ -288,7 +300,7 @@ def descend_gram(
             last = move(point, step, 1.0, FULLY)
             fallen = float(last.objective) <= float(point.objective) * (1 + SETTLED)
             return GramRun(last if fallen else point, count + 1, fallen)
-        trial = _backtrack(point, step, move)
+        trial = backtrack(partial(move, point, step), _objective, _objective(point), float(step.slope))
         if trial is None:
             return GramRun(point, count, False)
         point = trial
@@ -297,20 +309,13 @@ def descend_gram(
     return GramRun(point, max_steps, False)
 
 
+def _objective(point: GramPoint) -> float:
+    return float(point.objective)
+
+
 def _start(k: int, atoms: Atoms, mesh: Mesh) -> tuple[GramPoint, GramStep]:
     """G = √(λ_H/λ_W) I, no features yet, and no step."""
     root = (float(atoms.penalties.h) / float(atoms.penalties.w)) ** 0.25
     zero = cut(np.zeros((k, atoms.Y.shape[1])), mesh, CUT_LAST)
     point = GramPoint(root * np.eye(k), np.zeros(k), zero, 0.0, 0.0)
     return point, GramStep(np.zeros((k, k)), np.zeros(k), zero, 0.0)
-
-
-def _backtrack(point, step, move) -> GramPoint | None:
-    """The first of the steps 1, ½, ¼, … that lowers φ by a share of its prediction; None if none does."""
-    length = 1.0
-    while length > 1e-6:
-        trial = move(point, step, length)
-        if float(trial.objective) < float(point.objective) + 1e-4 * length * float(step.slope):
-            return trial
-        length /= 2
-    return None

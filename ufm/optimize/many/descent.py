@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from ufm.optimize.coordinates import first_round, next_round
 from ufm.optimize.gram import FULLY, SETTLED, THIN, Atoms, GramPoint, GramRun, lengthen_step
+from ufm.optimize.line_search import backtrack
 from ufm.optimize.many.blocks import (
     ENTRIES,
     FRAME,
@@ -140,7 +142,7 @@ def descend_many(
             settled = law.value(last) <= value * (1 + SETTLED)
             stand = last if settled else stand
             break
-        trial = _backtrack(law, stand, step)
+        trial = backtrack(partial(_move, law, stand, step), law.value, value, step.slope)
         if trial is None:
             break
         stand = _onto_face(law, trial) if _thin(law, trial) < THIN else trial
@@ -176,17 +178,6 @@ def _move(law: _Law, stand: Stand, step: _Step, length: float, inner_steps: int 
     return law.advance(frame, frame.inverse @ W, step.D, length, h, step.q, inner_steps)
 
 
-def _backtrack(law: _Law, stand: Stand, step: _Step) -> Stand | None:
-    """The first of the steps 1, ½, ¼, … that lowers φ by a share of its prediction; None if none does."""
-    length, value = 1.0, law.value(stand)
-    while length > 1e-6:
-        trial = _move(law, stand, step, length)
-        if law.value(trial) < value + 1e-4 * length * step.slope:
-            return trial
-        length /= 2
-    return None
-
-
 def _newton(law: _Law, stand: Stand, bias: bool) -> _Step:
     """The stretched Newton step."""
     gradient, slope_b = law.slopes(stand)
@@ -212,25 +203,32 @@ _lengthened = jax.jit(lengthen_step)
 
 def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
     """D and db of Newton's system by conjugate gradients, and what they leave of the gradient."""
-    near = partial(_precondition, law, stand, bias)
-    left = [-gradient, -slope_b]
-    better = near(left)
-    first = size = _dot(left, better)
+    k = len(gradient)
+
+    def whole(parts) -> np.ndarray:
+        return np.concatenate([parts[0].ravel(), parts[1]])
+
+    def split(x) -> tuple:
+        return x[: k * k].reshape(k, k), x[k * k :]
+
+    def near(left) -> np.ndarray:
+        return whole(_precondition(law, stand, bias, split(left)))
+
+    at = first_round(near, -whole((gradient, slope_b)))
+    first = at.size
     relative = float(np.sqrt(first / abs(law.value(stand)))) + 1e-300
-    share = min(LOOSE, max(relative, FINEST / relative))
-    step, direction = [np.zeros_like(part) for part in left], better
+    most = min(LOOSE, max(relative, FINEST / relative))
+
+    def hessian(x) -> np.ndarray:
+        D, db = split(x)
+        _, curved, pull = law.curve(stand, D, db, INNER * most)
+        return whole((curved, (pull + law.penalties.b * db) * bias))
+
     for _ in range(ROUNDS):
-        if relative <= DONE or not size > share**2 * first:
+        if relative <= DONE or not at.size > most**2 * first:
             break
-        _, curved, pull = law.curve(stand, direction[0], direction[1], INNER * share)
-        image = [curved, (pull + law.penalties.b * direction[1]) * bias]
-        length = size / _dot(direction, image)
-        step = [x + length * d for x, d in zip(step, direction)]
-        left = [x - length * d for x, d in zip(left, image)]
-        better = near(left)
-        size, old = _dot(left, better), size
-        direction = [new + size / old * d for new, d in zip(better, direction)]
-    return *step, share
+        at = next_round(at, hessian, near)
+    return *split(at.x), most
 
 
 def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
@@ -238,16 +236,12 @@ def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
     F, sums = stand.frame.inverse, stand.sums
     X, stiff = F.T @ slopes[0] @ F, sums.stiff + sums.stiff.T
     b = slopes[1] / (np.maximum(sums.stiff_b, 1e-12 * sums.stiff_b.max()) + law.penalties.b) * bias
-    return [F @ (X / np.maximum(0.5 * stiff, 1e-12 * stiff.max())) @ F.T, b - b.mean() * law.coupled]
+    return F @ (X / np.maximum(0.5 * stiff, 1e-12 * stiff.max())) @ F.T, b - b.mean() * law.coupled
 
 
 def _total(parts: list):
     """Their sum, on the host."""
     return jax.tree.map(lambda *each: sum(map(np.asarray, each)), *parts)
-
-
-def _dot(left, right) -> float:
-    return float(sum(np.sum(a * b) for a, b in zip(left, right)))
 
 
 def _thin(law: _Law, stand: Stand) -> float:
