@@ -154,16 +154,19 @@ def gram_newton(
     return GramStep(D, db, dz, slope)
 
 
-def lengthen_step(D, db, V, M, gradient, slope_b, lambda_w):
-    """The step stretched and kept positive, or where that leaves no descent a share of it; and its slope."""
+def lengthen_step(D, db, V, M, gradient, slope_b, lambda_w, xp=jnp):
+    """The step stretched and kept positive, or where that leaves no descent a share of it; and its slope.
+
+    xp: the module of the arrays, numpy where nothing should be compiled.
+    """
 
     def slope(D, db):
-        return jnp.sum(gradient * D) + slope_b @ db
+        return xp.sum(gradient * D) + slope_b @ db
 
-    far = _keep_positive(_stretch(D, V, M, lambda_w))
-    share = jnp.minimum(1.0, (LEAST - 1) / jnp.minimum(jnp.linalg.eigvalsh(D)[0], LEAST - 1))
+    far = _keep_positive(_stretch(D, V, M, lambda_w, xp), xp)
+    share = xp.minimum(1.0, (LEAST - 1) / xp.minimum(xp.linalg.eigvalsh(D)[0], LEAST - 1))
     better = slope(far, db) < 0.1 * share * slope(D, db)  # changing D alone need not keep a descent
-    D, db = jnp.where(better, far, share * D), jnp.where(better, db, share * db)
+    D, db = xp.where(better, far, share * D), xp.where(better, db, share * db)
     return D, db, slope(D, db)
 
 
@@ -221,20 +224,20 @@ def gram_hessian(curvature: GramCurvature, k: int, lambda_b):
     return jnp.block([[inner, mixed], [mixed.T, corner]])
 
 
-def _stretch(D, V, M, lambda_w):
+def _stretch(D, V, M, lambda_w, xp):
     """The step lengthened in the eigenvectors of M̃, as the module's docstring says; never shortened."""
-    value, vector = jnp.linalg.eigh(M)
-    u = jnp.sqrt(jnp.maximum(value, 0.0) / lambda_w)
-    factor = jnp.clip(2 * jnp.outer(u, u) / (1 + 0.5 * (u[:, None] + u)), 1.0, STRETCH)
+    value, vector = xp.linalg.eigh(M)
+    u = xp.sqrt(xp.maximum(value, 0.0) / lambda_w)
+    factor = xp.clip(2 * xp.outer(u, u) / (1 + 0.5 * (u[:, None] + u)), 1.0, STRETCH)
     frame = vector.T @ V
-    inverse = jnp.linalg.inv(frame)
+    inverse = xp.linalg.inv(frame)
     return inverse @ (factor * (frame @ D @ frame.T)) @ inverse.T
 
 
-def _keep_positive(D):
+def _keep_positive(D, xp):
     """D with its eigenvalues raised to LEAST − 1, so that V (1 + D) Vᵀ stays positive."""
-    value, vector = jnp.linalg.eigh(0.5 * (D + D.T))
-    return (vector * jnp.maximum(value, LEAST - 1)) @ vector.T
+    value, vector = xp.linalg.eigh(0.5 * (D + D.T))
+    return (vector * xp.maximum(value, LEAST - 1)) @ vector.T
 
 
 def symmetric_basis(k: int):
@@ -245,7 +248,7 @@ def symmetric_basis(k: int):
     E[n, i, j] = E[n, j, i] = np.where(i == j, 1.0, np.sqrt(0.5))
     pair = np.zeros((k, k), int)
     pair[i, j] = pair[j, i] = n
-    return E.reshape(len(i), -1), pair
+    return E.reshape(len(i), k * k), pair
 
 
 @partial(jax.jit, static_argnames=("loss_name", "axis"))
@@ -270,11 +273,15 @@ def gram_move(
 
 
 class GramRun(NamedTuple):
-    """Where the descent in G stopped: the point, the number of steps, and whether at an interior optimum."""
+    """Where the descent in G stopped: the point, the number of steps, and whether at an interior optimum.
+
+    slope: ‖∇φ‖ over (W, b) there, where it is known.
+    """
 
     point: GramPoint
     steps: int
     settled: bool
+    slope: float | None = None
 
 
 def descend_gram(

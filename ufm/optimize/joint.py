@@ -178,7 +178,8 @@ def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool, mesh: Mesh | N
         last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
         return last._replace(steps=run.steps + last.steps)
     point, call = JointPoint(W, b, run.point.h, run.point.objective), _Calls(atoms, mesh, loss_name, bias)
-    return JointRun(point, float(call.slope(point)), run.steps, run.settled)
+    slope = float(call.slope(point)) if run.slope is None else run.slope
+    return JointRun(point, slope, run.steps, run.settled)
 
 
 def _descent(atoms: Atoms, loss_name: str):

@@ -37,6 +37,7 @@ from ufm.optimize.many.blocks import (
 from ufm.runtime.devices import ALL, CUT, CUT_LAST, as_here, each_step, one_device, share, threads_for
 from ufm.runtime.threads import in_threads
 
+BRIEF = 2**20  # logits of a device's labels, up to which a descent takes less long than good code to compile
 START_STEPS = 4  # of Newton on the features at the start
 INNER_STEPS = 2  # Newton steps on the features after each step of G: predicted, they are near
 ROUNDS = 200  # of conjugate gradients, at most
@@ -62,22 +63,23 @@ class _Law:
         self.B, self.penalties = B, atoms.penalties
         self.coupled, self.threads = B.shape[1] < len(B), threads_for(mesh)
         own, static = -(-atoms.Y.shape[1] // mesh.size), {"loss_name": loss_name}
-        blocks = -(-own * len(B) // (ENTRIES * self.threads))
+        blocks, brief = -(-own * len(B) // (ENTRIES * self.threads)), own * len(B) <= BRIEF
         each = self.penalties.own
         if each is None:
             each = jnp.full_like(atoms.weight, self.penalties.h)
-        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, blocks=blocks * self.threads)(
+        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, True, blocks=blocks * self.threads)(
             atoms.Y, atoms.weight, each
         )
         starts = range(0, len(labels.Y), blocks) if self.threads > 1 else ()
         self.labels = [Labels(*(x[n : n + blocks] for x in labels)) for n in starts] or [labels]
+        held = FRAME, ALL, ALL
         self.programs = {
-            "begin": share(begin, mesh, (FRAME, LABELS), CUT, **static),
+            "begin": share(begin, mesh, (FRAME, LABELS), CUT, True, **static),
             "advance": share(
-                advance, mesh, (FRAME, ALL, ALL, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), **static
+                advance, mesh, (*held, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), brief, **static
             ),
-            "curve": share(curve, mesh, (FRAME, ALL, ALL, CUT, LABELS, ALL), (CUT, ALL, ALL), **static),
-            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, count=own),
+            "curve": share(curve, mesh, (*held, CUT, LABELS, ALL), (CUT, ALL, ALL), brief, **static),
+            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, True, count=own),
         }
         self.compiled: set[str] = set()
         self.lost = 0  # directions of G that are zero: the first columns of W
@@ -147,7 +149,7 @@ def descend_many(
             break
         stand = _onto_face(law, trial) if _thin(law, trial) < THIN else trial
     settled = settled and _excess(law, stand) <= SLACK
-    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled)
+    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled, _slope(law, stand, bias))
 
 
 class _Step(NamedTuple):
@@ -194,11 +196,8 @@ def _lengthen(law: _Law, stand: Stand, D, db, gradient, slope_b):
     kept, found = np.s_[law.lost :, law.lost :], np.zeros_like(D)
     U, V = np.linalg.qr(stand.frame.W[:, law.lost :])
     M = U.T @ stand.sums.M @ U
-    found[kept], db, _ = _lengthened(D[kept], db, V, M, gradient[kept], slope_b, law.penalties.w)
-    return found, np.asarray(db)
-
-
-_lengthened = jax.jit(lengthen_step)
+    found[kept], db, _ = lengthen_step(D[kept], db, V, M, gradient[kept], slope_b, law.penalties.w, np)
+    return found, db
 
 
 def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
@@ -279,6 +278,13 @@ def _excess(law: _Law, stand: Stand) -> float:
     if not law.lost:
         return 0.0
     return float(np.linalg.eigvalsh(law.B.T @ stand.sums.M @ law.B)[-1] / law.penalties.w - 1)
+
+
+def _slope(law: _Law, stand: Stand, bias: bool) -> float:
+    """‖∇φ‖ over (W, b)."""
+    (W, _, b, *_), sums, penalties = stand.frame, stand.sums, law.penalties
+    slope_w, slope_b = penalties.w * W - sums.M @ W, penalties.b * b - sums.mean
+    return float(np.sqrt(np.sum(slope_w**2) + bias * np.sum(slope_b**2)))
 
 
 def _as_point(law: _Law, stand: Stand, count: int) -> GramPoint:
