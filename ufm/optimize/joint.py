@@ -27,6 +27,7 @@ from jaxtyping import Array, Float
 import ufm.rules.numbers as checked
 from ufm.loss import LOSSES
 from ufm.model.atoms import JointProblem, Point, is_convex, is_dense
+from ufm.model.orbits import OrbitProblem
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import LAW, Atoms, Penalties, cut_law, descend_gram, half_curvature, logit_basis
@@ -192,6 +193,16 @@ def _descent(atoms: Atoms, loss_name: str):
     return descend_many
 
 
+def _by_orbits(problem: OrbitProblem) -> "JointSolution":
+    """By Newton on the few numbers of a W with the law's symmetry."""
+    from ufm.optimize.many.orbits import descend_orbits
+
+    (W, b, H, objective, _), steps, settled, slope = descend_orbits(problem)
+    assert slope is not None
+    point = JointPoint(jnp.asarray(W), jnp.asarray(b), jnp.asarray(H), objective)
+    return _joint_solution([JointRun(point, slope, steps, settled)], problem.classes, slice(0, H.shape[1]))
+
+
 class _Calls:
     """The compiled programs of a run, its labels cut among the devices of a mesh."""
 
@@ -247,16 +258,18 @@ class JointSolution(Point):
 
 
 def solve_joint(
-    problem: JointProblem, *, starts: int = 1, seed: int = 0, mesh: Mesh | None = None
+    problem: JointProblem | OrbitProblem, *, starts: int = 1, seed: int = 0, mesh: Mesh | None = None
 ) -> JointSolution:
     """Minimise L over classifier, features and bias for a finite label law (float64).
 
     Where d allows every Gram matrix (d ≥ K−1; squared error d ≥ K) the problem is convex in W Wᵀ and the first run
     solves that; all others, and all below that dimension, descend from random W, and `starts` of them are
-    compared. Symmetry is not used.
+    compared. Symmetry is not used, but for an `OrbitProblem`: one run, whose H has a row a representative.
     The devices of the mesh (None: one) divide the labels; each process gets the H of its own (`own_rows`).
     W Wᵀ as a traced function of arrays, with derivatives: `ufm.optimal_gram`.
     """
+    if isinstance(problem, OrbitProblem):
+        return _by_orbits(problem)
     checked.instance("problem", problem, JointProblem)
     K, dim, loss = problem.classes, problem.d, problem.loss
     checked.integer("starts", starts, 1)
