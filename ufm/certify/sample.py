@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.loss import LOSSES
+from ufm.model.orbits import OrbitLaw
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import exactly
 from ufm.runtime.processes import ALONE, Group
@@ -145,6 +146,27 @@ class TwoHot(Block):
 
     def _at(self, place, values) -> np.ndarray:
         return np.bincount(place, values, self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Orbits(Block):
+    """The same where a row stands for all that permutations of equal classes make of it, at once in H (n, K), Y and
+    Z: moments are averages over them."""
+
+    law: OrbitLaw = field(kw_only=True)
+
+    @property
+    def units(self) -> int:
+        """An entry of a moment is a mean of at most K² sums of n terms, added row by row."""
+        return len(self.weights) + 2 * self.law.classes
+
+    def total(self, A) -> Float[np.ndarray, " K"]:
+        """E of Σ weight · row."""
+        return self.law.average(super().total(A))
+
+    def product(self, left, right) -> np.ndarray:
+        """E of Σ weight · left rightᵀ."""
+        return self.law.average_matrix(super().product(left, right))
 
 
 Part = Callable[[Block], tuple]  # weighted sums of a block

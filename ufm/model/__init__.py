@@ -10,6 +10,7 @@ so an error here is invisible to their agreement: it has checks of its own (`exp
     penalties   published objectives in the average convention
     grid        a grid of problems, cut into blocks
     atoms       finite laws, and the joint problem on them
+    orbits      laws by one label of each orbit under permutations of equal classes
     rows        the row space of any W, without losing a digit
     variants/   problems of another shape: other constraints, factors, losses
 """
@@ -32,6 +33,7 @@ __all__, __getattr__, __dir__ = facade(
             "LabelLaw PAIRS Patterns cutmix fineness kway label_variance mixing_rule mixup onehot pattern_rule "
             "smooth soft"
         ),
+        "orbits": "OrbitLaw OrbitProblem orbit_law",
         "penalties": "Convention Penalties per_batch",
         "problem": "Problem",
         "quadrature": "DROP PANEL REACH beta_rule edge_gauss panels",

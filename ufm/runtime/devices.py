@@ -80,8 +80,11 @@ def spread(function, mesh: Mesh, **static):
 
 
 @lru_cache
-def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
-    """A jitted function of arrays cut as the specs say (ALL, CUT, CUT_LAST); its `axis` is for `total`."""
+def share(function, mesh: Mesh, inputs: tuple, outputs, quick: bool = False, **static):
+    """A jitted function of arrays cut as the specs say (ALL, CUT, CUT_LAST); its `axis` is for `total`.
+
+    quick: see `quick_options`.
+    """
 
     @wraps(function)
     def work(*parts):
@@ -90,7 +93,23 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
     def settle(part, spec):
         return agree(part, AXIS) if spec == ALL else part
 
-    return jax.jit(jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False))
+    options = quick_options(mesh.devices.flat[0].platform) if quick else None
+    cut_up = jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
+    return jax.jit(cut_up, compiler_options=options)
+
+
+@lru_cache
+def quick_options(platform: str) -> dict | None:
+    """For programs of a CPU that run less long than they take to compile: a quarter of the time to compile, twice
+    the time to run (jax 0.10.2, `ufm.optimize.many`). None where the compiler knows no such options."""
+    options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+    if platform != "cpu":
+        return None
+    try:
+        jax.jit(jnp.negative, compiler_options=options).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return None
+    return options
 
 
 def each_step(limit: int, mesh: Mesh) -> Iterator[int]:

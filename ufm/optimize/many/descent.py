@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from ufm.optimize.coordinates import first_round, next_round
 from ufm.optimize.gram import FULLY, SETTLED, THIN, Atoms, GramPoint, GramRun, lengthen_step
+from ufm.optimize.line_search import backtrack
 from ufm.optimize.many.blocks import (
     ENTRIES,
     FRAME,
@@ -35,6 +37,7 @@ from ufm.optimize.many.blocks import (
 from ufm.runtime.devices import ALL, CUT, CUT_LAST, as_here, each_step, one_device, share, threads_for
 from ufm.runtime.threads import in_threads
 
+BRIEF = 2**20  # logits of a device's labels, up to which a descent takes less long than good code to compile
 START_STEPS = 4  # of Newton on the features at the start
 INNER_STEPS = 2  # Newton steps on the features after each step of G: predicted, they are near
 ROUNDS = 200  # of conjugate gradients, at most
@@ -60,22 +63,23 @@ class _Law:
         self.B, self.penalties = B, atoms.penalties
         self.coupled, self.threads = B.shape[1] < len(B), threads_for(mesh)
         own, static = -(-atoms.Y.shape[1] // mesh.size), {"loss_name": loss_name}
-        blocks = -(-own * len(B) // (ENTRIES * self.threads))
+        blocks, brief = -(-own * len(B) // (ENTRIES * self.threads)), own * len(B) <= BRIEF
         each = self.penalties.own
         if each is None:
             each = jnp.full_like(atoms.weight, self.penalties.h)
-        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, blocks=blocks * self.threads)(
+        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, True, blocks=blocks * self.threads)(
             atoms.Y, atoms.weight, each
         )
         starts = range(0, len(labels.Y), blocks) if self.threads > 1 else ()
         self.labels = [Labels(*(x[n : n + blocks] for x in labels)) for n in starts] or [labels]
+        held = FRAME, ALL, ALL
         self.programs = {
-            "begin": share(begin, mesh, (FRAME, LABELS), CUT, **static),
+            "begin": share(begin, mesh, (FRAME, LABELS), CUT, True, **static),
             "advance": share(
-                advance, mesh, (FRAME, ALL, ALL, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), **static
+                advance, mesh, (*held, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), brief, **static
             ),
-            "curve": share(curve, mesh, (FRAME, ALL, ALL, CUT, LABELS, ALL), (CUT, ALL, ALL), **static),
-            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, count=own),
+            "curve": share(curve, mesh, (*held, CUT, LABELS, ALL), (CUT, ALL, ALL), brief, **static),
+            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, True, count=own),
         }
         self.compiled: set[str] = set()
         self.lost = 0  # directions of G that are zero: the first columns of W
@@ -140,12 +144,12 @@ def descend_many(
             settled = law.value(last) <= value * (1 + SETTLED)
             stand = last if settled else stand
             break
-        trial = _backtrack(law, stand, step)
+        trial = backtrack(partial(_move, law, stand, step), law.value, value, step.slope)
         if trial is None:
             break
         stand = _onto_face(law, trial) if _thin(law, trial) < THIN else trial
     settled = settled and _excess(law, stand) <= SLACK
-    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled)
+    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled, _slope(law, stand, bias))
 
 
 class _Step(NamedTuple):
@@ -176,17 +180,6 @@ def _move(law: _Law, stand: Stand, step: _Step, length: float, inner_steps: int 
     return law.advance(frame, frame.inverse @ W, step.D, length, h, step.q, inner_steps)
 
 
-def _backtrack(law: _Law, stand: Stand, step: _Step) -> Stand | None:
-    """The first of the steps 1, ½, ¼, … that lowers φ by a share of its prediction; None if none does."""
-    length, value = 1.0, law.value(stand)
-    while length > 1e-6:
-        trial = _move(law, stand, step, length)
-        if law.value(trial) < value + 1e-4 * length * step.slope:
-            return trial
-        length /= 2
-    return None
-
-
 def _newton(law: _Law, stand: Stand, bias: bool) -> _Step:
     """The stretched Newton step."""
     gradient, slope_b = law.slopes(stand)
@@ -203,34 +196,38 @@ def _lengthen(law: _Law, stand: Stand, D, db, gradient, slope_b):
     kept, found = np.s_[law.lost :, law.lost :], np.zeros_like(D)
     U, V = np.linalg.qr(stand.frame.W[:, law.lost :])
     M = U.T @ stand.sums.M @ U
-    found[kept], db, _ = _lengthened(D[kept], db, V, M, gradient[kept], slope_b, law.penalties.w)
-    return found, np.asarray(db)
-
-
-_lengthened = jax.jit(lengthen_step)
+    found[kept], db, _ = lengthen_step(D[kept], db, V, M, gradient[kept], slope_b, law.penalties.w, np)
+    return found, db
 
 
 def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
     """D and db of Newton's system by conjugate gradients, and what they leave of the gradient."""
-    near = partial(_precondition, law, stand, bias)
-    left = [-gradient, -slope_b]
-    better = near(left)
-    first = size = _dot(left, better)
+    k = len(gradient)
+
+    def whole(parts) -> np.ndarray:
+        return np.concatenate([parts[0].ravel(), parts[1]])
+
+    def split(x) -> tuple:
+        return x[: k * k].reshape(k, k), x[k * k :]
+
+    def near(left) -> np.ndarray:
+        return whole(_precondition(law, stand, bias, split(left)))
+
+    at = first_round(near, -whole((gradient, slope_b)))
+    first = at.size
     relative = float(np.sqrt(first / abs(law.value(stand)))) + 1e-300
-    share = min(LOOSE, max(relative, FINEST / relative))
-    step, direction = [np.zeros_like(part) for part in left], better
+    most = min(LOOSE, max(relative, FINEST / relative))
+
+    def hessian(x) -> np.ndarray:
+        D, db = split(x)
+        _, curved, pull = law.curve(stand, D, db, INNER * most)
+        return whole((curved, (pull + law.penalties.b * db) * bias))
+
     for _ in range(ROUNDS):
-        if relative <= DONE or not size > share**2 * first:
+        if relative <= DONE or not at.size > most**2 * first:
             break
-        _, curved, pull = law.curve(stand, direction[0], direction[1], INNER * share)
-        image = [curved, (pull + law.penalties.b * direction[1]) * bias]
-        length = size / _dot(direction, image)
-        step = [x + length * d for x, d in zip(step, direction)]
-        left = [x - length * d for x, d in zip(left, image)]
-        better = near(left)
-        size, old = _dot(left, better), size
-        direction = [new + size / old * d for new, d in zip(better, direction)]
-    return *step, share
+        at = next_round(at, hessian, near)
+    return *split(at.x), most
 
 
 def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
@@ -238,16 +235,12 @@ def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
     F, sums = stand.frame.inverse, stand.sums
     X, stiff = F.T @ slopes[0] @ F, sums.stiff + sums.stiff.T
     b = slopes[1] / (np.maximum(sums.stiff_b, 1e-12 * sums.stiff_b.max()) + law.penalties.b) * bias
-    return [F @ (X / np.maximum(0.5 * stiff, 1e-12 * stiff.max())) @ F.T, b - b.mean() * law.coupled]
+    return F @ (X / np.maximum(0.5 * stiff, 1e-12 * stiff.max())) @ F.T, b - b.mean() * law.coupled
 
 
 def _total(parts: list):
     """Their sum, on the host."""
     return jax.tree.map(lambda *each: sum(map(np.asarray, each)), *parts)
-
-
-def _dot(left, right) -> float:
-    return float(sum(np.sum(a * b) for a, b in zip(left, right)))
 
 
 def _thin(law: _Law, stand: Stand) -> float:
@@ -285,6 +278,13 @@ def _excess(law: _Law, stand: Stand) -> float:
     if not law.lost:
         return 0.0
     return float(np.linalg.eigvalsh(law.B.T @ stand.sums.M @ law.B)[-1] / law.penalties.w - 1)
+
+
+def _slope(law: _Law, stand: Stand, bias: bool) -> float:
+    """‖∇φ‖ over (W, b)."""
+    (W, _, b, *_), sums, penalties = stand.frame, stand.sums, law.penalties
+    slope_w, slope_b = penalties.w * W - sums.M @ W, penalties.b * b - sums.mean
+    return float(np.sqrt(np.sum(slope_w**2) + bias * np.sum(slope_b**2)))
 
 
 def _as_point(law: _Law, stand: Stand, count: int) -> GramPoint:
