@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ufm.runtime.programs import Program
 from ufm.runtime.threads import usable_cores
 from ufm.runtime.watchdog import handed
 
@@ -65,7 +66,7 @@ def spread(function, mesh: Mesh, **static):
     """
     if mesh.size == 1:  # traced once, and not a second time for the shapes of what is returned
         here = NamedSharding(mesh, PartitionSpec())
-        return jax.jit(wraps(function)(partial(function, **static)), in_shardings=here, out_shardings=here)
+        return _alone(function, static, in_shardings=here, out_shardings=here)
 
     @wraps(function)
     def call(shared, *batched):
@@ -82,6 +83,9 @@ def spread(function, mesh: Mesh, **static):
 @lru_cache
 def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
     """A jitted function of arrays cut as the specs say (ALL, CUT, CUT_LAST); its `axis` is for `total`."""
+    if mesh.size == 1:
+        here = NamedSharding(mesh, PartitionSpec())
+        return _alone(function, {**static, "axis": None}, in_shardings=here, out_shardings=here)
 
     @wraps(function)
     def work(*parts):
@@ -91,6 +95,12 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
         return agree(part, AXIS) if spec == ALL else part
 
     return jax.jit(jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False))
+
+
+def _alone(function, static: dict, **shardings) -> Program:
+    """The function with its static arguments, for one device."""
+    jitted = jax.jit(wraps(function)(partial(function, **static)), **shardings)
+    return Program(jitted, tuple(sorted(static.items())))
 
 
 def each_step(limit: int, mesh: Mesh) -> Iterator[int]:
