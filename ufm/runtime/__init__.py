@@ -5,6 +5,7 @@ threads     pieces of a stream in a few threads
 effort      how long a command will take
 processes   several processes as one run
 start       how the commands start JAX
+programs    compiled programs kept between runs
 precision   which arithmetic the numerical route uses
 streams     the standard streams of a command
 supervisor  why a distributed command ended
@@ -22,7 +23,8 @@ __all__, __getattr__, __dir__ = facade(
         ),
         "precision": "choose_precision",
         "processes": "ALONE Group",
-        "start": "start_group start_jax",
+        "programs": "Program common_width keep_programs program",
+        "start": "Process start_group start_jax",
         "streams": "mend_streams silence_stdout",
         "supervisor": "LOST is_lost leave needs_supervisor supervise",
         "threads": "half_for_blas in_threads usable_cores",
