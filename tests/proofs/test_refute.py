@@ -182,7 +182,7 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
             "superclass-laws",
             "regression",
         ),
-            "layer-peeled-minority",
+        "layer-peeled-minority",
     ],
 )
 def test_every_theorem_with_a_threshold_has_slips_of_both_signs(name):

@@ -5,7 +5,7 @@ A mean runs over an array, a process's part of one, or blocks of a stream that i
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from operator import add
 
 import jax
@@ -17,6 +17,7 @@ from ufm.model.orbits import OrbitLaw
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import exactly
 from ufm.runtime.processes import ALONE, Group
+from ufm.runtime.programs import program
 
 BINARY = "binary-cross-entropy"
 LEAST = 4096  # rows up to which a function is compiled for their number
@@ -246,10 +247,10 @@ def losses_residuals(
     if missing:
         Z, Y = (np.pad(part, ((0, missing), (0, 0)), mode="edge") for part in (Z, Y))
     with exactly():
-        value, slope = (np.asarray(part)[:n] for part in _vmapped(loss)(Z, Y))
+        value, slope = (np.asarray(part)[:n] for part in _losses_slopes(Z, Y, loss=loss))
     return value, -slope
 
 
-@cache
-def _vmapped(loss: str):
-    return jax.jit(jax.vmap(jax.value_and_grad(LOSSES[loss].value)))
+@program("loss")
+def _losses_slopes(Z, Y, *, loss: str):
+    return jax.vmap(jax.value_and_grad(LOSSES[loss].value))(Z, Y)

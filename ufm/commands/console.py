@@ -1,7 +1,5 @@
 """The console script `ufm`: `ufm solve …` is `python -m ufm.solve …`."""
 
-import sys
-
 import tyro
 
 import ufm.commands.compare as compare
@@ -10,7 +8,7 @@ import ufm.commands.runs.explore as explore
 import ufm.commands.solve as solve
 import ufm.commands.sweep as sweep
 import ufm.commands.verify as verify
-from ufm.commands.frame import guarded
+from ufm.commands.frame import guarded, own_words
 
 COMMANDS = {
     "solve": solve,
@@ -24,7 +22,7 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """The command that the first word names; without one: help, or `--tyro-print-completion SHELL`."""
-    words = sys.argv[1:] if argv is None else argv
+    words = own_words(argv)
     if words and words[0] in COMMANDS:
         return COMMANDS[words[0]].main(words[1:])
     return guarded("ufm", lambda: about(words))

@@ -8,7 +8,6 @@ squared error): smoothness and strong convexity. With a bias, or many classes, t
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +26,7 @@ from ufm.optimize.coordinates import reduce_classifier
 from ufm.optimize.features import require_dtype, solve_features
 from ufm.optimize.newton import descend_newton
 from ufm.rules.errors import InputError
+from ufm.runtime.programs import program
 from ufm.theory.predict import predict_features
 
 STEPS = 200  # of Newton's method with a bias
@@ -145,15 +145,15 @@ def _bias_share(problem: Problem, b, Y, weights, lambda_b: float, best) -> float
             coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
         )
         H = (lift @ np.asarray(found.q)).T
-        slope = weights @ np.asarray(_residuals(H @ problem.W.T + b, Y, problem.loss)) + lambda_b * b
+        slope = weights @ np.asarray(_residuals(H @ problem.W.T + b, Y, loss=problem.loss)) + lambda_b * b
         return float(weights @ _values(H, Y, problem, b)) + lambda_b / 2 * float(b @ b), slope
 
     found = minimize(reduced, b, jac=True, method="L-BFGS-B", options={"maxiter": 50})
     return max(0.0, reduced(b)[0] - float(found.fun))
 
 
-@partial(jax.jit, static_argnames="loss")
-def _residuals(Z, Y, loss):
+@program("loss")
+def _residuals(Z, Y, *, loss):
     """∂ℓ/∂z of each row."""
     return jax.vmap(jax.grad(LOSSES[loss].value))(Z, Y)
 
@@ -175,16 +175,16 @@ def best_features(problem: Problem, b, Y, closed: bool) -> np.ndarray:
 
 
 def _values(H, Y, problem: Problem, b) -> np.ndarray:
-    return np.asarray(_objectives(H, Y, problem.W, b, problem.lambda_h, problem.loss))
+    return np.asarray(_objectives(H, Y, problem.W, b, problem.lambda_h, loss=problem.loss))
 
 
-@partial(jax.jit, static_argnames="loss")
-def _objectives(H, Y, W, b, lambda_h, loss):
+@program("loss")
+def _objectives(H, Y, W, b, lambda_h, *, loss):
     return jax.vmap(lambda h, y: _objective(h, y, W, b, lambda_h, loss))(H, Y)
 
 
-@partial(jax.jit, static_argnames="loss")
-def _slopes(H, Y, W, b, lambda_h, loss):
+@program("loss")
+def _slopes(H, Y, W, b, lambda_h, *, loss):
     return jax.vmap(jax.grad(lambda h, y: _objective(h, y, W, b, lambda_h, loss)))(H, Y)
 
 
@@ -195,7 +195,7 @@ def _objective(h, y, W, b, lambda_h, loss):
 def _gap(problem: Problem, best, Y, b) -> np.ndarray:
     """Upper bound of f(ĥ) − min f."""
     if b.any() or problem.classes > LOCAL:
-        slope = np.linalg.norm(_slopes(best, Y, problem.W, b, problem.lambda_h, problem.loss), axis=1)
+        slope = np.linalg.norm(_slopes(best, Y, problem.W, b, problem.lambda_h, loss=problem.loss), axis=1)
         return (slope + _slope_rounding(problem, b, best)) ** 2 / (2 * problem.lambda_h)
     certificate = certify_features(problem, best, Y)
     smooth = problem.lambda_h + CURVATURE[problem.loss] * np.linalg.norm(problem.W, 2) ** 2
