@@ -182,6 +182,7 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
             "restored-temperatures",
             "multi-label",
             "superclass-laws",
+            "circulant-laws",
             "regression",
             "layer-peeled-minority",
         ),

@@ -61,6 +61,7 @@ CLASSICAL = {
     "bce": "neural collapse under sigmoid (binary) cross-entropy",
     "bce-no-bias": "sigmoid (binary) cross-entropy without a bias",
     "superclass-laws": "hierarchical mixup; superclasses",
+    "circulant-laws": "mixup of neighbours; ring-shaped label smoothing",
     "restored-temperatures": "logit temperatures against imbalance (vector scaling)",
     "multi-label": "multi-label neural collapse under the pick-all-label loss (tag-wise averages)",
 }
