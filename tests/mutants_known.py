@@ -339,7 +339,7 @@ KILLERS = {
     "ufm/theory/theorems/fixed_support": agrees("support-size"),
     "ufm/theory/theorems/free/binary": agrees("bce", "bce-no-bias"),
     "ufm/theory/theorems/free/design": [*SMALL, *agrees(*DESIGNED)],
-    "ufm/theory/theorems/free/groups": agrees("superclass-laws"),
+    "ufm/theory/theorems/free/groups": agrees("superclass-laws", "circulant-laws"),
     "ufm/theory/theorems/free/onehot": agrees(
         "onehot-ce", "label-smoothing", "residual-norm", "distillation"
     ),

@@ -20,7 +20,7 @@ from ufm.theory.theorems.variants.limits import (
     SELI,
     SUPPORT_SVM,
 )
-from ufm.theory.theorems.variants.losses import FOCAL, ORDINAL
+from ufm.theory.theorems.variants.losses import FOCAL, LOGIT_ADJUSTMENT, ORDINAL
 
 
 def misjudged(theorem: Theorem, name: str, words: str, **changes) -> Theorem:
@@ -37,6 +37,12 @@ def moved(theorem: Theorem, name: str, share: float) -> Theorem:
     assert isinstance(judge, JointClaim)
     words = f"λ_W taken 2 % too {'large' if share < 1 else 'small'}"
     return slip(theorem, name, words, VariantClaim(theorem.claim.kind, judge.judge))
+
+
+def adjusted(name: str, share: float, words: str) -> Theorem:
+    """The theorem on logit adjustment with its threshold multiplied by `share`."""
+    judge = moved_threshold(LOGIT_ADJUSTMENT, share)
+    return slip(LOGIT_ADJUSTMENT, name, words, VariantClaim("logit-adjusted", judge.judge))
 
 
 def taught(name: str, words: str, share) -> Theorem:
@@ -80,6 +86,8 @@ OF_VARIANTS = (
         "the nuclear norm itself for the mean budget",
         share=lambda K: K**0.5,
     ),
+    adjusted("adjusted-early", 0.5, "a residual taken for half of what it is"),
+    adjusted("adjusted-late", 2.0, "both classes of a pair counted twice"),
     misjudged(RELU_FEATURES, "relu-early", "gaps 1 % too long", change=lambda x: 1.01 * x),
     misjudged(RELU_FEATURES, "relu-late", "gaps 1 % too short", change=lambda x: 0.99 * x),
     misjudged(SUPCON, "supcon-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),

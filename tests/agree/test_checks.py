@@ -41,7 +41,7 @@ from ufm.theory.theorems.free import design as designs
 from ufm.theory.theorems.free import onehot as students
 from ufm.theory.theorems.free import own_penalties as own
 from ufm.theory.theorems.free import quadratic, response
-from ufm.theory.theorems.free.groups import SUPERCLASSES
+from ufm.theory.theorems.free.groups import CYCLE, SUPERCLASSES
 from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting, joint_labels
 from ufm.theory.thresholds import minority_collapse, triviality
 
@@ -105,6 +105,7 @@ def fitting(name, **more):
         "bce-no-bias": {"law": onehot(), "free_loss": BCE},
         "restored-temperatures": {"law": soft(np.eye(3), UNEVEN), "rho": TEMPERED},
         "multi-label": {"law": soft(PAIRS, PAIR_WEIGHTS), "rho": np.array([1, 1, 1, 0.5, 0.5, 0.5])},
+        "circulant-laws": {"K": 4, "law": mixup(1.0, "cyclic")},
         "superclass-laws": {"K": 4, "law": soft(*grouped_mixup(2, 2, 0.8, [0.1, 0.9], [0.5, 0.5]))},
         "regression": {"loss": SE, "bias": 0.0, "targets": TARGETS},
         "affine-limit": {"sharpness": 0.5},
@@ -405,6 +406,9 @@ def broken_settings(name):
     yield quadratic.NO_OR_FREE, "penalised", fit(bias=0.3)
     yield quadratic.RANK, "dim = 1", fit(free_dim=1)
     yield SUPERCLASSES, "no superclasses", fit(law=mixup(1.0))
+    yield CYCLE, "no order of classes", fit(law=mixup(1.0))
+    if name == "circulant-laws":
+        yield CYCLE, "changes the label law", fit(law=soft(np.eye(4), np.array([0.4, 0.2, 0.2, 0.2])))
     if name == "superclass-laws":
         yield SUPERCLASSES, "mixed alike", fit(law=soft(np.eye(4)))
         for labels in (

@@ -1,5 +1,6 @@
 """The free-classifier theorems: every step holds, the shipped formulas agree, and a false claim is refused."""
 
+from functools import partial
 from importlib import import_module
 
 import mpmath as mp
@@ -35,6 +36,7 @@ NAMES = (
     "restored_temperatures",
     "multi_label",
     "superclass_laws",
+    "circulant_laws",
     "regression",
     "distillation",
     "polygon_escape",
@@ -87,9 +89,14 @@ MUTATIONS = (
     ("multi_label", "NORM", lambda m: 2 * m.NORM, "moment, K = 4, r = 2"),
     ("multi_label", "SHARPNESS", lambda m: m.r * m.SHARPNESS, "gap"),
     ("superclass_laws", "RANKS", lambda m: (m.B * m.m, m.B), "commutant, B = 3, m = 2"),
+    ("circulant_laws", "projection", lambda m: partial(_doubled, m.projection), "commutant, K = 4"),
     ("regression", "KEPT", lambda m: 1 - m.c / m.sigma**2, "a direction that is kept"),
     ("regression", "GAIN", lambda m: m.GAIN / 2, "its gain"),
 )
+
+
+def _doubled(true, *given):
+    return 2 * true(*given)
 
 
 def load(name: str):

@@ -33,6 +33,7 @@ MUTATIONS = (
     ("mse_ray", "GAP", lambda m: m.GAP**2, "solution"),
     ("focal", "S", lambda m: m.S + m.gamma * m.p, "slope"),
     ("focal", "G", lambda m: m.G + 1 - m.p, "where the slope is largest"),
+    ("logit_adjustment", "MERGED", lambda m: 2 * m.MERGED, "the way out"),
     ("ordinal", "SLOPE", lambda m: m.SLOPE / 2, "slope"),
 )
 

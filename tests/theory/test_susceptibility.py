@@ -87,7 +87,7 @@ def test_the_response_is_a_central_difference_of_certified_optima(law, bias):
 
 
 def test_the_response_is_the_first_newton_step_away_from_the_optimum():
-    """Of the blind solver, which knows no symmetry: why a start from the response saves it one step, and no more."""
+    """Of the blind solver, which knows no symmetry: a start from the response saves it one step, no more."""
     law = finite_law(mixup(1.0), 4, 6)
     found = ufm.susceptibility(JointProblem(law, 0.1, 0.05))
     B, share, labels = logit_basis(4, "cross-entropy"), 1e-4, np.array([[1.0, 0, 0, 0], [0.3, 0.7, 0, 0]])

@@ -56,10 +56,12 @@ CLASSICAL = {
     "ce-ray": "implicit bias; growth of norms without weight decay",
     "mse-ray": "logistic growth under MSE",
     "focal": "neural collapse under the focal loss",
+    "logit-adjustment": "logit-adjusted loss; additive prior correction",
     "ordinal": "ordinal neural collapse; cumulative link model (proportional odds)",
     "bce": "neural collapse under sigmoid (binary) cross-entropy",
     "bce-no-bias": "sigmoid (binary) cross-entropy without a bias",
     "superclass-laws": "hierarchical mixup; superclasses",
+    "circulant-laws": "mixup of neighbours; ring-shaped label smoothing",
     "restored-temperatures": "logit temperatures against imbalance (vector scaling)",
     "multi-label": "multi-label neural collapse under the pick-all-label loss (tag-wise averages)",
 }
