@@ -123,7 +123,7 @@ def test_a_candidate_is_gone_over_in_blocks(monkeypatch):
             yield LabelBlock(some, some, np.full(len(some), np.nan), Y[part], 3), weights[part]
 
     candidate = optimum._Candidate(W, np.zeros(3), lambda block: block.dense() @ W, 5, "by hand")
-    gap, square = optimum._over(candidate, labels, Penalties(0.1, 0.2, None), "cross-entropy")
+    gap, square = optimum._over(candidate, labels, Penalties(0.1, 0.2, None))
     some = weights > 0
     problem = JointProblem(FiniteLaw(Y[some], weights[some]), 0.1, 0.2)
     known = certify_joint(problem, Point(W, Y[some] @ W))
