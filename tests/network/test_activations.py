@@ -202,7 +202,7 @@ BAD = {
         "labels both as y and as i, j, lam",
     ),
     "H a vector": (GOOD | {"H": H[:, 0]}, "H must be a matrix N x d"),
-    "H a cube": (GOOD | {"H": H[None]}, "H has shape .* pooled"),
+    "H a cube": (GOOD | {"H": H[None]}, "H has shape .* joined"),
     "no rows": (GOOD | {"H": H[:0], "y": CLASSES[:0]}, "N >= 1"),
     "no columns": (GOOD | {"H": H[:, :0], "W": W[:, :0]}, "d >= 1"),
     "one class": (GOOD | {"W": W[:1], "y": 0 * CLASSES}, "K >= 2"),

@@ -53,9 +53,9 @@ class Block:
         """‖h‖²."""
         return np.vecdot(self.H, self.H)
 
-    def total(self, A) -> Float[np.ndarray, " K"]:
-        """Σ weight · row of an array like Y, with one rounding."""
-        return exact_sum(self.weights[:, None] * A)
+    def total(self, A, exact: bool = True) -> Float[np.ndarray, " K"]:
+        """Σ weight · row of an array like Y; exact: with one rounding, `units`, instead of one a row."""
+        return exact_sum(self.weights[:, None] * A) if exact else self.weights @ A
 
     def product(self, left, right) -> np.ndarray:
         """Σ weight · left rightᵀ; of an array with itself only half is computed."""
@@ -130,7 +130,7 @@ class TwoHot(Block):
         """‖h‖²."""
         return self.over_classes(self.H**2)
 
-    def total(self, A) -> np.ndarray:
+    def total(self, A, exact: bool = True) -> np.ndarray:
         """Σ weight · row, of K numbers."""
         at_i, at_j, rest = (self.weights[:, None] * A).T
         return self._at(self.i, at_i - rest) + self._at(self.j, at_j - rest) + rest.sum()

@@ -28,7 +28,7 @@ from ufm.model.etf import etf_multiplier
 from ufm.model.laws import Patterns
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
-from ufm.network.measures.curve import curve_at, label_values
+from ufm.network.measures.curve import curve_at, label_counts, label_values
 from ufm.network.measures.excess import best_features
 from ufm.network.measures.fitting import closed_logits
 from ufm.network.measures.quadratic import quadratic_optimum
@@ -104,7 +104,8 @@ def own_optimum(labels: Labels, classes: int, dim: int, penalties: Penalties, lo
         below, square = _over(found, labels, penalties)
         above = below
     ends = above.objective, below.objective - below.gap, float(np.sqrt(square))
-    return _described(found.W, found.b, *ends, found.atoms, found.how, np.linalg.matrix_rank(found.W) <= dim)
+    fits = bool(np.linalg.matrix_rank(found.W) <= dim)
+    return _described(found.W, found.b, *ends, found.atoms, found.how, fits)
 
 
 def _described(W, b, objective, lower, feature_norm, atoms: int, how: str, fits: bool) -> OwnOptimum:
@@ -287,7 +288,8 @@ class _Grid:
 
 def _sampled(labels: Labels, dim: int, penalties: Penalties) -> _Candidate:
     """W and b of a random sample of the labels, and for every label the features that are optimal for them."""
-    Y, mass = _subsample(labels)
+    block, mass = _subsample(labels)
+    Y = block.dense()
     solution = _solve(Y, mass, dim, penalties)
     features = _best(solution.W, solution.b, penalties)
     how = f"a random {len(Y)} of the labels, features for all"
@@ -306,7 +308,7 @@ def _best(W: np.ndarray, b: np.ndarray, penalties: Penalties) -> Callable[[Label
     return best
 
 
-def _subsample(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+def _subsample(labels: Labels) -> tuple[LabelBlock, np.ndarray]:
     reservoir, start = Reservoir(SAMPLE, 0), 0
     for block, weights in _parts(labels):
         shape = len(weights), block.classes
@@ -315,14 +317,22 @@ def _subsample(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
         start += len(weights)
         last = block
     *rows, weights = reservoir.rows
-    return last._replace(i=rows[0], j=rows[1], lam=rows[2], soft=rows[3]).dense(), weights
+    i, j, lam, soft = rows
+    return last._replace(i=i, j=j, lam=lam, soft=soft if (i < 0).any() else None), weights
 
 
 def _symmetric(labels: Labels, classes: int, penalties: Penalties) -> _Candidate:
     """The ETF at the multiplier of the labels made exchangeable, with closed-form features."""
-    Y, mass = _subsample(labels)
-    patterns = Patterns(Y, np.ones_like(Y), mass / mass.sum())
-    found = pattern_multiplier(patterns, penalties.lambda_w, penalties.lambda_h)
+    sample, mass = _subsample(labels)
+    if sample.soft is None:
+        lam = two_classes(sample)[2]
+        values, counts = label_values(lam, sample.delta, classes), label_counts(lam, classes)
+    else:
+        values = sample.dense()
+        counts = np.ones_like(values)
+    found = pattern_multiplier(
+        Patterns(values, counts, mass / mass.sum()), penalties.lambda_w, penalties.lambda_h
+    )
     scale = found.value * np.sqrt(classes / (classes - 1))
     W = scale * (np.eye(classes) - 1 / classes)  # the ETF in the coordinates in which it is symmetric
 
@@ -331,8 +341,8 @@ def _symmetric(labels: Labels, classes: int, penalties: Penalties) -> _Candidate
             return np.zeros((len(block.i), classes))
         return closed_logits(block, found.sharpness)[0] / scale
 
-    def values(lam: np.ndarray, delta: float) -> np.ndarray:
+    def two_hot(lam: np.ndarray, delta: float) -> np.ndarray:
         return curve_at(found.sharpness, classes, delta)(lam).z / scale
 
-    how = f"the simplex ETF ({classes} classes), multiplier of a random {len(Y)} of the labels"
-    return _Candidate(W, np.zeros(classes), closed, len(Y), how, scale, values)
+    how = f"the simplex ETF ({classes} classes), multiplier of a random {len(mass)} of the labels"
+    return _Candidate(W, np.zeros(classes), closed, len(mass), how, scale, two_hot)

@@ -26,7 +26,6 @@ from ufm.theory.geometry.quadratic import regression_fit
 
 LOSS = "squared-error"
 Blocks = Callable[[], Iterable[tuple[LabelBlock, np.ndarray]]]  # labels and their weights, all positive
-EXACT = {"method": "L-BFGS-B", "options": {"ftol": 0.0, "gtol": 1e-12, "maxiter": 500}}
 
 
 class QuadraticOptimum(NamedTuple):
@@ -93,7 +92,9 @@ def _bias(mean, second, penalties: Penalties) -> Float[np.ndarray, " K"]:
         value = np.where(s < c, s**2 / 2, c * s - c**2 / 2).sum() + lambda_b / 2 * b @ b
         return value, lambda_b * b - axes @ (c / np.maximum(s, c) * (axes.T @ (mean - b)))
 
-    return minimize(least, mean / (1 + lambda_b), jac=True, **EXACT).x
+    start = mean / (1 + lambda_b)
+    found = minimize(least, start, jac=True, method="L-BFGS-B", options={"ftol": 0.0, "gtol": 1e-12})
+    return found.x
 
 
 def _atoms(mean, second) -> tuple[Float[np.ndarray, "A K"], Float[np.ndarray, " A"]]:
