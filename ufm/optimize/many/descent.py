@@ -236,7 +236,8 @@ def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
 
     def hessian(x) -> np.ndarray:  # less exact the less is left, as inexact Krylov methods allow
         D, db = split(x)
-        _, curved, pull = law.curve(stand, D, db, INNER * min(1.0, most * np.sqrt(first / at.size)))
+        left = most * float(np.sqrt(first / at.size))
+        _, curved, pull = law.curve(stand, D, db, INNER * min(1.0, left))
         return whole((curved, (pull + law.penalties.b * db) * bias))
 
     for _ in range(ROUNDS):

@@ -22,7 +22,7 @@ import scipy
 from jaxtyping import Array, Float
 
 from ufm.loss import LOSSES
-from ufm.model.orbits import OrbitLaw, OrbitProblem
+from ufm.model.variants.orbits import OrbitLaw, OrbitProblem
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.factor import half_solve_each, solve_ridge_each, triangle_each
 from ufm.optimize.gram import (
