@@ -27,9 +27,8 @@ from ufm.output.shards import open_shards, plan_shards, shard_rows
 from ufm.output.text import print_explanations, print_problem, print_rows, print_summary
 from ufm.rules.errors import InputError
 from ufm.rules.files import Size
-from ufm.runtime.precision import choose_precision
 from ufm.runtime.processes import Group
-from ufm.runtime.start import start_group
+from ufm.runtime.start import choose_precision, start_group
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
