@@ -5,7 +5,7 @@ Few classes, with the route of many classes forced; all laws have ATOMS labels o
 
 import subprocess
 import sys
-from functools import partial
+from functools import partial, partialmethod
 
 import jax.numpy as jnp
 import numpy as np
@@ -178,6 +178,45 @@ def test_curvature_is_that_of_the_dense_route(loss):
     assert np.allclose(found, image, rtol=1e-9, atol=1e-11 * np.abs(image).max())
     rough = law.curve(stand, D + D.T, B @ db, 1.0)[1]  # negative control: no round at all
     assert not np.allclose(rough, curved, rtol=1e-3)
+
+
+def test_rough_curvature_is_a_float32_of_the_exact_one(monkeypatch):
+    """And is used for systems that are solved roughly, of no more than its condition; never where it has failed."""
+    monkeypatch.setattr(descent, "BRIEF", 0)
+    law, stand = stand_of(JointProblem(soft_law(), 0.05, 0.04))
+    D, db = np.eye(K - 1), np.zeros(K)
+    (q, *exact), (p, *rough) = (
+        law.call(name, stand.frame, D, db, stand.h, law.labels, 1e-3)[0] for name in CURVES
+    )
+    for one, other in zip((q, *exact), (p, *rough)):
+        size = np.abs(one).max()
+        assert 0 < np.abs(np.asarray(one) - np.asarray(other)).max() < 1e-4 * size
+    called = []
+    law.call = lambda name, *parts: called.append(name) or [(q, *exact)]
+    law.curve(stand, D, db, 1e-3)
+    law.curve(stand, D, db, 1e-7)
+    law.exact = True
+    law.curve(stand, D, db, 1e-3)
+    assert called == ["rough curve", "curve", "curve"]
+
+
+def test_where_float32_fails_float64_takes_over(monkeypatch, many):
+    monkeypatch.setattr(descent, "BRIEF", 0)
+    monkeypatch.setattr(descent._Law, "curve", spoilt)
+    found = solve_joint(PROBLEMS["mixup"])
+    assert found.converged and certify_joint(PROBLEMS["mixup"], found).relative_gap < GAP
+    monkeypatch.setattr(descent._Law, "curve", partialmethod(spoilt, always=True))  # negative control
+    monkeypatch.setattr(joint, "UNKNOWNS", 0)
+    assert not solve_joint(PROBLEMS["mixup"]).converged
+
+
+CURVES, OWN = ("curve", "rough curve"), descent._Law.curve
+
+
+def spoilt(law, stand, D, db, share, always=False):
+    """A curvature of the wrong sign, until that has been noticed."""
+    q, curved, pull = OWN(law, stand, D, db, share)
+    return (q, curved, pull) if law.exact and not always else (q, -curved, -pull)
 
 
 @pytest.mark.parametrize("coupling", [0.0, 1.0])

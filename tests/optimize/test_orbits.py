@@ -6,7 +6,7 @@ import pytest
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
 from ufm.model.laws import LabelLaw, mixup, onehot
-from ufm.model.orbits import OrbitLaw, OrbitProblem, orbit_law
+from ufm.model.variants.orbits import OrbitLaw, OrbitProblem, orbit_law
 from ufm.optimize.joint import solve_joint
 from ufm.optimize.many import orbits as descent
 from ufm.rules.errors import InputError

@@ -13,7 +13,7 @@ import ufm.rules.numbers as checked
 from ufm.certify.dual import DualGap, dual_gap
 from ufm.certify.sample import Block, Orbits, Sample
 from ufm.model.atoms import JointProblem, Point
-from ufm.model.orbits import OrbitProblem
+from ufm.model.variants.orbits import OrbitProblem
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.runtime.processes import ALONE, Group

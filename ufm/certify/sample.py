@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.loss import LOSSES
-from ufm.model.orbits import OrbitLaw
+from ufm.model.variants.orbits import OrbitLaw
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import exactly
 from ufm.runtime.processes import ALONE, Group

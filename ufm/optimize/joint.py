@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 import ufm.rules.numbers as checked
 from ufm.loss import LOSSES
 from ufm.model.atoms import JointProblem, Point, is_convex, is_dense
-from ufm.model.orbits import OrbitProblem
+from ufm.model.variants.orbits import OrbitProblem
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
 from ufm.optimize.gram import LAW, Atoms, Penalties, cut_law, descend_gram, half_curvature, logit_basis

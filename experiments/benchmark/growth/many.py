@@ -73,7 +73,7 @@ def whole(task: JointTask):
 def by_orbits(task: JointTask):
     """The problem of a law of one group of classes, or imbalanced of two."""
     from ufm.model.laws import LabelLaw
-    from ufm.model.orbits import OrbitProblem, orbit_law
+    from ufm.model.variants.orbits import OrbitProblem, orbit_law
 
     heavy = 3.0 if task.kind == "imbalanced" else 1.0
     weights = np.where(np.arange(task.classes) < 0.4 * task.classes, heavy, 1.0)

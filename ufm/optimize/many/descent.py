@@ -78,11 +78,18 @@ class _Law:
             "advance": share(
                 advance, mesh, (*held, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), brief, **static
             ),
-            "curve": share(curve, mesh, (*held, CUT, LABELS, ALL), (CUT, ALL, ALL), brief, **static),
+            **{
+                name: share(
+                    curve, mesh, (*held, CUT, LABELS, ALL), (CUT, ALL, ALL), brief, rough=rough, **static
+                )
+                for name, rough in (("curve", False), ("rough curve", True))
+            },
             "unfold": share(unfold, mesh, (CUT,), CUT_LAST, True, count=own),
         }
         self.compiled: set[str] = set()
         self.lost = 0  # directions of G that are zero: the first columns of W
+        self.exact = brief  # whether float32 has failed, or is not worth compiling
+        self.least = float(self.penalties.h if self.penalties.own is None else jnp.min(each))
 
     def call(self, name: str, *parts) -> list:
         """What a program makes of each part of the labels. parts: its arguments, lists of one a part among them."""
@@ -99,8 +106,13 @@ class _Law:
         return Stand(frame, [h for h, _ in found], _total([sums for _, sums in found]))
 
     def curve(self, stand: "Stand", D, db, share) -> tuple:
-        """`blocks.curve` of all labels."""
-        found = self.call("curve", stand.frame, D, db, stand.h, self.labels, share)
+        """`blocks.curve` of all labels: in float32 where its rounding is small beside the share of every force, in
+        systems whose eigenvalues reach from λ_H to ‖w‖². Only directions depend on it; gradients are float64's."""
+        condition = np.max(np.sum(np.asarray(stand.frame.W) ** 2, 1)) / self.least
+        rough = not self.exact and condition * np.finfo(np.float32).eps <= share
+        found = self.call(
+            "rough curve" if rough else "curve", stand.frame, D, db, stand.h, self.labels, share
+        )
         return [q for q, *_ in found], *_total([sums for _, *sums in found])
 
     def frame(self, G, b, tail) -> Frame:
@@ -139,14 +151,18 @@ def descend_many(
         steps = count + 1
         step = _newton(law, stand, bias)
         value = law.value(stand)
-        if -step.slope <= SETTLED * abs(value):
+        if abs(step.slope) <= SETTLED * abs(value):
             last = _move(law, stand, step, 1.0, FULLY)
             settled = law.value(last) <= value * (1 + SETTLED)
             stand = last if settled else stand
             break
-        trial = backtrack(partial(_move, law, stand, step), law.value, value, step.slope)
-        if trial is None:
+        move = partial(_move, law, stand, step)
+        trial = backtrack(move, law.value, value, step.slope) if step.slope < 0 else None
+        if trial is None and law.exact:
             break
+        if trial is None:
+            law.exact = True
+            continue
         stand = _onto_face(law, trial) if _thin(law, trial) < THIN else trial
     settled = settled and _excess(law, stand) <= SLACK
     return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled, _slope(law, stand, bias))
@@ -184,10 +200,10 @@ def _newton(law: _Law, stand: Stand, bias: bool) -> _Step:
     """The stretched Newton step."""
     gradient, slope_b = law.slopes(stand)
     slope_b = slope_b * bias
-    D, db, share = _solve(law, stand, gradient, slope_b, bias)
+    D, db = _solve(law, stand, gradient, slope_b, bias)
     if law.lost < len(D):
         D, db = _lengthen(law, stand, D, db, gradient, slope_b)
-    q, *_ = law.curve(stand, D, db, INNER * share)
+    q, *_ = law.curve(stand, D, db, INNER * LOOSE)  # for where features start
     return _Step(D, db, q, float(np.sum(gradient * D) + slope_b @ db))
 
 
@@ -201,7 +217,7 @@ def _lengthen(law: _Law, stand: Stand, D, db, gradient, slope_b):
 
 
 def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
-    """D and db of Newton's system by conjugate gradients, and what they leave of the gradient."""
+    """D and db of Newton's system by conjugate gradients."""
     k = len(gradient)
 
     def whole(parts) -> np.ndarray:
@@ -218,16 +234,17 @@ def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
     relative = float(np.sqrt(first / abs(law.value(stand)))) + 1e-300
     most = min(LOOSE, max(relative, FINEST / relative))
 
-    def hessian(x) -> np.ndarray:
+    def hessian(x) -> np.ndarray:  # less exact the less is left, as inexact Krylov methods allow
         D, db = split(x)
-        _, curved, pull = law.curve(stand, D, db, INNER * most)
+        left = most * float(np.sqrt(first / at.size))
+        _, curved, pull = law.curve(stand, D, db, INNER * min(1.0, left))
         return whole((curved, (pull + law.penalties.b * db) * bias))
 
     for _ in range(ROUNDS):
         if relative <= DONE or not at.size > most**2 * first:
             break
         at = next_round(at, hessian, near)
-    return *split(at.x), most
+    return split(at.x)
 
 
 def _precondition(law: _Law, stand: Stand, bias: bool, slopes):

@@ -22,7 +22,7 @@ import scipy
 from jaxtyping import Array, Float
 
 from ufm.loss import LOSSES
-from ufm.model.orbits import OrbitLaw, OrbitProblem
+from ufm.model.variants.orbits import OrbitLaw, OrbitProblem
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.factor import half_solve_each, solve_ridge_each, triangle_each
 from ufm.optimize.gram import (
@@ -273,13 +273,10 @@ def _newton(at: _Stand, law: Orbits, penalties: Penalties, bias: bool) -> _Step:
 
 def _kept(place: Place, penalties: Penalties, bias: bool) -> np.ndarray:
     """The directions (p, p') of (d, Δ, dβ) in which nothing is lost."""
-    (v, U, b), nothing = place, NOTHING * (penalties.h / penalties.w) ** 0.25
-    _, size, right = np.linalg.svd(U)
-    Q = right[size > nothing].T
-    E, E_kept = (symmetric_basis(n)[0] for n in (len(U), Q.shape[1]))
-    return scipy.linalg.block_diag(
-        np.eye(len(v))[:, v > nothing], E @ np.kron(Q, Q) @ E_kept.T, np.eye(len(b) * bias)
-    )
+    _, size, right = np.linalg.svd(place.U)
+    Q, v = right[~_lost(size, penalties)].T, np.eye(len(place.v))[:, ~_lost(place.v, penalties)]
+    E, E_kept = (symmetric_basis(n)[0] for n in Q.shape)
+    return scipy.linalg.block_diag(v, E @ np.kron(Q, Q) @ E_kept.T, np.eye(len(Q) * bias))
 
 
 def _whole(diagonal, block) -> np.ndarray:
@@ -301,17 +298,22 @@ def _thinned(at: _Stand, penalties: Penalties) -> Place | None:
     left, size, right = np.linalg.svd(U)
     inward = np.einsum("ij,ik,kj->j", left, M_U, left) < penalties.w
     thin, of_v = inward & (size < THIN * natural), (M_v < penalties.w) & (v < THIN * natural)
-    if not (np.any(thin & (size > NOTHING * natural)) or np.any(of_v & (v > NOTHING * natural))):
+    if not (np.any(thin & ~_lost(size, penalties)) or np.any(of_v & ~_lost(v, penalties))):
         return None
     size, v = np.where(thin, NOTHING * natural, size), np.where(of_v, NOTHING * natural, v)
     return Place(v, (left * size) @ right, b)
 
 
+def _lost(size, penalties: Penalties):
+    """Which v, or singular values of U, `_thinned` has left next to nothing."""
+    return size < 2 * NOTHING * (penalties.h / penalties.w) ** 0.25
+
+
 def _excess(at: _Stand, penalties: Penalties) -> float:
     """By how much E r rᵀ/λ_H exceeds λ_W, relatively, in what is lost: ≤ 0 where it is rightly lost."""
-    (left, size, _), nothing = np.linalg.svd(at.place.U), NOTHING * (penalties.h / penalties.w) ** 0.25
-    lost = left[:, size <= nothing]
-    found = [*at.sums.M[0][at.place.v <= nothing], *np.linalg.eigvalsh(lost.T @ at.sums.M[1] @ lost)]
+    left, size, _ = np.linalg.svd(at.place.U)
+    lost = left[:, _lost(size, penalties)]
+    found = [*at.sums.M[0][_lost(at.place.v, penalties)], *np.linalg.eigvalsh(lost.T @ at.sums.M[1] @ lost)]
     return float(max(found, default=0.0) / penalties.w - 1)
 
 

@@ -24,9 +24,9 @@ class OrbitLaw:
     Where features have a row a representative, those of σ y are σ h.
     """
 
-    representatives: Float[np.ndarray, "n K"]
-    masses: Float[np.ndarray, " n"]
-    groups: Int[np.ndarray, " K"]
+    representatives: np.ndarray
+    masses: np.ndarray
+    groups: np.ndarray
 
     def __post_init__(self):
         Y = normalise(self.representatives, "representatives")
