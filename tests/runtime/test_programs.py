@@ -169,7 +169,7 @@ def test_a_program_of_a_mesh_is_known_by_its_function_and_options(keeping):
     assert traced == []
 
 
-@pytest.mark.parametrize("count, width", [(1, 32), (32, 32), (33, 64), (64, 64), (100, 128)])
+@pytest.mark.parametrize("count, width", [(1, 32), (32, 32), (33, 64), (64, 64), (100, 128), (1025, 1025)])
 def test_common_width(count, width):
     assert common_width(count) == width
 

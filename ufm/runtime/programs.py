@@ -24,7 +24,7 @@ from typing import Any
 # compiles in a fifth of the time and runs up to twice as long.
 QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 LIBRARY = b"lapack_"  # in the name of every call of LAPACK or BLAS
-LEAST = 32  # of a batch; the fifteen or so labels that a theorem is tried on
+LEAST, MOST = 32, 1024  # columns of a batch: a theorem is tried on fifteen or so
 STAMPS = 3  # folders of programs, each of one source and one processor; those used longest ago are removed
 
 
@@ -71,8 +71,9 @@ def program(*names: str) -> Callable[[Callable], Program]:
 
 
 def common_width(count: int) -> int:
-    """A power of two, and at least LEAST: a batch of `count` filled up to it shares its program with others."""
-    return max(LEAST, 1 << (count - 1).bit_length())
+    """A power of two, from LEAST on: a batch of `count` filled up to it shares its program with others; count if it
+    is more than MOST, which would only cost time."""
+    return count if count > MOST else max(LEAST, 1 << (count - 1).bit_length())
 
 
 def keep_programs(folder: Path, quick: bool) -> None:
