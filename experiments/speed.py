@@ -34,6 +34,8 @@ class Arguments:
     """Only where the time of the numerical route goes; writes nothing."""
     many: bool = False
     """Only the joint problem of 30 and 100 classes, some minutes; writes nothing."""
+    guard: str = ""
+    """A record of before with the same flags: exit code 1 where a ratio to a peer became 1.5 times less."""
     out: str = str(RESULTS)
     """Folder for the results."""
 
@@ -47,15 +49,19 @@ def run(args: Arguments, argv: list[str]) -> int:
         raise InputError(f"--out must be a folder, got the file {args.out}")
     if args.many:
         return run_many()
+    from experiments.benchmark.growth import guard
+
+    before = guard.read(args.guard) if args.guard else None
     rates, stages = profile()
     if args.profile:
         print("\n".join(lines(rates, stages)))
         return 0
     from experiments.benchmark.growth.many import TASKS, many_targets, measure_all
     from experiments.benchmark.machine import machine
-    from experiments.benchmark.report import Run, target_lines, write
+    from experiments.benchmark.report import Run, record, target_lines, write
     from experiments.benchmark.rows import feature_rows, joint_rows
     from experiments.benchmark.targets import feature_targets, joint_targets
+    from experiments.tools.files import plain
 
     where = machine()
     features, joint = measure(args.quick)
@@ -67,7 +73,11 @@ def run(args: Arguments, argv: list[str]) -> int:
     found = Run(command, where, features, joint, targets, rates, stages, many)
     paths = write(found, folder, "speed_quick" if args.quick else "speed")
     print("\n".join(["", *target_lines(targets), "", *map(str, paths)]))
-    return 0
+    if before is None:
+        return 0
+    told, kept = guard.compare(before, json.loads(json.dumps(plain(record(found)))))
+    print("\n".join(["", *told]))
+    return 0 if kept else 1
 
 
 def run_many() -> int:

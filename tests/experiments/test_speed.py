@@ -387,6 +387,7 @@ def fake(monkeypatch):
     """The command without its measurements."""
     monkeypatch.setattr(speed, "profile", lambda: (RATES, STAGES))
     monkeypatch.setattr(speed, "measure", lambda quick: outcomes())
+    monkeypatch.setattr(many, "measure_all", lambda tasks: [])
 
 
 @pytest.mark.parametrize("argv, stem", [([], "speed"), (["--quick"], "speed_quick")])
@@ -401,6 +402,27 @@ def test_the_command_writes_table_record_and_picture(fake, tmp_path, capsys, arg
     assert [each["status"] for each in found["joint"]][-1] == "not installed"
     assert (tmp_path / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
     assert "| target |" in capsys.readouterr().out
+
+
+def test_a_lost_ratio_is_told(fake, tmp_path, capsys):
+    flags = ["--out", str(tmp_path)]
+    speed.main(flags)
+    path = tmp_path / "speed.json"
+    assert speed.main([*flags, "--guard", str(path)]) == 0
+    assert ", 0 lost" in capsys.readouterr().out
+    record = json.loads(path.read_text())
+    row = next(row for row in record["features"] if row["ratio"] and not row["method"].startswith("ours"))
+    for factor, code in ((1.4, 0), (1.6, 1), (0.1, 0)):  # a ratio that grew is no loss
+        path.write_text(
+            json.dumps(record | {"features": [row | {"ratio": row["ratio"] * factor}], "joint": []})
+        )
+        assert speed.main(["--out", str(tmp_path / "now"), "--guard", str(path)]) == code
+        assert ("lost: " in capsys.readouterr().out) == bool(code)
+    path.write_text(json.dumps(record | {"features": [], "joint": []}))
+    assert speed.main(["--out", str(tmp_path / "now"), "--guard", str(path)]) == 2
+    path.write_text("[]")
+    assert speed.main(["--out", str(tmp_path / "now"), "--guard", str(path)]) == 2
+    assert "wants a record" in capsys.readouterr().err
 
 
 def test_profile_alone_writes_nothing(fake, tmp_path, capsys):

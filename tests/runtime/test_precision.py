@@ -21,7 +21,7 @@ from ufm.optimize.features import etf_coordinates, frame, minimise_share, solve_
 from ufm.optimize.newton import newton_from_zero
 from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import exactly
-from ufm.runtime.precision import choose_precision
+from ufm.runtime.start import choose_precision
 
 pytestmark = pytest.mark.slow  # every program is compiled in several arithmetics
 

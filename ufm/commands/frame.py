@@ -14,7 +14,7 @@ from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
 from ufm.rules.errors import InputError
 from ufm.rules.files import Size
-from ufm.runtime.start import Process
+from ufm.runtime.programs import Process
 from ufm.runtime.streams import mend_streams, silence_stdout
 from ufm.runtime.supervisor import LOST, is_lost, leave
 from ufm.runtime.watchdog import watch

@@ -4,9 +4,9 @@ devices     many devices as one
 threads     pieces of a stream in a few threads
 effort      how long a command will take
 processes   several processes as one run
-start       how the commands start JAX
+private     what is taken from JAX beyond its public names
 programs    compiled programs kept between runs
-precision   which arithmetic the numerical route uses
+start       how the commands start JAX, and in which arithmetic
 streams     the standard streams of a command
 supervisor  why a distributed command ended
 watchdog    work that stands still ends the command
@@ -21,10 +21,9 @@ __all__, __getattr__, __dir__ = facade(
             "ALL CUT CUT_LAST agree as_here cut each_step exact_mesh exactly local_mesh one_device own_columns "
             "own_rows share spread summing_mesh threads_for total"
         ),
-        "precision": "choose_precision",
         "processes": "ALONE Group",
-        "programs": "Program common_width keep_programs program",
-        "start": "Process start_group start_jax",
+        "programs": "Process Program common_width keep_programs program",
+        "start": "choose_precision start_group start_jax",
         "streams": "mend_streams silence_stdout",
         "supervisor": "LOST is_lost leave needs_supervisor supervise",
         "threads": "half_for_blas in_threads usable_cores",

@@ -28,6 +28,12 @@ LEAST, MOST = 32, 1024  # columns of a batch: a theorem is tried on fifteen or s
 STAMPS = 3  # folders of programs, each of one source and one processor; those used longest ago are removed
 
 
+class Process:
+    """Whether this process is a command's own: no caller can have changed what its programs are made of."""
+
+    own = False
+
+
 class Program:
     """A jitted function whose compiled programs a command keeps. static: of the function, known by its words."""
 

@@ -1,18 +1,21 @@
-"""How the commands start JAX: float64 on, no TF32, programs kept between runs, other processes met."""
+"""How the commands start JAX, and in which arithmetic: float64, no TF32, programs kept between runs, others met."""
 
 import os
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from ufm.rules.errors import InputError
 from ufm.runtime.processes import ALONE, Group, join_group
-from ufm.runtime.programs import keep_programs
+from ufm.runtime.programs import Process, keep_programs
 
-
-class Process:
-    """Whether this process is a command's own: no caller can have changed what its programs are made of."""
-
-    own = False
+CHOICES = {  # dtype of the answer, and the one Newton begins in (None: the same)
+    "float64": (np.float64, None),
+    "float32": (np.float32, None),
+    "mixed": (np.float64, np.float32),
+}
+TOLERANCE = {"float64": 1e-6, "float32": 1e-2}
 
 
 def start_group(args, small: bool = False) -> Group:
@@ -50,6 +53,18 @@ def start_jax(devices: bool = True, small: bool = False) -> None:
         require_devices()
         if root and Process.own:
             keep_programs(root.with_name("programs"), small and "XLA_FLAGS" not in os.environ)
+
+
+def choose_precision(name: str, method: str) -> tuple[type, type | None, float]:
+    """dtype of the answer, dtype to begin in, and default tolerance. "auto" is float64, begun in float32 by
+    newton where the device is slow in float64; asks JAX for its devices.
+    """
+    if name == "auto":
+        from ufm.runtime.devices import float64_is_slow
+
+        name = "mixed" if method == "newton" and float64_is_slow() else "float64"
+    dtype, first = CHOICES[name]
+    return dtype, first, TOLERANCE[np.dtype(dtype).name]
 
 
 def require_devices() -> None:

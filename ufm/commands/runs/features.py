@@ -28,9 +28,8 @@ from ufm.output.text import print_explanations, print_problem, print_rows, print
 from ufm.rules.errors import InputError
 from ufm.rules.files import Size
 from ufm.runtime.effort import SMALL
-from ufm.runtime.precision import choose_precision
 from ufm.runtime.processes import Group
-from ufm.runtime.start import start_group
+from ufm.runtime.start import choose_precision, start_group
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.thresholds import cyclic_variance
