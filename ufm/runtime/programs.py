@@ -20,6 +20,8 @@ from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
+from ufm.runtime.private import load_lapack
+
 # A small program takes longer to optimise than to run: LLVM's level 0, without the emitters that do not heed it,
 # compiles in a fifth of the time and runs up to twice as long.
 QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
@@ -189,18 +191,10 @@ def _load(path: Path) -> Callable | None:
     try:
         found = path.read_bytes()
         if LIBRARY in found:
-            _load_library()
+            load_lapack()
         return deserialize_and_load(*pickle.loads(found))
     except Exception:  # not there, or of no use: it is made anew
         return None
-
-
-def _load_library() -> None:
-    """LAPACK, which JAX loads while it lowers a program that calls it: without, the call ends the process."""
-    from jaxlib.lapack import prepare_lapack_call
-    from numpy import float64
-
-    prepare_lapack_call("potrf_ffi", float64)
 
 
 def _make(lowered, path: Path) -> Callable:
