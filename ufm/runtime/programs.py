@@ -30,10 +30,14 @@ LEAST, MOST = 32, 1024  # columns of a batch: a theorem is tried on fifteen or s
 STAMPS = 3  # folders of programs, each of one source and one processor; those used longest ago are removed
 
 
-class Process:
-    """Whether this process is a command's own: no caller can have changed what its programs are made of."""
-
-    own = False
+@contextmanager
+def own_process(own: bool):
+    """A command's run; own: by its command line, so no caller can have changed what its programs are made of."""
+    _Kept.own = own
+    try:
+        yield
+    finally:
+        _Kept.own, _Kept.folder = False, None
 
 
 class Program:
@@ -87,15 +91,20 @@ def common_width(count: int) -> int:
 def keep_programs(folder: Path, quick: bool) -> None:
     """From now on keep programs in a folder of this one; quick: they are run too rarely to be optimised.
 
-    Not kept where there are several devices, or none that is a CPU, or where others may write.
+    Not kept outside of `own_process`, nor where there are several devices or none that is a CPU, nor where others may
+    write or JAX is told to keep nothing.
     """
     import jax
 
-    if [device.platform for device in jax.devices()] != ["cpu"]:
+    if not _Kept.own:
+        return
+    told = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined] # which JAX adds at run time
+    if not told or [device.platform for device in jax.devices()] != ["cpu"]:
         return
     own = folder / hashlib.sha256(_stamp(quick)).hexdigest()[:32]
     with suppress(OSError):
-        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in (folder, own):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_private(folder) or not _is_private(own):
             return
         own.touch()
@@ -106,6 +115,7 @@ def keep_programs(folder: Path, quick: bool) -> None:
 
 
 class _Kept:
+    own = False
     folder: Path | None = None
     quick = False
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ufm.rules.errors import InputError
 from ufm.runtime.processes import ALONE, Group, join_group
-from ufm.runtime.programs import Process, keep_programs
+from ufm.runtime.programs import keep_programs
 
 CHOICES = {  # dtype of the answer, and the one Newton begins in (None: the same)
     "float64": (np.float64, None),
@@ -51,7 +51,7 @@ def start_jax(devices: bool = True, small: bool = False) -> None:
     warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation cache")  # it is optional
     if devices:
         require_devices()
-        if root and Process.own:
+        if root:
             keep_programs(root.with_name("programs"), small and "XLA_FLAGS" not in os.environ)
 
 
