@@ -91,7 +91,7 @@ def common_width(count: int) -> int:
 def keep_programs(folder: Path, quick: bool) -> None:
     """From now on keep programs in a folder of this one; quick: they are run too rarely to be optimised.
 
-    Not kept outside of `own_process`, nor where there are several devices or none that is a CPU, nor where others may
+    Not kept outside of `own_process`, on several devices or one that is no CPU, nor where others may
     write or JAX is told to keep nothing.
     """
     import jax
