@@ -13,7 +13,7 @@ import pytest
 
 from ufm.runtime import programs
 from ufm.runtime.devices import one_device, spread
-from ufm.runtime.programs import Program, common_width, keep_programs, program
+from ufm.runtime.programs import Program, common_width, keep_programs, own_process, program
 
 traced: list[str] = []
 
@@ -36,12 +36,13 @@ def keeping(tmp_path, monkeypatch):
     traced.clear()
 
     def anew(folder=tmp_path / "programs", quick=True):
-        programs._Kept.folder = None
+        programs._Kept.own, programs._Kept.folder = True, None
         scaled.loaded.clear()
         keep_programs(folder, quick)
         return programs._Kept.folder
 
-    yield anew
+    with own_process(True):
+        yield anew
     scaled.loaded.clear()
 
 
@@ -158,6 +159,24 @@ def test_several_devices_or_an_accelerator_keep_nothing(keeping, monkeypatch):
             assert keeping() is None
 
 
+def test_who_tells_jax_to_keep_nothing_is_heeded(keeping):
+    jax.config.update("jax_enable_compilation_cache", False)
+    try:
+        assert keeping() is None
+    finally:
+        jax.config.update("jax_enable_compilation_cache", True)
+    assert keeping() is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners here")
+def test_a_generous_umask_opens_no_folder(keeping):
+    mask = os.umask(0)
+    try:
+        assert keeping().stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(mask)
+
+
 def test_a_program_of_a_mesh_is_known_by_its_function_and_options(keeping):
     keeping()
     shared, x = np.eye(2), np.ones(2)
@@ -169,19 +188,22 @@ def test_a_program_of_a_mesh_is_known_by_its_function_and_options(keeping):
     assert traced == []
 
 
-@pytest.mark.parametrize("count, width", [(1, 32), (32, 32), (33, 64), (64, 64), (100, 128)])
+@pytest.mark.parametrize("count, width", [(1, 32), (32, 32), (33, 64), (64, 64), (100, 128), (1025, 1025)])
 def test_common_width(count, width):
     assert common_width(count) == width
 
 
 def test_importing_a_command_keeps_nothing(call_main, tmp_path, monkeypatch):
-    """A caller may have patched what programs are made of."""
+    """A caller may have patched what programs are made of, and is left as it was by a run as of a command line."""
     from ufm.commands import solve
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code, _, err = call_main(solve.main, "--classes", "3", "--lam", "0.3")
     assert code == 0, err
-    assert programs._Kept.folder is None and not (tmp_path / "ufm" / "programs").exists()
+    assert not (tmp_path / "ufm" / "programs").exists()
+    monkeypatch.setattr(sys, "argv", ["solve", "--classes", "3", "--lam", "0.3"])
+    assert solve.main() == 0 and (tmp_path / "ufm" / "programs").exists()
+    assert (programs._Kept.own, programs._Kept.folder) == (False, None)
 
 
 COMMANDS = {

@@ -39,7 +39,7 @@ from ufm.model.etf import etf_basis
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
 from ufm.rules.soft_labels import normalise
-from ufm.runtime.programs import LEAST, common_width, program
+from ufm.runtime.programs import common_width, program
 
 
 @program("loss_name")
@@ -138,8 +138,6 @@ def _of_common_width(certify, *columns) -> Certificate:
     """Of columns filled up by the last one, so that few shapes are compiled."""
     count = columns[0].shape[1]
     missing = common_width(count) - count
-    if not 0 < missing < LEAST:  # many would only be more
-        return certify(*columns)
     filled = (np.pad(part, ((0, 0), (0, missing)), mode="edge") for part in map(np.asarray, columns))
     return Certificate(*(part[:count] for part in map(np.asarray, certify(*filled))))
 

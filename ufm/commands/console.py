@@ -1,5 +1,7 @@
 """The console script `ufm`: `ufm solve …` is `python -m ufm.solve …`."""
 
+import sys
+
 import tyro
 
 import ufm.commands.compare as compare
@@ -8,7 +10,7 @@ import ufm.commands.runs.explore as explore
 import ufm.commands.solve as solve
 import ufm.commands.sweep as sweep
 import ufm.commands.verify as verify
-from ufm.commands.frame import guarded, own_words
+from ufm.commands.frame import guarded
 
 COMMANDS = {
     "solve": solve,
@@ -22,9 +24,9 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """The command that the first word names; without one: help, or `--tyro-print-completion SHELL`."""
-    words = own_words(argv)
+    words = sys.argv[1:] if argv is None else argv
     if words and words[0] in COMMANDS:
-        return COMMANDS[words[0]].main(words[1:])
+        return COMMANDS[words[0]].main(words[1:], own=argv is None)
     return guarded("ufm", lambda: about(words))
 
 

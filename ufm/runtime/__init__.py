@@ -22,8 +22,8 @@ __all__, __getattr__, __dir__ = facade(
             "own_rows share spread summing_mesh threads_for total"
         ),
         "processes": "ALONE Group",
-        "programs": "Program common_width keep_programs program",
-        "start": "Process choose_precision start_group start_jax",
+        "programs": "Program common_width keep_programs own_process program",
+        "start": "choose_precision start_group start_jax",
         "streams": "mend_streams silence_stdout",
         "supervisor": "LOST is_lost leave needs_supervisor supervise",
         "threads": "half_for_blas in_threads usable_cores",

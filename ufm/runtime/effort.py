@@ -11,8 +11,8 @@ from ufm.rules.errors import InputError
 from ufm.runtime.threads import usable_cores
 
 RATE = 2e-7  # seconds a core
-FLOPS = 1e10  # a second, of the joint problem's dense sums
-SMALL = 1.0  # seconds; less is not worth what optimising the programs takes
+FLOPS = 2e9  # a second, of the joint problem's sums over labels
+SMALL = 0.05  # seconds; less is not worth what optimising the programs takes
 DAY = 86400.0
 YEAR = 365.25 * DAY
 

@@ -20,12 +20,24 @@ from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
+from ufm.runtime.private import load_lapack
+
 # A small program takes longer to optimise than to run: LLVM's level 0, without the emitters that do not heed it,
 # compiles in a fifth of the time and runs up to twice as long.
 QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 LIBRARY = b"lapack_"  # in the name of every call of LAPACK or BLAS
-LEAST = 32  # of a batch; the fifteen or so labels that a theorem is tried on
+LEAST, MOST = 32, 1024  # columns of a batch: a theorem is tried on fifteen or so
 STAMPS = 3  # folders of programs, each of one source and one processor; those used longest ago are removed
+
+
+@contextmanager
+def own_process(own: bool):
+    """A command's run; own: by its command line, so no caller can have changed what its programs are made of."""
+    _Kept.own = own
+    try:
+        yield
+    finally:
+        _Kept.own, _Kept.folder = False, None
 
 
 class Program:
@@ -71,22 +83,28 @@ def program(*names: str) -> Callable[[Callable], Program]:
 
 
 def common_width(count: int) -> int:
-    """A power of two, and at least LEAST: a batch of `count` filled up to it shares its program with others."""
-    return max(LEAST, 1 << (count - 1).bit_length())
+    """A power of two, from LEAST on: a batch of `count` filled up to it shares its program with others; count if it
+    is more than MOST, which would only cost time."""
+    return count if count > MOST else max(LEAST, 1 << (count - 1).bit_length())
 
 
 def keep_programs(folder: Path, quick: bool) -> None:
     """From now on keep programs in a folder of this one; quick: they are run too rarely to be optimised.
 
-    Not kept where there are several devices, or none that is a CPU, or where others may write.
+    Not kept outside of `own_process`, on several devices or one that is no CPU, nor where others may
+    write or JAX is told to keep nothing.
     """
     import jax
 
-    if [device.platform for device in jax.devices()] != ["cpu"]:
+    if not _Kept.own:
+        return
+    told = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined] # which JAX adds at run time
+    if not told or [device.platform for device in jax.devices()] != ["cpu"]:
         return
     own = folder / hashlib.sha256(_stamp(quick)).hexdigest()[:32]
     with suppress(OSError):
-        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in (folder, own):
+            made.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_private(folder) or not _is_private(own):
             return
         own.touch()
@@ -97,6 +115,7 @@ def keep_programs(folder: Path, quick: bool) -> None:
 
 
 class _Kept:
+    own = False
     folder: Path | None = None
     quick = False
 
@@ -182,18 +201,10 @@ def _load(path: Path) -> Callable | None:
     try:
         found = path.read_bytes()
         if LIBRARY in found:
-            _load_library()
+            load_lapack()
         return deserialize_and_load(*pickle.loads(found))
     except Exception:  # not there, or of no use: it is made anew
         return None
-
-
-def _load_library() -> None:
-    """LAPACK, which JAX loads while it lowers a program that calls it: without, the call ends the process."""
-    from jaxlib.lapack import prepare_lapack_call
-    from numpy import float64
-
-    prepare_lapack_call("potrf_ffi", float64)
 
 
 def _make(lowered, path: Path) -> Callable:

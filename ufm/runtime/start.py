@@ -18,12 +18,6 @@ CHOICES = {  # dtype of the answer, and the one Newton begins in (None: the same
 TOLERANCE = {"float64": 1e-6, "float32": 1e-2}
 
 
-class Process:
-    """Whether this process is a command's own: no caller can have changed what its programs are made of."""
-
-    own = False
-
-
 def start_group(args, small: bool = False) -> Group:
     """`start_jax`, and with --distributed the processes of the run.
 
@@ -57,7 +51,7 @@ def start_jax(devices: bool = True, small: bool = False) -> None:
     warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation cache")  # it is optional
     if devices:
         require_devices()
-        if root and Process.own:
+        if root:
             keep_programs(root.with_name("programs"), small and "XLA_FLAGS" not in os.environ)
 
 

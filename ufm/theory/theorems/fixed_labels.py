@@ -9,9 +9,9 @@ from ufm.theory.theorems.theorem import Claim, Setting
 
 
 @np.errstate(all="ignore")
-def label_optimum(Y: np.ndarray, counts: np.ndarray, a: float) -> closed.LabelOptimum:
+def label_optimum(Y: np.ndarray, counts, a: float, loss: str = "cross-entropy") -> closed.LabelOptimum:
     """The closed form of a few labels, for which nothing is compiled."""
-    return closed.label_optimum(Y, counts, np.asarray(a, float))
+    return closed.label_optimum(Y, counts, np.asarray(a, float), loss)
 
 
 @np.errstate(all="ignore")
