@@ -161,9 +161,9 @@ class Orbits(Block):
         """An entry of a moment is a mean of at most K² sums of n terms, added row by row."""
         return len(self.weights) + 2 * self.law.classes
 
-    def total(self, A) -> Float[np.ndarray, " K"]:
+    def total(self, A, exact: bool = True) -> Float[np.ndarray, " K"]:
         """E of Σ weight · row."""
-        return self.law.average(super().total(A))
+        return self.law.average(super().total(A, exact))
 
     def product(self, left, right) -> np.ndarray:
         """E of Σ weight · left rightᵀ."""
