@@ -192,7 +192,8 @@ class Comparison:
     def _both(self, Y, x):
         """Candidates of both routes, and the steps of the slowest."""
         s = self.settings
-        return self.space.run(Y, x, s.method, s.steps, s.first, closed=self.violated is None)
+        closed = self.violated is None
+        return self.space.run(Y, x, s.method, s.steps, s.first, closed=closed, theory=s.rigorous)
 
     def part(self, stop: int, start: int) -> tuple[np.ndarray, Batch]:
         """The features of one batch from `start` on, before `stop`: their numbers, and what `run` finds."""
@@ -218,7 +219,7 @@ class Comparison:
             theory_bound=theory_bound,
             unit=unit,
             numeric=found.numeric[:, keep],
-            theory=found.theory[:, keep],
+            theory=None if found.theory is None else found.theory[:, keep],
             norm=norm,
             slope=slope,
             steps=steps,

@@ -31,12 +31,11 @@ from ufm.certify.local_bound import (
     combine,
     everywhere,
     label_error,
-    largest_entry,
     probability_error,
     sum_zero,
     underflow,
 )
-from ufm.loss import LOSSES, Loss
+from ufm.loss import LOSSES, Loss, largest_class
 from ufm.model.rows import EPS, RowSpace
 
 TILE_ENTRIES = 2**13  # of one batch of r x K or r x r matrices: several of them stay in cache
@@ -101,7 +100,7 @@ def _curve(space: RowSpace, loss: Loss, c, largest) -> _Curved:
 def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
     """Bounds of ‖q − V'ᵀṽ*‖, of the exact ‖F‖ and of ‖r(ṽ*)‖."""
     B, s, a, error = space.matrix, space.size[:, None], space.sharpness, space.error
-    (K, r), largest = B.shape, largest_entry(Y)
+    (K, r), largest = B.shape, largest_class(Y)
     z = a * _dot(B, q)
     z_error = a * ((r + 8.0) * EPS + error) * jnp.sum(s * jnp.abs(q), 0)
     residual, c = jax.grad(lambda z: jnp.sum(loss.value(z, Y)))(z), loss.curvature(z)

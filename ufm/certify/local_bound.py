@@ -107,11 +107,6 @@ def sum_zero(v, largest):
     return jnp.where(largest, -jnp.sum(rest, 0), rest)
 
 
-def largest_entry(Y):
-    """The mask of the label's largest entry, along axis 0."""
-    return jnp.arange(Y.shape[0]).reshape(-1, *[1] * (Y.ndim - 1)) == jnp.argmax(Y, 0)
-
-
 def label_error(Y, loosest):
     """Relative and absolute rounding of labels by their dtype; doubles are the truth as they stand."""
     given, unit = jnp.finfo(Y.dtype), jnp.finfo(loosest).eps

@@ -71,13 +71,13 @@ class Isometric(NamedTuple):
 class Conditioned(NamedTuple):
     """A W that is invertible on 1⊥, and well enough: Π W = U S Vᵀ (thin), z = (W V) q, h = V q, r = K − 1.
 
-    For losses that do not see 1. `inverse` = S⁻¹ Uᵀ leads from logits to q. In logits a Newton step solves
-    (diag c − c cᵀ + λ M⁻¹) dz = −F, M = Π W Wᵀ Π, F = inverseᵀ ∇; with 1/g for M⁻¹ it is the step of an ETF.
-    Conjugate gradients with that as preconditioner see a condition number of at most that of M, whatever c and λ.
+    For losses that do not see 1. `inverse` = S⁻¹ Uᵀ leads from logits to q; spring = M⁻¹ = U S⁻² Uᵀ, M = Π W Wᵀ Π.
+    Newton's method walks in `Paired` coordinates, where a product with a matrix is what all the time goes into.
     """
 
     matrix: Float[Array, "K r"]
     inverse: Float[Array, "r K"]
+    spring: Float[Array, "K K"]
 
     @property
     def reaches_all(self) -> bool:
@@ -88,18 +88,71 @@ class Conditioned(NamedTuple):
         """q = 0 for labels Y (K, B)."""
         return jnp.zeros((self.matrix.shape[1], Y.shape[1]), Y.dtype)
 
-    def settle(self, q):
-        """q as it is."""
-        return q
-
     @property
     def gain(self):
         """g, the mean eigenvalue of W Wᵀ on 1⊥."""
         K = self.matrix.shape[0]
         return jnp.sum((self.matrix - jnp.mean(self.matrix, 0)) ** 2) / (K - 1)
 
+    @property
+    def paired(self) -> "Paired":
+        """Where to walk."""
+        return Paired(self.spring, self.gain)
+
     def logits(self, q):
         return _dot(self.matrix, q)
+
+    def enter(self, q):
+        """The pairs of q."""
+        z = self.logits(q)
+        return jnp.concatenate([_dot(self.inverse.T, q), z - jnp.mean(z, 0)])
+
+    def leave(self, pairs):
+        """q of pairs; rows of W may have much in common, which Σ v = 0 only cancels up to rounding."""
+        return _dot((self.matrix - jnp.mean(self.matrix, 0)).T, pairs[: len(self.matrix)])
+
+    def newton_step(self, gradient, curvature, coupling, lambda_h):
+        """As accurate as that of `Paired`."""
+        force = _dot(self.inverse.T, gradient)
+        pairs = jnp.concatenate([jnp.zeros_like(force), force])
+        return self.leave(self.paired.newton_step(pairs, curvature, coupling, lambda_h))
+
+
+class Paired(NamedTuple):
+    """Features h = Wᵀv, Σ v = 0, as pairs: v (K, B) above their logits z = M v, up to a constant.
+
+    Lengths and gradients need no matrix: ‖h‖² = vᵀz, and at ∇_h f = Wᵀ(∂ℓ/∂z + λ_H v) the gradient in z is
+    the bracket. A Newton step solves (diag c − c cᵀ + λ M⁻¹) dz = −(∂ℓ/∂z + λ v); with 1/g for M⁻¹ it is that of an
+    ETF. Conjugate gradients with that as preconditioner see a condition number of at most that of M, whatever c and
+    λ; a round is one product with M⁻¹, which yields dv too.
+    """
+
+    spring: Float[Array, "K K"]
+    gain: Float[Array, ""]
+
+    @property
+    def reaches_all(self) -> bool:
+        """Whether any logits, up to a constant, are those of some pair."""
+        return True
+
+    def zero(self, Y):
+        """Pairs of h = 0 for labels Y (K, B)."""
+        return jnp.zeros((2 * len(Y), Y.shape[1]), Y.dtype)
+
+    def settle(self, q):
+        """The pairs with these logits, to the precision that there is now."""
+        return self.fit(self.logits(q), 0.0)
+
+    def logits(self, q):
+        return q[len(q) // 2 :]
+
+    def ridge(self, q):
+        """½‖h‖² as far as its gradient is concerned: v in z, and nothing in v."""
+        return self.inner(jax.lax.stop_gradient(q), q)
+
+    def inner(self, one, other):
+        """⟨h, h'⟩ of two pairs."""
+        return jnp.sum(one[: len(one) // 2] * self.logits(other), 0)
 
     def range(self, q):
         """max z − min z."""
@@ -110,21 +163,22 @@ class Conditioned(NamedTuple):
         return decrement(step, gradient)
 
     def fit(self, z, lambda_h):
-        """The coordinates that have these logits, up to a constant."""
-        return _dot(self.inverse, z)
+        """The pairs that have these logits."""
+        return jnp.concatenate([_dot(self.spring, z), z])
 
     def newton_step(self, gradient, curvature, coupling, lambda_h):
         """To a relative accuracy of min(0.1, β), β the range of the first approximation: quadratic convergence."""
-        near, ridge = Isometric(jnp.sqrt(self.gain)), lambda_h * _dot(self.inverse.T, self.inverse)
+        near = Isometric(jnp.sqrt(self.gain))
 
-        def hessian(v):
-            return curvature * (v - coupling * jnp.sum(curvature * v, 0)) + _dot(ridge, v)
+        def hessian(dz):
+            dv = _dot(self.spring, dz)
+            return curvature * (dz - coupling * jnp.sum(curvature * dz, 0)) + lambda_h * dv, dv
 
-        def approximate(v):
-            return near.gain * near.newton_step(v, curvature, coupling, lambda_h)
+        def approximate(force):
+            return near.gain * near.newton_step(force, curvature, coupling, lambda_h)
 
-        force = _dot(self.inverse.T, gradient)
-        return _dot(self.inverse, conjugate_gradients(hessian, approximate, force))
+        force = near.settle(self.logits(gradient))  # at the end, its mean is as large as the rest
+        return jnp.concatenate(conjugate_gradients(hessian, approximate, force)[::-1])
 
 
 class Reduced(NamedTuple):
@@ -187,10 +241,10 @@ def decrement(step, gradient):
 
 
 def conjugate_gradients(hessian, approximate, gradient):
-    """x (K, B) with hessian(x) ≈ −gradient for every column, `approximate` being nearly −hessian⁻¹.
+    """x (K, B) with H x ≈ −gradient for every column, `approximate` being nearly −H⁻¹, and D x.
 
-    Stops when what is left is min(0.1, β) of the gradient, in the norm of `approximate` and for every column,
-    β the range of approximate(gradient); or after as many rounds as there are unknowns.
+    hessian(x): (H x, D x). Stops when what is left is min(0.1, β) of the gradient, in the norm of `approximate` and
+    for every column, β the range of approximate(gradient); or after as many rounds as there are unknowns.
     """
     tiny = jnp.finfo(gradient.dtype).tiny
 
@@ -199,20 +253,21 @@ def conjugate_gradients(hessian, approximate, gradient):
         return (rounds < len(gradient)) & jnp.any(size > goal)
 
     def advance(state):
-        x, left, direction, size, rounds = state
-        image = hessian(direction)
+        x, also, left, direction, size, rounds = state
+        image, along = hessian(direction)
         length = size / jnp.maximum(jnp.sum(direction * image, 0), tiny)
-        x, left = x + length * direction, left + length * image
+        left = left + length * image
         better = approximate(left)
         new = -jnp.sum(left * better, 0)
-        return x, left, better + new / jnp.maximum(size, tiny) * direction, new, rounds + 1
+        direction, x = better + new / jnp.maximum(size, tiny) * direction, x + length * direction
+        return x, also + length * along, left, direction, new, rounds + 1
 
     first = approximate(gradient)
     size = -jnp.sum(gradient * first, 0)
     beta = jnp.ptp(first, 0)
     share = jnp.minimum(0.1, jnp.maximum(beta, jnp.finfo(beta.dtype).eps / beta))
-    goal = share**2 * size
-    return jax.lax.while_loop(unfinished, advance, (jnp.zeros_like(gradient), gradient, first, size, 0))[0]
+    goal, nothing = share**2 * size, jnp.zeros_like(gradient)
+    return jax.lax.while_loop(unfinished, advance, (nothing, nothing, gradient, first, size, 0))[:2]
 
 
 def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:
@@ -221,11 +276,26 @@ def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:
     return Reduced(jnp.asarray(U * S, dtype)), Vt.T.astype(dtype)
 
 
+class _Last:
+    """The classifier that was decomposed last, for the next call: at K = 1000 that takes as long as 1000 features."""
+
+    pair: tuple = (None, None)
+
+
 def condition_classifier(W: np.ndarray, dtype) -> tuple[Conditioned, np.ndarray] | None:
     """The same with r = K − 1 where the singular values of Π W lie within a factor CONDITION, else None."""
+    given, found = _Last.pair
+    if given is None or given[1] != np.dtype(dtype) or not np.array_equal(given[0], W):
+        found = _condition(W, dtype)
+        _Last.pair = (W.copy(), np.dtype(dtype)), found
+    return found
+
+
+def _condition(W: np.ndarray, dtype) -> tuple[Conditioned, np.ndarray] | None:
     U, S, Vt = np.linalg.svd(W - W.mean(0), full_matrices=False)
     r = len(W) - 1
     if len(S) < r or not S[r - 1] * CONDITION > S[0]:
         return None
     U, S, V = U[:, :r], S[:r], Vt[:r].T
-    return Conditioned(jnp.asarray(W @ V, dtype), jnp.asarray((U / S).T, dtype)), V.astype(dtype)
+    parts = W @ V, (U / S).T, U / S @ (U / S).T
+    return Conditioned(*(jnp.asarray(part, dtype) for part in parts)), V.astype(dtype)

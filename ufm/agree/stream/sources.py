@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from ufm.agree.stream.placed import Placed
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
 from ufm.runtime.devices import spread
@@ -29,11 +30,11 @@ class Side(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """A batch: row of each feature, labels (K, B), closed-form logits (K, B) up to a constant."""
+    """A batch: row of each feature, labels (K, B), closed-form logits (K, B) up to a constant; or both `Placed`."""
 
     row: np.ndarray
-    Y: jax.Array
-    x: jax.Array
+    Y: jax.Array | Placed
+    x: jax.Array | Placed
     mass: np.ndarray  # Σ_k |x_k|, what the closed form's rounding is proportional to
 
 
@@ -52,10 +53,9 @@ class PairSource:
         c = self.cases.take(n)
         x_i, x_j = self.x_i[c.row], self.x_j[c.row]
         lam = np.where(c.i == c.j, 1.0, c.lam)
-        put = spread(place, self.mesh, classes=self.problem.classes)
-        Y = put((), lam.astype(self.dtype), c.colam.astype(self.dtype), c.i, c.j)
-        x = put((), x_i, x_j, c.i, c.j)
-        return Labels(c.row, Y, x, np.abs(x_i) + np.abs(x_j))
+        i, j = c.i.astype(np.int32), c.j.astype(np.int32)
+        Y = Placed(lam.astype(self.dtype), c.colam.astype(self.dtype), i, j)
+        return Labels(c.row, Y, Placed(x_i, x_j, i, j), np.abs(x_i) + np.abs(x_j))
 
     def same_class_logit(self) -> float:
         """x with h = (x/g) w_c."""
@@ -177,9 +177,3 @@ _pairs = jax.jit(two_hot_or_same, static_argnames=("classes", "loss"))
 def _dense(a, labels, *, loss):
     best = label_optimum(labels.T, jnp.ones_like(labels.T), a, loss)
     return best.x.T, best.p.T
-
-
-def place(_, at_i, at_j, i, j, *, classes: int):
-    """(K, B) with at_i in row i, at_j in row j (unless i = j) and zero elsewhere."""
-    k = jnp.arange(classes)[:, None]
-    return jnp.where(k == i, at_i, jnp.where(k == j, at_j, jnp.zeros_like(at_i)))
