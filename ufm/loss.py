@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 
 Vector = Float[Array, "K *batch"]
 Scalar = Float[Array, "*batch"]
+Mask = Bool[Array, "K *batch"]
 
 
 class Loss(NamedTuple):
@@ -41,7 +42,7 @@ class Loss(NamedTuple):
     start: Callable
 
 
-def largest_class(y: Vector) -> Bool[Array, "K *batch"]:
+def largest_class(y: Vector) -> Mask:
     """The mask of each label's largest entry, the first of them: two reductions, where argmax is one of pairs."""
     k = jax.lax.broadcasted_iota(jnp.int32, y.shape, 0)
     return k == jnp.min(jnp.where(y == jnp.max(y, 0), k, y.shape[0]), 0)

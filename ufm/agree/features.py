@@ -250,6 +250,7 @@ class Comparison:
         # without a closed form the numerical feature stands in both places, under one bound
         own = batch.bound if self.violated is not None else batch.theory_bound
         bounds = (batch.bound[k] * batch.unit[k], own[k] * batch.unit[k])
+        assert batch.theory is not None  # asked for where ball arithmetic is
         numeric, theory = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
         return confirm(self.problem, self.source.label(n), numeric, theory, *bounds)
 

@@ -277,7 +277,7 @@ def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:
 
 
 class _Last:
-    """The classifier that was decomposed last, for the next call: at K = 1000 that takes as long as 1000 features."""
+    """The classifier that was decomposed last, for the next call: as dear as hundreds of features are."""
 
     pair: tuple = (None, None)
 

@@ -196,8 +196,8 @@ def solve_features(
     coordinates, write = _route(problem, dtype)
     if record:
         return _recorded(problem, coordinates, write, Y, max_steps, transform)
-    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y), local_mesh().size)
     found = _Found(problem, write, len(Y), Y.dtype)
+    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y), local_mesh().size)
 
     def solve(n: int) -> tuple[int, Iterate, Array]:
         chunk = pad(Y[n : n + width].T, width)
@@ -205,22 +205,28 @@ def solve_features(
             last = minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
             return n, last, _logits(coordinates, last.q)
 
-    starts, threads = range(0, len(Y), width), threads_for(local_mesh())
-    if threads > 1:
-        for _ in in_threads(as_here(lambda n: found.put(*solve(n))), starts, threads):
-            pass
-    else:
+    _put_all(solve, found, range(0, len(Y), width))
+    return found.solution()
+
+
+def _put_all(solve, found: "_Found", starts: range) -> None:
+    """Every chunk solved and put in its place, by a thread a core where the device is one CPU."""
+    threads = threads_for(local_mesh())
+    if threads == 1:
         for part in [solve(n) for n in starts]:  # all are on their way before the first is looked at
             found.put(*part)
-    return found.solution()
+        return
+    for _ in in_threads(as_here(lambda n: found.put(*solve(n))), starts, threads):
+        pass
 
 
 class _Found:
     """Features and logits of `count` labels, put together from chunks."""
 
     def __init__(self, problem: Problem, write, count: int, dtype):
-        self.write, self.count, self.ends = write, count, []
-        self.H, self.logits = np.zeros((problem.dim, count), dtype), np.empty((count, problem.classes), dtype)
+        self.write, self.count = write, count
+        self.ends: list[tuple[int, bool]] = []
+        self.H, self.logits = np.zeros((problem.d, count), dtype), np.empty((count, problem.classes), dtype)
 
     def put(self, start: int, last: Iterate, z) -> None:
         """The features from number `start` on, without what pads the last chunk."""
