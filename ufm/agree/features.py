@@ -238,8 +238,8 @@ class Comparison:
                 self.problem.loss, p, norms, batch.bound * batch.unit, batch.slope, *self.space.reach
             )
             numeric = self.source.numeric(n, coef, p, apart, norms)
-            theory = self.source.theory(n, batch.norm)
-            found += [self._row(worst, start + k, batch, k, numeric[k], theory[k]) for k in range(len(n))]
+            shown = zip(self.source.classes_of(n), numeric, self.source.theory(n, batch.norm))
+            found += [self._row(worst, start + k, batch, k, *sides) for k, sides in enumerate(shown)]
         return found
 
     def _confirm(self, n: int, batch: Batch, k: int):
@@ -254,7 +254,7 @@ class Comparison:
         numeric, theory = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
         return confirm(self.problem, self.source.label(n), numeric, theory, *bounds)
 
-    def _row(self, worst: WorstRows, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
+    def _row(self, worst: WorstRows, number: int, batch: Batch, k: int, classes, numeric, theory) -> Row:
         kind, lam = self.kinds[number]
         closed, n = self.violated is None, int(worst.feature[number])
         error, bound, theory_bound = (
@@ -278,7 +278,7 @@ class Comparison:
         return Row(
             kind=kind,
             lam=lam,
-            classes=self.source.classes_of(n),
+            classes=classes,
             numeric=numeric,
             theory=theory if closed else None,
             error=error if closed else None,

@@ -22,7 +22,7 @@ from ufm.runtime.threads import in_threads
 from ufm.runtime.watchdog import handed
 
 METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
-CHUNK_ENTRIES = 2**18  # logits in one call
+CHUNK_ENTRIES, CHUNK = 2**18, 2**13  # logits and features in one call, at most
 TILE = 64  # features solved at a time, at least
 TILE_ENTRIES = 2**13  # and their logits: 64 KiB an array in float64, so that ten of them stay in cache
 MATRIX_ENTRIES = 2**20  # entries of their K x r and r x r matrices, 8 MiB
@@ -137,7 +137,7 @@ def chunk_size(problem: Problem) -> int:
     """
     K, r = problem.classes, coordinate_count(problem)
     matrices = 0 if problem.classifier is None else (K * r + r * r) // 16
-    most, tile = CHUNK_ENTRIES // max(K, matrices), _tile(K)
+    most, tile = min(CHUNK, CHUNK_ENTRIES // max(K, matrices)), _tile(K)
     return most // tile * tile or max(16, most)
 
 
@@ -156,7 +156,7 @@ def _tile(classes: int) -> int:
 def call_size(tile: int, classes: int, count: int, devices: int) -> int:
     """Features a call of the compiled solver: on each device whole tiles, or one smaller one."""
     share = -(-count // devices)
-    most = max(tile, CHUNK_ENTRIES // classes // tile * tile)
+    most = max(tile, min(CHUNK, CHUNK_ENTRIES // classes) // tile * tile)
     return devices * min(most, share if share < tile else -(-share // tile) * tile)
 
 

@@ -61,10 +61,10 @@ class PairSource:
         """x with h = (x/g) w_c."""
         return float(self.x_i[-1])
 
-    def classes_of(self, n) -> tuple[int, int]:
-        """The pair (i, j) of feature n."""
-        c = self.cases.take(np.array([n]))
-        return int(c.i[0]), int(c.j[0])
+    def classes_of(self, n) -> list[tuple[int, int]]:
+        """The pairs (i, j) of features n."""
+        c = self.cases.take(n)
+        return list(zip(c.i.tolist(), c.j.tolist()))
 
     def label(self, n) -> np.ndarray:
         """The exact label of feature n, K doubles."""
@@ -125,9 +125,9 @@ class LabelSource:
         """x with h = (x/g) w_c."""
         return float(_pair_table(self.problem, np.ones(1))[0][0])
 
-    def classes_of(self, n) -> None:
-        """No pair."""
-        return None
+    def classes_of(self, n) -> list[None]:
+        """No pairs."""
+        return [None] * len(n)
 
     def label(self, n) -> np.ndarray:
         """The exact label of feature n, K doubles."""
