@@ -27,7 +27,7 @@ class Loss(NamedTuple):
 
     value: (z, y) -> ℓ.
     curvature: z -> c ≥ 0 with Hessian diag(c) − coupling · c cᵀ.
-    slope: (z, y) -> (∂ℓ/∂z, c), at the price of one of them: as accurate in each entry as the derivative of value.
+    local: (z, y) -> (ℓ, c), at the price of one of them.
     coupling: 1 if c sums to one and couples the classes (cross-entropy), 0 if not.
     concordance: M with |D³ℓ[u,u,v]| ≤ M · |v| · D²ℓ[u,u] (0: ℓ is quadratic), |v| the range max − min where the
     classes are coupled, as a constant added to z changes nothing then, else the largest |v_k|.
@@ -36,7 +36,7 @@ class Loss(NamedTuple):
 
     value: Callable
     curvature: Callable
-    slope: Callable
+    local: Callable
     coupling: float
     concordance: float
     start: Callable
@@ -60,17 +60,16 @@ def cross_entropy(z: Vector, y: Vector) -> Scalar:
     Written relative to the largest label, so that its derivative by autodiff,
     softmax(z) − y, keeps full relative accuracy in every small entry.
     """
+    return local_cross_entropy(z, y)[0]
+
+
+def local_cross_entropy(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`cross_entropy` and softmax(z), from the same exponentials."""
     s = relative_logits(z, y)
     top = jax.lax.stop_gradient(jnp.max(s, 0))
-    return top + jnp.log(jnp.sum(jnp.exp(s - top), 0)) - jnp.sum(y * s, 0)
-
-
-def cross_entropy_slope(z: Vector, y: Vector) -> tuple[Vector, Vector]:
-    """softmax(z) − y, its entry at the largest label minus the sum of the others, and softmax(z)."""
-    masses = jnp.exp(z - jnp.max(z, 0))
-    p, reference = masses / jnp.sum(masses, 0), largest_class(y)
-    rest = jnp.where(reference, 0.0, p - y)
-    return jnp.where(reference, -jnp.sum(rest, 0), rest), p
+    masses = jnp.exp(s - top)
+    total = jnp.sum(masses, 0)
+    return top + jnp.log(total) - jnp.sum(y * s, 0), masses / total
 
 
 def squared_error(z: Vector, y: Vector) -> Scalar:
@@ -78,9 +77,9 @@ def squared_error(z: Vector, y: Vector) -> Scalar:
     return 0.5 * jnp.sum((z - y) ** 2, 0)
 
 
-def squared_error_slope(z: Vector, y: Vector) -> tuple[Vector, Vector]:
-    """z − y and the curvature, one."""
-    return z - y, jnp.ones_like(z)
+def local_squared_error(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`squared_error` and its curvature, one."""
+    return squared_error(z, y), jnp.ones_like(z)
 
 
 def binary_cross_entropy(z: Vector, y: Vector) -> Scalar:
@@ -95,21 +94,20 @@ def _binary_curvature(z: Vector) -> Vector:
     return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
 
 
-def binary_cross_entropy_slope(z: Vector, y: Vector) -> tuple[Vector, Vector]:
-    """(1 − y) σ(z) − y σ(−z) and the curvature σ(z) σ(−z)."""
-    high, low = jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
-    return (1.0 - y) * high - y * low, high * low
+def local_binary_cross_entropy(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
+    """`binary_cross_entropy` and its curvature σ(z) σ(−z)."""
+    return binary_cross_entropy(z, y), _binary_curvature(z)
 
 
 LOSSES = {
     "cross-entropy": Loss(
-        cross_entropy, partial(jax.nn.softmax, axis=0), cross_entropy_slope, 1.0, 1.0, lambda K: jnp.log(K)
+        cross_entropy, partial(jax.nn.softmax, axis=0), local_cross_entropy, 1.0, 1.0, lambda K: jnp.log(K)
     ),
-    "squared-error": Loss(squared_error, jnp.ones_like, squared_error_slope, 0.0, 0.0, lambda K: 0.5),
+    "squared-error": Loss(squared_error, jnp.ones_like, local_squared_error, 0.0, 0.0, lambda K: 0.5),
     "binary-cross-entropy": Loss(
         binary_cross_entropy,
         _binary_curvature,
-        binary_cross_entropy_slope,
+        local_binary_cross_entropy,
         0.0,
         1.0,
         lambda K: K * jnp.log(2.0),

@@ -32,6 +32,7 @@ from ufm.certify.local_bound import (
     everywhere,
     label_error,
     probability_error,
+    slope_and_curvature,
     sum_zero,
     underflow,
 )
@@ -103,7 +104,7 @@ def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
     (K, r), largest = B.shape, largest_class(Y)
     z = a * _dot(B, q)
     z_error = a * ((r + 8.0) * EPS + error) * jnp.sum(s * jnp.abs(q), 0)
-    residual, c = loss.slope(z, Y)
+    residual, c = slope_and_curvature(loss, z, Y)
     eta = probability_error(loss, K, 2.0 * z_error + 8.0 * EPS * jnp.max(jnp.abs(z), 0), EPS)
     relative, absolute = rounding
     e = (eta * c if loss.concordance else z_error) + 8.0 * EPS * (c + Y) + relative * Y + absolute

@@ -26,6 +26,7 @@ Where Q is known up to Q e^{±w} alone, φ becomes e^w φ + e^w − 1, and ν e^
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -86,6 +87,16 @@ def _small_range(local, steepness, wrong):
 def probability_error(loss, K, logit_error, unit):
     """η: log-relative error of the computed curvature weights; 0 when they are constants."""
     return loss.concordance * (2.0 * logit_error + (16.0 + 2.0 * K) * unit)
+
+
+def slope_and_curvature(loss, z, y):
+    """∂ℓ/∂z and the curvature weights c at z (K, B), from the same exponentials."""
+
+    def total(z):
+        fit, c = loss.local(z, y)
+        return jnp.sum(fit), c
+
+    return jax.grad(total, has_aux=True)(z)
 
 
 def everywhere(loss, gradient_norm, norm, K, sharpness):

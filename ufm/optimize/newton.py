@@ -49,15 +49,18 @@ class Iterate(NamedTuple):
 
 
 def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
-    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch; and (z, c) there.
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff; and (z, c) there.
 
     lambda_h: one for all, or (B).
     """
-    logits, pull = jax.vjp(coordinates.logits, q)
-    z = logits + shift
-    r, curvature = loss.slope(z, Y)
-    ridge = coordinates.ridge(q) if isinstance(coordinates, Paired) else q
-    return pull(r)[0] + lambda_h * ridge, (z, curvature)
+
+    def total(q):
+        z = coordinates.logits(q) + shift
+        fit, curvature = loss.local(z, Y)
+        ridge = coordinates.ridge(q) if isinstance(coordinates, Paired) else 0.5 * jnp.sum(q * q, 0)
+        return jnp.sum(fit) + jnp.sum(lambda_h * ridge), (z, curvature)
+
+    return jax.grad(total, has_aux=True)(q)
 
 
 def step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far):
