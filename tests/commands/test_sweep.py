@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -416,6 +417,7 @@ def test_the_real_command_killed_twice(main_rows):
         child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         while len(list(OUT.glob("*.parquet"))) < files:
             assert child.poll() is None
+            time.sleep(0.05)  # a loop that spins takes the core that the child is to have
         child.kill()
         assert child.wait() == -9
     assert subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode == 0

@@ -3,7 +3,6 @@
 from collections.abc import Hashable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -18,6 +17,7 @@ from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import as_here, local_mesh, spread, threads_for
+from ufm.runtime.programs import common_width, program
 from ufm.runtime.threads import in_threads
 from ufm.runtime.watchdog import handed
 
@@ -62,7 +62,7 @@ def frame(problem: Problem, dtype=np.float64) -> Frame:
 
 def etf_coordinates(problem: Problem, dtype) -> Isometric:
     """Coordinates of the built-in ETF, without the d x K isometry to features."""
-    return Isometric(jnp.asarray(np.sqrt(problem.gain), dtype))
+    return Isometric(np.asarray(np.sqrt(problem.gain), dtype))
 
 
 def _route(problem: Problem, dtype) -> tuple:
@@ -197,7 +197,10 @@ def solve_features(
     if record:
         return _recorded(problem, coordinates, write, Y, max_steps, transform)
     found = _Found(problem, write, len(Y), Y.dtype)
-    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y), local_mesh().size)
+    tile, count, devices = tile_size(coordinates, problem.classes), len(Y), local_mesh().size
+    if method == "newton" and count < tile * devices:
+        count = min(tile * devices, common_width(count))
+    width = call_size(tile, problem.classes, count, devices)
 
     def solve(n: int) -> tuple[int, Iterate, Array]:
         chunk = pad(Y[n : n + width].T, width)
@@ -235,7 +238,7 @@ class _Found:
         stop = start + q.shape[1]
         self.write(q, self.H[:, start:stop])
         self.logits[start:stop] = np.asarray(z).T[: stop - start]
-        self.ends.append((int(np.max(last.steps)), bool(np.all(last.done))))
+        self.ends.append((int(np.asarray(last.steps).max()), bool(np.asarray(last.done).all())))
 
     def solution(self, trace=None) -> FeatureSolution:
         """All of them."""
@@ -243,7 +246,7 @@ class _Found:
         return FeatureSolution(self.H.T, self.logits, max(steps), all(done), trace)
 
 
-@jax.jit
+@program()
 def _logits(coordinates, q):
     return coordinates.logits(q)
 

@@ -89,9 +89,7 @@ class Folder:
         with ExitStack() as held:
             held.enter_context(self._locked(f"{LOCK}-{part.rank + 1}-{part.count}"))
             for path in self.path.glob(f"{LOCK}-*-*"):
-                if not path.name.endswith(
-                    f"-{part.count}"
-                ):  # where parts are cut otherwise, and would overlap
+                if path.name.split("-")[-1] != str(part.count):  # cut otherwise: it would overlap
                     held.enter_context(self._locked(path.name, alone=False))
             with suppress(Held), self._locked(self.lock):  # held by other parts, or by one that begins
                 self._begin(record, anew=False)

@@ -4,8 +4,9 @@ devices     many devices as one
 threads     pieces of a stream in a few threads
 effort      how long a command will take
 processes   several processes as one run
-start       how the commands start JAX
-precision   which arithmetic the numerical route uses
+private     what is taken from JAX beyond its public names
+programs    compiled programs kept between runs
+start       how the commands start JAX, and in which arithmetic
 streams     the standard streams of a command
 supervisor  why a distributed command ended
 watchdog    work that stands still ends the command
@@ -20,9 +21,9 @@ __all__, __getattr__, __dir__ = facade(
             "ALL CUT CUT_LAST agree as_here cut each_step exact_mesh exactly local_mesh one_device own_columns "
             "own_rows share spread summing_mesh threads_for total"
         ),
-        "precision": "choose_precision",
         "processes": "ALONE Group",
-        "start": "start_group start_jax",
+        "programs": "Program common_width keep_programs own_process program",
+        "start": "choose_precision start_group start_jax",
         "streams": "mend_streams silence_stdout",
         "supervisor": "LOST is_lost leave needs_supervisor supervise",
         "threads": "half_for_blas in_threads usable_cores",

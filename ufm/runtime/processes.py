@@ -16,12 +16,14 @@ from itertools import count
 import numpy as np
 
 from ufm.rules.errors import InputError
+from ufm.runtime.private import wait_for_all
 from ufm.runtime.supervisor import SUPERVISED
 
 SILENCE = 20  # seconds without a heartbeat after which a process counts as dead
 PATIENCE = 50  # seconds to wait for all to arrive
 PARTING = 15  # seconds to wait for all at the end
 AGES = 20 * 24 * 3600 * 1000  # milliseconds to wait for slower processes: heartbeats tell of dead ones
+_ROUNDS = count()
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _gather(array: np.ndarray) -> np.ndarray:
     """By a collective over one device of each process, once all are ready for it; as bytes, which none rounds."""
     import jax
 
-    _wait_for_all()
+    wait_for_all(f"ufm-{next(_ROUNDS)}", AGES)
     cut, collect = _collective()
     own = np.ascontiguousarray(array).reshape(-1).view(np.uint8)[None]
     whole = collect(jax.make_array_from_process_local_data(cut, own))
@@ -137,21 +139,6 @@ def _collective():
     mesh = Mesh(np.array(first_devices()), ("processes",))
     everywhere = NamedSharding(mesh, PartitionSpec())
     return NamedSharding(mesh, PartitionSpec("processes")), jax.jit(lambda x: x, out_shardings=everywhere)
-
-
-_ROUNDS = count()
-
-
-def _wait_for_all() -> None:
-    """A collective on CPUs waits half an hour for the others at most, this as long as they live.
-
-    JAX has no public barrier that does; without this one runs longer than that need balanced shares.
-    """
-    from jax._src import distributed
-
-    client = getattr(distributed.global_state, "client", None)
-    if client is not None and hasattr(client, "wait_at_barrier"):
-        client.wait_at_barrier(f"ufm-{next(_ROUNDS)}", timeout_in_ms=AGES)
 
 
 def _check_port(address: str) -> None:

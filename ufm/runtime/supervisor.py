@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import suppress
 
+from ufm.runtime.private import ABSENT, BROKEN, EXCHANGE, LEADER, SILENT
 from ufm.runtime.streams import stdout_is_closed
 
 SUPERVISED = (
@@ -24,12 +25,6 @@ LOST = 75  # exit code: another process is gone, try again (EX_TEMPFAIL)
 TOLD = 76  # exit code of a child that has said why the run leaves with LOST
 GRACE = 10  # seconds a child has to end when asked to
 WAKE = 30  # seconds in which the runtime notices that a process is gone, and says which
-EXCHANGE = re.compile(
-    r"\[Gloo\]|.*is connected to \d+ peer ranks|[IWEF]\d{4} .*(coordination|preemption|distributed|client\.h)"
-)
-SILENT = re.compile(r"stopped sending heartbeats\):\s*([\d, \n]*\d)")
-LEADER = ("Either the leader task", "Socket closed")
-BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "oordination service", "Barrier")
 AGAIN = "; what was finished is kept, run the same command on all of them again"
 
 
@@ -85,7 +80,7 @@ def supervise(program: str, argv: list[str]) -> int:
 def peer(held: list[str]) -> str | None:
     """Which other process ended the run, from what the runtime said; None if it did not."""
     log = "".join(held)
-    if "RegisterTask" in log:
+    if ABSENT in log:
         return (
             "the processes did not meet within a minute: one is missing, was refused, has another "
             "--coordinator, or the --process of another"
