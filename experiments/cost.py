@@ -24,7 +24,7 @@ COMMANDS = {
     "verify": "-m ufm.verify --classes 7",
     "compare": f"-m ufm.compare {SAVED}",
 }
-HELP = "-m ufm.commands.console --help"
+HELP = ["-c", "from ufm.commands.console import main; main()", "--help"]
 PREPARE = f"-m ufm.solve --classes 10 --quadrature 6 --save {SAVED}"
 
 
@@ -60,7 +60,7 @@ def one_round() -> tuple[float, float, dict[str, tuple[float, float]]]:
         for name, words in COMMANDS.items():
             cache = str(Path(folder, name.replace(" ", "-")))
             found[name] = seconds(words.split(), folder, cache), seconds(words.split(), folder, cache)
-        return seconds(["-c", BASELINE], folder, cache), seconds(HELP.split(), folder, cache), found
+        return seconds(["-c", BASELINE], folder, cache), seconds(HELP, folder, cache), found
 
 
 SIZES = ((10, 64, 100_000), (30, 64, 50_000), (100, 100, 20_000), (300, 300, 5_000), (1000, 1000, 2_000))

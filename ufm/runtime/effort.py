@@ -22,7 +22,7 @@ def seconds(features: int, classes: int, rank: int | None = None) -> float:
     return features * classes * RATE * max(1.0, (rank or 0) / 8) / usable_cores()
 
 
-def joint_seconds(labels: float, classes: int) -> float:
+def joint_seconds(labels: float | int, classes: int) -> float:
     """Of a joint problem with a matrix a label: ten Newton steps of about 2 n K⁴ operations."""
     return 20.0 * labels * float(classes) ** 4 / FLOPS
 
