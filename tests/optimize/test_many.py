@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial, partialmethod
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 import ufm.model.atoms as atoms
 import ufm.optimize.joint as joint
 import ufm.optimize.many.descent as descent
+import ufm.runtime.devices as devices
 from tests import shapes
 from ufm.certify.joint import certify_joint
 from ufm.loss import LOSSES
@@ -198,6 +200,31 @@ def test_rough_curvature_is_a_float32_of_the_exact_one(monkeypatch):
     law.exact = True
     law.curve(stand, D, db, 1e-3)
     assert called == ["rough curve", "curve", "curve"]
+
+
+def test_programs_that_run_briefly_are_compiled_quickly(monkeypatch):
+    """Where the compiler knows how, and none that runs long."""
+    own, quick = devices.share, []
+
+    def watched(function, mesh, inputs, outputs, quickly=False, **static):
+        quick.append((function.__name__, quickly))
+        return own(function, mesh, inputs, outputs, quickly, **static)
+
+    monkeypatch.setattr(descent, "share", watched)
+    stand_of(PROBLEMS["mixup"])
+    assert all(quickly for _, quickly in quick)
+    monkeypatch.setattr(descent, "BRIEF", K * ATOMS - 1)
+    quick.clear()
+    descent._Law(logit_basis(K, CE), cut_law(PROBLEMS["mixup"], one_device()), one_device(), CE)
+    assert {name for name, quickly in quick if not quickly} == {"advance", "curve"}
+    assert devices.quick_options("cpu") and devices.quick_options("gpu") is None
+    monkeypatch.setattr(jax, "jit", refused)
+    assert devices.quick_options.__wrapped__("cpu") is None
+
+
+def refused(function, compiler_options):
+    """A compiler that knows none of the options."""
+    raise jax.errors.JaxRuntimeError(f"No such compile option: {min(compiler_options)}")
 
 
 def test_where_float32_fails_float64_takes_over(monkeypatch, many):
