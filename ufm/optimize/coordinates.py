@@ -73,7 +73,7 @@ class Isometric(NamedTuple):
 class _Explicit:
     """z = matrix · q: what all coordinates of an explicit W have in common."""
 
-    matrix: Float[Array, "K r"]
+    matrix: Float[Array | np.ndarray, "K r"]
 
     @property
     def reaches_all(self) -> bool:
