@@ -19,7 +19,7 @@ __all__, __getattr__, __dir__ = facade(
         "errors": "InputError",
         "files": "PICTURES Size picture_path read_json read_text require_regular",
         "memory": "TooLarge allow require",
-        "numbers": "JOINT_LOSS_NAMES LOSS_NAMES scaled",
+        "numbers": "JOINT_LOSS_NAMES LOSS_NAMES NETWORK scaled",
         "brief": "listed shown",
         "status": "REASONS Status",
         "soft_labels": "BFLOAT16 PROBABILITIES accept are_probabilities from_bfloat16 normalise probable repair "
