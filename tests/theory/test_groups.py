@@ -48,9 +48,11 @@ def test_the_conditions_in_every_kind_of_optimum(within, decay, kind):
     assert np.abs(p - found.p).max() <= 1e-13
 
 
+CYCLES = [(4, 0.01, 2), (5, 0.05, 2), (6, 0.22, 2), (7, 0.35, 1), (5, 0.4, 0), (2, 0.1, 1)]
+
+
 @pytest.mark.parametrize(
-    "classes, decay, alive",
-    [(4, 0.01, 2), (5, 0.05, 2), (6, 0.22, 2), (7, 0.35, 1), (5, 0.4, 0), (2, 0.1, 1)],
+    "classes, decay, alive", [pytest.param(*one, marks=[pytest.mark.slow] * (one[0] > 4)) for one in CYCLES]
 )
 def test_gains_of_cyclic_pairs_are_those_of_a_full_solve(classes, decay, alive):
     """A gain each frequency, in order as they die; and W Wᵀ of the blind solver, which knows no symmetry."""
