@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 Vector = Float[Array, "K *batch"]
 Scalar = Float[Array, "*batch"]
+Mask = Bool[Array, "K *batch"]
 
 
 class Loss(NamedTuple):
@@ -41,9 +42,15 @@ class Loss(NamedTuple):
     start: Callable
 
 
+def largest_class(y: Vector) -> Mask:
+    """The mask of each label's largest entry, the first of them: two reductions, where argmax is one of pairs."""
+    k = jax.lax.broadcasted_iota(jnp.int32, y.shape, 0)
+    return k == jnp.min(jnp.where(y == jnp.max(y, 0), k, y.shape[0]), 0)
+
+
 def relative_logits(z: Vector, y: Vector) -> Vector:
     """s_k = z_k − z_c, c the largest label entry; s_c is the constant 0."""
-    reference = jax.lax.broadcasted_iota(int, y.shape, 0) == jnp.argmax(y, 0)
+    reference = largest_class(y)
     return jnp.where(reference, 0.0, z - jnp.sum(jnp.where(reference, z, 0.0), 0))
 
 

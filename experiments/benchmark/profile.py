@@ -167,9 +167,9 @@ def bound(stage: Stage, rates: Rates) -> tuple[str, float]:
     return (name, costs[name] / stage.nanoseconds) if costs[name] > 0 else ("not counted", 0.0)
 
 
-def arithmetic(rates: Rates, threads: int) -> float:
+def arithmetic(rates: Rates, threads: int, classes: int = TASK.classes) -> float:
     """Seconds a feature of STEPS Newton steps of K exponentials at the measured rate, on so many threads."""
-    return STEPS * TASK.classes * rates.exp * 1e-9 / threads
+    return STEPS * classes * rates.exp * 1e-9 / threads
 
 
 def lines(rates: Rates, stages: list[Stage]) -> list[str]:

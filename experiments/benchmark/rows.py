@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from experiments.benchmark.joint import Milestone, best, reach, target
 from experiments.benchmark.processes import Outcome
 
-NEWTON, ARRAY = "ours: Newton", "ours: Newton, W an array"
+NEWTON, ARRAY, CHECK = "ours: Newton", "ours: Newton, W an array", "ours: the whole check"
 CLOSED, COEFFICIENTS, COPY = (
     "ours: closed form, all pairs",
     "ours: coefficients alone",

@@ -1,4 +1,4 @@
-"""This project: the numerical route, the closed form, its coefficients; and a copy of the same array beside it."""
+"""This project: the numerical route, the whole check, the closed form, its coefficients; and a copy of an array."""
 
 import numpy as np
 
@@ -39,6 +39,25 @@ def numeric(task: FeatureTask, as_array: bool = False, count: int | None = None,
 def numeric_array(task: FeatureTask) -> Solver | None:
     """The same with the ETF handed over as any other array."""
     return numeric(task, as_array=True) if task.classifier == "etf" else None
+
+
+def whole_check(task: FeatureTask) -> Solver | None:
+    """`check_features`, from pairs of classes to verdicts: all pairs, at K = 1000 those of neighbours."""
+    from ufm.agree.features import check_features
+    from ufm.model.cases import PairCases
+
+    if task.classifier != "etf":
+        return None
+    K, pairs = task.classes, "all" if task.classes <= 100 else "cyclic"
+    each = K * K if pairs == "all" else K
+    cases = PairCases(K, task.mixing(-(-_count(task) // each)), pairs)
+    given = problem(task)
+    return Solver(
+        lambda _: check_features(given, cases),
+        cases.count,
+        features=lambda _: None,
+        note=lambda found: found.verdict,
+    )
 
 
 def _table(task: FeatureTask) -> tuple[np.ndarray, int] | None:
@@ -96,6 +115,7 @@ def coefficients(task: FeatureTask) -> Solver | None:
 VARIANTS = {
     "ours: Newton": numeric,
     "ours: Newton, W an array": numeric_array,
+    "ours: the whole check": whole_check,
     "ours: closed form, all pairs": closed_form,
     "ours: coefficients alone": coefficients,
     "copy of the same array": copy,

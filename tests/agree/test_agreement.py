@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ufm.agree.kernel as kernel
+import ufm.optimize.features as solver
 import ufm.theory.features as closed_form
 from tests.agree.spoilt import misinform, spoil_optima
 from tests.shapes import ROWS, calls, optimum
 from ufm.agree import features as agreement
 from ufm.agree.features import Settings, check_features
 from ufm.agree.stream import sources
+from ufm.agree.stream.placed import Placed, dense
 from ufm.model import cases
 from ufm.model.cases import LabelCases, PairCases, choose_cases
 from ufm.model.etf import simplex_etf
@@ -528,6 +530,45 @@ def test_batches_do_not_change_the_rows(monkeypatch):
         assert (one.kind, one.lam, one.verdict.word) == (other.kind, other.lam, other.verdict.word)
         np.testing.assert_allclose(one.numeric.coef, other.numeric.coef, rtol=1e-11, atol=1e-11)
         assert one.bound == pytest.approx(other.bound, rel=0.5)
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_tiles_do_not_change_the_rows(spoilt, monkeypatch):
+    """A batch of 64 in tiles of 8, from pairs to bounds; one spoilt feature is found in its tile."""
+    if spoilt:
+        spoil_optima(lambda Y: (Y[2] == 0.3) & (Y[1] == 0.7), monkeypatch)
+    problem, pairs = Problem(4, multiplier=1.67, lambda_h=1e-3), PairCases(4, LAM)
+    whole = check_features(problem, pairs)
+    monkeypatch.setattr(solver, "TILE", 8)
+    monkeypatch.setattr(solver, "TILE_ENTRIES", 1)
+    monkeypatch.setattr(agreement, "chunk_size", lambda r: 64)
+    tiles, kept = [], {}
+    right = kernel.by_tiles
+    monkeypatch.setattr(
+        kernel, "by_tiles", lambda *a, tile=0, **more: tiles.append(tile) or right(*a, tile=tile, **more)
+    )
+    parts = check_features(problem, pairs, keep=lambda n, H: kept.update(zip(n.tolist(), H)))
+    assert set(tiles) == {8}
+    for one, other in zip(whole.rows, parts.rows):
+        assert (one.kind, one.lam, one.classes) == (other.kind, other.lam, other.classes) or one.error < 1e-14
+        assert one.verdict.word == other.verdict.word
+        assert one.bound == pytest.approx(other.bound, rel=0.5) and abs(one.error - other.error) < 1e-14
+    assert (max(row.error for row in parts.rows) > 1e-4) == spoilt
+    exact = predict_pairs(
+        problem, *pairs.take(np.arange(pairs.count))[:2], pairs.take(np.arange(pairs.count)).lam
+    ).H
+    off = [np.linalg.norm(kept[n] - exact[n]) for n in range(pairs.count)]
+    assert sorted(off)[-2] < 1e-12 and (off[-1] > 1e-4 or max(off) < 1e-12 or spoilt)
+
+
+def test_what_is_placed_is_the_label():
+    """λ in row i and 1 − λ in row j; where i = j the first alone. An array stays what it is."""
+    pairs = PairCases(3, np.array([0.25]))
+    c = pairs.take(np.arange(pairs.count))
+    Y = np.asarray(dense(Placed(np.where(c.i == c.j, 1.0, c.lam), c.colam, c.i, c.j), 3)).T
+    by_hand = [[1.0, 0, 0], [0.25, 0.75, 0], [0.25, 0, 0.75]]
+    np.testing.assert_array_equal(Y[:3], by_hand)
+    assert (Y.sum(1) == 1).all() and dense(Y, 3) is Y
 
 
 def test_shown_numbers_are_those_of_the_feature():

@@ -71,7 +71,7 @@ def measured(peer, variant, task):
     return worker.measure(peer.VARIANTS[variant](task), task, 0.0, exact_features(task))
 
 
-@pytest.mark.parametrize("variant", [name for name in ours.VARIANTS if name != rows.COPY])
+@pytest.mark.parametrize("variant", [name for name in ours.VARIANTS if name not in (rows.COPY, rows.CHECK)])
 def test_ours_are_exact(variant):
     found = measured(ours, variant, ETF)
     assert found["error"] <= 1e-14 and found["checked"] == CHECKED and found["seconds"] > 0
@@ -81,6 +81,14 @@ def test_ours_on_any_classifier():
     assert measured(ours, rows.NEWTON, ANY)["error"] <= 1e-14
     assert all(ours.VARIANTS[name](ANY) is None for name in ours.VARIANTS if name != rows.NEWTON)
     assert ours.closed_form(FeatureTask(1000, 1e-2)) is None
+
+
+@pytest.mark.parametrize("K, count", [(4, 16), (1000, 2000)])
+def test_the_whole_check_is_of_as_many_features(K, count):
+    made = ours.whole_check(FeatureTask(K, 1e-2))
+    assert made.batch == count
+    if K == 4:
+        assert measured(ours, rows.CHECK, ETF)["note"] == "agrees"
 
 
 def test_the_copy_copies_the_table():

@@ -5,20 +5,23 @@ e = (K + d) ε max‖w_k‖‖h‖, which Q⁻¹ ⪯ 1/λ_H turns into e/√λ_H
 moves h by ε‖W‖‖y − p‖/λ_H.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from mpmath import mp, mpf
 
+import ufm.optimize.coordinates as module_coordinates
 import ufm.optimize.newton as module
 from tests import oracle
 from tests.shapes import ROWS
+from ufm.loss import LOSSES
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.factor import solve_ridge_each
 from ufm.optimize.features import solve_features
 from ufm.optimize.line_search import ENOUGH, lengthen
-from ufm.optimize.newton import descend_newton
+from ufm.optimize.newton import descend_newton, local_model
 from ufm.rules.soft_labels import normalise
 
 EPS = np.finfo(float).eps
@@ -135,6 +138,60 @@ def test_any_number_of_classes_against_the_closed_form(kind, sharpness):
         exact = np.array(oracle.optimal_logits(y, sharpness), float)
         # W is an ETF up to ε, which is worth ε √a of the logits at most: see the module's docstring
         assert np.linalg.norm(z - exact) <= 8 * 2 * K * EPS * (1 + np.sqrt(sharpness)) * np.linalg.norm(exact)
+
+
+def paired(seed=0):
+    """Coordinates of a well-conditioned W whose rows have much in common, a point, and labels."""
+    rng = np.random.default_rng(seed)
+    coordinates, _ = condition_classifier(rng.normal(size=(5, 30)) + 3.0, np.float64)
+    return coordinates, jnp.asarray(rng.normal(size=(4, ROWS))), jnp.asarray(soft(5).T)
+
+
+def test_pairs_are_another_name_for_the_same_features():
+    """Lengths, products, logits up to a constant, the gradient and Newton's step, there and back."""
+    coordinates, q, Y = paired()
+    pairs, walk, loss = coordinates.enter(q), coordinates.paired, LOSSES[CE]
+    np.testing.assert_allclose(coordinates.leave(pairs), q, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(walk.inner(pairs, pairs), jnp.sum(q * q, 0), rtol=1e-12)
+    z = coordinates.logits(q)
+    np.testing.assert_allclose(walk.logits(pairs), z - jnp.mean(z, 0), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(walk.settle(2.0 * pairs), 2.0 * pairs, rtol=0, atol=1e-11)
+    (slope, (_, c)), (force, _) = (local_model(loss, *at, Y, 0.1) for at in ((coordinates, q), (walk, pairs)))
+    np.testing.assert_allclose(coordinates.leave(walk.logits(force)), slope, rtol=0, atol=1e-12)
+    steps = (
+        walk.newton_step(force, c, 1.0, 0.1),
+        coordinates.enter(coordinates.newton_step(slope, c, 1.0, 0.1)),
+    )
+    np.testing.assert_allclose(*steps, rtol=0, atol=1e-11)
+    # negative control: pairs whose halves do not belong together are seen
+    assert float(jnp.abs(walk.inner(pairs.at[0].add(1.0), pairs) - jnp.sum(q * q, 0)).max()) > 1e-3
+
+
+def test_a_round_of_conjugate_gradients_is_one_product():
+    """What a step costs against a matrix: in pairs one product a round and none beside, in q two more."""
+
+    def products(coordinates, q):
+        force, (_, c) = local_model(LOSSES[CE], coordinates, q, Y, 0.1)
+        text = str(jax.make_jaxpr(lambda g: coordinates.newton_step(g, c, 1.0, 0.1))(force))
+        return text.count("dot_general")
+
+    coordinates, q, Y = paired()
+    assert products(coordinates.paired, coordinates.enter(q)) == 1
+    assert products(coordinates, q) == 3
+
+
+def test_a_classifier_that_changed_is_another(monkeypatch):
+    """The last decomposition is used again for equal numbers alone, of the same type."""
+    counted, right = [], module_coordinates._condition
+    monkeypatch.setattr(module_coordinates, "_condition", lambda *a: counted.append(1) or right(*a))
+    W = np.random.default_rng(1).normal(size=(3, 20))
+    first = condition_classifier(W, np.float64)
+    assert condition_classifier(W.copy(), np.float64) is first and len(counted) == 1
+    W[0, 0] += 1.0
+    other = condition_classifier(W, np.float64)
+    np.testing.assert_allclose(other[0].matrix, W @ other[1], rtol=0, atol=1e-13)
+    condition_classifier(W, np.float32)
+    assert len(counted) == 3
 
 
 def test_float32_stays_finite_and_near():

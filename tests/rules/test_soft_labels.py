@@ -233,3 +233,14 @@ def test_what_is_wrong_with_a_row_is_said(row, cure):
         with pytest.raises(InputError, match=cure) as refused:
             door(np.array([[0.2, 0.3, 0.5], row]))
         assert ("divide" in str(refused.value)) == cure.startswith("divide")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_labels_are_completed_in_either_order_of_memory(order):
+    """In place means in the checked copy: the caller's own array, and its order, stay as they are."""
+    given = np.asarray([[0.1, 0.2, 0.7], [0.6 + 1e-10, 0.4, 0.0]], order=order)
+    kept = given.copy()
+    found = normalise(given)
+    np.testing.assert_array_equal(given, kept)
+    np.testing.assert_array_equal(found[:, 1:], [[0.2, 1.0 - (0.1 + 0.2)], [0.4, 0.0]])
+    assert found[1, 0] == 1.0 - 0.4 != given[1, 0]

@@ -100,6 +100,24 @@ def test_a_value_without_words_is_compiled_and_not_kept(keeping):
     assert float(local(1.0)) == 2.0 and list(folder.iterdir()) == []
 
 
+@program("each")
+def through(x, *, each):
+    """Another function, of a module or not."""
+    return each(x)
+
+
+def doubled(x):
+    """One of this module."""
+    return 2 * x
+
+
+def test_a_function_of_a_module_has_words_and_a_local_one_has_none(keeping):
+    folder = keeping()
+    assert through(np.ones(2), each=lambda x: 3 * x).tolist() == [3, 3] and list(folder.iterdir()) == []
+    assert through(np.ones(2), each=doubled).tolist() == [2, 2] and len(list(folder.iterdir())) == 1
+    assert through(np.ones(2), each=jnp.negative).tolist() == [-1, -1] and len(list(folder.iterdir())) == 1
+
+
 def test_what_cannot_be_loaded_is_made_anew(keeping):
     folder = keeping()
     scaled(np.ones(2), 2.0)

@@ -10,9 +10,11 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import ufm.agree.features as agreement
+import ufm.optimize.features as solver
 from ufm.agree.features import check_features
 from ufm.model.cases import PairCases
 from ufm.model.problem import Problem
+from ufm.optimize.features import solve_features
 from ufm.runtime.devices import as_here
 from ufm.runtime.threads import half_for_blas, in_threads
 
@@ -69,6 +71,28 @@ def test_features_are_those_of_one_thread(monkeypatch):
     assert rows[0] == rows[1] and len(rows[0]) > 40 and reports[0].errors.exact == reports[1].errors.exact
     for one, three in zip(*kept):
         np.testing.assert_array_equal(one, three)
+
+
+def test_solutions_are_those_of_one_thread(monkeypatch):
+    """Fifty labels in chunks of 16: each has its own place, whoever solved it, and the last chunk is padded."""
+    problem, Y = (
+        Problem(classes=3, multiplier=1.0, lambda_h=1e-3),
+        np.random.default_rng(0).dirichlet(np.ones(3), 50),
+    )
+    monkeypatch.setattr(solver, "CHUNK_ENTRIES", 1)
+    monkeypatch.setattr(solver, "TILE", 16)
+    monkeypatch.setattr(solver, "TILE_ENTRIES", 1)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(solver, "threads_for", lambda mesh, threads=threads: threads)
+        found.append(solve_features(problem, Y))
+    one, three = found
+    np.testing.assert_array_equal(one.H, three.H)
+    np.testing.assert_array_equal(one.logits, three.logits)
+    assert one.steps == three.steps and len(np.unique(one.H, axis=0)) == 50
+    swapped = solve_features(problem, Y[::-1])
+    np.testing.assert_allclose(swapped.H[::-1], one.H, rtol=0, atol=1e-13)
+    assert np.abs(swapped.H - one.H).max() > 0.1  # negative control: the places count
 
 
 def test_threads_work_in_the_context_of_their_caller():

@@ -192,7 +192,8 @@ class Comparison:
     def _both(self, Y, x):
         """Candidates of both routes, and the steps of the slowest."""
         s = self.settings
-        return self.space.run(Y, x, s.method, s.steps, s.first, closed=self.violated is None)
+        closed = self.violated is None
+        return self.space.run(Y, x, s.method, s.steps, s.first, closed=closed, theory=s.rigorous)
 
     def part(self, stop: int, start: int) -> tuple[np.ndarray, Batch]:
         """The features of one batch from `start` on, before `stop`: their numbers, and what `run` finds."""
@@ -218,7 +219,7 @@ class Comparison:
             theory_bound=theory_bound,
             unit=unit,
             numeric=found.numeric[:, keep],
-            theory=found.theory[:, keep],
+            theory=None if found.theory is None else found.theory[:, keep],
             norm=norm,
             slope=slope,
             steps=steps,
@@ -237,8 +238,8 @@ class Comparison:
                 self.problem.loss, p, norms, batch.bound * batch.unit, batch.slope, *self.space.reach
             )
             numeric = self.source.numeric(n, coef, p, apart, norms)
-            theory = self.source.theory(n, batch.norm)
-            found += [self._row(worst, start + k, batch, k, numeric[k], theory[k]) for k in range(len(n))]
+            shown = zip(self.source.classes_of(n), numeric, self.source.theory(n, batch.norm))
+            found += [self._row(worst, start + k, batch, k, *sides) for k, sides in enumerate(shown)]
         return found
 
     def _confirm(self, n: int, batch: Batch, k: int):
@@ -249,10 +250,11 @@ class Comparison:
         # without a closed form the numerical feature stands in both places, under one bound
         own = batch.bound if self.violated is not None else batch.theory_bound
         bounds = (batch.bound[k] * batch.unit[k], own[k] * batch.unit[k])
+        assert batch.theory is not None  # asked for where ball arithmetic is
         numeric, theory = (np.asarray(part[:, k], float) for part in (batch.numeric, batch.theory))
         return confirm(self.problem, self.source.label(n), numeric, theory, *bounds)
 
-    def _row(self, worst: WorstRows, number: int, batch: Batch, k: int, numeric: Side, theory: Side) -> Row:
+    def _row(self, worst: WorstRows, number: int, batch: Batch, k: int, classes, numeric, theory) -> Row:
         kind, lam = self.kinds[number]
         closed, n = self.violated is None, int(worst.feature[number])
         error, bound, theory_bound = (
@@ -276,7 +278,7 @@ class Comparison:
         return Row(
             kind=kind,
             lam=lam,
-            classes=self.source.classes_of(n),
+            classes=classes,
             numeric=numeric,
             theory=theory if closed else None,
             error=error if closed else None,

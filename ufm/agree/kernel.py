@@ -1,6 +1,7 @@
 """One kernel for every command: labels solved, certified and held against the closed form in one traced program.
 
 `solve` streams it over pairs and labels, `--symmetry` over one label of each orbit, `sweep` maps it over problems.
+Features are taken a tile at a time from labels to bounds, so that what lies between stays in cache.
 A candidate is, against the exact simplex ETF, q (K, B), an isometric image of the feature in O(K); against any
 other W it is the feature H (d, B) itself. Labels and logits come as (K, B), batch last.
 """
@@ -13,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from ufm.agree.stream.placed import dense
 from ufm.certify.explicit import certify_rows
 from ufm.certify.features import certify_etf
 from ufm.certify.local_bound import Certificate
@@ -25,13 +27,14 @@ from ufm.runtime.devices import exact_mesh, spread
 
 
 class Candidates(NamedTuple):
-    """Of each feature: the numerical candidate and the closed form (the same where there is none), batch last.
+    """Of each feature: the numerical candidate and the closed form (the same where there is none; None where
+    nobody asked for it), batch last.
 
     distance: ‖h − h'‖; norm: ‖h'‖ of the closed form; certificate: of the numerical one. All in float64.
     """
 
     numeric: Array
-    theory: Array
+    theory: Array | None
     distance: Float[Array, "B"]
     norm: Float[Array, "B"]
     certificate: Certificate
@@ -89,6 +92,29 @@ class RowsSpace(NamedTuple):
 Space = EtfSpace | RowsSpace
 
 
+def by_tiles(shared, Y, x, *, classes: int, theory: bool, each, tile: int = 0, **static):
+    """`each`, which is `kernel`, on tiles of features with labels and logits (K, B) or `Placed`; 0: on all at once.
+
+    theory: whether the closed forms themselves are wanted.
+    """
+
+    def one(part):
+        found, steps = each(shared, *(dense(given, classes) for given in part), **static)
+        return (found if theory else found._replace(theory=None)), steps
+
+    if not tile:
+        return one((Y, x))
+    cut = jax.tree.map(lambda part: jnp.moveaxis(part.reshape(*part.shape[:-1], -1, tile), -2, 0), (Y, x))
+    found, steps = jax.lax.map(one, cut)
+    return jax.tree.map(_join, found), jnp.max(steps, 0)
+
+
+def _join(parts):
+    """(..., B) of what is (T, ..., tile)."""
+    parts = jnp.moveaxis(parts, 0, -2)
+    return parts.reshape(*parts.shape[:-2], -1)
+
+
 def kernel(shared, Y, x, *, loss_name: str, closed: bool, **options):
     """`Candidates` of labels Y with closed-form logits x, and the steps taken.
 
@@ -133,14 +159,18 @@ class _Stream:
     def __init__(self, problem: Problem, mesh: Mesh):
         self.problem, self.mesh = problem, mesh
 
-    def run(self, Y, x, method: str, max_steps: int, first=None, *, closed: bool) -> tuple[Candidates, int]:
-        """Both routes on labels Y (K, B) with closed-form logits x (K, B), and the steps of the slowest."""
-        problem, exact = self.problem, exact_mesh(self.mesh)
-        shared = self.space, np.asarray(problem.lambda_h, Y.dtype), max_steps
-        static = static_options(self.space.coordinates, Y, problem, method, max_steps, first, self.mesh)
+    def run(
+        self, Y, x, method: str, max_steps: int, first=None, *, closed: bool, theory: bool = False
+    ) -> tuple[Candidates, int]:
+        """Both routes on labels Y with closed-form logits x, (K, B) or `Placed`, and the steps of the slowest."""
+        problem, exact, count = self.problem, exact_mesh(self.mesh), jax.tree.leaves(x)[0].shape[-1]
+        shared = self.space, np.asarray(problem.lambda_h, jax.tree.leaves(Y)[0].dtype), max_steps
+        static = static_options(self.space.coordinates, problem, count, method, max_steps, first, self.mesh)
         if exact is self.mesh:
-            found, steps = spread(kernel, exact, closed=closed, **static)(shared, Y, x)
+            static |= {"classes": problem.classes, "theory": theory, "closed": closed, "each": kernel}
+            found, steps = spread(by_tiles, exact, **static)(shared, Y, x)
         else:  # in float64 whatever solves, and as IEEE has it
+            Y, x = (dense(part, problem.classes) for part in (Y, x))
             numeric, steps = spread(solve, self.mesh, **static)(shared, Y)
             given = jax.tree.map(np.asarray, (self.space, numeric, Y, x))
             judged = spread(judge, exact, loss_name=problem.loss, closed=closed)

@@ -42,7 +42,7 @@ def judge(
     """
     if enclosed is False:
         return Verdict(FAILS, "ball arithmetic contradicts a stated bound")
-    if violated is None and (exceeds or error is None or exceeded(np.float64(error), bound, theory_bound)):
+    if violated is None and (exceeds or error is None or exceeded(error, bound, theory_bound)):
         return Verdict(FAILS, _apart(error, bound + theory_bound))
     open_ = stalled or _unmet(bound, tol)
     if open_:
@@ -72,7 +72,7 @@ def judge_rows(error, bound, theory_bound, tol: float) -> np.ndarray:
 def exceeded(error, bound, theory_bound):
     """Whether the error exceeds both bounds together, be they so unequal that their sum is one of them."""
     with np.errstate(invalid="ignore"):
-        return ~(error <= bound + theory_bound) | (error - bound - theory_bound > 0)
+        return np.logical_not(error <= bound + theory_bound) | (error - bound - theory_bound > 0)
 
 
 def _unmet(bound: float, tol: float) -> str | None:

@@ -31,12 +31,12 @@ from ufm.certify.local_bound import (
     combine,
     everywhere,
     label_error,
-    largest_entry,
     probability_error,
+    slope_and_curvature,
     sum_zero,
     underflow,
 )
-from ufm.loss import LOSSES, Loss
+from ufm.loss import LOSSES, Loss, largest_class
 from ufm.model.rows import EPS, RowSpace
 from ufm.runtime.programs import program
 
@@ -102,10 +102,10 @@ def _curve(space: RowSpace, loss: Loss, c, largest) -> _Curved:
 def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
     """Bounds of ‖q − V'ᵀṽ*‖, of the exact ‖F‖ and of ‖r(ṽ*)‖."""
     B, s, a, error = space.matrix, space.size[:, None], space.sharpness, space.error
-    (K, r), largest = B.shape, largest_entry(Y)
+    (K, r), largest = B.shape, largest_class(Y)
     z = a * _dot(B, q)
     z_error = a * ((r + 8.0) * EPS + error) * jnp.sum(s * jnp.abs(q), 0)
-    residual, c = jax.grad(lambda z: jnp.sum(loss.value(z, Y)))(z), loss.curvature(z)
+    residual, c = slope_and_curvature(loss, z, Y)
     eta = probability_error(loss, K, 2.0 * z_error + 8.0 * EPS * jnp.max(jnp.abs(z), 0), EPS)
     relative, absolute = rounding
     e = (eta * c if loss.concordance else z_error) + 8.0 * EPS * (c + Y) + relative * Y + absolute

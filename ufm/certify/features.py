@@ -29,12 +29,12 @@ from ufm.certify.local_bound import (
     combine,
     everywhere,
     label_error,
-    largest_entry,
     probability_error,
+    slope_and_curvature,
     sum_zero,
     underflow,
 )
-from ufm.loss import LOSSES, relative_logits
+from ufm.loss import LOSSES, largest_class, relative_logits
 from ufm.model.etf import etf_basis
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
@@ -53,35 +53,33 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     _require_float64()
     q, scale, lambda_h = (jnp.asarray(part, jnp.float64) for part in (q, scale, lambda_h))
     length = jnp.where(scale > 0, scale / lambda_h, 1.0)
-    rounding = label_error(Y, q.dtype)
-    one = partial(_certify_etf, loss=LOSSES[loss_name], length=length, scale=scale, rounding=rounding)
-    found = jax.vmap(one, (1, 1), 0)(q / length, Y.astype(q.dtype))
+    rounding, Y = label_error(Y, q.dtype), Y.astype(q.dtype)
+    found = _certify_etf(q / length, Y, loss=LOSSES[loss_name], length=length, scale=scale, rounding=rounding)
     return Certificate(length * found.distance, lambda_h * length * found.gradient_norm)
 
 
 def _certify_etf(v, y, *, loss, length, scale, rounding) -> Certificate:
-    """In the units of `ufm.model.rows`: ∇f = r + v, Q = a (diag c − coupling c cᵀ) + 1, z = a v."""
+    """In the units of `ufm.model.rows`: ∇f = r + v, Q = a (diag c − coupling c cᵀ) + 1, z = a v. Batch last."""
     unit, K = jnp.finfo(v.dtype).eps, v.shape[0]
-    centred, mass = v - jnp.mean(v), jnp.sum(jnp.abs(v))
+    centred, mass = v - jnp.mean(v, 0), jnp.sum(jnp.abs(v), 0)
     a = scale * length
-    z, largest, pull = a * centred, largest_entry(y), jnp.where(scale > 0, 1.0, 0.0)
-    r, c = jax.grad(loss.value)(z, y), loss.curvature(z)
-    spread_z = jnp.max(jnp.abs(relative_logits(z, y)))
+    z, largest, pull = a * centred, largest_class(y), jnp.where(scale > 0, 1.0, 0.0)
+    r, c = slope_and_curvature(loss, z, y)
+    spread_z = jnp.max(jnp.abs(relative_logits(z, y)), 0)
     eta = probability_error(loss, K, 16.0 * unit * spread_z + 4.0 * unit * a * mass, unit)
     # the entry of the gradient at the largest label is minus the others, exactly
-    F = sum_zero(pull * (r - (1.0 - loss.coupling) * jnp.mean(r)) + centred, largest)
+    F = sum_zero(pull * (r - (1.0 - loss.coupling) * jnp.mean(r, 0)) + centred, largest)
     step = _isometric_step(F, c, a, loss.coupling)
-    spread = step - loss.coupling * jnp.sum(c * step)
+    spread = step - loss.coupling * jnp.sum(c * step, 0)
     rho = sum_zero(F + a * c * spread + step, largest)
     logit_part = eta * c if loss.concordance else 16.0 * unit * (jnp.abs(z) + a * mass)
     relative, absolute = rounding
     labels = relative * y + absolute
-    labels = labels + (1.0 - loss.coupling) * jnp.mean(
-        labels
-    )  # of the mean residual, the largest entry's share too
+    # of the mean residual, the largest entry's share too
+    labels = labels + (1.0 - loss.coupling) * jnp.mean(labels, 0)
     e = pull * (logit_part + 8.0 * unit * (c + y) + labels)
     e = e + 8.0 * unit * (jnp.abs(centred) + mass)
-    e_step = 8.0 * (K + 4) * unit * (a * c + 1.0) * jnp.max(jnp.abs(step))
+    e_step = 8.0 * (K + 4) * unit * (a * c + 1.0) * jnp.max(jnp.abs(step), 0)
     wrong = jnp.where(largest, 0.0, jnp.abs(rho) + e + e_step)
     return _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred)
 
@@ -89,8 +87,8 @@ def _certify_etf(v, y, *, loss, length, scale, rounding) -> Certificate:
 def _isometric_step(F, c, a, coupling):
     """Newton step −Q⁻¹F for Q = a (diag c − coupling c cᵀ) + 1 on 1⊥."""
     d = a * c + 1.0
-    step = (coupling * c * jnp.sum(F / d) / jnp.sum(c / d) - F) / d
-    return step - jnp.mean(step)
+    step = (coupling * c * jnp.sum(F / d, 0) / jnp.sum(c / d, 0) - F) / d
+    return step - jnp.mean(step, 0)
 
 
 def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) -> Certificate:
@@ -101,24 +99,24 @@ def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) 
     """
     K, unit = c.shape[0], jnp.finfo(c.dtype).eps
     u = 1.0 / (a * c + 1.0)
-    u_top, u_big = jnp.sum(jnp.where(largest, u, 0.0)), jnp.max(u)
-    mass, delta = jnp.sum(c * u), jnp.abs(u - u_top) * loss.coupling
-    euclid = jnp.sqrt(u**2 + u_top**2) + delta * jnp.linalg.norm(c * u) / mass
+    u_top, u_big = jnp.sum(jnp.where(largest, u, 0.0), 0), jnp.max(u, 0)
+    mass, delta = jnp.sum(c * u, 0), jnp.abs(u - u_top) * loss.coupling
+    euclid = jnp.sqrt(u**2 + u_top**2) + delta * jnp.linalg.norm(c * u, axis=0) / mass
     tilt = delta / jnp.maximum(a, jnp.finfo(c.dtype).tiny) * delta / mass
     energy = jnp.sqrt(u + u_top + tilt)
-    widest = loss.coupling * (u_big - jnp.min(u))
-    norm, defect = jnp.linalg.norm(F), jnp.sum(wrong * euclid)
-    norm_error = 2.0 * jnp.sum(jnp.where(largest, 0.0, e))
-    size = jnp.linalg.norm(centred) + 2.0 * unit * jnp.sum(jnp.abs(centred))
+    widest = loss.coupling * (u_big - jnp.min(u, 0))
+    norm, defect = jnp.linalg.norm(F, axis=0), jnp.sum(wrong * euclid, 0)
+    norm_error = 2.0 * jnp.sum(jnp.where(largest, 0.0, e), 0)
+    size = jnp.linalg.norm(centred, axis=0) + 2.0 * unit * jnp.sum(jnp.abs(centred), 0)
     local = Local(
-        newton_norm=jnp.linalg.norm(step),
-        newton_q=jnp.sqrt(jnp.sum((a * c) * spread**2) + jnp.sum(step**2)),
-        newton_range=a * (jnp.ptp(step) + 1.5 * defect),  # a range is at most √2 times a norm
+        newton_norm=jnp.linalg.norm(step, axis=0),
+        newton_q=jnp.sqrt(jnp.sum((a * c) * spread**2, 0) + jnp.sum(step**2, 0)),
+        newton_range=a * (jnp.ptp(step, 0) + 1.5 * defect),  # a range is at most √2 times a norm
         defect=defect,
-        defect_q=jnp.sum(wrong * energy),
+        defect_q=jnp.sum(wrong * energy, 0),
         eta=eta,
         ratio=jnp.sqrt(a * (2.0 * a * u_big + widest**2 / mass)),
-        least=1.0 + a * jnp.min(c),
+        least=1.0 + a * jnp.min(c, 0),
         everywhere=everywhere(loss, norm + norm_error, size, K, a),
         underflow=underflow(2 * K, c.dtype),
     )

@@ -56,8 +56,10 @@ def contrasts(q: Float[np.ndarray, "K N"], dim: int) -> Float[np.ndarray, "d N"]
 
 def write_contrasts(q: Float[np.ndarray, "K N"], found: Float[np.ndarray, "d N"]) -> None:
     """The rows of `contrasts` that are not zero, into an array that is."""
-    order = np.arange(1, len(q), dtype=q.dtype)[:, None]
-    found[: len(q) - 1] = (np.cumsum(q[:-1], 0) - order * q[1:]) / np.sqrt(order * (order + 1))
+    order, rows = np.arange(1, len(q), dtype=q.dtype)[:, None], found[: len(q) - 1]
+    np.cumsum(q[:-1], 0, out=rows)
+    rows -= order * q[1:]
+    rows /= np.sqrt(order * (order + 1))
 
 
 def simplex_etf(classes: int, dim: int | None = None, multiplier: float = 1.0) -> Float[np.ndarray, "K d"]:

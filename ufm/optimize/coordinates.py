@@ -73,7 +73,7 @@ class Isometric(NamedTuple):
 class _Explicit:
     """z = matrix · q: what all coordinates of an explicit W have in common."""
 
-    matrix: Float[Array, "K r"]
+    matrix: Float[Array | np.ndarray, "K r"]
 
     @property
     def reaches_all(self) -> bool:
@@ -114,12 +114,12 @@ class _Explicit:
 class Conditioned(_Explicit):
     """A W that is invertible on 1⊥, and well enough: Π W = U S Vᵀ (thin), z = (W V) q, h = V q, r = K − 1.
 
-    For losses that do not see 1. `inverse` = S⁻¹ Uᵀ leads from logits to q. In logits a Newton step solves
-    (diag c − c cᵀ + λ M⁻¹) dz = −F, M = Π W Wᵀ Π, F = inverseᵀ ∇; with 1/g for M⁻¹ it is the step of an ETF.
-    Conjugate gradients with that as preconditioner see a condition number of at most that of M, whatever c and λ.
+    For losses that do not see 1. `inverse` = S⁻¹ Uᵀ leads from logits to q; spring = M⁻¹ = U S⁻² Uᵀ, M = Π W Wᵀ Π.
+    Newton's method walks in `Paired` coordinates, where a product with a matrix is what all the time goes into.
     """
 
     inverse: Float[Array, "r K"]
+    spring: Float[Array, "K K"]
 
     @property
     def reaches_all(self) -> bool:
@@ -136,19 +136,98 @@ class Conditioned(_Explicit):
         """The coordinates that have these logits, up to a constant."""
         return _dot(self.inverse, z)
 
+    @property
+    def paired(self) -> "Paired":
+        """Where to walk."""
+        return Paired(self.spring, self.gain)
+
+    def enter(self, q):
+        """The pairs of q."""
+        z = self.logits(q)
+        return jnp.concatenate([_dot(self.inverse.T, q), z - jnp.mean(z, 0)])
+
+    def leave(self, pairs):
+        """q of pairs; rows of W may have much in common, which Σ v = 0 only cancels up to rounding."""
+        return _dot((self.matrix - jnp.mean(self.matrix, 0)).T, pairs[: len(self.matrix)])
+
     def newton_step(self, gradient, curvature, coupling, lambda_h):
-        """To the accuracy of `enough`."""
-        near, ridge = Isometric(jnp.sqrt(self.gain)), lambda_h * _dot(self.inverse.T, self.inverse)
+        """As accurate as that of `Paired`."""
+        force = _dot(self.inverse.T, gradient)
+        pairs = jnp.concatenate([jnp.zeros_like(force), force])
+        return self.leave(self.paired.newton_step(pairs, curvature, coupling, lambda_h))
 
-        def hessian(v):
-            return curvature * (v - coupling * jnp.sum(curvature * v, 0)) + _dot(ridge, v)
 
-        def approximate(v):
-            return -near.gain * near.newton_step(v, curvature, coupling, lambda_h)
+class Paired(NamedTuple):
+    """Features h = Wᵀv, Σ v = 0, as pairs: v (K, B) above their logits z = M v, up to a constant.
 
-        force = -_dot(self.inverse.T, gradient)
-        share = enough(jnp.ptp(approximate(force), 0))
-        return _dot(self.inverse, conjugate_gradients(hessian, approximate, force, share))
+    Lengths and gradients need no matrix: ‖h‖² = vᵀz, and at ∇_h f = Wᵀ(∂ℓ/∂z + λ_H v) the gradient in z is
+    the bracket. A Newton step solves (diag c − c cᵀ + λ M⁻¹) dz = −(∂ℓ/∂z + λ v); with 1/g for M⁻¹ it is that of an
+    ETF. Conjugate gradients with that as preconditioner see a condition number of at most that of M, whatever c and
+    λ; a round is one product with M⁻¹, which yields dv too.
+    """
+
+    spring: Float[Array, "K K"]
+    gain: Float[Array, ""]
+
+    @property
+    def reaches_all(self) -> bool:
+        """Whether any logits, up to a constant, are those of some pair."""
+        return True
+
+    def zero(self, Y):
+        """Pairs of h = 0 for labels Y (K, B)."""
+        return jnp.zeros((2 * len(Y), Y.shape[1]), Y.dtype)
+
+    def settle(self, q):
+        """The pairs with these logits, to the precision that there is now."""
+        return self.fit(self.logits(q), 0.0)
+
+    def logits(self, q):
+        return q[len(q) // 2 :]
+
+    def ridge(self, q):
+        """½‖h‖² as far as its gradient is concerned: v in z, and nothing in v."""
+        return self.inner(jax.lax.stop_gradient(q), q)
+
+    def inner(self, one, other):
+        """⟨h, h'⟩ of two pairs."""
+        return jnp.sum(one[: len(one) // 2] * self.logits(other), 0)
+
+    def range(self, q):
+        """max z − min z."""
+        return jnp.ptp(self.logits(q), 0)
+
+    def size(self, step, gradient):
+        """The decrement of a Newton step."""
+        return decrement(step, gradient)
+
+    def fit(self, z, lambda_h):
+        """The pairs that have these logits."""
+        return jnp.concatenate([_dot(self.spring, z), z])
+
+    def newton_step(self, gradient, curvature, coupling, lambda_h):
+        """To the accuracy of `enough`; what left is of the force after each round, `size` measures."""
+        near, tiny = Isometric(jnp.sqrt(self.gain)), jnp.finfo(gradient.dtype).tiny
+
+        def approximate(left):
+            return -near.gain * near.newton_step(left, curvature, coupling, lambda_h)
+
+        def advance(state):
+            step, left, direction, size, rounds = state
+            dv = _dot(self.spring, direction)
+            image = curvature * (direction - coupling * jnp.sum(curvature * direction, 0)) + lambda_h * dv
+            length = size / (jnp.sum(direction * image, 0) + tiny)
+            step, left = step + length * jnp.concatenate([dv, direction]), left - length * image
+            better = approximate(left)
+            new = jnp.sum(left * better, 0)
+            return step, left, better + new / (size + tiny) * direction, new, rounds + 1
+
+        force = -near.settle(self.logits(gradient))  # at the end, its mean is as large as the rest
+        first = approximate(force)
+        size = jnp.sum(force * first, 0)
+        goal = enough(jnp.ptp(first, 0)) ** 2 * size
+        state = (jnp.zeros_like(gradient), force, first, size, 0)
+        return jax.lax.while_loop(lambda at: (at[4] < len(force)) & jnp.any(at[3] > goal), advance, state)[0]
 
 
 @jax.tree_util.register_dataclass
@@ -232,11 +311,26 @@ def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:
     return Reduced(jnp.asarray(U * S, dtype)), Vt.T.astype(dtype)
 
 
+class _Last:
+    """The classifier that was decomposed last, for the next call: as dear as hundreds of features are."""
+
+    pair: tuple = (None, None)
+
+
 def condition_classifier(W: np.ndarray, dtype) -> tuple[Conditioned, np.ndarray] | None:
     """The same with r = K − 1 where the singular values of Π W lie within a factor CONDITION, else None."""
+    given, found = _Last.pair
+    if given is None or given[1] != np.dtype(dtype) or not np.array_equal(given[0], W):
+        found = _condition(W, dtype)
+        _Last.pair = (W.copy(), np.dtype(dtype)), found
+    return found
+
+
+def _condition(W: np.ndarray, dtype) -> tuple[Conditioned, np.ndarray] | None:
     U, S, Vt = np.linalg.svd(W - W.mean(0), full_matrices=False)
     r = len(W) - 1
     if len(S) < r or not S[r - 1] * CONDITION > S[0]:
         return None
     U, S, V = U[:, :r], S[:r], Vt[:r].T
-    return Conditioned(jnp.asarray(W @ V, dtype), jnp.asarray((U / S).T, dtype)), V.astype(dtype)
+    parts = W @ V, (U / S).T, U / S @ (U / S).T
+    return Conditioned(*(jnp.asarray(part, dtype) for part in parts)), V.astype(dtype)

@@ -16,12 +16,13 @@ from ufm.optimize.newton import Iterate, newton_from_zero
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import normalise
-from ufm.runtime.devices import local_mesh, spread
+from ufm.runtime.devices import as_here, local_mesh, spread, threads_for
 from ufm.runtime.programs import common_width, program
+from ufm.runtime.threads import in_threads
 from ufm.runtime.watchdog import handed
 
 METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
-CHUNK_ENTRIES = 2**16  # logits in one call
+CHUNK_ENTRIES, CHUNK = 2**18, 2**13  # logits and features in one call, at most
 TILE = 64  # features solved at a time, at least
 TILE_ENTRIES = 2**13  # and their logits: 64 KiB an array in float64, so that ten of them stay in cache
 MATRIX_ENTRIES = 2**20  # entries of their K x r and r x r matrices, 8 MiB
@@ -94,19 +95,19 @@ def minimise(
     Newton begins, before it ends in that of Y. steps: one number a device.
     """
     mesh = mesh or local_mesh()
-    static = static_options(coordinates, Y, problem, method, max_steps, first, mesh, transform)
+    static = static_options(coordinates, problem, Y.shape[1], method, max_steps, first, mesh, transform)
     solve = spread(minimise_share, mesh, **static)
     return solve((coordinates, np.asarray(problem.lambda_h, Y.dtype), max_steps), Y)
 
 
 def static_options(
-    coordinates, Y, problem: Problem, method: str, max_steps: int, first, mesh: Mesh, transform=None
+    coordinates, problem: Problem, count: int, method: str, max_steps: int, first, mesh: Mesh, transform=None
 ) -> dict[str, Hashable]:
-    """What `minimise_share` is compiled for, labels Y (K, B) cut evenly among the devices of the mesh."""
+    """What `minimise_share` is compiled for, `count` labels cut evenly among the devices of the mesh."""
     checked.choice("method", method, METHODS)
     static: dict[str, Hashable] = {"method": method, "loss_name": problem.loss}
     if method == "newton":
-        share, tile = Y.shape[1] // mesh.size, tile_size(coordinates, len(Y))
+        share, tile = count // mesh.size, tile_size(coordinates, problem.classes)
         static |= {"tile": 0 if share % tile else tile, "first": first}
     if method == "gd":
         static |= {"transform": transform or _default_transform(problem), "steps": max_steps}
@@ -136,7 +137,7 @@ def chunk_size(problem: Problem) -> int:
     """
     K, r = problem.classes, coordinate_count(problem)
     matrices = 0 if problem.classifier is None else (K * r + r * r) // 16
-    most, tile = CHUNK_ENTRIES // max(K, matrices), _tile(K)
+    most, tile = min(CHUNK, CHUNK_ENTRIES // max(K, matrices)), _tile(K)
     return most // tile * tile or max(16, most)
 
 
@@ -155,7 +156,7 @@ def _tile(classes: int) -> int:
 def call_size(tile: int, classes: int, count: int, devices: int) -> int:
     """Features a call of the compiled solver: on each device whole tiles, or one smaller one."""
     share = -(-count // devices)
-    most = max(tile, CHUNK_ENTRIES // classes // tile * tile)
+    most = max(tile, min(CHUNK, CHUNK_ENTRIES // classes) // tile * tile)
     return devices * min(most, share if share < tile else -(-share // tile) * tile)
 
 
@@ -195,41 +196,59 @@ def solve_features(
     coordinates, write = _route(problem, dtype)
     if record:
         return _recorded(problem, coordinates, write, Y, max_steps, transform)
+    found = _Found(problem, write, len(Y), Y.dtype)
     tile, count, devices = tile_size(coordinates, problem.classes), len(Y), local_mesh().size
     if method == "newton" and count < tile * devices:
         count = min(tile * devices, common_width(count))
     width = call_size(tile, problem.classes, count, devices)
-    parts = []
-    for n in range(0, len(Y), width):  # all are on their way before the first is looked at
+
+    def solve(n: int) -> tuple[int, Iterate, Array]:
         chunk = pad(Y[n : n + width].T, width)
         with handed(f"features from {n} on, of {len(Y)}"):
             last = minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
-            parts.append((last, _logits(coordinates, last.q)))
-    return _solution(problem, write, parts, len(Y))
+            return n, last, _logits(coordinates, last.q)
+
+    _put_all(solve, found, range(0, len(Y), width))
+    return found.solution()
 
 
-def _solution(problem, write, parts: list[tuple[Iterate, Array]], count: int, trace=None) -> FeatureSolution:
-    """The first `count` features of all parts, put together; what is done here overlaps with later parts."""
-    dtype = parts[0][0].q.dtype
-    H, logits, start = np.zeros((problem.dim, count), dtype), np.empty((count, problem.classes), dtype), 0
-    for last, z in parts:
-        with handed(f"features from {start} on, of {count}"):
-            q = np.asarray(last.q)[:, : count - start]
+def _put_all(solve, found: "_Found", starts: range) -> None:
+    """Every chunk solved and put in its place, by a thread a core where the device is one CPU."""
+    threads = threads_for(local_mesh())
+    if threads == 1:
+        for part in [solve(n) for n in starts]:  # all are on their way before the first is looked at
+            found.put(*part)
+        return
+    for _ in in_threads(as_here(lambda n: found.put(*solve(n))), starts, threads):
+        pass
+
+
+class _Found:
+    """Features and logits of `count` labels, put together from chunks."""
+
+    def __init__(self, problem: Problem, write, count: int, dtype):
+        self.write, self.count = write, count
+        self.ends: list[tuple[int, bool]] = []
+        self.H, self.logits = np.zeros((problem.d, count), dtype), np.empty((count, problem.classes), dtype)
+
+    def put(self, start: int, last: Iterate, z) -> None:
+        """The features from number `start` on, without what pads the last chunk."""
+        with handed(f"features from {start} on, of {self.count}"):
+            q = np.asarray(last.q)[:, : self.count - start]
         stop = start + q.shape[1]
-        write(q, H[:, start:stop])
-        logits[start:stop], start = np.asarray(z)[: stop - start], stop
-    return FeatureSolution(
-        H=H.T,
-        logits=logits,
-        steps=max(int(np.asarray(last.steps).max()) for last, _ in parts),
-        converged=all(np.asarray(last.done).all() for last, _ in parts),
-        trace=trace,
-    )
+        self.write(q, self.H[:, start:stop])
+        self.logits[start:stop] = np.asarray(z).T[: stop - start]
+        self.ends.append((int(np.asarray(last.steps).max()), bool(np.asarray(last.done).all())))
+
+    def solution(self, trace=None) -> FeatureSolution:
+        """All of them."""
+        steps, done = zip(*self.ends)
+        return FeatureSolution(self.H.T, self.logits, max(steps), all(done), trace)
 
 
 @program()
 def _logits(coordinates, q):
-    return coordinates.logits(q).T
+    return coordinates.logits(q)
 
 
 def _recorded(problem, coordinates, write, Y, steps, transform) -> FeatureSolution:
@@ -247,7 +266,9 @@ def _recorded(problem, coordinates, write, Y, steps, transform) -> FeatureSoluti
         steps=steps,
         record=True,
     )
-    return _solution(problem, write, [(last, _logits(coordinates, last.q))], len(Y), trace)
+    found = _Found(problem, write, len(Y), Y.dtype)
+    found.put(0, last, _logits(coordinates, last.q))
+    return found.solution(trace)
 
 
 def _default_transform(problem: Problem):

@@ -32,6 +32,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ufm.loss import LOSSES, relative_logits
+from ufm.optimize.coordinates import Conditioned, Paired
 from ufm.optimize.line_search import lengthen
 
 FULL_STEP = 1.5
@@ -56,7 +57,8 @@ def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
     def total(q):
         z = coordinates.logits(q) + shift
         fit, curvature = loss.local(z, Y)
-        return jnp.sum(fit) + 0.5 * jnp.sum(lambda_h * jnp.sum(q * q, 0)), (z, curvature)
+        ridge = coordinates.ridge(q) if isinstance(coordinates, Paired) else 0.5 * jnp.sum(q * q, 0)
+        return jnp.sum(fit) + jnp.sum(lambda_h * ridge), (z, curvature)
 
     return jax.grad(total, has_aux=True)(q)
 
@@ -67,7 +69,8 @@ def step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far):
     dz = coordinates.logits(step)
     if loss.coupling:
         dz = relative_logits(dz, Y)  # without the part that cancels in the derivative
-    across, along = jnp.sum(q * step, 0), jnp.sum(step * step, 0)
+    inner = coordinates.inner if isinstance(coordinates, Paired) else lambda a, b: jnp.sum(a * b, 0)
+    across, along = inner(q, step), inner(step, step)
     fit = jax.grad(lambda z: jnp.sum(loss.value(z, Y)))
 
     def derivative(t):
@@ -111,6 +114,10 @@ def descend_newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_na
 
     shift (K, 1): a bias added to the logits. count: steps already taken.
     """
+    if isinstance(coordinates, Conditioned):
+        pairs, start = coordinates.paired, coordinates.enter(q)
+        found = descend_newton(pairs, start, Y, lambda_h, max_steps, shift, loss_name=loss_name, count=count)
+        return found._replace(q=coordinates.leave(found.q))
     loss = LOSSES[loss_name]
     eps = jnp.finfo(q.dtype).eps
 
@@ -147,6 +154,12 @@ def newton_from_zero(
     tile: features that stay in cache together and stop together, a divisor of B; 0: all. first: a dtype in which
     to begin, where it is much the faster one; the last steps, and the decision to stop, are in the dtype of Y.
     """
+
+    if isinstance(coordinates, Conditioned):
+        found = newton_from_zero(
+            coordinates.paired, Y, lambda_h, max_steps, loss_name=loss_name, tile=tile, first=first
+        )
+        return found._replace(q=coordinates.leave(found.q))
 
     def solve(Y):
         if first is None:

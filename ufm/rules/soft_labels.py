@@ -80,9 +80,11 @@ def repair(labels, name: str = "soft labels", start: int = 0) -> tuple[Float[np.
 def _divided(labels, name: str, start: int) -> tuple[Float[np.ndarray, "N K"], float]:
     given = _array(labels, name)
     with np.errstate(over="ignore", invalid="ignore"):  # judged below
-        Y, sums = given.astype(np.float64), given.sum(1, dtype=np.float64)
-    _check(Y, sums, given.dtype, name, start)
-    loose = (np.abs(sums - 1) > SUM) | (Y.min(1) < 0)
+        Y = given.astype(np.float64, order="C")
+        sums = Y @ np.ones(Y.shape[1])
+    least = np.zeros(len(Y)) if Y.min() >= 0 else Y.min(1)  # along short rows, NumPy is slow
+    _check(Y, sums, least, given.dtype, name, start)
+    loose = (np.abs(sums - 1) > SUM) | (least < 0)
     off = float(np.max(np.abs(sums - 1), where=loose, initial=0.0))
     if loose.any():
         off = max(off, -float(Y[loose].min()))
@@ -109,10 +111,11 @@ def are_probabilities(rows, dtype) -> bool:
 
 
 def complete(Y: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
-    """Each row's first largest entry set to one minus the others, in place."""
-    rows, top = np.arange(len(Y)), Y.argmax(1)
-    Y[rows, top] = 0.0
-    Y[rows, top] = np.maximum(1.0 - Y.sum(1), 0.0)
+    """Each row's first largest entry set to one minus the others, in place, of an array in C order."""
+    top = Y.argmax(1) + Y.shape[1] * np.arange(len(Y))
+    flat = Y.reshape(-1)
+    flat[top] = 0.0
+    flat[top] = np.maximum(1.0 - Y.sum(1), 0.0)
     return Y
 
 
@@ -123,17 +126,18 @@ def _array(labels, name: str) -> np.ndarray:
     return Y
 
 
-def _check(Y, sums, dtype, name: str, start: int) -> None:
+def _check(Y, sums, least, dtype, name: str, start: int) -> None:
     if not np.isfinite(sums).all() and not np.isfinite(Y).all():
         raise InputError(f"{name} holds NaN or infinity in row {start + np.argwhere(~np.isfinite(Y))[0, 0]}")
-    K, least = Y.shape[1], Y.min(1)
+    K = Y.shape[1]
     most, below = allowed(dtype, K), max(rounding(dtype, K), rounding(np.float32, K))
     bad = (least < -below) | ~(np.abs(sums - 1) <= most)
     if bad.any():
         worst = int(np.argmax(bad))
+        lowest = float(Y[worst].min())
         raise InputError(
             f"each row of {name} must be >= 0 and sum to 1 (within {most:.1g}); row {start + worst} sums to "
-            f"{sums[worst]:.9g}, least {least[worst]:.3g}: {_cure(bool(least[worst] < -below), float(sums[worst]))}"
+            f"{sums[worst]:.9g}, least {lowest:.3g}: {_cure(lowest < -below, float(sums[worst]))}"
         )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable
 from contextlib import contextmanager, suppress
 from functools import partial, update_wrapper
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from ufm.runtime.private import load_lapack
@@ -174,8 +175,9 @@ def _words(value: Any) -> str | None:
     if isinstance(value, tuple):
         parts = [_words(part) for part in value]
         return None if None in parts else f"({', '.join(map(str, parts))})"
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, type | FunctionType):
+        name = f"{value.__module__}.{value.__qualname__}"
+        return None if "<" in name else name  # of another function's own, which the name does not tell apart
     known = value is None or isinstance(value, str | bool | int | float | jax.tree_util.PyTreeDef)
     return repr(value) if known else None
 

@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     theory_bound: np.ndarray
     unit: np.ndarray
     numeric: np.ndarray  # candidates, in the space they were compared in
-    theory: np.ndarray
+    theory: np.ndarray | None  # where they are asked for
     norm: np.ndarray
     slope: np.ndarray  # ‖∇f‖ at the numerical candidates, at most
     steps: int
@@ -35,10 +35,11 @@ class WorstRows:
     def update(self, n, batch: Batch) -> None:
         """Fold a batch in; features are ranked by error, or by bound where there is no closed form."""
         row, rank = batch.row, np.where(batch.error < 0, batch.bound, batch.error)
-        order = np.lexsort((-n, rank, row))  # of equal ones the first counts, however the stream is divided
-        top = order[np.append(row[order][1:] != row[order][:-1], True)]
-        better = top[rank[top] > self.rank[row[top]]]
-        self.feature[row[better]], self.rank[row[better]] = n[better], rank[better]
+        best = self.rank.copy()
+        np.maximum.at(best, row, rank)
+        # of equal ones the first counts, however the stream is divided: here it is written last
+        top = np.flatnonzero((rank == best[row]) & (rank > self.rank[row]))[::-1]
+        self.feature[row[top]], self.rank = n[top], best
         with np.errstate(invalid="ignore"):  # NaN wins, and is judged as such
             for name in ("error", "bound", "theory_bound"):
                 np.maximum.at(getattr(self, name), row, getattr(batch, name))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from ufm.agree.stream.placed import Placed
 from ufm.model.cases import LabelCases, PairCases
 from ufm.model.problem import Problem
 from ufm.runtime.devices import spread
@@ -29,11 +30,11 @@ class Side(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """A batch: row of each feature, labels (K, B), closed-form logits (K, B) up to a constant."""
+    """A batch: row of each feature, labels (K, B), closed-form logits (K, B) up to a constant; or both `Placed`."""
 
     row: np.ndarray
-    Y: jax.Array
-    x: jax.Array
+    Y: jax.Array | Placed
+    x: jax.Array | Placed
     mass: np.ndarray  # Σ_k |x_k|, what the closed form's rounding is proportional to
 
 
@@ -52,19 +53,18 @@ class PairSource:
         c = self.cases.take(n)
         x_i, x_j = self.x_i[c.row], self.x_j[c.row]
         lam = np.where(c.i == c.j, 1.0, c.lam)
-        put = spread(place, self.mesh, classes=self.problem.classes)
-        Y = put((), lam.astype(self.dtype), c.colam.astype(self.dtype), c.i, c.j)
-        x = put((), x_i, x_j, c.i, c.j)
-        return Labels(c.row, Y, x, np.abs(x_i) + np.abs(x_j))
+        i, j = c.i.astype(np.int32), c.j.astype(np.int32)
+        Y = Placed(lam.astype(self.dtype), c.colam.astype(self.dtype), i, j)
+        return Labels(c.row, Y, Placed(x_i, x_j, i, j), np.abs(x_i) + np.abs(x_j))
 
     def same_class_logit(self) -> float:
         """x with h = (x/g) w_c."""
         return float(self.x_i[-1])
 
-    def classes_of(self, n) -> tuple[int, int]:
-        """The pair (i, j) of feature n."""
-        c = self.cases.take(np.array([n]))
-        return int(c.i[0]), int(c.j[0])
+    def classes_of(self, n) -> list[tuple[int, int]]:
+        """The pairs (i, j) of features n."""
+        c = self.cases.take(n)
+        return list(zip(c.i.tolist(), c.j.tolist()))
 
     def label(self, n) -> np.ndarray:
         """The exact label of feature n, K doubles."""
@@ -125,9 +125,9 @@ class LabelSource:
         """x with h = (x/g) w_c."""
         return float(_pair_table(self.problem, np.ones(1))[0][0])
 
-    def classes_of(self, n) -> None:
-        """No pair."""
-        return None
+    def classes_of(self, n) -> list[None]:
+        """No pairs."""
+        return [None] * len(n)
 
     def label(self, n) -> np.ndarray:
         """The exact label of feature n, K doubles."""
@@ -177,9 +177,3 @@ _pairs = jax.jit(two_hot_or_same, static_argnames=("classes", "loss"))
 def _dense(a, labels, *, loss):
     best = label_optimum(labels.T, jnp.ones_like(labels.T), a, loss)
     return best.x.T, best.p.T
-
-
-def place(_, at_i, at_j, i, j, *, classes: int):
-    """(K, B) with at_i in row i, at_j in row j (unless i = j) and zero elsewhere."""
-    k = jnp.arange(classes)[:, None]
-    return jnp.where(k == i, at_i, jnp.where(k == j, at_j, jnp.zeros_like(at_i)))
