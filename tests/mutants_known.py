@@ -339,7 +339,7 @@ KILLERS = {
     "ufm/theory/theorems/fixed_support": agrees("support-size"),
     "ufm/theory/theorems/free/binary": agrees("bce", "bce-no-bias"),
     "ufm/theory/theorems/free/design": [*SMALL, *agrees(*DESIGNED)],
-    "ufm/theory/theorems/free/groups": agrees("superclass-laws"),
+    "ufm/theory/theorems/free/groups": agrees("superclass-laws", "circulant-laws"),
     "ufm/theory/theorems/free/onehot": agrees(
         "onehot-ce", "label-smoothing", "residual-norm", "distillation"
     ),
@@ -399,6 +399,7 @@ KILLERS = {
     "ufm/network/measures/curve": [f"{N}curve.py"],
     "ufm/network/measures/gap": [f"{N}stream_duality.py"],
     "ufm/network/measures/mixed": CHANNELS,
+    "ufm/network/measures/quadratic": [f"{N}quadratic.py"],
 }
 SLACK = (
     "some units of rounding in a part of a bound whose sum is raised by a thousandth (`local_bound.SLACK`)"
