@@ -339,7 +339,7 @@ KILLERS = {
     "ufm/theory/theorems/fixed_support": agrees("support-size"),
     "ufm/theory/theorems/free/binary": agrees("bce", "bce-no-bias"),
     "ufm/theory/theorems/free/design": [*SMALL, *agrees(*DESIGNED)],
-    "ufm/theory/theorems/free/groups": agrees("superclass-laws"),
+    "ufm/theory/theorems/free/groups": agrees("superclass-laws", "circulant-laws"),
     "ufm/theory/theorems/free/onehot": agrees(
         "onehot-ce", "label-smoothing", "residual-norm", "distillation"
     ),
@@ -437,7 +437,7 @@ EQUIVALENT = {
     "certify/explicit.py : 64 → 128  in  TILE = 64": PACE,
     "agree/features.py __init__: 4 → 8  in  max(4, int(np.ceil(np.log2((count or cases.count) "
     "/ mesh.size))))": PACE,
-    "theory/sharpness.py unfinished: Gt → GtE  in  jnp.abs(state[-2]) > 1e-07": EDGE,
+    "theory/sharpness.py unfinished: Gt → GtE  in  xp.abs(state[-2]) > 1e-07": EDGE,
     "theory/variants/losses.py ordinal_optimum: Lt → LtE  in  low < LEAST": EDGE,
     "theory/variants/ray.py ray_gap: Mult → Div  in  2 * start": BEGUN,
     "theory/geometry/own_penalties.py _gaps: Lt → LtE  in  excess(high) < 0": BEGUN,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
-from experiments.benchmark.growth.many import ManyRow, many_lines
+from experiments.benchmark.growth.many import ManyRow, many_lines, many_targets
 from experiments.benchmark.profile import Rates, Stage
 from experiments.benchmark.profile import lines as profile_lines
 from experiments.benchmark.rows import FeatureRow, JointRow
@@ -73,6 +73,16 @@ def markdown(run: Run) -> str:
         parts += [title, "", *many_lines(run.many), ""]
     parts += ["## Where the time goes", "", *profile_lines(run.rates, run.stages), ""]
     return "\n".join(parts)
+
+
+def many_page(rows: list[ManyRow], command: str, where: dict[str, str]) -> str:
+    """The page of these rows alone."""
+    title = ["# Speed of the joint problem of many classes", "", f"`{command}`", ""]
+    about = "Mixup α = 1, all pairs, 20 values of λ a pair, λ_W = λ_H = 5e-4, no bias. "
+    about += "K = 1000 by the symmetry of the law: labels are one an orbit."
+    machine = ", ".join(f"{name} {value}" for name, value in where.items())
+    tables = [*target_lines(many_targets(rows)), "", about, "", *many_lines(rows), ""]
+    return "\n".join([*title, machine, "", *tables])
 
 
 def target_lines(targets: list[Target]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from mpmath import mp, mpf
 
 from experiments import speed
-from experiments.benchmark import joint, profile, rows, targets, worker
+from experiments.benchmark import joint, profile, report, rows, targets, worker
 from experiments.benchmark.growth import many
 from experiments.benchmark.joint import JointTask, Milestone
 from experiments.benchmark.oracle import exact_features, save_answers
@@ -451,10 +451,23 @@ def test_many_classes_are_measured_twice_and_judged(monkeypatch):
     row = many.measure(JointTask("imbalanced", 5e-3, 2, 4))
     assert (row.classes, row.labels) == (4, 16) and row.gap <= 1e-9
     assert (row.first, row.first_cpu, row.second, row.second_cpu) == (3.0, 2.0, 1.0, 0.5) and row.peak > 0
-    at = [replace(row, classes=classes, first=2.0, peak=1000.0) for classes in (30, 100)]
-    assert [each.reached for each in many.many_targets(at)] == [True, True]
-    late, large, open_ = replace(at[1], first=61.0), replace(at[1], peak=5000.0), replace(at[1], gap=1e-8)
+    at = [replace(row, classes=classes, first=2.0, peak=1000.0) for classes in (30, 1000, 100)]
+    assert [each.reached for each in many.many_targets(at)] == [True, True, True]
+    late, large, open_ = replace(at[2], first=61.0), replace(at[2], peak=5000.0), replace(at[2], gap=1e-8)
     for bad in (late, large, open_):
-        assert [each.reached for each in many.many_targets([at[0], bad])] == [True, False]
-    assert [each.reached for each in many.many_targets([])] == [None, None]
+        assert [each.reached for each in many.many_targets([*at[:2], bad])] == [True, False, True]
+    again = replace(at[1], second=1.1)
+    assert [each.reached for each in many.many_targets([at[0], again, at[2]])] == [True, True, False]
+    assert [each.reached for each in many.many_targets([])] == [None, None, None]
     assert many.many_lines(at)[-1].startswith("| 100 | imbalanced | 16 |")
+    assert many.many_lines(at)[-1] in report.many_page(
+        at, "python -m experiments.speed --many", {"cores": "2"}
+    )
+
+
+def test_many_classes_go_by_symmetry_from_a_thousand_on(monkeypatch):
+    """Of four: two that weigh more, and a label an orbit."""
+    monkeypatch.setattr(many, "BY_SYMMETRY", 4)
+    row = many.measure(JointTask("imbalanced", 5e-3, 2, 4))
+    assert row.labels == 10 and row.gap <= 1e-9
+    assert many.measure(JointTask("balanced", 5e-3, 2, 4)).labels == 3

@@ -3,12 +3,15 @@
 Few classes, with the route of many classes forced; all laws have ATOMS labels of K classes: a loss compiles once.
 """
 
-from functools import partial
+import subprocess
+import sys
+from functools import partial, partialmethod
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import ufm.model.atoms as atoms
 import ufm.optimize.joint as joint
 import ufm.optimize.many.descent as descent
 from tests import shapes
@@ -16,7 +19,14 @@ from ufm.certify.joint import certify_joint
 from ufm.loss import LOSSES
 from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
 from ufm.model.laws import LabelLaw
-from ufm.optimize.gram import gram_curvature, gram_hessian, half_curvature, logit_basis, symmetric_basis
+from ufm.optimize.gram import (
+    cut_law,
+    gram_curvature,
+    gram_hessian,
+    half_curvature,
+    logit_basis,
+    symmetric_basis,
+)
 from ufm.optimize.joint import solve_joint
 from ufm.optimize.many.tails import Tailed
 from ufm.runtime.devices import one_device
@@ -52,7 +62,7 @@ def own_penalties() -> FiniteLaw:
 @pytest.fixture
 def many(monkeypatch):
     """Every problem is one of many classes."""
-    monkeypatch.setattr(joint, "DENSE", 0.0)
+    monkeypatch.setattr(atoms, "DENSE", 0.0)
 
 
 PROBLEMS = {
@@ -75,13 +85,26 @@ SLOW = ("free bias", "own penalties", "squared error", "binary")  # programs of 
 def test_the_optimum_is_that_of_the_dense_route_and_certified(name, monkeypatch):
     problem, found = PROBLEMS[name], []
     for dense in (np.inf, 0.0):
-        monkeypatch.setattr(joint, "DENSE", dense)
+        monkeypatch.setattr(atoms, "DENSE", dense)
         found.append(solve_joint(problem))
     plain, many = found
     gaps = [certify_joint(problem, point).relative_gap for point in found]
     assert many.converged and max(gaps) < GAP, gaps
     assert abs(many.objective / plain.objective - 1) <= max(gaps)
     assert np.linalg.matrix_rank(many.W, 1e-9) == np.linalg.matrix_rank(plain.W, 1e-9)
+
+
+def test_few_classes_load_nothing_of_what_many_ask_for():
+    script = (
+        "import sys, jax, numpy as np\njax.config.update('jax_enable_x64', True)\n"
+        "import ufm.model.atoms as atoms\nfrom ufm.optimize.joint import solve_joint\n"
+        "problem = atoms.JointProblem(atoms.FiniteLaw(np.eye(2), np.ones(2) / 2), 1.0, 1.0)\n"
+        "for atoms.DENSE in (1e8, 0.0):\n"
+        "    solve_joint(problem)\n"
+        "    print('ufm.optimize.many' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_directions_are_lost_exactly_where_the_optimum_has_none(monkeypatch, many):
@@ -126,7 +149,7 @@ def dropped(onto, law, stand):
 def stand_of(problem: JointProblem):
     """The law in blocks, and a point near the start of the descent."""
     B = logit_basis(K, problem.loss)
-    law = descent._Law(B, joint._cut_law(problem, one_device()), one_device(), problem.loss)
+    law = descent._Law(B, cut_law(problem, one_device()), one_device(), problem.loss)
     rng = np.random.default_rng(1)
     root = rng.standard_normal((B.shape[1], B.shape[1]))
     frame = law.frame(root @ root.T, B @ rng.standard_normal(B.shape[1]), rng.uniform(0.5, 1.0, K))
@@ -155,6 +178,45 @@ def test_curvature_is_that_of_the_dense_route(loss):
     assert np.allclose(found, image, rtol=1e-9, atol=1e-11 * np.abs(image).max())
     rough = law.curve(stand, D + D.T, B @ db, 1.0)[1]  # negative control: no round at all
     assert not np.allclose(rough, curved, rtol=1e-3)
+
+
+def test_rough_curvature_is_a_float32_of_the_exact_one(monkeypatch):
+    """And is used for systems that are solved roughly, of no more than its condition; never where it has failed."""
+    monkeypatch.setattr(descent, "BRIEF", 0)
+    law, stand = stand_of(JointProblem(soft_law(), 0.05, 0.04))
+    D, db = np.eye(K - 1), np.zeros(K)
+    (q, *exact), (p, *rough) = (
+        law.call(name, stand.frame, D, db, stand.h, law.labels, 1e-3)[0] for name in CURVES
+    )
+    for one, other in zip((q, *exact), (p, *rough)):
+        size = np.abs(one).max()
+        assert 0 < np.abs(np.asarray(one) - np.asarray(other)).max() < 1e-4 * size
+    called = []
+    law.call = lambda name, *parts: called.append(name) or [(q, *exact)]
+    law.curve(stand, D, db, 1e-3)
+    law.curve(stand, D, db, 1e-7)
+    law.exact = True
+    law.curve(stand, D, db, 1e-3)
+    assert called == ["rough curve", "curve", "curve"]
+
+
+def test_where_float32_fails_float64_takes_over(monkeypatch, many):
+    monkeypatch.setattr(descent, "BRIEF", 0)
+    monkeypatch.setattr(descent._Law, "curve", spoilt)
+    found = solve_joint(PROBLEMS["mixup"])
+    assert found.converged and certify_joint(PROBLEMS["mixup"], found).relative_gap < GAP
+    monkeypatch.setattr(descent._Law, "curve", partialmethod(spoilt, always=True))  # negative control
+    monkeypatch.setattr(joint, "UNKNOWNS", 0)
+    assert not solve_joint(PROBLEMS["mixup"]).converged
+
+
+CURVES, OWN = ("curve", "rough curve"), descent._Law.curve
+
+
+def spoilt(law, stand, D, db, share, always=False):
+    """A curvature of the wrong sign, until that has been noticed."""
+    q, curved, pull = OWN(law, stand, D, db, share)
+    return (q, curved, pull) if law.exact and not always else (q, -curved, -pull)
 
 
 @pytest.mark.parametrize("coupling", [0.0, 1.0])
@@ -188,7 +250,7 @@ def test_the_preconditioner_saves_rounds(monkeypatch, many):
     monkeypatch.setattr(descent._Law, "curve", counted)
     solve_joint(PROBLEMS["mixup"])
     own, rounds[0] = rounds[0], 0
-    monkeypatch.setattr(descent, "_precondition", lambda law, stand, bias, slopes: [slopes[0], 0 * slopes[1]])
+    monkeypatch.setattr(descent, "_precondition", lambda law, stand, bias, slopes: (slopes[0], 0 * slopes[1]))
     solve_joint(PROBLEMS["mixup"])
     assert rounds[0] > 1.2 * own
 

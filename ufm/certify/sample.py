@@ -5,7 +5,7 @@ A mean runs over an array, a process's part of one, or blocks of a stream that i
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from operator import add
 
 import jax
@@ -13,9 +13,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ufm.loss import LOSSES
+from ufm.model.variants.orbits import OrbitLaw
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import exactly
 from ufm.runtime.processes import ALONE, Group
+from ufm.runtime.programs import program
 
 BINARY = "binary-cross-entropy"
 LEAST = 4096  # rows up to which a function is compiled for their number
@@ -147,6 +149,27 @@ class TwoHot(Block):
         return np.bincount(place, values, self.classes)
 
 
+@dataclass(frozen=True, eq=False)
+class Orbits(Block):
+    """The same where a row stands for all that permutations of equal classes make of it, at once in H (n, K), Y and
+    Z: moments are averages over them."""
+
+    law: OrbitLaw = field(kw_only=True)
+
+    @property
+    def units(self) -> int:
+        """An entry of a moment is a mean of at most K² sums of n terms, added row by row."""
+        return len(self.weights) + 2 * self.law.classes
+
+    def total(self, A, exact: bool = True) -> Float[np.ndarray, " K"]:
+        """E of Σ weight · row."""
+        return self.law.average(super().total(A, exact))
+
+    def product(self, left, right) -> np.ndarray:
+        """E of Σ weight · left rightᵀ."""
+        return self.law.average_matrix(super().product(left, right))
+
+
 Part = Callable[[Block], tuple]  # weighted sums of a block
 Change = Callable[[Block], Float[np.ndarray, "n K"]]  # a residual made from the candidate's own
 
@@ -224,10 +247,10 @@ def losses_residuals(
     if missing:
         Z, Y = (np.pad(part, ((0, missing), (0, 0)), mode="edge") for part in (Z, Y))
     with exactly():
-        value, slope = (np.asarray(part)[:n] for part in _vmapped(loss)(Z, Y))
+        value, slope = (np.asarray(part)[:n] for part in _losses_slopes(Z, Y, loss=loss))
     return value, -slope
 
 
-@cache
-def _vmapped(loss: str):
-    return jax.jit(jax.vmap(jax.value_and_grad(LOSSES[loss].value)))
+@program("loss")
+def _losses_slopes(Z, Y, *, loss: str):
+    return jax.vmap(jax.value_and_grad(LOSSES[loss].value))(Z, Y)

@@ -11,7 +11,7 @@ so an error here is invisible to their agreement: it has checks of its own (`exp
     grid        a grid of problems, cut into blocks
     atoms       finite laws, and the joint problem on them
     rows        the row space of any W, without losing a digit
-    variants/   problems of another shape: other constraints, factors, losses
+    variants/   problems of another shape: other constraints, factors, losses; laws by their orbits
 """
 
 from ufm.facade import facade
@@ -20,7 +20,8 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "atoms": (
-            "DENSE FiniteLaw JointProblem Point drawn_law finite_law given_lam is_dense multi_label with_penalties"
+            "DENSE FiniteLaw JointProblem Point drawn_law finite_law given_lam is_convex is_dense multi_label "
+            "with_penalties"
         ),
         "cases": "LabelCases OrbitCases PairCases check_choice choose_cases choose_lam",
         "etf": (
@@ -37,6 +38,7 @@ __all__, __getattr__, __dir__ = facade(
         "quadrature": "DROP PANEL REACH beta_rule edge_gauss panels",
         "roots": "bracketed_root",
         "rows": "EPS RowSpace row_space",
+        "variants.orbits": "OrbitLaw OrbitProblem orbit_law",
         "variants.problem": (
             "COUNTS LABELS LOSS PENALTIES READS VARIANTS Variant VariantProblem margins read_variant"
         ),

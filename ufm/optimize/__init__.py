@@ -6,9 +6,9 @@ joint        solve_joint: W, features and bias together
 implicit_gram  optimal_gram: the joint optimum likewise
 gram         the joint problem as a convex one in G, d ≥ K − 1
 coordinates  isometric coordinates of W's row space
-many/        the same for many classes, without a matrix a label
+many/        the same for many classes, without a matrix a label, or by symmetry
 newton       Newton's method, convergent from every start
-line_search  how far along a step
+line_search  how far along a step, for many features at once or for one objective
 descent      first-order methods
 factor       small factorisations without a library call
 variants/    solve_variant: problems of another shape, from several starts

@@ -7,6 +7,7 @@ O(K²) a step where all directions of 1⊥ get through it about equally, O(K r²
 Batches run along the last axis: q is (r, B), logits are (K, B).
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ CONDITION = 10.0  # of W: about as many rounds of conjugate gradients a step, at
 class Isometric(NamedTuple):
     """A simplex ETF, W Wᵀ = scale² Π: z = scale · (q − mean q), h = Bᵀ q, B = `etf_basis`."""
 
-    scale: Float[Array, ""]
+    scale: Float[Array | np.ndarray, ""]
 
     @property
     def reaches_all(self) -> bool:
@@ -68,67 +69,9 @@ class Isometric(NamedTuple):
         return (curvature * shift - gradient) * inverse
 
 
-class Conditioned(NamedTuple):
-    """A W that is invertible on 1⊥, and well enough: Π W = U S Vᵀ (thin), z = (W V) q, h = V q, r = K − 1.
-
-    For losses that do not see 1. `inverse` = S⁻¹ Uᵀ leads from logits to q. In logits a Newton step solves
-    (diag c − c cᵀ + λ M⁻¹) dz = −F, M = Π W Wᵀ Π, F = inverseᵀ ∇; with 1/g for M⁻¹ it is the step of an ETF.
-    Conjugate gradients with that as preconditioner see a condition number of at most that of M, whatever c and λ.
-    """
-
-    matrix: Float[Array, "K r"]
-    inverse: Float[Array, "r K"]
-
-    @property
-    def reaches_all(self) -> bool:
-        """Whether any logits, up to a constant, are those of some q."""
-        return True
-
-    def zero(self, Y):
-        """q = 0 for labels Y (K, B)."""
-        return jnp.zeros((self.matrix.shape[1], Y.shape[1]), Y.dtype)
-
-    def settle(self, q):
-        """q as it is."""
-        return q
-
-    @property
-    def gain(self):
-        """g, the mean eigenvalue of W Wᵀ on 1⊥."""
-        K = self.matrix.shape[0]
-        return jnp.sum((self.matrix - jnp.mean(self.matrix, 0)) ** 2) / (K - 1)
-
-    def logits(self, q):
-        return _dot(self.matrix, q)
-
-    def range(self, q):
-        """max z − min z."""
-        return jnp.ptp(self.logits(q), 0)
-
-    def size(self, step, gradient):
-        """The decrement of a Newton step."""
-        return decrement(step, gradient)
-
-    def fit(self, z, lambda_h):
-        """The coordinates that have these logits, up to a constant."""
-        return _dot(self.inverse, z)
-
-    def newton_step(self, gradient, curvature, coupling, lambda_h):
-        """To a relative accuracy of min(0.1, β), β the range of the first approximation: quadratic convergence."""
-        near, ridge = Isometric(jnp.sqrt(self.gain)), lambda_h * _dot(self.inverse.T, self.inverse)
-
-        def hessian(v):
-            return curvature * (v - coupling * jnp.sum(curvature * v, 0)) + _dot(ridge, v)
-
-        def approximate(v):
-            return near.gain * near.newton_step(v, curvature, coupling, lambda_h)
-
-        force = _dot(self.inverse.T, gradient)
-        return _dot(self.inverse, conjugate_gradients(hessian, approximate, force))
-
-
-class Reduced(NamedTuple):
-    """Any W = U S Vᵀ (thin): z = (U S) q, h = V q; a Newton step costs O(K r² + r³)."""
+@dataclass(frozen=True, eq=False)
+class _Explicit:
+    """z = matrix · q: what all coordinates of an explicit W have in common."""
 
     matrix: Float[Array, "K r"]
 
@@ -162,8 +105,56 @@ class Reduced(NamedTuple):
         return decrement(step, gradient)
 
     def fit(self, z, lambda_h):
-        """argmin ‖z(q) − z‖² + λ_H‖q‖², where the columns of the matrix are orthogonal."""
-        return _dot(self.matrix.T, z) / (jnp.sum(self.matrix**2, 0) + lambda_h)[:, None]
+        """argmin ‖z(q) − z‖² + λ_H‖q‖², where the columns of the matrix are orthogonal. lambda_h: one, or (B)."""
+        return _dot(self.matrix.T, z) / (jnp.sum(self.matrix**2, 0)[:, None] + lambda_h)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Conditioned(_Explicit):
+    """A W that is invertible on 1⊥, and well enough: Π W = U S Vᵀ (thin), z = (W V) q, h = V q, r = K − 1.
+
+    For losses that do not see 1. `inverse` = S⁻¹ Uᵀ leads from logits to q. In logits a Newton step solves
+    (diag c − c cᵀ + λ M⁻¹) dz = −F, M = Π W Wᵀ Π, F = inverseᵀ ∇; with 1/g for M⁻¹ it is the step of an ETF.
+    Conjugate gradients with that as preconditioner see a condition number of at most that of M, whatever c and λ.
+    """
+
+    inverse: Float[Array, "r K"]
+
+    @property
+    def reaches_all(self) -> bool:
+        """Whether any logits, up to a constant, are those of some q."""
+        return True
+
+    @property
+    def gain(self):
+        """g, the mean eigenvalue of W Wᵀ on 1⊥."""
+        K = self.matrix.shape[0]
+        return jnp.sum((self.matrix - jnp.mean(self.matrix, 0)) ** 2) / (K - 1)
+
+    def fit(self, z, lambda_h):
+        """The coordinates that have these logits, up to a constant."""
+        return _dot(self.inverse, z)
+
+    def newton_step(self, gradient, curvature, coupling, lambda_h):
+        """To the accuracy of `enough`."""
+        near, ridge = Isometric(jnp.sqrt(self.gain)), lambda_h * _dot(self.inverse.T, self.inverse)
+
+        def hessian(v):
+            return curvature * (v - coupling * jnp.sum(curvature * v, 0)) + _dot(ridge, v)
+
+        def approximate(v):
+            return -near.gain * near.newton_step(v, curvature, coupling, lambda_h)
+
+        force = -_dot(self.inverse.T, gradient)
+        share = enough(jnp.ptp(approximate(force), 0))
+        return _dot(self.inverse, conjugate_gradients(hessian, approximate, force, share))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Reduced(_Explicit):
+    """Any W = U S Vᵀ (thin): z = (U S) q, h = V q; a Newton step costs O(K r² + r³)."""
 
     def newton_step(self, gradient, curvature, coupling, lambda_h):
         """−(FᵀF + λ)⁻¹ gradient, F = √c ∘ (B − cᵀB), whose squares hold nothing that cancels."""
@@ -186,33 +177,53 @@ def decrement(step, gradient):
     return jnp.sqrt(jnp.maximum(-jnp.sum(gradient * step, 0), 0.0))
 
 
-def conjugate_gradients(hessian, approximate, gradient):
-    """x (K, B) with hessian(x) ≈ −gradient for every column, `approximate` being nearly −hessian⁻¹.
+def enough(beta):
+    """The share of its force that a Newton system may leave, β the range of a first approximation of the step:
+    min(0.1, β), so that convergence is quadratic, but no less than rounding leaves."""
+    return jnp.minimum(0.1, jnp.maximum(beta, jnp.finfo(beta.dtype).eps / beta))
 
-    Stops when what is left is min(0.1, β) of the gradient, in the norm of `approximate` and for every column,
-    β the range of approximate(gradient); or after as many rounds as there are unknowns.
-    """
-    tiny = jnp.finfo(gradient.dtype).tiny
+
+class Round(NamedTuple):
+    """Of conjugate gradients: x, force − H x, the next direction, and the squared size of what is left. Columns."""
+
+    x: Float[Array, "n *B"]
+    left: Float[Array, "n *B"]
+    direction: Float[Array, "n *B"]
+    size: Float[Array, "*B"]
+
+
+def first_round(approximate, force) -> Round:
+    """x = 0. approximate: v -> H₀⁻¹ v, whose norm is that of `size`."""
+    better = approximate(force)
+    return Round(0.0 * force, force, better, (force * better).sum(0))
+
+
+def next_round(at: Round, hessian, approximate) -> Round:
+    """One product with H further; every column on its own. Arrays of numpy or JAX."""
+    tiny = jnp.finfo(at.left.dtype).tiny
+    image = hessian(at.direction)
+    length = at.size / ((at.direction * image).sum(0) + tiny)
+    x, left = at.x + length * at.direction, at.left - length * image
+    better = approximate(left)
+    size = (left * better).sum(0)
+    return Round(x, left, better + size / (at.size + tiny) * at.direction, size)
+
+
+def conjugate_gradients(hessian, approximate, force, share):
+    """H⁻¹ force, until a share of the force is left in every column, in H₀⁻¹'s norm, H₀⁻¹ the approximation; or
+    after as many rounds as there are unknowns."""
+    start = first_round(approximate, force)
+    goal = share**2 * start.size
 
     def unfinished(state):
-        *_, size, rounds = state
-        return (rounds < len(gradient)) & jnp.any(size > goal)
+        at, count = state
+        return (count < len(force)) & jnp.any(at.size > goal)
 
     def advance(state):
-        x, left, direction, size, rounds = state
-        image = hessian(direction)
-        length = size / jnp.maximum(jnp.sum(direction * image, 0), tiny)
-        x, left = x + length * direction, left + length * image
-        better = approximate(left)
-        new = -jnp.sum(left * better, 0)
-        return x, left, better + new / jnp.maximum(size, tiny) * direction, new, rounds + 1
+        at, count = state
+        return next_round(at, hessian, approximate), count + 1
 
-    first = approximate(gradient)
-    size = -jnp.sum(gradient * first, 0)
-    beta = jnp.ptp(first, 0)
-    share = jnp.minimum(0.1, jnp.maximum(beta, jnp.finfo(beta.dtype).eps / beta))
-    goal = share**2 * size
-    return jax.lax.while_loop(unfinished, advance, (jnp.zeros_like(gradient), gradient, first, size, 0))[0]
+    return jax.lax.while_loop(unfinished, advance, (start, 0))[0].x
 
 
 def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:

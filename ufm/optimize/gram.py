@@ -24,13 +24,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import cho_factor, cho_solve
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from ufm.loss import LOSSES
+from ufm.model.atoms import JointProblem
 from ufm.model.etf import etf_basis
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.factor import half_solve_each
+from ufm.optimize.line_search import backtrack
 from ufm.optimize.newton import descend_newton
 from ufm.runtime.devices import ALL, CUT, CUT_LAST, agree, cut, each_step, one_device, share, total
 
@@ -65,6 +68,16 @@ class Atoms(NamedTuple):
     penalties: Penalties
 
 
+def cut_law(problem: JointProblem, mesh: Mesh) -> Atoms:
+    """Labels and weights cut among the devices; the last label is repeated with weight 0 to fill them."""
+    law, (lambda_w, lambda_h, lambda_b) = problem.atoms, problem.penalties
+    missing = -len(law.weights) % mesh.size
+    own = None if law.rho is None else cut(np.pad(lambda_h * law.rho, (0, missing), mode="edge"), mesh, CUT)
+    penalties = Penalties(np.float64(lambda_w), np.float64(lambda_h), np.float64(lambda_b or 0.0), own)
+    Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
+    return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)
+
+
 class GramPoint(NamedTuple):
     """V (k, k) with G = V Vᵀ, b̃ (k), features h (k, n) and φ (an upper bound until h is optimal).
 
@@ -74,8 +87,8 @@ class GramPoint(NamedTuple):
     V: Float[Array | np.ndarray, "k k"]
     b: Float[Array | np.ndarray, "k"]
     h: Float[Array, "k n"]
-    objective: Array | float
-    thin: Array | float
+    objective: Array | np.ndarray | float
+    thin: Array | np.ndarray | float
 
 
 class GramStep(NamedTuple):
@@ -84,7 +97,7 @@ class GramStep(NamedTuple):
     D: Float[Array | np.ndarray, "k k"]
     b: Float[Array | np.ndarray, "k"]
     z: Float[Array, "k n"]
-    slope: Array | float
+    slope: Array | np.ndarray | float
 
 
 POINT = GramPoint._make((ALL, ALL, CUT_LAST, ALL, ALL))  # how they are cut among devices, field by field
@@ -142,16 +155,19 @@ def gram_newton(
     return GramStep(D, db, dz, slope)
 
 
-def lengthen_step(D, db, V, M, gradient, slope_b, lambda_w):
-    """The step stretched and kept positive, or where that leaves no descent a share of it; and its slope."""
+def lengthen_step(D, db, V, M, gradient, slope_b, lambda_w, xp=jnp):
+    """The step stretched and kept positive, or where that leaves no descent a share of it; and its slope.
+
+    xp: the module of the arrays, numpy where nothing should be compiled.
+    """
 
     def slope(D, db):
-        return jnp.sum(gradient * D) + slope_b @ db
+        return xp.sum(gradient * D) + slope_b @ db
 
-    far = _keep_positive(_stretch(D, V, M, lambda_w))
-    share = jnp.minimum(1.0, (LEAST - 1) / jnp.minimum(jnp.linalg.eigvalsh(D)[0], LEAST - 1))
+    far = _keep_positive(_stretch(D, V, M, lambda_w, xp), xp)
+    share = xp.minimum(1.0, (LEAST - 1) / xp.minimum(xp.linalg.eigvalsh(D)[0], LEAST - 1))
     better = slope(far, db) < 0.1 * share * slope(D, db)  # changing D alone need not keep a descent
-    D, db = jnp.where(better, far, share * D), jnp.where(better, db, share * db)
+    D, db = xp.where(better, far, share * D), xp.where(better, db, share * db)
     return D, db, slope(D, db)
 
 
@@ -195,8 +211,7 @@ def _solve_newton(curvature: GramCurvature, gradient, slope_b, lambda_b):
     hessian = gram_hessian(curvature, k, lambda_b)
     slope = jnp.concatenate([E @ gradient.ravel(), slope_b[:size]])
     ridge = RIDGE * jnp.trace(hessian) / len(slope)
-    factor = jax.scipy.linalg.cho_factor(hessian + ridge * jnp.eye(len(slope)))
-    step = -jax.scipy.linalg.cho_solve(factor, slope)
+    step = -cho_solve(cho_factor(hessian + ridge * jnp.eye(len(slope))), slope)
     D = (step[: len(E)] @ E).reshape(k, k)
     return D, step[len(E) :] if size else jnp.zeros(k)
 
@@ -209,20 +224,20 @@ def gram_hessian(curvature: GramCurvature, k: int, lambda_b):
     return jnp.block([[inner, mixed], [mixed.T, corner]])
 
 
-def _stretch(D, V, M, lambda_w):
+def _stretch(D, V, M, lambda_w, xp):
     """The step lengthened in the eigenvectors of M̃, as the module's docstring says; never shortened."""
-    value, vector = jnp.linalg.eigh(M)
-    u = jnp.sqrt(jnp.maximum(value, 0.0) / lambda_w)
-    factor = jnp.clip(2 * jnp.outer(u, u) / (1 + 0.5 * (u[:, None] + u)), 1.0, STRETCH)
+    value, vector = xp.linalg.eigh(M)
+    u = xp.sqrt(xp.maximum(value, 0.0) / lambda_w)
+    factor = xp.clip(2 * xp.outer(u, u) / (1 + 0.5 * (u[:, None] + u)), 1.0, STRETCH)
     frame = vector.T @ V
-    inverse = jnp.linalg.inv(frame)
+    inverse = xp.linalg.inv(frame)
     return inverse @ (factor * (frame @ D @ frame.T)) @ inverse.T
 
 
-def _keep_positive(D):
+def _keep_positive(D, xp):
     """D with its eigenvalues raised to LEAST − 1, so that V (1 + D) Vᵀ stays positive."""
-    value, vector = jnp.linalg.eigh(0.5 * (D + D.T))
-    return (vector * jnp.maximum(value, LEAST - 1)) @ vector.T
+    value, vector = xp.linalg.eigh(0.5 * (D + D.T))
+    return (vector * xp.maximum(value, LEAST - 1)) @ vector.T
 
 
 def symmetric_basis(k: int):
@@ -233,7 +248,7 @@ def symmetric_basis(k: int):
     E[n, i, j] = E[n, j, i] = np.where(i == j, 1.0, np.sqrt(0.5))
     pair = np.zeros((k, k), int)
     pair[i, j] = pair[j, i] = n
-    return E.reshape(len(i), -1), pair
+    return E.reshape(len(i), k * k), pair
 
 
 @partial(jax.jit, static_argnames=("loss_name", "axis"))
@@ -258,11 +273,15 @@ def gram_move(
 
 
 class GramRun(NamedTuple):
-    """Where the descent in G stopped: the point, the number of steps, and whether at an interior optimum."""
+    """Where the descent in G stopped: the point, the number of steps, and whether at an interior optimum.
+
+    slope: ‖∇φ‖ over (W, b) there, where it is known.
+    """
 
     point: GramPoint
     steps: int
     settled: bool
+    slope: float | None = None
 
 
 def descend_gram(
@@ -288,7 +307,7 @@ def descend_gram(
             last = move(point, step, 1.0, FULLY)
             fallen = float(last.objective) <= float(point.objective) * (1 + SETTLED)
             return GramRun(last if fallen else point, count + 1, fallen)
-        trial = _backtrack(point, step, move)
+        trial = backtrack(partial(move, point, step), _objective, _objective(point), float(step.slope))
         if trial is None:
             return GramRun(point, count, False)
         point = trial
@@ -297,20 +316,14 @@ def descend_gram(
     return GramRun(point, max_steps, False)
 
 
+def _objective(point: GramPoint) -> float:
+    return float(point.objective)
+
+
 def _start(k: int, atoms: Atoms, mesh: Mesh) -> tuple[GramPoint, GramStep]:
     """G = √(λ_H/λ_W) I, no features yet, and no step."""
     root = (float(atoms.penalties.h) / float(atoms.penalties.w)) ** 0.25
     zero = cut(np.zeros((k, atoms.Y.shape[1])), mesh, CUT_LAST)
-    point = GramPoint(root * np.eye(k), np.zeros(k), zero, 0.0, 0.0)
-    return point, GramStep(np.zeros((k, k)), np.zeros(k), zero, 0.0)
-
-
-def _backtrack(point, step, move) -> GramPoint | None:
-    """The first of the steps 1, ½, ¼, … that lowers φ by a share of its prediction; None if none does."""
-    length = 1.0
-    while length > 1e-6:
-        trial = move(point, step, length)
-        if float(trial.objective) < float(point.objective) + 1e-4 * length * float(step.slope):
-            return trial
-        length /= 2
-    return None
+    none = np.zeros(())  # arrays, as later points have them: one program serves all
+    point = GramPoint(root * np.eye(k), np.zeros(k), zero, none, none)
+    return point, GramStep(np.zeros((k, k)), np.zeros(k), zero, none)

@@ -21,6 +21,7 @@ Labels keep the convention of `ufm.loss`: the largest entry is one minus the oth
 these and the gradient in Y is zero there; along the simplex nothing is lost by this.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -53,10 +54,10 @@ class FeatureOptimum(NamedTuple):
         return shown(self)
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
 class Rows(Reduced):
     """Coordinates of any W as it stands, whose Newton step a caller may `vmap`: no factorisation of a library."""
-
-    __slots__ = ()
 
     def system(self, curvature, coupling, lambda_h):
         """R with RᵀR = WᵀSW + λ_H I, by QR of [√c ∘ (W − cᵀW); √λ_H]: no squares, nothing cancels."""

@@ -26,25 +26,15 @@ from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
 from ufm.loss import LOSSES
-from ufm.model.atoms import DENSE, JointProblem, Point
+from ufm.model.atoms import JointProblem, Point, is_convex, is_dense
+from ufm.model.variants.orbits import OrbitProblem
 from ufm.optimize.coordinates import Reduced
 from ufm.optimize.features import require_dtype
-from ufm.optimize.gram import LAW, Atoms, Penalties, descend_gram, half_curvature, logit_basis
-from ufm.optimize.many.descent import descend_many
+from ufm.optimize.gram import LAW, Atoms, Penalties, cut_law, descend_gram, half_curvature, logit_basis
+from ufm.optimize.line_search import backtrack
 from ufm.optimize.newton import descend_newton
 from ufm.rules.brief import shown
-from ufm.runtime.devices import (
-    ALL,
-    CUT,
-    CUT_LAST,
-    cut,
-    each_step,
-    one_device,
-    own_columns,
-    own_rows,
-    share,
-    total,
-)
+from ufm.runtime.devices import ALL, CUT_LAST, cut, each_step, one_device, own_columns, own_rows, share, total
 
 INNER_STEPS = 200
 ROUNDING = 1e-11  # predicted decreases below this share of L are judged by ‖∇φ‖ instead
@@ -59,7 +49,7 @@ class JointPoint(NamedTuple):
     W: Float[Array, "K r"]
     b: Float[Array, "K"]
     H: Float[Array, "r n"]
-    objective: Array | float
+    objective: Array | np.ndarray | float
 
 
 @partial(jax.jit, static_argnames=("loss_name", "axis"))
@@ -173,7 +163,7 @@ def descend_jointly(
             return JointRun(best, least, count, True)
         best, least = point, norm
         whole = call.move(point, step, 1.0)
-        trial = whole if settled else _backtrack(point, step, slope, whole, call)
+        trial = whole if settled else call.backtrack(point, step, slope, whole)
         if trial is None:
             return JointRun(best, least, count, False)
         point = trial
@@ -183,14 +173,34 @@ def descend_jointly(
 def descend_convexly(atoms: Atoms, *, loss_name: str, bias: bool, mesh: Mesh | None = None) -> JointRun:
     """Newton on G = W Wᵀ; where a direction of G vanishes at the optimum, W takes over to finish it."""
     mesh, B = mesh or one_device(), logit_basis(len(atoms.Y), loss_name)
-    descend = descend_many if atoms.Y.shape[1] * float(len(B)) ** 4 > DENSE else descend_gram
-    run = descend(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
+    run = _descent(atoms, loss_name)(B, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
     W, b = B @ np.asarray(run.point.V), B @ np.asarray(run.point.b)
     if not run.settled and W.size <= UNKNOWNS:
         last = descend_jointly(W, b, run.point.h, atoms, loss_name=loss_name, bias=bias, mesh=mesh)
         return last._replace(steps=run.steps + last.steps)
     point, call = JointPoint(W, b, run.point.h, run.point.objective), _Calls(atoms, mesh, loss_name, bias)
-    return JointRun(point, float(call.slope(point)), run.steps, run.settled)
+    slope = float(call.slope(point)) if run.slope is None else run.slope
+    return JointRun(point, slope, run.steps, run.settled)
+
+
+def _descent(atoms: Atoms, loss_name: str):
+    """With or without matrices a label; what many classes ask for is loaded for them alone."""
+    K, n = atoms.Y.shape
+    if is_dense(n, K, K, loss_name):
+        return descend_gram
+    from ufm.optimize.many.descent import descend_many
+
+    return descend_many
+
+
+def _by_orbits(problem: OrbitProblem) -> "JointSolution":
+    """By Newton on the few numbers of a W with the law's symmetry."""
+    from ufm.optimize.many.orbits import descend_orbits
+
+    (W, b, H, objective, _), steps, settled, slope = descend_orbits(problem)
+    assert slope is not None
+    point = JointPoint(jnp.asarray(W), jnp.asarray(b), jnp.asarray(H), objective)
+    return _joint_solution([JointRun(point, slope, steps, settled)], problem.classes, slice(0, H.shape[1]))
 
 
 class _Calls:
@@ -220,16 +230,13 @@ class _Calls:
         dW, db = step[: W.size].reshape(W.shape), step[W.size :]
         return self.project(W + length * dW, b + length * db, point.H)
 
+    def backtrack(self, point: JointPoint, step, slope: float, whole: JointPoint) -> JointPoint | None:
+        """The first share of the step that lowers L enough, `whole` being the point after all of it."""
 
-def _backtrack(point, step, slope, trial, call: _Calls) -> JointPoint | None:
-    """The first of the steps 1, ½, ¼, … that lowers L by a share of its prediction; None if none does."""
-    length = 1.0
-    while not float(trial.objective) < float(point.objective) + 1e-4 * length * slope:
-        length /= 2
-        if length < 1e-6:
-            return None
-        trial = call.move(point, step, length)
-    return trial
+        def move(length):
+            return whole if length == 1.0 else self.move(point, step, length)
+
+        return backtrack(move, lambda at: float(at.objective), float(point.objective), slope)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -251,28 +258,30 @@ class JointSolution(Point):
 
 
 def solve_joint(
-    problem: JointProblem, *, starts: int = 1, seed: int = 0, mesh: Mesh | None = None
+    problem: JointProblem | OrbitProblem, *, starts: int = 1, seed: int = 0, mesh: Mesh | None = None
 ) -> JointSolution:
     """Minimise L over classifier, features and bias for a finite label law (float64).
 
     Where d allows every Gram matrix (d ≥ K−1; squared error d ≥ K) the problem is convex in W Wᵀ and the first run
     solves that; all others, and all below that dimension, descend from random W, and `starts` of them are
-    compared. Symmetry is not used.
+    compared. Symmetry is not used, but for an `OrbitProblem`: one run, whose H has a row a representative.
     The devices of the mesh (None: one) divide the labels; each process gets the H of its own (`own_rows`).
     W Wᵀ as a traced function of arrays, with derivatives: `ufm.optimal_gram`.
     """
+    if isinstance(problem, OrbitProblem):
+        return _by_orbits(problem)
     checked.instance("problem", problem, JointProblem)
     K, dim, loss = problem.classes, problem.d, problem.loss
     checked.integer("starts", starts, 1)
     checked.integer("seed", seed, 0, checked.MAX_SEED)
     require_dtype(np.float64)
     mesh, lambda_b = mesh or one_device(), problem.lambda_b
-    atoms = _cut_law(problem, mesh)
+    atoms = cut_law(problem, mesh)
     rng, bias = np.random.default_rng(seed), lambda_b is not None
     runs: list[JointRun] = []
     for _ in range(starts):
         W = rng.standard_normal((K, min(K, dim))) / np.sqrt(K)
-        if not runs and dim >= logit_basis(K, loss).shape[1]:
+        if not runs and is_convex(K, dim, loss):
             run = descend_convexly(atoms, loss_name=loss, bias=bias, mesh=mesh)
         else:
             zero = cut(np.zeros((W.shape[1], atoms.Y.shape[1])), mesh, CUT_LAST)
@@ -287,7 +296,7 @@ def solve_joint(
 
 def fit_classifier(problem: JointProblem, W: Float[np.ndarray, "K d"]) -> Point:
     """The features and the bias that are optimal for a given W: Newton on b, whose features are solved inside."""
-    bias, atoms = problem.lambda_b is not None, _cut_law(problem, one_device())
+    bias, atoms = problem.lambda_b is not None, cut_law(problem, one_device())
     call = _Calls(atoms, one_device(), problem.loss, bias)
     point = call.project(W, np.zeros(len(W)), np.zeros((W.shape[1], len(problem.atoms.labels))))
     for _ in range(60 * bias):
@@ -296,7 +305,7 @@ def fit_classifier(problem: JointProblem, W: Float[np.ndarray, "K d"]) -> Point:
         step, fall = np.concatenate([np.zeros(W.size), db]), float(db @ slope)
         settled = -fall <= 1e-15 * abs(float(point.objective))
         trial = call.move(point, step, 1.0)  # of a last step L knows nothing, its slope does
-        moved = trial if settled else _backtrack(point, step, fall, trial, call)
+        moved = trial if settled else call.backtrack(point, step, fall, trial)
         point = moved or point
         if settled or moved is None:
             break
@@ -308,16 +317,6 @@ def bias_derivatives(point: JointPoint, Y, weight, penalties: Penalties, *, loss
     """∇_b φ and D²φ over b, which is convex."""
     *_, corner = parts = _sums(point, Y, weight, penalties.each, LOSSES[loss_name])
     return penalties.b * point.b - parts.mean, corner + penalties.b * jnp.eye(len(point.b))
-
-
-def _cut_law(problem: JointProblem, mesh: Mesh) -> Atoms:
-    """Labels and weights cut among the devices; the last label is repeated with weight 0 to fill them."""
-    law, (lambda_w, lambda_h, lambda_b) = problem.atoms, problem.penalties
-    missing = -len(law.weights) % mesh.size
-    own = None if law.rho is None else cut(np.pad(lambda_h * law.rho, (0, missing), mode="edge"), mesh, CUT)
-    penalties = Penalties(np.float64(lambda_w), np.float64(lambda_h), np.float64(lambda_b or 0.0), own)
-    Y = np.pad(law.labels.T, ((0, 0), (0, missing)), mode="edge")
-    return Atoms(cut(Y, mesh, CUT_LAST), cut(np.pad(law.weights, (0, missing)), mesh, CUT), penalties)
 
 
 def _drop_small(run: JointRun, call: _Calls) -> JointRun:

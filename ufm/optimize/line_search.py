@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+FALL = 1e-4  # of what its slope predicts, that a step must lower the objective by
 ENOUGH = 0.1  # of φ'(0), that may be left at the end
 ROUNDS = 60  # at most: a factor 1e6 is doubled in 20, and a kink within 1e-9 bisected in 30
 
@@ -45,3 +46,14 @@ def lengthen(derivative: Callable, slope, shortest, wanted) -> Float[Array, "B"]
     one = jnp.ones_like(shortest)
     start = Bracket(shortest, jnp.inf * one, one, wanted, jnp.int32(0))
     return jax.lax.while_loop(unfinished, narrow, start).low
+
+
+def backtrack(move: Callable, objective: Callable, value: float, slope: float):
+    """The first of move(1), move(½), … that lowers the objective by a share of what is predicted; else None."""
+    length = 1.0
+    while length > 1e-6:
+        trial = move(length)
+        if objective(trial) < value + FALL * length * slope:
+            return trial
+        length /= 2
+    return None

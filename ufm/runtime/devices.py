@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ufm.runtime.programs import QUICK, Program
 from ufm.runtime.threads import usable_cores
 from ufm.runtime.watchdog import handed
 
@@ -65,7 +66,7 @@ def spread(function, mesh: Mesh, **static):
     """
     if mesh.size == 1:  # traced once, and not a second time for the shapes of what is returned
         here = NamedSharding(mesh, PartitionSpec())
-        return jax.jit(wraps(function)(partial(function, **static)), in_shardings=here, out_shardings=here)
+        return _alone(function, static, in_shardings=here, out_shardings=here)
 
     @wraps(function)
     def call(shared, *batched):
@@ -80,8 +81,15 @@ def spread(function, mesh: Mesh, **static):
 
 
 @lru_cache
-def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
-    """A jitted function of arrays cut as the specs say (ALL, CUT, CUT_LAST); its `axis` is for `total`."""
+def share(function, mesh: Mesh, inputs: tuple, outputs, quick: bool = False, **static):
+    """A jitted function of arrays cut as the specs say (ALL, CUT, CUT_LAST); its `axis` is for `total`.
+
+    quick: see `quick_options`.
+    """
+    options = quick_options(mesh.devices.flat[0].platform) if quick else None
+    if mesh.size == 1:
+        here = NamedSharding(mesh, PartitionSpec())
+        return _alone(function, {**static, "axis": None}, options, in_shardings=here, out_shardings=here)
 
     @wraps(function)
     def work(*parts):
@@ -90,7 +98,27 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, **static):
     def settle(part, spec):
         return agree(part, AXIS) if spec == ALL else part
 
-    return jax.jit(jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False))
+    cut_up = jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
+    return jax.jit(cut_up, compiler_options=options)
+
+
+@lru_cache
+def quick_options(platform: str) -> dict | None:
+    """For programs of a CPU that run less long than they take to compile: a quarter of the time to compile, twice
+    the time to run (jax 0.10.2, `ufm.optimize.many`). None where the compiler knows no such options."""
+    if platform != "cpu":
+        return None
+    try:
+        jax.jit(jnp.negative, compiler_options=QUICK).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return None
+    return QUICK
+
+
+def _alone(function, static: dict, options: dict | None = None, **shardings) -> Program:
+    """The function with its static arguments, for one device."""
+    jitted = jax.jit(wraps(function)(partial(function, **static)), compiler_options=options, **shardings)
+    return Program(jitted, (*sorted(static.items()), options is None))
 
 
 def each_step(limit: int, mesh: Mesh) -> Iterator[int]:

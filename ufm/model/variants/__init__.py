@@ -1,1 +1,1 @@
-"""Problems of another shape: the joint problem with other constraints, factors or losses."""
+"""Problems of another shape: the joint problem with other constraints, factors or losses, or by orbits."""

@@ -8,7 +8,6 @@ squared error): smoothness and strong convexity. With a bias, or many classes, t
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +25,7 @@ from ufm.network.resample import Reservoir
 from ufm.optimize.features import Frame, frame, require_dtype, solve_features, tile_size
 from ufm.optimize.newton import descend_newton
 from ufm.rules.errors import InputError
+from ufm.runtime.programs import program
 from ufm.theory.predict import predict_features
 
 STEPS = 200  # of Newton's method with a bias
@@ -144,15 +144,15 @@ def _bias_share(problem: Problem, where: Frame, b, Y, weights, lambda_b: float, 
 
     def reduced(b):
         H = _descended(problem, where, best, Y, b)
-        slope = weights @ np.asarray(_residuals(H @ problem.W.T + b, Y, problem.loss)) + lambda_b * b
+        slope = weights @ np.asarray(_residuals(H @ problem.W.T + b, Y, loss=problem.loss)) + lambda_b * b
         return float(weights @ _values(H, Y, problem, b)) + lambda_b / 2 * float(b @ b), slope
 
     found = minimize(reduced, b, jac=True, method="L-BFGS-B", options={"maxiter": 50})
     return max(0.0, reduced(b)[0] - float(found.fun))
 
 
-@partial(jax.jit, static_argnames="loss")
-def _residuals(Z, Y, loss):
+@program("loss")
+def _residuals(Z, Y, *, loss):
     """∂ℓ/∂z of each row."""
     return jax.vmap(jax.grad(LOSSES[loss].value))(Z, Y)
 
@@ -175,9 +175,7 @@ def _descended(problem: Problem, where: Frame, start, Y, b) -> np.ndarray:
     (coordinates, lift), parts = where, []
     width = min(tile_size(coordinates, len(b)), len(Y))
     for n in range(0, len(Y), width):
-        some = np.minimum(
-            np.arange(n, n + width), len(Y) - 1
-        )  # the last one fills up: compiled for one width
+        some = np.minimum(np.arange(n, n + width), len(Y) - 1)  # the last one fills up: one width is compiled
         q = jnp.asarray((start[some] @ lift).T)
         found = descend_newton(
             coordinates, q, Y[some].T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
@@ -187,16 +185,16 @@ def _descended(problem: Problem, where: Frame, start, Y, b) -> np.ndarray:
 
 
 def _values(H, Y, problem: Problem, b) -> np.ndarray:
-    return np.asarray(_objectives(H, Y, problem.W, b, problem.lambda_h, problem.loss))
+    return np.asarray(_objectives(H, Y, problem.W, b, problem.lambda_h, loss=problem.loss))
 
 
-@partial(jax.jit, static_argnames="loss")
-def _objectives(H, Y, W, b, lambda_h, loss):
+@program("loss")
+def _objectives(H, Y, W, b, lambda_h, *, loss):
     return jax.vmap(lambda h, y: _objective(h, y, W, b, lambda_h, loss))(H, Y)
 
 
-@partial(jax.jit, static_argnames="loss")
-def _slopes(H, Y, W, b, lambda_h, loss):
+@program("loss")
+def _slopes(H, Y, W, b, lambda_h, *, loss):
     return jax.vmap(jax.grad(lambda h, y: _objective(h, y, W, b, lambda_h, loss)))(H, Y)
 
 
@@ -207,7 +205,7 @@ def _objective(h, y, W, b, lambda_h, loss):
 def _gap(problem: Problem, best, Y, b) -> np.ndarray:
     """Upper bound of f(ĥ) − min f."""
     if b.any() or problem.classes > LOCAL:
-        slope = np.linalg.norm(_slopes(best, Y, problem.W, b, problem.lambda_h, problem.loss), axis=1)
+        slope = np.linalg.norm(_slopes(best, Y, problem.W, b, problem.lambda_h, loss=problem.loss), axis=1)
         return (slope + _slope_rounding(problem, b, best)) ** 2 / (2 * problem.lambda_h)
     certificate = certify_features(problem, best, Y)
     smooth = problem.lambda_h + CURVATURE[problem.loss] * np.linalg.norm(problem.W, 2) ** 2

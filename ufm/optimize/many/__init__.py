@@ -2,5 +2,6 @@
 
 tails    coordinates of features: labels have two large probabilities, and tails that are alike
 blocks   sums over the labels, block by block, as compiled programs
+orbits   laws by their symmetry: Newton on the few numbers that W has
 descent  Newton's method in G, its systems solved by conjugate gradients
 """

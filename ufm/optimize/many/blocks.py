@@ -160,12 +160,18 @@ def _sums(frame: Frame, coordinates: Tailed, h, block: Labels, loss_name: str) -
     )
 
 
-def curve(frame: Frame, D, db, h, labels: Labels, share, *, loss_name: str, axis=None):
-    """q of every label, and D²φ(D, db) without λ_b, the systems of the labels solved to a share of their forces."""
-    loss = LOSSES[loss_name]
+def curve(frame: Frame, D, db, h, labels: Labels, share, *, loss_name: str, rough: bool = False, axis=None):
+    """q of every label, and D²φ(D, db) without λ_b, the systems of the labels solved to a share of their forces.
+
+    rough: in float32, sums over blocks but not within them in float64.
+    """
+    loss, exact = LOSSES[loss_name], h.dtype
+    kind = jnp.float32 if rough else exact
+    frame, D, db, share = _cast((frame, D, db, share), kind)
 
     def work(parts):
         h, (_, weight, lam, pair) = parts
+        h, weight, lam = _cast((h, weight, lam), kind)
         coordinates = _coordinates(frame, pair)
         c = loss.curvature(coordinates.logits(h) + frame.b[:, None])
 
@@ -177,8 +183,12 @@ def curve(frame: Frame, D, db, h, labels: Labels, share, *, loss_name: str, axis
         force = _dot(frame.W.T, apply(u))
         q = coordinates.solve(near, force, c, loss.coupling, lam, share)
         pull = apply(u - coordinates.logits(q))
-        return q, (_dot(q * (weight * lam), h.T), pull @ weight)
+        return _cast((q, (_dot(q * (weight * lam), h.T), pull @ weight)), exact)
 
     q, (cross, mean) = _over_blocks(work, (h, labels))
     cross, mean = total((cross, mean), axis)
     return q, 0.5 * (cross + cross.T), mean
+
+
+def _cast(tree, dtype):
+    return jax.tree.map(lambda part: jnp.asarray(part, dtype), tree)

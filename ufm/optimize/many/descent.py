@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from ufm.optimize.coordinates import first_round, next_round
 from ufm.optimize.gram import FULLY, SETTLED, THIN, Atoms, GramPoint, GramRun, lengthen_step
+from ufm.optimize.line_search import backtrack
 from ufm.optimize.many.blocks import (
     ENTRIES,
     FRAME,
@@ -35,6 +37,7 @@ from ufm.optimize.many.blocks import (
 from ufm.runtime.devices import ALL, CUT, CUT_LAST, as_here, each_step, one_device, share, threads_for
 from ufm.runtime.threads import in_threads
 
+BRIEF = 2**20  # logits of a device's labels, up to which a descent takes less long than good code to compile
 START_STEPS = 4  # of Newton on the features at the start
 INNER_STEPS = 2  # Newton steps on the features after each step of G: predicted, they are near
 ROUNDS = 200  # of conjugate gradients, at most
@@ -60,25 +63,33 @@ class _Law:
         self.B, self.penalties = B, atoms.penalties
         self.coupled, self.threads = B.shape[1] < len(B), threads_for(mesh)
         own, static = -(-atoms.Y.shape[1] // mesh.size), {"loss_name": loss_name}
-        blocks = -(-own * len(B) // (ENTRIES * self.threads))
+        blocks, brief = -(-own * len(B) // (ENTRIES * self.threads)), own * len(B) <= BRIEF
         each = self.penalties.own
         if each is None:
             each = jnp.full_like(atoms.weight, self.penalties.h)
-        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, blocks=blocks * self.threads)(
+        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, True, blocks=blocks * self.threads)(
             atoms.Y, atoms.weight, each
         )
         starts = range(0, len(labels.Y), blocks) if self.threads > 1 else ()
         self.labels = [Labels(*(x[n : n + blocks] for x in labels)) for n in starts] or [labels]
+        held = FRAME, ALL, ALL
         self.programs = {
-            "begin": share(begin, mesh, (FRAME, LABELS), CUT, **static),
+            "begin": share(begin, mesh, (FRAME, LABELS), CUT, True, **static),
             "advance": share(
-                advance, mesh, (FRAME, ALL, ALL, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), **static
+                advance, mesh, (*held, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), brief, **static
             ),
-            "curve": share(curve, mesh, (FRAME, ALL, ALL, CUT, LABELS, ALL), (CUT, ALL, ALL), **static),
-            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, count=own),
+            **{
+                name: share(
+                    curve, mesh, (*held, CUT, LABELS, ALL), (CUT, ALL, ALL), brief, rough=rough, **static
+                )
+                for name, rough in (("curve", False), ("rough curve", True))
+            },
+            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, True, count=own),
         }
         self.compiled: set[str] = set()
         self.lost = 0  # directions of G that are zero: the first columns of W
+        self.exact = brief  # whether float32 has failed, or is not worth compiling
+        self.least = float(self.penalties.h if self.penalties.own is None else jnp.min(each))
 
     def call(self, name: str, *parts) -> list:
         """What a program makes of each part of the labels. parts: its arguments, lists of one a part among them."""
@@ -95,8 +106,13 @@ class _Law:
         return Stand(frame, [h for h, _ in found], _total([sums for _, sums in found]))
 
     def curve(self, stand: "Stand", D, db, share) -> tuple:
-        """`blocks.curve` of all labels."""
-        found = self.call("curve", stand.frame, D, db, stand.h, self.labels, share)
+        """`blocks.curve` of all labels: in float32 where its rounding is small beside the share of every force, in
+        systems whose eigenvalues reach from λ_H to ‖w‖². Only directions depend on it; gradients are float64's."""
+        condition = np.max(np.sum(np.asarray(stand.frame.W) ** 2, 1)) / self.least
+        rough = not self.exact and condition * np.finfo(np.float32).eps <= share
+        found = self.call(
+            "rough curve" if rough else "curve", stand.frame, D, db, stand.h, self.labels, share
+        )
         return [q for q, *_ in found], *_total([sums for _, *sums in found])
 
     def frame(self, G, b, tail) -> Frame:
@@ -135,17 +151,21 @@ def descend_many(
         steps = count + 1
         step = _newton(law, stand, bias)
         value = law.value(stand)
-        if -step.slope <= SETTLED * abs(value):
+        if abs(step.slope) <= SETTLED * abs(value):
             last = _move(law, stand, step, 1.0, FULLY)
             settled = law.value(last) <= value * (1 + SETTLED)
             stand = last if settled else stand
             break
-        trial = _backtrack(law, stand, step)
-        if trial is None:
+        move = partial(_move, law, stand, step)
+        trial = backtrack(move, law.value, value, step.slope) if step.slope < 0 else None
+        if trial is None and law.exact:
             break
+        if trial is None:
+            law.exact = True
+            continue
         stand = _onto_face(law, trial) if _thin(law, trial) < THIN else trial
     settled = settled and _excess(law, stand) <= SLACK
-    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled)
+    return GramRun(_as_point(law, stand, atoms.Y.shape[1]), steps, settled, _slope(law, stand, bias))
 
 
 class _Step(NamedTuple):
@@ -176,25 +196,14 @@ def _move(law: _Law, stand: Stand, step: _Step, length: float, inner_steps: int 
     return law.advance(frame, frame.inverse @ W, step.D, length, h, step.q, inner_steps)
 
 
-def _backtrack(law: _Law, stand: Stand, step: _Step) -> Stand | None:
-    """The first of the steps 1, ½, ¼, … that lowers φ by a share of its prediction; None if none does."""
-    length, value = 1.0, law.value(stand)
-    while length > 1e-6:
-        trial = _move(law, stand, step, length)
-        if law.value(trial) < value + 1e-4 * length * step.slope:
-            return trial
-        length /= 2
-    return None
-
-
 def _newton(law: _Law, stand: Stand, bias: bool) -> _Step:
     """The stretched Newton step."""
     gradient, slope_b = law.slopes(stand)
     slope_b = slope_b * bias
-    D, db, share = _solve(law, stand, gradient, slope_b, bias)
+    D, db = _solve(law, stand, gradient, slope_b, bias)
     if law.lost < len(D):
         D, db = _lengthen(law, stand, D, db, gradient, slope_b)
-    q, *_ = law.curve(stand, D, db, INNER * share)
+    q, *_ = law.curve(stand, D, db, INNER * LOOSE)  # for where features start
     return _Step(D, db, q, float(np.sum(gradient * D) + slope_b @ db))
 
 
@@ -203,34 +212,39 @@ def _lengthen(law: _Law, stand: Stand, D, db, gradient, slope_b):
     kept, found = np.s_[law.lost :, law.lost :], np.zeros_like(D)
     U, V = np.linalg.qr(stand.frame.W[:, law.lost :])
     M = U.T @ stand.sums.M @ U
-    found[kept], db, _ = _lengthened(D[kept], db, V, M, gradient[kept], slope_b, law.penalties.w)
-    return found, np.asarray(db)
-
-
-_lengthened = jax.jit(lengthen_step)
+    found[kept], db, _ = lengthen_step(D[kept], db, V, M, gradient[kept], slope_b, law.penalties.w, np)
+    return found, db
 
 
 def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
-    """D and db of Newton's system by conjugate gradients, and what they leave of the gradient."""
-    near = partial(_precondition, law, stand, bias)
-    left = [-gradient, -slope_b]
-    better = near(left)
-    first = size = _dot(left, better)
+    """D and db of Newton's system by conjugate gradients."""
+    k = len(gradient)
+
+    def whole(parts) -> np.ndarray:
+        return np.concatenate([parts[0].ravel(), parts[1]])
+
+    def split(x) -> tuple:
+        return x[: k * k].reshape(k, k), x[k * k :]
+
+    def near(left) -> np.ndarray:
+        return whole(_precondition(law, stand, bias, split(left)))
+
+    at = first_round(near, -whole((gradient, slope_b)))
+    first = at.size
     relative = float(np.sqrt(first / abs(law.value(stand)))) + 1e-300
-    share = min(LOOSE, max(relative, FINEST / relative))
-    step, direction = [np.zeros_like(part) for part in left], better
+    most = min(LOOSE, max(relative, FINEST / relative))
+
+    def hessian(x) -> np.ndarray:  # less exact the less is left, as inexact Krylov methods allow
+        D, db = split(x)
+        left = most * float(np.sqrt(first / at.size))
+        _, curved, pull = law.curve(stand, D, db, INNER * min(1.0, left))
+        return whole((curved, (pull + law.penalties.b * db) * bias))
+
     for _ in range(ROUNDS):
-        if relative <= DONE or not size > share**2 * first:
+        if relative <= DONE or not at.size > most**2 * first:
             break
-        _, curved, pull = law.curve(stand, direction[0], direction[1], INNER * share)
-        image = [curved, (pull + law.penalties.b * direction[1]) * bias]
-        length = size / _dot(direction, image)
-        step = [x + length * d for x, d in zip(step, direction)]
-        left = [x - length * d for x, d in zip(left, image)]
-        better = near(left)
-        size, old = _dot(left, better), size
-        direction = [new + size / old * d for new, d in zip(better, direction)]
-    return *step, share
+        at = next_round(at, hessian, near)
+    return split(at.x)
 
 
 def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
@@ -238,16 +252,12 @@ def _precondition(law: _Law, stand: Stand, bias: bool, slopes):
     F, sums = stand.frame.inverse, stand.sums
     X, stiff = F.T @ slopes[0] @ F, sums.stiff + sums.stiff.T
     b = slopes[1] / (np.maximum(sums.stiff_b, 1e-12 * sums.stiff_b.max()) + law.penalties.b) * bias
-    return [F @ (X / np.maximum(0.5 * stiff, 1e-12 * stiff.max())) @ F.T, b - b.mean() * law.coupled]
+    return F @ (X / np.maximum(0.5 * stiff, 1e-12 * stiff.max())) @ F.T, b - b.mean() * law.coupled
 
 
 def _total(parts: list):
     """Their sum, on the host."""
     return jax.tree.map(lambda *each: sum(map(np.asarray, each)), *parts)
-
-
-def _dot(left, right) -> float:
-    return float(sum(np.sum(a * b) for a, b in zip(left, right)))
 
 
 def _thin(law: _Law, stand: Stand) -> float:
@@ -285,6 +295,13 @@ def _excess(law: _Law, stand: Stand) -> float:
     if not law.lost:
         return 0.0
     return float(np.linalg.eigvalsh(law.B.T @ stand.sums.M @ law.B)[-1] / law.penalties.w - 1)
+
+
+def _slope(law: _Law, stand: Stand, bias: bool) -> float:
+    """‖∇φ‖ over (W, b)."""
+    (W, _, b, *_), sums, penalties = stand.frame, stand.sums, law.penalties
+    slope_w, slope_b = penalties.w * W - sums.M @ W, penalties.b * b - sums.mean
+    return float(np.sqrt(np.sum(slope_w**2) + bias * np.sum(slope_b**2)))
 
 
 def _as_point(law: _Law, stand: Stand, count: int) -> GramPoint:

@@ -10,13 +10,14 @@ c_t the tail's mass and c_r = c_b + c_t: R Rᵀ is the covariance of three outco
 inverse costs O(K) a label, and conjugate gradients with it as preconditioner see only what distinguishes tails.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ufm.optimize.coordinates import _dot, decrement
+from ufm.optimize.coordinates import Reduced, _dot, conjugate_gradients, enough
 
 
 class Near(NamedTuple):
@@ -32,48 +33,23 @@ class Near(NamedTuple):
         return v * self.inverse - self.first * along[0] - self.second * along[1]
 
 
-class Tailed(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Tailed(Reduced):
     """W (K, k) with Wᵀ diag(τ) W = diag d, τ (K) > 0, and of B labels the classes of the two large entries (2, B).
 
     rows: those rows of W, (2, k, B).
     """
 
-    matrix: Float[Array, "K k"]
     tail: Float[Array, "K"]
     ridge: Float[Array, "k"]
     pair: Int[Array, "2 B"]
     rows: Float[Array, "2 k B"]
 
-    @property
-    def reaches_all(self) -> bool:
-        """Whether any logits, up to a constant, are those of some q: not taken for granted."""
-        return False
-
-    @property
-    def gain(self):
-        """The mean eigenvalue of W Wᵀ, over K − 1 directions."""
-        return jnp.sum(self.matrix**2) / (self.matrix.shape[0] - 1)
-
-    def logits(self, q):
-        return _dot(self.matrix, q)
-
-    def range(self, q):
-        """max z − min z."""
-        return jnp.ptp(self.logits(q), 0)
-
-    def size(self, step, gradient):
-        """The decrement of a Newton step."""
-        return decrement(step, gradient)
-
-    def fit(self, z, lambda_h):
-        """argmin ‖z(q) − z‖² + λ_H‖q‖², where the columns of the matrix are orthogonal."""
-        return _dot(self.matrix.T, z) / (jnp.sum(self.matrix**2, 0)[:, None] + lambda_h)
-
     def newton_step(self, gradient, curvature, coupling, lambda_h):
-        """To a relative accuracy of min(0.1, β), β the range of the first approximation: quadratic convergence."""
+        """To the accuracy of `enough`."""
         near = self.near(curvature, coupling, lambda_h)
-        beta = self.range(near.solve(gradient))
-        share = jnp.minimum(0.1, jnp.maximum(beta, jnp.finfo(beta.dtype).eps / beta))
+        share = enough(self.range(near.solve(gradient)))
         return -self.solve(near, gradient, curvature, coupling, lambda_h, share)
 
     def near(self, c, coupling, lambda_h) -> Near:
@@ -95,30 +71,13 @@ class Tailed(NamedTuple):
         return _whiten(1.0 / diagonal, first, second)
 
     def solve(self, near: Near, force, c, coupling, lambda_h, share):
-        """H⁻¹ force by conjugate gradients, until a share of the force is left in every column, in H₀⁻¹'s norm."""
-        tiny = jnp.finfo(force.dtype).tiny
+        """H⁻¹ force by `conjugate_gradients`, from H₀⁻¹."""
 
         def hessian(v):
             z = self.logits(v)
             return lambda_h * v + _dot(self.matrix.T, c * (z - coupling * jnp.sum(c * z, 0)))
 
-        def unfinished(state):
-            *_, size, rounds = state
-            return (rounds < len(force)) & jnp.any(size > goal)
-
-        def advance(state):
-            x, left, direction, size, rounds = state
-            image = hessian(direction)
-            length = size / jnp.maximum(jnp.sum(direction * image, 0), tiny)
-            x, left = x + length * direction, left - length * image
-            better = near.solve(left)
-            new = jnp.sum(left * better, 0)
-            return x, left, better + new / jnp.maximum(size, tiny) * direction, new, rounds + 1
-
-        first = near.solve(force)
-        size = jnp.sum(force * first, 0)
-        goal = share**2 * size
-        return jax.lax.while_loop(unfinished, advance, (jnp.zeros_like(force), force, first, size, 0))[0]
+        return conjugate_gradients(hessian, near.solve, force, share)
 
 
 def _whiten(inverse, first, second) -> Near:
