@@ -1,6 +1,6 @@
-"""What the command costs: its start against importing JAX, and the time of one feature.
+"""What the commands cost: their first answers against importing JAX, and the time of one feature.
 
-    python -m experiments.cost [--quick]
+    python -m experiments.cost [--quick] [--starts]
 
 Prints ratios measured in one run on this machine; nothing here is a test.
 """
@@ -8,36 +8,59 @@ Prints ratios measured in one run on this machine; nothing here is a test.
 import argparse
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from pathlib import Path
+from time import perf_counter
 
 BASELINE = "import jax, jax.numpy as jnp; jax.jit(lambda x: x + 1)(1.0).block_until_ready()"
-COMMAND = ["-m", "ufm.solve", "--classes", "10", "--alpha", "1.0"]
+SAVED = "features.npz"
+COMMANDS = {
+    "solve": "-m ufm.solve --classes 10 --alpha 1.0",
+    "solve, free classifier": "-m ufm.solve --classes 5 --classifier free",
+    "verify": "-m ufm.verify --classes 7",
+    "compare": f"-m ufm.compare {SAVED}",
+}
+HELP = "-m ufm.commands.console --help"
+PREPARE = f"-m ufm.solve --classes 10 --quadrature 6 --save {SAVED}"
 
 
-def seconds(arguments: list[str], cache: str) -> float:
-    """Wall time of a fresh Python process with the given compilation-cache directory."""
-    environment = os.environ | {"XDG_CACHE_HOME": cache}
-    began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], env=environment, check=True, capture_output=True)
-    return time.perf_counter() - began
+def seconds(arguments: list[str], folder: str, cache: str) -> float:
+    """Processor time of a fresh Python process with the given cache directory, bytecode kept as for any user."""
+    environment = os.environ | {"XDG_CACHE_HOME": cache, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], env=environment, cwd=folder, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def start_up(repeats: int) -> None:
-    """The main command, cold and warm, in units of importing JAX and jitting one addition."""
-    cold, warm, base = [], [], []
-    for _ in range(repeats):
-        with tempfile.TemporaryDirectory() as cache:
-            base.append(seconds(["-c", BASELINE], cache))
-            cold.append(seconds(COMMAND, cache))
-            warm.append(seconds(COMMAND, cache))
-    base, cold, warm = map(statistics.median, (base, cold, warm))
-    print(f"import jax and jit one addition      {base:6.2f} s")
-    print(f"main command, empty compilation cache {cold:5.2f} s  {cold / base:4.1f} x")
-    print(f"main command, warm compilation cache  {warm:5.2f} s  {warm / base:4.1f} x")
+    """First answers of the commands, cold and warm, in units of importing JAX and jitting one addition."""
+    rounds = [one_round() for _ in range(repeats)]
+    base, helped = (statistics.median(found[part] for found in rounds) for part in (0, 1))
+    print("processor time, and in units of the first line\n")
+    print(f"{'import jax and jit one addition':36}{base:8.2f} s")
+    print(f"{'ufm --help':36}{helped:8.2f} s{helped / base:8.2f} x")
+    for name in COMMANDS:
+        for temperature in (0, 1):
+            found = statistics.median(each[2][name][temperature] for each in rounds)
+            words = f"{name}, {('nothing kept', 'programs kept')[temperature]}"
+            print(f"{words:36}{found:8.2f} s{found / base:8.2f} x")
+
+
+def one_round() -> tuple[float, float, dict[str, tuple[float, float]]]:
+    """Seconds of the baseline, of --help, and of every command: with an empty cache, and once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        seconds(PREPARE.split(), folder, str(Path(folder, "other")))
+        found = {}
+        for name, words in COMMANDS.items():
+            cache = str(Path(folder, name.replace(" ", "-")))
+            found[name] = seconds(words.split(), folder, cache), seconds(words.split(), folder, cache)
+        return seconds(["-c", BASELINE], folder, cache), seconds(HELP.split(), folder, cache), found
 
 
 SIZES = ((10, 64, 100_000), (30, 64, 50_000), (100, 100, 20_000), (300, 300, 5_000), (1000, 1000, 2_000))
@@ -61,9 +84,9 @@ def feature_rate(repeats: int, sizes=SIZES) -> None:
         solve_features(problem, labels)
         times = []
         for _ in range(repeats):
-            began = time.perf_counter()
+            began = perf_counter()
             solve_features(problem, labels)
-            times.append(time.perf_counter() - began)
+            times.append(perf_counter() - began)
         per = statistics.median(times) / count
         print(f"{K:6d}{d:6d}{count:10d}{per * 1e6:12.2f}{per / K * 1e9:14.1f}")
 
@@ -72,10 +95,12 @@ def main(argv: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="once each, one size: to see that it works")
-    quick = parser.parse_args(argv).quick
+    parser.add_argument("--starts", action="store_true", help="only the first answers")
+    args = parser.parse_args(argv)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    start_up(1 if quick else 5)
-    feature_rate(*(1, SIZES[:1]) if quick else (5,))
+    start_up(1 if args.quick else 5)
+    if not args.starts:
+        feature_rate(*(1, SIZES[:1]) if args.quick else (5,))
     return 0
 
 

@@ -1,12 +1,12 @@
 r"""Minority collapse under mixup: when classes of the same small weight share one classifier row.
 
 Mixup with i and j drawn independently from class weights q (equal classes included), λ from any law on
-[0, 1], ρ = E[λ² + (1−λ)²]; cross-entropy, any bias, d ≥ K−1. The classes of a group B of two or more, each
-of weight q_B, have equal rows w_k and equal pure-class features at every global optimum iff
+[0, 1], ρ = E[λ² + (1−λ)²]; cross-entropy, any bias. The classes of a group B of two or more, each of weight q_B,
+have equal rows w_k and equal pure-class features at every global optimum if
 
-    ρ q_B ≤ λ_W λ_H,        ρ = (α+1)/(2α+1) for λ ~ Beta(α, α), 1 for one-hot labels.
+    ρ q_B ≤ λ_W λ_H,        ρ = (α+1)/(2α+1) for λ ~ Beta(α, α), 1 for one-hot labels,
 
-"If" holds for every d.
+whatever d is, and for d ≥ K−1 exactly if.
 
 Idea: replace the rows of two classes k, l of B by their mean, and each feature by the mean over the label and the
 label with k and l exchanged. The objective falls by divergences and squares and by (c² − μ)‖w_k − w_l‖²/(4 λ_H),
@@ -236,7 +236,8 @@ def _matrices(size: int, group: int):
 
 
 def settings():
-    """Below and above the threshold of the rare classes, mixup (exponent α) and one-hot (none)."""
+    """Below and above the threshold of the rare classes, mixup (exponent α) and one-hot (none); above it in two
+    dimensions too, which three different points need and four would not fit in."""
     for exponent, share in product((0.2, 1.0, 5.0, None), (0.5, 0.99, 1.01, 1.5)):
         rho = 1.0 if exponent is None else (exponent + 1) / (2 * exponent + 1)
         pairs = "same" if exponent is None else "all"
@@ -244,6 +245,8 @@ def settings():
         law = LabelLaw(kind, alpha=exponent, pairs=pairs, class_weights=WEIGHTS)
         c = (share * rho * WEIGHTS[-1]) ** 0.5
         yield joint(4, law, c, c)
+        if share == 1.01:
+            yield joint(4, law, c, c, free_dim=2)
 
 
 def compare(rng) -> list[Comparison]:

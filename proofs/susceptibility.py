@@ -13,6 +13,9 @@ and three eigenvalues: h₁ on Π, h₂ on Π diag(δ) Π (Σδ = 0), h₃ on th
 
 with τ₁ = KPp_o/(1+xP) and τ₂ = p_o/(1+x/K).
 
+A bias, free (λ_b = 0) or with (λ_b/2)‖b‖², lowers h₂ alone, by μ²/((1−2/K)(t + λ_b)λ_H²), and rrᵀ becomes
+rrᵀ − νΠ diag(r) Π; one-hot with a free bias:  dG = [Kλ_H(Kτ₂ − τ₁)/(2(K−1)τ₁τ₂)] Σ δ_k u_k u_kᵀ.
+
 Idea: F'' commutes with the permutations of the classes, and Sym(1^⊥) is the sum of three irreducible spaces.
 """
 
@@ -32,6 +35,8 @@ K, a, x, lambda_h, c = sp.symbols("K a x lambda_H c", positive=True)
 P, p_o = sp.symbols("P p_o", positive=True)
 ALONG, OTHER = K * P * p_o / (1 + x * P), p_o / (1 + x / K)  # τ₁, τ₂
 RESPONSE = K * (K - 1) * lambda_h / 2 / ((K - 2) * ALONG + OTHER)
+tau_1, tau_2 = sp.symbols("tau_1 tau_2", positive=True)
+FREE = K * lambda_h * (K * tau_2 - tau_1) / (2 * (K - 1) * tau_1 * tau_2)  # with a free bias
 
 
 def derive() -> Derivation:
@@ -73,7 +78,19 @@ def derive() -> Derivation:
             ),
             *[_whole(size) for size in (3, 4)],
             *[_norms(size) for size in (3, 4)],
+            *[_through_bias(size) for size in (3, 4)],
+            argued(
+                "a bias",
+                r"With $b$, $\sum b = 0$, $dz = (I + aS)^{-1}(Dr/\lambda_H + db)$, so $F_{bb} = \mathbb{E}T + "
+                r"\lambda_b$ and $F_{bG}D = \mathbb{E}TDr/\lambda_H$, which commute with class permutations: "
+                r"numbers $t + \lambda_b$ on $\mathbf 1^\perp$, and $0$ on size and angles, $\delta \mapsto "
+                r"\mu\delta/\lambda_H$ on the norms (Schur's lemma; $\mathbf 1^\perp$ is standard). $(K-1)\mu$ "
+                r"and $(K-1)t$ are traces. The best bias leaves $F'' - F_{Gb}F_{bb}^{-1}F_{bG}$, and of a "
+                r"gradient $(\Gamma, \gamma)$ it leaves $\Gamma - F_{Gb}F_{bb}^{-1}\gamma$; at the optimum $b = "
+                r"0$ and $\mathbb{E}r = 0$ (theorem joint-etf).",
+            ),
             *_onehot(),
+            *_free_bias(),
             argued(
                 "linear response",
                 r"At $(1-\varepsilon)\pi + \varepsilon\pi'$ the gradient at $G$ is "
@@ -218,14 +235,87 @@ def _onehot():
     ]
 
 
+def _through_bias(size: int):
+    """‖Π diag(δ) Π‖², and what the mixed part, E T D r/λ_H = μδ/λ_H, takes off h₂ by the Schur complement."""
+    delta, (r, T) = real("delta", size), _forms(size)
+    delta[size - 1] = -sum(delta[: size - 1])
+    flat, mu, stiff = centring(size), sp.Symbol("mu", real=True), sp.Symbol("t_b", positive=True)
+    D = flat * sp.diag(*delta) * flat
+    square = (delta.T * delta)[0]
+    return identity(
+        f"a bias and norms, K = {size}",
+        rf"$K = {size}$: $\|\Pi\mathrm{{diag}}(\delta)\Pi\|^2 = (1 - \frac2K)\|\delta\|^2$, and $TDr = "
+        r"T\mathrm{diag}(\delta)r$. So $\|\mu\delta\|^2/(t + \lambda_b)$ is "
+        r"$\mu^2/((1 - \frac2K)(t + \lambda_b))$ a unit.",
+        [
+            sp.expand((D * D).trace()),
+            *(T * D * r - T * sp.diag(*delta) * r).applyfunc(sp.expand),
+            mu**2 * square / stiff / ((1 - sp.Rational(2, size)) * square),
+        ],
+        [
+            sp.expand((1 - sp.Rational(2, size)) * square),
+            *[0] * size,
+            mu**2 / ((1 - sp.Rational(2, size)) * stiff),
+        ],
+    )
+
+
+def _free_bias():
+    """μ, t, h₂ and the response of one-hot labels with a free bias, all in τ₁ and τ₂."""
+    own = tau_1 * (1 - 1 / K)  # T_cc, T_ll as in `_onehot`
+    each = tau_1 / (K * (K - 1)) + tau_2 * (1 - 1 / (K - 1))
+    mu = K * p_o * (own * (1 - 1 / K) - (K - 1) * each / K) / (K - 1)
+    t = (tau_1 + (K - 2) * tau_2) / (K - 1)
+    plain = (K * p_o) ** 2 * ((K - 2) * tau_1 + tau_2) / (K * (K - 1))
+    second = K * (K - 1) * p_o**2 * tau_1 * tau_2 / (tau_1 + (K - 2) * tau_2)
+    pull = 2 * mu / ((1 - 2 / K) * t)
+    n = sp.Symbol("n", positive=True)
+    return [
+        identity(
+            "one-hot: h₂ with a free bias",
+            r"$\mu = \frac{K-2}{K-1}p_o(\tau_1 - \tau_2)$, $t = \frac{\tau_1 + (K-2)\tau_2}{K-1}$, and "
+            r"$\lambda_H^2h_2 = K(K-1)p_o^2\frac{\tau_1\tau_2}{\tau_1 + (K-2)\tau_2}$.",
+            [mu, plain - mu**2 / ((1 - 2 / K) * t)],
+            [(K - 2) / (K - 1) * p_o * (tau_1 - tau_2), second],
+        ),
+        identity(
+            "one-hot: response with a free bias",
+            r"$\sum\delta_k(r_kr_k^\top - \nu\Pi\mathrm{diag}(r_k)\Pi) = ((Kp_o)^2 - \nu "
+            r"Kp_o)\sum\delta_ku_ku_k^\top$, over $2\lambda_Hh_2$.",
+            ((K * p_o) ** 2 - pull * K * p_o) * lambda_h / (2 * second),
+            FREE,
+        ),
+        sign(
+            "a free bias leaves some of it",
+            r"$K\tau_2 - \tau_1 > 0$, as $(1+xP) - P(1+x/K) = (1 - P) + xP(1 - \frac1K)$: heavier classes keep "
+            r"longer rows ($P = 1/(1+n)$, $K = 2 + m$).",
+            ((1 + x * P) - P * (1 + x / K)).subs(P, 1 / (1 + n)).subs(K, 2 + sp.Symbol("m", positive=True)),
+            "positive",
+        ),
+        identity(
+            "what the sign is of",
+            r"$K\tau_2 - \tau_1 = Kp_o\frac{(1+xP) - P(1+x/K)}{(1+xP)(1+x/K)}$.",
+            K * OTHER - ALONG,
+            K * p_o * ((1 + x * P) - P * (1 + x / K)) / ((1 + x * P) * (1 + x / K)),
+        ),
+    ]
+
+
 def settings():
-    """One-hot, mixed and smoothed labels, K = 2 … 5, weak to strong penalties."""
+    """One-hot, mixed and smoothed labels, K = 2 … 5, weak to strong penalties; with biases too."""
     for law, decay in product((onehot(), mixup(1.0), smooth(0.2)), (2e-2, 0.15)):
         yield joint(3, law, decay, decay, nodes=8)
     for size in (2, 4):
         yield joint(size, mixup(1.0), 0.1, 0.1, nodes=8)
     yield joint(3, mixup(0.3, "different"), 0.1, 0.1, nodes=8)
     yield joint(5, onehot(), 2e-2, 5e-2)
+    for size, law, bias in (
+        (2, onehot(), 0.0),
+        (3, mixup(1.0), 0.0),
+        (4, smooth(0.2), 0.02),
+        (4, onehot(), 0.0),
+    ):
+        yield joint(size, law, 0.1, 0.1, nodes=8, lambda_b=bias)
 
 
 def compare(rng) -> list[Comparison]:
@@ -233,7 +323,10 @@ def compare(rng) -> list[Comparison]:
     from ufm.model.atoms import JointProblem, finite_law
     from ufm.theory.geometry.susceptibility import onehot_response, susceptibility
 
-    form = sp.lambdify((K, lambda_h, x, P, p_o), RESPONSE, "mpmath")
+    values = {tau_1: ALONG, tau_2: OTHER}
+    form, free = (
+        sp.lambdify((K, lambda_h, x, P, p_o), one.subs(values), "mpmath") for one in (RESPONSE, FREE)
+    )
     rows = []
     with mp.workdps(40):
         for _ in range(6):
@@ -246,6 +339,10 @@ def compare(rng) -> list[Comparison]:
             found = susceptibility(JointProblem(finite_law(onehot(), size), decay, other))
             shipped = found.response(np.eye(size)[:1], np.ones(1))
             # δ = e_0 − 1/K: entry (0, 0) of Σ δ_k u_k u_kᵀ is (1 − 1/K)(1 − 2/K)
-            derived = derived * (1 - mp.mpf(1) / size) * (1 - mp.mpf(2) / size)
-            rows.append(Comparison(f"dG_00, K={size}", derived, shipped[0, 0]))
+            share = (1 - mp.mpf(1) / size) * (1 - mp.mpf(2) / size)
+            rows.append(Comparison(f"dG_00, K={size}", derived * share, shipped[0, 0]))
+            found = susceptibility(JointProblem(finite_law(onehot(), size), decay, other, lambda_b=0.0))
+            shipped = found.response(np.eye(size)[:1], np.ones(1))
+            derived = free(size, mp.mpf(other), mp.log(own / wrong), own, wrong) * share
+            rows.append(Comparison(f"dG_00, K={size}, free bias", derived, shipped[0, 0]))
     return rows

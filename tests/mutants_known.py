@@ -339,7 +339,7 @@ KILLERS = {
     "ufm/theory/theorems/fixed_support": agrees("support-size"),
     "ufm/theory/theorems/free/binary": agrees("bce", "bce-no-bias"),
     "ufm/theory/theorems/free/design": [*SMALL, *agrees(*DESIGNED)],
-    "ufm/theory/theorems/free/groups": agrees("superclass-laws"),
+    "ufm/theory/theorems/free/groups": agrees("superclass-laws", "circulant-laws"),
     "ufm/theory/theorems/free/onehot": agrees(
         "onehot-ce", "label-smoothing", "residual-norm", "distillation"
     ),
@@ -399,6 +399,7 @@ KILLERS = {
     "ufm/network/measures/curve": [f"{N}curve.py"],
     "ufm/network/measures/gap": [f"{N}stream_duality.py"],
     "ufm/network/measures/mixed": CHANNELS,
+    "ufm/network/measures/quadratic": [f"{N}quadratic.py"],
 }
 SLACK = (
     "some units of rounding in a part of a bound whose sum is raised by a thousandth (`local_bound.SLACK`)"
@@ -436,7 +437,7 @@ EQUIVALENT = {
     "certify/explicit.py : 64 → 128  in  TILE = 64": PACE,
     "agree/features.py __init__: 4 → 8  in  max(4, int(np.ceil(np.log2((count or cases.count) "
     "/ mesh.size))))": PACE,
-    "theory/sharpness.py unfinished: Gt → GtE  in  jnp.abs(state[-2]) > 1e-07": EDGE,
+    "theory/sharpness.py unfinished: Gt → GtE  in  xp.abs(state[-2]) > 1e-07": EDGE,
     "theory/variants/losses.py ordinal_optimum: Lt → LtE  in  low < LEAST": EDGE,
     "theory/variants/ray.py ray_gap: Mult → Div  in  2 * start": BEGUN,
     "theory/geometry/own_penalties.py _gaps: Lt → LtE  in  excess(high) < 0": BEGUN,

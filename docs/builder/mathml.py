@@ -13,8 +13,8 @@ from sphinx.errors import ExtensionError
 LONG = 36  # characters of LaTeX that may not fit in one line
 SHORT = 16  # characters of a number with its unit
 # what the converter takes for letters, without space around
-SIGNS = "|".join([":", ";", *(f"&#x{ord(sign):05X};" for sign in "⪯⪰±~⟺⟂")])
-RELATIONS, OPENING, CLOSING = "=<>≤≥⪯⪰∼→⟺↦∈", "([{⟨", ")]}⟩"
+SIGNS = "|".join([":", ";", *(f"&#x{ord(sign):05X};" for sign in "⪯⪰±~⟹⟺⟂")])
+RELATIONS, OPENING, CLOSING = "=<>≤≥⪯⪰∼→⟹⟺↦∈", "([{⟨", ")]}⟩"
 SPACE = ' lspace="0.17em" rspace="0.17em"'
 
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from experiments.phases.frame import GAP, Axis, Curve, Diagram, Found, Phase
 from experiments.phases.joint import CLASSES, classify, separation, weights
-from experiments.phases.peeled import collapse_budget
 from ufm.model.atoms import FiniteLaw, JointProblem
 from ufm.model.etf import etf_deviation
 from ufm.model.variants.problem import Variant, VariantProblem
+from ufm.theory.variants.budgets import collapse_budget
 from ufm.theory.variants.losses import focal_optimum, focal_slope, focal_threshold, steepest_log
 
 MANY = 30  # classes under the focal loss: jumps begin at 18
@@ -121,7 +121,7 @@ PEELED = Diagram(
     ),
     (Curve(lambda R: collapse_budget(2, 2, R), "multiplier of the budget: $c^2 = q_B$", 0.6, -1),),
     r"$\|w_3-w_4\| / \|w_1-w_2\|$",
-    "layer-peeled",
+    "layer-peeled-minority",
     "Imbalance and budget: four directions above a rising curve, the minority in one point below",
 )
 FOCAL = Diagram(

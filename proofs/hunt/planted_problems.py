@@ -5,7 +5,7 @@ import numpy as np
 from proofs.hunt.slips import moved_threshold, slip
 from ufm.theory.theorems.free.binary import BCE, BCE_NO_BIAS
 from ufm.theory.theorems.free.exact import class_rows, predicted_finding
-from ufm.theory.theorems.free.groups import SUPERCLASS_LAWS
+from ufm.theory.theorems.free.groups import CIRCULANT_LAWS, SUPERCLASS_LAWS
 from ufm.theory.theorems.free.own_penalties import MULTI_LABEL, RESTORED_TEMPERATURES
 from ufm.theory.theorems.free.quadratic import REGRESSION
 from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
@@ -49,4 +49,5 @@ OF_PROBLEMS = (
     *penalty_slips(MULTI_LABEL, "sets"),
     *penalty_slips(REGRESSION, "regression"),
     *penalty_slips(SUPERCLASS_LAWS, "superclass-laws"),
+    *penalty_slips(CIRCULANT_LAWS, "circulant-laws"),
 )

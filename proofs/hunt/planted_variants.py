@@ -5,6 +5,7 @@ from functools import partial
 from proofs.hunt.slips import moved_threshold, slip
 from ufm.theory.theorems.free.onehot import DISTILLATION, taught_finding
 from ufm.theory.theorems.theorem import JointClaim, Theorem, VariantClaim
+from ufm.theory.theorems.variants.budgets import LAYER_PEELED_MINORITY
 from ufm.theory.theorems.variants.constrained import (
     LAYER_PEELED,
     NORM_CONSTRAINED,
@@ -19,7 +20,7 @@ from ufm.theory.theorems.variants.limits import (
     SELI,
     SUPPORT_SVM,
 )
-from ufm.theory.theorems.variants.losses import FOCAL, ORDINAL
+from ufm.theory.theorems.variants.losses import FOCAL, LOGIT_ADJUSTMENT, ORDINAL
 
 
 def misjudged(theorem: Theorem, name: str, words: str, **changes) -> Theorem:
@@ -36,6 +37,12 @@ def moved(theorem: Theorem, name: str, share: float) -> Theorem:
     assert isinstance(judge, JointClaim)
     words = f"λ_W taken 2 % too {'large' if share < 1 else 'small'}"
     return slip(theorem, name, words, VariantClaim(theorem.claim.kind, judge.judge))
+
+
+def adjusted(name: str, share: float, words: str) -> Theorem:
+    """The theorem on logit adjustment with its threshold multiplied by `share`."""
+    judge = moved_threshold(LOGIT_ADJUSTMENT, share)
+    return slip(LOGIT_ADJUSTMENT, name, words, VariantClaim("logit-adjusted", judge.judge))
 
 
 def taught(name: str, words: str, share) -> Theorem:
@@ -67,6 +74,20 @@ OF_VARIANTS = (
         LAYER_PEELED, "peeled-early", "the sum of squared rows for their mean", share=lambda K: K**-0.5
     ),
     misjudged(LAYER_PEELED, "peeled-late", "the mean of squared rows for their sum", share=lambda K: K**0.5),
+    misjudged(
+        LAYER_PEELED_MINORITY,
+        "peeled-minority-early",
+        "the nuclear norm over the number of classes, not its root",
+        share=lambda K: K**-0.5,
+    ),
+    misjudged(
+        LAYER_PEELED_MINORITY,
+        "peeled-minority-late",
+        "the nuclear norm itself for the mean budget",
+        share=lambda K: K**0.5,
+    ),
+    adjusted("adjusted-early", 0.5, "a residual taken for half of what it is"),
+    adjusted("adjusted-late", 2.0, "both classes of a pair counted twice"),
     misjudged(RELU_FEATURES, "relu-early", "gaps 1 % too long", change=lambda x: 1.01 * x),
     misjudged(RELU_FEATURES, "relu-late", "gaps 1 % too short", change=lambda x: 0.99 * x),
     misjudged(SUPCON, "supcon-early", "K/(K−1) forgotten", share=lambda K: (K - 1) / K),

@@ -41,7 +41,7 @@ from ufm.theory.theorems.free import design as designs
 from ufm.theory.theorems.free import onehot as students
 from ufm.theory.theorems.free import own_penalties as own
 from ufm.theory.theorems.free import quadratic, response
-from ufm.theory.theorems.free.groups import SUPERCLASSES
+from ufm.theory.theorems.free.groups import CYCLE, SUPERCLASSES
 from ufm.theory.theorems.theorem import FeatureClaim, JointClaim, JointOptimum, Setting, joint_labels
 from ufm.theory.thresholds import minority_collapse, triviality
 
@@ -105,6 +105,7 @@ def fitting(name, **more):
         "bce-no-bias": {"law": onehot(), "free_loss": BCE},
         "restored-temperatures": {"law": soft(np.eye(3), UNEVEN), "rho": TEMPERED},
         "multi-label": {"law": soft(PAIRS, PAIR_WEIGHTS), "rho": np.array([1, 1, 1, 0.5, 0.5, 0.5])},
+        "circulant-laws": {"K": 4, "law": mixup(1.0, "cyclic")},
         "superclass-laws": {"K": 4, "law": soft(*grouped_mixup(2, 2, 0.8, [0.1, 0.9], [0.5, 0.5]))},
         "regression": {"loss": SE, "bias": 0.0, "targets": TARGETS},
         "affine-limit": {"sharpness": 0.5},
@@ -230,6 +231,37 @@ def test_a_bias_does_not_move_minority_collapse(kind, bias, share):
     assert (found.predicted == 0.0) == (share > 1)
 
 
+@pytest.mark.parametrize("bias", [None, 0.0])
+@pytest.mark.parametrize("kind", ["mixup", "one-hot"])
+def test_in_too_few_dimensions_minority_collapse_is_a_theorem_above_its_threshold_alone(kind, bias):
+    """Three classes on a line: above it two of them are one point, certified, and below it they may be one all the
+    same, which "exactly if" would deny."""
+    law, threshold = MINORITIES[kind]
+    above, below = (setting(c2=share * threshold, law=law, bias=bias, free_dim=1) for share in (1.01, 0.99))
+    found = check_theorem(THEOREMS["minority-collapse"], above)
+    assert found.verdict.word == AGREES and found.predicted == 0.0, found.verdict
+    refused = check_theorem(THEOREMS["minority-collapse"], below).verdict
+    assert refused.word == OUT_OF_HYPOTHESIS and 'only "if" holds for every d' in refused.reason
+    W = solve_joint(below.joint, starts=4).W
+    assert np.ptp(W[1:]) < 1e-6 < 0.1 < abs(W[0] - W[1])
+
+
+def test_a_collapse_claimed_in_too_few_dimensions_fails_where_there_is_none():
+    """A true optimum of one dimension, held against another group of classes."""
+    where = setting(c2=0.14, law=WEIGHTED, free_dim=1)
+    assert verdict("minority-collapse", where) == AGREES
+    assert verdict("minority-collapse", believing(where, class_weights=(0.2, 0.6, 0.2))) == FAILS
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+def test_a_bias_lowers_the_curvature_of_norms(bias, monkeypatch):
+    """Three classes: the theorem agrees with a bias, and fails if it is told of none."""
+    where, true = fitting("susceptibility", law=onehot(), bias=bias), response.pattern_susceptibility
+    assert verdict("susceptibility", where) == AGREES
+    monkeypatch.setattr(response, "pattern_susceptibility", lambda *given: true(*given[:3]))
+    assert verdict("susceptibility", where) == FAILS
+
+
 @pytest.mark.parametrize("c2", [1e-9, 1e-3, 0.1])
 def test_necessity_far_from_its_threshold(c2):
     assert verdict("necessity", fitting("necessity", c2=c2)) == AGREES
@@ -258,7 +290,7 @@ def test_merged_divergence_is_the_least_one():
         optimum = JointOptimum(
             nothing, nothing, nothing[0], np.log(row)[None], row[None], nothing, 0.0, 0.0, None, None
         )
-        formula = joint._merged_divergence(np.ones(1), optimum, np.array([2, 3]))
+        formula = joint.merged_divergence(np.ones(1), optimum, np.array([2, 3]))
         assert formula == pytest.approx(least, abs=1e-9)
 
 
@@ -374,6 +406,9 @@ def broken_settings(name):
     yield quadratic.NO_OR_FREE, "penalised", fit(bias=0.3)
     yield quadratic.RANK, "dim = 1", fit(free_dim=1)
     yield SUPERCLASSES, "no superclasses", fit(law=mixup(1.0))
+    yield CYCLE, "no order of classes", fit(law=mixup(1.0))
+    if name == "circulant-laws":
+        yield CYCLE, "changes the label law", fit(law=soft(np.eye(4), np.array([0.4, 0.2, 0.2, 0.2])))
     if name == "superclass-laws":
         yield SUPERCLASSES, "mixed alike", fit(law=soft(np.eye(4)))
         for labels in (
@@ -450,6 +485,7 @@ def broken_settings(name):
     yield response.ALIVE, "optimum is zero", fit(c2=1.0)
     yield fixed_support.SHARP, "below e", fit(sharpness=0.5)
     yield fixed_support.SHARP, "not sharp enough", fit(sharpness=20.0)
+    yield joint.ROOM_TO_PART, "dim = 1 < 2 = K - 1, below the threshold", fit(free_dim=1)
     yield given.CYCLIC, "below four classes", fit(K=3)
     for law in (mixup(1.0), cutmix(1.0, "cyclic"), mixup(1.0, "cyclic", 0.1)):
         yield given.CYCLIC, "not mixup of cyclic pairs", fit(law=law)

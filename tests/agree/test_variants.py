@@ -1,6 +1,7 @@
 """Problems of another shape: theorems agree where they hold, bounds hold anywhere, a bad solver decides nothing."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import ufm.agree.variants
+from proofs.hunt.planted_variants import OF_VARIANTS
 from proofs.support_svm import set_law
 from proofs.tools.settings import shaped
 from ufm.agree.theorem import check_theorem
@@ -26,21 +28,25 @@ from ufm.model.variants.problem import (
     VariantProblem,
     read_variant,
 )
+from ufm.optimize.joint import solve_joint
 from ufm.optimize.variants import models
 from ufm.optimize.variants.flow import flow
 from ufm.optimize.variants.models import evaluate_variant, solve_variant
 from ufm.rules.errors import InputError
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.theorem import VariantClaim
+from ufm.theory.variants.budgets import collapse_budget
 
 pytestmark = pytest.mark.slow  # run by `proofs --check` as well
 
 UNEVEN = LabelLaw("onehot", class_weights=(0.7, 0.2, 0.1))
+RARE = LabelLaw("onehot", class_weights=(0.6, 0.2, 0.2))
 SE = "squared-error"
 # a setting of three classes for each theorem; the same sizes share their compiled programs
 SETTINGS = {
     "norm-constrained": shaped("norm-constrained", (1.3, 2.0), 3, onehot(), free_dim=3),
     "layer-peeled": shaped("layer-peeled", (1.0, 5.0), 3, onehot(), free_dim=3),
+    "layer-peeled-minority": shaped("layer-peeled", (0.2, 0.1), 3, RARE, free_dim=3),
     "relu-features": shaped("relu-features", (), 3, UNEVEN, 0.1, 0.1, free_dim=3),
     "supcon": shaped("contrastive", (2, 1.3), 3, onehot(), free_dim=3),
     "softmax-codes": shaped("softmax-codes", (), 3, onehot(), free_dim=3),
@@ -49,11 +55,13 @@ SETTINGS = {
     "seli": shaped("max-margin", (), 3, UNEVEN, 1.0, 1.0, free_dim=3),
     "support-svm": shaped("max-margin", (), 3, set_law(3, {1: 0.5, 2: 0.5}), 1.0, 1.0, free_dim=3),
     "focal": shaped("focal", (2,), 3, onehot(), 0.1, 0.1, free_dim=3),
+    "logit-adjustment": shaped("logit-adjusted", (1.0,), 3, RARE, 0.3, 0.3, free_dim=3),
     "ordinal": shaped("ordinal", (-1.0, 0.5), 3, UNEVEN, 0.02, 0.03, free_dim=3),
     "ce-ray": shaped("gradient-flow", (0.1, 20.0), 3, onehot(), free_dim=3),
     "mse-ray": shaped("gradient-flow", (0.1, 5.0), 3, onehot(), loss=SE, free_dim=3),
 }
-CERTIFIED = ("norm-constrained", "layer-peeled", "relu-features", "supcon", "seli", "support-svm", "ordinal")
+VALUED = ("norm-constrained", "layer-peeled", "relu-features", "supcon", "seli", "support-svm", "ordinal")
+CERTIFIED = (*VALUED, "layer-peeled-minority", "logit-adjustment")  # these claim a side of a threshold
 
 
 def test_every_theorem_of_another_shape_is_tried():
@@ -68,7 +76,8 @@ def test_every_theorem_agrees(name):
     best = variant_optimum(SETTINGS[name].shaped)
     assert (best.lower is not None) == (name in CERTIFIED)
     if best.lower is not None:
-        assert best.lower <= best.objective and abs(found.predicted / best.objective - 1) < 1e-9
+        assert best.lower <= best.objective
+        assert name not in VALUED or abs(found.predicted / best.objective - 1) < 1e-9
         assert "certified bound" in found.verdict.reason
     else:
         assert "certified bound" not in found.verdict.reason
@@ -120,6 +129,51 @@ def test_a_start_that_goes_lower_refutes_and_one_that_stays_above_decides_nothin
         assert check_theorem(THEOREMS[name], SETTINGS[name]).verdict.word == word
 
 
+@pytest.mark.parametrize("share, merged", [(0.5, True), (0.999, True), (1.001, False), (2.0, False)])
+def test_the_rare_classes_are_one_point_up_to_their_budget(share, merged):
+    """On either side the blind optimum's multiplier tells the sides apart a thousandth from the threshold; a
+    threshold moved beyond the budget fails, whichever way."""
+    budget = share * collapse_budget(1, 2, 3.0)
+    where = shaped("layer-peeled", (2 * budget, budget / 2), 3, RARE, free_dim=3)
+    theorem = THEOREMS["layer-peeled-minority"]
+    found = check_theorem(theorem, where)
+    assert found.verdict.word == AGREES and (found.predicted == 0.0) == merged, found
+    W = variant_optimum(where.shaped).W
+    assert (np.abs(W[1] - W[2]).max() < 1e-3 * np.abs(W).max()) == merged
+    other = 0.9 * share if merged else 1.1 * share
+    claim = VariantClaim(theorem.claim.kind, partial(theorem.claim.judge, share=lambda K: other))
+    assert check_theorem(replace(theorem, claim=claim), where).verdict.word == FAILS
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_logit_adjustment_moves_logits_and_no_threshold(tau, share):
+    """Rows of the rare classes part at q_B = λ_W λ_H for any τ, though it moves W; half and twice of that fail."""
+    c, theorem = float(np.sqrt(share * 0.2)), THEOREMS["logit-adjustment"]
+    where = shaped("logit-adjusted", (tau,), 3, RARE, c, c, free_dim=3)
+    assert check_theorem(theorem, where).verdict.word == AGREES
+    W = variant_optimum(where.shaped).W
+    assert (np.abs(W[1] - W[2]).max() < 1e-6) == (share > 1)
+    plain = solve_joint(where.joint).W
+    assert np.abs(W @ W.T - plain @ plain.T).max() > 0.02 * np.abs(plain @ plain.T).max()
+    moved = {claim.name: claim for claim in OF_VARIANTS}
+    slip = moved["planted-adjusted-late" if share > 1 else "planted-adjusted-early"]
+    assert check_theorem(slip, where).verdict.word == FAILS
+
+
+def test_logit_adjustment_in_one_dimension_too():
+    """Beyond the threshold any d will do."""
+    c = float(np.sqrt(1.1 * 0.2))
+    where = shaped("logit-adjusted", (1.0,), 3, RARE, c, c, free_dim=1)
+    assert check_theorem(THEOREMS["logit-adjustment"], where).verdict.word == AGREES
+
+
+def test_logit_adjustment_wants_mass_in_every_class():
+    law = FiniteLaw(np.eye(3)[:2], np.array([0.5, 0.5]))
+    with pytest.raises(InputError, match="mass of each class"):
+        VariantProblem(Variant("logit-adjusted", (1.0,)), JointProblem(law, 0.1, 0.1))
+
+
 def test_five_classes_are_outside_the_theorem_on_deep_products_for_a_reason():
     """The best of simplex, pentagon and zero is beaten by a bipyramid: K ≤ 4 is needed."""
     where = shaped("deep-linear", (3,), 5, onehot(), 0.01, 0.01, free_dim=4)
@@ -146,6 +200,12 @@ BROKEN = [  # theorem, words of the reason, the setting that breaks that assumpt
     ("norm-constrained", "< 2 = K - 1", {"free_dim": 1}),
     ("relu-features", "< 3 = K", {"free_dim": 2}),
     ("relu-features", "has a bias", {"lambda_b": 0.0}),
+    ("layer-peeled-minority", "class weights is 3, not 2", {"law": UNEVEN}),
+    ("layer-peeled-minority", "class weights is 1, not 2", {"law": onehot()}),
+    ("layer-peeled-minority", "one class alone", {"law": LabelLaw("onehot", class_weights=(0.4, 0.4, 0.2))}),
+    ("layer-peeled-minority", "not one-hot", {"law": replace(RARE, smoothing=0.1)}),
+    ("layer-peeled-minority", "< 2 = K - 1", {"free_dim": 1}),
+    ("layer-peeled-minority", "squared error", {"loss": SE}),
     ("softmax-codes", "no closed form", {"free_dim": 1}),
     ("deep-linear-mse", "cross-entropy, not squared", {"loss": "cross-entropy"}),
     ("ce-ray", "each as likely", {"law": UNEVEN}),
@@ -153,6 +213,9 @@ BROKEN = [  # theorem, words of the reason, the setting that breaks that assumpt
     ("focal", "each as likely", {"law": UNEVEN}),
     ("focal", "squared error", {"loss": SE}),
     ("ordinal", "squared error", {"loss": SE}),
+    ("logit-adjustment", "squared error", {"loss": SE}),
+    ("logit-adjustment", "not mixup, CutMix or one-hot with class weights", {"law": onehot()}),
+    ("logit-adjustment", 'only "if" holds', {"free_dim": 1}),
     ("ordinal", "take 2 thresholds, got 1", {"variant": Variant("ordinal", (0.0,))}),
 ]
 
@@ -192,7 +255,7 @@ SHARES = np.array([0.5, 0.3, 0.2])
 UNREAD = {  # of a joint problem; what is changed, and how
     LABELS: (
         {"atoms": FiniteLaw(np.eye(3), SHARES)},
-        {"atoms": FiniteLaw(np.eye(3)[[1, 1, 2]], SHARES)},
+        {"atoms": FiniteLaw(np.eye(3)[[1, 0, 2]], SHARES)},
     ),
     PENALTIES: ({"lambda_w": 0.3}, {"lambda_h": 0.3}),
     LOSS: ({"loss": SE},),

@@ -9,7 +9,6 @@ from PIL import Image
 from experiments import phase_diagram as door
 from experiments.phases import joint, picture, store
 from experiments.phases.frame import MARGIN, Found, Tally, tally, verdict
-from experiments.phases.peeled import collapse_budget
 from experiments.phases.table import DIAGRAMS
 from ufm.model.etf import simplex_etf
 from ufm.model.laws import label_variance, mixup
@@ -68,11 +67,6 @@ def test_curves_are_those_of_the_theory():
     for share, alive in ((0.999, True), (1.001, False)):
         c = share * DIAGRAMS["smoothing"].heights(0.3)[1] / np.sqrt(6)
         assert bool(hierarchy_optimum(2, 6, 0.3, joint.OUTER, c, c).within > 0) is alive
-
-
-def test_a_balanced_minority_needs_no_budget_and_a_smaller_one_needs_more():
-    budgets = [collapse_budget(2, 2, R) for R in (1.0001, 2.0, 10.0, 100.0)]
-    assert budgets[0] < 1e-3 and budgets == sorted(budgets)
 
 
 def test_points_on_a_curve_or_without_a_gap_are_not_judged():

@@ -202,7 +202,7 @@ BAD = {
         "labels both as y and as i, j, lam",
     ),
     "H a vector": (GOOD | {"H": H[:, 0]}, "H must be a matrix N x d"),
-    "H a cube": (GOOD | {"H": H[None]}, "H has shape .* pooled"),
+    "H a cube": (GOOD | {"H": H[None]}, "H has shape .* joined"),
     "no rows": (GOOD | {"H": H[:0], "y": CLASSES[:0]}, "N >= 1"),
     "no columns": (GOOD | {"H": H[:, :0], "W": W[:, :0]}, "d >= 1"),
     "one class": (GOOD | {"W": W[:1], "y": 0 * CLASSES}, "K >= 2"),
@@ -288,7 +288,8 @@ def test_names_of_arrays_in_memory_are_checked(arrays):
         from_arrays(**arrays)
 
 
-NAMES = {"h": "H", "ylogits": "y_logits", "Hclean": "H_clean", "lambdaW": "lambda_w", "weight": "weights"}
+NAMES = {"h": "H", "ylogits": "y_logits", "Hclean": "H_clean", "lambdaW": "lambda_w", "wieghts": "weights"}
+NAMES |= {"features": "H", "labels": "y", "weight": r"W \(or weights, one a row of H\)"}
 
 
 @pytest.mark.parametrize("name", [*NAMES, "zzz"])

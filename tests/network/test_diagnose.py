@@ -204,7 +204,7 @@ def test_a_sample_is_rows_of_the_file(N):
         np.testing.assert_array_equal(found.H, H[found.index])
         np.testing.assert_array_equal(found.Y, np.eye(2)[y[found.index]])
         np.testing.assert_array_equal(found.logits, (H @ W.T)[found.index])
-        np.testing.assert_allclose([found.mean, found.std], [H.mean(0), H.std(0)], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found.moments, [H.mean(0), H.std(0)], rtol=1e-9, atol=1e-12)
     assert N < 2 * SIZE or found.index[RUN + 100] > RUN + 150
 
 
@@ -227,6 +227,7 @@ def test_the_small_pieces_of_linear_algebra():
 
 
 def test_a_comparison_tells_them_and_reads_nothing_more(monkeypatch):
+    """But H once more where columns seem standardised, which only all rows tell."""
     from ufm.network.read.mapped import Stored
 
     read, blocks = [], Stored.blocks

@@ -48,6 +48,17 @@ def test_two_columns_may_be_standardised_and_one_tells_nothing():
     assert alone.standardised(sampled(H[:, 1:])) is None
 
 
+def test_all_rows_are_read_only_where_a_subsample_seems_standardised(monkeypatch):
+    """Whatever the first rows are, which come in the order of the data."""
+    H = RNG.normal(size=(5000, 6))
+    H[:1024] += 5.0
+    H = (H - H.mean(0)) / H.std(0)
+    assert alone.standardised(sampled(H)) is not None
+    assert sampled(2 * H).seems() and not sampled(2 * H).seems(std=1.0) and not sampled(H + 1.0).seems()
+    monkeypatch.setattr(Sample, "moments", property(lambda self: pytest.fail("all rows are read")))
+    assert alone.standardised(sampled(2 * H)) is alone.standardised(sampled(H + 1.0)) is None
+
+
 @pytest.mark.parametrize("apart, told", [(0.0, True), (0.04, False)])
 def test_zeros_of_dropout_spread_from_unit_to_unit_as_chance_makes_them(apart, told):
     """400 rows, rate ½: chance alone is 0.025; every other unit 0.08 above the others makes it 1.9 times that."""

@@ -256,6 +256,20 @@ def test_excess_with_a_bias_against_scipy(loss):
     assert abs(without.excess - found.excess) > 1e-3
 
 
+def test_of_many_classes_fewer_features_tell_a_wrong_penalty_and_none_a_bias(monkeypatch):
+    """Every second of eight: the mean of these alone; of all (control) it is another."""
+    rng = np.random.default_rng(4)
+    H, W, b = rng.normal(size=(8, 4)), rng.normal(size=(3, 4)), rng.normal(size=3)
+    Y = rng.dirichlet(np.ones(3), 8)
+    whole = excess(H, W, 0.02, Y=Y, b=b, lambda_b=0.1)
+    monkeypatch.setattr(ufm.network.measures.excess, "LOCAL", 2)
+    monkeypatch.setattr(ufm.network.measures.excess, "FEW", 4)
+    found, half = excess(H, W, 0.02, Y=Y, b=b, lambda_b=0.1), excess(H[::2], W, 0.02, Y=Y[::2], b=b)
+    assert found.twofold == pytest.approx(half.twofold, rel=1e-9) and found.bias is None and whole.bias > 0
+    assert abs(found.twofold - whole.twofold) > 1e-3 * whole.twofold
+    assert found.excess == pytest.approx(whole.excess, rel=1e-9)
+
+
 def test_excess_is_the_weighted_mean_over_the_subsample():
     Y = mixup(40, 3)[3]
     W, rng = simplex_etf(3), np.random.default_rng(0)

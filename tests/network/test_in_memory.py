@@ -116,7 +116,12 @@ def test_one_mixing_weight_may_stand_for_all_rows_or_for_a_batch():
 REFUSED = {
     "feature maps": (PURE | {"H": np.zeros((N, D, 7, 7))}, r"pooled ones, like H.mean\(\(2, 3\)\)"),
     "boolean classes": (PURE | {"y": I > 0}, "y is True or False, and W has 4 rows"),
-    "W transposed": (PURE | {"W": W.T}, "give W.T"),
+    "batches": (PURE | {"H": np.zeros((2, N // 2, D))}, r"joined, np.concatenate\(H\)"),
+    "W transposed": (PURE | {"W": W.T}, "give W.T, a row a class"),
+    "logits as H": (PURE | {"H": H @ W.T}, "if H are logits what the last layer takes"),
+    "H transposed": (PURE | {"H": H.T}, "give H.T, a row a sample"),
+    "a column for the bias": (PURE | {"W": np.column_stack([W, W[:, 0]])}, "give it apart as b"),
+    "a permutation as j": (PAIRS | {"j": np.roll(np.arange(N), 1)}, r"give their classes, y\[j\]"),
     "one-hot as y": (PURE | {"y": np.eye(K)[I]}, "given as Y"),
     "classes from one": (PURE | {"y": I + 1}, "y - 1"),
     "soft y": (PURE | {"y": I + 0.5}, "soft labels are given as Y"),

@@ -11,11 +11,12 @@ from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
 from ufm.network import optimum, reduced
 from ufm.network.findings import SOLVED, _excess
-from ufm.network.measures import excess
+from ufm.network.measures import directions, excess
 from ufm.network.read import mapped
 from ufm.network.read.activations import from_arrays
 from ufm.network.read.label_law import label_kind
 from ufm.network.read.label_rows import LabelBlock, class_numbers
+from ufm.network.read.together import Layer, Rows
 from ufm.network.resemblance import INCONCLUSIVE, NOT_APPLICABLE, REPRODUCED
 from ufm.network.suboptimality import Gap
 from ufm.rules.errors import InputError
@@ -123,12 +124,42 @@ def test_a_candidate_is_gone_over_in_blocks(monkeypatch):
             yield LabelBlock(some, some, np.full(len(some), np.nan), Y[part], 3), weights[part]
 
     candidate = optimum._Candidate(W, np.zeros(3), lambda block: block.dense() @ W, 5, "by hand")
-    gap, square = optimum._over(candidate, labels, Penalties(0.1, 0.2, None), "cross-entropy")
+    gap, square = optimum._over(candidate, labels, Penalties(0.1, 0.2, None))
     some = weights > 0
     problem = JointProblem(FiniteLaw(Y[some], weights[some]), 0.1, 0.2)
     known = certify_joint(problem, Point(W, Y[some] @ W))
     assert (gap.objective, gap.gap) == pytest.approx((known.objective, known.gap), rel=1e-12)
     assert gap.count == 4 and square == pytest.approx(weights @ np.sum((Y @ W) ** 2, 1), rel=1e-12)
+
+
+# --- the plane of two classes -----------------------------------------------------------------------------
+
+
+def test_lengths_from_logits_are_those_of_vectors(monkeypatch):
+    """With a bias, a centre, and two rows of W that are nearly one: there numbers alone (control) lose digits."""
+    rng = np.random.default_rng(0)
+    W, H, b, centre = (
+        rng.normal(size=(4, 9)),
+        rng.normal(size=(60, 9)),
+        rng.normal(size=4),
+        rng.normal(size=9),
+    )
+    W[1] = W[0] + 1e-6 * rng.normal(size=9)
+    i = rng.integers(0, 4, 60)
+    j, lam = (i + rng.integers(1, 4, 60)) % 4, rng.uniform(size=60)
+    (chunk,) = from_arrays(H=H, W=W, b=b, i=i, j=j, lam=lam).chunks()
+    rows, frame = Rows(chunk, Layer(W, b)), directions.Frame(W, None, centre, None)
+    wanted, inverse = directions.in_plane(H, centre, frame.V[i], frame.V[j])
+
+    def off():
+        found, own = directions.lengths(rows, np.arange(60), H, frame)
+        return max(np.abs(found[name] / wanted[name] - 1).max() for name in wanted), np.abs(
+            own / inverse - 1
+        ).max()
+
+    assert max(off()) < 1e-10
+    monkeypatch.setattr(directions, "CANCELS", 1e-16)
+    assert max(off()) > 1e-8
 
 
 # --- excess and gap ---------------------------------------------------------------------------------------

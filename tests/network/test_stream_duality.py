@@ -5,7 +5,7 @@ import pytest
 
 from tests.optimize.test_gram import imbalanced, padded
 from ufm.certify.joint import certify_joint
-from ufm.certify.sample import _vmapped
+from ufm.certify.sample import _losses_slopes
 from ufm.model.atoms import FiniteLaw, JointProblem, Point, finite_law
 from ufm.model.laws import mixup
 from ufm.network.measures.gap import certify_stream
@@ -94,11 +94,11 @@ def test_rows_without_weight_count_for_nothing():
 def test_no_program_is_compiled_for_the_number_of_rows_that_have_weight():
     W, H, Y, weights, _ = point()
     streamed(W, H, Y, weights, (0.1, 0.1), 8)
-    compiled = _vmapped("cross-entropy")._cache_size()
+    compiled = _losses_slopes._cache_size()
     weights[np.random.default_rng(0).random(120) < 0.5] = 0
     assert len({int((part > 0).sum()) for part in weights.reshape(-1, 8)} - {0, 8}) > 2
     streamed(W, H, Y, weights, (0.1, 0.1), 8)
-    assert _vmapped("cross-entropy")._cache_size() == compiled
+    assert _losses_slopes._cache_size() == compiled
 
 
 def test_bad_input_is_refused():

@@ -1,5 +1,6 @@
 """The free-classifier theorems: every step holds, the shipped formulas agree, and a false claim is refused."""
 
+from functools import partial
 from importlib import import_module
 
 import mpmath as mp
@@ -35,6 +36,7 @@ NAMES = (
     "restored_temperatures",
     "multi_label",
     "superclass_laws",
+    "circulant_laws",
     "regression",
     "distillation",
     "polygon_escape",
@@ -71,6 +73,7 @@ MUTATIONS = (
     ("polygon", "NORM_SQUARED", lambda m: m.K * m.NORM_SQUARED, "logits"),
     ("collapse_hessian", "NORMS", lambda m: 2 * m.NORMS, "norms"),
     ("susceptibility", "RESPONSE", lambda m: 2 * m.RESPONSE, "one-hot: response"),
+    ("susceptibility", "FREE", lambda m: 2 * m.FREE, "one-hot: response with a free bias"),
     ("polygon_escape", "CURVATURE", lambda m: 1 - m.mu / m.c**2, "least curvature"),
     ("distillation", "SMOOTHING", lambda m: m.SMOOTHING * (m.K - 1) / m.K, "labels"),
     ("residual_norm", "SIZE", lambda m: m.K * m.c**2, "its trace"),
@@ -86,9 +89,14 @@ MUTATIONS = (
     ("multi_label", "NORM", lambda m: 2 * m.NORM, "moment, K = 4, r = 2"),
     ("multi_label", "SHARPNESS", lambda m: m.r * m.SHARPNESS, "gap"),
     ("superclass_laws", "RANKS", lambda m: (m.B * m.m, m.B), "commutant, B = 3, m = 2"),
+    ("circulant_laws", "projection", lambda m: partial(_doubled, m.projection), "commutant, K = 4"),
     ("regression", "KEPT", lambda m: 1 - m.c / m.sigma**2, "a direction that is kept"),
     ("regression", "GAIN", lambda m: m.GAIN / 2, "its gain"),
 )
+
+
+def _doubled(true, *given):
+    return 2 * true(*given)
 
 
 def load(name: str):

@@ -19,6 +19,8 @@ NAMES = [name for name, theorem in THEOREMS.items() if isinstance(theorem.claim,
 MUTATIONS = (
     ("norm_constrained", "GAP", lambda m: m.R_w * m.R_h, "attained"),
     ("layer_peeled", "GAP", lambda m: m.GAP * 2, "equality"),
+    ("layer_peeled_minority", "ELSE", lambda m: 2 * m.ELSE, "large classes apart"),
+    ("layer_peeled_minority", "SIZE", lambda m: m.SIZE * m.mu, "nuclear norm"),
     ("relu_features", "WRONG", lambda m: m.c / m.K, "diagonal of A"),
     ("relu_features", "GAP", lambda m: m.GAP + 1, "gap"),
     ("supcon", "APART", lambda m: -(m.rho**2), "collapse"),
@@ -31,6 +33,7 @@ MUTATIONS = (
     ("mse_ray", "GAP", lambda m: m.GAP**2, "solution"),
     ("focal", "S", lambda m: m.S + m.gamma * m.p, "slope"),
     ("focal", "G", lambda m: m.G + 1 - m.p, "where the slope is largest"),
+    ("logit_adjustment", "MERGED", lambda m: 2 * m.MERGED, "the way out"),
     ("ordinal", "SLOPE", lambda m: m.SLOPE / 2, "slope"),
 )
 

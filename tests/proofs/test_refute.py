@@ -30,6 +30,9 @@ pytestmark = pytest.mark.slow  # hunts through many problems
 SMALLEST = {"planted-superclass-early": 4, "planted-superclass-late": 4}
 SMALLEST |= {"planted-superclass-laws-early": 4, "planted-superclass-laws-late": 4}
 SMALLEST |= {"planted-polygon-early": 3, "planted-polygon-late": 3}
+SMALLEST |= {
+    f"planted-{name}-{word}": 3 for name in ("peeled-minority", "adjusted") for word in ("early", "late")
+}
 SMALLEST |= {"planted-logit": 3, "planted-cyclic-etf": 4, "planted-minority": 3, "planted-minority-late": 3}
 # significant digits of the shrunk case, where only a few per cent of a threshold refute the claim; else 1
 TWO, THREE = (
@@ -179,7 +182,9 @@ def test_a_threshold_claimed_too_high_is_refuted_between_the_two_and_there_alone
             "restored-temperatures",
             "multi-label",
             "superclass-laws",
+            "circulant-laws",
             "regression",
+            "layer-peeled-minority",
         ),
     ],
 )

@@ -1,7 +1,6 @@
 """Arithmetic of the numerical route: float32 with refinement, no silent TF32, what suits a device."""
 
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -204,16 +203,13 @@ def test_bounds_of_a_tpu_are_found_on_the_host(monkeypatch):
     monkeypatch.setattr(
         ufm.runtime.devices.jax, "local_devices", lambda backend=None: host if backend else tpu
     )
-    seen, compiled = [], ufm.certify.sample._vmapped
+    seen, compiled = [], ufm.certify.sample._losses_slopes
 
-    def watched(loss):
-        return partial(seeing, compiled(loss))
-
-    def seeing(function, *args):
+    def watched(*args, loss):
         seen.append(jax.config.jax_default_device)
-        return function(*args)
+        return compiled(*args, loss=loss)
 
-    monkeypatch.setattr(ufm.certify.sample, "_vmapped", watched)
+    monkeypatch.setattr(ufm.certify.sample, "_losses_slopes", watched)
     losses_residuals(np.zeros((1, 2)), np.eye(1, 2), "cross-entropy")
     assert seen == [host[0]]
 

@@ -21,6 +21,10 @@ def test_the_barrier_is_there():
     assert "timeout_in_ms" in (CLIENT.wait_at_barrier.__doc__ or ""), said
 
 
+def test_lapack_is_found():
+    private.load_lapack()
+
+
 def test_one_process_waits_for_nobody(monkeypatch):
     assert not private.wait_for_all("alone", 1)
     monkeypatch.setattr(distributed, "global_state", SimpleNamespace(client=object()))

@@ -26,7 +26,7 @@ EPS = float(np.finfo(float).eps)
 
 
 def optimum(W, H, objective=1.0, lower=None, violation=0.0, evaluate=None):
-    return VariantOptimum(W, H, objective, lower, 0.0, violation, (objective,), evaluate)
+    return VariantOptimum(W, H, objective, lower, 0.0, violation, (objective,), evaluate, None)
 
 
 def test_the_gradient_is_the_distance_where_the_penalty_is_all():

@@ -3,9 +3,19 @@
 import numpy as np
 import pytest
 
-from ufm.model.atoms import finite_law
+from ufm.model.atoms import JointProblem, finite_law
 from ufm.model.laws import mixup
-from ufm.theory.geometry.groups import group_optimum, grouped_mixup, moments, projections, read_groups
+from ufm.optimize.joint import solve_joint
+from ufm.theory.geometry.groups import (
+    block_optimum,
+    cyclic_projections,
+    group_optimum,
+    grouped_mixup,
+    moments,
+    projections,
+    read_cycle,
+    read_groups,
+)
 from ufm.theory.geometry.hierarchy import hierarchical_labels, hierarchy_optimum
 
 NODES, SHARES = np.polynomial.legendre.leggauss(12)
@@ -36,6 +46,41 @@ def test_the_conditions_in_every_kind_of_optimum(within, decay, kind):
     z = (labels - found.p) @ (gains[0] * P[0] + gains[1] * P[1]) / decay
     p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     assert np.abs(p - found.p).max() <= 1e-13
+
+
+@pytest.mark.parametrize(
+    "classes, decay, alive",
+    [(4, 0.01, 2), (5, 0.05, 2), (6, 0.22, 2), (7, 0.35, 1), (5, 0.4, 0), (2, 0.1, 1)],
+)
+def test_gains_of_cyclic_pairs_are_those_of_a_full_solve(classes, decay, alive):
+    """A gain each frequency, in order as they die; and W Wᵀ of the blind solver, which knows no symmetry."""
+    law = finite_law(mixup(1.0, "cyclic" if classes > 2 else "all"), classes, 4)
+    P = cyclic_projections(classes)
+    found = block_optimum(law.labels, law.weights, P, decay, decay)
+    assert (found.gains > 0).sum() == alive and (np.diff(found.gains) <= 0).all()
+    ranks = np.trace(P, axis1=1, axis2=2)
+    shares = moments(law.labels - found.p, law.weights, P) / (decay**2 * ranks)
+    assert shares[:alive] == pytest.approx(1, abs=1e-12) and (shares[alive:] < 1).all()
+    W = solve_joint(JointProblem(law, decay, decay)).W
+    G = np.einsum("f,fkl->kl", found.gains, P)
+    assert np.abs(W @ W.T - G).max() <= 1e-6 * max(1.0, G.max())
+    etf = np.trace(G) / (classes - 1) * (np.eye(classes) - 1 / classes)
+    assert alive == 0 or classes == 2 or np.abs(W @ W.T - etf).max() > 0.02 * G.max()
+
+
+def test_digits_of_cyclic_pairs():
+    """Of the theorem necessity: K = 4, λ uniform, λ_W = λ_H = 0.01."""
+    law = finite_law(mixup(1.0, "cyclic"), 4, 24)
+    found = block_optimum(law.labels, law.weights, cyclic_projections(4), 0.01, 0.01)
+    assert found.gains == pytest.approx([3.09021, 0.29446], abs=5e-6)
+
+
+def test_which_laws_have_a_cycle():
+    row = np.array([0.6, 0.25, 0.1, 0.05, 0.0])
+    turned = np.stack([np.roll(row, k) for k in range(5)])
+    assert read_cycle(turned, np.full(5, 0.2)) is None
+    assert "changes the label law" in read_cycle(turned, np.array([0.24, 0.16, 0.2, 0.2, 0.2]))
+    assert "changes the label law" in read_cycle(turned[:, [0, 2, 1, 3, 4]], np.full(5, 0.2))
 
 
 @pytest.mark.parametrize("decay", [0.01, 0.3, 0.9])

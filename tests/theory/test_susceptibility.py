@@ -7,6 +7,7 @@ import ufm
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import FiniteLaw, JointProblem, finite_law
 from ufm.model.laws import kway, mixup, onehot, smooth
+from ufm.optimize.gram import FULLY, Penalties, gram_newton, gram_project, logit_basis
 from ufm.optimize.joint import solve_joint
 from ufm.rules.errors import InputError
 from ufm.theory.features import two_hot_optimum
@@ -83,6 +84,23 @@ def test_the_response_is_a_central_difference_of_certified_optima(law, bias):
     assert np.abs(slope - exact).max() < 1e-4 * size
     size_part = np.trace(exact) / 3 * (np.eye(4) - 0.25)
     assert np.abs(slope - size_part).max() > 0.05 * size  # negative control: one number is not enough
+
+
+def test_the_response_is_the_first_newton_step_away_from_the_optimum():
+    """Of the blind solver, which knows no symmetry: a start from the response saves it one step, no more."""
+    law = finite_law(mixup(1.0), 4, 6)
+    found = ufm.susceptibility(JointProblem(law, 0.1, 0.05))
+    B, share, labels = logit_basis(4, "cross-entropy"), 1e-4, np.array([[1.0, 0, 0, 0], [0.3, 0.7, 0, 0]])
+    Y = np.concatenate([law.labels, labels]).T
+    weights = np.concatenate([(1 - share) * law.weights, share * np.array([0.6, 0.4])])
+    given = (B, Y, weights, Penalties(0.1, 0.05, 0.0))
+    G = found.sharpness * 0.05 * np.eye(3)
+    still = np.zeros((3, len(weights)))
+    point = gram_project(G, np.zeros(3), still, *given, FULLY, loss_name="cross-entropy")
+    step = gram_newton(point, *given, loss_name="cross-entropy", bias=False)
+    moved = B @ (point.V @ step.D @ point.V.T) @ B.T
+    exact = found.response(labels, np.array([0.6, 0.4]))
+    assert np.abs(moved / share - exact).max() < 2e-3 * np.abs(exact).max()
 
 
 def test_a_bias_takes_up_some_of_the_norms_response():

@@ -14,6 +14,7 @@ from ufm.theory.geometry.onehot import class_optimum
 from ufm.theory.geometry.susceptibility import onehot_response
 from ufm.theory.polygon import polygon_escape
 from ufm.theory.theorems.free.quadratic import polygon_point
+from ufm.theory.variants.budgets import collapse_budget
 from ufm.theory.variants.constrained import (
     code_distance,
     constrained_gap,
@@ -51,6 +52,27 @@ def test_check_values_of_constraints():
 def test_check_values_of_features_that_are_never_negative():
     check = [3.067815578028591, 2.770941488858639, 2.493178086157287, 0.0]
     assert rectified_gaps(UNEVEN, 0.1, 0.1) == pytest.approx(check, rel=4e-15)
+
+
+@pytest.mark.parametrize(
+    "major, minor, imbalance, check",
+    [
+        (1, 2, 2.0, 0.24006724124196968),
+        (2, 2, 10.0, 1.2266158178644724),
+        (5, 3, 1.5, 0.6170984947309471),
+        (4, 3, 1e12, 10.774802948515584),
+    ],
+)
+def test_check_values_of_the_budget_up_to_which_rare_classes_collapse(major, minor, imbalance, check):
+    assert collapse_budget(major, minor, imbalance) == pytest.approx(check, rel=4e-15)
+
+
+def test_the_budget_of_a_collapse_grows_from_zero_with_the_logarithm_of_the_imbalance():
+    assert collapse_budget(2, 2, 1.0) == 0.0
+    budgets = [collapse_budget(2, 3, R) for R in (1 + 1e-12, 2.0, 10.0, 1e10, 1e290, 1e300)]
+    assert 0 < budgets[0] < 1e-11 and budgets == sorted(budgets)
+    rate = (1 + np.sqrt(3 / 5)) / (2 * np.sqrt(10))  # ((a−1) + √(b/K))/(2√(aK))
+    assert (budgets[-1] - budgets[-2]) / np.log(1e10) == pytest.approx(rate, rel=0.01)
 
 
 @pytest.mark.parametrize("K", [2, 3, 10])

@@ -145,7 +145,7 @@ class _Stream:
             given = jax.tree.map(np.asarray, (self.space, numeric, Y, x))
             judged = spread(judge, exact, loss_name=problem.loss, closed=closed)
             found = judged(*given)
-        return jax.tree.map(np.asarray, found), int(np.max(steps))
+        return jax.tree.map(np.asarray, found), int(np.asarray(steps).max())
 
 
 class EtfStream(_Stream):

@@ -2,6 +2,7 @@
 
 from functools import lru_cache, partial
 
+from ufm.agree.flatness import excess
 from ufm.certify.variants import lower_bound
 from ufm.model.variants.problem import VariantProblem
 from ufm.optimize.variants.flow import flow
@@ -22,6 +23,7 @@ def variant_optimum(problem: VariantProblem) -> VariantOptimum:
         found.violation,
         found.starts,
         partial(evaluate_variant, problem),
+        partial(excess, problem.joint),
     )
 
 

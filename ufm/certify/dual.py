@@ -63,7 +63,7 @@ class DualGap:
 
 
 class Moments(NamedTuple):
-    """E r rᵀ/ρ, E r·y, E‖r‖² and E r of some residual r."""
+    """E r rᵀ/ρ, E r·y, E‖r‖² and E r of some residual r; the second and third of a squared error alone, else 0."""
 
     M: Float[np.ndarray, "K K"]
     linear: float
@@ -111,7 +111,7 @@ def dual_steps(
 ) -> Steps[DualGap]:
     """`dual_gap` for a sample that others read too."""
     widest, shift = np.linalg.norm(W, axis=1).max(), np.abs(b).max()
-    first = yield (partial(_first_sums, widest=widest, shift=shift),)
+    first = yield (partial(_first_sums, widest=widest, shift=shift, exact=penalties.lambda_b is not None),)
     fit, square, size, logits, label, *plain = first.parts[0]
     moments, product = Moments(*plain), penalties.lambda_w * penalties.lambda_h
     ridge = penalties.lambda_w * float(np.sum(W * W)) + (penalties.lambda_b or 0.0) * float(b @ b)
@@ -135,24 +135,25 @@ def dual_steps(
     )
 
 
-def _first_sums(block: Block, widest: float, shift: float) -> tuple:
+def _first_sums(block: Block, widest: float, shift: float, exact: bool = True) -> tuple:
     """Of ℓ, ρ‖h‖², |ℓ| + scale of the logits, what these are sums of, y, and moments of the candidate's residual.
 
     The terms of w_k·h + b_k, which may cancel, add up to at most ‖w_k‖ ‖h‖ + |b_k|. widest, shift: the largest
-    ‖w_k‖ and |b_k|.
+    ‖w_k‖ and |b_k|. exact: sums of y and r with one rounding, which a bias asks for.
     """
     fit, square = block.found[0], block.squares
     summands = block.terms * (1.0 + np.sqrt(square) * widest + shift)
     if block.loss == "squared-error":  # whose slope is the residual, of any size
         summands = summands * np.maximum(1.0, np.sqrt(block.over_classes(block.residual**2)))
     rows = fit, block.rho * square, np.abs(fit) + block.size, summands
-    return *map(block.sum, rows), block.total(block.Y), *_moment_sums(block, plain)
+    return *map(block.sum, rows), block.total(block.Y, exact), *_moment_sums(block, plain, exact)
 
 
-def _moment_sums(block: Block, change: Change) -> tuple:
-    r = change(block)
-    products = block.over_classes(r * block.Y), block.over_classes(r * r)
-    return block.moment(r), *map(block.sum, products), block.total(r)
+def _moment_sums(block: Block, change: Change, exact: bool = True) -> tuple:
+    r, linear, square = change(block), np.zeros(()), np.zeros(())
+    if block.loss == "squared-error":
+        linear, square = (block.sum(block.over_classes(r * other)) for other in (block.Y, r))
+    return block.moment(r), linear, square, block.total(r, exact)
 
 
 def plain(block: Block):

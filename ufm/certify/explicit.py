@@ -38,6 +38,7 @@ from ufm.certify.local_bound import (
 )
 from ufm.loss import LOSSES, Loss
 from ufm.model.rows import EPS, RowSpace
+from ufm.runtime.programs import program
 
 TILE_ENTRIES = 2**13  # of one batch of r x K or r x r matrices: several of them stay in cache
 TILE = 64
@@ -50,7 +51,7 @@ class _Curved(NamedTuple):
     hessians: Hessians
 
 
-@partial(jax.jit, static_argnames=("loss_name",))
+@program("loss_name")
 def certify_rows(space: RowSpace, H, Y, *, loss_name: str) -> Certificate:
     """Candidates H (d, B) with labels Y (K, B)."""
     loss, space = LOSSES[loss_name], jax.tree.map(jnp.asarray, space)

@@ -39,9 +39,10 @@ from ufm.model.etf import etf_basis
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
 from ufm.rules.soft_labels import normalise
+from ufm.runtime.programs import common_width, program
 
 
-@partial(jax.jit, static_argnames=("loss_name",))
+@program("loss_name")
 def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     """Candidates h = V q, q (K, B) float, against the exact simplex ETF W Wᵀ = scale² Π.
 
@@ -128,7 +129,17 @@ def certify_any(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
     """Candidates H (N, d) with labels Y (N, K) against any explicit classifier W (K, d), which is not traced."""
     checked.choice("loss_name", loss_name, checked.LOSS_NAMES)
     _require_float64()
-    return certify_rows(row_space(np.asarray(W), float(lambda_h)), H.T, Y.T, loss_name=loss_name)
+    return _of_common_width(
+        partial(certify_rows, row_space(np.asarray(W), float(lambda_h)), loss_name=loss_name), H.T, Y.T
+    )
+
+
+def _of_common_width(certify, *columns) -> Certificate:
+    """Of columns filled up by the last one, so that few shapes are compiled."""
+    count = columns[0].shape[1]
+    missing = common_width(count) - count
+    filled = (np.pad(part, ((0, 0), (0, missing)), mode="edge") for part in map(np.asarray, columns))
+    return Certificate(*(part[:count] for part in map(np.asarray, certify(*filled))))
 
 
 def certify_features(
@@ -162,7 +173,10 @@ def _certify_in_space(problem, H, Y) -> Certificate:
     with np.errstate(invalid="ignore", over="ignore"):
         q = H @ basis.T
         outside, size = _norms(H - q @ basis), _norms(H)
-    inside = certify_etf(q.T, Y.T, np.sqrt(problem.gain), problem.lambda_h, loss_name=problem.loss)
+    root = np.sqrt(problem.gain)
+    inside = _of_common_width(
+        lambda q, Y: certify_etf(q, Y, root, problem.lambda_h, loss_name=problem.loss), q.T, Y.T
+    )
     rounding = (problem.dim + 8) * EPS * size
     distance = np.nan_to_num(
         np.hypot(np.asarray(inside.distance), outside) + rounding, nan=np.inf, posinf=np.inf

@@ -5,7 +5,7 @@ A mean runs over an array, a process's part of one, or blocks of a stream that i
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from operator import add
 
 import jax
@@ -17,6 +17,7 @@ from ufm.model.variants.orbits import OrbitLaw
 from ufm.rules.errors import InputError
 from ufm.runtime.devices import exactly
 from ufm.runtime.processes import ALONE, Group
+from ufm.runtime.programs import program
 
 BINARY = "binary-cross-entropy"
 LEAST = 4096  # rows up to which a function is compiled for their number
@@ -52,9 +53,9 @@ class Block:
         """‖h‖²."""
         return np.vecdot(self.H, self.H)
 
-    def total(self, A) -> Float[np.ndarray, " K"]:
-        """Σ weight · row of an array like Y, with one rounding."""
-        return exact_sum(self.weights[:, None] * A)
+    def total(self, A, exact: bool = True) -> Float[np.ndarray, " K"]:
+        """Σ weight · row of an array like Y; exact: with one rounding, `units`, instead of one a row."""
+        return exact_sum(self.weights[:, None] * A) if exact else self.weights @ A
 
     def product(self, left, right) -> np.ndarray:
         """Σ weight · left rightᵀ; of an array with itself only half is computed."""
@@ -129,7 +130,7 @@ class TwoHot(Block):
         """‖h‖²."""
         return self.over_classes(self.H**2)
 
-    def total(self, A) -> np.ndarray:
+    def total(self, A, exact: bool = True) -> np.ndarray:
         """Σ weight · row, of K numbers."""
         at_i, at_j, rest = (self.weights[:, None] * A).T
         return self._at(self.i, at_i - rest) + self._at(self.j, at_j - rest) + rest.sum()
@@ -160,9 +161,9 @@ class Orbits(Block):
         """An entry of a moment is a mean of at most K² sums of n terms, added row by row."""
         return len(self.weights) + 2 * self.law.classes
 
-    def total(self, A) -> Float[np.ndarray, " K"]:
+    def total(self, A, exact: bool = True) -> Float[np.ndarray, " K"]:
         """E of Σ weight · row."""
-        return self.law.average(super().total(A))
+        return self.law.average(super().total(A, exact))
 
     def product(self, left, right) -> np.ndarray:
         """E of Σ weight · left rightᵀ."""
@@ -246,10 +247,10 @@ def losses_residuals(
     if missing:
         Z, Y = (np.pad(part, ((0, missing), (0, 0)), mode="edge") for part in (Z, Y))
     with exactly():
-        value, slope = (np.asarray(part)[:n] for part in _vmapped(loss)(Z, Y))
+        value, slope = (np.asarray(part)[:n] for part in _losses_slopes(Z, Y, loss=loss))
     return value, -slope
 
 
-@cache
-def _vmapped(loss: str):
-    return jax.jit(jax.vmap(jax.value_and_grad(LOSSES[loss].value)))
+@program("loss")
+def _losses_slopes(Z, Y, *, loss: str):
+    return jax.vmap(jax.value_and_grad(LOSSES[loss].value))(Z, Y)

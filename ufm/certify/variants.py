@@ -11,7 +11,7 @@ max-margin: multipliers m ≥ 0 with ‖Σ m a eₙᵀ/√q‖ ≤ c give Σ m b
 X of the features, so f(X) ≥ f(X̂) + ⟨S, X − X̂⟩ and ⟨S, X⟩ ≥ ρ² Σ ν for diag ν ⪯ S. ordinal: ℓ is convex, so
 ℓ(z) ≥ t (ℓ(ẑ) + ℓ'(ẑ)(z − ẑ)) + (1−t) min ℓ, 0 ≤ t ≤ 1, and c √(E z²) outweighs t E ℓ'(ẑ) z as soon as
 t √(E ℓ'(ẑ)²) ≤ c. For deep-linear, softmax-codes and focal no bound is known here (not convex): what is found there
-is found, and no more.
+is found, and no more. logit-adjusted: E D(r) − E r·τ log E y of residuals shrunk to λ_max(E r rᵀ) ≤ c².
 """
 
 from collections.abc import Callable
@@ -73,6 +73,18 @@ def _nonnegative(problem: VariantProblem, W, H, _):
     return _residuals(problem, W, H, share)[1], _size(H, W)
 
 
+def _adjusted(problem: VariantProblem, W, H, _):
+    """E D(r) − E r·o of residuals shrunk to λ_max(E r rᵀ) ≤ c², o = τ log E y."""
+    Y, q = problem.joint.atoms.labels, problem.joint.atoms.weights
+    prior = problem.variant.numbers[0] * np.log(q @ Y)
+    r = Y - softmax(H @ W.T + prior, 1)
+    size = float(np.linalg.norm(r * np.sqrt(q)[:, None], 2))
+    share = min(1.0, float(np.sqrt(problem.joint.product)) / size * (1 - 8 * EPS)) if size > 0 else 1.0
+    P = Y - share * r
+    logs = np.log(P, out=np.zeros_like(P), where=P > 0)
+    return float(-q @ np.sum(P * logs + share * r * prior, 1)), _size(H, W) + float(np.abs(prior).max())
+
+
 def _margins(problem: VariantProblem, W, H, multipliers):
     """Σ m b, of the multipliers brought to ‖Λ‖ ≤ c."""
     joint = problem.joint
@@ -127,5 +139,6 @@ BOUNDS: dict[str, Callable] = {
     "relu-features": _nonnegative,
     "max-margin": _margins,
     "contrastive": _pairs,
+    "logit-adjusted": _adjusted,
     "ordinal": _scores,
 }

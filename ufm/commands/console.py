@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     """The command that the first word names; without one: help, or `--tyro-print-completion SHELL`."""
     words = sys.argv[1:] if argv is None else argv
     if words and words[0] in COMMANDS:
-        return COMMANDS[words[0]].main(words[1:])
+        return COMMANDS[words[0]].main(words[1:], own=argv is None)
     return guarded("ufm", lambda: about(words))
 
 

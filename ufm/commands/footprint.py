@@ -15,7 +15,6 @@ from ufm.model.problem import Problem
 from ufm.model.quadrature import beta_rule
 from ufm.rules.memory import require
 from ufm.runtime.threads import usable_cores
-from ufm.theory.theorems.theorem import Setting, joint_labels, within_reach
 
 NUMBER = 8  # bytes of a float64
 RECORD = 32  # of a Python float in a list of a record
@@ -137,10 +136,7 @@ def _set_partitions(n: int, blocks: int) -> int:
 
 def free_classifier(args, free: FreeProblem, choice: dict) -> Parts:
     """`solve --classifier free`: the joint problem, and with a given λ each the rows of the table."""
-    K, lam = args.classes, count_lam(free.law, **choice)
-    given = lam if choice["lam"] is not None or choice["samples"] is not None else None
-    atoms = count_atoms(free.law, K, choice["quadrature"] or NODES, given)
-    atoms = atoms if args.draws is None else (args.draws, args.draws)
+    K, given, atoms = args.classes, given_lam(free.law, choice), free_labels(args, free, choice)
     devices = 1 if args.processes is None else args.processes
     parts = joint(atoms, K, free.dim, args.loss, starts=free.starts, devices=devices)
     parts["the mixing weights"] = _gauss_rule(free.law, choice["quadrature"])
@@ -148,6 +144,19 @@ def free_classifier(args, free: FreeProblem, choice: dict) -> Parts:
         rows = given or choice["quadrature"] or 11
         parts["the rows of the table"] = 2 * ROW * rows + _explicit(K, free.dim)
     return parts
+
+
+def given_lam(law: LabelLaw, choice: dict) -> int | None:
+    """How many mixing weights were given or are drawn, instead of a rule."""
+    drawn = choice["lam"] is not None or choice["samples"] is not None
+    return count_lam(law, **choice) if drawn else None
+
+
+def free_labels(args, free: FreeProblem, choice: dict) -> tuple[int, int]:
+    """`count_atoms` of the finite law of `solve --classifier free`."""
+    if args.draws is not None:
+        return args.draws, args.draws
+    return count_atoms(free.law, args.classes, choice["quadrature"] or NODES, given_lam(free.law, choice))
 
 
 def joint(
@@ -185,6 +194,8 @@ def theorems(problem: Problem, free_dim: int | None, mixing: int) -> Parts:
     """`verify`: the theorems' labels and classifiers, and the joint problem unless that is left `undecided` for its
     size, by a rule that knows no memory (`ufm.theory.theorems.theorem.Setting`). mixing: number of λ looked at.
     """
+    from ufm.theory.theorems.theorem import Setting, joint_labels, within_reach
+
     law, K, d = problem.law, problem.classes, problem.d
     labels = 15 + 3 * mixing + min(K, 8)
     given = 0 if law.labels is None else law.labels.size

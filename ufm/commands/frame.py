@@ -14,6 +14,7 @@ from ufm.output.files import Ended
 from ufm.rules.environment import check_environment
 from ufm.rules.errors import InputError
 from ufm.rules.files import Size
+from ufm.runtime.programs import own_process
 from ufm.runtime.streams import mend_streams, silence_stdout
 from ufm.runtime.supervisor import LOST, is_lost, leave
 from ufm.runtime.watchdog import watch
@@ -82,10 +83,11 @@ def command(
 ) -> Callable[..., int]:
     """main(argv=None) of a command; flags: a dataclass, one field a flag; run(flags, argv): all after parsing."""
 
-    def main(argv: list[str] | None = None) -> int:
-        """Parse, run, report; returns the exit code."""
+    def main(argv: list[str] | None = None, own: bool = False) -> int:
+        """Parse, run, report; returns the exit code. own: argv is the command line's, as it is if left out."""
         words = sys.argv[1:] if argv is None else argv
-        return guarded(program, lambda: run(parse(flags, words, program), words), interrupted)
+        with own_process(own or argv is None):
+            return guarded(program, lambda: run(parse(flags, words, program), words), interrupted)
 
     return main
 

@@ -111,7 +111,7 @@ def run(args: Arguments, argv: list[str]) -> int:
     effort.judge(work, args, "give --symmetry, or fewer --classes or --lam")
     from ufm.commands.runs.features import solve  # from here on JAX is needed
 
-    return solve(args, command, problem, choice, outputs, shards)
+    return solve(args, command, problem, choice, outputs, shards, work)
 
 
 main = command("ufm.solve", Arguments, run, INTERRUPTED)

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 import ufm.rules.numbers as checked
 from ufm.model.laws import PAIRS, LabelLaw, gauss_lam
@@ -229,6 +228,8 @@ def draw_lam(law: LabelLaw, samples: int, seed: int) -> np.ndarray:
     alpha = law.concentration
     lam = np.random.default_rng(weight_seed).random(samples)
     if alpha != 1.0:  # Beta(1, 1) is uniform, and scipy.special a tenth of a warm start
+        import scipy
+
         lam = scipy.special.betaincinv(alpha, alpha, lam)
     lam[lam < 1e-300] = 0.0  # where the quantile underflows
     if law.name == "mixup":

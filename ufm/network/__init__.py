@@ -13,7 +13,7 @@ resample       random numbers that belong to a sample
 diagnose/      mistakes in what was saved, by name
 read/          activations, labels and arrays on disk
 collapse/      what is kept of each class, and the metrics of neural collapse
-measures/      channels, fit, calibration, excess, gap
+measures/      channels, fit, calibration, excess, gap, quadratic
 """
 
 from ufm.facade import facade

@@ -190,12 +190,12 @@ class FeatureReader:
 
     def _second(self, rows: Rows) -> None:
         """The size of the rows, and the reduced features."""
-        self.largest = max(self.largest, rows.largest)
-        size = np.vecdot(rows.H, rows.H)
-        self.squares += float(rows.weights @ size)
+        largest = float(np.sqrt(rows.size.max())) or float(np.abs(rows.H).max())  # whose square is no float
+        self.largest = max(self.largest, largest)
+        self.squares += float(rows.weights @ rows.size)
         self.weight += float(rows.weights.sum())
         if self.reducer is not None:
-            self.reducer.add(rows.H, size)
+            self.reducer.add(rows.H, rows.size)
 
     def _spread(self, rows: Rows, take: Take) -> None:
         """The spread of the classes."""

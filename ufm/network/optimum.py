@@ -9,7 +9,8 @@ grid of its pair (hat functions: E y stays as it is); features are interpolated 
 classes are so many that the grid is coarse. Beyond MANY labels of two classes the bounds are of a fine grid: the
 least cross-entropy of a label is concave in it, whatever W and b are, so hat functions can only lower the optimum,
 and the mean label of each cell in the place of its labels can only raise it. With many classes the
-candidate is the simplex ETF with the multiplier of the same labels, symmetrised, and closed-form features.
+candidate is the simplex ETF with the multiplier of the same labels, symmetrised, and closed-form features. All of
+this is of cross-entropy: the optimum of a squared error is a closed form of any labels (`measures.quadratic`).
 """
 
 from collections.abc import Callable, Iterable
@@ -27,9 +28,10 @@ from ufm.model.etf import etf_multiplier
 from ufm.model.laws import Patterns
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
-from ufm.network.measures.curve import curve_at, label_values
+from ufm.network.measures.curve import curve_at, label_counts, label_values
 from ufm.network.measures.excess import best_features
 from ufm.network.measures.fitting import closed_logits
+from ufm.network.measures.quadratic import quadratic_optimum
 from ufm.network.read.label_rows import LabelBlock, two_classes
 from ufm.network.resample import Reservoir, cut
 from ufm.optimize.joint import solve_joint
@@ -45,6 +47,7 @@ WORK = 1e10  # labels times K³ that features of their own are found for, in a m
 MANY = 2**17  # labels of two classes that are gone over one by one; as many atoms bound more
 ROWS = 2**14  # labels of a block
 SIZES = 256  # numbers of labels that are solved for are multiples of it
+LOSS = "cross-entropy"
 
 Labels = Callable[[], Iterable[tuple[LabelBlock, np.ndarray]]]  # blocks of labels with their weights
 
@@ -89,54 +92,51 @@ class _Candidate(NamedTuple):
 
 def own_optimum(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> OwnOptimum:
     """The optimum for a stream of labels that can be read several times. Needs float64."""
-    found = _candidate(labels, classes, dim, penalties, loss)
-    measure = partial(_over, found, penalties=penalties, loss=loss)
-    if found.pairs > MANY and loss == "cross-entropy":
+    if loss == "squared-error":
+        best = quadratic_optimum(partial(_parts, labels), dim, penalties)
+        return _described(*best, 2 * classes, "the first two moments of these labels", True)
+    found = _candidate(labels, classes, dim, penalties)
+    if found.pairs > MANY:
         fine = _Grid(labels, classes, MANY, FINE)
-        (above, square), (below, _) = measure(lambda: [fine.means()]), measure(lambda: [fine.law])
+        above, square = _over(found, lambda: [fine.means()], penalties)
+        below, _ = _over(found, lambda: [fine.law], penalties)
     else:
-        below, square = measure(labels)
+        below, square = _over(found, labels, penalties)
         above = below
-    return OwnOptimum(
-        W=found.W,
-        b=found.b,
-        objective=above.objective,
-        lower=below.objective - below.gap,
-        multiplier=etf_multiplier(found.W - found.W.mean(0)),
-        row_norm=float(np.linalg.norm(found.W)) / np.sqrt(classes),
-        feature_norm=float(np.sqrt(square)),
-        atoms=found.atoms,
-        how=found.how,
-        fits=np.linalg.matrix_rank(found.W) <= dim,
-    )
+    ends = above.objective, below.objective - below.gap, float(np.sqrt(square))
+    fits = bool(np.linalg.matrix_rank(found.W) <= dim)
+    return _described(found.W, found.b, *ends, found.atoms, found.how, fits)
 
 
-def _over(found: _Candidate, labels: Labels, penalties: Penalties, loss: str) -> tuple[DualGap, float]:
+def _described(W, b, objective, lower, feature_norm, atoms: int, how: str, fits: bool) -> OwnOptimum:
+    sizes = etf_multiplier(W - W.mean(0)), float(np.linalg.norm(W)) / np.sqrt(len(W))
+    return OwnOptimum(W, b, objective, lower, *sizes, feature_norm, atoms, how, fits)
+
+
+def _over(found: _Candidate, labels: Labels, penalties: Penalties) -> tuple[DualGap, float]:
     """The dual gap of a candidate over these labels, and E‖h‖²."""
     squares = [0.0, 0.0]
 
     def blocks():
         squares[:] = [0.0, 0.0]
         for rows, weights in _parts(labels):
-            block = _block(found, rows, weights, penalties, loss)
+            block = _block(found, rows, weights, penalties)
             squares[0] += float(block.weights @ block.squares)
             squares[1] += float(block.weights.sum())
             yield block
 
-    return dual_gap(Sample(blocks), found.W, found.b, penalties, loss), squares[0] / squares[1]
+    return dual_gap(Sample(blocks), found.W, found.b, penalties, LOSS), squares[0] / squares[1]
 
 
-def _block(
-    found: _Candidate, labels: LabelBlock, weights: np.ndarray, penalties: Penalties, loss: str
-) -> Block:
+def _block(found: _Candidate, labels: LabelBlock, weights: np.ndarray, penalties: Penalties) -> Block:
     """Labels with the candidate's features: two-hot ones as three values a row, where no bias mixes all classes."""
     if found.values is not None and found.scale and penalties.lambda_b is None and (labels.i >= 0).all():
         K, (i, j, lam) = labels.classes, two_classes(labels)
         H, Y = found.values(lam, labels.delta), label_values(lam, labels.delta, K)
-        return TwoHot(H, Y, found.scale * H, weights, loss, i=i, j=j, classes=K)
+        return TwoHot(H, Y, found.scale * H, weights, LOSS, i=i, j=j, classes=K)
     H = found.features(labels)
     Z = H @ found.W.T if found.scale is None else found.scale * H
-    return Block(H, labels.dense(), Z + found.b, weights, loss)
+    return Block(H, labels.dense(), Z + found.b, weights, LOSS)
 
 
 def _parts(labels: Labels):
@@ -149,12 +149,12 @@ def _parts(labels: Labels):
                 yield cut(block, rows), weights[rows]
 
 
-def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> _Candidate:
+def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties) -> _Candidate:
     if classes > CLASSES:
-        return _symmetric(labels, classes, dim, penalties, loss)
+        return _symmetric(labels, classes, penalties)
     few = _distinct(labels)
     if few is not None:
-        solution = _solve(*few, dim, penalties, loss)
+        solution = _solve(*few, dim, penalties)
         index = {row.tobytes(): n for n, row in enumerate(few[0])}
 
         def own(block: LabelBlock) -> np.ndarray:
@@ -165,24 +165,24 @@ def _candidate(labels: Labels, classes: int, dim: int, penalties: Penalties, los
     grid = _Grid(labels, classes, ATOMS, NODES)
     if grid.usable:
         (block, mass) = grid.law
-        solution = _solve(block.dense(), mass, dim, penalties, loss)
+        solution = _solve(block.dense(), mass, dim, penalties)
         how = f"{len(grid.nodes)} values of λ a pair, features between them interpolated"
         features: Callable[[LabelBlock], np.ndarray] = partial(grid.between, H=solution.H)
         if len(grid.nodes) < NODES and grid.count * classes**3 <= WORK:  # too coarse to interpolate
             how = f"{len(grid.nodes)} values of λ a pair, features for all labels"
-            features = _best(solution.W, solution.b, penalties, loss)
+            features = _best(solution.W, solution.b, penalties)
         return _Candidate(solution.W, solution.b, features, len(mass), how, pairs=grid.count)
-    return _sampled(labels, dim, penalties, loss)
+    return _sampled(labels, dim, penalties)
 
 
-def _solve(rows, mass, dim: int, penalties: Penalties, loss: str):
+def _solve(rows, mass, dim: int, penalties: Penalties):
     """Optimal on these labels; labels of no weight fill them up to one of few sizes, each compiled once."""
     missing = -len(rows) % SIZES
     law = FiniteLaw(
         np.pad(rows, ((0, missing), (0, 0)), mode="edge"), np.pad(mass / mass.sum(), (0, missing))
     )
     problem = JointProblem(
-        law, penalties.lambda_w, penalties.lambda_h, min(dim, rows.shape[1]), penalties.lambda_b, loss
+        law, penalties.lambda_w, penalties.lambda_h, min(dim, rows.shape[1]), penalties.lambda_b
     )
     return solve_joint(problem)
 
@@ -286,20 +286,19 @@ class _Grid:
         return (1 - share) * H[low] + share * H[high]
 
 
-def _sampled(labels: Labels, dim: int, penalties: Penalties, loss: str) -> _Candidate:
+def _sampled(labels: Labels, dim: int, penalties: Penalties) -> _Candidate:
     """W and b of a random sample of the labels, and for every label the features that are optimal for them."""
-    Y, mass = _subsample(labels)
-    solution = _solve(Y, mass, dim, penalties, loss)
-    features = _best(solution.W, solution.b, penalties, loss)
+    block, mass = _subsample(labels)
+    Y = block.dense()
+    solution = _solve(Y, mass, dim, penalties)
+    features = _best(solution.W, solution.b, penalties)
     how = f"a random {len(Y)} of the labels, features for all"
     return _Candidate(solution.W, solution.b, features, len(Y), how)
 
 
-def _best(
-    W: np.ndarray, b: np.ndarray, penalties: Penalties, loss: str
-) -> Callable[[LabelBlock], np.ndarray]:
+def _best(W: np.ndarray, b: np.ndarray, penalties: Penalties) -> Callable[[LabelBlock], np.ndarray]:
     """For every label the features that are optimal for this W and b: no other rule has a lower objective."""
-    problem = Problem(len(W), classifier=W, lambda_h=penalties.lambda_h, loss=loss)
+    problem = Problem(len(W), classifier=W, lambda_h=penalties.lambda_h)
 
     def best(block: LabelBlock) -> np.ndarray:
         Y = block.dense()
@@ -309,7 +308,7 @@ def _best(
     return best
 
 
-def _subsample(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+def _subsample(labels: Labels) -> tuple[LabelBlock, np.ndarray]:
     reservoir, start = Reservoir(SAMPLE, 0), 0
     for block, weights in _parts(labels):
         shape = len(weights), block.classes
@@ -318,14 +317,21 @@ def _subsample(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
         start += len(weights)
         last = block
     *rows, weights = reservoir.rows
-    return last._replace(i=rows[0], j=rows[1], lam=rows[2], soft=rows[3]).dense(), weights
+    i, j, lam, soft = rows
+    return last._replace(i=i, j=j, lam=lam, soft=soft if (i < 0).any() else None), weights
 
 
-def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, loss: str) -> _Candidate:
+def _symmetric(labels: Labels, classes: int, penalties: Penalties) -> _Candidate:
     """The ETF at the multiplier of the labels made exchangeable, with closed-form features."""
-    Y, mass = _subsample(labels)
+    sample, mass = _subsample(labels)
+    if sample.soft is None:
+        lam = two_classes(sample)[2]
+        values, counts = label_values(lam, sample.delta, classes), label_counts(lam, classes)
+    else:
+        values = sample.dense()
+        counts = np.ones_like(values)
     found = pattern_multiplier(
-        Patterns(Y, np.ones_like(Y), mass / mass.sum()), penalties.lambda_w, penalties.lambda_h, loss
+        Patterns(values, counts, mass / mass.sum()), penalties.lambda_w, penalties.lambda_h
     )
     scale = found.value * np.sqrt(classes / (classes - 1))
     W = scale * (np.eye(classes) - 1 / classes)  # the ETF in the coordinates in which it is symmetric
@@ -333,17 +339,10 @@ def _symmetric(labels: Labels, classes: int, dim: int, penalties: Penalties, los
     def closed(block: LabelBlock) -> np.ndarray:
         if found.value == 0:
             return np.zeros((len(block.i), classes))
-        if loss == "cross-entropy":
-            return closed_logits(block, found.sharpness)[0] / scale
-        return linear(block.dense())
+        return closed_logits(block, found.sharpness)[0] / scale
 
-    def linear(Y: np.ndarray) -> np.ndarray:
-        return found.sharpness / (1 + found.sharpness) * (Y - 1 / classes) / scale
+    def two_hot(lam: np.ndarray, delta: float) -> np.ndarray:
+        return curve_at(found.sharpness, classes, delta)(lam).z / scale
 
-    def values(lam: np.ndarray, delta: float) -> np.ndarray:
-        if loss == "cross-entropy":
-            return curve_at(found.sharpness, classes, delta)(lam).z / scale
-        return linear(label_values(lam, delta, classes))
-
-    how = f"the simplex ETF ({classes} classes), multiplier of a random {len(Y)} of the labels"
-    return _Candidate(W, np.zeros(classes), closed, len(Y), how, scale, values)
+    how = f"the simplex ETF ({classes} classes), multiplier of a random {len(mass)} of the labels"
+    return _Candidate(W, np.zeros(classes), closed, len(mass), how, scale, two_hot)

@@ -23,8 +23,8 @@ class Gap(NamedTuple):
     nearer.
 
     lower ≤ min L ≤ upper. objective: L. features: what other features for its own W and b would gain, as the excess
-    of a subsample estimates it; bias: what another bias would gain beyond that (None without one); classifier: the
-    rest.
+    of a subsample estimates it; bias: what another bias would gain beyond that (None without one, and with so many
+    classes that the subsample does not tell); classifier: the rest.
     """
 
     objective: float

@@ -21,8 +21,8 @@ __all__, __getattr__, __dir__ = facade(
     {
         "coordinates": "Conditioned Isometric Reduced reduce_classifier",
         "features": (
-            "METHODS chunk_size etf_coordinates frame minimise minimise_share require_dtype solve_features "
-            "static_options"
+            "Frame METHODS chunk_size etf_coordinates frame minimise minimise_share require_dtype solve_features "
+            "static_options tile_size"
         ),
         "implicit": "FeatureOptimum optimal_features optimal_features_etf",
         "implicit_gram": "GramOptimum optimal_gram",

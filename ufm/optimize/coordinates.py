@@ -24,7 +24,7 @@ CONDITION = 10.0  # of W: about as many rounds of conjugate gradients a step, at
 class Isometric(NamedTuple):
     """A simplex ETF, W Wᵀ = scale² Π: z = scale · (q − mean q), h = Bᵀ q, B = `etf_basis`."""
 
-    scale: Float[Array, ""]
+    scale: Float[Array | np.ndarray, ""]
 
     @property
     def reaches_all(self) -> bool:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 SMALL = 16  # rows up to which array operations keep up with LAPACK
@@ -28,13 +27,17 @@ def solve_each(A: Float[Array, "r r B"], g: Float[Array, "r B"]) -> Float[Array,
     if len(A) <= SMALL:
         reduced = _eliminate(A, g[:, None])
         return _substitute(reduced[:, :-1], reduced[:, -1])
-    return _each(lambda A, g: jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(A), g), A, g)
+    from jax.scipy.linalg import cho_factor, cho_solve  # slow to import, and for large systems alone
+
+    return _each(lambda A, g: cho_solve(cho_factor(A), g), A, g)
 
 
 def half_solve_each(A: Float[Array, "r r B"], F: Float[Array, "r m B"]) -> Float[Array, "r m B"]:
     """T = L⁻¹F for A = L Lᵀ, so that Tᵀ T = Fᵀ A⁻¹ F."""
     if len(A) <= SMALL:
         return _eliminate(A, F)[:, len(A) :]
+    from jax.scipy.linalg import solve_triangular
+
     return _each(lambda A, F: solve_triangular(jnp.linalg.cholesky(A), F, lower=True), A, F)
 
 
@@ -63,6 +66,8 @@ def solve_ridge_each(F: Float[Array, "B K r"], ridge, g: Float[Array, "r B"]) ->
 
     The relative error, in the norm of the system, is about r ε c with Cholesky, r ε √c with QR, c = tr(FᵀF)/ridge.
     """
+    from jax.scipy.linalg import solve_triangular
+
     if jnp.ndim(ridge):
         F, g, ridge = F / jnp.sqrt(ridge)[:, None, None], g / ridge, 1.0
     r, eps = F.shape[-1], jnp.finfo(F.dtype).eps

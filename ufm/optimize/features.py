@@ -3,7 +3,6 @@
 from collections.abc import Hashable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -18,6 +17,7 @@ from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import local_mesh, spread
+from ufm.runtime.programs import common_width, program
 from ufm.runtime.watchdog import handed
 
 METHODS = {"newton": 200, "lbfgs": 500, "gd": 20000}  # and their default step limits
@@ -61,7 +61,7 @@ def frame(problem: Problem, dtype=np.float64) -> Frame:
 
 def etf_coordinates(problem: Problem, dtype) -> Isometric:
     """Coordinates of the built-in ETF, without the d x K isometry to features."""
-    return Isometric(jnp.asarray(np.sqrt(problem.gain), dtype))
+    return Isometric(np.asarray(np.sqrt(problem.gain), dtype))
 
 
 def _route(problem: Problem, dtype) -> tuple:
@@ -195,7 +195,10 @@ def solve_features(
     coordinates, write = _route(problem, dtype)
     if record:
         return _recorded(problem, coordinates, write, Y, max_steps, transform)
-    width = call_size(tile_size(coordinates, problem.classes), problem.classes, len(Y), local_mesh().size)
+    tile, count, devices = tile_size(coordinates, problem.classes), len(Y), local_mesh().size
+    if method == "newton" and count < tile * devices:
+        count = min(tile * devices, common_width(count))
+    width = call_size(tile, problem.classes, count, devices)
     parts = []
     for n in range(0, len(Y), width):  # all are on their way before the first is looked at
         chunk = pad(Y[n : n + width].T, width)
@@ -218,13 +221,13 @@ def _solution(problem, write, parts: list[tuple[Iterate, Array]], count: int, tr
     return FeatureSolution(
         H=H.T,
         logits=logits,
-        steps=max(int(np.max(last.steps)) for last, _ in parts),
+        steps=max(int(np.asarray(last.steps).max()) for last, _ in parts),
         converged=all(np.asarray(last.done).all() for last, _ in parts),
         trace=trace,
     )
 
 
-@jax.jit
+@program()
 def _logits(coordinates, q):
     return coordinates.logits(q).T
 

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.linalg import cho_factor, cho_solve
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
@@ -86,8 +87,8 @@ class GramPoint(NamedTuple):
     V: Float[Array | np.ndarray, "k k"]
     b: Float[Array | np.ndarray, "k"]
     h: Float[Array, "k n"]
-    objective: Array | float
-    thin: Array | float
+    objective: Array | np.ndarray | float
+    thin: Array | np.ndarray | float
 
 
 class GramStep(NamedTuple):
@@ -96,7 +97,7 @@ class GramStep(NamedTuple):
     D: Float[Array | np.ndarray, "k k"]
     b: Float[Array | np.ndarray, "k"]
     z: Float[Array, "k n"]
-    slope: Array | float
+    slope: Array | np.ndarray | float
 
 
 POINT = GramPoint._make((ALL, ALL, CUT_LAST, ALL, ALL))  # how they are cut among devices, field by field
@@ -210,8 +211,7 @@ def _solve_newton(curvature: GramCurvature, gradient, slope_b, lambda_b):
     hessian = gram_hessian(curvature, k, lambda_b)
     slope = jnp.concatenate([E @ gradient.ravel(), slope_b[:size]])
     ridge = RIDGE * jnp.trace(hessian) / len(slope)
-    factor = jax.scipy.linalg.cho_factor(hessian + ridge * jnp.eye(len(slope)))
-    step = -jax.scipy.linalg.cho_solve(factor, slope)
+    step = -cho_solve(cho_factor(hessian + ridge * jnp.eye(len(slope))), slope)
     D = (step[: len(E)] @ E).reshape(k, k)
     return D, step[len(E) :] if size else jnp.zeros(k)
 
@@ -324,5 +324,6 @@ def _start(k: int, atoms: Atoms, mesh: Mesh) -> tuple[GramPoint, GramStep]:
     """G = √(λ_H/λ_W) I, no features yet, and no step."""
     root = (float(atoms.penalties.h) / float(atoms.penalties.w)) ** 0.25
     zero = cut(np.zeros((k, atoms.Y.shape[1])), mesh, CUT_LAST)
-    point = GramPoint(root * np.eye(k), np.zeros(k), zero, 0.0, 0.0)
-    return point, GramStep(np.zeros((k, k)), np.zeros(k), zero, 0.0)
+    none = np.zeros(())  # arrays, as later points have them: one program serves all
+    point = GramPoint(root * np.eye(k), np.zeros(k), zero, none, none)
+    return point, GramStep(np.zeros((k, k)), np.zeros(k), zero, none)

@@ -49,7 +49,7 @@ class JointPoint(NamedTuple):
     W: Float[Array, "K r"]
     b: Float[Array, "K"]
     H: Float[Array, "r n"]
-    objective: Array | float
+    objective: Array | np.ndarray | float
 
 
 @partial(jax.jit, static_argnames=("loss_name", "axis"))

@@ -8,7 +8,7 @@ import re
 
 WORDS = set(re.findall(r"\w+", "log max min rank softmax tanh cos sin tr diag cov CE Ent Ei logit dist conv"))
 MEAN = "\ue000"  # E, which stands apart from what follows
-GREEK = """alpha α beta β gamma γ delta δ varepsilon ε eta η theta θ lambda λ rho ρ sigma σ tau τ omega ω pi π
+GREEK = """alpha α beta β gamma γ delta δ varepsilon ε eta η theta θ lambda λ mu μ rho ρ sigma σ tau τ omega ω pi π
     Pi Π Lambda Λ Sigma Σ"""
 SIGNS = """sum Σ nabla ∇ infty ∞ ell ℓ perp ⊥ top ⊤ le ≤ ge ≥ ne ≠ to → in ∈ ni ∋ iff ⇔ implies ⇒ sim ~ cdot ·
     propto ∝ succeq ⪰ preceq ⪯ dots … langle ⟨ rangle ⟩ | ‖ { { } }"""

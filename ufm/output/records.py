@@ -5,16 +5,19 @@ import math
 import platform
 from dataclasses import is_dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ufm.agree.features import Report, Row, Settings
 from ufm.agree.geometry import collapsed_groups
-from ufm.agree.joint import JointReport
 from ufm.agree.stream.reductions import EDGES, ErrorHistogram
 from ufm.agree.stream.sources import Side
 from ufm.model.problem import Problem
 from ufm.rules.soft_labels import said
+
+if TYPE_CHECKING:
+    from ufm.agree.joint import JointReport  # the joint solver, which most records do without
 
 SCHEMA = 1
 
@@ -170,7 +173,7 @@ def histogram_record(errors: ErrorHistogram) -> dict:
 # the joint problem
 
 
-def joint_record(report: JointReport) -> dict:
+def joint_record(report: "JointReport") -> dict:
     """`joint` of a record: the free classifier's optimum, its certificate and shape."""
     p, c, found = report.problem, report.certificate, report.solution
     return plain(
@@ -209,7 +212,7 @@ def joint_record(report: JointReport) -> dict:
     )
 
 
-def save_joint(target, report: JointReport) -> None:
+def save_joint(target, report: "JointReport") -> None:
     """Write the optimum on the finite law: H (n, d), W, b, Y (n, K), weights (n), lambda_w, lambda_h, rho (n)."""
     p, found = report.problem, report.solution
     np.savez(

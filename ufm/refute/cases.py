@@ -253,7 +253,7 @@ def _free_kinds() -> Iterator[Family]:
         ({"labels": "onehot", "groups": "one", "bias": 0.1}, (*ridge, "light", "bias")),
         ({"dim": -1}, mixed),
         ({"dim": 2}, mixed),
-        ({"dim": 2, "groups": "one"}, (*mixed, "light")),
+        ({"dim": 2, "groups": "one", "lambda_w": 0.4, "lambda_h": 0.4}, (*mixed, "light")),
         ({"bias": 0.1}, (*mixed, "bias")),
         ({"labels": "smoothing", "smoothing": 0.1}, (*ridge, "smoothing")),
         ({"labels": "kway"}, mixed),

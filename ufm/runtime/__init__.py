@@ -5,6 +5,7 @@ threads     pieces of a stream in a few threads
 effort      how long a command will take
 processes   several processes as one run
 private     what is taken from JAX beyond its public names
+programs    compiled programs kept between runs
 start       how the commands start JAX, and in which arithmetic
 streams     the standard streams of a command
 supervisor  why a distributed command ended
@@ -21,6 +22,7 @@ __all__, __getattr__, __dir__ = facade(
             "own_rows share spread summing_mesh threads_for total"
         ),
         "processes": "ALONE Group",
+        "programs": "Program common_width keep_programs own_process program",
         "start": "choose_precision start_group start_jax",
         "streams": "mend_streams silence_stdout",
         "supervisor": "LOST is_lost leave needs_supervisor supervise",

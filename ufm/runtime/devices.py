@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ufm.runtime.programs import QUICK, Program
 from ufm.runtime.threads import usable_cores
 from ufm.runtime.watchdog import handed
 
@@ -65,7 +66,7 @@ def spread(function, mesh: Mesh, **static):
     """
     if mesh.size == 1:  # traced once, and not a second time for the shapes of what is returned
         here = NamedSharding(mesh, PartitionSpec())
-        return jax.jit(wraps(function)(partial(function, **static)), in_shardings=here, out_shardings=here)
+        return _alone(function, static, in_shardings=here, out_shardings=here)
 
     @wraps(function)
     def call(shared, *batched):
@@ -85,6 +86,10 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, quick: bool = False, **s
 
     quick: see `quick_options`.
     """
+    options = quick_options(mesh.devices.flat[0].platform) if quick else None
+    if mesh.size == 1:
+        here = NamedSharding(mesh, PartitionSpec())
+        return _alone(function, {**static, "axis": None}, options, in_shardings=here, out_shardings=here)
 
     @wraps(function)
     def work(*parts):
@@ -93,7 +98,6 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, quick: bool = False, **s
     def settle(part, spec):
         return agree(part, AXIS) if spec == ALL else part
 
-    options = quick_options(mesh.devices.flat[0].platform) if quick else None
     cut_up = jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
     return jax.jit(cut_up, compiler_options=options)
 
@@ -102,14 +106,19 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, quick: bool = False, **s
 def quick_options(platform: str) -> dict | None:
     """For programs of a CPU that run less long than they take to compile: a quarter of the time to compile, twice
     the time to run (jax 0.10.2, `ufm.optimize.many`). None where the compiler knows no such options."""
-    options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
     if platform != "cpu":
         return None
     try:
-        jax.jit(jnp.negative, compiler_options=options).lower(0.0).compile()
+        jax.jit(jnp.negative, compiler_options=QUICK).lower(0.0).compile()
     except jax.errors.JaxRuntimeError:
         return None
-    return options
+    return QUICK
+
+
+def _alone(function, static: dict, options: dict | None = None, **shardings) -> Program:
+    """The function with its static arguments, for one device."""
+    jitted = jax.jit(wraps(function)(partial(function, **static)), compiler_options=options, **shardings)
+    return Program(jitted, (*sorted(static.items()), options is None))
 
 
 def each_step(limit: int, mesh: Mesh) -> Iterator[int]:

@@ -11,6 +11,8 @@ from ufm.rules.errors import InputError
 from ufm.runtime.threads import usable_cores
 
 RATE = 2e-7  # seconds a core
+FLOPS = 2e9  # a second, of the joint problem's sums over labels
+SMALL = 0.05  # seconds; less is not worth what optimising the programs takes
 DAY = 86400.0
 YEAR = 365.25 * DAY
 
@@ -18,6 +20,11 @@ YEAR = 365.25 * DAY
 def seconds(features: int, classes: int, rank: int | None = None) -> float:
     """Of this machine, for so many features; rank: min(K, d) of an explicit classifier."""
     return features * classes * RATE * max(1.0, (rank or 0) / 8) / usable_cores()
+
+
+def joint_seconds(labels: float, classes: int) -> float:
+    """Of a joint problem with a matrix a label: ten Newton steps of about 2 n K⁴ operations."""
+    return 20.0 * labels * float(classes) ** 4 / FLOPS
 
 
 def judge(work: float, args, advice: str) -> None:

@@ -1,8 +1,8 @@
-"""All that the package takes from JAX beyond its public names: a barrier, and what its runtime's log says.
+"""All that the package takes from JAX beyond its public names: a barrier, LAPACK, and what its runtime's log says.
 
 Seen to be so in the versions of SEEN; with another, tests/runtime/test_private.py says what is no longer. Without
-the barrier a distributed run needs balanced shares; where the log reads otherwise, a dead process ends it all the
-same, with less of a cause. Standard library only.
+the barrier a distributed run needs balanced shares; without LAPACK programs that call it are traced in every run;
+where the log reads otherwise, a dead process ends it all the same, with less of a cause. Standard library only.
 """
 
 import re
@@ -31,3 +31,13 @@ def wait_for_all(name: str, milliseconds: int) -> bool:
         return False
     client.wait_at_barrier(name, timeout_in_ms=milliseconds)
     return True
+
+
+def load_lapack() -> None:
+    """Find LAPACK, as JAX does when it lowers a program: one that was lowered in another process would end this one
+    at its first call. ImportError where JAX has it elsewhere.
+    """
+    from jaxlib.lapack import prepare_lapack_call
+    from numpy import float64
+
+    prepare_lapack_call("potrf_ffi", float64)

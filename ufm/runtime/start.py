@@ -8,6 +8,7 @@ import numpy as np
 
 from ufm.rules.errors import InputError
 from ufm.runtime.processes import ALONE, Group, join_group
+from ufm.runtime.programs import keep_programs
 
 CHOICES = {  # dtype of the answer, and the one Newton begins in (None: the same)
     "float64": (np.float64, None),
@@ -17,12 +18,12 @@ CHOICES = {  # dtype of the answer, and the one Newton begins in (None: the same
 TOLERANCE = {"float64": 1e-6, "float32": 1e-2}
 
 
-def start_group(args) -> Group:
+def start_group(args, small: bool = False) -> Group:
     """`start_jax`, and with --distributed the processes of the run.
 
     InputError where these do not meet.
     """
-    start_jax(devices=not args.distributed)
+    start_jax(devices=not args.distributed, small=small)
     if not args.distributed:
         return ALONE
     group = join_group(args.coordinator, args.processes, args.process)
@@ -30,24 +31,28 @@ def start_group(args) -> Group:
     return group
 
 
-def start_jax(devices: bool = True) -> None:
+def start_jax(devices: bool = True, small: bool = False) -> None:
     """Enable x64 and a persistent compilation cache under the user's cache directory.
 
     `import ufm` never touches jax.config; only commands call this. The cache is skipped when
     its directory cannot be made or written, and JAX_COMPILATION_CACHE_DIR takes precedence.
     InputError without a device, unless these are to be met later (devices=False).
+    small: the work is not worth optimised programs (`ufm.runtime.programs`).
     """
     import jax
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and (root := _cache_folder()):
+    root = None if "JAX_COMPILATION_CACHE_DIR" in os.environ else _cache_folder()
+    if root:
         jax.config.update("jax_compilation_cache_dir", str(root))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     warnings.filterwarnings("ignore", "Error (read|writ)ing persistent compilation cache")  # it is optional
     if devices:
         require_devices()
+        if root:
+            keep_programs(root.with_name("programs"), small and "XLA_FLAGS" not in os.environ)
 
 
 def choose_precision(name: str, method: str) -> tuple[type, type | None, float]:

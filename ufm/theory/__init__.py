@@ -23,6 +23,7 @@ __all__, __getattr__, __dir__ = facade(
     {
         "closed_form": "ClosedForm closed_form_features closed_form_logits",
         "geometry.design": "Design design",
+        "geometry.quadratic": "regression_fit",
         "geometry.own_penalties": "Temperatures restoring_temperatures",
         "geometry.susceptibility": "Susceptibility pattern_susceptibility susceptibility",
         "features": "TwoHotOptimum label_optimum logit_gap solve_patterns two_hot_optimum",

@@ -25,6 +25,7 @@ from jaxtyping import Array, Float
 import ufm.rules.numbers as checked
 from ufm.rules.errors import InputError
 from ufm.theory.formulas import equations
+from ufm.theory.formulas.arrays import FEW, namespace, repeat, root
 from ufm.theory.formulas.values import affine_logit
 from ufm.theory.response import response
 
@@ -46,23 +47,19 @@ def excess_logit(o, b):
     Convex and increasing, started at an upper bound: Newton falls monotonically to the root.
     The start exceeds it by at most min(w, log(1 + x/w)) < 3 with w = o e^x, so ten steps suffice.
     """
+    xp = namespace(o, b)
 
     def equation(x):
-        return equations.excess(x, o, b, jnp.expm1)
+        return equations.excess(x, o, b, xp.expm1)
 
     def solve(_, start):
-        def step(_, x):
-            return x - equation(x) / equations.excess_slope(x, o, jnp.exp)
+        def step(state):
+            x, steps = state
+            return x - equation(x) / equations.excess_slope(x, o, xp.exp), steps + 1
 
-        return jax.lax.fori_loop(0, 10, step, start)
+        return repeat(lambda state: state[1] < 10, step, (start, 0))[0]
 
-    start = jnp.minimum(b / (1.0 + o), jnp.log1p(b / o))
-    return jax.lax.custom_root(equation, start, solve, _solve_scalar)
-
-
-def _solve_scalar(linear, y):
-    """Solve the elementwise linear equation of an implicit derivative."""
-    return y / linear(jnp.ones_like(y))
+    return root(equation, xp.minimum(b / (1.0 + o), xp.log1p(b / o)), solve)
 
 
 def reference_mass(b, counts):
@@ -71,56 +68,61 @@ def reference_mass(b, counts):
     The gap is concave and decreasing in log o, and the start is an upper bound (Jensen), so
     Newton in log o falls monotonically to the root.
     """
-    K = jnp.sum(counts, -1)
-    a = jnp.sum(counts * b, -1)
+    xp = namespace(b)
+    K = xp.sum(counts, -1)
+    a = xp.sum(counts * b, -1)
 
     def equation(log_o):
-        o = jnp.exp(log_o)
-        return jnp.sum(counts * excess_logit(o[..., None], b), -1) / (K * o) - 1.0
+        o = xp.exp(log_o)
+        return xp.sum(counts * excess_logit(o[..., None], b), -1) / (K * o) - 1.0
 
     def newton_step(log_o):
-        o = jnp.exp(log_o)[..., None]
+        o = xp.exp(log_o)[..., None]
         x = excess_logit(o, b)
-        gap = equations.mass(jnp.sum(counts * x, -1), o[..., 0], K)
-        slope = -jnp.sum(counts * o * jnp.expm1(x) / (1.0 + o * jnp.exp(x)), -1) - K * o[..., 0]
+        gap = equations.mass(xp.sum(counts * x, -1), o[..., 0], K)
+        slope = -xp.sum(counts * o * xp.expm1(x) / (1.0 + o * xp.exp(x)), -1) - K * o[..., 0]
         return log_o - gap / slope
 
     def solve(_, start):
         # quadratic convergence: one step after one below 1e-9 is exact to rounding
         def unfinished(state):
             older, old, _, steps = state
-            return (steps < 60) & jnp.any(jnp.abs(old - older) > 1e-9)
+            return (steps < 60) & xp.any(xp.abs(old - older) > 1e-9)
 
         def advance(state):
             return state[1], state[2], newton_step(state[2]), state[3] + 1
 
-        return jax.lax.while_loop(unfinished, advance, (start + 2.0, start + 1.0, start, 0))[2]
+        return repeat(unfinished, advance, (start + 2.0, start + 1.0, start, 0))[2]
 
-    support = jnp.sum(jnp.where(b > 0, counts, 0.0), -1)
-    bound = (support / K) * jnp.maximum(1.0, jnp.log1p(a * K / support**2))
-    start = jnp.log(jnp.minimum(a / K, bound))
-    return jnp.exp(jax.lax.custom_root(equation, start, solve, _solve_scalar))
+    support = xp.sum(xp.where(b > 0, counts, 0.0), -1)
+    bound = (support / K) * xp.maximum(1.0, xp.log1p(a * K / support**2))
+    start = xp.log(xp.minimum(a / K, bound))
+    return xp.exp(root(equation, start, solve))
 
 
 def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimum:
     """Optimal x, p and o for labels given as values and counts; a > 0. Batches over leading axes."""
-    values, counts = jnp.broadcast_arrays(values, counts)
-    K = jnp.sum(counts, -1, keepdims=True)
+    xp = namespace(values, counts, a)
+    values, counts = xp.broadcast_arrays(values, counts)
+    K = xp.sum(counts, -1, keepdims=True)
     if loss == "squared-error":
         x = affine_logit(values, a)
-        return LabelOptimum(x, x + 1.0 / (1.0 + a) / K, jnp.sum(counts * x, -1) / K[..., 0])
+        return LabelOptimum(x, x + 1.0 / (1.0 + a) / K, xp.sum(counts * x, -1) / K[..., 0])
     b = a * values
     o = reference_mass(b, counts)
     x = excess_logit(o[..., None], b)
-    return LabelOptimum(x, o[..., None] * jnp.exp(x) / a, o)
+    return LabelOptimum(x, o[..., None] * xp.exp(x) / a, o)
 
 
 _label_optimum = jax.jit(label_optimum, static_argnames="loss")
 
 
 def solve_patterns(values, counts, a: float, loss: str = "cross-entropy", least: int = 1024) -> LabelOptimum:
-    """`label_optimum` of n patterns (n, r) as numpy arrays, padded to `least` or more: sweeps compile once."""
+    """`label_optimum` of n patterns (n, r) as numpy arrays; many are padded to `least` or more, to compile once."""
     n = len(values)
+    if values.size <= FEW:
+        with np.errstate(all="ignore"):
+            return label_optimum(np.asarray(values, float), np.asarray(counts, float), a, loss)
     width = max(least, 1 << (n - 1).bit_length())
     values, counts = (np.pad(part, ((0, width - n), (0, 0)), mode="edge") for part in (values, counts))
     return LabelOptimum(*(np.asarray(part)[:n] for part in _label_optimum(values, counts, a, loss=loss)))
@@ -141,12 +143,15 @@ class TwoHotOptimum(NamedTuple):
     p_other: Float[Array | np.ndarray, "*batch"]
 
 
-@jax.custom_jvp
-def _two_hot_optimum(lam, a, classes):
+def two_hot_roots(lam, a, classes) -> TwoHotOptimum:
+    """The optimum of arrays that have one shape, of numpy or of JAX."""
     best = label_optimum(_two_hot_values(lam), two_hot_counts(lam, classes), a[..., None])
     x_i, x_j = best.x[..., 0], best.x[..., 1]
     gap = logit_gap(x_i, x_j, best.reference, lam, a, classes)
     return TwoHotOptimum(x_i, x_j, gap, best.p[..., 0], best.p[..., 1], best.p[..., 2])
+
+
+_two_hot_optimum = jax.custom_jvp(two_hot_roots)
 
 
 def _two_hot_affine(lam, a, classes):
@@ -156,13 +161,15 @@ def _two_hot_affine(lam, a, classes):
 
 
 def _two_hot_values(lam):
-    return jnp.stack([lam, 1.0 - lam, jnp.zeros_like(lam)], -1)
+    xp = namespace(lam)
+    return xp.stack([lam, 1.0 - lam, xp.zeros_like(lam)], -1)
 
 
 def two_hot_counts(lam, classes):
     """How many classes each of the three values of a two-hot label stands for."""
-    one = jnp.ones_like(lam)
-    return jnp.stack([one, one, (classes - 2.0) * one], -1)
+    xp = namespace(lam)
+    one = xp.ones_like(lam)
+    return xp.stack([one, one, (classes - 2.0) * one], -1)
 
 
 def two_hot_optimum(lam, a, classes, loss: str = "cross-entropy") -> TwoHotOptimum:
@@ -225,14 +232,15 @@ def logit_gap(x_i, x_j, o, lam, a, classes):
 
     A = a (p_i + p_j). Where |D| ≥ 1 the difference itself is accurate.
     """
+    xp = namespace(x_i, lam, a)
     others = (classes - 2.0) * o
-    A = jnp.where(others < a / 2, a - others, o * (jnp.exp(x_i) + jnp.exp(x_j)))
+    A = xp.where(others < a / 2, a - others, o * (xp.exp(x_i) + xp.exp(x_j)))
     target = a * (2.0 * lam - 1.0)
     D = x_i - x_j
     for _ in range(2):
-        t = jnp.tanh(D / 2)
-        D = D - equations.difference(D, A, target, jnp.tanh) / (1.0 + A / 2 * (1.0 - t * t))
-    return jnp.where(jnp.abs(x_i - x_j) < 1.0, D, x_i - x_j)
+        t = xp.tanh(D / 2)
+        D = D - equations.difference(D, A, target, xp.tanh) / (1.0 + A / 2 * (1.0 - t * t))
+    return xp.where(xp.abs(x_i - x_j) < 1.0, D, x_i - x_j)
 
 
 def bregman(p, q, log_q):

@@ -22,6 +22,7 @@ from ufm.model.quadrature import REACH
 from ufm.rules.errors import InputError
 from ufm.theory.features import label_optimum, solve_patterns
 from ufm.theory.formulas import values
+from ufm.theory.formulas.arrays import FEW
 from ufm.theory.response import response, response_error
 from ufm.theory.sharpness import joint_sharpness, pattern_labels
 from ufm.theory.slopes import label_logits
@@ -95,7 +96,12 @@ _sharpness = jax.jit(joint_sharpness, static_argnames=("classes", "loss"))
 
 
 def _solve_sharpness(patterns: Patterns, classes: int, product: float, threshold: float, loss: str) -> float:
-    """The traced solver on these patterns, padded with weight zero so that few shapes are compiled."""
+    """The solver on these patterns; many are padded with weight zero, so that few shapes are compiled."""
+    if patterns.values.size <= FEW:
+        with np.errstate(all="ignore"):
+            return float(
+                joint_sharpness(pattern_labels(patterns), product, threshold, classes=classes, loss=loss)
+            )
     missing = -len(patterns.weights) % PADDED
     ends = (((0, missing), (0, 0)), ((0, missing), (0, 0)))
     values, counts = (np.pad(part, width, mode="edge") for part, width in zip(patterns, ends))

@@ -19,13 +19,13 @@ does, so (λ_H/2)‖h‖² = ‖z‖²/(2a) ≤ log K. (Both re-derived here.)
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from ufm.model.laws import LabelLaw, Patterns, mixing_rule
 from ufm.theory.formulas import equations, values
+from ufm.theory.formulas.arrays import namespace, repeat
 
 MAX_STEPS = 80  # of either Newton iteration; four to ten are usual
 
@@ -82,51 +82,54 @@ def joint_sharpness(labels: Labels, product, threshold, *, classes: int, loss: s
 
     One problem, the numbers scalars; batch by vmap. Squared error (free bias): a = σ/c − 1. Needs float64.
     """
+    xp = namespace(*labels, product, threshold)
     exists = product < threshold
-    product = jnp.where(exists, product, threshold / 4)  # any problem that has a root
+    product = xp.where(exists, product, threshold / 4)  # any problem that has a root
     # σ/c − 1 without cancellation
-    affine = values.affine_sharpness(threshold, product, jnp.sqrt)
+    affine = values.affine_sharpness(threshold, product, xp.sqrt)
     a = affine if loss == "squared-error" else _solve(labels, product, affine, classes)
-    return jnp.where(exists, a, 0.0)
+    return xp.where(exists, a, 0.0)
 
 
 def _solve(labels: Labels, product, affine, K):
     """Newton in log a inside the bracket, halving it where a step would leave it. Start: the limit a → 0."""
-    low = jnp.log(values.least_sharpness(affine))
-    high = jnp.log(values.most_sharpness(K, product, jnp.log))
-    goal = jnp.log(values.goal(K, product))
+    xp = namespace(*labels, product, affine)
+    low = xp.log(values.least_sharpness(affine))
+    high = xp.log(values.most_sharpness(K, product, xp.log))
+    goal = xp.log(values.goal(K, product))
 
     def unfinished(state):
-        return (state[-1] < MAX_STEPS) & (jnp.abs(state[-2]) > 1e-7)  # a step leaves about its square
+        return (state[-1] < MAX_STEPS) & (xp.abs(state[-2]) > 1e-7)  # a step leaves about its square
 
     def advance(state):
         log_a, low, high, logits, _, count = state
-        logits = _settle(labels, jnp.exp(log_a), K, logits)
+        logits = _settle(labels, xp.exp(log_a), K, logits)
         value, slope = _moment(labels, log_a, logits, K)
-        low, high = jnp.where(value > goal, log_a, low), jnp.where(value > goal, high, log_a)
+        low, high = xp.where(value > goal, log_a, low), xp.where(value > goal, high, log_a)
         new = log_a + (goal - value) / slope
-        new = jnp.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+        new = xp.where((new >= low) & (new <= high), new, 0.5 * (low + high))
         step = new - log_a
         near = logits._replace(log_o=logits.log_o + step * logits.d_log_o)
         return new, low, high, near, step, count + 1
 
-    start = jnp.clip(jnp.log(K * affine), low, high)
-    state = (start, low, high, _start(labels, jnp.exp(start), K), jnp.inf, 0)
-    return jnp.exp(jax.lax.while_loop(unfinished, advance, state)[0])
+    start = xp.clip(xp.log(K * affine), low, high)
+    state = (start, low, high, _start(labels, xp.exp(start), K), xp.inf, 0)
+    return xp.exp(repeat(unfinished, advance, state)[0])
 
 
 def _moment(labels: Labels, log_a, logits: _Logits, K):
     """log M and its derivative along log a, from centred logits: those of the least entry are −mean."""
+    xp = namespace(logits.x)
     n, mean, d_mean = labels.counts, _sum(labels, logits.x) / K, _sum(labels, logits.d_x) / K
-    z, d_z, others = logits.x - mean, logits.d_x - d_mean, K - jnp.sum(n, 0)
-    square = labels.weight @ (jnp.sum(n * z**2, 0) + others * mean**2)
-    change = labels.weight @ (jnp.sum(n * z * d_z, 0) + others * mean * d_mean)
-    return jnp.log(square) - 2.0 * log_a, 2.0 * change / square - 2.0
+    z, d_z, others = logits.x - mean, logits.d_x - d_mean, K - xp.sum(n, 0)
+    square = labels.weight @ (xp.sum(n * z**2, 0) + others * mean**2)
+    change = labels.weight @ (xp.sum(n * z * d_z, 0) + others * mean * d_mean)
+    return xp.log(square) - 2.0 * log_a, 2.0 * change / square - 2.0
 
 
 def _sum(labels: Labels, x):
     """Σ n_k x_k of each label."""
-    return jnp.sum(labels.counts * x, 0)
+    return namespace(labels.counts, x).sum(labels.counts * x, 0)
 
 
 def _most(labels: Labels, a, K):
@@ -134,14 +137,16 @@ def _most(labels: Labels, a, K):
 
     The second by Jensen, as x is concave in b.
     """
-    support = jnp.maximum(_sum(labels, labels.above > 0), 1.0)
-    spread = (support / K) * jnp.maximum(1.0, jnp.log1p(a * _sum(labels, labels.above) * K / support**2))
-    return jnp.log(jnp.minimum(a / K, a * labels.floor + spread))
+    xp = namespace(*labels, a)
+    support = xp.maximum(_sum(labels, labels.above > 0), 1.0)
+    spread = (support / K) * xp.maximum(1.0, xp.log1p(a * _sum(labels, labels.above) * K / support**2))
+    return xp.log(xp.minimum(a / K, a * labels.floor + spread))
 
 
 def _start(labels: Labels, a, K) -> _Logits:
-    zero = jnp.zeros_like(labels.above)
-    return _Logits(zero, _most(labels, a, K), zero, jnp.zeros_like(labels.floor))
+    xp = namespace(*labels, a)
+    zero = xp.zeros_like(labels.above)
+    return _Logits(zero, _most(labels, a, K), zero, xp.zeros_like(labels.floor))
 
 
 def _settle(labels: Labels, a, K, logits: _Logits) -> _Logits:
@@ -149,6 +154,7 @@ def _settle(labels: Labels, a, K, logits: _Logits) -> _Logits:
 
     From any start only the first step can overshoot, and it is cut at an upper bound of the root.
     """
+    xp = namespace(*labels, a, logits.log_o)
     b, base = a * labels.above, K * a * labels.floor
     most = _most(labels, a, K)
 
@@ -156,14 +162,14 @@ def _settle(labels: Labels, a, K, logits: _Logits) -> _Logits:
         log_o, _, count = state
         o, x, _, slope = _sides(labels, log_o, b, K)
         gap = equations.mass(_sum(labels, x) + base, o, K)
-        new = jnp.minimum(log_o - gap / slope, most)
+        new = xp.minimum(log_o - gap / slope, most)
         return new, new - log_o, count + 1
 
     def unfinished(state):
-        return (state[2] < MAX_STEPS) & jnp.any(jnp.abs(state[1]) > 1e-8)
+        return (state[2] < MAX_STEPS) & xp.any(xp.abs(state[1]) > 1e-8)
 
-    start = (jnp.minimum(logits.log_o, most), jnp.full_like(most, jnp.inf), 0)
-    log_o = jax.lax.while_loop(unfinished, advance, start)[0]
+    start = (xp.minimum(logits.log_o, most), xp.full_like(most, xp.inf), 0)
+    log_o = repeat(unfinished, advance, start)[0]
     o, x, rise, slope = _sides(labels, log_o, b, K)
     d_log_o = -(_sum(labels, b / (1.0 + o + rise)) + base) / slope
     return _Logits(x, log_o, (b - rise * d_log_o) / (1.0 + o + rise), d_log_o)
@@ -171,7 +177,7 @@ def _settle(labels: Labels, a, K, logits: _Logits) -> _Logits:
 
 def _sides(labels: Labels, log_o, b, K):
     """o, x (r, n), o (eˣ − 1) = b − x, and the derivative of Σ n_k x_k − K o along log o."""
-    o = jnp.exp(log_o)
+    o = namespace(log_o).exp(log_o)
     x = excess_logit(log_o, o, b)
     rise = b - x
     return o, x, rise, -_sum(labels, rise / (1.0 + o + rise)) - K * o
@@ -184,13 +190,14 @@ def excess_logit(log_o, o, b):
     of it. A Halley step leaves at most a twelfth of the error's cube: two leave 1e-9. The Newton step in x,
     free of cancellation, leaves a few units of rounding, and 1e-22 of the smallest roots.
     """
+    xp = namespace(b, o)
     y = b + o + log_o
-    u = jnp.minimum(y, (y - 1.0) / 2.0)  # tangents at y → −∞ and y = 1
-    u = jnp.where(y > 1.0, jnp.minimum(u, jnp.log(jnp.maximum(y, 1.0))), u)
+    u = xp.minimum(y, (y - 1.0) / 2.0)  # tangents at y → −∞ and y = 1
+    u = xp.where(y > 1.0, xp.minimum(u, xp.log(xp.maximum(y, 1.0))), u)
     for _ in range(2):
-        e = jnp.exp(u)
-        gap, slope = equations.log_omega(u, y, jnp.exp), 1.0 + e
+        e = xp.exp(u)
+        gap, slope = equations.log_omega(u, y, xp.exp), 1.0 + e
         u = u - 2.0 * gap * slope / (2.0 * slope * slope - gap * e)
     x = u - log_o
-    rise = o * jnp.expm1(x)
-    return x - equations.excess(x, o, b, jnp.expm1) / (1.0 + o + rise)
+    rise = o * xp.expm1(x)
+    return x - equations.excess(x, o, b, xp.expm1) / (1.0 + o + rise)

@@ -3,8 +3,8 @@
 Triviality, any law, loss, bias and dimension: W = 0 iff λ_max(E[(y − p₀)(y − p₀)ᵀ/ρ]) ≤ λ_W λ_H, p₀ what the best
 bias alone predicts: without one 1/K, 0 (squared error), 1/2 (binary cross-entropy); E y with a free one. A
 penalised one is b = (E y − p₀)/λ_b: logits of the label E y at sharpness 1/λ_b, or of two classes at 1/(2λ_b) each.
-Minority collapse, mixup with i, j drawn independently from class weights q, d ≥ K − 1: classes of the
-same weight q_B collapse onto one point iff ρ q_B ≤ λ_W λ_H, ρ = E[λ² + (1−λ)²]; one-hot: ρ = 1; with
+Minority collapse, mixup with i, j drawn independently from class weights q: classes of the same weight q_B
+collapse onto one point if, for d ≥ K − 1 exactly if, ρ q_B ≤ λ_W λ_H, ρ = E[λ² + (1−λ)²]; one-hot: ρ = 1; with
 smoothing δ, (1−δ)² ρ q_B.
 (Re-derived; for one-hot labels Fang et al. 2021, Dang et al. 2023.)
 """

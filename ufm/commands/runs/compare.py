@@ -4,6 +4,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
@@ -24,17 +25,25 @@ from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 
+FEW_BYTES = 2**20
+
 
 def compare(args, command: list[str], lambda_b: float | str | None, outputs: Outputs) -> int:
     """Compare and report; returns 0. InputError: nothing was written."""
     began = time.perf_counter()
-    start_jax()
+    start(args.file)
     (file,), options = args.file, options_of(args, lambda_b)
     found = measured(file, options, command)
     title = f"{file}: a network held against the theory of mixup"
     deliver(args, outputs, found, title, *comparison_sections(found.given, found))
     print(f"{found.given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return 0
+
+
+def start(files) -> None:
+    """JAX; its programs are not optimised where there is little to read."""
+    parts = [part for file in files for part in (Path(file), *Path(file).glob("*.npy")) if part.is_file()]
+    start_jax(small=sum(part.stat().st_size for part in parts) < FEW_BYTES)
 
 
 def measured(file: str, options: Options, command: list[str]) -> NetworkReport:

@@ -3,17 +3,16 @@
 import sys
 import time
 
-from ufm.commands.runs.compare import deliver, measured, options_of
+from ufm.commands.runs.compare import deliver, measured, options_of, start
 from ufm.output.files import Outputs
 from ufm.output.network.runs import ordered
 from ufm.report.runs import Runs
-from ufm.runtime.start import start_jax
 
 
 def compare_several(args, command: list[str], lambda_b: float | str | None, outputs: Outputs) -> int:
     """Compare and report; returns 0. InputError: nothing was written."""
     began = time.perf_counter()
-    start_jax()
+    start(args.file)
     options = options_of(args, lambda_b)
     found = Runs({file: measured(file, options, command) for file in ordered(list(dict.fromkeys(args.file)))})
     deliver(args, outputs, found, *found.sections)

@@ -27,6 +27,7 @@ from ufm.output.shards import open_shards, plan_shards, shard_rows
 from ufm.output.text import print_explanations, print_problem, print_rows, print_summary
 from ufm.rules.errors import InputError
 from ufm.rules.files import Size
+from ufm.runtime.effort import SMALL
 from ufm.runtime.processes import Group
 from ufm.runtime.start import choose_precision, start_group
 from ufm.runtime.watchdog import handed
@@ -37,13 +38,19 @@ Text = Callable[[], str]
 
 
 def solve(
-    args, command: list[str], problem: Problem, choice: dict, outputs: Outputs, shards: Path | None = None
+    args,
+    command: list[str],
+    problem: Problem,
+    choice: dict,
+    outputs: Outputs,
+    shards: Path | None = None,
+    work: float = 0.0,
 ) -> int:
     """Run and report; returns the exit code. InputError: the request cannot be met, nothing was written
-    but, where the disk gave way, whole files in the folder `shards`.
+    but, where the disk gave way, whole files in the folder `shards`. work: seconds that it will take.
     """
     began = time.perf_counter()
-    group = start_group(args)
+    group = start_group(args, small=work < SMALL)
     with handed("the multiplier"):
         problem, source = derive_multiplier(problem, args.multiplier)
     cases = choose_cases(problem.law, problem.classes, seed=args.seed, **choice)

@@ -9,7 +9,7 @@ from ufm.agree.features import Report, Settings, check_features
 from ufm.agree.finite_data import study_draws
 from ufm.agree.joint import JointReport, check_joint
 from ufm.agree.verdict import exit_code, worst_verdict
-from ufm.commands.footprint import NODES
+from ufm.commands.footprint import NODES, free_labels
 from ufm.commands.inputs import FreeProblem
 from ufm.commands.runs.features import plain_console
 from ufm.commands.runs.save import save_picture
@@ -23,6 +23,7 @@ from ufm.output.text_joint import print_draws, print_joint, print_joint_verdict
 from ufm.rules.errors import InputError
 from ufm.rules.files import Size
 from ufm.rules.numbers import LOSS_NAMES
+from ufm.runtime.effort import SMALL, joint_seconds
 from ufm.runtime.processes import Group
 from ufm.runtime.start import start_group
 from ufm.runtime.watchdog import handed
@@ -32,7 +33,8 @@ from ufm.theory.theorems.joint import GAP_TOLERANCE
 def solve_free(args, command: list[str], free: FreeProblem, choice: dict, outputs: Outputs) -> int:
     """Run and report; returns the exit code. InputError: the request cannot be met, nothing was written."""
     began = time.perf_counter()
-    group = start_group(args)
+    labels = free_labels(args, free, choice)[1]
+    group = start_group(args, small=free.starts * joint_seconds(labels, args.classes) < SMALL)
     atoms = choose_atoms(args, free, choice)
     atoms = _agree(atoms, free, args, group)
     problem = JointProblem(atoms, args.lambda_w, args.lambda_h, free.dim, free.lambda_b, args.loss)

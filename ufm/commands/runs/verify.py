@@ -21,12 +21,13 @@ from ufm.output.records import dump_json, number, problem_record, run_record
 from ufm.output.sections import Facts, Table, Verdict, show
 from ufm.output.text import bias_words, law_facts, small
 from ufm.rules.errors import InputError
+from ufm.runtime.effort import SMALL, joint_seconds
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.scope import CLASSICAL, FORMAL, Relative, admits, constraints, relatives
-from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting
+from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting, joint_labels
 
 NONE = "No theorem applies here: below is why (other --labels, --bias or --loss?)."
 MANY = 10**6  # columns of what is no terminal
@@ -36,7 +37,8 @@ def verify(args, command: list[str], problem: Problem, seen, outputs: Outputs) -
     """Check everything and report; returns the exit code. seen: λ looked at, λ_b, ρ of labels, the variant."""
     lam, lambda_b, rho, variant = seen
     began = time.perf_counter()
-    start_jax()
+    labels = joint_labels(problem.law, problem.classes, Setting.nodes)
+    start_jax(small=joint_seconds(labels, problem.classes) < SMALL)
     with handed("the multiplier"):
         problem, source = choose_multiplier(problem, args.multiplier, args.loss)
     lam = MIXING if lam is None else tuple(float(value) for value in lam)

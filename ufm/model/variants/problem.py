@@ -8,6 +8,7 @@
     softmax-codes               max t                                h_k·(w_k − w_j) ≥ t, ‖w_k‖ = ‖h_k‖ = 1
     contrastive n, ρ            supervised contrastive loss of n features a class, ‖h‖ = ρ
     focal γ                     the joint problem with ℓ = −(1−P)^γ log P, P the probability of the own class
+    logit-adjusted τ            the joint problem with ℓ = CE(W h + τ log q, y), q = E y
     ordinal θ₁ < … < θ_{K−1}    one score z = w·h, ℓ = −log(σ(θ_k − z) − σ(θ_{k−1} − z)), θ₀ = −∞, θ_K = ∞
     gradient-flow x, t          the flow of E ℓ(W h, y), no penalty, for a time t from the balanced ETF with gap x
 
@@ -32,6 +33,7 @@ VARIANTS = {
     "softmax-codes": (),
     "contrastive": ("the features of a class", "their norm"),
     "focal": ("the exponent",),
+    "logit-adjusted": ("the adjustment",),
     "ordinal": ("the thresholds",),
     "gradient-flow": ("the gap at the start", "the time"),
 }
@@ -45,6 +47,7 @@ READS = {
     "softmax-codes": (),
     "contrastive": (),
     "focal": (LABELS, PENALTIES),
+    "logit-adjusted": (LABELS, PENALTIES),
     "ordinal": (LABELS, PENALTIES),
     "gradient-flow": (LABELS, LOSS),
 }
@@ -127,6 +130,11 @@ class VariantProblem:
             raise InputError(f"{self.joint.classes} classes take {wanted} thresholds, got {count}")
         if self.joint.lambda_b is not None or self.joint.atoms.rho is not None:
             raise InputError("a problem of another shape has no bias, and one penalty for all features")
+        if (
+            self.variant.kind == "logit-adjusted"
+            and not (self.joint.atoms.weights @ self.joint.atoms.labels).all()
+        ):
+            raise InputError("logit adjustment divides by the mass of each class: there is one of none")
         if LOSS in READS[self.variant.kind]:
             checked.choice("the loss of a problem of another shape", self.joint.loss, checked.LOSS_NAMES)
 

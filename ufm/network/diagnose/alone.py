@@ -22,11 +22,14 @@ BLIND, SURE = 0.3, 0.55  # confidence above accuracy; least confidence of a W th
 
 def standardised(sample: Sample) -> Diagnosis | None:
     """Every column that moves has, over all rows, mean 0 and spread 1 to more digits than chance gives."""
-    live = sample.std > 1e-6 * max(float(sample.std.max()), 1e-300)
-    if sample.count < 20 or live.sum() < 2:
+    if sample.count < 20 or not sample.seems(std=1.0):
         return None
-    mean = float(np.abs(sample.mean[live]).max())
-    spread = float(np.abs(sample.std[live] - 1).max())
+    means, spreads = sample.moments
+    live = spreads > 1e-6 * max(float(spreads.max()), 1e-300)
+    if live.sum() < 2:
+        return None
+    mean = float(np.abs(means[live]).max())
+    spread = float(np.abs(spreads[live] - 1).max())
     if mean > 1e-4 or spread > 1e-3 + 1 / sample.count:
         return None
     seen = f"all {live.sum()} columns of H have mean 0 (within {mean:.1g}) and spread 1 (within {spread:.1g})"

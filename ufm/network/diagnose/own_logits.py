@@ -112,8 +112,11 @@ def _constant(best: Trial, sample: Sample, H, W, b, given, before: float) -> Dia
     """A bias that is not the given one, or features without their mean."""
     left = _left(best, before)
     evidence: dict[str, Any] = {"error": best.error, "before": before}
-    scale = np.abs(sample.mean).max() / max(float(sample.std.max()), 1e-300)
-    if best.parts == (said.BIAS,) and scale < 1e-5:
+    scale = np.inf
+    if best.parts == (said.BIAS,) and sample.seems():
+        means, spreads = sample.moments
+        scale = np.abs(means).max() / max(float(spreads.max()), 1e-300)
+    if scale < 1e-5:
         sentence = (
             f"every column of H has mean 0 (within {scale:.1g}), and the logits miss a constant; {left}"
         )
@@ -133,8 +136,9 @@ def _constant(best: Trial, sample: Sample, H, W, b, given, before: float) -> Dia
 
 def _image(best: Trial, sample: Sample, W, P, Z, before: float) -> Diagnosis:
     """An affine image of H, by what H and W look like."""
-    live = sample.std > 1e-6 * sample.std.max()
-    mean, std = sample.mean[live], sample.std[live]
+    means, spreads = sample.moments
+    live = spreads > 1e-6 * spreads.max()
+    mean, std = means[live], spreads[live]
     unit = np.median(np.abs(mean)) < 0.3 and np.median(np.abs(std - 1)) < 0.3
     rho, left = correlation(P, Z), _left(best, before)
     evidence: dict[str, Any] = {"error": best.error, "before": before, "correlation": rho}

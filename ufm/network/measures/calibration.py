@@ -188,7 +188,10 @@ def _calibrated(sums: Float[np.ndarray, "r B R1"], edges, level: float) -> Mixed
 def _probabilities(rows: Rows, use: np.ndarray, a: float | None) -> list[np.ndarray]:
     """1, λ, observed p_i, p_j, rest, and with a the predicted three."""
     i, j, lam = (part[use] for part in rows.labels[:3])
-    place, p = np.arange(len(use)), softmax(rows.z[use], axis=1)
+    place, p = np.arange(len(use)), rows.z[use]
+    p -= p.max(1, keepdims=True)
+    np.exp(p, out=p)
+    p /= p.sum(1, keepdims=True)
     first, second = p[place, i], p[place, j]
     p[place, i] = p[place, j] = 0.0
     found = [np.ones(len(use)), lam, first, second, p.sum(1)]

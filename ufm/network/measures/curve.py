@@ -10,13 +10,14 @@ near its root; STEPS steps leave rounding. Where the last step was no rounding t
 so that interpolation decides about time and about no number.
 """
 
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from ufm.runtime.programs import program
 from ufm.theory.features import TwoHotOptimum, logit_gap, solve_patterns
 from ufm.theory.multiplier import require_float64
 from ufm.theory.response import response
@@ -31,7 +32,7 @@ class Solved:
 
     def __init__(self, count: int, given: tuple, classes: int):
         self._count, self._given, self._classes = count, given, classes
-        best, z, self._p = _described(*given, classes)
+        best, z, self._p = _described(*given, classes=classes)
         self.best = TwoHotOptimum(*(np.asarray(part)[:count] for part in best))
         self._z, self.z = z, np.asarray(z)[:count]
 
@@ -39,7 +40,7 @@ class Solved:
     def slope(self) -> Float[np.ndarray, "n 3"]:
         """a ∂z/∂a."""
         lam, _, _, a, _ = self._given
-        return np.asarray(_slope(lam, self._z, self._p, a, self._classes))[: self._count]
+        return np.asarray(_slope(lam, self._z, self._p, a, classes=self._classes))[: self._count]
 
 
 class Curve:
@@ -61,7 +62,8 @@ class Curve:
         n = len(lam)
         width = max(1024, 1 << max(n - 1, 0).bit_length())
         padded = np.pad(lam, (0, width - n), constant_values=0.5)
-        found = _polished(padded, self.table, self.a, self.scale, self.reach, self.delta, self.classes)
+        given = (padded, self.table, self.a, self.scale, self.reach, self.delta)
+        found = _polished(*given, classes=self.classes)
         x, o, step = (np.array(part) for part in found)
         if (far := ~(step <= DONE)).any():
             exact = self._exact(padded[far])
@@ -95,8 +97,8 @@ def label_counts(lam, classes, xp=np):
     return xp.stack([one, one, (classes - 2.0) * one], -1)
 
 
-@partial(jax.jit, static_argnames="classes")
-def _polished(lam, table, a, scale, reach, delta, classes):
+@program("classes")
+def _polished(lam, table, a, scale, reach, delta, *, classes):
     """(x (n, 3), o (n), the last relative step of o)."""
     place = jnp.log1p(jnp.minimum(lam, 1 - lam) / scale) * ((NODES - 1) / reach)
     node = jnp.clip(place.astype(int), 0, NODES - 2)
@@ -119,8 +121,8 @@ def _polished(lam, table, a, scale, reach, delta, classes):
     return jax.lax.fori_loop(0, STEPS, step, (x, start[:, 3], jnp.zeros_like(lam)), unroll=True)
 
 
-@partial(jax.jit, static_argnames="classes")
-def _described(lam, x, o, a, delta, classes):
+@program("classes")
+def _described(lam, x, o, a, delta, *, classes):
     """(`TwoHotOptimum`, z, p)."""
     p = o[:, None] * jnp.exp(x) / a
     gap = jnp.where(delta == 0, logit_gap(x[:, 0], x[:, 1], o, lam, a, classes), x[:, 0] - x[:, 1])
@@ -133,6 +135,6 @@ def _described(lam, x, o, a, delta, classes):
     return best, z, p
 
 
-@partial(jax.jit, static_argnames="classes")
-def _slope(lam, z, p, a, classes):
+@program("classes")
+def _slope(lam, z, p, a, *, classes):
     return response(z, a * p, label_counts(lam, classes, jnp)).z

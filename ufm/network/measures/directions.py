@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array
 
 from ufm.model.etf import etf_multiplier
 from ufm.network.measures.curve import curve_at
@@ -61,6 +62,16 @@ class Frame:
         return np.linalg.norm(self.means - self.centre, axis=1)
 
     @cached_property
+    def gram(self) -> np.ndarray:
+        """⟨v_k, v_l⟩ (K, K)."""
+        return self.V @ self.V.T
+
+    @cached_property
+    def origin(self) -> np.ndarray:
+        """⟨c, v_k⟩."""
+        return self.V @ self.centre
+
+    @cached_property
     def along(self) -> np.ndarray:
         """⟨μ_k − c, v_l⟩ (K, K)."""
         assert self.means is not None
@@ -91,7 +102,7 @@ def different(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> dict[str,
     """Of rows of two classes, whose rows of W differ."""
     H, (i, j, lam), delta = rows.H[use], (part[use] for part in rows.labels[:3]), rows.labels.delta
     logit = label_logit(lam, len(frame.V), delta)
-    found, inverse = in_plane(H, frame.centre, frame.V[i], frame.V[j])
+    found, inverse = lengths(rows, use, H, frame)
     found |= {"different": np.ones(len(H)), "lam": lam, "logit": logit}
     inside = (lam >= frame.window) & (lam <= 1 - frame.window)
     t = np.where(inside, logit, 0.0)
@@ -106,6 +117,28 @@ def different(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> dict[str,
         best = in_channel(optimum, lam, single, len(frame.V), etf_multiplier(frame.V))
         found |= best | {"tx_a": t * best["across_a"]}
     return found
+
+
+def lengths(rows: Rows, use, H, frame: Frame) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """`in_plane` by numbers a row, from logits and the Gram matrix of V; of the vectors where these lose digits."""
+    i, j = rows.labels.i[use], rows.labels.j[use]
+    u, w = (rows.z[use, k] - rows.layer.shift[k] for k in (i, j))  # ⟨h, v_i⟩, ⟨h, v_j⟩
+    x, y = u - frame.origin[i], w - frame.origin[j]
+    both, cross = frame.gram[i, i] + frame.gram[j, j], 2 * frame.gram[i, j]
+    clear = np.abs(cross) < (1 - CANCELS) * both
+    wide, long = (np.sqrt(np.where(clear, square, 1.0)) for square in (both - cross, both + cross))
+    turn = (frame.gram[i, i] - frame.gram[j, j]) / (wide * long)
+    across, along, rest = (x - y) / wide, (x + y) / long, np.maximum(1 - turn**2, CANCELS)
+    h = H - frame.centre
+    size = dot(h, h)
+    outside = size - across**2 - (along - turn * across) ** 2 / rest
+    found, inverse = {"across": (u - w) / wide, "along": along, "size": size, "outside": outside}, 1 / long
+    near = np.flatnonzero(~clear | (outside < CANCELS * size) | (rest == CANCELS))
+    if len(near):
+        exact, inverse[near] = in_plane(H[near], frame.centre, frame.V[i[near]], frame.V[j[near]])
+        for name, values in exact.items():
+            found[name][near] = values
+    return found, inverse
 
 
 def in_plane(H, centre, v, w) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -155,8 +188,9 @@ def orthogonal(along, across) -> np.ndarray:
 
 def bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
     """Whether ‖μ_i − c‖ is not zero, and the distance from straight interpolation in its units."""
-    apart = H - lam[:, None] * means[i]
-    apart -= (1 - lam)[:, None] * means[j]
+    place = np.arange(len(H))
+    ends = np.r_[lam, 1 - lam], (np.r_[place, place], np.r_[i, j])
+    apart = H - csr_array(ends, shape=(len(H), len(means))) @ means
     some = size > 0
     return {"paired": some, "bend": some * np.sqrt(dot(apart, apart)) / np.where(some, size, 1.0)}
 

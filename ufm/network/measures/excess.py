@@ -8,7 +8,6 @@ squared error): smoothness and strong convexity. With a bias, or many classes, t
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +22,16 @@ from ufm.model.problem import Problem
 from ufm.network.read.activations import Chunk
 from ufm.network.read.together import Measure, alone
 from ufm.network.resample import Reservoir
-from ufm.optimize.coordinates import reduce_classifier
-from ufm.optimize.features import require_dtype, solve_features
+from ufm.optimize.features import Frame, frame, require_dtype, solve_features, tile_size
 from ufm.optimize.newton import descend_newton
 from ufm.rules.errors import InputError
+from ufm.runtime.programs import program
 from ufm.theory.predict import predict_features
 
 STEPS = 200  # of Newton's method with a bias
 EPS = float(np.finfo(np.float64).eps)
 LOCAL = 64  # classes up to which the sharper bound is worth its K³ a feature
+FEW = 100  # features that are solved for with another λ_H where there are more classes
 CURVATURE = {"cross-entropy": 0.5, "squared-error": 1.0}  # largest eigenvalue of ∂²ℓ/∂z²
 
 
@@ -43,8 +43,8 @@ class Excess:
     `excess` as an estimate for all samples. optimum: mean of f at the candidates. at_zero: mean excess of h = 0, a
     scale; ratio_error: standard error of excess/at_zero. twofold: the lesser mean excess of the features that are
     optimal for 2 λ_H or λ_H/2: one as large does not tell λ_H from them. bias: by how much another bias, with its
-    own optimal features, would lower the mean (None without a bias in the problem). solver: "closed form" or
-    "newton". sample: samples.
+    own optimal features, would lower the mean (None without a bias in the problem, and where so few samples of many
+    classes do not tell). solver: "closed form" or "newton". sample: samples.
     """
 
     excess: float
@@ -101,7 +101,7 @@ def exceeding(
     H, Y, weights = reservoir.rows
     weights = weights / weights.sum()
     closed = problem.is_etf and not b.any()
-    best = best_features(problem, b, Y, closed)
+    best, where = best_features(problem, b, Y, closed), frame(problem)
     f, least, zero = (_values(A, Y, problem, b) for A in (H, best, np.zeros_like(H)))
     slack = _gap(problem, best, Y, b) + _rounding(problem, b, H, f, dim) + _rounding(problem, b, best, least)
     excess, at_zero = float(weights @ (f - least)), float(weights @ (zero - least))
@@ -115,8 +115,10 @@ def exceeding(
         ratio_error,
         float(weights @ least),
         at_zero,
-        min(_wrong(problem, b, Y, closed, factor, least, weights) for factor in (0.5, 2.0)),
-        None if lambda_b is None else _bias_share(problem, b, Y, weights, lambda_b, best),
+        min(_wrong(problem, where, b, Y, best, factor, least, weights) for factor in (0.5, 2.0)),
+        None
+        if lambda_b is None or problem.classes > LOCAL
+        else _bias_share(problem, where, b, Y, weights, lambda_b, best),
         "closed form" if closed else "newton",
         len(H),
     )
@@ -127,33 +129,30 @@ def _standard_error(values, weights) -> float:
     return float(np.sqrt(np.sum((weights * (values - weights @ values)) ** 2)))
 
 
-def _wrong(problem: Problem, b, Y, closed: bool, factor: float, least, weights) -> float:
-    """Mean excess of the features that are optimal for λ_H times a factor."""
+def _wrong(problem: Problem, where: Frame, b, Y, best, factor: float, least, weights) -> float:
+    """Mean excess of the features that are optimal for λ_H times a factor; of many classes from fewer of them."""
+    some = slice(None, None, max(1, len(Y) // FEW) if problem.classes > LOCAL else 1)
     other = Problem(
         problem.classes, classifier=problem.W, lambda_h=problem.lambda_h * factor, loss=problem.loss
     )
-    return float(weights @ (_values(best_features(other, b, Y, closed), Y, problem, b) - least))
+    wrong = _descended(other, where, best[some], Y[some], b)
+    return float(np.average(_values(wrong, Y[some], problem, b) - least[some], weights=weights[some]))
 
 
-def _bias_share(problem: Problem, b, Y, weights, lambda_b: float, best) -> float:
+def _bias_share(problem: Problem, where: Frame, b, Y, weights, lambda_b: float, best) -> float:
     """φ(b) − min φ, φ(b) = E min_h f + (λ_b/2)‖b‖², convex in b with ∇φ = E[p − y] + λ_b b."""
-    coordinates, lift = reduce_classifier(problem.W, np.float64)
-    start = jnp.asarray(best @ lift).T
 
     def reduced(b):
-        found = descend_newton(
-            coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
-        )
-        H = (lift @ np.asarray(found.q)).T
-        slope = weights @ np.asarray(_residuals(H @ problem.W.T + b, Y, problem.loss)) + lambda_b * b
+        H = _descended(problem, where, best, Y, b)
+        slope = weights @ np.asarray(_residuals(H @ problem.W.T + b, Y, loss=problem.loss)) + lambda_b * b
         return float(weights @ _values(H, Y, problem, b)) + lambda_b / 2 * float(b @ b), slope
 
     found = minimize(reduced, b, jac=True, method="L-BFGS-B", options={"maxiter": 50})
     return max(0.0, reduced(b)[0] - float(found.fun))
 
 
-@partial(jax.jit, static_argnames="loss")
-def _residuals(Z, Y, loss):
+@program("loss")
+def _residuals(Z, Y, *, loss):
     """∂ℓ/∂z of each row."""
     return jax.vmap(jax.grad(LOSSES[loss].value))(Z, Y)
 
@@ -163,28 +162,39 @@ def best_features(problem: Problem, b, Y, closed: bool) -> np.ndarray:
 
     closed: by the closed form, which asks for an ETF and b = 0; else by Newton's method from zero.
     """
+    if closed:
+        return predict_features(problem, Y).H
     if not b.any():
-        return (predict_features if closed else solve_features)(problem, Y).H
+        return solve_features(problem, Y, first=np.float32 if problem.classes > LOCAL else None).H
     require_dtype(np.float64)
-    coordinates, lift = reduce_classifier(problem.W, np.float64)
-    start = jnp.zeros((lift.shape[1], len(Y)))
-    found = descend_newton(
-        coordinates, start, Y.T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
-    )
-    return (lift @ np.asarray(found.q)).T
+    return _descended(problem, frame(problem), np.zeros((len(Y), problem.d)), Y, b)
+
+
+def _descended(problem: Problem, where: Frame, start, Y, b) -> np.ndarray:
+    """Optimal features by Newton's method from others, as many at a time as their matrices are small."""
+    (coordinates, lift), parts = where, []
+    width = min(tile_size(coordinates, len(b)), len(Y))
+    for n in range(0, len(Y), width):
+        some = np.minimum(np.arange(n, n + width), len(Y) - 1)  # the last one fills up: one width is compiled
+        q = jnp.asarray((start[some] @ lift).T)
+        found = descend_newton(
+            coordinates, q, Y[some].T, problem.lambda_h, STEPS, b[:, None], loss_name=problem.loss
+        )
+        parts.append((lift @ np.asarray(found.q)).T)
+    return np.concatenate(parts)[: len(Y)]
 
 
 def _values(H, Y, problem: Problem, b) -> np.ndarray:
-    return np.asarray(_objectives(H, Y, problem.W, b, problem.lambda_h, problem.loss))
+    return np.asarray(_objectives(H, Y, problem.W, b, problem.lambda_h, loss=problem.loss))
 
 
-@partial(jax.jit, static_argnames="loss")
-def _objectives(H, Y, W, b, lambda_h, loss):
+@program("loss")
+def _objectives(H, Y, W, b, lambda_h, *, loss):
     return jax.vmap(lambda h, y: _objective(h, y, W, b, lambda_h, loss))(H, Y)
 
 
-@partial(jax.jit, static_argnames="loss")
-def _slopes(H, Y, W, b, lambda_h, loss):
+@program("loss")
+def _slopes(H, Y, W, b, lambda_h, *, loss):
     return jax.vmap(jax.grad(lambda h, y: _objective(h, y, W, b, lambda_h, loss)))(H, Y)
 
 
@@ -195,7 +205,7 @@ def _objective(h, y, W, b, lambda_h, loss):
 def _gap(problem: Problem, best, Y, b) -> np.ndarray:
     """Upper bound of f(ĥ) − min f."""
     if b.any() or problem.classes > LOCAL:
-        slope = np.linalg.norm(_slopes(best, Y, problem.W, b, problem.lambda_h, problem.loss), axis=1)
+        slope = np.linalg.norm(_slopes(best, Y, problem.W, b, problem.lambda_h, loss=problem.loss), axis=1)
         return (slope + _slope_rounding(problem, b, best)) ** 2 / (2 * problem.lambda_h)
     certificate = certify_features(problem, best, Y)
     smooth = problem.lambda_h + CURVATURE[problem.loss] * np.linalg.norm(problem.W, 2) ** 2
@@ -214,7 +224,8 @@ def _slope_rounding(problem: Problem, b, H) -> np.ndarray:
     K, d = problem.W.shape
     logits = _scale(problem, b, H)
     moved = np.sqrt(K) * ((d + 8) * logits + (K + 8) * (2 + logits))
-    return EPS * (np.linalg.norm(problem.W, 2) * moved + 4 * problem.lambda_h * np.linalg.norm(H, axis=1))
+    largest = np.sqrt(max(np.linalg.eigvalsh(problem.W @ problem.W.T)[-1], 0.0))  # sooner than by an SVD
+    return EPS * (1.01 * largest * moved + 4 * problem.lambda_h * np.linalg.norm(H, axis=1))
 
 
 def _rounding(problem: Problem, b, H, f, dim: int | None = None) -> np.ndarray:

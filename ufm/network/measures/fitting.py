@@ -23,6 +23,7 @@ from ufm.network.read.label_rows import LabelBlock, two_classes
 from ufm.network.read.together import Measure, Rows, alone
 from ufm.network.resample import BLOCK, Estimate, Replicated, Reservoir, check_bootstrap, curve, cut
 from ufm.rules.errors import InputError
+from ufm.runtime.programs import program
 from ufm.theory.features import label_optimum
 from ufm.theory.multiplier import require_float64
 
@@ -217,7 +218,7 @@ def _pad(part: np.ndarray) -> np.ndarray:
     return np.pad(part, ((0, width - len(part)), *[(0, 0)] * (part.ndim - 1)), mode="edge")
 
 
-@jax.jit
+@program()
 def _soft_logits(Y, a):
     def logits(a):
         x = label_optimum(Y, jnp.ones_like(Y), a).x

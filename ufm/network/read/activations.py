@@ -20,6 +20,7 @@ from jaxtyping import Float
 from ufm.network.read.arrays import finite, is_bfloat16, plain_array
 from ufm.network.read.checks import (
     LABELS,
+    MEANT,
     SETS,
     check_matrix,
     check_shapes,
@@ -32,7 +33,7 @@ from ufm.network.read.label_rows import LabelBlock, class_numbers, pair_rows, so
 from ufm.network.read.mapped import Stored, held_names, open_arrays
 from ufm.network.read.tidy import IDS, tidy
 from ufm.rules.errors import InputError
-from ufm.rules.numbers import scaled
+from ufm.rules.numbers import NETWORK, scaled
 from ufm.rules.soft_labels import BFLOAT16, PROBABILITIES, are_probabilities, from_bfloat16, said
 
 KEYS: tuple[str, ...] = (
@@ -54,14 +55,14 @@ BLOCK = 2**25  # bytes of one block in float64
 
 
 class Chunk(NamedTuple):
-    """Rows start … start + n of the file: features in float64, labels, weights (ones if not given), and the size of
-    the largest entry of the features."""
+    """Rows start … start + n of the file: features in float64, labels, weights (ones if not given), ‖h‖² of each
+    row."""
 
     start: int
     H: Float[np.ndarray, "n d"]
     labels: LabelBlock
     weights: Float[np.ndarray, " n"]
-    largest: float = 0.0
+    size: Float[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +131,8 @@ class Activations:
     def chunks(self, rows: int | None = None) -> Iterator[Chunk]:
         """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
         for start, part in self._stream(("H", *self._row_keys), rows):
-            H, largest = _in_range("H", part["H"], start)
-            yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)), largest)
+            H, size = _in_range("H", part["H"], start)
+            yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)), size)
 
     def label_chunks(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, np.ndarray]]:
         """Labels and weights of all rows in blocks."""
@@ -277,7 +278,8 @@ def check_names(arrays: Iterable[str]) -> None:
     for name in sorted(set(map(str, arrays)) - set(KEYS)):
         known = {key.lower(): key for key in reversed(KEYS)}
         near = get_close_matches(name.lower(), known, 1, 0.6)
-        meant = f": did you mean {known[near[0]]}?" if near else "."
+        found = MEANT.get(name.lower()) or (near and known[near[0]])
+        meant = f": did you mean {found}?" if found else "."
         raise InputError(f"{name} is no array of a comparison{meant} Arrays are named {', '.join(KEYS)}")
 
 
@@ -313,14 +315,17 @@ def check_activations(
     return replace(found, notes=tuple(notes), kind=kind)
 
 
-def _in_range(name: str, block: np.ndarray, start: int) -> tuple[np.ndarray, float]:
-    """The block in float64 and its largest size; InputError naming the row of NaN or infinity, or for what is too
+def _in_range(name: str, block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """The block in float64 and ‖h‖² of its rows; InputError naming the row of NaN or infinity, or for what is too
     large to be squared."""
-    ends = np.array([block.max(initial=0), block.min(initial=0)], np.float64)
-    if not np.isfinite(ends).all():
-        finite(name, np.asarray(block), start)
-    scaled(name, ends, small=True)
-    return np.array(block, np.float64), float(np.abs(ends).max())
+    rows = np.array(block, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.vecdot(rows, rows)
+    if (
+        not size.max(initial=0.0) <= NETWORK[1]
+    ):  # far from what is too large: entries are at most the root of it
+        scaled(name, finite(name, rows, start), small=True)
+    return rows, size
 
 
 def _check_values(found: Activations, unit: float) -> tuple[float, LabelKind]:

@@ -4,6 +4,11 @@ from ufm.network.read.mapped import Stored
 from ufm.rules.errors import InputError
 
 SETS = ("clean", "test", "ood")
+MEANT = {  # what arrays are called elsewhere
+    **dict.fromkeys(("features", "activations", "embeddings"), "H"),
+    **{"weight": "W (or weights, one a row of H)", "kernel": "W, its transpose", "bias": "b"},
+    **dict.fromkeys(("label", "labels", "target", "targets"), "y"),
+}
 LABELS = "y (N integers), or i, j, lam (N each), or Y (N x K, rows summing to one)"
 
 

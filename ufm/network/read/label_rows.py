@@ -74,6 +74,8 @@ def class_numbers(key: str, block: np.ndarray, classes: int, start: int, least: 
             if block.max() == classes
             else "names=[...], a name a row of W"
         )
+        if key in ("i", "j"):
+            advice += f"; of row numbers, as of a permutation, give their classes, y[{key}]"
         if block[row] == IGNORED:
             advice = f"only rows that have a class, H[{key} >= 0] and so on: a loss ignores {IGNORED}"
         raise InputError(

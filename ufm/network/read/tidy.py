@@ -47,16 +47,32 @@ def _squeezed(part: Stored) -> Stored:
 
 def _check_features(part: Stored) -> None:
     if len(part.shape) > 2:
+        of_what = (
+            f"batches are joined, np.concatenate({part.name}); of tokens take what the head does, like "
+            f"{part.name}[:, 0]"
+            if len(part.shape) == 3
+            else f"of feature maps take the pooled ones, like {part.name}.mean((2, 3)), or flatten them as the "
+            "network does"
+        )
         raise InputError(
-            f"{part.name} has shape {part.shape}: it must be what the last layer takes, N x d; of feature maps "
-            f"take the pooled ones, like {part.name}.mean((2, 3)), or flatten them as the network does"
+            f"{part.name} has shape {part.shape}: it must be what the last layer takes, N x d; {of_what}"
         )
 
 
 def _check_upright(features: tuple[int, ...], rows: tuple[int, ...]) -> None:
-    d = features[1]
-    if rows[1] != d and rows[0] == d:
-        raise InputError(f"W is {rows[0]} x {rows[1]} for {d} features: give W.T, a row a class")
+    """Columns of H and W that do not match, where it is told why."""
+    (n, d), (K, width) = features, rows
+    if width == d:
+        return
+    said = f"H is {n} x {d} and W is {K} x {width}: "
+    if d == K:
+        raise InputError(
+            f"{said}give W.T, a row a class, or if H are logits what the last layer takes instead"
+        )
+    if width == n:
+        raise InputError(f"{said}give H.T, a row a sample")
+    if width == d + 1:
+        raise InputError(f"{said}if a column of W is the bias, give it apart as b")
 
 
 def _ids(part: Stored, classes: int, names: Sequence | np.ndarray | None) -> Stored:

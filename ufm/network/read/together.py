@@ -63,11 +63,11 @@ class Kept:
 
 
 class Rows:
-    """The rows of one block: features H, labels, weights, and what several measures need of them."""
+    """The rows of one block: features H, labels, weights, ‖h‖² as size, and what several measures need of them."""
 
     def __init__(self, chunk: Chunk, layer: Layer, kept: Kept | None = None):
         self.start, self.H, self.labels, self.weights = chunk.start, chunk.H, chunk.labels, chunk.weights
-        self.largest, self.layer, self.kept = chunk.largest, layer, kept
+        self.size, self.layer, self.kept = chunk.size, layer, kept
         self._solved: dict[float, Solved] = {}
         self._solving = Lock()  # measures that run beside one another ask for the same
 

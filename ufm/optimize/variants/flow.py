@@ -8,7 +8,6 @@ All of W and H moves: nothing here knows that the simplex stays one.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from ufm.loss import LOSSES
 from ufm.model.variants.problem import VariantProblem
@@ -19,6 +18,8 @@ TOLERANCES = (1e-9, 1e-12)  # relative; what the two runs differ by is the error
 
 def flow(problem: VariantProblem) -> VariantSolution:
     """W and H after the time, E ℓ there, and as `violation` the estimate of the integration's error in W and H."""
+    from scipy.integrate import solve_ivp  # as slow to import as half of JAX
+
     (K, d, n), joint = problem.size, problem.joint
     gap, time = problem.variant.numbers
     B = np.zeros((K, d))

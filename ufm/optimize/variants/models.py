@@ -313,6 +313,20 @@ def _focal(family: Family) -> Model:
     return Model(_starts((K, d), (n, d), spread=1.5), point, objective)
 
 
+def _logit_adjusted(family: Family) -> Model:
+    K, d, n = family.sizes
+
+    def point(x, data):
+        return tuple(_parts(x, (K, d), (n, d)))
+
+    def objective(x, data):
+        W, H = point(x, data)
+        Z = W @ H.T + data.numbers[0] * jnp.log(data.q @ data.Y)[:, None]
+        return jnp.sum(data.q * LOSSES["cross-entropy"].value(Z, data.Y.T)) + _penalties(W, H, data)
+
+    return Model(_starts((K, d), (n, d)), point, objective)
+
+
 def _ordinal(family: Family) -> Model:
     K, d, n = family.sizes
 
@@ -339,5 +353,6 @@ MODELS: dict[str, Callable[[Family], Model]] = {
     "softmax-codes": _softmax_codes,
     "contrastive": _contrastive,
     "focal": _focal,
+    "logit-adjusted": _logit_adjusted,
     "ordinal": _ordinal,
 }

@@ -202,7 +202,8 @@ def _shares(found: Comparison) -> str:
     """What the gap is made of."""
     g = found.gap
     assert g is not None
-    parts = {"features": g.features, "bias": g.bias, "classifier": g.classifier}
+    rest = "classifier and bias" if g.bias is None and found.options.lambda_b is not None else "classifier"
+    parts = {"features": g.features, "bias": g.bias, rest: g.classifier}
     shares = (f"{name} {_three(value)}" for name, value in parts.items() if value is not None)
     return f"of it about {', '.join(shares)}"
 

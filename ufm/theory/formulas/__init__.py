@@ -5,4 +5,5 @@ proves that what they say is what its theorems are about (`proofs/formal/shipped
 
 equations  what an iteration drives to zero
 values     closed forms
+arrays     loops over arrays of numpy and of JAX
 """

@@ -1,13 +1,18 @@
-"""Laws with superclasses: B groups of m classes that may be permuted, as may the classes of each, at once or alone.
+"""Laws with a symmetry that is transitive on classes: one gain for each block of 1^⊥ that the symmetry leaves.
 
-Under any such law (mixup whose second class is of the same group with some probability, hierarchical labels, …),
-cross-entropy, d ≥ K − 1, every global optimum has
+Where the symmetric matrices that commute with it are Σ g P, P orthogonal projections of sum Π: cross-entropy,
+d ≥ K − 1, every global optimum has
 
-    W Wᵀ = g_w P_w + g_b P_b,      tr(P M) = c² rank P where its g > 0,      ≤ where g = 0,      M = E rrᵀ,
+    W Wᵀ = Σ g P,      tr(P M) = c² rank P where its g > 0,      ≤ where g = 0,      M = E rrᵀ,
 
-P_w, P_b the projections on differences within groups (rank B(m−1)) and between their means (B−1), p = softmax(W Wᵀ
-r/λ_H) label by label: two equations in two numbers. Classes of a group are one iff E‖P_w y‖² ≤ B(m−1) c², whatever
-g_b is. (New here; `proofs/superclass_laws.py`.)
+p = softmax(W Wᵀ r/λ_H) label by label: as many equations as numbers.
+
+Superclasses: B groups of m classes that may be permuted, as may the classes of each (mixup whose second class is of
+the same group with some probability, hierarchical labels, …). P_w, P_b project on differences within groups (rank
+B(m−1)) and between their means (B−1). Classes of a group are one iff E‖P_w y‖² ≤ B(m−1) c², whatever g_b is.
+Circulant laws: the shift k → k + 1 (cyclic pairs, labels smoothed over neighbours). P_f projects on cosine and sine
+of the frequency f = 1, …, ⌊K/2⌋ (rank 2; 1 at f = K/2): W Wᵀ is circulant, diagonal in the Fourier basis.
+(New here; `proofs/superclass_laws.py`, `proofs/circulant_laws.py`.)
 """
 
 from collections.abc import Iterator
@@ -33,10 +38,25 @@ class GroupOptimum(NamedTuple):
 def group_optimum(
     labels: Float[np.ndarray, "n K"], weights, groups, lambda_w: float, lambda_h: float
 ) -> GroupOptimum:
-    """The joint optimum of a law with this symmetry; groups (K): a number for each class."""
-    Y, q, P = np.asarray(labels, float), np.asarray(weights, float), projections(groups)
+    """The joint optimum of a law with superclasses; groups (K): a number for each class."""
+    gains, p = block_optimum(labels, weights, projections(groups), lambda_w, lambda_h)
+    return GroupOptimum(float(gains[0]), float(gains[1]), p)
+
+
+class BlockOptimum(NamedTuple):
+    """The gain of each projection, and the predictions (n, K)."""
+
+    gains: Float[np.ndarray, " B"]
+    p: Float[np.ndarray, "n K"]
+
+
+def block_optimum(
+    labels: Float[np.ndarray, "n K"], weights, P, lambda_w: float, lambda_h: float
+) -> BlockOptimum:
+    """The joint optimum of a law with a symmetry that leaves these projections (B of them, K × K)."""
+    Y, q = np.asarray(labels, float), np.asarray(weights, float)
     ranks, c2 = np.array([np.trace(part) for part in P]), lambda_w * lambda_h
-    log_g, active = np.full(2, np.log(lambda_h)), np.array([False, False])
+    log_g, active = np.full(len(P), np.log(lambda_h)), np.zeros(len(P), bool)
     H = np.zeros_like(Y)
     while True:
         if active.any():
@@ -45,13 +65,12 @@ def group_optimum(
         p = _softmax(H @ V)
         missing = ~active & (moments(Y - p, q, P) > ranks * c2)
         if not missing.any():
-            g = np.where(active, np.exp(log_g), 0.0)
-            return GroupOptimum(float(g[0]), float(g[1]), p)
+            return BlockOptimum(np.where(active, np.exp(log_g), 0.0), p)
         active[np.argmax(missing)] = True
 
 
-def moments(r, weights, P) -> Float[np.ndarray, "2"]:
-    """tr(P M) of both projections."""
+def moments(r, weights, P) -> Float[np.ndarray, " B"]:
+    """tr(P M) of each projection."""
     return np.array([weights @ np.einsum("nk,kl,nl->n", r, part, r) for part in P])
 
 
@@ -61,8 +80,16 @@ def projections(groups) -> tuple[Float[np.ndarray, "K K"], Float[np.ndarray, "K 
     return np.eye(len(near)) - near, near - 1 / len(near)
 
 
+def cyclic_projections(classes: int) -> Float[np.ndarray, "B K K"]:
+    """P_f of the frequencies f = 1, …, ⌊K/2⌋: (2/K) cos(2πf(k − l)/K), half of that at f = K/2."""
+    K, f = classes, np.arange(1, classes // 2 + 1)
+    apart = np.subtract.outer(np.arange(K), np.arange(K))
+    share = np.where(2 * f == K, 1.0, 2.0) / K
+    return share[:, None, None] * np.cos(2 * np.pi / K * (f[:, None, None] * apart % K))
+
+
 def _root(P, g):
-    return np.sqrt(g[0]) * P[0] + np.sqrt(g[1]) * P[1]
+    return np.einsum("f,fkl->kl", np.sqrt(g), np.asarray(P))
 
 
 def _newton(Y, q, P, ranks, active, log_g, H, lambda_h, c2):
@@ -144,6 +171,14 @@ def read_groups(labels, weights) -> Int[np.ndarray, " K"] | str:
             if all(_alike(_signature(Y[:, order], q), signature) for order in _generators(groups)):
                 return groups
     return "no groups of at least two and the same number of classes may be permuted"
+
+
+def read_cycle(labels, weights) -> str | None:
+    """Why the shift of all classes by one does not leave the law as it is; None where it does."""
+    Y, q = np.asarray(labels, float), np.asarray(weights, float)
+    if _alike(_signature(np.roll(Y, 1, axis=1), q), _signature(Y, q)):
+        return None
+    return "the shift of every class to the next one changes the label law"
 
 
 def _generators(groups) -> Iterator[np.ndarray]:

@@ -12,6 +12,7 @@ from ufm.theory.theorems.free.quadratic import QUADRATIC
 from ufm.theory.theorems.free.response import RESPONSES
 from ufm.theory.theorems.joint import JOINT
 from ufm.theory.theorems.theorem import Theorem
+from ufm.theory.theorems.variants.budgets import LAYER_PEELED_MINORITY
 from ufm.theory.theorems.variants.constrained import CONSTRAINED
 from ufm.theory.theorems.variants.deep import DEEP
 from ufm.theory.theorems.variants.limits import LIMITS
@@ -20,6 +21,6 @@ from ufm.theory.theorems.variants.losses import LOSSES
 _FEATURES = (*FIXED, *OF_CLASSES, SUPPORT_SIZE)
 _FREE = (*JOINT, *SINGLE, *DESIGNS, *QUADRATIC, *RESPONSES)
 _PROBLEMS = (*BINARY, *OWN_PENALTIES, *GROUPED)
-_VARIANTS = (*CONSTRAINED, *DEEP, *LIMITS, *LOSSES)
+_VARIANTS = (*CONSTRAINED, LAYER_PEELED_MINORITY, *DEEP, *LIMITS, *LOSSES)
 _ALL = (*_FEATURES, *_FREE, *_PROBLEMS, *_VARIANTS)
 THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _ALL}

@@ -4,6 +4,7 @@ import numpy as np
 import scipy
 
 import ufm.theory.theorems.assumptions as given
+from ufm.model.roots import bracketed_root
 from ufm.theory.predict import EPS
 from ufm.theory.theorems.fixed_labels import (
     class_labels,
@@ -117,7 +118,7 @@ def smoothed_gap(a: float, classes: int, smoothing: float) -> float:
 
     high = np.log1p(a * classes) + 1.0
     low = -a * max(smoothing - 1.0, 0.0) * classes - 1.0
-    return float(scipy.optimize.brentq(balance, low, high, xtol=1e-300, rtol=4 * EPS, maxiter=500))
+    return float(bracketed_root(balance, low, high))
 
 
 def _noisy(setting: Setting, Y) -> Claim:

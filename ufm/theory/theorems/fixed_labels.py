@@ -1,6 +1,5 @@
 """Labels that theorems on a fixed simplex ETF are tried on, and what is read off their logits."""
 
-import jax
 import numpy as np
 
 import ufm.theory.features as closed
@@ -8,10 +7,18 @@ from ufm.theory.features import rounding
 from ufm.theory.predict import EPS, classifier_error
 from ufm.theory.theorems.theorem import Claim, Setting
 
-label_optimum = jax.jit(closed.label_optimum, static_argnames="loss")
+
+@np.errstate(all="ignore")
+def label_optimum(Y: np.ndarray, counts, a: float, loss: str = "cross-entropy") -> closed.LabelOptimum:
+    """The closed form of a few labels, for which nothing is compiled."""
+    return closed.label_optimum(Y, counts, np.asarray(a, float), loss)
 
 
-two_hot_optimum = jax.jit(closed.two_hot_optimum, static_argnames="loss")
+@np.errstate(all="ignore")
+def two_hot_optimum(lam, a: float, classes: int) -> closed.TwoHotOptimum:
+    """The same of mixing weights, a number or an array of them."""
+    lam = np.asarray(lam, float)
+    return closed.two_hot_roots(lam, np.full(lam.shape, a), np.full(lam.shape, float(classes)))
 
 
 OWN = "re-derived here; generalises Fisher, Meng, Papyan, ICLR 2024 (fixed ETF, mixup)"

@@ -14,8 +14,8 @@ import ufm.theory.theorems.assumptions as given
 from ufm.model.laws import label_variance, pattern_rule
 from ufm.theory.features import bregman, solve_patterns
 from ufm.theory.multiplier import pattern_multiplier
-from ufm.theory.theorems.theorem import Finding, JointClaim, JointOptimum, Setting, Theorem
-from ufm.theory.thresholds import concentration_error, minority_collapse
+from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOptimum, Setting, Theorem
+from ufm.theory.thresholds import Threshold, concentration_error, minority_collapse
 
 EPS = float(np.finfo(float).eps)
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
@@ -173,7 +173,7 @@ TRIVIAL_THRESHOLD = Theorem(
 )
 
 
-def _merged_divergence(weights, optimum: JointOptimum, group) -> float:
+def merged_divergence(weights, optimum: JointOptimum, group) -> float:
     """E min KL(q ‖ p) over q that are equal on the group: −log(1 − Σ p_k + n (Π p_k)^{1/n}).
 
     Without cancellation: with d_k = z_k less their mean, the bracket is −(Π p)^{1/n} Σ (e^{d_k} − 1 − d_k).
@@ -186,25 +186,46 @@ def _merged_divergence(weights, optimum: JointOptimum, group) -> float:
     return float(weights @ -np.log1p(-mean * excess.sum(1)))
 
 
-def _minority(setting: Setting, optimum: JointOptimum) -> Finding:
+def least_threshold(setting: Setting) -> Threshold:
+    """Of the group of least weight, which the claim is about."""
+    problem = setting.problem
+    product = problem.lambda_w * problem.lambda_h
+    return min(
+        minority_collapse(problem.law, problem.classes, product), key=lambda threshold: threshold.value
+    )
+
+
+def minority_finding(setting: Setting, optimum: JointOptimum) -> Finding:
     """The group of least weight: collapsed iff λ_W λ_H reaches its threshold."""
     joint, law = setting.joint, setting.problem.law
     weights, times = np.unique(np.asarray(law.class_weights), return_counts=True)
     weight = weights[times > 1].min()
     group = np.flatnonzero(np.asarray(law.class_weights) == weight)
-    least = min(minority_collapse(law, joint.classes, joint.product), key=lambda threshold: threshold.value)
-    divergence = _merged_divergence(joint.atoms.weights, optimum, group)
-    return one_side(least.ratio, divergence, optimum, concentration_error(joint.law, setting.nodes), group)
+    divergence = merged_divergence(joint.atoms.weights, optimum, group)
+    moved = concentration_error(joint.law, setting.nodes)
+    return one_side(least_threshold(setting).ratio, divergence, optimum, moved, group)
+
+
+def _room_to_part(setting: Setting) -> str | None:
+    """Above the threshold no d is asked for: "if" holds for any; "only if" wants a direction left to part in."""
+    narrow = given.ROOM.broken(setting)
+    if narrow is None or least_threshold(setting).ratio >= 1:
+        return None
+    return f'{narrow}, below the threshold: only "if" holds for every d'
+
+
+ROOM_TO_PART = Assumption(r"$d \ge K-1$ where $\lambda_W\lambda_H < (1-\delta)^2\rho\,q_B$", _room_to_part)
 
 
 MINORITY_COLLAPSE = Theorem(
     name="minority-collapse",
     title="Classes of equal small weight collapse onto one point",
-    statement=r"w_k = w_l \ (k, l \in B) \iff (1-\delta)^2 \rho\, q_B \le \lambda_W\lambda_H, \quad"
+    statement=r"(1-\delta)^2 \rho\, q_B \le \lambda_W\lambda_H \implies w_k = w_l \ (k, l \in B), \quad"
+    r" \iff \text{ if } d \ge K-1, \quad"
     r" \rho = \mathbb{E}[\lambda^2 + (1-\lambda)^2] = \tfrac{\alpha+1}{2\alpha+1} \text{ (mixup)},\ 1 \text{"
     r" (one-hot)}",
-    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, given.ROOM),
-    claim=JointClaim(_minority),
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, ROOM_TO_PART),
+    claim=JointClaim(minority_finding),
     quantity="√ of the mean divergence from predictions equal on B: zero beyond the threshold, not below, as"
     " λ_max of the label moment on B decides",
     source="re-derived here; one-hot: Fang et al. 2021, Dang et al. 2023, Hong and Ling 2023 (arXiv:2309.09725)",

@@ -210,8 +210,9 @@ class JointClaim:
 
 class VariantOptimum(NamedTuple):
     """The best point found of a problem of another shape: W (K, d), H (n, d), objective, a certified lower bound of
-    the minimum (None: none is known), ‖gradient‖, violation of constraints, objectives of all starts, and
-    `evaluate(*parts)`: objective, ‖gradient‖ and violation of a point given by all its parts."""
+    the minimum (None: none is known), ‖gradient‖, violation of constraints, objectives of all starts,
+    `evaluate(*parts)`: objective, ‖gradient‖ and violation of a point given by all its parts, and `excess(group)`
+    as in a JointOptimum."""
 
     W: np.ndarray
     H: np.ndarray
@@ -221,6 +222,7 @@ class VariantOptimum(NamedTuple):
     violation: float
     starts: tuple[float, ...]
     evaluate: Callable[..., tuple[float, float, float]]
+    excess: Callable[..., tuple[float, float]]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Closed forms of problems of another shape.
 
+budgets      minority collapse under budgets
 constrained  norms, budgets, features without negative entries, contrastive losses, softmax codes
 losses       focal loss; ordered classes with one score
 deep         products of factors

@@ -40,8 +40,11 @@ export const HYPOTHESES = {
     'labels are no sets of classes with penalties of their own',
   'classes in groups of as many, left as they are by permutations of the groups and within each': () =>
     'no label names a group of classes',
+  'the shift $k \\to k+1$ of all classes leaves the label law as it is': () =>
+    'the label law has no order of classes',
   'the label law is exchangeable': () => held,
   '$d \\ge K-1$': () => held, // the page has no other
+  '$d \\ge K-1$ where $\\lambda_W\\lambda_H < (1-\\delta)^2\\rho\\,q_B$': () => held,
   '$d \\ge K$': (v) => (v.d >= v.K ? held : `d = ${v.d} is below K`),
   '$d = 2$': (v) => (v.d === 2 ? held : `d = ${v.d}, not 2`),
   'no bias': (v) => (bias(v) === 'none' ? held : 'squared error is shown with a free bias'),

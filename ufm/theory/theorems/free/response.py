@@ -35,23 +35,33 @@ def symmetric_basis(K: int) -> np.ndarray:
     return np.array(found)
 
 
-def hessian(labels, weights, P, a: float, lambda_h: float) -> np.ndarray:
-    """F'' over `symmetric_basis` from any predictions P: λ_H⁻² E[rᵀ D T D' r], T = S(I + aS)⁻¹ by solving."""
+def hessian(labels, weights, P, a: float, lambda_h: float, lambda_b: float | None = None) -> np.ndarray:
+    """F'' over `symmetric_basis` from any predictions P: λ_H⁻² E[rᵀ D T D' r], T = S(I + aS)⁻¹ by solving.
+
+    With a bias that of the best bias: less the Schur complement of E T + λ_b on Σ b = 0, whose mixed part is
+    E T D r/λ_H.
+    """
     K = labels.shape[1]
     basis = symmetric_basis(K)
-    out = np.zeros((len(basis), len(basis)))
+    out, mixed, corner = (np.zeros((len(basis), len(basis))), np.zeros((len(basis), K)), np.zeros((K, K)))
     for y, p, weight in zip(labels, P, weights):
         S = np.diag(p) - np.outer(p, p)
         T = np.linalg.solve(np.eye(K) + a * S, S)
-        moved = basis @ (y - p)
-        out += weight * moved @ ((T + T.T) / 2) @ moved.T
+        T, moved = (T + T.T) / 2, basis @ (y - p)
+        out += weight * moved @ T @ moved.T
+        mixed += weight * moved @ T
+        corner += weight * T
+    if lambda_b is not None:
+        flat = np.linalg.svd(np.eye(K) - 1 / K)[0][:, : K - 1]
+        inner = flat.T @ corner @ flat + lambda_b * np.eye(K - 1)
+        out -= mixed @ flat @ np.linalg.solve(inner, flat.T @ mixed.T)
     return out / lambda_h**2
 
 
 def _claimed(setting: Setting) -> tuple[Susceptibility, np.ndarray]:
     joint = setting.joint
     a = pattern_multiplier(joint.atoms.patterns, joint.lambda_w, joint.lambda_h).sharpness
-    found = pattern_susceptibility(joint.atoms.patterns, a, joint.lambda_h)
+    found = pattern_susceptibility(joint.atoms.patterns, a, joint.lambda_h, joint.lambda_b)
     values = np.repeat(np.array(found.curvature, float), np.array(found.dimension, int))
     return found, np.sort(values)
 
@@ -66,7 +76,9 @@ def curvature_finding(setting: Setting, optimum: JointOptimum, change=lambda val
     found, claimed = _claimed(setting)
     claimed, p = change(claimed), predictions(atoms.labels, found.sharpness)
     written, numeric = (
-        np.linalg.eigvalsh(hessian(atoms.labels, atoms.weights, chances, found.sharpness, joint.lambda_h))
+        np.linalg.eigvalsh(
+            hessian(atoms.labels, atoms.weights, chances, found.sharpness, joint.lambda_h, joint.lambda_b)
+        )
         for chances in (p, optimum.P)
     )
     divergence = mean_divergence(atoms.weights, p, optimum.Z)
@@ -79,14 +91,14 @@ SUSCEPTIBILITY = Theorem(
     name="susceptibility",
     title="The optimum answers its labels by three numbers: size, norms, angles",
     statement=r"\langle D, F''D\rangle = \lambda_H^{-2}\,\mathbb{E}[r^\top DT_yDr], \ T_y = S(I + aS)^{-1}: \ "
-    r" h_1 = \tfrac{\mathbb{E}e}{(K-1)\lambda_H^2},\ h_2 = \tfrac{\mathbb{E}[s - "
-    r"e/K]}{(K-1)(1-2/K)\lambda_H^2},"
-    r" \ h_1 + (K-1)h_2 + \tfrac{K(K-3)}{2}h_3 = \tfrac{\mathbb{E}[\|r\|^2\mathrm{tr}T + e]}{2\lambda_H^2};"
-    r" \quad e = r^\top Tr,\ s = \textstyle\sum_kT_{kk}r_k^2",
+    r" h_1 = \tfrac{\mathbb{E}e}{(K-1)\lambda_H^2},\ h_2 = \tfrac{\mathbb{E}[s - e/K]}{(K-1)(1-2/K)\lambda_H^2} - "
+    r"\beta, \ h_1 + (K-1)(h_2 + \beta) + \tfrac{K(K-3)}{2}h_3 = \tfrac{\mathbb{E}[\|r\|^2\mathrm{tr}T + "
+    r"e]}{2\lambda_H^2}; \quad e = r^\top Tr,\ s = \textstyle\sum_kT_{kk}r_k^2; \quad \beta = 0, \text{ with a "
+    r"bias } \tfrac{\mu^2}{(1-2/K)(t + \lambda_b)\lambda_H^2}, \ (K-1)\mu = \mathbb{E}\textstyle\sum_kT_{kk}r_k, "
+    r"\ (K-1)t = \mathbb{E}\,\mathrm{tr}T",
     assumptions=(
         given.PENALISED,
         given.CROSS_ENTROPY,
-        given.NO_BIAS,
         given.EXCHANGEABLE,
         given.ROOM,
         ALIVE,

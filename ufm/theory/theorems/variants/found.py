@@ -1,10 +1,11 @@
 """What the theorems on problems of another shape share: a value against bounds, a point against its value."""
 
 import numpy as np
+import scipy
 from jaxtyping import Float
 
 from ufm.theory.theorems.joint import EPS, GAP_TOLERANCE, mean_divergence
-from ufm.theory.theorems.theorem import Finding, Setting, VariantOptimum
+from ufm.theory.theorems.theorem import Finding, JointOptimum, Setting, VariantOptimum
 
 NUMERICAL = (
     "the claimed point has the claimed value, and no blind start goes below it: evidence, no certificate"
@@ -41,6 +42,22 @@ def evaluated(optimum: VariantOptimum) -> float:
 def kept_divergence(setting: Setting, optimum: VariantOptimum, p: Float[np.ndarray, "n K"]) -> float:
     """E KL(p ‖ softmax(W h))."""
     return mean_divergence(setting.joint.atoms.weights, p, optimum.H @ optimum.W.T)
+
+
+def as_joint(setting: Setting, optimum: VariantOptimum, Z: Float[np.ndarray, "n K"]) -> JointOptimum:
+    """The best point as one of the joint problem, for a claim on its predictions softmax(Z)."""
+    assert optimum.lower is not None
+    lower, (Y, q) = optimum.lower, (setting.joint.atoms.labels, setting.joint.atoms.weights)
+    P = scipy.special.softmax(Z, 1)
+    gap = max(optimum.objective - lower, 0.0) + evaluated(optimum)
+
+    def suboptimality(W, H):
+        value = optimum.evaluate(W, H)[0]
+        return value, value - lower
+
+    M = ((Y - P) * q[:, None]).T @ (Y - P)
+    W, H, b = optimum.W, optimum.H, np.zeros(Y.shape[1])
+    return JointOptimum(W, H, b, Z, P, M, optimum.objective, gap, suboptimality, optimum.excess)
 
 
 def explicit_finding(

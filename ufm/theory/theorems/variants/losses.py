@@ -1,10 +1,10 @@
-"""Theorems on other losses: focal, and ordered classes with one score."""
+"""Theorems on other losses: focal, logit adjustment, and ordered classes with one score."""
 
 import numpy as np
 
 import ufm.theory.theorems.assumptions as given
 from ufm.theory.theorems.free.quadratic import SINGLE
-from ufm.theory.theorems.joint import EPS
+from ufm.theory.theorems.joint import EPS, ROOM_TO_PART, minority_finding
 from ufm.theory.theorems.theorem import (
     Assumption,
     Finding,
@@ -14,7 +14,7 @@ from ufm.theory.theorems.theorem import (
     VariantOptimum,
 )
 from ufm.theory.theorems.variants.deep import frame
-from ufm.theory.theorems.variants.found import NUMERICAL, certified_finding, explicit_finding
+from ufm.theory.theorems.variants.found import NUMERICAL, as_joint, certified_finding, explicit_finding
 from ufm.theory.variants.losses import focal_optimum, ordinal_optimum
 
 
@@ -76,4 +76,25 @@ ORDINAL = Theorem(
     source="re-derived here; Ma et al. 2025 (arXiv:2506.05801)",
 )
 
-LOSSES = (FOCAL, ORDINAL)
+
+def adjusted_finding(setting: Setting, optimum: VariantOptimum) -> Finding:
+    """That of minority-collapse, of the adjusted predictions."""
+    atoms = setting.joint.atoms
+    prior = setting.shaped.variant.numbers[0] * np.log(atoms.weights @ atoms.labels)
+    return minority_finding(setting, as_joint(setting, optimum, optimum.H @ optimum.W.T + prior))
+
+
+LOGIT_ADJUSTMENT = Theorem(
+    name="logit-adjustment",
+    title="Logit adjustment leaves minority collapse where it is",
+    statement=r"\ell = \mathrm{CE}(Wh + \tau\log(\mathbb{E}y), y),\ \tau > 0: \quad (1-\delta)^2 \rho\, q_B \le"
+    r" \lambda_W\lambda_H \implies w_k = w_l \ (k, l \in B), \quad \iff \text{ if } d \ge K-1, \quad"
+    r" \rho = \tfrac{\alpha+1}{2\alpha+1} \text{ (mixup)},\ 1 \text{ (one-hot)}",
+    assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, ROOM_TO_PART),
+    claim=VariantClaim("logit-adjusted", adjusted_finding),
+    quantity="√ of the mean divergence of adjusted predictions from such as are equal on B: zero beyond the"
+    " threshold, not below, as λ_max of the label moment on B decides",
+    source="re-derived here; no earlier source known. The loss: Menon et al. 2021 (arXiv:2007.07314)",
+)
+
+LOSSES = (FOCAL, LOGIT_ADJUSTMENT, ORDINAL)
