@@ -290,16 +290,14 @@ def test_half_curvature_without_cancellation(loss):
 @pytest.fixture
 def watched(monkeypatch):
     """φ of every point that the descent accepted, in order; and how often a step was halved."""
-    seen, right = [], gram._backtrack
+    seen, right = [], gram.backtrack
 
-    def backtrack(point, step, project):
-        trial = right(point, step, project)
-        seen.append(
-            (float(point.objective), float(step.slope), None if trial is None else float(trial.objective))
-        )
+    def backtrack(move, objective, value, slope):
+        trial = right(move, objective, value, slope)
+        seen.append((value, slope, None if trial is None else float(trial.objective)))
         return trial
 
-    monkeypatch.setattr(gram, "_backtrack", backtrack)
+    monkeypatch.setattr(gram, "backtrack", backtrack)
     return seen
 
 

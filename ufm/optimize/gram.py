@@ -224,7 +224,7 @@ def gram_hessian(curvature: GramCurvature, k: int, lambda_b):
     return jnp.block([[inner, mixed], [mixed.T, corner]])
 
 
-def _stretch(D, V, M, lambda_w, xp):
+def _stretch(D, V, M, lambda_w, xp=jnp):
     """The step lengthened in the eigenvectors of M̃, as the module's docstring says; never shortened."""
     value, vector = xp.linalg.eigh(M)
     u = xp.sqrt(xp.maximum(value, 0.0) / lambda_w)
@@ -234,7 +234,7 @@ def _stretch(D, V, M, lambda_w, xp):
     return inverse @ (factor * (frame @ D @ frame.T)) @ inverse.T
 
 
-def _keep_positive(D, xp):
+def _keep_positive(D, xp=jnp):
     """D with its eigenvalues raised to LEAST − 1, so that V (1 + D) Vᵀ stays positive."""
     value, vector = xp.linalg.eigh(0.5 * (D + D.T))
     return (vector * xp.maximum(value, LEAST - 1)) @ vector.T
