@@ -165,7 +165,7 @@ def best_features(problem: Problem, b, Y, closed: bool) -> np.ndarray:
     if closed:
         return predict_features(problem, Y).H
     if not b.any():
-        return solve_features(problem, Y, first=np.float32 if problem.classes > LOCAL else None).H
+        return solve_features(problem, Y).H
     require_dtype(np.float64)
     return _descended(problem, frame(problem), np.zeros((len(Y), problem.d)), Y, b)
 
