@@ -15,6 +15,7 @@ Squared error: z = (a/(1+a)) (y − 1/K), so x_k = (a/(1+a)) y_k: exactly affine
 A label is given as distinct `values` (..., r) repeated `counts` (..., r) times, Σ counts = K.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -48,18 +49,14 @@ def excess_logit(o, b):
     The start exceeds it by at most min(w, log(1 + x/w)) < 3 with w = o e^x, so ten steps suffice.
     """
     xp = namespace(o, b)
+    start = xp.minimum(b / (1.0 + o), xp.log1p(b / o))
+    return root(lambda x: equations.excess(x, o, b, xp.expm1), start, partial(_excess_root, o))
 
-    def equation(x):
-        return equations.excess(x, o, b, xp.expm1)
 
-    def solve(_, start):
-        def step(state):
-            x, steps = state
-            return x - equation(x) / equations.excess_slope(x, o, xp.exp), steps + 1
-
-        return repeat(lambda state: state[1] < 10, step, (start, 0))[0]
-
-    return root(equation, xp.minimum(b / (1.0 + o), xp.log1p(b / o)), solve)
+def _excess_root(o, equation, start):
+    slope = partial(equations.excess_slope, o=o, exp=namespace(o, start).exp)
+    found = repeat(lambda s: s[1] < 10, lambda s: (s[0] - equation(s[0]) / slope(s[0]), s[1] + 1), (start, 0))
+    return found[0]
 
 
 def reference_mass(b, counts):
@@ -71,33 +68,40 @@ def reference_mass(b, counts):
     xp = namespace(b)
     K = xp.sum(counts, -1)
     a = xp.sum(counts * b, -1)
-
-    def equation(log_o):
-        o = xp.exp(log_o)
-        return xp.sum(counts * excess_logit(o[..., None], b), -1) / (K * o) - 1.0
-
-    def newton_step(log_o):
-        o = xp.exp(log_o)[..., None]
-        x = excess_logit(o, b)
-        gap = equations.mass(xp.sum(counts * x, -1), o[..., 0], K)
-        slope = -xp.sum(counts * o * xp.expm1(x) / (1.0 + o * xp.exp(x)), -1) - K * o[..., 0]
-        return log_o - gap / slope
-
-    def solve(_, start):
-        # quadratic convergence: one step after one below 1e-9 is exact to rounding
-        def unfinished(state):
-            older, old, _, steps = state
-            return (steps < 60) & xp.any(xp.abs(old - older) > 1e-9)
-
-        def advance(state):
-            return state[1], state[2], newton_step(state[2]), state[3] + 1
-
-        return repeat(unfinished, advance, (start + 2.0, start + 1.0, start, 0))[2]
-
     support = xp.sum(xp.where(b > 0, counts, 0.0), -1)
     bound = (support / K) * xp.maximum(1.0, xp.log1p(a * K / support**2))
     start = xp.log(xp.minimum(a / K, bound))
-    return xp.exp(root(equation, start, solve))
+    return xp.exp(root(partial(_mass, b, counts, K), start, partial(_mass_root, b, counts, K)))
+
+
+def _mass(b, counts, K, log_o):
+    xp = namespace(b, log_o)
+    o = xp.exp(log_o)
+    return xp.sum(counts * excess_logit(o[..., None], b), -1) / (K * o) - 1.0
+
+
+def _mass_step(b, counts, K, log_o):
+    """Newton's."""
+    xp = namespace(b, log_o)
+    o = xp.exp(log_o)[..., None]
+    x = excess_logit(o, b)
+    gap = equations.mass(xp.sum(counts * x, -1), o[..., 0], K)
+    slope = -xp.sum(counts * o * xp.expm1(x) / (1.0 + o * xp.exp(x)), -1) - K * o[..., 0]
+    return log_o - gap / slope
+
+
+def _mass_root(b, counts, K, _, start):
+    """Quadratic convergence: one step after one below 1e-9 is exact to rounding."""
+    xp = namespace(b, start)
+
+    def unfinished(state):
+        older, old, _, steps = state
+        return (steps < 60) & xp.any(xp.abs(old - older) > 1e-9)
+
+    def advance(state):
+        return state[1], state[2], _mass_step(b, counts, K, state[2]), state[3] + 1
+
+    return repeat(unfinished, advance, (start + 2.0, start + 1.0, start, 0))[2]
 
 
 def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimum:
