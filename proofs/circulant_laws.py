@@ -138,10 +138,10 @@ def _ring(size: int):
 
 def settings():
     """Cyclic pairs with all, some and no frequencies in use, and biases; rings; labels without a mirror image."""
-    for size, decay in ((5, 1e-2), (6, 0.2), (6, 0.37), (5, 0.45)):
-        yield joint(size, mixup(1.0, "cyclic"), decay, decay, nodes=4)
+    for size, decay in ((5, 1e-2), (6, 0.2), (5, 0.45)):
+        yield joint(size, mixup(1.0, "cyclic"), decay, decay, nodes=2)
     for bias in (0.0, 0.3):
-        yield joint(4, mixup(1.0, "cyclic"), 0.05, 0.05, nodes=4, lambda_b=bias)
+        yield joint(4, mixup(1.0, "cyclic"), 0.05, 0.05, nodes=2, lambda_b=bias)
     yield labelled(ring(5, 0.6, 0.12, 0.08), 2e-2, 5e-3)
     row = np.array([0.6, 0.25, 0.1, 0.05, 0.0])
     yield joint(5, soft(np.stack([np.roll(row, k) for k in range(5)])), 5e-2, 2e-2, free_dim=4)

@@ -448,7 +448,7 @@ def test_every_way_of_every_peer_becomes_a_job():
     jobs = speed.jobs(speed.FEATURE_PEERS, [ETF]) + speed.jobs(
         speed.JOINT_PEERS, [JointTask("balanced", 1.0)]
     )
-    assert len(jobs) == len({job.variant for job in jobs}) == 18
+    assert len(jobs) == len({job.variant for job in jobs}) == 19
     assert {rows.NEWTON, rows.ARRAY, rows.CLOSED, rows.COEFFICIENTS, rows.COPY, rows.JOINT} <= {
         job.variant for job in jobs
     }

@@ -75,7 +75,7 @@ def budget_finding(setting: Setting, optimum: VariantOptimum, share=lambda K: 1.
 
 LAYER_PEELED_MINORITY = Theorem(
     name="layer-peeled-minority",
-    title="Under budgets the rare classes are one point up to a budget, the root of one equation",
+    title="Under budgets the rare classes are one point up to the root of one equation",
     statement=r"\tfrac1K\|W\|^2 \le E_W,\ \mathbb{E}\|h\|^2 \le E_H,\ \rho = \sqrt{q_B/q_A}: \quad"
     r" w_k = w_l \ (k, l \in B) \iff \sqrt{E_WE_H} \le"
     r" \sqrt{\tfrac{q_A}{K}}\big((a-1)\log\tfrac ps + \tfrac{ax}{\mu}\big), \quad"
