@@ -51,7 +51,7 @@ def derive() -> Derivation:
             *[_one_gain(size) for size in (4, 6)],
             *[_ring(size) for size in (4, 6)],
         ],
-        sp.Eq(sp.Symbol("tr(P_f M)"), c**2 * sp.Symbol("rank P_f")),
+        sp.Eq(sp.Symbol(r"\mathrm{tr}(P_fM)"), c**2 * sp.Symbol(r"\mathrm{rank}P_f")),
         compare,
     )
 

@@ -83,7 +83,7 @@ def derive() -> Derivation:
                 (1 - 1 / m) * (share - hat) * (share + hat),
             ),
         ],
-        sp.Eq(sp.Symbol("tr(P_w M)"), c**2 * RANKS[0]),
+        sp.Eq(sp.Symbol(r"\mathrm{tr}(P_wM)"), c**2 * RANKS[0]),
         compare,
     )
 
