@@ -92,16 +92,13 @@ def _mass_step(b, counts, K, log_o):
 
 def _mass_root(b, counts, K, _, start):
     """Quadratic convergence: one step after one below 1e-9 is exact to rounding."""
-    xp = namespace(b, start)
-
-    def unfinished(state):
-        older, old, _, steps = state
-        return (steps < 60) & xp.any(xp.abs(old - older) > 1e-9)
-
-    def advance(state):
-        return state[1], state[2], _mass_step(b, counts, K, state[2]), state[3] + 1
-
-    return repeat(unfinished, advance, (start + 2.0, start + 1.0, start, 0))[2]
+    step = partial(_mass_step, b, counts, K)
+    found = repeat(
+        lambda s: (s[3] < 60) & namespace(*s).any(abs(s[1] - s[0]) > 1e-9),
+        lambda s: (s[1], s[2], step(s[2]), s[3] + 1),
+        (start + 2.0, start + 1.0, start, 0),
+    )
+    return found[2]
 
 
 def label_optimum(values, counts, a, loss: str = "cross-entropy") -> LabelOptimum:
