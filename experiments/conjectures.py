@@ -18,6 +18,7 @@ from ufm.commands.frame import guarded
 from ufm.refute.claim import read_claim
 from ufm.refute.search import Search, hunt
 from ufm.rules.errors import InputError
+from ufm.runtime.programs import own_process
 from ufm.runtime.start import start_jax
 
 HEADER = "import numpy as np\n"
@@ -38,7 +39,7 @@ def judged(text: str, folder: Path, seconds: float) -> tuple[str, int, int, floa
 
 def run(seconds: float, only: str, out: Path | None) -> int:
     """Judge every planted claim and print a line for each; the exit code."""
-    start_jax()
+    start_jax(small=True)  # as the command does
     planted = [
         (name, text, truth) for truth, kind in ((False, FALSE), (True, TRUE)) for name, text in kind.items()
     ]
@@ -78,7 +79,8 @@ def main(argv: list[str] | None = None) -> int:
         return seconds, only, out
 
     given = tyro.cli(options, args=argv, prog="python -m experiments.conjectures")
-    return guarded("conjectures", lambda: run(*given))
+    with own_process(argv is None):
+        return guarded("conjectures", lambda: run(*given))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ CODES = {NOT_REFUTED: 0, REFUTED: 1, UNDECIDED_CLAIM: 3}
 
 def conjecture(args, command: list[str], path: Path, outputs: Outputs) -> int:
     """Run and report; returns the exit code."""
-    start_jax()
+    start_jax(small=True)  # few settings of many families: compiling takes longest
     try:
         with handed(f"the claim {path.name}"):
             claim = read_claim(path)
