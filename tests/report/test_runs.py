@@ -96,7 +96,7 @@ def test_page_and_picture(runs, tmp_path):
 
 
 def test_what_one_refuses_names_it():
-    with pytest.raises(InputError, match=r"^second: W is"):
+    with pytest.raises(InputError, match=r"^second: H is 90 x 5 and W is 5 x 3"):
         compare_runs({"first": network(), "second": network() | {"W": W.T}}, replicates=0)
     with pytest.raises(InputError, match="sources must be one network or more"):
         compare_runs([])

@@ -127,9 +127,10 @@ def certify_any(H, Y, W, lambda_h, *, loss_name: str) -> Certificate:
     """Candidates H (N, d) with labels Y (N, K) against any explicit classifier W (K, d), which is not traced."""
     checked.choice("loss_name", loss_name, checked.LOSS_NAMES)
     _require_float64()
-    return _of_common_width(
-        partial(certify_rows, row_space(np.asarray(W), float(lambda_h)), loss_name=loss_name), H.T, Y.T
-    )
+    certify = partial(certify_rows, row_space(np.asarray(W), float(lambda_h)), loss_name=loss_name)
+    if any(isinstance(part, jax.core.Tracer) for part in (H, Y)):
+        return certify(H.T, Y.T)
+    return _of_common_width(certify, H.T, Y.T)
 
 
 def _of_common_width(certify, *columns) -> Certificate:

@@ -54,8 +54,12 @@ def excess_logit(o, b):
 
 
 def _excess_root(o, equation, start):
-    slope = partial(equations.excess_slope, o=o, exp=namespace(o, start).exp)
-    found = repeat(lambda s: s[1] < 10, lambda s: (s[0] - equation(s[0]) / slope(s[0]), s[1] + 1), (start, 0))
+    exp = namespace(o, start).exp
+    found = repeat(
+        lambda s: s[1] < 10,
+        lambda s: (s[0] - equation(s[0]) / equations.excess_slope(s[0], o, exp), s[1] + 1),
+        (start, 0),
+    )
     return found[0]
 
 
