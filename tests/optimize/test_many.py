@@ -204,19 +204,19 @@ def test_rough_curvature_is_a_float32_of_the_exact_one(monkeypatch):
 
 def test_programs_that_run_briefly_are_compiled_quickly(monkeypatch):
     """Where the compiler knows how, and none that runs long."""
-    own, quick = devices.share, []
+    own, asked = devices.share, []
 
-    def watched(function, mesh, inputs, outputs, quickly=False, **static):
-        quick.append((function.__name__, quickly))
-        return own(function, mesh, inputs, outputs, quickly, **static)
+    def watched(function, mesh, inputs, outputs, quick, **static):
+        asked.append((function.__name__, quick))
+        return own(function, mesh, inputs, outputs, quick=quick, **static)
 
     monkeypatch.setattr(descent, "share", watched)
     stand_of(PROBLEMS["mixup"])
-    assert all(quickly for _, quickly in quick)
+    assert asked and all(quick for _, quick in asked)
     monkeypatch.setattr(descent, "BRIEF", K * ATOMS - 1)
-    quick.clear()
+    asked.clear()
     descent._Law(logit_basis(K, CE), cut_law(PROBLEMS["mixup"], one_device()), one_device(), CE)
-    assert {name for name, quickly in quick if not quickly} == {"advance", "curve"}
+    assert {name for name, quick in asked if not quick} == {"advance", "curve"}
     assert devices.quick_options("cpu") and devices.quick_options("gpu") is None
     monkeypatch.setattr(jax, "jit", refused)
     assert devices.quick_options.__wrapped__("cpu") is None

@@ -105,7 +105,7 @@ def _slopes(block: Block, W, lambda_h: float) -> tuple:
     return (
         block.sum(np.sum((lambda_h * weighted - r @ W) ** 2, 1)),
         block.product(r, H),
-        block.total(r),
+        block.total(r, exact=False),
         block.product(weighted, H),
     )
 

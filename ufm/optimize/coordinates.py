@@ -47,6 +47,14 @@ class Isometric(NamedTuple):
     def logits(self, q):
         return self.scale * (q - jnp.mean(q, 0))
 
+    def half_square(self, q):
+        """½‖h‖²."""
+        return 0.5 * jnp.sum(q * q, 0)
+
+    def inner(self, one, other):
+        """⟨h, h'⟩."""
+        return jnp.sum(one * other, 0)
+
     def range(self, q):
         """max z − min z, which needs no mean."""
         return self.scale * jnp.ptp(q, 0)
@@ -95,6 +103,14 @@ class _Explicit:
 
     def logits(self, q):
         return _dot(self.matrix, q)
+
+    def half_square(self, q):
+        """½‖h‖²."""
+        return 0.5 * jnp.sum(q * q, 0)
+
+    def inner(self, one, other):
+        """⟨h, h'⟩."""
+        return jnp.sum(one * other, 0)
 
     def range(self, q):
         """max z − min z."""
@@ -185,7 +201,7 @@ class Paired(NamedTuple):
     def logits(self, q):
         return q[len(q) // 2 :]
 
-    def ridge(self, q):
+    def half_square(self, q):
         """½‖h‖² as far as its gradient is concerned: v in z, and nothing in v."""
         return self.inner(jax.lax.stop_gradient(q), q)
 
@@ -206,28 +222,20 @@ class Paired(NamedTuple):
         return jnp.concatenate([_dot(self.spring, z), z])
 
     def newton_step(self, gradient, curvature, coupling, lambda_h):
-        """To the accuracy of `enough`; what left is of the force after each round, `size` measures."""
-        near, tiny = Isometric(jnp.sqrt(self.gain)), jnp.finfo(gradient.dtype).tiny
+        """To the accuracy of `enough`."""
+        near = Isometric(jnp.sqrt(self.gain))
 
         def approximate(left):
             return -near.gain * near.newton_step(left, curvature, coupling, lambda_h)
 
-        def advance(state):
-            step, left, direction, size, rounds = state
-            dv = _dot(self.spring, direction)
-            image = curvature * (direction - coupling * jnp.sum(curvature * direction, 0)) + lambda_h * dv
-            length = size / (jnp.sum(direction * image, 0) + tiny)
-            step, left = step + length * jnp.concatenate([dv, direction]), left - length * image
-            better = approximate(left)
-            new = jnp.sum(left * better, 0)
-            return step, left, better + new / (size + tiny) * direction, new, rounds + 1
+        def hessian(dz):
+            dv = _dot(self.spring, dz)
+            image = curvature * (dz - coupling * jnp.sum(curvature * dz, 0)) + lambda_h * dv
+            return image, jnp.concatenate([dv, dz])
 
         force = -near.settle(self.logits(gradient))  # at the end, its mean is as large as the rest
-        first = approximate(force)
-        size = jnp.sum(force * first, 0)
-        goal = enough(jnp.ptp(first, 0)) ** 2 * size
-        state = (jnp.zeros_like(gradient), force, first, size, 0)
-        return jax.lax.while_loop(lambda at: (at[4] < len(force)) & jnp.any(at[3] > goal), advance, state)[0]
+        share = enough(jnp.ptp(approximate(force), 0))
+        return conjugate_gradients(hessian, approximate, force, share, jnp.zeros_like(gradient))
 
 
 @jax.tree_util.register_dataclass
@@ -265,33 +273,36 @@ def enough(beta):
 class Round(NamedTuple):
     """Of conjugate gradients: x, force − H x, the next direction, and the squared size of what is left. Columns."""
 
-    x: Float[Array, "n *B"]
+    x: Float[Array, "r *B"]
     left: Float[Array, "n *B"]
     direction: Float[Array, "n *B"]
     size: Float[Array, "*B"]
 
 
-def first_round(approximate, force) -> Round:
-    """x = 0. approximate: v -> H₀⁻¹ v, whose norm is that of `size`."""
+def first_round(approximate, force, zero=None) -> Round:
+    """x = 0, like the force if not given. approximate: v -> H₀⁻¹ v, whose norm is that of `size`."""
     better = approximate(force)
-    return Round(0.0 * force, force, better, (force * better).sum(0))
+    return Round(0.0 * force if zero is None else zero, force, better, (force * better).sum(0))
 
 
 def next_round(at: Round, hessian, approximate) -> Round:
-    """One product with H further; every column on its own. Arrays of numpy or JAX."""
+    """One product with H further; every column on its own. Arrays of numpy or JAX.
+
+    hessian: v -> H v, and v itself in whatever x is to be in.
+    """
     tiny = jnp.finfo(at.left.dtype).tiny
-    image = hessian(at.direction)
+    image, moved = hessian(at.direction)
     length = at.size / ((at.direction * image).sum(0) + tiny)
-    x, left = at.x + length * at.direction, at.left - length * image
+    x, left = at.x + length * moved, at.left - length * image
     better = approximate(left)
     size = (left * better).sum(0)
     return Round(x, left, better + size / (at.size + tiny) * at.direction, size)
 
 
-def conjugate_gradients(hessian, approximate, force, share):
+def conjugate_gradients(hessian, approximate, force, share, zero=None):
     """H⁻¹ force, until a share of the force is left in every column, in H₀⁻¹'s norm, H₀⁻¹ the approximation; or
     after as many rounds as there are unknowns."""
-    start = first_round(approximate, force)
+    start = first_round(approximate, force, zero)
     goal = share**2 * start.size
 
     def unfinished(state):

@@ -32,7 +32,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ufm.loss import LOSSES, relative_logits
-from ufm.optimize.coordinates import Conditioned, Paired
+from ufm.optimize.coordinates import Conditioned
 from ufm.optimize.line_search import lengthen
 
 FULL_STEP = 1.5
@@ -57,8 +57,7 @@ def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
     def total(q):
         z = coordinates.logits(q) + shift
         fit, curvature = loss.local(z, Y)
-        ridge = coordinates.ridge(q) if isinstance(coordinates, Paired) else 0.5 * jnp.sum(q * q, 0)
-        return jnp.sum(fit) + jnp.sum(lambda_h * ridge), (z, curvature)
+        return jnp.sum(fit) + jnp.sum(lambda_h * coordinates.half_square(q)), (z, curvature)
 
     return jax.grad(total, has_aux=True)(q)
 
@@ -69,8 +68,7 @@ def step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far):
     dz = coordinates.logits(step)
     if loss.coupling:
         dz = relative_logits(dz, Y)  # without the part that cancels in the derivative
-    inner = coordinates.inner if isinstance(coordinates, Paired) else lambda a, b: jnp.sum(a * b, 0)
-    across, along = inner(q, step), inner(step, step)
+    across, along = coordinates.inner(q, step), coordinates.inner(step, step)
     fit = jax.grad(lambda z: jnp.sum(loss.value(z, Y)))
 
     def derivative(t):

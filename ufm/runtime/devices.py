@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ufm.runtime.programs import QUICK, Program
+from ufm.runtime.programs import Program, quick_options
 from ufm.runtime.threads import usable_cores
 from ufm.runtime.watchdog import handed
 
@@ -100,19 +100,6 @@ def share(function, mesh: Mesh, inputs: tuple, outputs, quick: bool = False, **s
 
     cut_up = jax.shard_map(work, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
     return jax.jit(cut_up, compiler_options=options)
-
-
-@lru_cache
-def quick_options(platform: str) -> dict | None:
-    """For programs of a CPU that run less long than they take to compile: a quarter of the time to compile, twice
-    the time to run (jax 0.10.2, `ufm.optimize.many`). None where the compiler knows no such options."""
-    if platform != "cpu":
-        return None
-    try:
-        jax.jit(jnp.negative, compiler_options=QUICK).lower(0.0).compile()
-    except jax.errors.JaxRuntimeError:
-        return None
-    return QUICK
 
 
 def _alone(function, static: dict, options: dict | None = None, **shardings) -> Program:

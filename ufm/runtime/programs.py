@@ -16,7 +16,7 @@ import shutil
 import sys
 from collections.abc import Callable, Hashable
 from contextlib import contextmanager, suppress
-from functools import partial, update_wrapper
+from functools import cache, partial, update_wrapper
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -81,6 +81,21 @@ def program(*names: str) -> Callable[[Callable], Program]:
     import jax
 
     return lambda function: Program(jax.jit(function, static_argnames=names), names=names)
+
+
+@cache
+def quick_options(platform: str) -> dict | None:
+    """QUICK, for programs of a CPU that run less long than they take to compile; None where the compiler knows no
+    such options."""
+    import jax
+
+    if platform != "cpu":
+        return None
+    try:
+        jax.jit(jax.numpy.negative, compiler_options=QUICK).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return None
+    return QUICK
 
 
 def common_width(count: int) -> int:
@@ -212,8 +227,9 @@ def _load(path: Path) -> Callable | None:
 def _make(lowered, path: Path) -> Callable:
     from jax.experimental.serialize_executable import serialize
 
+    options = quick_options("cpu") if _Kept.quick else None
     with _compiling():
-        compiled = lowered.compile(compiler_options=QUICK if _Kept.quick else None)
+        compiled = lowered.compile(compiler_options=options)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError, ValueError, NotImplementedError):  # a full disk, or what has no serial form
         part.write_bytes(pickle.dumps(serialize(compiled)))

@@ -189,7 +189,7 @@ def _probabilities(rows: Rows, use: np.ndarray, a: float | None) -> list[np.ndar
     """1, λ, observed p_i, p_j, rest, and with a the predicted three."""
     i, j, lam = (part[use] for part in rows.labels[:3])
     place, p = np.arange(len(use)), rows.z[use]
-    p -= p.max(1, keepdims=True)
+    p -= p.max(1, keepdims=True)  # softmax in place, a row of K a sample
     np.exp(p, out=p)
     p /= p.sum(1, keepdims=True)
     first, second = p[place, i], p[place, j]

@@ -321,9 +321,8 @@ def _in_range(name: str, block: np.ndarray, start: int) -> tuple[np.ndarray, np.
     rows = np.array(block, np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         size = np.vecdot(rows, rows)
-    if (
-        not size.max(initial=0.0) <= NETWORK[1]
-    ):  # far from what is too large: entries are at most the root of it
+    # no entry is larger than the root of the largest size
+    if not size.max(initial=0.0) <= NETWORK[1]:
         scaled(name, finite(name, rows, start), small=True)
     return rows, size
 

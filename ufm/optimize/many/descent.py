@@ -67,24 +67,30 @@ class _Law:
         each = self.penalties.own
         if each is None:
             each = jnp.full_like(atoms.weight, self.penalties.h)
-        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, True, blocks=blocks * self.threads)(
+        labels = share(fold, mesh, (CUT_LAST, CUT, CUT), LABELS, quick=True, blocks=blocks * self.threads)(
             atoms.Y, atoms.weight, each
         )
         starts = range(0, len(labels.Y), blocks) if self.threads > 1 else ()
         self.labels = [Labels(*(x[n : n + blocks] for x in labels)) for n in starts] or [labels]
         held = FRAME, ALL, ALL
         self.programs = {
-            "begin": share(begin, mesh, (FRAME, LABELS), CUT, True, **static),
+            "begin": share(begin, mesh, (FRAME, LABELS), CUT, quick=True, **static),
             "advance": share(
-                advance, mesh, (*held, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), brief, **static
+                advance, mesh, (*held, ALL, CUT, CUT, LABELS, ALL), (CUT, SUMS), quick=brief, **static
             ),
             **{
                 name: share(
-                    curve, mesh, (*held, CUT, LABELS, ALL), (CUT, ALL, ALL), brief, rough=rough, **static
+                    curve,
+                    mesh,
+                    (*held, CUT, LABELS, ALL),
+                    (CUT, ALL, ALL),
+                    quick=brief,
+                    rough=rough,
+                    **static,
                 )
                 for name, rough in (("curve", False), ("rough curve", True))
             },
-            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, True, count=own),
+            "unfold": share(unfold, mesh, (CUT,), CUT_LAST, quick=True, count=own),
         }
         self.compiled: set[str] = set()
         self.lost = 0  # directions of G that are zero: the first columns of W
@@ -234,11 +240,11 @@ def _solve(law: _Law, stand: Stand, gradient, slope_b, bias: bool):
     relative = float(np.sqrt(first / abs(law.value(stand)))) + 1e-300
     most = min(LOOSE, max(relative, FINEST / relative))
 
-    def hessian(x) -> np.ndarray:  # less exact the less is left, as inexact Krylov methods allow
+    def hessian(x):  # less exact the less is left, as inexact Krylov methods allow
         D, db = split(x)
         left = most * float(np.sqrt(first / at.size))
         _, curved, pull = law.curve(stand, D, db, INNER * min(1.0, left))
-        return whole((curved, (pull + law.penalties.b * db) * bias))
+        return whole((curved, (pull + law.penalties.b * db) * bias)), x
 
     for _ in range(ROUNDS):
         if relative <= DONE or not at.size > most**2 * first:

@@ -75,7 +75,7 @@ class Tailed(Reduced):
 
         def hessian(v):
             z = self.logits(v)
-            return lambda_h * v + _dot(self.matrix.T, c * (z - coupling * jnp.sum(c * z, 0)))
+            return lambda_h * v + _dot(self.matrix.T, c * (z - coupling * jnp.sum(c * z, 0))), v
 
         return conjugate_gradients(hessian, near.solve, force, share)
 
