@@ -199,6 +199,7 @@ ROWS = (
         "experiments.scaling --scale 0.001 --output docs/scaling.md",
     ),
     Row("experiments.speed", LONG, "experiments.speed --quick --out out"),
+    Row("experiments.speed --many --out docs", LONG, "experiments.speed --quick --many --out out"),
     Row(
         "experiments.device",
         HOSTS,
