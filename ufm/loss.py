@@ -27,7 +27,7 @@ class Loss(NamedTuple):
 
     value: (z, y) -> ℓ.
     curvature: z -> c ≥ 0 with Hessian diag(c) − coupling · c cᵀ.
-    local: (z, y) -> (ℓ, c), at the price of one of them.
+    local: (z, y) -> (∂ℓ/∂z, c), at the price of one of them.
     coupling: 1 if c sums to one and couples the classes (cross-entropy), 0 if not.
     concordance: M with |D³ℓ[u,u,v]| ≤ M · |v| · D²ℓ[u,u] (0: ℓ is quadratic), |v| the range max − min where the
     classes are coupled, as a constant added to z changes nothing then, else the largest |v_k|.
@@ -60,16 +60,22 @@ def cross_entropy(z: Vector, y: Vector) -> Scalar:
     Written relative to the largest label, so that its derivative by autodiff,
     softmax(z) − y, keeps full relative accuracy in every small entry.
     """
-    return local_cross_entropy(z, y)[0]
-
-
-def local_cross_entropy(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
-    """`cross_entropy` and softmax(z), from the same exponentials."""
     s = relative_logits(z, y)
     top = jax.lax.stop_gradient(jnp.max(s, 0))
-    masses = jnp.exp(s - top)
-    total = jnp.sum(masses, 0)
-    return top + jnp.log(total) - jnp.sum(y * s, 0), masses / total
+    return top + jnp.log(jnp.sum(jnp.exp(s - top), 0)) - jnp.sum(y * s, 0)
+
+
+def local_cross_entropy(z: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """softmax(z) − y, whose entry at the largest label is minus the sum of the others, and softmax(z)."""
+    masses = jnp.exp(z - jnp.max(z, 0))
+    p = masses * (1.0 / jnp.sum(masses, 0))
+    return sum_zero(p - y, largest_class(y)), p
+
+
+def sum_zero(v: Vector, largest: Mask) -> Vector:
+    """v with its entry at `largest` replaced by minus the sum of the others."""
+    rest = jnp.where(largest, 0.0, v)
+    return jnp.where(largest, -jnp.sum(rest, 0), rest)
 
 
 def squared_error(z: Vector, y: Vector) -> Scalar:
@@ -77,9 +83,9 @@ def squared_error(z: Vector, y: Vector) -> Scalar:
     return 0.5 * jnp.sum((z - y) ** 2, 0)
 
 
-def local_squared_error(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
-    """`squared_error` and its curvature, one."""
-    return squared_error(z, y), jnp.ones_like(z)
+def local_squared_error(z: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """z − y, and the curvature, one."""
+    return z - y, jnp.ones_like(z)
 
 
 def binary_cross_entropy(z: Vector, y: Vector) -> Scalar:
@@ -94,9 +100,10 @@ def _binary_curvature(z: Vector) -> Vector:
     return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
 
 
-def local_binary_cross_entropy(z: Vector, y: Vector) -> tuple[Scalar, Vector]:
-    """`binary_cross_entropy` and its curvature σ(z) σ(−z)."""
-    return binary_cross_entropy(z, y), _binary_curvature(z)
+def local_binary_cross_entropy(z: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """(1 − y) σ(z) − y σ(−z), and the curvature σ(z) σ(−z)."""
+    here, there = jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
+    return (1.0 - y) * here - y * there, here * there
 
 
 LOSSES = {

@@ -32,8 +32,6 @@ from ufm.certify.local_bound import (
     everywhere,
     label_error,
     probability_error,
-    slope_and_curvature,
-    sum_zero,
     underflow,
 )
 from ufm.loss import LOSSES, Loss, largest_class
@@ -105,12 +103,12 @@ def _inside(q, Y, space: RowSpace, loss: Loss, rounding, shared):
     (K, r), largest = B.shape, largest_class(Y)
     z = a * _dot(B, q)
     z_error = a * ((r + 8.0) * EPS + error) * jnp.sum(s * jnp.abs(q), 0)
-    residual, c = slope_and_curvature(loss, z, Y)
+    residual, c = loss.local(z, Y)
     eta = probability_error(loss, K, 2.0 * z_error + 8.0 * EPS * jnp.max(jnp.abs(z), 0), EPS)
     relative, absolute = rounding
     e = (eta * c if loss.concordance else z_error) + 8.0 * EPS * (c + Y) + relative * Y + absolute
     if loss.coupling:
-        residual, e = sum_zero(residual, largest), jnp.where(largest, 0.0, e)
+        e = jnp.where(largest, 0.0, e)  # there the residual is minus the others
     curved = shared or _curve(space, loss, c, largest)
     F = _dot(B.T, residual) + q
     F_error = ((2.0 * K + 8.0) * EPS + error) * s * jnp.sum(jnp.abs(residual), 0) + 8.0 * EPS * jnp.abs(q)

@@ -30,11 +30,9 @@ from ufm.certify.local_bound import (
     everywhere,
     label_error,
     probability_error,
-    slope_and_curvature,
-    sum_zero,
     underflow,
 )
-from ufm.loss import LOSSES, largest_class, relative_logits
+from ufm.loss import LOSSES, largest_class, relative_logits, sum_zero
 from ufm.model.etf import etf_basis
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
@@ -64,7 +62,7 @@ def _certify_etf(v, y, *, loss, length, scale, rounding) -> Certificate:
     centred, mass = v - jnp.mean(v, 0), jnp.sum(jnp.abs(v), 0)
     a = scale * length
     z, largest, pull = a * centred, largest_class(y), jnp.where(scale > 0, 1.0, 0.0)
-    r, c = slope_and_curvature(loss, z, y)
+    r, c = loss.local(z, y)
     spread_z = jnp.max(jnp.abs(relative_logits(z, y)), 0)
     eta = probability_error(loss, K, 16.0 * unit * spread_z + 4.0 * unit * a * mass, unit)
     # the entry of the gradient at the largest label is minus the others, exactly

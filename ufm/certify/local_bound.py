@@ -26,7 +26,6 @@ Where Q is known up to Q e^{±w} alone, φ becomes e^w φ + e^w − 1, and ν e^
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -89,16 +88,6 @@ def probability_error(loss, K, logit_error, unit):
     return loss.concordance * (2.0 * logit_error + (16.0 + 2.0 * K) * unit)
 
 
-def slope_and_curvature(loss, z, y):
-    """∂ℓ/∂z and the curvature weights c at z (K, B), from the same exponentials."""
-
-    def total(z):
-        fit, c = loss.local(z, y)
-        return jnp.sum(fit), c
-
-    return jax.grad(total, has_aux=True)(z)
-
-
 def everywhere(loss, gradient_norm, norm, K, sharpness):
     """min(‖∇f‖, ‖v‖ + √(2 ℓ(0)/a)): strong convexity, and f(v*) ≤ f(0)."""
     return jnp.minimum(gradient_norm, norm + jnp.sqrt(2.0 * loss.start(K) / sharpness))
@@ -110,12 +99,6 @@ def underflow(count: int, dtype):
     No smaller quantity matters: in these units an optimum that is not zero is as long as 1/a ≥ 1e-100, or ε.
     """
     return jnp.sqrt(2.0 * count * jnp.finfo(dtype).tiny)
-
-
-def sum_zero(v, largest):
-    """v with its entry at `largest` replaced by minus the sum of the others."""
-    rest = jnp.where(largest, 0.0, v)
-    return jnp.where(largest, -jnp.sum(rest, 0), rest)
 
 
 def label_error(Y, loosest):

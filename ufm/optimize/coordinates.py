@@ -44,12 +44,24 @@ class Isometric(NamedTuple):
         """The eigenvalue of W Wᵀ on 1⊥."""
         return self.scale**2
 
+    def path(self, coupling) -> "Isometric":
+        """Where to walk: without means where the loss sees none."""
+        return Centred(self.scale) if coupling else self
+
+    def enter(self, q):
+        """q on that path."""
+        return self.settle(q)
+
+    def leave(self, q):
+        """Back from there."""
+        return q
+
     def logits(self, q):
         return self.scale * (q - jnp.mean(q, 0))
 
-    def half_square(self, q):
-        """½‖h‖²."""
-        return 0.5 * jnp.sum(q * q, 0)
+    def gradient(self, slope, q, lambda_h):
+        """∇_q of the objective, slope (K, B) that of the loss in z."""
+        return self.scale * (slope - jnp.mean(slope, 0)) + lambda_h * q
 
     def inner(self, one, other):
         """⟨h, h'⟩."""
@@ -77,6 +89,21 @@ class Isometric(NamedTuple):
         return (curvature * shift - gradient) * inverse
 
 
+class Centred(Isometric):
+    """The same for q and slopes that sum to zero, as they do from such a start on: two passes fewer a step."""
+
+    def path(self, coupling):
+        """Here."""
+        return self
+
+    def logits(self, q):
+        return self.scale * q
+
+    def gradient(self, slope, q, lambda_h):
+        """∇_q of the objective, slope (K, B) that of the loss in z."""
+        return self.scale * slope + lambda_h * q
+
+
 @dataclass(frozen=True, eq=False)
 class _Explicit:
     """z = matrix · q: what all coordinates of an explicit W have in common."""
@@ -101,12 +128,16 @@ class _Explicit:
         """The mean eigenvalue of W Wᵀ, over K − 1 directions."""
         return jnp.sum(self.matrix**2) / (self.matrix.shape[0] - 1)
 
+    def path(self, coupling):
+        """Here."""
+        return self
+
     def logits(self, q):
         return _dot(self.matrix, q)
 
-    def half_square(self, q):
-        """½‖h‖²."""
-        return 0.5 * jnp.sum(q * q, 0)
+    def gradient(self, slope, q, lambda_h):
+        """∇_q of the objective, slope (K, B) that of the loss in z."""
+        return _dot(self.matrix.T, slope) + lambda_h * q
 
     def inner(self, one, other):
         """⟨h, h'⟩."""
@@ -152,8 +183,7 @@ class Conditioned(_Explicit):
         """The coordinates that have these logits, up to a constant."""
         return _dot(self.inverse, z)
 
-    @property
-    def paired(self) -> "Paired":
+    def path(self, coupling) -> "Paired":
         """Where to walk."""
         return Paired(self.spring, self.gain)
 
@@ -170,7 +200,7 @@ class Conditioned(_Explicit):
         """As accurate as that of `Paired`."""
         force = _dot(self.inverse.T, gradient)
         pairs = jnp.concatenate([jnp.zeros_like(force), force])
-        return self.leave(self.paired.newton_step(pairs, curvature, coupling, lambda_h))
+        return self.leave(self.path(coupling).newton_step(pairs, curvature, coupling, lambda_h))
 
 
 class Paired(NamedTuple):
@@ -198,12 +228,16 @@ class Paired(NamedTuple):
         """The pairs with these logits, to the precision that there is now."""
         return self.fit(self.logits(q), 0.0)
 
+    def path(self, coupling):
+        """Here."""
+        return self
+
     def logits(self, q):
         return q[len(q) // 2 :]
 
-    def half_square(self, q):
-        """½‖h‖² as far as its gradient is concerned: v in z, and nothing in v."""
-        return self.inner(jax.lax.stop_gradient(q), q)
+    def gradient(self, slope, q, lambda_h):
+        """The bracket, below nothing for v: Newton's step asks for no more."""
+        return jnp.concatenate([jnp.zeros_like(slope), slope + lambda_h * q[: len(slope)]])
 
     def inner(self, one, other):
         """⟨h, h'⟩ of two pairs."""

@@ -32,7 +32,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ufm.loss import LOSSES, relative_logits
-from ufm.optimize.coordinates import Conditioned
 from ufm.optimize.line_search import lengthen
 
 FULL_STEP = 1.5
@@ -49,17 +48,13 @@ class Iterate(NamedTuple):
 
 
 def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
-    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch, by autodiff; and (z, c) there.
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch; and (z, c) there.
 
     lambda_h: one for all, or (B).
     """
-
-    def total(q):
-        z = coordinates.logits(q) + shift
-        fit, curvature = loss.local(z, Y)
-        return jnp.sum(fit) + jnp.sum(lambda_h * coordinates.half_square(q)), (z, curvature)
-
-    return jax.grad(total, has_aux=True)(q)
+    z = coordinates.logits(q) + shift
+    slope, curvature = loss.local(z, Y)
+    return coordinates.gradient(slope, q, lambda_h), (z, curvature)
 
 
 def step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far):
@@ -112,11 +107,13 @@ def descend_newton(coordinates, q, Y, lambda_h, max_steps, shift=0.0, *, loss_na
 
     shift (K, 1): a bias added to the logits. count: steps already taken.
     """
-    if isinstance(coordinates, Conditioned):
-        pairs, start = coordinates.paired, coordinates.enter(q)
-        found = descend_newton(pairs, start, Y, lambda_h, max_steps, shift, loss_name=loss_name, count=count)
-        return found._replace(q=coordinates.leave(found.q))
     loss = LOSSES[loss_name]
+    path = coordinates.path(loss.coupling)
+    if path is not coordinates:
+        found = descend_newton(
+            path, coordinates.enter(q), Y, lambda_h, max_steps, shift, loss_name=loss_name, count=count
+        )
+        return found._replace(q=coordinates.leave(found.q))
     eps = jnp.finfo(q.dtype).eps
 
     def advance(walk: _Walk) -> _Walk:
@@ -152,11 +149,9 @@ def newton_from_zero(
     tile: features that stay in cache together and stop together, a divisor of B; 0: all. first: a dtype in which
     to begin, where it is much the faster one; the last steps, and the decision to stop, are in the dtype of Y.
     """
-
-    if isinstance(coordinates, Conditioned):
-        found = newton_from_zero(
-            coordinates.paired, Y, lambda_h, max_steps, loss_name=loss_name, tile=tile, first=first
-        )
+    path = coordinates.path(LOSSES[loss_name].coupling)
+    if path is not coordinates:
+        found = newton_from_zero(path, Y, lambda_h, max_steps, loss_name=loss_name, tile=tile, first=first)
         return found._replace(q=coordinates.leave(found.q))
 
     def solve(Y):
