@@ -1,4 +1,4 @@
-"""float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked by beartype."""
+"""float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked."""
 
 import gc
 import os
@@ -12,9 +12,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import pytest
 
-from tests import programs
+from tests import annotated, programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
+annotated.install()
 jax.config.update("jax_enable_x64", True)
 if "XLA_FLAGS" not in os.environ:
     programs.alike["XLA_FLAGS"] = os.environ["XLA_FLAGS"] = programs.QUICK
