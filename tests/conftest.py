@@ -1,4 +1,4 @@
-"""float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked by beartype."""
+"""float64 for every claim; slow tests only with --slow, long ones with --long; shapes checked."""
 
 import gc
 import os
@@ -12,9 +12,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import pytest
 
-from tests import programs
+from tests import annotated, programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
+annotated.install()
 jax.config.update("jax_enable_x64", True)
 if "XLA_FLAGS" not in os.environ:
     programs.alike["XLA_FLAGS"] = os.environ["XLA_FLAGS"] = programs.QUICK
@@ -47,42 +48,61 @@ def pytest_sessionstart(session):
     jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
 
 
-LONG = {line for line in (Path(__file__).parent / "long.txt").read_text().splitlines() if line[0] != "#"}
+def _listed(word: str) -> set[str]:
+    lines = (Path(__file__).parent / f"{word}.txt").read_text().splitlines()
+    return {line for line in lines if line[0] != "#"}
+
+
+LISTED = {word: _listed(word) for word in ("long", "slow")}
 
 
 # Begun first, so that no worker is left alone with one of them at the end: a worker takes a whole file.
 LONGEST = [
-    "agree/test_agreement",
-    "theory/test_theory",
-    "agree/test_problems",
-    "optimize/test_gram",
+    "proofs/test_refute",
     "agree/test_checks",
+    "network/test_in_memory",
+    "refute/test_conjecture",
+    "optimize/test_many",
+    "house/test_gallery",
     "network/test_compare",
     "commands/test_solve",
-    "proofs/test_refute",
-    "certify/test_certificate",
-    "optimize/test_joint",
-    "experiments/test_speed",
-    "house/test_pages",
+    "proofs/test_proofs_variants",
+    "proofs/test_formal",
     "explore/test_page",
-    "commands/test_verify",
-    "model/test_labels",
+    "proofs/test_proofs_joint",
+    "agree/test_problems",
+    "optimize/test_orbits",
+    "network/test_diagnose",
+    "agree/test_variants",
+    "pictures/test_plot_joint",
+    "pictures/test_plot",
+    "agree/test_agreement",
+    "certify/test_zero",
     "optimize/test_implicit",
-    "runtime/test_distributed",
-    "experiments/test_train",
-    "optimize/test_newton",
-    "commands/test_large",
-    "house/test_words",
-    "optimize/test_implicit_gram",
-    "experiments/test_training",
-    "experiments/test_train_steps",
-    "experiments/test_networks",
-    "experiments/test_claims",
+    "optimize/test_optimize",
+    "house/test_pages",
+    "optimize/test_gram",
     "commands/test_sweep",
-    "certify/test_fitted",
-    "experiments/test_fuzz",
-    "model/test_finite",
+    "collect/test_tracker",
+    "theory/test_theory",
     "rules/test_environment",
+    "network/test_fitting",
+    "runtime/test_programs",
+    "optimize/test_binary",
+    "output/test_dataset",
+    "agree/test_joint_problems",
+    "proofs/test_tables",
+    "optimize/test_implicit_gram",
+    "optimize/test_label_penalties",
+    "certify/test_certificate",
+    "report/test_runs",
+    "theory/test_collapse_hessian",
+    "proofs/test_proofs_features",
+    "house/test_walls",
+    "network/test_quadratic",
+    "experiments/test_loop",
+    "experiments/test_fuzz",
+    "experiments/test_train",
 ]
 
 
@@ -96,8 +116,9 @@ def pytest_collection_modifyitems(config, items):
     if "PYTEST_XDIST_WORKER" in os.environ:  # alone, tests are run in the order they are named in
         items.sort(key=_rank)
     for item in items:
-        if item.nodeid in LONG:
-            item.add_marker(pytest.mark.long)
+        for word, names in LISTED.items():
+            if item.nodeid in names:
+                item.add_marker(getattr(pytest.mark, word))
     waiting = {item: word for item in items if (word := _waits_for(config, item))}
     if any("::" in word for word in config.args):  # who names a test is told why it does not run
         for item, word in waiting.items():
@@ -109,7 +130,7 @@ def pytest_collection_modifyitems(config, items):
 
 def _waits_for(config, item) -> str | None:
     """The word of the option without which this test does not run."""
-    slow = "slow" in item.keywords and "promise" not in item.keywords
+    slow = item.nodeid in LISTED["slow"] or ("slow" in item.keywords and "promise" not in item.keywords)
     for word, is_so in (("long", "long" in item.keywords), ("slow", slow)):
         if is_so and not config.getoption(f"--{word}"):
             return word
@@ -117,12 +138,13 @@ def _waits_for(config, item) -> str | None:
 
 
 def _name_no_test_in_vain(config, found):
-    """UsageError for a line of long.txt whose file was collected whole without it."""
+    """UsageError for a line of a list whose file was collected whole without it."""
     if any("::" in word for word in config.args):
         return
     files = {name.split("::")[0] for name in found}
-    if gone := {line for line in LONG - found if line.split("::")[0] in files}:
-        raise pytest.UsageError(f"tests/long.txt names no test in {sorted(gone)}")
+    for word, names in LISTED.items():
+        if gone := {line for line in names - found if line.split("::")[0] in files}:
+            raise pytest.UsageError(f"tests/{word}.txt names no test in {sorted(gone)}")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests import limits
-from tests.conftest import LONG, LONGEST, _name_no_test_in_vain
+from tests.conftest import LISTED, LONGEST, _name_no_test_in_vain
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = """
@@ -107,14 +107,19 @@ def test_the_default_run_tries_every_promise(request):
         assert {item.get_closest_marker("promise").args[0] for item in promised} == PROMISES
 
 
-def test_a_line_of_long_txt_that_names_no_test_is_an_error():
+def test_a_line_of_a_list_that_names_no_test_is_an_error():
     whole, one = (
         SimpleNamespace(args=["tests"]),
         SimpleNamespace(args=["tests/output/test_dataset.py::test_x"]),
     )
     with pytest.raises(pytest.UsageError, match="test_five_kills"):
         _name_no_test_in_vain(whole, {"tests/output/test_dataset.py::test_x"})
-    _name_no_test_in_vain(whole, LONG)
+    assert not LISTED["long"] & LISTED["slow"]
+    both = LISTED["long"] | LISTED["slow"]
+    _name_no_test_in_vain(whole, both)
+    for one_less in (both - {min(LISTED["long"])}, both - {min(LISTED["slow"])}):
+        with pytest.raises(pytest.UsageError, match="names no test"):
+            _name_no_test_in_vain(whole, one_less)
     _name_no_test_in_vain(one, {"tests/output/test_dataset.py::test_x"})
 
 
