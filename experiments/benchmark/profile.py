@@ -127,7 +127,7 @@ def _solver_stages(given, labels) -> list[Stage]:
     repeated = jax.jit(leaps)
     seconds = {
         "solver: a chunk": clocked(
-            lambda: minimise(coordinates, chunk, given, "newton", 200).q.block_until_ready()
+            lambda: minimise(coordinates, chunk, given, "newton", 200)[1].block_until_ready()
         )
         / width,
         "solver: first step (leap)": clocked(lambda: repeated(Y).block_until_ready()) / rounds / TILE,

@@ -17,10 +17,17 @@ from tests import oracle
 from tests.shapes import ROWS
 from ufm.loss import LOSSES
 from ufm.model.problem import Problem
-from ufm.optimize.coordinates import Conditioned, Reduced, condition_classifier, reduce_classifier
+from ufm.optimize.coordinates import (
+    Conditioned,
+    Isometric,
+    Reduced,
+    condition_classifier,
+    reduce_classifier,
+)
 from ufm.optimize.factor import solve_ridge_each
 from ufm.optimize.features import solve_features
 from ufm.optimize.line_search import ENOUGH, lengthen
+from ufm.optimize.many.orbits import _EachItsOwn
 from ufm.optimize.newton import descend_newton, local_model
 from ufm.rules.soft_labels import normalise
 
@@ -150,7 +157,7 @@ def paired(seed=0):
 def test_pairs_are_another_name_for_the_same_features():
     """Lengths, products, logits up to a constant, the gradient and Newton's step, there and back."""
     coordinates, q, Y = paired()
-    pairs, walk, loss = coordinates.enter(q), coordinates.paired, LOSSES[CE]
+    pairs, walk, loss = coordinates.enter(q), coordinates.path(1.0), LOSSES[CE]
     np.testing.assert_allclose(coordinates.leave(pairs), q, rtol=0, atol=1e-12)
     np.testing.assert_allclose(walk.inner(pairs, pairs), jnp.sum(q * q, 0), rtol=1e-12)
     z = coordinates.logits(q)
@@ -167,6 +174,37 @@ def test_pairs_are_another_name_for_the_same_features():
     assert float(jnp.abs(walk.inner(pairs.at[0].add(1.0), pairs) - jnp.sum(q * q, 0)).max()) > 1e-3
 
 
+KINDS = {
+    "ETF": (Isometric(np.asarray(1.7)), 5),
+    "centred": (Isometric(np.asarray(1.7)).path(1.0), 5),
+    "any W": (Reduced(jnp.asarray(graded(5, 3, 4.0, 0))), 3),
+    "conditioned": (condition_classifier(graded(5, 6, 4.0, 1), np.float64)[0], 4),
+    "a matrix a label": (_EachItsOwn(jnp.asarray(np.random.default_rng(2).normal(size=(5, 3, ROWS)))), 3),
+}
+
+ELSEWHERE = {
+    ("centred", name) for name, loss in LOSSES.items() if not loss.coupling
+}  # they do not walk there
+
+
+@pytest.mark.parametrize(
+    "kind, loss_name", [(kind, name) for kind in KINDS for name in LOSSES if (kind, name) not in ELSEWHERE]
+)
+def test_the_gradient_is_that_of_the_objective(kind, loss_name):
+    """Of every kind of coordinates: by differentiating ℓ(z(q) + shift, y) + λ ‖q‖²/2."""
+    coordinates, unknowns = KINDS[kind]
+    loss, Y, rng = LOSSES[loss_name], jnp.asarray(soft(5).T), np.random.default_rng(3)
+    q, shift = rng.normal(size=(unknowns, ROWS)), rng.normal(size=(5, 1))
+    q -= q.mean(0) * (kind == "centred")
+
+    def objective(q):
+        return jnp.sum(loss.value(coordinates.logits(q) + shift, Y)) + 0.15 * jnp.sum(q * q)
+
+    found, (z, c) = local_model(loss, coordinates, jnp.asarray(q), Y, 0.3, shift)
+    np.testing.assert_allclose(found, jax.grad(objective)(jnp.asarray(q)), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(c, loss.curvature(z), rtol=0, atol=1e-15)
+
+
 def test_a_round_of_conjugate_gradients_is_one_product():
     """What a step costs against a matrix: in pairs one product a round and none beside, in q two more."""
 
@@ -176,7 +214,7 @@ def test_a_round_of_conjugate_gradients_is_one_product():
         return text.count("dot_general")
 
     coordinates, q, Y = paired()
-    assert products(coordinates.paired, coordinates.enter(q)) == 1
+    assert products(coordinates.path(1.0), coordinates.enter(q)) == 1
     assert products(coordinates, q) == 3
 
 

@@ -12,6 +12,8 @@ from jaxtyping import Float
 import ufm.rules.numbers as checked
 from ufm.rules.errors import InputError
 
+WIDE = 1024  # columns from which a call a row costs less than sums down the columns
+
 
 def gain(classes: int, multiplier: float) -> float:
     """Gain g = m² K/(K−1): the nonzero eigenvalue of W Wᵀ for row norm m."""
@@ -57,7 +59,12 @@ def contrasts(q: Float[np.ndarray, "K N"], dim: int) -> Float[np.ndarray, "d N"]
 def write_contrasts(q: Float[np.ndarray, "K N"], found: Float[np.ndarray, "d N"]) -> None:
     """The rows of `contrasts` that are not zero, into an array that is."""
     order, rows = np.arange(1, len(q), dtype=q.dtype)[:, None], found[: len(q) - 1]
-    np.cumsum(q[:-1], 0, out=rows)
+    if q.shape[1] < WIDE:
+        np.cumsum(q[:-1], 0, out=rows)
+    else:  # NumPy sums down one column after the other
+        rows[0] = q[0]
+        for j in range(1, len(rows)):
+            np.add(rows[j - 1], q[j], out=rows[j])
     rows -= order * q[1:]
     rows /= np.sqrt(order * (order + 1))
 

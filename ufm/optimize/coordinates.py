@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ufm.optimize.factor import solve_ridge_each
+from ufm.optimize.factor import conjugate_gradients, solve_ridge_each
 
 CONDITION = 10.0  # of W: about as many rounds of conjugate gradients a step, at worst
 
@@ -302,52 +302,6 @@ def enough(beta):
     """The share of its force that a Newton system may leave, β the range of a first approximation of the step:
     min(0.1, β), so that convergence is quadratic, but no less than rounding leaves."""
     return jnp.minimum(0.1, jnp.maximum(beta, jnp.finfo(beta.dtype).eps / beta))
-
-
-class Round(NamedTuple):
-    """Of conjugate gradients: x, force − H x, the next direction, and the squared size of what is left. Columns."""
-
-    x: Float[Array, "r *B"]
-    left: Float[Array, "n *B"]
-    direction: Float[Array, "n *B"]
-    size: Float[Array, "*B"]
-
-
-def first_round(approximate, force, zero=None) -> Round:
-    """x = 0, like the force if not given. approximate: v -> H₀⁻¹ v, whose norm is that of `size`."""
-    better = approximate(force)
-    return Round(0.0 * force if zero is None else zero, force, better, (force * better).sum(0))
-
-
-def next_round(at: Round, hessian, approximate) -> Round:
-    """One product with H further; every column on its own. Arrays of numpy or JAX.
-
-    hessian: v -> H v, and v itself in whatever x is to be in.
-    """
-    tiny = jnp.finfo(at.left.dtype).tiny
-    image, moved = hessian(at.direction)
-    length = at.size / ((at.direction * image).sum(0) + tiny)
-    x, left = at.x + length * moved, at.left - length * image
-    better = approximate(left)
-    size = (left * better).sum(0)
-    return Round(x, left, better + size / (at.size + tiny) * at.direction, size)
-
-
-def conjugate_gradients(hessian, approximate, force, share, zero=None):
-    """H⁻¹ force, until a share of the force is left in every column, in H₀⁻¹'s norm, H₀⁻¹ the approximation; or
-    after as many rounds as there are unknowns."""
-    start = first_round(approximate, force, zero)
-    goal = share**2 * start.size
-
-    def unfinished(state):
-        at, count = state
-        return (count < len(force)) & jnp.any(at.size > goal)
-
-    def advance(state):
-        at, count = state
-        return next_round(at, hessian, approximate), count + 1
-
-    return jax.lax.while_loop(unfinished, advance, (start, 0))[0].x
 
 
 def reduce_classifier(W: np.ndarray, dtype) -> tuple[Reduced, np.ndarray]:

@@ -9,7 +9,7 @@ batch, large ones one after the other. No program of `ufm` holds another batched
 (A caller's own `vmap` over these functions would make batches again: give them the batch.)
 
 Shapes: the batch is the last axis, as everywhere; A (r, r, B) is symmetric and positive definite. Where it is not,
-in floats, the result is not finite.
+in floats, the result is not finite. At the end conjugate gradients, for systems that are not formed.
 """
 
 from typing import NamedTuple
@@ -173,3 +173,49 @@ def _each(solve, A, right):
 
 def _batch_first(*parts):
     return tuple(jnp.moveaxis(part, -1, 0) for part in parts)
+
+
+class Round(NamedTuple):
+    """Of conjugate gradients: x, force − H x, the next direction, and the squared size of what is left. Columns."""
+
+    x: Float[Array, "r *B"]
+    left: Float[Array, "n *B"]
+    direction: Float[Array, "n *B"]
+    size: Float[Array, "*B"]
+
+
+def first_round(approximate, force, zero=None) -> Round:
+    """x = 0, like the force if not given. approximate: v -> H₀⁻¹ v, whose norm is that of `size`."""
+    better = approximate(force)
+    return Round(0.0 * force if zero is None else zero, force, better, (force * better).sum(0))
+
+
+def next_round(at: Round, hessian, approximate) -> Round:
+    """One product with H further; every column on its own. Arrays of numpy or JAX.
+
+    hessian: v -> H v, and v itself in whatever x is to be in.
+    """
+    tiny = jnp.finfo(at.left.dtype).tiny
+    image, moved = hessian(at.direction)
+    length = at.size / ((at.direction * image).sum(0) + tiny)
+    x, left = at.x + length * moved, at.left - length * image
+    better = approximate(left)
+    size = (left * better).sum(0)
+    return Round(x, left, better + size / (at.size + tiny) * at.direction, size)
+
+
+def conjugate_gradients(hessian, approximate, force, share, zero=None):
+    """H⁻¹ force, until a share of the force is left in every column, in H₀⁻¹'s norm, H₀⁻¹ the approximation; or
+    after as many rounds as there are unknowns."""
+    start = first_round(approximate, force, zero)
+    goal = share**2 * start.size
+
+    def unfinished(state):
+        at, count = state
+        return (count < len(force)) & jnp.any(at.size > goal)
+
+    def advance(state):
+        at, count = state
+        return next_round(at, hessian, approximate), count + 1
+
+    return jax.lax.while_loop(unfinished, advance, (start, 0))[0].x

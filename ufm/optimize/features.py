@@ -17,7 +17,7 @@ from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
 from ufm.rules.soft_labels import normalise
 from ufm.runtime.devices import as_here, local_mesh, spread, threads_for
-from ufm.runtime.programs import common_width, program
+from ufm.runtime.programs import common_width
 from ufm.runtime.threads import in_threads
 from ufm.runtime.watchdog import handed
 
@@ -88,15 +88,16 @@ def minimise(
     *,
     first=None,
     mesh: Mesh | None = None,
-) -> Iterate:
-    """One batch from the starting point q = 0 by the named method, cut evenly among the devices of the mesh.
+) -> tuple[Iterate, Array]:
+    """One batch from the starting point q = 0 by the named method, cut evenly among the devices of the mesh, and
+    the logits (K, B).
 
     λ_H and W are traced: no recompilation (except for the default step size of gd). first: a dtype in which
     Newton begins, before it ends in that of Y. steps: one number a device.
     """
     mesh = mesh or local_mesh()
     static = static_options(coordinates, problem, Y.shape[1], method, max_steps, first, mesh, transform)
-    solve = spread(minimise_share, mesh, **static)
+    solve = spread(_share_with_logits, mesh, **static)
     return solve((coordinates, np.asarray(problem.lambda_h, Y.dtype), max_steps), Y)
 
 
@@ -128,6 +129,11 @@ def minimise_share(shared, Y, *, method: str, loss_name: str, **options) -> Iter
         else:
             found = descend(coordinates, q, Y, lambda_h, loss_name=loss_name, **options)[0]
     return found._replace(steps=found.steps[None])
+
+
+def _share_with_logits(shared, Y, **options) -> tuple[Iterate, Array]:
+    found = minimise_share(shared, Y, **options)
+    return found, shared[0].logits(found.q)
 
 
 def chunk_size(problem: Problem) -> int:
@@ -205,8 +211,7 @@ def solve_features(
     def solve(n: int) -> tuple[int, Iterate, Array]:
         chunk = pad(Y[n : n + width].T, width)
         with handed(f"features from {n} on, of {len(Y)}"):
-            last = minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
-            return n, last, _logits(coordinates, last.q)
+            return n, *minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
 
     _put_all(solve, found, range(0, len(Y), width))
     return found.solution()
@@ -246,11 +251,6 @@ class _Found:
         return FeatureSolution(self.H.T, self.logits, max(steps), all(done), trace)
 
 
-@program()
-def _logits(coordinates, q):
-    return coordinates.logits(q)
-
-
 def _recorded(problem, coordinates, write, Y, steps, transform) -> FeatureSolution:
     from ufm.optimize.descent import descend
 
@@ -267,7 +267,7 @@ def _recorded(problem, coordinates, write, Y, steps, transform) -> FeatureSoluti
         record=True,
     )
     found = _Found(problem, write, len(Y), Y.dtype)
-    found.put(0, last, _logits(coordinates, last.q))
+    found.put(0, last, coordinates.logits(last.q))
     return found.solution(trace)
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ufm.optimize.coordinates import first_round, next_round
+from ufm.optimize.factor import first_round, next_round
 from ufm.optimize.gram import FULLY, SETTLED, THIN, Atoms, GramPoint, GramRun, lengthen_step
 from ufm.optimize.line_search import backtrack
 from ufm.optimize.many.blocks import (

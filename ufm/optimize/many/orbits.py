@@ -94,6 +94,11 @@ class _EachItsOwn(Reduced):
     def logits(self, q):
         return jnp.einsum("kjn,jn->kn", self.matrix, q, precision=jax.lax.Precision.HIGHEST)
 
+    def gradient(self, slope, q, lambda_h):
+        """∇_q of the objective, slope (K, n) that of the loss in z."""
+        pulled = jnp.einsum("kjn,kn->jn", self.matrix, slope, precision=jax.lax.Precision.HIGHEST)
+        return pulled + lambda_h * q
+
     def root(self, curvature, coupling):
         """F (K, k, n) with Fᵀ F the Hessian of ℓ."""
         mean = jnp.sum(curvature[:, None] * self.matrix, 0)

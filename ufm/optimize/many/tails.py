@@ -17,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ufm.optimize.coordinates import Reduced, _dot, conjugate_gradients, enough
+from ufm.optimize.coordinates import Reduced, _dot, enough
+from ufm.optimize.factor import conjugate_gradients
 
 
 class Near(NamedTuple):
