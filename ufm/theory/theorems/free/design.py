@@ -226,14 +226,15 @@ def _hierarchy_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 
 HIERARCHICAL = Assumption(
     r"labels $(1-\varepsilon-\delta)e_k + \frac{\varepsilon}{m}1_{\mathrm{group}} + \frac{\delta}{K}$, "
-    r"classes as likely",
+    r"$\varepsilon+\delta \le 1$, classes as likely",
     unread(hierarchy),
     given.BALANCED,
 )
 SUPERCLASS_COLLAPSE = Theorem(
     name="superclass-collapse",
     title="Hierarchical smoothing has three phases: classes, superclasses, nothing",
-    statement=r"A = (1-\varepsilon-\delta-\hat c)_+,\ S = (1-\delta-\hat c)_+: \quad p_o = \tfrac{1-S}{K},\ "
+    statement=r"\varepsilon+\delta \le 1: \quad A = (1-\varepsilon-\delta-\hat c)_+,\ S = (1-\delta-\hat c)_+,"
+    r" \quad p_o = \tfrac{1-S}{K},\ "
     r"p_s = \tfrac{S - A}{m} + p_o,\ p_k = p_s + A, \quad g_w = \tfrac{\lambda_H}{\hat "
     r"c}\log\tfrac{p_k}{p_s},\ "
     r"g_b = \tfrac{\lambda_H}{\hat c}(\log\tfrac{p_k}{p_s} + m\log\tfrac{p_s}{p_o});"
