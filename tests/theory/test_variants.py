@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy
 from mpmath import mp, mpf
+from scipy.integrate import solve_ivp
 from scipy.optimize import minimize_scalar
 
 from proofs.support_svm import set_law
@@ -244,6 +246,29 @@ def test_check_value_of_the_ray():
     assert ray_gap(10, 0.1, 38.50814760931288, "cross-entropy") == pytest.approx(5.0, rel=1e-14)
     assert ray_gap(10, 0.1, 0.0, "cross-entropy") == pytest.approx(0.1, rel=1e-14)
     assert ray_gap(3, 0.1, 0.0, "squared-error") == pytest.approx(0.1, rel=1e-14)
+
+
+@pytest.mark.parametrize("loss, time, value", [("cross-entropy", 2.0, 1.921), ("squared-error", 1.0, 0.830)])
+def test_a_ray_starts_with_features_that_are_a_simplex_too(loss, time, value):
+    """W₀W₀ᵀ = x₀Π = W₀H₀ᵀ is not enough where d > K − 1: H₀ may have more, which is `value` later, off the ray."""
+    start, W = 0.3, np.sqrt(0.15) * np.array([[1.0, 0], [-1, 0]])
+
+    def end(H):
+        def speed(_, v):
+            W, H = v.reshape(2, 2, 2)
+            z = H @ W.T
+            r = np.eye(2) - (scipy.special.softmax(z, 1) if loss == "cross-entropy" else z)
+            return np.concatenate([(r.T @ H).ravel(), (r @ W).ravel()]) / 2
+
+        v = solve_ivp(speed, (0, time), np.stack([W, H]).ravel(), rtol=1e-10, atol=1e-12).y[:, -1]
+        z = v[4:].reshape(2, 2) @ v[:4].reshape(2, 2).T
+        return np.trace(z - z.mean(1, keepdims=True))  # of x Π: x
+
+    more = np.array([[0.0, 1], [0, -1]])
+    for H in (W, W + more):
+        assert pytest.approx(start * (np.eye(2) - 0.5)) == W @ W.T and pytest.approx(W @ W.T) == W @ H.T
+    assert end(W) == pytest.approx(ray_gap(2, start, time, loss), rel=1e-7)
+    assert end(W + more) == pytest.approx(value, abs=1e-3)
 
 
 def test_the_ray_grows_like_a_logarithm():

@@ -179,8 +179,8 @@ def _invariant_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 
 
 INVARIANT = Assumption(
-    r"$Y = Y^\top$, one label a class, left as it is by a transitive group; $\Pi\log(Y - \hat c\,\Pi)\Pi "
-    r"\succeq 0$",
+    r"$Y = Y^\top$, one label a class, classes as likely, left as it is by a transitive group; "
+    r"$Y - \hat c\,\Pi > 0$, $\Pi\log(Y - \hat c\,\Pi)\Pi \succeq 0$",
     unread(invariant_gram),
     given.BALANCED,
 )

@@ -95,7 +95,9 @@ DEEP_LINEAR_MSE = Theorem(
     name="deep-linear-mse",
     title="Under squared error every direction of a deep product is alone",
     statement=r"\min L = K\min\{\tfrac{1}{2K}, \ \min_s\tfrac{(1-s)^2}{2K} +"
-    r" \tfrac N2\Lambda^{1/N}(\tfrac{s}{\sqrt K})^{2/N}\}, \quad WH = sI, \quad \Lambda = \lambda_W^{N-1}\lambda_H",
+    r" \tfrac N2\Lambda^{1/N}(\tfrac{s}{\sqrt K})^{2/N}\},"
+    r" \quad Z = sI \ (\text{or } 0 \text{ where that is less; not unique where both are least}), \quad "
+    r"\Lambda = \lambda_W^{N-1}\lambda_H",
     assumptions=(given.PENALISED, given.SQUARED_ERROR, given.ONE_HOT, ROOMY, given.NO_BIAS),
     claim=VariantClaim("deep-linear", deep_finding),
     quantity="slopes and objective at the claimed factors, and the best of 24 blind starts: that none is lower is"
