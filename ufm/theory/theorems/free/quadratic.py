@@ -225,7 +225,7 @@ def escape_finding(setting: Setting, optimum: JointOptimum, change=lambda curvat
 
 POLYGON_ESCAPE = Theorem(
     name="polygon-escape",
-    title="One dimension more, and the polygon (ĉ < 1) is a strict saddle: the way out",
+    title="One dimension more, and a polygon, while alive, is a strict saddle: the way out",
     statement=r"d \to 3: \quad dW = \alpha uv^\top,\ dh_k = \beta(u^\top r_k)v,\ v \perp W: \quad \text{over }"
     r" \sqrt{\lambda_W}\,dW,\ \sqrt{\tfrac{\lambda_H}{K}}\,dh_k: \ \lambda_{\min} = 1 - "
     r"\tfrac{\sqrt{\lambda_{\max}(M)}}{c} = 1 - \max_j\tfrac{1 -"
