@@ -75,8 +75,8 @@ def derive() -> Derivation:
             argued(
                 "optimality",
                 r"Not proved, nor that of lines of four classes those with $v$ and $u$ as above are least. At "
-                r"$K = 3$ and $4$, $N = 3$ to $8$, on both sides of every tie of the branches and between, "
-                r"none of 24 to 30 blind starts of every rank ended below; for $K = 5$ and $6$ a bipyramid and an "
+                r"$K = 2, 3, 4$, $N = 3, 4, 6, 8$, on both sides of every tie of the branches and between, "
+                r"none of 20 to 30 blind starts of every rank ended below; for $K = 5$ and $6$ a bipyramid and an "
                 r"octahedron do, "
                 r"which is why $K \le 4$ is assumed. For $N = 2$ the simplex is proved (theorem onehot-ce).",
             ),
