@@ -1,4 +1,5 @@
-r"""Binary cross-entropy without a bias, one-hot or smoothed labels, d ≥ K: four phases; no ETF at small penalties.
+r"""Binary cross-entropy without a bias, one-hot or smoothed labels, d ≥ K: four phases; for K ≥ 3 no ETF at small
+penalties.
 
 u, v the logits of the own class and of each other one, ĉ = √(K λ_W λ_H), s = −(u + (K−1)v),
 
@@ -6,8 +7,9 @@ u, v the logits of the own class and of each other one, ĉ = √(K λ_W λ_H), s
 
 if s > 0 and ĉ+ε < 1,
 
-else s = 0 (an ETF); for 1−ε ≤ ĉ < K/2−1 all classes share one row, σ(u) = σ(v) = (1+ĉ)/K; beyond, W = 0. Idea: the
-moment is m Π + m' 11ᵀ/K by symmetry, and each of its eigenvalues is c² where W uses the direction, at most c² else.
+else s = 0 and σ(u) − σ(v) = 1−ε−ĉ (an ETF); for 1−ε ≤ ĉ < K/2−1 all classes share one row, σ(u) = σ(v) = (1+ĉ)/K;
+beyond, W = 0. Idea: the moment is m Π + m' 11ᵀ/K by symmetry, and each of its eigenvalues is c² where W uses the
+direction, at most c² else.
 """
 
 from itertools import product

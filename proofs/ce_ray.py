@@ -1,4 +1,5 @@
-r"""Gradient flow of the mean cross-entropy over W and the features of the classes, no penalty, from a simplex.
+r"""Gradient flow of the mean cross-entropy over W and the features of the classes, no penalty, from a simplex,
+W₀W₀ᵀ = H₀H₀ᵀ = W₀H₀ᵀ = x₀Π.
 
     W Hᵀ = x Π for all t,   dx/dt = 2x/(e^x + K − 1),   Ei(x) + (K−1) log x = 2t + const,   x ~ log t.
 
@@ -44,7 +45,9 @@ def derive() -> Derivation:
             ),
             argued(
                 "invariant",
-                r"The flow is smooth, so its solution through a point is unique: the one on the ray is it.",
+                r"The flow is smooth, so its solution through a point is unique: the one on the ray is it. "
+                r"The start is on it: $\|W_0 - H_0\|^2 = \mathrm{tr}(W_0W_0^\top + H_0H_0^\top - "
+                r"2W_0H_0^\top) = 0$.",
             ),
         ],
         sp.Eq(sp.Symbol("t"), TIME),

@@ -128,7 +128,8 @@ def _ring(size: int):
     )  # ĉ² = K c², of weight 1/K each
     return identity(
         f"rings, K = {size}",
-        rf"$K = {size}$: where all gains are positive and there is one label a class, $r_k = \hat cu_k$ (theorem "
+        rf"$K = {size}$: where all gains are positive, one label a class and $Y = Y^\top$, $r_k = \hat "
+        rf"cu_k$ (theorem "
         r"group-smoothing) has $\mathrm{tr}(P_fM) = c^2\,\mathrm{rank}\,P_f$: $g_f$ is the Fourier sum of "
         r"$\sqrt{\lambda_H/(K\lambda_W)}\log(y_{0j} - \hat c\,\Pi_{0j})$.",
         [(part * M).trace() for part in _frequencies(size)],

@@ -1,6 +1,7 @@
 r"""Students: the labels of a class are the predictions of a teacher at a temperature, alike for all wrong classes.
 
-    y_k = softmax(z'_k/T) = (1−ε) e_k + ε/K,   ε = K/(e^{x'/T} + K − 1),   p_o = (ĉ + ε)/K if ĉ + ε < 1.
+    y_k = softmax(z'_k/T) = (1−ε) e_k + ε/K,   ε = K/(e^{x'/T} + K − 1),
+    p_o = min(ĉ + ε, 1)/K,   W = 0 if ĉ + ε ≥ 1.
 
 Idea: a symmetric teacher smooths; smoothing adds to the weight decay (label-smoothing). A one-hot teacher of the
 same penalties at T = 1 has ε = ĉ, so each generation adds ĉ once more.
@@ -50,7 +51,7 @@ def derive() -> Derivation:
                 "the next generation",
                 r"Taught by $p_o' = \frac{(n-1)\hat c}K$, that is $\varepsilon = (n-1)\hat c$, a student "
                 r"of the same penalties "
-                r"has $p_o = \frac{n\hat c}K$.",
+                r"has $p_o = \frac{n\hat c}K$, while $n\hat c < 1$; then $W = 0$.",
                 PROBABILITY.subs(epsilon, (n - 1) * hat),
                 n * hat / K,
             ),

@@ -9,7 +9,7 @@ import mpmath as mp
 import sympy as sp
 
 from proofs.engine.step import Comparison, Derivation, argued, identity, sign
-from proofs.norm_constrained import LOSS, K, predictions, x
+from proofs.norm_constrained import LOSS, K, predictions, simplex, x
 from proofs.tools.matrices import centring
 from proofs.tools.settings import shaped
 from ufm.model.laws import onehot
@@ -32,6 +32,7 @@ def derive() -> Derivation:
                 r"$\mathbb{E}\|h\|^2 \le E_H$.",
             ),
             *predictions(),
+            simplex(),
             identity(
                 "equality",
                 r"With the $p$ of gap $x$: $(K-1)p_ox = \sqrt{KE_WE_H}\sqrt Kp_o$ at $x = "

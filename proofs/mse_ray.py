@@ -1,4 +1,5 @@
-r"""Gradient flow of the mean squared error over W and the features of the classes, no penalty, from a simplex.
+r"""Gradient flow of the mean squared error over W and the features of the classes, no penalty, from a simplex,
+W₀W₀ᵀ = H₀H₀ᵀ = W₀H₀ᵀ = x₀Π.
 
     W Hᵀ = x Π for all t,   dx/dt = 2x(1 − x)/K,   x = 1/(1 + (1/x₀ − 1) e^{−2t/K}).
 
@@ -31,7 +32,8 @@ def derive() -> Derivation:
             limit("end", r"$t \to \infty$: $x \to 1$, the labels less their mean.", GAP, t, sp.oo, 1),
             argued(
                 "invariant",
-                r"The flow is smooth, so its solution through a point is unique: the one on the ray is it.",
+                r"The flow is smooth, so its solution through a point is unique: the one on the ray is it. "
+                r"The start is on it, $W_0 = H_0$ (theorem ce-ray).",
             ),
         ],
         sp.Eq(sp.Symbol("x"), GAP),

@@ -4,8 +4,9 @@ bias.
     W Wᵀ = λ_H a Π,   z = x_r (1_S − r/K),   x_r (r e^{x_r} + K − r) = a K,   E[r(K−r) x_r²] = K(K−1) c² a²
 
 if E[r(K−r)] > K(K−1) c², else W = 0. The loss is r CE(z, 1_S/r): labels of mass r, that is weights ∝ r and
-penalties ρ = 1/r of their features. Idea: the law is exchangeable, so M = E r² (y−p)(y−p)ᵀ is c² Π; its trace is
-the equation.
+penalties ρ = 1/r of their features. E, λ_W and λ_H are those of the sum: labels 1_S/r of weights q and penalties
+λ, ρ give it S of weight ∝ q/r, λ_W E r and λ_H ρ r. Idea: the law is exchangeable, so M = E r² (y−p)(y−p)ᵀ is c² Π;
+its trace is the equation.
 """
 
 import mpmath as mp

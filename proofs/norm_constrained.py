@@ -82,6 +82,7 @@ def derive() -> Derivation:
                 R_w * R_h * (1 - cosine),
                 GAP,
             ),
+            simplex(),
             sign(
                 "longer is better",
                 r"The loss falls with $x$: both constraints are used up.",
@@ -93,6 +94,17 @@ def derive() -> Derivation:
         ],
         sp.Eq(sp.Symbol("L"), LOSS.subs(x, GAP)),
         compare,
+    )
+
+
+def simplex():
+    """Every optimum is one: shared with budgets."""
+    return argued(
+        "nothing else attains it",
+        r"Equality makes $p$ the softmax of the logits, so $z_k = xu_k$ modulo $\mathbf 1$; that of Cauchy-Schwarz "
+        r"makes $W \propto \mathbb{E}rh^\top$, of columns without a mean, and $\sum_kh_k = 0$, as $r_k "
+        r"\propto u_k$: $W "
+        r"\propto H$, $WH^\top = x\Pi$ and $WW^\top \propto \Pi$.",
     )
 
 

@@ -4,7 +4,8 @@ r"""In the plane (d = 2) the regular K-gon is critical under one-hot cross-entro
     1 − Σ_l p_l cos(2πl/K) = ĉ,       m² = t √(λ_H/(K λ_W)).
 
 Idea: W^T W and every sum over the ring are multiples of the identity by rotation. That no other point is better is
-numerical evidence: for K ≥ 4 > d + 1 no gap can close, and the table says what is certain.
+numerical evidence: for K ≥ 4 > d + 1 no gap can close, and the table says what is certain. For ĉ ≥ 1 the equation
+has no t > 0 (its left side is below one there), and W = 0 is critical.
 """
 
 import mpmath as mp

@@ -1,4 +1,4 @@
-r"""In a third dimension the K-gon (K ≥ 4, one-hot cross-entropy) is a strict saddle, and this is the way out.
+r"""In a third dimension the K-gon (K ≥ 4, ĉ < 1, one-hot cross-entropy) is a strict saddle; this is the way out.
 
     dW = α u vᵀ, dh_k = β (uᵀ r_k) v, v ⊥ W:
     least curvature 1 − √λ_max(M)/c = 1 − max_j (1 − Σ_l p_l cos(2πjl/K))/ĉ.
@@ -59,6 +59,15 @@ def derive() -> Derivation:
                 r"curvature there.",
                 CURVATURE.subs(mu, c**2),
                 0,
+            ),
+            argued(
+                "strict",
+                r"$\hat c < 1$: if $\lambda_{\max}(M) \le c^2$, the K-gon, critical as it is, would be an "
+                r"optimum for "
+                r"every $d \ge K-1$ (theorem duality), of a $WW^\top$ of rank two. But that is unique, a "
+                r"simplex of "
+                r"rank $K-1 \ge 3$ (theorem onehot-ce). So $\mu > c^2$. For $\hat c \ge 1$, $W = 0$, all $p_l = "
+                r"\frac1K$ and the curvature is $1 - 1/\hat c \ge 0$.",
             ),
             sign(
                 "a way out",

@@ -79,6 +79,14 @@ def derive() -> Derivation:
                 r"A matrix without negative entries is copositive, so nothing is below "
                 r"$\mathbb{E}\,\mathrm{Ent}(p)$.",
             ),
+            argued(
+                "orthogonal at every optimum",
+                r"An optimum has that value, so $v^\top(c^2I - A)v = 0$ in each coordinate. No entry of "
+                r"$c^2I - A$ is "
+                r"negative and those off the diagonal are positive (a dead class has $r_k = u_k$, and "
+                r"$u_k\cdot u_l < "
+                r"0$ too): $v_kv_l = 0$ in each coordinate, $h_k \perp h_l$.",
+            ),
             identity(
                 "value",
                 r"$\mathrm{Ent}(p) = -\log P + (K-1)p_ox$ and $q_k(K-1)p_o = c\sqrt{q_k(K-1)/K}$: the bound is the "

@@ -47,6 +47,12 @@ def derive() -> Derivation:
                 DISTANCE,
             ),
             argued(
+                "the limit",
+                r"As $\tau \to 0$ the codes of least cross-entropy tend to those of largest "
+                r"one-against-rest distance "
+                r"(Jiang et al. 2023, cited); that distance is what is proved and checked here.",
+            ),
+            argued(
                 "one vector is left out",
                 r"$K \ge d+2$. Let $c$ be the point of $\mathrm{conv}\{w_j\}$ nearest to $0$; by "
                 r"Carathéodory it is a mixture "

@@ -1,9 +1,9 @@
 r"""Squared error with a penalised bias, balanced one-hot labels, d ≥ K: from a simplex ETF towards a frame.
 
-ĉ = √(K λ_W λ_H) < 1, penalty (λ_b/2)‖b‖². Up to λ_b = ĉ/(1−ĉ) W Wᵀ ∝ Π, W h_k = (1−ĉ) u_k and b = 1/(K(1+λ_b));
+ĉ = √(K λ_W λ_H) < 1, penalty (λ_b/2)‖b‖². For λ_b(1−ĉ) ≤ ĉ W Wᵀ ∝ Π, W h_k = (1−ĉ) u_k and b = 1/(K(1+λ_b));
 beyond it W h_k gains the part (1−ĉ−ĉ/λ_b)/K along 1, and b = ĉ/(K λ_b). λ_b = 0: a free bias; λ_b → ∞: none, and
 W H̄ = (1−ĉ) I, an orthogonal frame. Idea: the mean residual pays the bias, E r = λ_b b, and M along 1 reaches c²
-exactly at the transition. For ĉ ≥ 1, W = 0 and b = 1/(K(1+λ_b)).
+exactly at the transition. For ĉ ≥ 1 the first case is every λ_b's: W = 0 and b = 1/(K(1+λ_b)).
 """
 
 import mpmath as mp
@@ -30,11 +30,12 @@ def derive() -> Derivation:
         [
             argued(
                 "symmetry",
-                r"The labels are exchangeable and the problem is strictly convex in $(z, b)$: "
-                r"$\mathbb{E}rr^\top$ and $WW^\top$ "
-                r"commute with all permutations, each $u\Pi + v\mathbf{1}\mathbf{1}^\top$, and $b$ is a "
-                r"multiple of "
-                r"$\mathbf{1}$.",
+                r"The labels are exchangeable and the problem is convex in $(Z, b)$, strictly so in $z + b$, and "
+                r"for $\lambda_b > 0$ in $b$. For $\lambda_b = 0$ it is $\mathbb{E}r = 0$ that fixes $b$: it makes "
+                r"$\mathbb{E}h = W^\top\mathbb{E}r/\lambda_H = 0$. So the optimum is unique: "
+                r"$\mathbb{E}rr^\top$ and "
+                r"$WW^\top$ commute with all permutations, each $u\Pi + v\mathbf{1}\mathbf{1}^\top$, and $b$ is a "
+                r"multiple of $\mathbf{1}$.",
             ),
             identity(
                 "across",

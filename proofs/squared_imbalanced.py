@@ -55,8 +55,9 @@ def derive() -> Derivation:
                 "optimal",
                 r"The problem is $\mathbb{E}\frac12\|z - y\|^2 + "
                 r"c\,\mathrm{tr}(\mathbb{E}zz^\top)^{1/2}$, convex in $z$; its "
-                r"subgradient condition is $\mathbb{E}\|\cdot\|$-dual: $MW = c^2W$, $\lambda_{\max}(M) "
-                r"\le c^2$ ($d \ge K$). "
+                r"subgradient condition says that $r$ is $c$ times a subgradient of that nuclear norm: $MW "
+                r"= c^2W$, "
+                r"$\lambda_{\max}(M) \le c^2$ ($d \ge K$). "
                 r"A dead class has $g_k = 0$, $r_k = e_k$ and the eigenvalue $q_k \le c^2$. Strictly "
                 r"convex: unique.",
             ),

@@ -1,6 +1,6 @@
 r"""Hierarchical smoothing: classes, then superclasses, then nothing, as the penalties grow.
 
-B groups of m classes, K = Bm, y = (1−ε−δ) e_k + (ε/m) 1_group + δ/K, ĉ = √(K λ_W λ_H), d ≥ K−1. With
+B groups of m classes, K = Bm, y = (1−ε−δ) e_k + (ε/m) 1_group + δ/K, ε + δ ≤ 1, ĉ = √(K λ_W λ_H), d ≥ K−1. With
 A = (1−ε−δ−ĉ)₊ and S = (1−δ−ĉ)₊:
 
     p_o = (1−S)/K,   p_s = p_o + (S−A)/m,   p_k = p_s + A,
@@ -68,7 +68,8 @@ def derive() -> Derivation:
                 "the residual",
                 r"So the residual matrix $R$ (row $r_k$) has the eigenvalues $1-\varepsilon-\delta-A = "
                 r"\min(\hat c, "
-                r"1-\varepsilon-\delta)$ within and $1-\delta-S = \min(\hat c, 1-\delta)$ between, and $M "
+                r"1-\varepsilon-\delta) \ge 0$ (as $\varepsilon + \delta \le 1$) "
+                r"within and $1-\delta-S = \min(\hat c, 1-\delta)$ between, and $M "
                 r"= R^2/K$ has the "
                 r"eigenvalues $\le \hat c^2/K = c^2$, equal to $c^2$ exactly where $A > 0$, or $S > 0$.",
             ),
@@ -151,13 +152,14 @@ def _label(part: str):
 
 
 def settings():
-    """All three phases and both sides of each threshold, for 2 x 2 and 3 x 2 classes."""
+    """All three phases and both sides of each threshold, for 2 x 2 and 3 x 2 classes; ε + δ = 1."""
     from ufm.theory.geometry.hierarchy import hierarchical_labels
 
     for groups, size, shares in ((2, 2, (0.02, 0.69, 0.71, 0.89, 0.91)), (3, 2, (0.03, 0.8))):
         for share in shares:  # of one: ĉ; thresholds at 0.7 and 0.9
             decay = share / np.sqrt(groups * size)
             yield labelled(hierarchical_labels(groups, size, 0.2, 0.1), decay, decay)
+    yield labelled(hierarchical_labels(2, 2, 0.9, 0.1), 0.05, 0.05)
 
 
 def compare(rng) -> list[Comparison]:

@@ -1,4 +1,5 @@
-r"""Small penalties forget the shares of a label: a c √(K−1)/log a → √E[n(1 − n/K)], n(y) = number of classes named.
+r"""Small penalties forget the shares of a label: a c √(K−1)/log a → √E[n(1 − n/K)], n(y) = number of classes named,
+at the joint optimum (a is its sharpness) of an exchangeable law whose labels are not all 1/K, d ≥ K−1.
 
 x_k = log(p_k/p_o), measured from an imaginary class with label 0: x_k + o(e^{x_k} − 1) = a y_k, Σ x_k = K o,
 o = a p_o (theorem soft-label). For a label whose least positive share is m, U = log(aK) ≥ 1 and a m ≥ 2U,
@@ -24,6 +25,7 @@ LIMIT_SQUARED = n * (1 - n / K)
 
 def derive() -> Derivation:
     """Both bounds, the limit of their quotient with log a, the norm; mixup, one-hot and their ratio."""
+    mixed = LIMIT_SQUARED.subs(n, 1) / K + (1 - 1 / K) * LIMIT_SQUARED.subs(n, 2)
     return Derivation(
         "support-size",
         [
@@ -90,7 +92,8 @@ def derive() -> Derivation:
                 "small penalties are sharp",
                 r"$\mathbb{E}\|r\|^2 = (K-1)c^2$ with $r = z/a$ decreasing in $a$ from its positive value "
                 r"at $0$ (theorem "
-                r"joint-etf, $\pi$ exchangeable): $a \to \infty$ as $c \to 0$, and $a^2(K-1)c^2 = "
+                r"joint-etf, $\pi$ exchangeable, $d \ge K-1$, labels not all $\frac1K$): $a \to \infty$ as "
+                r"$c \to 0$, and $a^2(K-1)c^2 = "
                 r"\mathbb{E}\|z\|^2$.",
             ),
             identity(
@@ -98,7 +101,7 @@ def derive() -> Derivation:
                 r"$n = 1$ with probability $1/K$, else $2$, for every $\alpha$: $(1 - 1/K)(2 - 3/K)$; "
                 r"one-hot: $1 - 1/K$.",
                 [
-                    LIMIT_SQUARED.subs(n, 1) / K + (1 - 1 / K) * LIMIT_SQUARED.subs(n, 2),
+                    mixed,
                     LIMIT_SQUARED.subs(n, 1),
                 ],
                 [(1 - 1 / K) * (2 - 3 / K), 1 - 1 / K],
@@ -108,9 +111,9 @@ def derive() -> Derivation:
                 r"At a class label $ap_o = x/K$ with $x/\log a \to 1$: the deficit $(K-1)p_o \approx "
                 r"(K-1)\log a/(Ka)$ is $c$ over "
                 r"the limit, so that of mixup over that of one-hot labels tends to $1/\sqrt{2 - 3/K}$: "
-                r"below $1$ for $K \ge 4$.",
-                sp.sqrt(((1 - 1 / K) / ((1 - 1 / K) * (2 - 3 / K))).subs(K, 3)),
-                1,
+                r"$1$ at $K = 3$, below $1$ for $K \ge 4$.",
+                [LIMIT_SQUARED.subs(n, 1) / mixed, (2 - 3 / K).subs(K, 3)],
+                [1 / (2 - 3 / K), 1],
             ),
         ],
         sp.Eq(sp.Symbol("lim") ** 2, LIMIT_SQUARED),

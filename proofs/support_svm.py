@@ -30,7 +30,9 @@ def derive() -> Derivation:
                 "the limit",
                 r"Where a label names several classes, the logits of these stay together as $c \to 0$ and "
                 r"only margins "
-                r"grow: the direction solves the support vector machine (Zhao and Thrampoulidis 2024).",
+                r"grow: the direction solves the support vector machine (Zhao and Thrampoulidis 2024). Let "
+                r"$v > 0$: "
+                r"else every label names all classes, no margin is asked for and $Z = 0$.",
             ),
             identity(
                 "length",

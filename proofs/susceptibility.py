@@ -104,7 +104,12 @@ def derive() -> Derivation:
                 "drawn labels",
                 r"$n$ independent labels have the gradient $-\frac{1}{2\lambda_H}(\frac1n\sum rr^\top - "
                 r"c^2\Pi)$ at $G$, of mean "
-                r"zero; the central limit theorem and the same inverse give the limit ($r$ is bounded).",
+                r"zero; the central limit theorem and the same inverse give the limit in law of $\sqrt "
+                r"n(\hat G - G)$. "
+                r"Second moments follow without a bias: $\hat G$ is bounded ($\lambda_W\mathrm{tr}\,\hat G \le "
+                r"2\log K$) and, $r$ being bounded, leaves a neighbourhood of $G$ with a probability that falls "
+                r"exponentially in $n$. With a free bias a draw without some class has no optimum: there the "
+                r"limit is that of the draws that have every class.",
             ),
         ],
         sp.Eq(sp.Symbol("dG"), RESPONSE * sp.Symbol(r"\sum\delta_ku_ku_k^\top")),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ufm.agree.variants
+import ufm.theory.variants.deep
 from proofs.hunt.planted_variants import OF_VARIANTS
 from proofs.support_svm import set_law
 from proofs.tools.settings import shaped
@@ -182,6 +183,17 @@ def test_five_classes_are_outside_the_theorem_on_deep_products_for_a_reason():
     forced = replace(theorem, assumptions=())
     found = check_theorem(forced, where)
     assert found.verdict.word == FAILS and found.numeric < 0.99 * found.predicted
+
+
+@pytest.mark.parametrize(
+    "K, N, first, last", [(3, 3, 0.26, 0.26), (3, 3, 0.2, 0.4), (3, 3, 0.3, 0.2), (4, 4, 0.201, 0.201)]
+)
+def test_between_all_directions_and_none_there_is_one(monkeypatch, K, N, first, last):
+    """One direction is lowest just before zero; the best of zero, simplex and square fails there."""
+    where = shaped("deep-linear", (N,), K, onehot(), first, last, free_dim=K - 1)
+    assert check_theorem(THEOREMS["deep-linear-ce"], where).verdict.word == AGREES
+    monkeypatch.setattr(ufm.theory.variants.deep, "_line", lambda *_: [])
+    assert check_theorem(THEOREMS["deep-linear-ce"], where).verdict.word == FAILS
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -63,3 +63,15 @@ def test_the_divergence_is_that_of_coins():
         tiny = mpf(1e-6) ** 2 / 2 * coins[0][0] * (1 - coins[0][0])
     assert binary_divergence(np.ones(1), z, Z) == pytest.approx(float(exact), rel=1e-12)
     assert binary_divergence(np.ones(1), z[:, :1], Z[:, :1]) == pytest.approx(float(tiny), rel=1e-5)
+
+
+@pytest.mark.parametrize("K, epsilon, decay", [(2, 0.0, 0.01), (2, 0.1, 0.2), (3, 0.0, 0.5), (3, 0.3, 0.35)])
+def test_a_simplex_is_fixed_by_the_difference_of_its_probabilities(K, epsilon, decay):
+    """s = 0 and σ(u) − σ(v) = 1 − ε − ĉ; two classes are a simplex whatever the penalties."""
+    best = unbiased_optimum(K, decay, decay, epsilon)
+    assert best.phase == SIMPLEX and best.along == 0
+    assert best.own + (K - 1) * best.other == pytest.approx(0, abs=1e-13)
+    share = np.sqrt(K) * decay
+    assert expit(best.own) - expit(best.other) == pytest.approx(1 - epsilon - share, rel=1e-12)
+    if K > 2:
+        assert unbiased_optimum(K, 1e-3, 1e-3, 0.0).phase == FRAME

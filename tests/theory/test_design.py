@@ -5,6 +5,9 @@ import pytest
 from mpmath import mp, mpf
 
 import ufm
+from proofs.tools.settings import joint
+from ufm.agree.theorem import check_theorem
+from ufm.agree.verdict import OUT_OF_HYPOTHESIS
 from ufm.certify.joint import certify_joint
 from ufm.model.atoms import FiniteLaw, JointProblem
 from ufm.model.laws import soft
@@ -12,6 +15,7 @@ from ufm.optimize.joint import solve_joint
 from ufm.rules.errors import InputError
 from ufm.theory.geometry.design import read_design
 from ufm.theory.geometry.hierarchy import hierarchical_labels, hierarchy_optimum, read_hierarchy
+from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.free.design import class_smoothing
 
 RNG = np.random.default_rng(3)
@@ -60,8 +64,25 @@ def test_labels_of_superclasses_are_read_back():
     read = read_hierarchy(hierarchical_labels(3, 2, 0.2, 0.1))
     assert (read.inner, read.outer) == pytest.approx((0.2, 0.1), rel=1e-14)
     assert read.groups.tolist() == [0, 0, 2, 2, 4, 4]
+    most = read_hierarchy(
+        hierarchical_labels(2, 2, 0.9, 0.1)
+    )  # a class has no more of its label than its group
+    assert most.inner + most.outer == pytest.approx(1, rel=1e-14)
     for other in (np.eye(4), np.full((4, 4), 0.25), hierarchical_labels(2, 2, 0.2, 0.1)[[0, 2, 1, 3]]):
         assert isinstance(read_hierarchy(other), str)
+
+
+@pytest.mark.parametrize("groups, size, inner, value", [(2, 2, 1.6, 0.64964), (2, 3, 1.2, 0.2100)])
+def test_labels_with_less_for_the_own_class_than_for_its_group_are_no_hierarchy(groups, size, inner, value):
+    """Differences within a group are alive, with g_w = `value`: what the theorem would call nothing."""
+    labels, K = hierarchical_labels(groups, size, inner, 0.0), groups * size
+    assert "ε + δ" in read_hierarchy(labels)
+    where = joint(K, soft(labels), 0.02, 0.02)
+    assert check_theorem(THEOREMS["superclass-collapse"], where).verdict.word == OUT_OF_HYPOTHESIS
+    best = solve_joint(where.joint)
+    within = np.eye(K) - np.kron(np.eye(groups), np.full((size, size), 1 / size))
+    assert np.sum((within @ best.W) ** 2) / (K - groups) == pytest.approx(value, abs=1e-4)
+    assert hierarchy_optimum(size, K, inner, 0.0, 0.02, 0.02).within == 0.0
 
 
 # --- the optimum --------------------------------------------------------------------------------------------

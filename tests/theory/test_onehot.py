@@ -60,3 +60,11 @@ def test_smoothing_the_other_classes_alone_is_another_law():
 
 def test_the_threshold_of_smoothed_mixup():
     assert label_variance(mixup(1.0, smoothing=0.2), 3) == pytest.approx(0.1422222222222222, rel=4e-16)
+
+
+@pytest.mark.parametrize("share, smoothing", [(0.3, 0.9), (0.5, 0.5), (0.3, 0.1)])
+def test_nobody_is_left_less_than_an_even_share(share, smoothing):
+    """p_o = min(ĉ + ε, 1)/K of a student whose teacher leaves ε; (ĉ + ε)/K alone would exceed 1/K."""
+    found = class_optimum(3, share / np.sqrt(3), share / np.sqrt(3), smoothing)
+    assert found.wrong == pytest.approx(min(share + smoothing, 1) / 3, rel=1e-14)
+    assert (found.gap == 0) == (share + smoothing >= 1)

@@ -87,3 +87,14 @@ def test_sets_satisfy_their_equations_over_all_scales(decay):
         x, a = best.gaps, best.sharpness
         assert x * (r * np.exp(x) + 3 - r) == pytest.approx(3 * a, rel=1e-12)
         assert P @ (r * (3 - r) * (x / a) ** 2) == pytest.approx(6 * decay**2, rel=1e-12)
+
+
+@pytest.mark.parametrize("share, count", [(1 - 1e-6, 2), (1.0, 1)])
+def test_the_largest_gain_leaves_its_class_one_temperature(share, count):
+    """At equality the two roots are one."""
+    largest = restoring_temperatures(Q, 1.5, 0.01, 0.01).largest_gain
+    found = restoring_temperatures(Q, share * largest, 0.01, 0.01)
+    apart = found.upper / found.lower - 1
+    assert (apart[3] > 1e-4) == (count == 2) and apart[3] < 1e-2 and (apart[:3] > 0.1).all()
+    with pytest.raises(InputError, match="no temperatures"):
+        restoring_temperatures(Q, (1 + 1e-9) * largest, 0.01, 0.01)

@@ -216,6 +216,14 @@ def test_limits_of_some_laws():
     assert support_limit(kway(1.0, 3), 2) == pytest.approx(np.sqrt(0.25 * 0.5), rel=1e-12)
 
 
+def test_the_limit_is_of_the_sharpness_of_the_joint_optimum():
+    """A classifier held at m = 1 has a = K/((K−1)c), and a quotient that goes to zero."""
+    K, c = 10, np.array([1e-8, 1e-100, 1e-300])
+    a = K / (K - 1) / c
+    assert (a * c * np.sqrt(K - 1) / np.log(a) < [0.2, 0.02, 0.005]).all()
+    assert support_ratio(onehot(), K, 1e-30)[0] == pytest.approx(support_limit(onehot(), K), rel=0.1)
+
+
 def test_the_curve_approaches_its_limit():
     law, c = mixup(1.0), [1e-3, 1e-8, 1e-16, 1e-30]
     off = np.abs(support_ratio(law, 10, c) / support_limit(law, 10) - 1)

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy
 from mpmath import mp, mpf
+from scipy.integrate import solve_ivp
 from scipy.optimize import minimize_scalar
 
 from proofs.support_svm import set_law
@@ -24,7 +26,14 @@ from ufm.theory.variants.constrained import (
     rectified_gaps,
     rectified_objective,
 )
-from ufm.theory.variants.deep import deep_cross_entropy, deep_squared_error, root_of_product
+from ufm.theory.variants.deep import (
+    deep_cross_entropy,
+    deep_squared_error,
+    line_angle,
+    line_fit,
+    line_slope,
+    root_of_product,
+)
 from ufm.theory.variants.losses import (
     focal_loss,
     focal_optimum,
@@ -104,6 +113,77 @@ def test_check_values_of_three_factors(decay, branch, value):
     ).fun == pytest.approx(simplex, rel=1e-11)
 
 
+# K, N, Λ^{1/N}, and the least that descents over all factors found, which know no branch
+LINES = (
+    (3, 3, 0.26, 1.067168437),
+    (3, 3, 0.4 ** (1 / 3) * 0.2 ** (2 / 3), 1.0538678),
+    (4, 3, 0.2539, 1.3853842),
+    (4, 4, 0.201, 1.3812577),
+    (4, 6, 0.15, 1.3695991),
+)
+
+
+@pytest.mark.parametrize("K, N, root, check", LINES)
+def test_check_values_of_one_direction(K, N, root, check):
+    found = deep_cross_entropy(K, N, root, root)
+    digits = len(f"{check}".split(".")[1])
+    assert (found.branch, found.objective) == ("line", pytest.approx(check, abs=0.6 * 10**-digits))
+    without = [one for one in (deep_cross_entropy(K, N, root * s, root * s).branch for s in (0.7, 1.3))]
+    assert without == ["etf" if K == 3 else "polygon", "zero"]  # it is the last that lives
+
+
+@pytest.mark.parametrize("K, N, root, _", LINES)
+def test_no_other_line_is_lower_than_the_one_that_is_claimed(K, N, root, _):
+    """Z = σ√K v uᵀ with any odd unit vectors u and v; the claim's own is among them, to 40 digits."""
+    found = deep_cross_entropy(K, N, root, root)
+    at = (0.0, 0.0)
+    if K == 4:
+        half = found.angle / 2  # u ∝ (a+b, a−b, …) has the angle π/4 − ψ/2
+        at = (half, np.pi / 4 - half)
+    sigma = found.scale * (2 / np.sqrt(3) if K == 3 else np.sqrt(2))
+
+    def value(sigma, first, second, maths=np):
+        def odd(angle):
+            if K == 3:
+                return [1 / maths.sqrt(mpf(2)), 0, -1 / maths.sqrt(mpf(2))]
+            a, b = maths.cos(angle) / maths.sqrt(mpf(2)), maths.sin(angle) / maths.sqrt(mpf(2))
+            return [a, b, -b, -a]
+
+        v, u = odd(first), odd(second)
+        z = [[sigma * mp.sqrt(K) * x * (y - own) for y in u] for x, own in zip(v, u)]
+        fit = sum(mp.log(sum(mp.exp(one) for one in row)) for row in z) / K
+        return fit + mpf(N) / 2 * mpf(root) * mpf(sigma) ** (mpf(2) / N)
+
+    with mp.workdps(40):
+        own = value(mpf(float(sigma)), *(mpf(float(angle)) for angle in at), maths=mp)
+        assert float(abs(own - found.objective)) < 2e-15
+        rng = np.random.default_rng(0)
+        others = [
+            (sigma * np.exp(rng.normal() * r), *(at + rng.normal(size=2) * r)) for r in (1e-2, 0.1, 1) * 40
+        ]
+        assert min(value(*(mpf(float(x)) for x in other), maths=mp) for other in others) > own
+
+
+@pytest.mark.parametrize("power", [1e-3, 0.25, 0.5, 2 / 3, 0.999])
+def test_a_line_has_one_local_minimum_beside_zero(power):
+    """slope x^{1−power} rises, then falls: at most two critical points, and the outer one is the minimum."""
+    sizes = np.exp(np.linspace(np.log(1e-6), np.log(300), 900))
+    e = np.exp(-sizes)
+    for slopes in ((e + 2 * e * e) / (1 + e + e * e), np.array([line_slope(m) for m in sizes])):
+        signs = np.sign(np.diff(np.log(np.maximum(slopes, 1e-300)) + (1 - power) * np.log(sizes)))
+        assert np.sum(np.diff(signs[signs != 0]) != 0) <= 1
+
+
+@pytest.mark.parametrize("m", [1e-6, 0.1, 1.0, 3.0, 20.0])
+def test_the_angle_of_a_line_of_four_classes_fits_best(m):
+    grid = np.linspace(0, np.pi / 2, 2001)
+    parts = m * np.stack([(1 + np.cos(grid)) / 2, *[np.sin(grid) / 2] * 2, (1 - np.cos(grid)) / 2])
+    fits = np.sum(np.log1p(np.exp(-2 * parts)), 0) / 2 + parts[3]
+    assert fits.min() >= line_fit(m) * (1 - 4 * np.finfo(float).eps) and 0 < line_angle(m) < np.pi / 4 + 1e-9
+    step = 1e-4 * m
+    assert (line_fit(m - step) - line_fit(m + step)) / (2 * step) == pytest.approx(line_slope(m), rel=1e-5)
+
+
 def test_check_values_of_directions_under_squared_error():
     found = deep_squared_error(4, 3, 0.02, 0.02)
     assert found.objective == pytest.approx(0.0743031255232149, rel=4e-15)
@@ -166,6 +246,29 @@ def test_check_value_of_the_ray():
     assert ray_gap(10, 0.1, 38.50814760931288, "cross-entropy") == pytest.approx(5.0, rel=1e-14)
     assert ray_gap(10, 0.1, 0.0, "cross-entropy") == pytest.approx(0.1, rel=1e-14)
     assert ray_gap(3, 0.1, 0.0, "squared-error") == pytest.approx(0.1, rel=1e-14)
+
+
+@pytest.mark.parametrize("loss, time, value", [("cross-entropy", 2.0, 1.921), ("squared-error", 1.0, 0.830)])
+def test_a_ray_starts_with_features_that_are_a_simplex_too(loss, time, value):
+    """W₀W₀ᵀ = x₀Π = W₀H₀ᵀ is not enough where d > K − 1: H₀ may have more, which is `value` later, off the ray."""
+    start, W = 0.3, np.sqrt(0.15) * np.array([[1.0, 0], [-1, 0]])
+
+    def end(H):
+        def speed(_, v):
+            W, H = v.reshape(2, 2, 2)
+            z = H @ W.T
+            r = np.eye(2) - (scipy.special.softmax(z, 1) if loss == "cross-entropy" else z)
+            return np.concatenate([(r.T @ H).ravel(), (r @ W).ravel()]) / 2
+
+        v = solve_ivp(speed, (0, time), np.stack([W, H]).ravel(), rtol=1e-10, atol=1e-12).y[:, -1]
+        z = v[4:].reshape(2, 2) @ v[:4].reshape(2, 2).T
+        return np.trace(z - z.mean(1, keepdims=True))  # of x Π: x
+
+    more = np.array([[0.0, 1], [0, -1]])
+    for H in (W, W + more):
+        assert pytest.approx(start * (np.eye(2) - 0.5)) == W @ W.T and pytest.approx(W @ W.T) == W @ H.T
+    assert end(W) == pytest.approx(ray_gap(2, start, time, loss), rel=1e-7)
+    assert end(W + more) == pytest.approx(value, abs=1e-3)
 
 
 def test_the_ray_grows_like_a_logarithm():

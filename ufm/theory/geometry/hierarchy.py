@@ -1,6 +1,7 @@
 """Hierarchical smoothing: part of a label goes to its superclass, part to all classes; superclasses may collapse.
 
-B groups of m classes, K = B m, y = (1−ε−δ) e_k + (ε/m) 1_group + δ/K, classes as likely, ĉ = √(K λ_W λ_H). With
+B groups of m classes, K = B m, y = (1−ε−δ) e_k + (ε/m) 1_group + δ/K, ε + δ ≤ 1, classes as likely,
+ĉ = √(K λ_W λ_H). With
 A = (1−ε−δ−ĉ)₊ and S = (1−δ−ĉ)₊ the predictions are
 
     p_o = (1−S)/K outside the group,  p_s = (S + m p_o − A)/m in it,  p_k = p_s + A,
@@ -75,4 +76,6 @@ def read_hierarchy(labels) -> Hierarchy | str:
     exact = (1 - inner - outer) * np.eye(K) + inner / size * near + outer / K
     if not np.abs(Y - exact).max() <= 1e-12:
         return "the labels are not (1−ε−δ) e_k + (ε/m) 1_group + δ/K"
+    if inner + outer > 1 + 1e-12:  # classes of a group would be told apart by what they are not
+        return f"ε + δ = {inner + outer:.6g} > 1: the own class has less than the others of its group"
     return Hierarchy(np.argmax(near, 1), float(inner), float(outer))

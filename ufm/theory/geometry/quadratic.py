@@ -4,7 +4,7 @@ Bias-free, class weights q: each class is alone,
 
     W Wᵀ = diag(g_k),   g_k = (√(q_k λ_H/λ_W) − λ_H)₊,   W h_k = g_k/(g_k + λ_H) e_k.
 
-With (λ_b/2)‖b‖², equal weights, ĉ = √(K λ_W λ_H): up to λ_b = ĉ/(1−ĉ) a simplex ETF, W h_k = (1−ĉ)₊ (e_k − 1/K),
+With (λ_b/2)‖b‖², equal weights, ĉ = √(K λ_W λ_H): for λ_b(1−ĉ) ≤ ĉ a simplex ETF, W h_k = (1−ĉ)₊ (e_k − 1/K),
 b = 1/(K(1+λ_b)); beyond it W h_k also has the part (1−ĉ−ĉ/λ_b)/K along 1, and b = ĉ/(K λ_b).
 (Tirer and Bruna 2022, Dang et al. 2023; the transition: Massion et al. 2026; re-derived here.)
 """

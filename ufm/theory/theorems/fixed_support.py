@@ -51,7 +51,9 @@ def _on_support(setting: Setting, Y, z):
 SUPPORT_SIZE = Theorem(
     name="support-size",
     title="Small penalties forget the shares of a label: which classes it names remains",
-    statement=r"y_k > 0: \quad \log\tfrac{am}{2U} \le x_k \le U = \log(aK), \ m = \min_{y_k>0}y_k; \quad"
+    statement=r"x_k = z_k - z_o,\ y_o = 0: \quad \log\tfrac{am}{2U} \le x_k \le U = \log(aK) \ (y_k > 0), \ m ="
+    r" \min_{y_k>0}y_k; \quad \text{at the joint optimum of an exchangeable law}, \ d \ge K-1,"
+    r" \ \mathbb{P}(y = \tfrac1K\mathbf 1) < 1: \ "
     r" \frac{a\,c\sqrt{K-1}}{\log a} \to \sqrt{\mathbb{E}[n(1 - n/K)]} \text{ as } c \to 0, \quad"
     r" n = |\{k: y_k > 0\}|, \ c^2 = \lambda_W\lambda_H",
     assumptions=(given.ETF, given.ALIVE, given.CROSS_ENTROPY, SHARP),

@@ -61,9 +61,9 @@ export const HYPOTHESES = {
   'one label a class, $y_k = \\mathrm{softmax}(z_k) + \\frac{c}{\\sqrt{q_k}}u_k$ of some $G \\succeq 0$':
     designed,
   'labels $(1-\\varepsilon_k)e_k + \\varepsilon_k/K$ of weights $q_k$, with these $\\varepsilon_k$': designed,
-  '$Y = Y^\\top$, one label a class, left as it is by a transitive group; $\\Pi\\log(Y - \\hat c\\,\\Pi)\\Pi \\succeq 0$':
+  '$Y = Y^\\top$, one label a class, classes as likely, left as it is by a transitive group; $Y - \\hat c\\,\\Pi > 0$, $\\Pi\\log(Y - \\hat c\\,\\Pi)\\Pi \\succeq 0$':
     designed,
-  'labels $(1-\\varepsilon-\\delta)e_k + \\frac{\\varepsilon}{m}1_{\\mathrm{group}} + \\frac{\\delta}{K}$, classes as likely':
+  'labels $(1-\\varepsilon-\\delta)e_k + \\frac{\\varepsilon}{m}1_{\\mathrm{group}} + \\frac{\\delta}{K}$, $\\varepsilon+\\delta \\le 1$, classes as likely':
     () => 'no label names a group of classes',
   '$\\lambda_W\\lambda_H < (\\mathbb{E}\\|y\\|^2 - \\frac1K)/(K-1)$': (v) =>
     v.c2 < v.sigma2 ? held : 'λ_W λ_H is at or above its threshold',

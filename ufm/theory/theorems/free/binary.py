@@ -70,11 +70,12 @@ def _unbiased(setting: Setting, optimum: JointOptimum) -> Finding:
 
 BCE_NO_BIAS = Theorem(
     name="bce-no-bias",
-    title="One class against the rest, no bias: four phases, no ETF at small penalties",
+    title="One against the rest, no bias: four phases, no ETF at small penalties (K > 2)",
     statement=r"WW^\top = \sqrt{\tfrac{\lambda_H}{K\lambda_W}} \, [(u-v)\Pi + \tfrac sK \mathbf 1 \mathbf 1^\top],"
     r" \quad s = -(u+(K-1)v): \quad \sigma(v) = \tfrac{2\hat c+\varepsilon}{K}, \ 1-\sigma(u) ="
     r" \tfrac{(K-1)\varepsilon + (K-2)\hat c}{K} \ \text{if that leaves } s > 0, \ \hat c+\varepsilon < 1; \quad"
-    r" \text{else } s = 0; \quad u = v, \ \sigma(v) = \tfrac{1+\hat c}{K} \ \text{if } 1-\varepsilon \le \hat c"
+    r" \text{else } s = 0,\ \sigma(u) - \sigma(v) = 1-\varepsilon-\hat c; \quad u = v, \ \sigma(v) = "
+    r"\tfrac{1+\hat c}{K} \ \text{if } 1-\varepsilon \le \hat c"
     r" < \tfrac K2-1; \quad W = 0 \ \text{beyond}",
     assumptions=(given.PENALISED, given.BINARY, given.SMOOTHED, ROOMY, given.NO_BIAS),
     claim=JointClaim(_unbiased),

@@ -179,8 +179,8 @@ def _invariant_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 
 
 INVARIANT = Assumption(
-    r"$Y = Y^\top$, one label a class, left as it is by a transitive group; $\Pi\log(Y - \hat c\,\Pi)\Pi "
-    r"\succeq 0$",
+    r"$Y = Y^\top$, one label a class, classes as likely, left as it is by a transitive group; "
+    r"$Y - \hat c\,\Pi > 0$, $\Pi\log(Y - \hat c\,\Pi)\Pi \succeq 0$",
     unread(invariant_gram),
     given.BALANCED,
 )
@@ -226,14 +226,15 @@ def _hierarchy_finding(setting: Setting, optimum: JointOptimum) -> Finding:
 
 HIERARCHICAL = Assumption(
     r"labels $(1-\varepsilon-\delta)e_k + \frac{\varepsilon}{m}1_{\mathrm{group}} + \frac{\delta}{K}$, "
-    r"classes as likely",
+    r"$\varepsilon+\delta \le 1$, classes as likely",
     unread(hierarchy),
     given.BALANCED,
 )
 SUPERCLASS_COLLAPSE = Theorem(
     name="superclass-collapse",
     title="Hierarchical smoothing has three phases: classes, superclasses, nothing",
-    statement=r"A = (1-\varepsilon-\delta-\hat c)_+,\ S = (1-\delta-\hat c)_+: \quad p_o = \tfrac{1-S}{K},\ "
+    statement=r"\varepsilon+\delta \le 1: \quad A = (1-\varepsilon-\delta-\hat c)_+,\ S = (1-\delta-\hat c)_+,"
+    r" \quad p_o = \tfrac{1-S}{K},\ "
     r"p_s = \tfrac{S - A}{m} + p_o,\ p_k = p_s + A, \quad g_w = \tfrac{\lambda_H}{\hat "
     r"c}\log\tfrac{p_k}{p_s},\ "
     r"g_b = \tfrac{\lambda_H}{\hat c}(\log\tfrac{p_k}{p_s} + m\log\tfrac{p_s}{p_o});"

@@ -112,8 +112,9 @@ DISTILLATION = Theorem(
     name="distillation",
     title="A student adds its own penalties to what its teacher leaves to wrong classes",
     statement=r"y_k = \mathrm{softmax}(z^{\mathrm{teacher}}_k/T), \text{ gap } x': \quad \varepsilon ="
-    r" \tfrac{K}{e^{x'/T} + K - 1}, \quad p_o = \tfrac{\hat c + \varepsilon}{K}; \quad T = 1, \text{ each"
-    r" generation taught by the last}: p_o = n\hat c/K, \text{ and nothing is left for } n \ge 1/\hat c",
+    r" \tfrac{K}{e^{x'/T} + K - 1}, \quad p_o = \tfrac{\min(\hat c + \varepsilon, 1)}{K},"
+    r" \ W = 0 \iff \hat c + \varepsilon \ge 1; \quad T = 1, \text{ each generation taught by the last}:"
+    r" p_o = \min(n\hat c, 1)/K, \text{ and nothing is left for } n \ge 1/\hat c",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, TEACHER, given.ROOM),
     claim=JointClaim(taught_finding),
     quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the numbers shown are x",

@@ -59,9 +59,8 @@ RESTORED_TEMPERATURES = Theorem(
     name="restored-temperatures",
     title="Temperatures of the classes make the optimum an ETF under imbalance",
     statement=r"\tfrac{e^{s_k}+K-1}{s_k} = \tfrac{Kq_k}{g\lambda_W}, \ \delta_k = \tfrac{s_k}{g}\sqrt{"
-    r"\tfrac{\lambda_Hq_k}{\lambda_W}} \implies WW^\top = g\Pi; \quad \text{two } \delta_k \text{ a class iff } "
-    r"g \le"
-    r" \tfrac{Kq_k}{\lambda_W}e^{-s_*}, \ (s_*-1)e^{s_*} = K-1",
+    r"\tfrac{\lambda_Hq_k}{\lambda_W}} \implies WW^\top = g\Pi; \quad \text{a } \delta_k \text{ exists iff } "
+    r"g \le \tfrac{Kq_k}{\lambda_W}e^{-s_*}, \text{ two iff } g <, \ (s_*-1)e^{s_*} = K-1",
     assumptions=(given.EACH_PENALISED, given.CROSS_ENTROPY, RESTORED, given.ROOM, given.NO_BIAS),
     claim=JointClaim(_restored),
     quantity="√E KL(p_theory ‖ p) of the blind joint optimum; the numbers shown are g = ‖W‖²/(K−1)",
@@ -137,7 +136,8 @@ SETS = Assumption(
 MULTI_LABEL = Theorem(
     name="multi-label",
     title="Sets of classes: an ETF, and each feature a multiple of the sum of its rows",
-    statement=r"\textstyle\sum_{k\in S}\mathrm{CE}(z, k): \ WW^\top = \lambda_Ha\Pi,\ h_S = \tfrac{x_r}{\lambda_Ha}"
+    statement=r"\textstyle\sum_{k\in S}\mathrm{CE}(z, k), \text{ of which are } \mathbb{E}, \lambda_W, \lambda_H:"
+    r" \ WW^\top = \lambda_Ha\Pi,\ h_S = \tfrac{x_r}{\lambda_Ha}"
     r"\sum_{k\in S} w_k, \ x_r(re^{x_r}+K-r) = aK, \ \mathbb{E}[r(K-r)x_r^2] = K(K-1)\lambda_W\lambda_Ha^2;"
     r" \quad W = 0 \iff \mathbb{E}[r(K-r)] \le K(K-1)\lambda_W\lambda_H",
     assumptions=(given.EACH_PENALISED, given.CROSS_ENTROPY, SETS, given.ROOM),

@@ -76,7 +76,7 @@ def _biased(setting: Setting, optimum: JointOptimum) -> Finding:
 SQUARED_BIAS = Theorem(
     name="squared-bias",
     title="Under squared error a penalty on the bias turns the ETF towards a frame",
-    statement=r"\lambda_b \le \tfrac{\hat c}{1-\hat c}: \ Wh_k = (1-\hat c)_+(e_k - \tfrac1K),\ b ="
+    statement=r"\lambda_b(1-\hat c) \le \hat c: \ Wh_k = (1-\hat c)_+(e_k - \tfrac1K),\ b ="
     r" \tfrac{1}{K(1+\lambda_b)}; \quad \text{else}\ Wh_k = (1-\hat c)(e_k - \tfrac1K) +"
     r" \tfrac{1-\hat c-\hat c/\lambda_b}{K},\ b = \tfrac{\hat c}{K\lambda_b}; \quad \hat c^2 = "
     r"K\lambda_W\lambda_H",
@@ -175,9 +175,10 @@ def _polygon(setting: Setting, optimum: JointOptimum) -> Finding:
 POLYGON = Theorem(
     name="polygon",
     title="In the plane the regular K-gon is critical (optimality: numerical evidence)",
-    statement=r"d = 2: \quad w_k = m(\cos\tfrac{2\pi k}{K}, \sin\tfrac{2\pi k}{K}), \quad 1 - \textstyle\sum_l"
+    statement=r"d = 2,\ \hat c < 1: \quad w_k = m(\cos\tfrac{2\pi k}{K}, \sin\tfrac{2\pi k}{K}), \quad 1 - "
+    r"\textstyle\sum_l"
     r" p_l\cos\tfrac{2\pi l}{K} = \hat c, \quad p = \mathrm{softmax}(t\cos\tfrac{2\pi l}{K}), \quad m^2 ="
-    r" t\sqrt{\tfrac{\lambda_H}{K\lambda_W}} \quad \text{is a critical point}",
+    r" t\sqrt{\tfrac{\lambda_H}{K\lambda_W}} \quad \text{is a critical point}; \quad \text{else } W = 0",
     assumptions=(
         given.PENALISED,
         given.CROSS_ENTROPY,
@@ -224,10 +225,12 @@ def escape_finding(setting: Setting, optimum: JointOptimum, change=lambda curvat
 
 POLYGON_ESCAPE = Theorem(
     name="polygon-escape",
-    title="One dimension more, and the polygon is a strict saddle: the way out",
-    statement=r"d \to 3: \quad dW = \alpha uv^\top,\ dh_k = \beta(u^\top r_k)v,\ v \perp W: \quad"
-    r" \lambda_{\min} = 1 - \tfrac{\sqrt{\lambda_{\max}(M)}}{c} = 1 - \max_j\tfrac{1 -"
-    r" \sum_lp_l\cos\frac{2\pi jl}{K}}{\hat c}, \quad M = \mathbb{E}rr^\top",
+    title="One dimension more, and a polygon, while alive, is a strict saddle: the way out",
+    statement=r"d \to 3: \quad dW = \alpha uv^\top,\ dh_k = \beta(u^\top r_k)v,\ v \perp W: \quad \text{over }"
+    r" \sqrt{\lambda_W}\,dW,\ \sqrt{\tfrac{\lambda_H}{K}}\,dh_k: \ \lambda_{\min} = 1 - "
+    r"\tfrac{\sqrt{\lambda_{\max}(M)}}{c} = 1 - \max_j\tfrac{1 -"
+    r" \sum_lp_l\cos\frac{2\pi jl}{K}}{\hat c} < 0 \iff \hat c < 1,"
+    r" \quad M = \mathbb{E}rr^\top",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.ONE_HOT, FOUR, PLANAR, given.NO_BIAS),
     claim=JointClaim(escape_finding),
     quantity="the least curvature in a direction that the K-gon leaves free, written out there",

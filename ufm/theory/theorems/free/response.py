@@ -90,9 +90,11 @@ def curvature_finding(setting: Setting, optimum: JointOptimum, change=lambda val
 SUSCEPTIBILITY = Theorem(
     name="susceptibility",
     title="The optimum answers its labels by three numbers: size, norms, angles",
-    statement=r"\langle D, F''D\rangle = \lambda_H^{-2}\,\mathbb{E}[r^\top DT_yDr], \ T_y = S(I + aS)^{-1}: \ "
+    statement=r"F(G) = \min_{WW^\top = G}L,\ G = \lambda_Ha\Pi,\ r = y - p,\ S = \mathrm{diag}\,p - pp^\top: \quad"
+    r" \langle D, F''D\rangle = \lambda_H^{-2}\,\mathbb{E}[r^\top DT_yDr], \ T_y = S(I + aS)^{-1}: \ "
     r" h_1 = \tfrac{\mathbb{E}e}{(K-1)\lambda_H^2},\ h_2 = \tfrac{\mathbb{E}[s - e/K]}{(K-1)(1-2/K)\lambda_H^2} - "
-    r"\beta, \ h_1 + (K-1)(h_2 + \beta) + \tfrac{K(K-3)}{2}h_3 = \tfrac{\mathbb{E}[\|r\|^2\mathrm{tr}T + "
+    r"\beta\ (K \ge 3), \ h_3\ (K \ge 4): \ h_1 + (K-1)(h_2 + \beta) + \tfrac{K(K-3)}{2}h_3 = "
+    r"\tfrac{\mathbb{E}[\|r\|^2\mathrm{tr}T + "
     r"e]}{2\lambda_H^2}; \quad e = r^\top Tr,\ s = \textstyle\sum_kT_{kk}r_k^2; \quad \beta = 0, \text{ with a "
     r"bias } \tfrac{\mu^2}{(1-2/K)(t + \lambda_b)\lambda_H^2}, \ (K-1)\mu = \mathbb{E}\textstyle\sum_kT_{kk}r_k, "
     r"\ (K-1)t = \mathbb{E}\,\mathrm{tr}T",
@@ -169,8 +171,11 @@ def spectrum_finding(setting: Setting, optimum: JointOptimum, change=lambda valu
 COLLAPSE_HESSIAN = Theorem(
     name="collapse-hessian",
     title="At neural collapse angles are the slow modes, and slow down with K",
-    statement=r"s = x(1 + \tfrac{\varepsilon}{\hat c}): \quad \nabla^2L \sim 0, 1, 2, \ 2sP \text{ (size)},"
-    r" \ \tfrac{2s}{K} \text{ (angles)}, \ 2 + \tfrac{2s}{K}, \ \text{norms and means: }"
+    statement=r"s = x(1 + \tfrac{\varepsilon}{\hat c}),\ e = d-K+1: \quad \nabla^2L \text{ over }"
+    r" \sqrt{\lambda_W}\,W,\ \sqrt{\tfrac{\lambda_H}{K}}\,H \sim 0\ [\tfrac{(K-1)(K-2)}{2} + (K-1)e \text{ times}],"
+    r" \ 1\ [d+e], \ 2\ [\tfrac{K(K-1)}{2} + (K-1)e], \ 2sP\ [1] \text{ (size)},"
+    r" \ \tfrac{2s}{K}\ [\tfrac{K(K-3)}{2}] \text{ (angles)}, \ 2 + \tfrac{2s}{K}\ [\tfrac{(K-1)(K-2)}{2}],"
+    r" \ \text{norms and means (both }[K-1]; K = 2: \text{ the second entry alone): }"
     r" \begin{pmatrix}\frac{2s((K-2)P + 1/K)}{K-1} & b\\ b & 1 + \frac{s(P + (K-2)/K)}{K-1}\end{pmatrix},"
     r" \ b = \tfrac{\sqrt{2(K-2)}\,s(KP-1)}{K(K-1)}",
     assumptions=(

@@ -117,7 +117,7 @@ def contrastive_finding(setting: Setting, optimum: VariantOptimum, share=lambda 
 SUPCON = Theorem(
     name="supcon",
     title="Supervised contrastive features collapse onto a simplex",
-    statement=r"\|h\| = \rho,\ n \text{ a class},\ N = nK: \quad \min\textstyle\sum_i\tfrac{-1}{n-1}"
+    statement=r"\|h\| = \rho,\ n \ge 2 \text{ a class},\ N = nK: \quad \min\textstyle\sum_i\tfrac{-1}{n-1}"
     r"\sum_{p \in P(i)}"
     r"\log\tfrac{e^{h_i\cdot h_p}}{\sum_{a \ne i}e^{h_i\cdot h_a}} ="
     r" N\log\!\big(n - 1 + (N-n)e^{-K\rho^2/(K-1)}\big)",

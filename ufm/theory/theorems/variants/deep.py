@@ -25,8 +25,19 @@ def _few(setting: Setting) -> str | None:
 FEW = Assumption(r"$K \le 4$", _few)
 
 
+def line_frame(angle: float, scale: float, K: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The one direction: u, v (K, 1) and σ."""
+    if K == 3:
+        u = np.array([[1.0], [0.0], [-1.0]]) / np.sqrt(2)
+        return u, u, np.array([2 * scale / np.sqrt(3)])
+    a, b = np.cos(angle / 2), np.sin(angle / 2)
+    v = np.array([[a], [b], [-b], [-a]]) / np.sqrt(2)
+    u = np.array([[a + b], [a - b], [b - a], [-a - b]]) / 2
+    return u, v, np.array([np.sqrt(2) * scale])
+
+
 def frame(branch: str, scale: float, K: int) -> tuple[np.ndarray, np.ndarray]:
-    """U (K, r) orthonormal and the singular values s (r) of Z/√K."""
+    """U (K, r) orthonormal and the singular values s (r) of Z/√K, for branches with Z = Zᵀ ⪰ 0."""
     if branch == "zero":
         return np.zeros((K, 1)), np.zeros(1)
     if branch == "modes":
@@ -40,13 +51,17 @@ def frame(branch: str, scale: float, K: int) -> tuple[np.ndarray, np.ndarray]:
 def factors_of(setting: Setting, found: DeepOptimum) -> list[np.ndarray]:
     """W₁ (K, d), …, H (n, d): all penalties λ_W‖W_i‖², λ_H E‖h‖² of a direction are Λ^{1/N} s^{2/N}."""
     joint, N, d = setting.joint, int(setting.shaped.variant.numbers[0]), setting.dim
-    U, s = frame(found.branch, found.scale, joint.classes)
+    if found.branch == "line":
+        U, V, s = line_frame(found.angle, found.scale, joint.classes)
+    else:
+        U, s = frame(found.branch, found.scale, joint.classes)
+        V = U
     share = root_of_product(N, joint.lambda_w, joint.lambda_h) * s ** (2 / N)
     middle = np.zeros((d, d))
     middle[np.arange(len(s)), np.arange(len(s))] = np.sqrt(share / joint.lambda_w)
     first, last = np.zeros((joint.classes, d)), np.zeros((joint.classes, d))
     first[:, : len(s)] = U * np.sqrt(share / joint.lambda_w)
-    last[:, : len(s)] = U * np.sqrt(share / joint.lambda_h) * np.sqrt(joint.classes)
+    last[:, : len(s)] = V * np.sqrt(share / joint.lambda_h) * np.sqrt(joint.classes)
     return [first, *[middle] * (N - 2), joint.atoms.labels @ last]
 
 
@@ -66,7 +81,10 @@ DEEP_LINEAR_CE = Theorem(
     title="Three factors: fewer directions may be cheaper (optimality: numerical evidence)",
     statement=r"\Lambda = \lambda_W^{N-1}\lambda_H,\ K \le 4: \quad \min L = \min\{\log K, \ \min_x"
     r" \log(1 + (K-1)e^{-x}) + \tfrac N2\Lambda^{1/N}(K-1)(\tfrac{x}{\sqrt K})^{2/N}, \ \min_t"
-    r" \log\textstyle\sum_le^{t(\cos\frac{2\pi l}{K} - 1)} + N\Lambda^{1/N}(\tfrac{t\sqrt K}{2})^{2/N}\}",
+    r" \log\textstyle\sum_le^{t(\cos\frac{2\pi l}{K} - 1)} + N\Lambda^{1/N}(\tfrac{t\sqrt K}{2})^{2/N}, \ "
+    r"\min_{\sigma,u,v} \tfrac1K\sum_k\log\sum_le^{\sigma\sqrt K\,v_k(u_l - u_k)} +"
+    r" \tfrac N2\Lambda^{1/N}\sigma^{2/N}\},"
+    r" \quad \|u\| = \|v\| = 1,\ u_{K+1-k} = -u_k,\ v_{K+1-k} = -v_k",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.ONE_HOT, FEW, given.ROOM, given.NO_BIAS),
     claim=VariantClaim("deep-linear", deep_finding),
     quantity="slopes and objective at the claimed factors, and the best of 24 blind starts: no certificate",
@@ -77,7 +95,9 @@ DEEP_LINEAR_MSE = Theorem(
     name="deep-linear-mse",
     title="Under squared error every direction of a deep product is alone",
     statement=r"\min L = K\min\{\tfrac{1}{2K}, \ \min_s\tfrac{(1-s)^2}{2K} +"
-    r" \tfrac N2\Lambda^{1/N}(\tfrac{s}{\sqrt K})^{2/N}\}, \quad WH = sI, \quad \Lambda = \lambda_W^{N-1}\lambda_H",
+    r" \tfrac N2\Lambda^{1/N}(\tfrac{s}{\sqrt K})^{2/N}\},"
+    r" \quad Z = sI \ (\text{or } 0 \text{ where that is less; not unique where both are least}), \quad "
+    r"\Lambda = \lambda_W^{N-1}\lambda_H",
     assumptions=(given.PENALISED, given.SQUARED_ERROR, given.ONE_HOT, ROOMY, given.NO_BIAS),
     claim=VariantClaim("deep-linear", deep_finding),
     quantity="slopes and objective at the claimed factors, and the best of 24 blind starts: that none is lower is"

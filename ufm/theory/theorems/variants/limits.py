@@ -47,7 +47,8 @@ SELI = Theorem(
     statement=r"c \to 0: \quad z_k \propto e_k - \tfrac1K, \quad WW^\top \propto"
     r" (\Pi\,\mathrm{diag}(q)\,\Pi)^{1/2},"
     r" \quad \min\{c\,\|ZQ^{1/2}\|_*: z_{kk} - z_{kl} \ge 1\} = c\,\mathrm{tr}(\Pi\,\mathrm{diag}(q)\,\Pi)^{1/2};"
-    r" \quad \tfrac{dG}{g} = \tfrac K2(1 + \tfrac2x + O(x^{-2}))\textstyle\sum_k\delta_ku_ku_k^\top",
+    r" \quad q_k = \tfrac1K + \delta_k,\ x \text{ the gap of logits at } \delta = 0: \tfrac{dG}{g} = \tfrac "
+    r"K2(1 + \tfrac2x + O(x^{-2}))\textstyle\sum_k\delta_ku_ku_k^\top",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, SINGLE, given.ROOM, given.NO_BIAS),
     claim=VariantClaim("max-margin", margin_finding),
     quantity="the objective of the best blind point between its own bounds",
@@ -83,14 +84,16 @@ RAY = {
     "cross-entropy": (
         "ce-ray",
         "Without penalties the simplex grows like log t, and stays a simplex",
-        r"W_0W_0^\top = x_0\Pi = W_0H_0^\top: \quad WH^\top = x\Pi, \quad \dot x = \tfrac{2x}{e^x + K - 1}, \quad"
+        r"W_0W_0^\top = H_0H_0^\top = W_0H_0^\top = x_0\Pi: \quad WH^\top = x\Pi,"
+        r" \quad \dot x = \tfrac{2x}{e^x + K - 1}, \quad"
         r" \mathrm{Ei}(x) + (K-1)\log x = 2t + \mathrm{const}",
         given.CROSS_ENTROPY,
     ),
     "squared-error": (
         "mse-ray",
         "Without penalties the simplex of squared error grows by a logistic law",
-        r"W_0W_0^\top = x_0\Pi = W_0H_0^\top: \quad WH^\top = x\Pi, \quad \dot x = \tfrac{2x(1-x)}{K}, \quad"
+        r"W_0W_0^\top = H_0H_0^\top = W_0H_0^\top = x_0\Pi: \quad WH^\top = x\Pi,"
+        r" \quad \dot x = \tfrac{2x(1-x)}{K}, \quad"
         r" x = \tfrac{1}{1 + (1/x_0 - 1)e^{-2t/K}}",
         given.SQUARED_ERROR,
     ),

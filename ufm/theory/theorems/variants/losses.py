@@ -35,8 +35,9 @@ FOCAL = Theorem(
     name="focal",
     title="Focal loss: the simplex shrinks or jumps to zero (numerical evidence)",
     statement=r"\ell = -(1-P)^\gamma\log P: \quad z_k = x(e_k - \tfrac1K), \quad"
-    r" S(P) := (1-P)^\gamma[(1-P) - \gamma P\log P] = \tfrac{(K-1)c}{\sqrt K}, \quad P = \tfrac{e^x}{e^x + K - 1};"
-    r" \quad \text{to zero continuously} \iff K \le 1/p^*, \quad"
+    r" S(P) := (1-P)^\gamma[(1-P) - \gamma P\log P] = \tfrac{(K-1)c}{\sqrt K}, \quad P = \tfrac{e^x}{e^x + K - 1}"
+    r" \text{ (the larger root, or } x = 0 \text{ if lower)}; \quad \text{to zero continuously} \iff K \le "
+    r"1/p^*, \quad"
     r" (1-p^*)(2\gamma + 1 + \gamma\log p^*) = \gamma^2p^*\log p^*",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.ONE_HOT, given.ROOM, given.NO_BIAS),
     claim=VariantClaim("focal", focal_finding),
@@ -89,7 +90,8 @@ LOGIT_ADJUSTMENT = Theorem(
     title="Logit adjustment leaves minority collapse where it is",
     statement=r"\ell = \mathrm{CE}(Wh + \tau\log(\mathbb{E}y), y),\ \tau > 0: \quad (1-\delta)^2 \rho\, q_B \le"
     r" \lambda_W\lambda_H \implies w_k = w_l \ (k, l \in B), \quad \iff \text{ if } d \ge K-1, \quad"
-    r" \rho = \tfrac{\alpha+1}{2\alpha+1} \text{ (mixup)},\ 1 \text{ (one-hot)}",
+    r" \rho = \mathbb{E}[\lambda^2 + (1-\lambda)^2] = \tfrac{\alpha+1}{2\alpha+1} \text{ (mixup)},\ 1 \text{"
+    r" (one-hot)}",
     assumptions=(given.PENALISED, given.CROSS_ENTROPY, given.WEIGHTED, ROOM_TO_PART),
     claim=VariantClaim("logit-adjusted", adjusted_finding),
     quantity="√ of the mean divergence of adjusted predictions from such as are equal on B: zero beyond the"
