@@ -33,7 +33,7 @@ class Arguments:
     profile: bool = False
     """Only where the time of the numerical route goes; writes nothing."""
     many: bool = False
-    """Only the joint problem of 30, 100 and 1000 classes, some minutes; with --quick the smallest."""
+    """Only the joint problem of 30, 100 and 1000 classes, some minutes; with --quick of 30 alone."""
     guard: str = ""
     """A record of before with the same flags: exit code 1 where a ratio to a peer became 1.5 times less."""
     out: str = str(RESULTS)
@@ -48,6 +48,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out must be a folder, got the file {args.out}")
     if args.many:
+        if args.guard or args.profile:
+            raise InputError("--many is a run of its own: give it without --guard and --profile")
         return run_many(folder, args.quick, " ".join(["python -m experiments.speed", *argv]))
     from experiments.benchmark.growth import guard
 
@@ -87,7 +89,7 @@ def run_many(folder: Path, quick: bool, command: str) -> int:
     from experiments.benchmark.report import many_page
     from experiments.training.checkpoint import write_whole
 
-    rows = measure_all(TASKS[:1] if quick else TASKS)
+    rows = measure_all([task for task in TASKS if task.classes == TASKS[0].classes] if quick else TASKS)
     page = many_page(rows, command, machine())
     record = json.dumps([asdict(row) for row in rows], indent=1) + "\n"
     stem = "speed_many_quick" if quick else "speed_many"

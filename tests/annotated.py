@@ -24,7 +24,8 @@ DRESS = f"__import__({__name__!r}, fromlist=['dress']).dress"
 
 def dress(it):
     """A function or dataclass that checks the arrays of its annotations; as it is where these name none."""
-    named = getattr(it, "__annotations__", {}).values()
+    kinds = it.__mro__ if isinstance(it, type) else (it,)  # a dataclass takes the fields of its bases
+    named = [part for kind in kinds for part in getattr(kind, "__annotations__", {}).values()]
     return jaxtyped(it, typechecker=beartype) if any(map(_has_arrays, named)) else it
 
 
@@ -58,7 +59,10 @@ class _Loader(SourceFileLoader):
     def get_code(self, name):
         source = Path(self.get_filename(name))
         kept = Path(cache_from_source(source, optimization="annotated"))
-        stamp = [(path.stat().st_mtime_ns, path.stat().st_size) for path in (source, Path(__file__))]
+        files = [
+            (str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in (source, Path(__file__))
+        ]
+        stamp = [*files, sys.flags.optimize]
         with suppress(OSError, EOFError, ValueError, TypeError):  # not there, or not whole
             known, code = marshal.loads(kept.read_bytes())
             if known == stamp:

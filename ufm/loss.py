@@ -102,8 +102,7 @@ def _binary_curvature(z: Vector) -> Vector:
 
 def local_binary_cross_entropy(z: Vector, y: Vector) -> tuple[Vector, Vector]:
     """(1 − y) σ(z) − y σ(−z), and the curvature σ(z) σ(−z)."""
-    here, there = jax.nn.sigmoid(z), jax.nn.sigmoid(-z)
-    return (1.0 - y) * here - y * there, here * there
+    return (1.0 - y) * jax.nn.sigmoid(z) - y * jax.nn.sigmoid(-z), _binary_curvature(z)
 
 
 LOSSES = {

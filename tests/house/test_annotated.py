@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, TypeCheckError
 from tests.annotated import DRESS, _Dresser, dress, install
 from ufm.loss import cross_entropy
 from ufm.model.etf import etf_deviation
+from ufm.optimize.coordinates import Reduced
 from ufm.rules.numbers import integer
 
 
@@ -22,6 +23,12 @@ def test_shapes_of_the_package_are_checked():
     cross_entropy(jnp.zeros((3, 2)), jnp.full((3, 2), 1 / 3))
     with pytest.raises(TypeCheckError):
         cross_entropy(jnp.zeros((3, 2)), jnp.full((4, 2), 1 / 4))
+
+
+def test_fields_of_a_base_are_checked_too():
+    Reduced(np.eye(3))
+    with pytest.raises(TypeCheckError):
+        Reduced(np.zeros(3))
 
 
 def test_what_names_no_array_is_left_as_it_is():

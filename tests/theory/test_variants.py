@@ -132,6 +132,12 @@ def test_check_values_of_one_direction(K, N, root, check):
     assert without == ["etf" if K == 3 else "polygon", "zero"]  # it is the last that lives
 
 
+def test_of_two_factors_no_line_is_claimed():
+    """Just below c = 1/√3 the line ties with the simplex up to rounding, and the simplex is what is proved."""
+    for root in (0.5773502688010825, *np.linspace(0.57735026, 3**-0.5, 40)):
+        assert deep_cross_entropy(3, 2, root, root).branch in ("etf", "zero")
+
+
 @pytest.mark.parametrize("K, N, root, _", LINES)
 def test_no_other_line_is_lower_than_the_one_that_is_claimed(K, N, root, _):
     """Z = σ√K v uᵀ with any odd unit vectors u and v; the claim's own is among them, to 40 digits."""

@@ -90,7 +90,8 @@ class Isometric(NamedTuple):
 
 
 class Centred(Isometric):
-    """The same for q and slopes that sum to zero, as they do from such a start on: two passes fewer a step."""
+    """The same for q and slopes that sum to zero, as they do from such a start on, up to rounding: two passes fewer
+    a step."""
 
     def path(self, coupling):
         """Here."""

@@ -33,8 +33,8 @@ GRID = np.exp(np.linspace(np.log(1e-9), np.log(1e3), 600))  # sizes at which a b
 
 
 class DeepOptimum(NamedTuple):
-    """The least of the candidates: its name (zero, etf, polygon, line, modes), scale (x, t, L or m, s), objective
-    and the angle ψ of a line of four classes."""
+    """The least of the candidates: its name (zero, etf, polygon, line, modes), scale (0, x, t, L or m, s),
+    objective and the angle ψ of a line of four classes."""
 
     branch: str
     scale: float
@@ -121,7 +121,9 @@ def line_slope(m: float) -> float:
 
 
 def _line(classes: int, cost: float, power: float) -> list[DeepOptimum]:
-    """The line, if it has a local minimum; of two classes it is the simplex."""
+    """The line, if it has a local minimum; of two classes it is the simplex, which is best of two factors."""
+    if power == 1:
+        return []
     if classes == 3:
         three = outer_minimum(
             lambda L: (2 * np.log1p(np.exp(-L) + np.exp(-2 * L)) + np.log(3)) / 3,
@@ -130,7 +132,7 @@ def _line(classes: int, cost: float, power: float) -> list[DeepOptimum]:
             power,
         )
         return [] if three is None else [DeepOptimum("line", *three)]
-    if classes != 4 or power == 1:  # two factors: one penalty for all directions, and the simplex is proved
+    if classes != 4:
         return []
     four = outer_minimum(line_fit, line_slope, cost * 2 ** (power / 2), power)
     return [] if four is None else [DeepOptimum("line", *four, line_angle(four[0]))]

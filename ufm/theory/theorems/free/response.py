@@ -174,7 +174,8 @@ COLLAPSE_HESSIAN = Theorem(
     statement=r"s = x(1 + \tfrac{\varepsilon}{\hat c}),\ e = d-K+1: \quad \nabla^2L \text{ over }"
     r" \sqrt{\lambda_W}\,W,\ \sqrt{\tfrac{\lambda_H}{K}}\,H \sim 0\ [\tfrac{(K-1)(K-2)}{2} + (K-1)e \text{ times}],"
     r" \ 1\ [d+e], \ 2\ [\tfrac{K(K-1)}{2} + (K-1)e], \ 2sP\ [1] \text{ (size)},"
-    r" \ \tfrac{2s}{K}\ [\tfrac{K(K-3)}{2}] \text{ (angles)}, \ 2 + \tfrac{2s}{K}\ [\tfrac{(K-1)(K-2)}{2}],"
+    r" \ \tfrac{2s}{K}\ [\tfrac{K(K-3)}{2}, K \ge 3] \text{ (angles)},"
+    r" \ 2 + \tfrac{2s}{K}\ [\tfrac{(K-1)(K-2)}{2}],"
     r" \ \text{norms and means (both }[K-1]; K = 2: \text{ the second entry alone): }"
     r" \begin{pmatrix}\frac{2s((K-2)P + 1/K)}{K-1} & b\\ b & 1 + \frac{s(P + (K-2)/K)}{K-1}\end{pmatrix},"
     r" \ b = \tfrac{\sqrt{2(K-2)}\,s(KP-1)}{K(K-1)}",

@@ -19,10 +19,16 @@ from ufm.theory.variants.deep import DeepOptimum, deep_cross_entropy, deep_squar
 
 def _few(setting: Setting) -> str | None:
     K = setting.problem.classes
-    return None if K <= 4 else f"K = {K} > 4: other polyhedra are lower than the simplex and the polygon"
+    return (
+        None
+        if K <= 4
+        else f"K = {K} > 4: other polyhedra are lower than the simplex, the polygon and the line"
+    )
 
 
-FEW = Assumption(r"$K \le 4$", _few)
+FEW = Assumption(
+    r"$K \le 4$, $N \le 8$", _few
+)  # no variant has more factors; ten have a line that is not odd
 
 
 def line_frame(angle: float, scale: float, K: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -78,8 +84,8 @@ def deep_finding(setting: Setting, optimum: VariantOptimum, change=lambda found:
 
 DEEP_LINEAR_CE = Theorem(
     name="deep-linear-ce",
-    title="Three factors: fewer directions may be cheaper (optimality: numerical evidence)",
-    statement=r"\Lambda = \lambda_W^{N-1}\lambda_H,\ K \le 4: \quad \min L = \min\{\log K, \ \min_x"
+    title="From three factors on fewer directions may be cheaper (optimality: numerical evidence)",
+    statement=r"\Lambda = \lambda_W^{N-1}\lambda_H,\ K \le 4,\ N \le 8: \quad \min L = \min\{\log K, \ \min_x"
     r" \log(1 + (K-1)e^{-x}) + \tfrac N2\Lambda^{1/N}(K-1)(\tfrac{x}{\sqrt K})^{2/N}, \ \min_t"
     r" \log\textstyle\sum_le^{t(\cos\frac{2\pi l}{K} - 1)} + N\Lambda^{1/N}(\tfrac{t\sqrt K}{2})^{2/N}, \ "
     r"\min_{\sigma,u,v} \tfrac1K\sum_k\log\sum_le^{\sigma\sqrt K\,v_k(u_l - u_k)} +"
