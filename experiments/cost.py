@@ -43,13 +43,13 @@ def start_up(repeats: int) -> None:
     rounds = [one_round() for _ in range(repeats)]
     base, helped = (statistics.median(found[part] for found in rounds) for part in (0, 1))
     print("processor time, and in units of the first line\n")
-    print(f"{'import jax and jit one addition':36}{base:8.2f} s")
-    print(f"{'ufm --help':36}{helped:8.2f} s{helped / base:8.2f} x")
+    print(f"{'import jax and jit one addition':38}{base:8.2f} s")
+    print(f"{'ufm --help':38}{helped:8.2f} s{helped / base:8.2f} x")
     for name in COMMANDS:
         for temperature in (0, 1):
             found = statistics.median(each[2][name][temperature] for each in rounds)
             words = f"{name}, {('nothing kept', 'programs kept')[temperature]}"
-            print(f"{words:36}{found:8.2f} s{found / base:8.2f} x")
+            print(f"{words:38}{found:8.2f} s{found / base:8.2f} x")
 
 
 def one_round() -> tuple[float, float, dict[str, tuple[float, float]]]:
