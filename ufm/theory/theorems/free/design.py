@@ -233,7 +233,8 @@ HIERARCHICAL = Assumption(
 SUPERCLASS_COLLAPSE = Theorem(
     name="superclass-collapse",
     title="Hierarchical smoothing has three phases: classes, superclasses, nothing",
-    statement=r"\varepsilon+\delta \le 1: \quad A = (1-\varepsilon-\delta-\hat c)_+,\ S = (1-\delta-\hat c)_+,"
+    statement=r"\hat c^2 = K\lambda_W\lambda_H,\ m \text{ classes a group},\ \varepsilon+\delta \le 1: \quad"
+    r" A = (1-\varepsilon-\delta-\hat c)_+,\ S = (1-\delta-\hat c)_+,"
     r" \quad p_o = \tfrac{1-S}{K},\ "
     r"p_s = \tfrac{S - A}{m} + p_o,\ p_k = p_s + A, \quad g_w = \tfrac{\lambda_H}{\hat "
     r"c}\log\tfrac{p_k}{p_s},\ "
