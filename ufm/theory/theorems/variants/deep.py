@@ -84,7 +84,7 @@ def deep_finding(setting: Setting, optimum: VariantOptimum, change=lambda found:
 
 DEEP_LINEAR_CE = Theorem(
     name="deep-linear-ce",
-    title="From three factors on fewer directions may be cheaper (optimality: numerical evidence)",
+    title="Three factors or more: few directions may win (optimality: numerical evidence)",
     statement=r"\Lambda = \lambda_W^{N-1}\lambda_H,\ K \le 4,\ N \le 8: \quad \min L = \min\{\log K, \ \min_x"
     r" \log(1 + (K-1)e^{-x}) + \tfrac N2\Lambda^{1/N}(K-1)(\tfrac{x}{\sqrt K})^{2/N}, \ \min_t"
     r" \log\textstyle\sum_le^{t(\cos\frac{2\pi l}{K} - 1)} + N\Lambda^{1/N}(\tfrac{t\sqrt K}{2})^{2/N}, \ "
