@@ -130,6 +130,7 @@ def pytest_collection_modifyitems(config, items):
 
 def _waits_for(config, item) -> str | None:
     """The word of the option without which this test does not run."""
+    # a promise is kept by another case than one that a list names
     slow = item.nodeid in LISTED["slow"] or ("slow" in item.keywords and "promise" not in item.keywords)
     for word, is_so in (("long", "long" in item.keywords), ("slow", slow)):
         if is_so and not config.getoption(f"--{word}"):

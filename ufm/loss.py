@@ -68,7 +68,7 @@ def cross_entropy(z: Vector, y: Vector) -> Scalar:
 def local_cross_entropy(z: Vector, y: Vector) -> tuple[Vector, Vector]:
     """softmax(z) − y, whose entry at the largest label is minus the sum of the others, and softmax(z)."""
     masses = jnp.exp(z - jnp.max(z, 0))
-    p = masses * (1.0 / jnp.sum(masses, 0))
+    p = masses * (1.0 / jnp.sum(masses, 0))  # one division a label
     return sum_zero(p - y, largest_class(y)), p
 
 

@@ -412,6 +412,19 @@ def test_the_command_writes_table_record_and_picture(fake, tmp_path, capsys, arg
     assert "| target |" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("argv, classes", [([], {30, 100, 1000}), (["--quick"], {30})])
+def test_many_classes_are_a_run_of_their_own(fake, tmp_path, monkeypatch, capsys, argv, classes):
+    tasks = []
+    monkeypatch.setattr(many, "measure_all", lambda given: tasks.extend(given) or [])
+    flags = ["--many", *argv, "--out", str(tmp_path)]
+    assert speed.main(flags) == 0 and {task.classes for task in tasks} == classes
+    stem = "_".join(["speed_many", *(["quick"] if argv else [])])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{stem}.json", f"{stem}.md"]
+    for other in (["--profile"], ["--guard", str(tmp_path / f"{stem}.json")]):
+        assert speed.main([*flags, *other]) == 2
+    assert "a run of its own" in capsys.readouterr().err
+
+
 def test_a_lost_ratio_is_told(fake, tmp_path, capsys):
     flags = ["--out", str(tmp_path)]
     speed.main(flags)

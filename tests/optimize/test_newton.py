@@ -182,9 +182,8 @@ KINDS = {
     "a matrix a label": (_EachItsOwn(jnp.asarray(np.random.default_rng(2).normal(size=(5, 3, ROWS)))), 3),
 }
 
-ELSEWHERE = {
-    ("centred", name) for name, loss in LOSSES.items() if not loss.coupling
-}  # they do not walk there
+# losses that do not walk there
+ELSEWHERE = {("centred", name) for name, loss in LOSSES.items() if not loss.coupling}
 
 
 @pytest.mark.parametrize(

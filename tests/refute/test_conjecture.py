@@ -304,7 +304,7 @@ BAD = {  # words of the message, and what it is about
     "must return True or False": ONE_HOT + "def zero(p): return 3\n",
     "ZeroDivisionError: division by zero (line": ONE_HOT + "def zero(p): return 1 / 0 > 1\n",
     "finite numbers of shape (2, 2), got shape (3,)": ONE_HOT + "def gram(p): return np.ones(3)\n",
-    "got [[nan, nan], [nan, nan]]": ONE_HOT + "def gram(p): return np.full((2, 2), np.nan)\n",
+    "finite numbers of shape (2, 2), got nan": ONE_HOT + "def gram(p): return np.full((2, 2), np.nan)\n",
     "a finite number, got nan": ONE_HOT + "def inequality(p, o): return float('nan')\n",
     "labels: must return labels (n, 2), or (labels, n weights), got shape (1, 3)": ONE_HOT.replace(
         "[2, 3]", "[2]"

@@ -64,9 +64,7 @@ def test_labels_of_superclasses_are_read_back():
     read = read_hierarchy(hierarchical_labels(3, 2, 0.2, 0.1))
     assert (read.inner, read.outer) == pytest.approx((0.2, 0.1), rel=1e-14)
     assert read.groups.tolist() == [0, 0, 2, 2, 4, 4]
-    most = read_hierarchy(
-        hierarchical_labels(2, 2, 0.9, 0.1)
-    )  # a class has no more of its label than its group
+    most = read_hierarchy(hierarchical_labels(2, 2, 0.9, 0.1))  # the own class has as much as its group
     assert most.inner + most.outer == pytest.approx(1, rel=1e-14)
     for other in (np.eye(4), np.full((4, 4), 0.25), hierarchical_labels(2, 2, 0.2, 0.1)[[0, 2, 1, 3]]):
         assert isinstance(read_hierarchy(other), str)

@@ -145,7 +145,7 @@ def _array(value, shape, name: str):
     except (TypeError, ValueError):
         raise ClaimError(f"{name} must return numbers of shape {shape}, got {value!r}") from None
     if found.shape != shape or not np.isfinite(found).all():
-        given = found.tolist() if found.shape == shape else f"shape {found.shape}"
+        given = found[~np.isfinite(found)][0] if found.shape == shape else f"shape {found.shape}"
         raise ClaimError(f"{name} must return finite numbers of shape {shape}, got {given}")
     return found
 

@@ -19,16 +19,11 @@ from ufm.theory.variants.deep import DeepOptimum, deep_cross_entropy, deep_squar
 
 def _few(setting: Setting) -> str | None:
     K = setting.problem.classes
-    return (
-        None
-        if K <= 4
-        else f"K = {K} > 4: other polyhedra are lower than the simplex, the polygon and the line"
-    )
+    return None if K <= 4 else f"K = {K} > 4: other polyhedra are lower than simplex, polygon and line"
 
 
-FEW = Assumption(
-    r"$K \le 4$, $N \le 8$", _few
-)  # no variant has more factors; ten have a line that is not odd
+# no variant has more factors than eight; ten have a lower line, which is not odd
+FEW = Assumption(r"$K \le 4$, $N \le 8$", _few)
 
 
 def line_frame(angle: float, scale: float, K: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
