@@ -201,7 +201,8 @@ def test_the_gradient_is_that_of_the_objective(kind, loss_name):
 
     found, (z, c) = local_model(loss, coordinates, jnp.asarray(q), Y, 0.3, shift)
     np.testing.assert_allclose(found, jax.grad(objective)(jnp.asarray(q)), rtol=0, atol=1e-13)
-    np.testing.assert_allclose(c, loss.curvature(z), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(z, coordinates.logits(q), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(c, loss.curvature(z + shift), rtol=0, atol=1e-15)
 
 
 def test_a_round_of_conjugate_gradients_is_one_product():

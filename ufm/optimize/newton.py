@@ -32,7 +32,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ufm.loss import LOSSES, relative_logits
+from ufm.optimize.coordinates import Centred
 from ufm.optimize.line_search import lengthen
+from ufm.optimize.many.alike import MANY, Triple, each, shared, triple
 
 FULL_STEP = 1.5
 NEAR = 1 / 32  # ranges below which the next decrement is less than half, inexact steps included
@@ -48,12 +50,13 @@ class Iterate(NamedTuple):
 
 
 def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
-    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch; and (z, c) there.
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch; and z(q), without the
+    shift, and c.
 
     lambda_h: one for all, or (B).
     """
-    z = coordinates.logits(q) + shift
-    slope, curvature = loss.local(z, Y)
+    z = coordinates.logits(q)
+    slope, curvature = loss.local(z + shift, Y)
     return coordinates.gradient(slope, q, lambda_h), (z, curvature)
 
 
@@ -73,16 +76,18 @@ def step_length(loss, coordinates, q, step, gradient, Y, lambda_h, shift, far):
     return jnp.where(far, lengthen(derivative, slope, jnp.log1p(beta) / beta, far), 1.0)
 
 
-def leap(coordinates, Y, lambda_h):
+def leap(coordinates, Y, lambda_h, sizes=None):
     """Cross-entropy's first step from zero, to where softmax(z) is nearly the label, smoothed: ∝ y + o/a.
 
     a = gain/λ_H is how large the ridge lets the logits' pull become. o is their mean as it comes out at o = 1,
     kept near 1 where a is small and logits are about a y. A guess: only the number of steps depends on it.
+    sizes (K): of how many classes each row is, all of them with this label; None: one.
     """
+    mean = partial(jnp.average, axis=0, weights=sizes)
     a = jnp.minimum(coordinates.gain / lambda_h, 0.5 * jnp.finfo(Y.dtype).max)
-    o = jnp.mean(jnp.log1p(a * Y), 0) + 1.0 / (1.0 + a)
+    o = mean(jnp.log1p(a * Y)) + 1.0 / (1.0 + a)
     z = jnp.log1p(a * Y / o)
-    return coordinates.fit(z - jnp.mean(z, 0), lambda_h)
+    return coordinates.fit(z - mean(z), lambda_h)
 
 
 def _reach(loss, coordinates, step):
@@ -153,30 +158,56 @@ def newton_from_zero(
         found = newton_from_zero(path, Y, lambda_h, max_steps, loss_name=loss_name, tile=tile, first=first)
         return found._replace(q=coordinates.leave(found.q))
 
-    def solve(Y):
-        if first is None:
-            return _from_zero(coordinates, Y, lambda_h, max_steps, loss_name)
-        few = jnp.minimum(max_steps, ROUGH_STEPS)
-        roughly = _cast((coordinates, Y, lambda_h), first)
-        rough = _from_zero(roughly[0], roughly[1], roughly[2], few, loss_name)
-        # where its range did not suffice, start again
-        q = coordinates.settle(jnp.where(jnp.all(jnp.isfinite(rough.q), 0), rough.q, 0.0).astype(Y.dtype))
-        return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=rough.steps)
+    solve = partial(_solve, lambda_h=lambda_h, max_steps=max_steps, loss_name=loss_name, first=first)
+    each_class = partial(_by_tiles, solve, coordinates, Y, tile)
+    if not isinstance(coordinates, Centred) or len(Y) < MANY:
+        return each_class()
+    few, three = triple(Y)
+    return jax.lax.cond(few, partial(_by_three, solve, coordinates, three, len(Y)), each_class)
 
+
+def _by_tiles(solve, coordinates, Y, tile: int) -> Iterate:
     if not tile:
-        return solve(Y)
-    parts = jax.lax.map(solve, jnp.moveaxis(Y.reshape(len(Y), -1, tile), 1, 0))
+        return solve(coordinates, Y)
+    parts = jax.lax.map(partial(solve, coordinates), jnp.moveaxis(Y.reshape(len(Y), -1, tile), 1, 0))
     q = jnp.moveaxis(parts.q, 0, 1).reshape(parts.q.shape[1], -1)
     return Iterate(q, parts.done.ravel(), jnp.max(parts.steps))
 
 
-def _from_zero(coordinates, Y, lambda_h, max_steps, loss_name) -> Iterate:
+def _by_three(solve, coordinates, labels: Triple, classes: int) -> Iterate:
+    three = shared(coordinates.scale, classes)
+    found = solve(three, labels.Y, sizes=three.sizes)
+    return found._replace(q=each(three, found.q, labels.places, classes))
+
+
+def _solve(coordinates, Y, lambda_h, max_steps, loss_name, first, sizes=None) -> Iterate:
+    """Labels that stay in cache together. sizes: as `leap` has it."""
+    if first is None:
+        return _from_zero(coordinates, Y, lambda_h, max_steps, loss_name, sizes)
+    few = jnp.minimum(max_steps, ROUGH_STEPS)
+    roughly = _cast((coordinates, Y, lambda_h), first)
+    rough = _from_zero(*roughly, few, loss_name, None if sizes is None else sizes.astype(first))
+    # where its range did not suffice, start again
+    q = coordinates.settle(jnp.where(jnp.all(jnp.isfinite(rough.q), 0), rough.q, 0.0).astype(Y.dtype))
+    return descend_newton(
+        coordinates, q, Y, lambda_h, max_steps, _bias(sizes), loss_name=loss_name, count=rough.steps
+    )
+
+
+def _from_zero(coordinates, Y, lambda_h, max_steps, loss_name, sizes) -> Iterate:
     q = coordinates.zero(Y)
     if not LOSSES[loss_name].coupling:
         return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name)
-    count = jnp.minimum(max_steps, 1)
-    q = jnp.where(count > 0, _lower(coordinates, leap(coordinates, Y, lambda_h), Y, lambda_h, loss_name), q)
-    return descend_newton(coordinates, q, Y, lambda_h, max_steps, loss_name=loss_name, count=count)
+    count, leapt = jnp.minimum(max_steps, 1), leap(coordinates, Y, lambda_h, sizes)
+    q = jnp.where(count > 0, _lower(coordinates, leapt, Y, lambda_h, loss_name), q)
+    return descend_newton(
+        coordinates, q, Y, lambda_h, max_steps, _bias(sizes), loss_name=loss_name, count=count
+    )
+
+
+def _bias(sizes):
+    """Of a class that stands for several."""
+    return 0.0 if sizes is None else jnp.log(sizes)[:, None]
 
 
 def _lower(coordinates, q, Y, lambda_h, loss_name):
