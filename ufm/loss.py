@@ -15,11 +15,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 Vector = Float[Array, "K *batch"]
 Scalar = Float[Array, "*batch"]
 Mask = Bool[Array, "K *batch"]
+
+MANY = 256  # classes from which three in their place save more than compiling it costs
 
 
 class Loss(NamedTuple):
@@ -46,6 +48,24 @@ def largest_class(y: Vector) -> Mask:
     """The mask of each label's largest entry, the first of them: two reductions, where argmax is one of pairs."""
     k = jax.lax.broadcasted_iota(jnp.int32, y.shape, 0)
     return k == jnp.min(jnp.where(y == jnp.max(y, 0), k, y.shape[0]), 0)
+
+
+class Triple(NamedTuple):
+    """Labels as three classes, the last of all the others, and the places of the first two among K."""
+
+    Y: Float[Array, "3 B"]
+    places: Int[Array, "2 B"]
+
+
+def triple(Y: Float[Array, "K B"]) -> tuple[Array, Triple]:
+    """Whether no label has more than two entries that are not zero; and if so, the labels as three classes."""
+    K, some = len(Y), Y != 0
+    k = jax.lax.broadcasted_iota(jnp.int32, Y.shape, 0)
+    first = jnp.min(jnp.where(some, k, K), 0) % K
+    last = jnp.max(jnp.where(some, k, 0), 0)
+    places = jnp.stack([first, jnp.where(last > first, last, (first + 1) % K)])
+    entries = jnp.take_along_axis(Y, places, 0)
+    return jnp.all(jnp.sum(some, 0) <= 2), Triple(jnp.pad(entries, ((0, 1), (0, 0))), places)
 
 
 def relative_logits(z: Vector, y: Vector) -> Vector:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests import oracle
-from ufm.loss import LOSSES
+from ufm.loss import LOSSES, MANY, triple
 from ufm.optimize.coordinates import Centred, Isometric
-from ufm.optimize.many.alike import MANY, each, shared, triple
+from ufm.optimize.many.alike import each, shared
 from ufm.optimize.newton import local_model, newton_from_zero
 
 CE, K, SCALE = "cross-entropy", MANY + 4, 1.3
@@ -94,3 +94,9 @@ def test_what_is_compiled_has_both_ways():
     assert "tensor<3x5xf64>" in lowered and f"tensor<{K}x5xf64>" in lowered
     few = jax.jit(lambda Y: solved(Y, 1e-2)).lower(jnp.asarray(labels()[:40])).as_text()
     assert "tensor<3x5xf64>" not in few
+
+
+def test_against_nothing_the_optimum_is_zero():
+    """W = 0."""
+    found = newton_from_zero(Isometric(jnp.asarray(0.0)), jnp.asarray(labels()), 1e-2, 200, loss_name=CE)
+    assert np.all(np.asarray(found.q) == 0) and np.all(found.done)

@@ -15,6 +15,7 @@ Imports neither theory nor optimize: it judges a candidate wherever it came from
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ from ufm.certify.local_bound import (
     probability_error,
     underflow,
 )
-from ufm.loss import LOSSES, largest_class, relative_logits, sum_zero
+from ufm.loss import LOSSES, MANY, largest_class, relative_logits, triple
 from ufm.model.etf import etf_basis
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
@@ -52,66 +53,117 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     q, scale, lambda_h = (jnp.asarray(part, jnp.float64) for part in (q, scale, lambda_h))
     length = jnp.where(scale > 0, scale / lambda_h, 1.0)
     rounding, Y = label_error(Y, q.dtype), Y.astype(q.dtype)
-    found = _certify_etf(q / length, Y, loss=LOSSES[loss_name], length=length, scale=scale, rounding=rounding)
+    options = {"loss": LOSSES[loss_name], "length": length, "scale": scale, "rounding": rounding}
+    each_class = partial(_certify_etf, q / length, Y, _Classes(len(Y)), **options)
+    if loss_name == "cross-entropy" and len(Y) >= MANY:
+        few, three, labels = _three(q / length, Y)
+        by_three = partial(_certify_etf, three, labels, _Classes(len(Y), True), **options)
+        found = jax.lax.cond(few, by_three, each_class)
+    else:
+        found = each_class()
     return Certificate(length * found.distance, lambda_h * length * found.gradient_norm)
 
 
-def _certify_etf(v, y, *, loss, length, scale, rounding) -> Certificate:
+class _Classes(NamedTuple):
+    """K classes, a row each; three: or two, and in a third row those that all others are like."""
+
+    K: int
+    three: bool = False
+
+    @property
+    def sizes(self):
+        """Of how many classes each row is."""
+        return np.array([[1.0], [1.0], [self.K - 2.0]]) if self.three else 1.0
+
+    def total(self, v):
+        """Σ over the classes."""
+        return jnp.sum(self.sizes * v if self.three else v, 0)
+
+    def norm(self, v):
+        """‖v‖."""
+        return jnp.sqrt(self.total(v * v))
+
+    def sum_zero(self, v, largest):
+        """v with its entry at `largest`, a row of one class, replaced by minus the sum of the others."""
+        rest = jnp.where(largest, 0.0, v)
+        return jnp.where(largest, -self.total(rest), rest)
+
+    def local(self, loss, z, y):
+        """∂ℓ/∂z and c of a class of each row."""
+        slope, curvature = loss.local(z + np.log(self.sizes), y)
+        return slope / self.sizes, curvature / self.sizes
+
+
+def _three(v, Y):
+    """Whether the classes that labels leave without mass have equal entries in v; and if so, both as three rows.
+
+    Every number is then what it is class by class, but for rounding: sums have three terms instead of K, and log ω
+    moves logits by less than 2 log K ε, of the 2 K ε that `probability_error` allows.
+    """
+    few, labels = triple(Y)
+    k = jax.lax.broadcasted_iota(jnp.int32, Y.shape, 0)
+    others = (k != labels.places[0]) & (k != labels.places[1])
+    rest = jnp.max(jnp.where(others, v, -jnp.inf), 0)
+    few &= jnp.all(rest == jnp.min(jnp.where(others, v, jnp.inf), 0))
+    return few, jnp.concatenate([jnp.take_along_axis(v, labels.places, 0), rest[None]]), labels.Y
+
+
+def _certify_etf(v, y, classes, *, loss, length, scale, rounding) -> Certificate:
     """In the units of `ufm.model.rows`: ∇f = r + v, Q = a (diag c − coupling c cᵀ) + 1, z = a v. Batch last."""
-    unit, K = jnp.finfo(v.dtype).eps, v.shape[0]
-    centred, mass = v - jnp.mean(v, 0), jnp.sum(jnp.abs(v), 0)
+    unit, K, total = jnp.finfo(v.dtype).eps, classes.K, classes.total
+    centred, mass = v - total(v) / K, total(jnp.abs(v))
     a = scale * length
     z, largest, pull = a * centred, largest_class(y), jnp.where(scale > 0, 1.0, 0.0)
-    r, c = loss.local(z, y)
+    r, c = classes.local(loss, z, y)
     spread_z = jnp.max(jnp.abs(relative_logits(z, y)), 0)
     eta = probability_error(loss, K, 16.0 * unit * spread_z + 4.0 * unit * a * mass, unit)
     # the entry of the gradient at the largest label is minus the others, exactly
-    F = sum_zero(pull * (r - (1.0 - loss.coupling) * jnp.mean(r, 0)) + centred, largest)
-    step = _isometric_step(F, c, a, loss.coupling)
-    spread = step - loss.coupling * jnp.sum(c * step, 0)
-    rho = sum_zero(F + a * c * spread + step, largest)
+    F = classes.sum_zero(pull * (r - (1.0 - loss.coupling) * total(r) / K) + centred, largest)
+    step = _isometric_step(F, c, a, loss.coupling, classes)
+    spread = step - loss.coupling * total(c * step)
+    rho = classes.sum_zero(F + a * c * spread + step, largest)
     logit_part = eta * c if loss.concordance else 16.0 * unit * (jnp.abs(z) + a * mass)
     relative, absolute = rounding
     labels = relative * y + absolute
     # of the mean residual, the largest entry's share too
-    labels = labels + (1.0 - loss.coupling) * jnp.mean(labels, 0)
+    labels = labels + (1.0 - loss.coupling) * total(labels) / K
     e = pull * (logit_part + 8.0 * unit * (c + y) + labels)
     e = e + 8.0 * unit * (jnp.abs(centred) + mass)
     e_step = 8.0 * (K + 4) * unit * (a * c + 1.0) * jnp.max(jnp.abs(step), 0)
     wrong = jnp.where(largest, 0.0, jnp.abs(rho) + e + e_step)
-    return _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred)
+    return _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred, classes)
 
 
-def _isometric_step(F, c, a, coupling):
+def _isometric_step(F, c, a, coupling, classes):
     """Newton step −Q⁻¹F for Q = a (diag c − coupling c cᵀ) + 1 on 1⊥."""
     d = a * c + 1.0
-    step = (coupling * c * jnp.sum(F / d, 0) / jnp.sum(c / d, 0) - F) / d
-    return step - jnp.mean(step, 0)
+    step = (coupling * c * classes.total(F / d) / classes.total(c / d) - F) / d
+    return step - classes.total(step) / classes.K
 
 
-def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred) -> Certificate:
+def _assemble_etf(loss, F, step, spread, wrong, e, eta, c, a, largest, centred, classes) -> Certificate:
     """Norms of Q⁻¹ in closed form: with u = 1/(a c + 1) and Δ = u_k − u_top, by Sherman–Morrison
 
     Q⁻¹(e_k − e_top) = u_k e_k − u_top e_top − Δ (c∘u)/Σ(c u),
     ‖e_k − e_top‖²_{Q⁻¹} = u_k + u_top + Δ²/(a Σ(c u)).
     """
-    K, unit = c.shape[0], jnp.finfo(c.dtype).eps
+    K, total, unit = classes.K, classes.total, jnp.finfo(c.dtype).eps
     u = 1.0 / (a * c + 1.0)
-    u_top, u_big = jnp.sum(jnp.where(largest, u, 0.0), 0), jnp.max(u, 0)
-    mass, delta = jnp.sum(c * u, 0), jnp.abs(u - u_top) * loss.coupling
-    euclid = jnp.sqrt(u**2 + u_top**2) + delta * jnp.linalg.norm(c * u, axis=0) / mass
+    u_top, u_big = total(jnp.where(largest, u, 0.0)), jnp.max(u, 0)
+    mass, delta = total(c * u), jnp.abs(u - u_top) * loss.coupling
+    euclid = jnp.sqrt(u**2 + u_top**2) + delta * classes.norm(c * u) / mass
     tilt = delta / jnp.maximum(a, jnp.finfo(c.dtype).tiny) * delta / mass
     energy = jnp.sqrt(u + u_top + tilt)
     widest = loss.coupling * (u_big - jnp.min(u, 0))
-    norm, defect = jnp.linalg.norm(F, axis=0), jnp.sum(wrong * euclid, 0)
-    norm_error = 2.0 * jnp.sum(jnp.where(largest, 0.0, e), 0)
-    size = jnp.linalg.norm(centred, axis=0) + 2.0 * unit * jnp.sum(jnp.abs(centred), 0)
+    norm, defect = classes.norm(F), total(wrong * euclid)
+    norm_error = 2.0 * total(jnp.where(largest, 0.0, e))
+    size = classes.norm(centred) + 2.0 * unit * total(jnp.abs(centred))
     local = Local(
-        newton_norm=jnp.linalg.norm(step, axis=0),
-        newton_q=jnp.sqrt(jnp.sum((a * c) * spread**2, 0) + jnp.sum(step**2, 0)),
+        newton_norm=classes.norm(step),
+        newton_q=jnp.sqrt(total((a * c) * spread**2) + total(step**2)),
         newton_range=a * (jnp.ptp(step, 0) + 1.5 * defect),  # a range is at most √2 times a norm
         defect=defect,
-        defect_q=jnp.sum(wrong * energy, 0),
+        defect_q=total(wrong * energy),
         eta=eta,
         ratio=jnp.sqrt(a * (2.0 * a * u_big + widest**2 / mass)),
         least=1.0 + a * jnp.min(c, 0),

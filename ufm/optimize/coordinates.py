@@ -82,11 +82,11 @@ class Isometric(NamedTuple):
     def newton_step(self, gradient, curvature, coupling, lambda_h):
         """−(scale² (diag c − coupling c cᵀ) + λ)⁻¹ gradient, in O(K) and without cancellation.
 
-        Sherman–Morrison with 1 − Σ c²/(c + λ/scale²) rewritten by Σ c = 1, and Σ gradient/scale = 0.
+        Sherman–Morrison with 1 − Σ c²/(c + λ/scale²) rewritten by Σ c = 1, and Σ gradient = 0.
         """
         inverse = 1.0 / (self.scale**2 * curvature + lambda_h)  # one division an entry
-        shift = coupling * jnp.sum(gradient / self.scale * inverse, 0) / jnp.sum(curvature * inverse, 0)
-        return (self.scale * shift * curvature - gradient) * inverse
+        shift = coupling * jnp.sum(gradient * inverse, 0) / jnp.sum(curvature * inverse, 0)
+        return (curvature * shift - gradient) * inverse
 
 
 class Centred(Isometric):

@@ -31,10 +31,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ufm.loss import LOSSES, relative_logits
+from ufm.loss import LOSSES, MANY, Triple, relative_logits, triple
 from ufm.optimize.coordinates import Centred
 from ufm.optimize.line_search import lengthen
-from ufm.optimize.many.alike import MANY, Triple, each, shared, triple
+from ufm.optimize.many.alike import each, shared
 
 FULL_STEP = 1.5
 NEAR = 1 / 32  # ranges below which the next decrement is less than half, inexact steps included
@@ -163,6 +163,7 @@ def newton_from_zero(
     if not isinstance(coordinates, Centred) or len(Y) < MANY:
         return each_class()
     few, three = triple(Y)
+    few &= coordinates.scale > 0  # their lengths are divided by it
     return jax.lax.cond(few, partial(_by_three, solve, coordinates, three, len(Y)), each_class)
 
 

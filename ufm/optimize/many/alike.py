@@ -10,37 +10,15 @@ which is cross-entropy with three classes and the bias log ω: a step costs thre
 entries that are alike but not zero would do, were it not for the rounding of (K − 2) y.)
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ufm.optimize.coordinates import Centred
 
-MANY = 256  # classes from which this saves more than compiling it costs
-
-
-class Triple(NamedTuple):
-    """Labels as three classes, the last of all the others, and the places of the first two among K."""
-
-    Y: Float[Array, "3 B"]
-    places: Int[Array, "2 B"]
-
-
-def triple(Y: Float[Array, "K B"]) -> tuple[Array, Triple]:
-    """Whether no label has more than two entries that are not zero; and if so, the labels as three classes."""
-    K, some = len(Y), Y != 0
-    k = jax.lax.broadcasted_iota(jnp.int32, Y.shape, 0)
-    first = jnp.min(jnp.where(some, k, K), 0) % K
-    last = jnp.max(jnp.where(some, k, 0), 0)
-    places = jnp.stack([first, jnp.where(last > first, last, (first + 1) % K)])
-    entries = jnp.take_along_axis(Y, places, 0)
-    return jnp.all(jnp.sum(some, 0) <= 2), Triple(jnp.pad(entries, ((0, 1), (0, 0))), places)
-
 
 class Shared(Centred):
-    """Isometric coordinates Q of three such classes, scale = s/√ω (3, 1)."""
+    """Isometric coordinates Q of three such classes, scale = s/√ω (3, 1), s > 0."""
 
     @property
     def sizes(self):
@@ -59,6 +37,12 @@ class Shared(Centred):
     def range(self, q):
         """max z − min z."""
         return jnp.ptp(self.scale * q, 0)
+
+    def newton_step(self, gradient, curvature, coupling, lambda_h):
+        """As that of `Isometric`: v = scale ∘ c in the place of c, and Σ gradient/scale = 0."""
+        inverse = 1.0 / (self.scale**2 * curvature + lambda_h)
+        shift = jnp.sum(gradient / self.scale * inverse, 0) / jnp.sum(curvature * inverse, 0)
+        return (self.scale * curvature * shift - gradient) * inverse
 
     def fit(self, z, lambda_h):
         """argmin ‖z(q) − z‖² + λ_H‖q‖² over all classes, for logits that sum to zero."""
