@@ -26,7 +26,7 @@ __all__, __getattr__, __dir__ = facade(
         "cases": "LabelCases OrbitCases PairCases check_choice choose_cases choose_lam",
         "etf": (
             "contrasts etf_basis etf_deviation etf_multiplier frame_distance gain sharpness simplex_etf "
-            "unit_scale write_contrasts"
+            "unit_scale write_contrasts zero_features"
         ),
         "grid": "AXES Block Columns Grid Group UNMIXED Words make_law",
         "laws": (

@@ -12,7 +12,7 @@ from jaxtyping import Float
 import ufm.rules.numbers as checked
 from ufm.rules.errors import InputError
 
-WIDE = 1024  # columns from which a call a row costs less than sums down the columns
+MANY = 256  # classes from which a call a feature costs less than one a class
 
 
 def gain(classes: int, multiplier: float) -> float:
@@ -51,21 +51,29 @@ def etf_basis(classes: int, dim: int) -> Float[np.ndarray, "K d"]:
 
 def contrasts(q: Float[np.ndarray, "K N"], dim: int) -> Float[np.ndarray, "d N"]:
     """`etf_basis(K, dim).T @ q` by running sums, O(K) a column: row j is (Σ_{k<j} q_k − j q_j)/√(j(j+1))."""
-    found = np.zeros((dim, q.shape[1]), q.dtype)
+    found = zero_features(len(q), dim, q.shape[1], q.dtype)
     write_contrasts(q, found)
     return found
+
+
+def zero_features(classes: int, dim: int, count: int, dtype) -> Float[np.ndarray, "d N"]:
+    """Room for `write_contrasts`, one feature after the other in memory where they have many classes."""
+    return np.zeros((count, dim), dtype).T if classes >= MANY else np.zeros((dim, count), dtype)
 
 
 def write_contrasts(q: Float[np.ndarray, "K N"], found: Float[np.ndarray, "d N"]) -> None:
     """The rows of `contrasts` that are not zero, into an array that is."""
     order, rows = np.arange(1, len(q), dtype=q.dtype)[:, None], found[: len(q) - 1]
-    if q.shape[1] < WIDE:
+    if rows.strides[0] < rows.strides[1]:
+        q = q.T.copy().T  # as they lie
         np.cumsum(q[:-1], 0, out=rows)
-    else:  # NumPy sums down one column after the other
-        rows[0] = q[0]
-        for j in range(1, len(rows)):
+        pull = np.multiply(order, q[1:], out=q[1:])
+    else:
+        pull = order * q[1:]
+        rows[:1] = q[:1]
+        for j in range(1, len(rows)):  # NumPy would sum down one column after the other
             np.add(rows[j - 1], q[j], out=rows[j])
-    rows -= order * q[1:]
+    rows -= pull
     rows /= np.sqrt(order * (order + 1))
 
 

@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 import ufm.rules.numbers as checked
-from ufm.model.etf import etf_basis, write_contrasts
+from ufm.model.etf import etf_basis, write_contrasts, zero_features
 from ufm.model.problem import Problem
 from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_classifier, reduce_classifier
 from ufm.optimize.newton import Iterate, newton_from_zero
@@ -234,7 +234,8 @@ class _Found:
     def __init__(self, problem: Problem, write, count: int, dtype):
         self.write, self.count = write, count
         self.ends: list[tuple[int, bool]] = []
-        self.H, self.logits = np.zeros((problem.d, count), dtype), np.empty((count, problem.classes), dtype)
+        self.H = zero_features(problem.classes, problem.d, count, dtype)
+        self.logits = np.empty((count, problem.classes), dtype)
 
     def put(self, start: int, last: Iterate, z) -> None:
         """The features from number `start` on, without what pads the last chunk."""
