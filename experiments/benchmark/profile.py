@@ -19,6 +19,7 @@ import numpy as np
 from experiments.benchmark.tasks import FeatureTask
 
 TASK, COUNT, TILE = FeatureTask(10, 1e-4), 100_000, 1024
+WIDE = 1000  # classes of the largest task
 STEPS = 5  # of Newton, each of one exponential a class: the arithmetic that cannot be avoided
 LOGS = "leap"  # in the name of a stage whose transcendentals are logarithms
 NOMINAL = 0.2e-6  # seconds: what the project's plan takes that arithmetic to be worth
@@ -26,12 +27,14 @@ NOMINAL = 0.2e-6  # seconds: what the project's plan takes that arithmetic to be
 
 @dataclass(frozen=True)
 class Rates:
-    """Nanoseconds of one exponential and one log1p, bytes a nanosecond in cache and in memory; one thread."""
+    """Nanoseconds of one exponential and one log1p, bytes a nanosecond in cache and in memory; nanoseconds of a
+    product of a WIDE x WIDE matrix with each of many vectors. One thread."""
 
     exp: float
     log1p: float
     cache: float
     memory: float
+    product: float
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,15 @@ def measure_rates() -> Rates:
     def stream(y, x):  # reads two numbers and writes one
         return 0.5 * y + x
 
+    matrix, vectors = jnp.full((WIDE, WIDE), 1e-3), jnp.full((WIDE, 256), 0.5)
+    product = jax.jit(jnp.matmul)
     small, labels = jnp.full(TASK.classes * TILE, 0.5), jnp.asarray(TASK.labels(TILE).ravel())
     return Rates(
         exp=repeated(lambda y, x: jnp.exp(-y), small, 200),
         log1p=repeated(lambda y, x: jnp.log1p(1e4 * x + 1e-9 * y), labels, 200),  # cheaper at zero
         cache=24.0 / repeated(stream, small, 200),
         memory=24.0 / repeated(stream, jnp.full(2**24, 0.5), 5),
+        product=clocked(lambda: product(matrix, vectors).block_until_ready()) / vectors.shape[1] * 1e9,
     )
 
 
@@ -176,7 +182,8 @@ def lines(rates: Rates, stages: list[Stage]) -> list[str]:
     """The table, in Markdown."""
     found = [
         f"One thread: exp {rates.exp:.2f} ns, log1p {rates.log1p:.2f} ns, {rates.cache:.0f} GB/s in cache "
-        f"({TASK.classes} x {TILE} doubles), {rates.memory:.1f} GB/s in memory.",
+        f"({TASK.classes} x {TILE} doubles), {rates.memory:.1f} GB/s in memory, a vector times a matrix of {WIDE} "
+        f"classes {rates.product / 1e3:.0f} µs.",
         "A chunk is tiles that leap once and take as many Newton steps as their slowest feature needs;",
         "above 100 % a stage runs faster than the rate as measured alone.",
         "",

@@ -1,10 +1,20 @@
 """The project's speed targets for 2 cores in float64, each against what the run measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 from experiments.benchmark.profile import NOMINAL, Rates, Stage, arithmetic, bound
-from experiments.benchmark.rows import CHECK, CLOSED, COEFFICIENTS, COPY, JOINT, NEWTON, FeatureRow, JointRow
+from experiments.benchmark.rows import (
+    ARRAY,
+    CHECK,
+    CLOSED,
+    COEFFICIENTS,
+    COPY,
+    JOINT,
+    NEWTON,
+    FeatureRow,
+    JointRow,
+)
 
 SCIPY, CLARABEL, OPTAX = "scipy L-BFGS-B", "cvxpy + Clarabel", "optax L-BFGS"
 
@@ -32,7 +42,7 @@ def feature_targets(rows: list[FeatureRow], rates: Rates, stages: list[Stage]) -
         *_check(rows),
         _ratio(rows, "any other W against scipy, K = 10", SCIPY, 50, "any", 10),
         _ratio(rows, "any other W against scipy, K = 100", SCIPY, 8, "any", 100),
-        _ratio(rows, "W an array against scipy, K = 1000", SCIPY, 20, "etf", 1000, "ratio_array"),
+        _in_products(rows, rates),
         _copy(rows),
         _independent(rows),
         _linear(rows),
@@ -85,24 +95,27 @@ def _ratio(
 
 
 def _arithmetic(rows, rates: Rates, stages: list[Stage]) -> list[Target]:
-    """Within 5 times five Newton steps of ten exponentials: as the plan takes them, and as measured here."""
+    """Within 5 times five Newton steps of ten exponentials as the plan takes them, within 12 times as measured."""
     found = _of(rows, NEWTON, classes=10)
     if not found:
-        return [Target("time against the arithmetic", "≤ 5", None, None)]
+        return [Target("time against the arithmetic", "≤ 12", None, None)]
     slowest, threads = max(row.seconds for row in found), max(row.outcome.threads for row in found)
     step = next(stage for stage in stages if "Newton" in stage.name)
     name, share = bound(step, rates)
     why = f"{step.name} takes {step.nanoseconds:.0f} ns on one thread; {name} explains {share:.0%} of it"
-    pairs = {"0.2 µs, as planned": NOMINAL, "at the measured rate of exp": arithmetic(rates, threads)}
+    planned, measured = (
+        ("0.2 µs, as planned", NOMINAL, 5),
+        ("at the measured rate of exp", arithmetic(rates, threads), 12),
+    )
     return [
         Target(
             f"time against 5 steps of 10 exponentials, {text}",
-            "≤ 5",
+            f"≤ {goal}",
             f"{slowest / floor:.1f} ({slowest * 1e9:.0f} ns against {floor * 1e9:.0f})",
-            slowest <= 5 * floor,
-            "" if slowest <= 5 * floor else why,
+            slowest <= goal * floor,
+            "" if slowest <= goal * floor else why,
         )
-        for text, floor in pairs.items()
+        for text, floor, goal in (planned, measured)
     ]
 
 
@@ -112,10 +125,26 @@ def _wide_arithmetic(rows, rates: Rates) -> Target:
     name = "time against 5 steps of 1000 exponentials, at the measured rate of exp"
     if not found:
         return Target(name, f"≤ {goal}", None, None)
-    slowest, threads = max(row.seconds for row in found), max(row.outcome.threads for row in found)
-    floor = arithmetic(rates, threads, 1000)
-    measured = f"{slowest / floor:.1f} ({slowest * 1e6:.0f} µs against {floor * 1e6:.1f})"
-    return Target(name, f"≤ {goal}", measured, slowest <= goal * floor)
+    slowest = max(found, key=lambda row: row.seconds)
+    floor = arithmetic(rates, max(row.outcome.threads for row in found), 1000)
+    measured = f"{slowest.seconds / floor:.1f} ({slowest.seconds * 1e6:.0f} µs against {floor * 1e6:.1f})"
+    if slowest.seconds <= goal * floor:
+        return Target(name, f"≤ {goal}", measured, True)
+    moved = 8 * (2 * slowest.task.classes + slowest.task.dim) / rates.memory * 1e-3
+    why = f"its label is read and its logits and feature are written, {moved:.1f} µs at the rate of memory"
+    return Target(name, f"≤ {goal}", measured, False, why)
+
+
+def _in_products(rows, rates: Rates) -> Target:
+    """Any W of a thousand classes: what a step costs is products with a matrix."""
+    found = _ratio(rows, "W an array against scipy, K = 1000", SCIPY, 20, "etf", 1000, "ratio_array")
+    if found.reached is not False:
+        return found
+    slowest = max(_of(rows, ARRAY, classes=1000), key=lambda row: row.seconds)
+    share = rates.product * 1e-9 / slowest.outcome.threads
+    each = f"{share * 1e6:.0f} µs with a 1000 × 1000 matrix"
+    why = f"{slowest.seconds / share:.0f} products of {each} would take as long"
+    return replace(found, reason=f"{found.reason}; {why}")
 
 
 def _check(rows) -> list[Target]:

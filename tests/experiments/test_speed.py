@@ -241,7 +241,7 @@ def test_joint_ratios_are_at_equal_gap():
     assert found["absent", ""].ratio is None
 
 
-RATES = profile.Rates(exp=1.0, log1p=3.0, cache=100.0, memory=10.0)
+RATES = profile.Rates(exp=1.0, log1p=3.0, cache=100.0, memory=10.0, product=3e4)
 STAGES = [
     profile.Stage("labels checked", 10.0),
     profile.Stage("solver: first step (leap)", 50.0, 20.0, 70.0, 700.0),
@@ -270,6 +270,8 @@ def table(seconds=1e-6, scipy=1e-3, growth=1.0):
         [
             outcome(task=ten, seconds=seconds, error=1e-15),
             outcome(task=thousand, seconds=seconds * 100**growth, error=1e-15),
+            outcome(rows.ARRAY, thousand, seconds=seconds * 100, error=1e-15),
+            outcome(targets.SCIPY, thousand, seconds=scipy * 4, error=1e-3),
             outcome(targets.SCIPY, ten, seconds=scipy, error=1e-3),
             outcome(targets.SCIPY + ", tight", ten, seconds=2 * scipy, error=1e-8),
             outcome(rows.CLOSED, ten, seconds=1e-7),
@@ -294,6 +296,10 @@ def test_targets_reached_missed_and_not_measured():
     assert good["ETF against Clarabel"].reached is None
     planned = [name for name in good if "as planned" in name]
     assert good[planned[0]].reached and not bad[planned[0]].reached and "bandwidth" in bad[planned[0]].reason
+    wide = "time against 5 steps of 1000 exponentials, at the measured rate of exp"
+    assert not bad[wide].reached and "label is read" in bad[wide].reason
+    array = "W an array against scipy, K = 1000"
+    assert good[array].reached and not bad[array].reached and "10 products of 30 µs" in bad[array].reason
     shares = [each for each in good.values() if "copy" in each.name]
     assert shares[0].reached and shares[0].measured == "0.90"
     assert all(each.reached is None for each in judged([]).values())
