@@ -28,7 +28,8 @@ LABELS = "the labels of the finite law"
 CURVATURES = "the curvatures of the finite law's labels"
 FILE = "the file of features"
 SHARDS = "give --save FOLDER/ for shards of 128 MiB"
-ADVICE = {LABELS: "give fewer --quadrature nodes, or --draws", FILE: SHARDS}
+ORBITS = "of equal classes one label an orbit is enough, from Python (docs/joint.md)"
+ADVICE = {LABELS: f"give fewer --quadrature nodes, or --draws; {ORBITS}", FILE: SHARDS}
 ADVICE[CURVATURES] = ADVICE[LABELS]
 Parts = dict[str, float | int]
 
