@@ -54,6 +54,7 @@ def _listed(word: str) -> set[str]:
 
 
 LISTED = {word: _listed(word) for word in ("long", "slow")}
+DEFAULT = pytest.StashKey[frozenset]()  # names of what was collected and runs without an option
 
 
 # Begun first, so that no worker is left alone with one of them at the end: a worker takes a whole file.
@@ -119,6 +120,7 @@ def pytest_collection_modifyitems(config, items):
         for word, names in LISTED.items():
             if item.nodeid in names:
                 item.add_marker(getattr(pytest.mark, word))
+    config.stash[DEFAULT] = frozenset(item.nodeid for item in items if not _words(item))
     waiting = {item: word for item in items if (word := _waits_for(config, item))}
     if any("::" in word for word in config.args):  # who names a test is told why it does not run
         for item, word in waiting.items():
@@ -130,12 +132,14 @@ def pytest_collection_modifyitems(config, items):
 
 def _waits_for(config, item) -> str | None:
     """The word of the option without which this test does not run."""
+    return next((word for word in _words(item) if not config.getoption(f"--{word}")), None)
+
+
+def _words(item) -> list[str]:
+    """Of the two options those that this test needs."""
     # a promise is kept by another case than one that a list names
     slow = item.nodeid in LISTED["slow"] or ("slow" in item.keywords and "promise" not in item.keywords)
-    for word, is_so in (("long", "long" in item.keywords), ("slow", slow)):
-        if is_so and not config.getoption(f"--{word}"):
-            return word
-    return None
+    return ["long"] * ("long" in item.keywords) + ["slow"] * slow
 
 
 def _name_no_test_in_vain(config, found):
