@@ -16,6 +16,8 @@ from tests import annotated, programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
 annotated.install()
+from tests import kept as whole_programs  # noqa: E402 (it imports the package)
+
 jax.config.update("jax_enable_x64", True)
 if "XLA_FLAGS" not in os.environ:
     programs.alike["XLA_FLAGS"] = os.environ["XLA_FLAGS"] = programs.QUICK
@@ -46,6 +48,20 @@ def pytest_sessionstart(session):
         return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
     jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
+    options = session.config.option
+    if "PYTEST_XDIST_WORKER" in os.environ and not options.slow and not options.long:
+        whole_programs.keep(kept / "ufm" / "whole")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is collected stays: the collector of garbage would look through all of it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def _listed(word: str) -> set[str]:
@@ -159,7 +175,15 @@ def _forget_programs():
     mappings = Path("/proc/self/maps")
     if not mappings.exists() or mappings.read_bytes().count(b"\n") > 30_000:
         jax.clear_caches()
+        whole_programs.forget()
         gc.collect()
+
+
+@pytest.fixture
+def traced():
+    """Nothing is taken that another run has kept: for a test that asks what JAX has traced."""
+    with whole_programs.without():
+        yield
 
 
 @pytest.fixture
