@@ -23,7 +23,7 @@ from ufm.runtime import programs
 
 PACKAGE = "ufm"
 made: WeakSet = WeakSet()  # all Programs of this process
-unchecking: list = []  # what runs without checks of shapes
+unchecking: list[bool] = []  # for each that runs without checks of shapes: whether they were off before
 lock = Lock()
 patched: set[int] = set()  # of pytest's MonkeyPatch, those that have something to undo, by id
 
@@ -109,14 +109,14 @@ def unchecked(function):
 
     def called(*args, **kwargs):
         with lock:
-            unchecking.append(function)
+            unchecking.append(unchecking[0] if unchecking else jaxtyping.config.jaxtyping_disable)
             jaxtyping.config.update("jaxtyping_disable", True)
         try:
             return function(*args, **kwargs)
         finally:
             with lock:
-                unchecking.remove(function)
-                jaxtyping.config.update("jaxtyping_disable", bool(unchecking))
+                before = unchecking.pop()
+                jaxtyping.config.update("jaxtyping_disable", bool(unchecking) or before)
 
     return called
 

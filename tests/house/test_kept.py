@@ -103,3 +103,13 @@ def test_checks_are_off_only_as_long_as_something_needs_it():
 
     kept.unchecked(outer)()
     assert seen == [True, True] and not kept.jaxtyping.config.jaxtyping_disable
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_who_has_turned_checks_off_finds_them_off(before):
+    kept.jaxtyping.config.update("jaxtyping_disable", before)
+    try:
+        kept.unchecked(kept.unchecked(list))()
+        assert kept.jaxtyping.config.jaxtyping_disable == before
+    finally:
+        kept.jaxtyping.config.update("jaxtyping_disable", False)
