@@ -55,13 +55,15 @@ def pytest_sessionstart(session):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """What is collected stays: the collector of garbage would look through all of it again and again."""
+    """What is collected stays: the collector of garbage would look through all of it again and again, as it would
+    through what JAX keeps of traces; `_forget_programs` calls it where much is held."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
         gc.freeze()
+        gc.set_threshold(5_000, 20, 20)
 
 
 def _listed(word: str) -> set[str]:
