@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from tests import annotated, programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
@@ -42,15 +43,20 @@ def pytest_sessionstart(session):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
+        return _keep_whole_programs(session.config, Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))
     kept = programs.folder() if "PYTEST_XDIST_WORKER" in os.environ else programs.open_folder()
     if not os.access(kept, os.W_OK):
         return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
-    jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
-    options = session.config.option
-    if "PYTEST_XDIST_WORKER" in os.environ and not options.slow and not options.long:
-        whole_programs.keep(kept / "ufm" / "whole")
+    session.config.stash[COMPILED] = str(kept / "ufm" / "jax")
+    jax.config.update("jax_compilation_cache_dir", session.config.stash[COMPILED])
+    _keep_whole_programs(session.config, kept / "ufm")
+
+
+def _keep_whole_programs(config, folder: Path) -> None:
+    """In a worker of a default run."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not (config.option.slow or config.option.long):
+        whole_programs.keep(folder / "whole")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -72,6 +78,7 @@ def _listed(word: str) -> set[str]:
 
 
 LISTED = {word: _listed(word) for word in ("long", "slow")}
+COMPILED = pytest.StashKey[str]()  # the folder of compiled programs
 DEFAULT = pytest.StashKey[frozenset]()  # names of what was collected and runs without an option
 
 
@@ -171,9 +178,14 @@ def _name_no_test_in_vain(config, found):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _forget_programs():
+def _forget_programs(request):
     """A process may hold 65 530 mappings (Linux's default); a compiled program takes several, a file 10 000."""
     yield
+    folder = request.config.stash.get(COMPILED, None)
+    if folder != jax.config.jax_compilation_cache_dir and folder is not None:
+        # a command in this process took a test's own folder: all that comes later would be compiled anew
+        jax.config.update("jax_compilation_cache_dir", folder)
+        reset_cache()
     mappings = Path("/proc/self/maps")
     if not mappings.exists() or mappings.read_bytes().count(b"\n") > 30_000:
         jax.clear_caches()
