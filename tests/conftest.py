@@ -11,11 +11,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from tests import annotated, programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
 annotated.install()
+from tests import kept as whole_programs  # noqa: E402 (it imports the package)
+
 jax.config.update("jax_enable_x64", True)
 if "XLA_FLAGS" not in os.environ:
     programs.alike["XLA_FLAGS"] = os.environ["XLA_FLAGS"] = programs.QUICK
@@ -40,12 +43,33 @@ def pytest_sessionstart(session):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
+        return _keep_whole_programs(session.config, Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))
     kept = programs.folder() if "PYTEST_XDIST_WORKER" in os.environ else programs.open_folder()
     if not os.access(kept, os.W_OK):
         return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
-    jax.config.update("jax_compilation_cache_dir", str(kept / "ufm" / "jax"))
+    session.config.stash[COMPILED] = str(kept / "ufm" / "jax")
+    jax.config.update("jax_compilation_cache_dir", session.config.stash[COMPILED])
+    _keep_whole_programs(session.config, kept / "ufm")
+
+
+def _keep_whole_programs(config, folder: Path) -> None:
+    """In a worker of a default run."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not (config.option.slow or config.option.long):
+        whole_programs.keep(folder / "whole")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is collected stays: the collector of garbage would look through all of it again and again, as it would
+    through what JAX keeps of traces; `_forget_programs` calls it where much is held."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+        gc.set_threshold(5_000, 20, 20)
 
 
 def _listed(word: str) -> set[str]:
@@ -54,6 +78,8 @@ def _listed(word: str) -> set[str]:
 
 
 LISTED = {word: _listed(word) for word in ("long", "slow")}
+COMPILED = pytest.StashKey[str]()  # the folder of compiled programs
+DEFAULT = pytest.StashKey[frozenset]()  # names of what was collected and runs without an option
 
 
 # Begun first, so that no worker is left alone with one of them at the end: a worker takes a whole file.
@@ -119,6 +145,7 @@ def pytest_collection_modifyitems(config, items):
         for word, names in LISTED.items():
             if item.nodeid in names:
                 item.add_marker(getattr(pytest.mark, word))
+    config.stash[DEFAULT] = frozenset(item.nodeid for item in items if not _words(item))
     waiting = {item: word for item in items if (word := _waits_for(config, item))}
     if any("::" in word for word in config.args):  # who names a test is told why it does not run
         for item, word in waiting.items():
@@ -130,12 +157,14 @@ def pytest_collection_modifyitems(config, items):
 
 def _waits_for(config, item) -> str | None:
     """The word of the option without which this test does not run."""
+    return next((word for word in _words(item) if not config.getoption(f"--{word}")), None)
+
+
+def _words(item) -> list[str]:
+    """Of the two options those that this test needs."""
     # a promise is kept by another case than one that a list names
     slow = item.nodeid in LISTED["slow"] or ("slow" in item.keywords and "promise" not in item.keywords)
-    for word, is_so in (("long", "long" in item.keywords), ("slow", slow)):
-        if is_so and not config.getoption(f"--{word}"):
-            return word
-    return None
+    return ["long"] * ("long" in item.keywords) + ["slow"] * slow
 
 
 def _name_no_test_in_vain(config, found):
@@ -149,13 +178,26 @@ def _name_no_test_in_vain(config, found):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _forget_programs():
+def _forget_programs(request):
     """A process may hold 65 530 mappings (Linux's default); a compiled program takes several, a file 10 000."""
     yield
+    folder = request.config.stash.get(COMPILED, None)
+    if folder != jax.config.jax_compilation_cache_dir and folder is not None:
+        # a command in this process took a test's own folder: all that comes later would be compiled anew
+        jax.config.update("jax_compilation_cache_dir", folder)
+        reset_cache()
     mappings = Path("/proc/self/maps")
     if not mappings.exists() or mappings.read_bytes().count(b"\n") > 30_000:
         jax.clear_caches()
+        whole_programs.forget()
         gc.collect()
+
+
+@pytest.fixture
+def traced():
+    """Nothing is taken that another run has kept: for a test that asks what JAX has traced."""
+    with whole_programs.without():
+        yield
 
 
 @pytest.fixture

@@ -85,10 +85,16 @@ def statements(tree: ast.AST, top: bool):
             yield from statements(node, top)
 
 
+@cache
+def statements_of(text: str, top: bool) -> tuple:
+    """Of a file's text, walked once for all planted changes of another file."""
+    return tuple(statements(parse(text), top))
+
+
 def imports(name: str, path: Path, top: bool = False) -> set[str]:
     """Full dotted names imported by a file, `from a import b` as both a and a.b."""
     found = set()
-    for node in statements(parse(path.read_text(encoding="utf-8")), top):
+    for node in statements_of(path.read_text(encoding="utf-8"), top):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
             continue
@@ -181,7 +187,7 @@ def facade_breaches(root: Path = ROOT) -> list[str]:
     named = {room: facade_of(files[f"ufm.{room}"]) for room in MAY if room not in ("loss", "commands")}
     found = []
     for name, path in files.items():
-        for node in statements(parse(path.read_text(encoding="utf-8")), top=False):
+        for node in statements_of(path.read_text(encoding="utf-8"), False):
             if "." not in name or not isinstance(node, ast.ImportFrom) or node.module not in files:
                 continue
             target, names = node.module, {alias.name for alias in node.names}

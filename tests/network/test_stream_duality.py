@@ -91,10 +91,11 @@ def test_rows_without_weight_count_for_nothing():
     assert one.gap == other.gap and one.objective == other.objective and one.count == 80
 
 
-def test_no_program_is_compiled_for_the_number_of_rows_that_have_weight():
+def test_no_program_is_compiled_for_the_number_of_rows_that_have_weight(traced):
     W, H, Y, weights, _ = point()
     streamed(W, H, Y, weights, (0.1, 0.1), 8)
     compiled = _losses_slopes._cache_size()
+    assert compiled
     weights[np.random.default_rng(0).random(120) < 0.5] = 0
     assert len({int((part > 0).sum()) for part in weights.reshape(-1, 8)} - {0, 8}) > 2
     streamed(W, H, Y, weights, (0.1, 0.1), 8)
