@@ -190,7 +190,8 @@ def bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
     """Whether ‖μ_i − c‖ is not zero, and the distance from straight interpolation in its units."""
     place = np.arange(len(H))
     ends = np.r_[lam, 1 - lam], (np.r_[place, place], np.r_[i, j])
-    apart = H - csr_array(ends, shape=(len(H), len(means))) @ means
+    apart = csr_array(ends, shape=(len(H), len(means))) @ means
+    np.subtract(H, apart, out=apart)
     some = size > 0
     return {"paired": some, "bend": some * np.sqrt(dot(apart, apart)) / np.where(some, size, 1.0)}
 
