@@ -268,16 +268,16 @@ class _First:
 def _best_sharpness(z, labels: LabelBlock, weights) -> float:
     """argmin over a of Σ ‖z − z_a‖²: a grid of log a, Brent's method about its best, Gauss–Newton to rounding."""
     pair = labels.i >= 0
-    kinds = [
-        (weights[some], how(z[some], cut(labels, some)))
-        for some, how in ((pair, _of_pairs), (~pair, partial(partial, _of_soft)))
-        if some.any()
-    ]
+    kinds: list[tuple[np.ndarray, Callable[[float], tuple]]] = []
+    if pair.any():
+        kinds.append((weights[pair], _of_pairs(z[pair], cut(labels, pair))))
+    if not pair.all():
+        kinds.append((weights[~pair], partial(_of_soft, z[~pair], cut(labels, ~pair))))
 
     def misfit(log_a: float) -> tuple[float, float]:
         """Σ ‖z − z_a‖² and the Gauss–Newton step of log a."""
         a = float(np.exp(log_a))
-        value, push, size = sum(w @ np.stack(found(a), 1) for w, found in kinds)
+        value, push, size = np.sum([w @ np.stack(found(a), 1) for w, found in kinds], 0)
         return float(value), float(push / size) if size > 0 else 0.0
 
     values = [misfit(log_a)[0] for log_a in GRID]
