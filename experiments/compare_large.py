@@ -111,8 +111,8 @@ def compared(N: int, d: int, K: int) -> tuple[str, int]:
     took = (
         f"{wall:.0f} s with the page, {times:.1f} times the {plain[0]:.1f} s of the plain reading; {processor:.0f} "
         f"s of processor time, {share:.1f} times its {plain[1]:.1f} s; peak anonymous memory {memory:.3f} GiB. "
-        f"{fixed[0]:.0f} s and {fixed[1]:.0f} s of processor time are those of {min(N, ROWS)} rows: all others took "
-        f"{rest[0]:.1f} times the plain reading, {rest[1]:.1f} times in processor time."
+        f"{fixed[0]:.0f} s and {fixed[1]:.0f} s of processor time are those of {min(N, ROWS)} rows: all others "
+        f"took {rest[0]:.1f} times the plain reading, {rest[1]:.1f} times in processor time."
     )
     return f"## {K} classes\n\n{took}\n\n```text\n{found['text'].rstrip()}\n```", found["code"]
 
