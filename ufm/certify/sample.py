@@ -61,7 +61,7 @@ class Block:
     def product(self, left, right) -> np.ndarray:
         """Σ weight · left rightᵀ; of an array with itself only half is computed."""
         if left is right:
-            root = left * np.sqrt(self.weights)[:, None]
+            root = left if (self.weights == 1).all() else left * np.sqrt(self.weights)[:, None]
             return root.T @ root
         return (left * self.weights[:, None]).T @ right
 
