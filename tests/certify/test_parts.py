@@ -11,6 +11,7 @@ from ufm.certify.dual import squared_value
 from ufm.certify.explicit import _Curved, _defects, _newton, _range_ratio, _sizes
 from ufm.certify.joint import certify_joint
 from ufm.certify.local_bound import Local, combine
+from ufm.certify.sample import WIDE, losses_residuals
 from ufm.certify.values import fitted_error
 from ufm.model.atoms import JointProblem, Point, finite_law
 from ufm.model.laws import onehot, soft
@@ -157,3 +158,18 @@ def test_a_given_classifier_is_known_from_both_sides_under_squared_error():
     # the bound of a residual of size 1e6 gives up some units of its square
     far = certify_classifier(problem, Point(W, best + 1e6))
     assert far.dual <= found.objective - 1e12 * EPS
+
+
+def test_many_numbers_have_the_losses_and_residuals_of_a_few():
+    """NumPy's way against the compiled one, which takes blocks of few rows; labels of two classes and of one."""
+    rng, K = np.random.default_rng(3), 512
+    Z, rows = 20 * rng.normal(size=(WIDE // K + 1, K)), np.arange(WIDE // K + 1)
+    Y, lam = np.zeros_like(Z), rng.choice([1.0, 0.5, 0.3], len(rows))
+    Y[rows, rows % K] = lam
+    Y[rows, (rows + 7) % K] += 1 - lam
+    Z[0, 0] = 500.0  # nothing is left of its loss
+    whole = losses_residuals(Z, Y, "cross-entropy")
+    parts = [losses_residuals(Z[n : n + 171], Y[n : n + 171], "cross-entropy") for n in range(0, len(Z), 171)]
+    for found, expected in zip(whole, map(np.concatenate, zip(*parts))):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+    assert np.abs(whole[1].sum(1)).max() < 1e-14

@@ -105,6 +105,16 @@ def test_an_etf_in_any_position_is_at_distance_zero(K, d):
     assert etf_multiplier(W) == pytest.approx(2.5, rel=(K + 8) * EPS)
 
 
+@given(scale=st.floats(-10, 1), classes=st.integers(2, 12), seed=st.integers(0, 10**6))
+@settings(deadline=None, max_examples=25)
+def test_the_deviation_is_within_its_share_of_the_distance(scale, classes, seed):
+    """‖G − g Π‖_F ≤ (2δ + δ²) g and ‖G‖_F ≥ g (K−1)/√K, tr G = g (K−1): why `Problem.is_etf` needs no SVD."""
+    noise = np.random.default_rng(seed).standard_normal((classes, classes + 2))
+    W = simplex_etf(classes, classes + 2) + 10**scale * noise
+    distance, share = etf_distance(W), np.sqrt(classes) / (classes - 1)
+    assert etf_deviation(W) <= (2 * distance + distance**2) * share * (1 + 1e-9) + 100 * classes * EPS
+
+
 @given(scale=st.floats(-10, -1), seed=st.integers(0, 10**6))
 @settings(deadline=None, max_examples=25)
 def test_distance_of_a_small_perturbation(scale, seed):

@@ -194,7 +194,7 @@ def test_what_solve_saves_is_read(tmp_path, capsys, flags, keys):
 BAD = {
     "no H": (without(GOOD, "H"), "has no H; it holds W, y"),
     "no W": (without(GOOD, "W"), "has no W; it holds H, y"),
-    "no labels": (without(GOOD, "y"), "no labels: save y"),
+    "no labels": (without(GOOD, "y"), "no labels: give y"),
     "no lam": (without(PAIRS, "lam"), "come together, got only i, j"),
     "labels twice": (GOOD | {"Y": SOFT}, "labels both as y and as Y"),
     "labels thrice": (
@@ -290,6 +290,7 @@ def test_names_of_arrays_in_memory_are_checked(arrays):
 
 NAMES = {"h": "H", "ylogits": "y_logits", "Hclean": "H_clean", "lambdaW": "lambda_w", "wieghts": "weights"}
 NAMES |= {"features": "H", "labels": "y", "weight": r"W \(or weights, one a row of H\)"}
+NAMES |= {"weight_decay": r"lambda_w \(of the features, lambda_h\)"}
 
 
 @pytest.mark.parametrize("name", [*NAMES, "zzz"])

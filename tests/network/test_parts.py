@@ -152,7 +152,7 @@ def test_lengths_from_logits_are_those_of_vectors(monkeypatch):
     wanted, inverse = directions.in_plane(H, centre, frame.V[i], frame.V[j])
 
     def off():
-        found, own = directions.lengths(rows, np.arange(60), H, frame)
+        found, own = directions.lengths(rows, np.arange(60), H - centre, frame)
         return max(np.abs(found[name] / wanted[name] - 1).max() for name in wanted), np.abs(
             own / inverse - 1
         ).max()

@@ -237,9 +237,14 @@ def entropies(
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Ent(p) of p = y − θ r, and how fast it moves with rounding: p is off by ε a unit of y and p, with slope
     |log p| + 1 = 1 − log p."""
-    p = np.clip(Y - theta * r, 0.0, 1.0)
+    p = Y - theta * r
+    np.clip(p, 0.0, 1.0, out=p)
     log_p = np.log(np.where(p > 0, p, 1.0))
-    return -over_classes(p * log_p), over_classes((Y + p) * (1 - log_p))
+    entropy = -over_classes(p * log_p)
+    p += Y  # in place, as a row has K numbers
+    np.subtract(1, log_p, out=log_p)
+    p *= log_p
+    return entropy, over_classes(p)
 
 
 def squared_value(

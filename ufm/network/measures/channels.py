@@ -23,10 +23,11 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float
+from scipy.sparse import csr_array
 
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_multiplier
-from ufm.network.measures.directions import SUMS, Frame, directions, measures, ratio
+from ufm.network.measures.directions import SUMS, Frame, measures, ratio
 from ufm.network.measures.mixed import lambda_bin, lambda_edges
 from ufm.network.read.activations import Chunk
 from ufm.network.read.together import Measure, Rows, alone
@@ -185,13 +186,13 @@ class _Sums:
 
 
 def _add_lever(lever, frame: Frame, i, j, lam, weights, which) -> None:
-    """Σ weight · (share of class k in the label) · u, by bin and class: one sum a pair, then its direction."""
-    K = len(frame.V)
-    cells, inverse = np.unique((which * K + i) * K + j, return_inverse=True)
-    b, I, J = cells // K**2, cells // K % K, cells % K
-    along = directions(I, J, frame.V)[1]
-    for k, share in ((I, lam), (J, 1 - lam)):
-        np.add.at(lever, (b, k), np.bincount(inverse, weights * share, len(cells))[:, None] * along)
+    """Σ weight · (share of class k in the label) · u, u = (v_i + v_j)/‖v_i + v_j‖, by bin and class: a product of
+    V with numbers a pair, of the classes alone that are there."""
+    K, d = frame.V.shape
+    pull = weights * frame.inverse(i, j)
+    cells, place = np.unique(np.r_[which * K + i, which * K + j], return_inverse=True)
+    parts = np.tile(np.r_[pull * lam, pull * (1 - lam)], 2), (np.tile(place, 2), np.r_[i, j, j, i])
+    lever.reshape(-1, d)[cells] += csr_array(parts, shape=(len(cells), K)) @ frame.V
 
 
 def _result(sums: _Sums, centre: str, replicates: int, level: float) -> Channel:

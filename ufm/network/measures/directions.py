@@ -56,15 +56,36 @@ class Frame:
         self.alike = np.unique(W, axis=0, return_inverse=True)[1].ravel()
 
     @cached_property
+    def m(self) -> float:
+        """‖V‖_F/√K."""
+        return etf_multiplier(self.V)
+
+    @cached_property
+    def apart(self) -> np.ndarray:
+        """μ_k − c (K, d)."""
+        assert self.means is not None
+        return self.means - self.centre
+
+    @cached_property
     def sizes(self) -> np.ndarray:
         """‖μ_k − c‖."""
-        assert self.means is not None
-        return np.linalg.norm(self.means - self.centre, axis=1)
+        return np.linalg.norm(self.apart, axis=1)
 
     @cached_property
     def gram(self) -> np.ndarray:
         """⟨v_k, v_l⟩ (K, K)."""
         return self.V @ self.V.T
+
+    def inverse(self, i, j) -> np.ndarray:
+        """1/‖v_i + v_j‖, of the vectors where the Gram matrix loses digits; 0 where they cancel (K = 2)."""
+        sizes = np.diagonal(self.gram)
+        both = sizes[i] + sizes[j]
+        square = both + 2 * self.gram[i, j]
+        near = np.flatnonzero(square <= CANCELS * both)
+        along = self.V[i[near]] + self.V[j[near]]
+        exact = dot(along, along)
+        square[near] = np.where(exact > RANK**2 * both[near], exact, np.inf)
+        return 1 / np.sqrt(square)
 
     @cached_property
     def origin(self) -> np.ndarray:
@@ -74,8 +95,7 @@ class Frame:
     @cached_property
     def along(self) -> np.ndarray:
         """⟨μ_k − c, v_l⟩ (K, K)."""
-        assert self.means is not None
-        return (self.means - self.centre) @ self.V.T
+        return self.apart @ self.V.T
 
 
 def measures(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> Float[np.ndarray, "n S"]:
@@ -100,27 +120,30 @@ def alignment(H, label, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 
 def different(rows: Rows, use: Int[np.ndarray, " n"], frame: Frame) -> dict[str, np.ndarray]:
     """Of rows of two classes, whose rows of W differ."""
-    H, (i, j, lam), delta = rows.H[use], (part[use] for part in rows.labels[:3]), rows.labels.delta
+    (i, j, lam), delta = (part[use] for part in rows.labels[:3]), rows.labels.delta
+    h = rows.H[use]  # a copy: taken from c in place
+    h -= frame.centre
     logit = label_logit(lam, len(frame.V), delta)
-    found, inverse = lengths(rows, use, H, frame)
-    found |= {"different": np.ones(len(H)), "lam": lam, "logit": logit}
+    found, inverse = lengths(rows, use, h, frame)
+    found |= {"different": np.ones(len(h)), "lam": lam, "logit": logit}
     inside = (lam >= frame.window) & (lam <= 1 - frame.window)
     t = np.where(inside, logit, 0.0)
     found |= {"tt": t * t, "tx": t * found["across"]}
     if frame.means is not None:
         ends = (frame.along[k, i] + frame.along[k, j] for k in (i, j))
         found["straight"] = inverse * sum(share * end for share, end in zip((lam, 1 - lam), ends))
-        found |= bend(H, i, j, lam, frame.sizes[i], frame.means)
+        found |= bend(h, i, j, lam, frame.sizes[i], frame.apart)
     if frame.a is not None:
         optimum = TwoHotOptimum(*(part[use] for part in rows.solved(frame.a).best))
         single = curve_at(frame.a, len(frame.V), delta).single
-        best = in_channel(optimum, lam, single, len(frame.V), etf_multiplier(frame.V))
+        best = in_channel(optimum, lam, single, len(frame.V), frame.m)
         found |= best | {"tx_a": t * best["across_a"]}
     return found
 
 
-def lengths(rows: Rows, use, H, frame: Frame) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """`in_plane` by numbers a row, from logits and the Gram matrix of V; of the vectors where these lose digits."""
+def lengths(rows: Rows, use, h, frame: Frame) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """`in_plane` by numbers a row, from logits and the Gram matrix of V; of the vectors where these lose digits.
+    h: rows of H − c."""
     i, j = rows.labels.i[use], rows.labels.j[use]
     u, w = (rows.z[use, k] - rows.layer.shift[k] for k in (i, j))  # ⟨h, v_i⟩, ⟨h, v_j⟩
     x, y = u - frame.origin[i], w - frame.origin[j]
@@ -129,13 +152,13 @@ def lengths(rows: Rows, use, H, frame: Frame) -> tuple[dict[str, np.ndarray], np
     wide, long = (np.sqrt(np.where(clear, square, 1.0)) for square in (both - cross, both + cross))
     turn = (frame.gram[i, i] - frame.gram[j, j]) / (wide * long)
     across, along, rest = (x - y) / wide, (x + y) / long, np.maximum(1 - turn**2, CANCELS)
-    h = H - frame.centre
     size = dot(h, h)
     outside = size - across**2 - (along - turn * across) ** 2 / rest
     found, inverse = {"across": (u - w) / wide, "along": along, "size": size, "outside": outside}, 1 / long
     near = np.flatnonzero(~clear | (outside < CANCELS * size) | (rest == CANCELS))
     if len(near):
-        exact, inverse[near] = in_plane(H[near], frame.centre, frame.V[i[near]], frame.V[j[near]])
+        sides = frame.V[i[near]], frame.V[j[near]]
+        exact, inverse[near] = in_plane(rows.H[use[near]], frame.centre, *sides)
         for name, values in exact.items():
             found[name][near] = values
     return found, inverse
@@ -186,11 +209,12 @@ def orthogonal(along, across) -> np.ndarray:
     return along
 
 
-def bend(H, i, j, lam, size, means) -> dict[str, np.ndarray]:
-    """Whether ‖μ_i − c‖ is not zero, and the distance from straight interpolation in its units."""
-    place = np.arange(len(H))
+def bend(h, i, j, lam, size, means) -> dict[str, np.ndarray]:
+    """Whether ‖μ_i − c‖ is not zero, and the distance from straight interpolation in its units; all from c."""
+    place = np.arange(len(h))
     ends = np.r_[lam, 1 - lam], (np.r_[place, place], np.r_[i, j])
-    apart = H - csr_array(ends, shape=(len(H), len(means))) @ means
+    apart = csr_array(ends, shape=(len(h), len(means))) @ means
+    np.subtract(h, apart, out=apart)
     some = size > 0
     return {"paired": some, "bend": some * np.sqrt(dot(apart, apart)) / np.where(some, size, 1.0)}
 

@@ -8,6 +8,7 @@ a predict. The mean row of W is taken out: it never acts on the softmax.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from scipy.optimize import minimize_scalar
 import ufm.rules.numbers as checked
 from ufm.model.etf import etf_multiplier, sharpness
 from ufm.network.measures.curve import curve_at, label_values
+from ufm.network.measures.mixed import three_values
 from ufm.network.read.activations import Chunk
 from ufm.network.read.label_rows import LabelBlock, two_classes
 from ufm.network.read.together import Measure, Rows, alone
@@ -265,13 +267,18 @@ class _First:
 
 def _best_sharpness(z, labels: LabelBlock, weights) -> float:
     """argmin over a of Σ ‖z − z_a‖²: a grid of log a, Brent's method about its best, Gauss–Newton to rounding."""
+    pair = labels.i >= 0
+    kinds: list[tuple[np.ndarray, Callable[[float], tuple]]] = []
+    if pair.any():
+        kinds.append((weights[pair], _of_pairs(z[pair], cut(labels, pair))))
+    if not pair.all():
+        kinds.append((weights[~pair], partial(_of_soft, z[~pair], cut(labels, ~pair))))
 
     def misfit(log_a: float) -> tuple[float, float]:
         """Σ ‖z − z_a‖² and the Gauss–Newton step of log a."""
-        z_a, slope = closed_logits(labels, float(np.exp(log_a)))
-        rest, size = z - z_a, float(weights @ np.sum(slope**2, 1))
-        step = float(weights @ np.sum(rest * slope, 1)) / size if size > 0 else 0.0
-        return float(weights @ np.sum(rest**2, 1)), step
+        a = float(np.exp(log_a))
+        value, push, size = np.sum([w @ np.stack(found(a), 1) for w, found in kinds], 0)
+        return float(value), float(push / size) if size > 0 else 0.0
 
     values = [misfit(log_a)[0] for log_a in GRID]
     best = int(np.argmin(values))
@@ -290,12 +297,32 @@ def _best_sharpness(z, labels: LabelBlock, weights) -> float:
     return float(np.exp(log_a))
 
 
+def _of_pairs(z, labels: LabelBlock) -> Callable[[float], tuple]:
+    """‖z − z_a‖², ⟨z − z_a, ∂z_a/∂ log a⟩ and ‖∂z_a/∂ log a‖² of each row, of two-hot labels, by three numbers."""
+    (i, j, lam), counts = two_classes(labels), np.array([1.0, 1.0, labels.classes - 2.0])
+    seen, spread = three_values(z.copy(), i, j)
+
+    def at(a: float) -> tuple:
+        found = curve_at(a, labels.classes, labels.delta)(lam)
+        rest, slope = seen - found.z, found.slope
+        return rest**2 @ counts + spread, (rest * slope) @ counts, slope**2 @ counts
+
+    return at
+
+
+def _of_soft(z, labels: LabelBlock, a: float) -> tuple:
+    """The same at a of labels of any kind."""
+    z_a, slope = closed_logits(labels, a)
+    rest = z - z_a
+    return np.vecdot(rest, rest), np.vecdot(rest, slope), np.vecdot(slope, slope)
+
+
 def _unexplained(sums: Replicated, rows: Rows, mean, slope: float, trials: list[float]) -> None:
     """Adds ‖z − z̄‖², ‖z − linear baseline‖² and ‖z − z_a‖² for each a (z̄ and the slope as they are), and what moves
     the first a: ⟨z − z_a, ∂z_a/∂ log a⟩ and ‖∂z_a/∂ log a‖²."""
     columns, pair = np.empty((len(rows), 4 + len(trials))), rows.labels.i >= 0
     apart = rows.z - mean
-    columns[:, 0] = np.einsum("nk,nk->n", apart, apart)
+    columns[:, 0] = np.vecdot(apart, apart)
     for some, measured in ((pair, _pair_misfits), (~pair, _soft_misfits)):
         if some.any():
             columns[some, 1:] = measured(rows, slice(None) if some.all() else some, slope, trials)
@@ -309,14 +336,8 @@ def _pair_misfits(rows: Rows, some, slope: float, trials: list[float]) -> Float[
     two-hot labels, whose z_a has three values: at i, at j, and elsewhere, where z has a mean and is spread about it
     whatever a is."""
     K, delta = rows.labels.classes, rows.labels.delta
-    (i, j, lam), rest = (part[some] for part in rows.pairs), rows.z[some].copy()
-    place = np.arange(len(rest))
-    at_i, at_j = rest[place, i], rest[place, j]
-    rest[place, i] = rest[place, j] = 0.0
-    elsewhere = rest.sum(1) / max(K - 2, 1)
-    rest -= elsewhere[:, None]
-    rest[place, i] = rest[place, j] = 0.0
-    spread, seen = np.einsum("nk,nk->n", rest, rest), np.stack([at_i, at_j, elsewhere], 1)
+    i, j, lam = (part[some] for part in rows.pairs)
+    seen, spread = three_values(rows.z[some].copy(), i, j)
     counts = np.array([1.0, 1.0, K - 2.0])
     baseline = slope * (label_values(lam, delta, K) - 1 / K)
     apart = [seen - values for values in (baseline, *(rows.solved(a).z[some] for a in trials))]
@@ -328,8 +349,6 @@ def _pair_misfits(rows: Rows, some, slope: float, trials: list[float]) -> Float[
 def _soft_misfits(rows: Rows, some, slope: float, trials: list[float]) -> Float[np.ndarray, "n c"]:
     """The same of labels of any kind."""
     labels, z = cut(rows.labels, some), rows.z[some]
-    solved = [closed_logits(labels, a) for a in trials]
-    baseline = slope * (labels.dense() - 1 / labels.classes)
-    apart, first = [z - other for other in (baseline, *(z_a for z_a, _ in solved))], solved[0][1]
-    push = np.sum(apart[1] * first, 1), np.sum(first**2, 1)
-    return np.stack([*(np.sum(part**2, 1) for part in apart), *push], 1)
+    found = [_of_soft(z, labels, a) for a in trials]
+    apart = z - slope * (labels.dense() - 1 / labels.classes)
+    return np.stack([np.vecdot(apart, apart), *(part[0] for part in found), *found[0][1:]], 1)

@@ -55,3 +55,14 @@ def label_logit(lam: Float[np.ndarray, " n"], classes: int, delta: float = 0.0) 
     """log y_i − log y_j of the label: logit λ without smoothing."""
     floor = delta / classes
     return np.log((1 - delta) * lam + floor) - np.log((1 - delta) * (1 - lam) + floor)
+
+
+def three_values(z, i, j) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " n"]]:
+    """z at i, at j, and its mean elsewhere, about which it is spread so much, squared; z is used up."""
+    place = np.arange(len(z))
+    at_i, at_j = z[place, i], z[place, j]
+    z[place, i] = z[place, j] = 0.0
+    elsewhere = z.sum(1) / max(z.shape[1] - 2, 1)
+    z -= elsewhere[:, None]
+    z[place, i] = z[place, j] = 0.0
+    return np.stack([at_i, at_j, elsewhere], 1), np.vecdot(z, z)

@@ -52,6 +52,7 @@ KEYS: tuple[str, ...] = (
 )
 KEYS += ("logits", "y_logits", "logits_H", "H_clean", "y_clean", "H_test", "y_test", "H_ood")
 BLOCK = 2**25  # bytes of one block in float64
+PART = 2**20  # bytes of rows that are still in the nearest cache when they are squared
 
 
 class Chunk(NamedTuple):
@@ -318,9 +319,13 @@ def check_activations(
 def _in_range(name: str, block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
     """The block in float64 and ‖h‖² of its rows; InputError naming the row of NaN or infinity, or for what is too
     large to be squared."""
-    rows = np.array(block, np.float64)
+    rows, size = np.empty(block.shape), np.empty(len(block))
+    step = max(1, PART // (8 * max(block.shape[1], 1)))
     with np.errstate(over="ignore", invalid="ignore"):
-        size = np.vecdot(rows, rows)
+        for n in range(0, len(block), step):
+            part = rows[n : n + step]
+            part[...] = block[n : n + step]
+            np.vecdot(part, part, out=size[n : n + step])
     # no entry is larger than the root of the largest size
     if not size.max(initial=0.0) <= NETWORK[1]:
         scaled(name, finite(name, rows, start), small=True)

@@ -8,6 +8,7 @@ MEANT = {  # what arrays are called elsewhere
     **dict.fromkeys(("features", "activations", "embeddings"), "H"),
     **{"weight": "W (or weights, one a row of H)", "kernel": "W, its transpose", "bias": "b"},
     **dict.fromkeys(("label", "labels", "target", "targets"), "y"),
+    **dict.fromkeys(("weight_decay", "wd"), "lambda_w (of the features, lambda_h)"),
 }
 LABELS = "y (N integers), or i, j, lam (N each), or Y (N x K, rows summing to one)"
 
@@ -27,7 +28,7 @@ def label_keys(stored: dict[str, Stored]) -> tuple[str, ...]:
         raise InputError(f"labels i, j, lam come together, got only {', '.join(pairs)}")
     keys = (*pairs, *(("Y",) if "Y" in stored else ()))
     if not keys and "y" not in stored:
-        raise InputError(f"no labels: save {LABELS}")
+        raise InputError(f"no labels: give {LABELS}")
     if keys and "y" in stored and ("logits" not in stored or "y_logits" in stored):
         raise InputError(f"labels both as y and as {', '.join(keys)}: keep one of {LABELS}")
     return keys or ("y",)
