@@ -16,6 +16,7 @@ from ufm.model.atoms import JointProblem, Point, finite_law
 from ufm.model.laws import mixup, onehot
 from ufm.model.problem import Problem
 from ufm.optimize.joint import fit_classifier, solve_joint
+from ufm.refute import calls
 from ufm.refute import claim as claims
 from ufm.refute.claim import read_claim
 from ufm.refute.errors import ClaimError
@@ -329,7 +330,7 @@ def test_a_claim_that_is_wrong_is_told_and_no_verdict(words, write, call_main):
 
 
 def test_a_call_that_does_not_end_is_ended(write, monkeypatch):
-    monkeypatch.setattr(claims, "CALL_SECONDS", 0.2)
+    monkeypatch.setattr(calls, "CALL_SECONDS", 0.2)
     claim = read_claim(write(ONE_HOT + "def zero(p):\n    while True:\n        pass\n"))
     with pytest.raises(ClaimError, match="longer than"):
         check_case(claim.theorem, claim.families[0].case)

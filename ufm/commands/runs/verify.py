@@ -1,6 +1,5 @@
 """One run of the command `verify`: all theorems on one setting, as table and record."""
 
-import difflib
 import shutil
 import sys
 import textwrap
@@ -20,13 +19,13 @@ from ufm.output.formulas import plain, readable
 from ufm.output.records import dump_json, number, problem_record, run_record
 from ufm.output.sections import Facts, Table, Verdict, show
 from ufm.output.text import bias_words, law_facts, small
-from ufm.rules.errors import InputError
+from ufm.rules.errors import InputError, meant
 from ufm.runtime.effort import SMALL, joint_seconds
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
-from ufm.theory.theorems.scope import CLASSICAL, FORMAL, Relative, admits, constraints, relatives
+from ufm.theory.theorems.scope import CLASSICAL, FORMAL, admits, constraints, relatives
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting, joint_labels
 
 NONE = "No theorem applies here: below is why (other --labels, --bias or --loss?)."
@@ -197,11 +196,9 @@ def list_theorems(asked: dict[str, str], json: str | None, outputs: Outputs) -> 
 def explain(name: str, json: str | None, outputs: Outputs) -> int:
     """One theorem in full; its formulas for a terminal, in the record as LaTeX."""
     if name not in THEOREMS:
-        close = difflib.get_close_matches(name, THEOREMS, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise InputError(f"no theorem is called {name!r}{hint}; --list shows all names")
+        raise InputError(f"no theorem is called {name!r}{meant(name, THEOREMS)}; --list shows all names")
     theorem = THEOREMS[name]
-    near = relatives(theorem, THEOREMS.values())
+    near = relatives(name)
     facts = [
         *zip(["statement", *[""] * 99], plain(theorem.statement).split("\n")),
         *zip(
@@ -213,7 +210,7 @@ def explain(name: str, json: str | None, outputs: Outputs) -> int:
         *(("in Coq", FORMAL[one]) for one in (name,) if one in FORMAL),
         ("source", theorem.source),
         ("known as", CLASSICAL.get(name, "no other name")),
-        *(("relative", readable(_relative(one), WHOLE)) for one in near),
+        *(("relative", f"{other}: {words}") for other, words in near.items()),
     ]
     lines = [textwrap.fill(theorem.title, 79)]
     for head, text in facts:
@@ -223,11 +220,7 @@ def explain(name: str, json: str | None, outputs: Outputs) -> int:
         ]
     data = {part: getattr(theorem, part) for part in ("name", "title", "statement", "quantity", "source")}
     data |= {"assumptions": [assumption.text for assumption in theorem.assumptions]}
-    data |= {
-        "formal": FORMAL.get(name),
-        "known_as": CLASSICAL.get(name),
-        "relatives": [t.theorem.name for t in near],
-    }
+    data |= {"formal": FORMAL.get(name), "known_as": CLASSICAL.get(name), "relatives": near}
     return _say(lines, {"schema": 1} | data, json, outputs)
 
 
@@ -241,10 +234,3 @@ def _say(lines: list[str], data: dict, json: str | None, outputs: Outputs) -> in
         outputs.write("json", lambda: dump_json(data))
     sys.stdout.write(dump_json(data) if json == "-" else "\n".join([*lines, ""]))
     return 0
-
-
-def _relative(near: Relative) -> str:
-    """Another theorem, and what it assumes otherwise."""
-    parts = [f"only it assumes {'; '.join(near.its)}"] if near.its else []
-    parts += [f"it does without {'; '.join(near.mine)}"] if near.mine else []
-    return f"{near.theorem.name}: {' - '.join(parts) or 'the same assumptions'}"
