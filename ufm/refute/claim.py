@@ -281,14 +281,16 @@ def _assumptions(assumes) -> tuple[Assumption, ...]:
 
 
 def _judge(kind: str, function, setting: OwnSetting, optimum) -> Finding:
-    """Held against the optimum; what fails on a rule for λ must fail as clearly on one of FINER times the nodes."""
+    """Held against the optimum; what fails on a rule for λ must fail as clearly on one of FINER times the nodes,
+    but for what a moment of the labels decides, which the rule has exactly."""
 
     def ask(*more):
         return call(function, kind, setting.p, *more)
 
     found = KINDS[kind](ask, setting, optimum)
     law, fails = setting.problem.law, not found.error <= found.bound + found.rounding
-    if not fails or law.labels is not None or law.alpha is None or setting.nodes > NODES:
+    exact = kind == "zero" or law.labels is not None or law.alpha is None
+    if not fails or exact or setting.nodes > NODES:
         return found
     claim = JointClaim(partial(_judge, kind, function))
     finer, _ = check_joint_claim(claim, replace(setting, nodes=FINER * NODES), False)

@@ -224,6 +224,14 @@ TIES = {  # what two theorems have to do with each other: a sentence that is rea
         "logit-adjustment",
         "restored-temperatures",
     ): "the loss against imbalance: logits shifted, logits scaled",
+    ("channel-limit", "affine-limit"): "limits: a large a, a small a",
+    ("many-classes", "squared-error-affine"): "affine logits: nearly, and under squared error exactly",
+    ("edge-slopes", "feature-curvature"): "the Hessian at a class, and how the optimum moves with the label",
+    ("supcon", "onehot-ce"): "a simplex: of pairs of features, of features and W",
+    ("deep-linear-mse", "regression"): "squared error: every direction is kept or lost alone",
+    ("deep-linear-mse", "mse-ray"): "squared error: factors with penalties, a flow without",
+    ("logit-adjustment", "balancing-smoothing"): "against imbalance: logits shifted, labels smoothed",
+    ("ordinal", "trivial-threshold"): "zero from where a moment of slopes at zero meets c²",
 }
 
 
