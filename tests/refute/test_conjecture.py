@@ -327,7 +327,7 @@ def test_what_a_claim_leaves_out_is_told_and_not_counted(write, call_main):
     code, out, _ = call_main(ufm.commands.conjecture.main, write(text + assumes), "--settings", 9)
     words = " ".join(out.split())
     assert code == 0 and "9 in 2 of 4 families; 0 undecided" in words
-    assert "left out" in words and "of 2 families all: classes=2; classes=2 dim=1" in words
+    assert "left out" in words and "all of the families classes=2; classes=2 dim=1" in words
     _, out, _ = call_main(ufm.commands.conjecture.main, write(text), "--settings", 9)
     assert "9 in 4 of 4 families" in " ".join(out.split()) and "left out" not in out
 
@@ -336,13 +336,15 @@ def test_the_theorems_of_labels_written_by_hand_are_those_of_their_law(write, ca
     """What the law of that name has, less what is of no labels at all; other labels are no smoothing."""
     claim, record = "def inequality(p, o): return -1.0\n", tmp_path / "record.json"
 
-    def names(text):
+    def names(text, said=""):
         call_main(ufm.commands.conjecture.main, write(text + claim), "--settings", 2, "--json", record)
-        return [row["name"] for row in json.loads(record.read_text())["theorems"]]
+        data = json.loads(record.read_text())
+        assert said in data["worst"]["with"]["labels"]
+        return [row["name"] for row in data["theorems"]]
 
     fixed = "parameters = {'classes': 3, 'dim': 3, 'smoothing': 0.1}\n"
     named = names(fixed + "labels = 'smoothing'\n")
-    found = names(fixed + "def labels(p): return 0.9 * np.eye(3) + 0.1 / 3\n")
+    found = names(fixed + "def labels(p): return 0.9 * np.eye(3) + 0.1 / 3\n", "(one-hot, smoothed by 0.1)")
     assert {"label-smoothing", "joint-etf", "trivial-threshold", "residual-norm"} <= set(named) <= set(found)
     assert found[-2:] == ["duality", "equalised-residuals"]
     uneven = names(fixed + "def labels(p): return 0.9 * np.eye(3) + 0.1 * np.eye(3)[[1, 2, 0]]\n")

@@ -14,6 +14,8 @@ from ufm.agree.theorem import Check, check_theorem
 from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, UNDECIDED
 from ufm.commands.runs.features import plain_console
 from ufm.commands.runs.verify import check_record
+from ufm.model.laws import LabelLaw
+from ufm.model.variants.reading import is_exchangeable, read_law
 from ufm.output.files import Outputs
 from ufm.output.records import dump_json, number, run_record
 from ufm.output.sections import Facts, Sentence, Table, Verdict, show
@@ -198,10 +200,19 @@ def _found(claim: OwnClaim, trial: Trial) -> list[tuple[str, str]]:
     return [("claimed", claimed), ("optimum", found), ("error", error), verdict]
 
 
+def _recognised(law: LabelLaw) -> str:
+    """What labels written by hand are, where that is told from them."""
+    named = read_law(law)
+    if named is law:
+        return " (exchangeable)" if is_exchangeable(law) else ""
+    weights = "" if named.class_weights is None else ", classes of unequal weight"
+    return f" (one-hot{f', smoothed by {named.smoothing:.4g}' if named.smoothing else ''}{weights})"
+
+
 def _others(case) -> dict:
     """What the file fixes, and the defaults of what is left, of a problem: with `said` all of it."""
     law, known = case.law, said(case)
-    given = {"labels": "labels(p)" if law.labels is not None else law.name}
+    given = {"labels": law.name if law.labels is None else f"labels(p){_recognised(law)}"}
     named = ["lambda_w", "lambda_h", "loss", "bias", *(["alpha"] if law.alpha else []), *case.fixed]
     given |= {name: getattr(case, name) for name in named if name not in known}
     return given | ({} if "dim" in known else {"dim": case.dim or case.classes})
@@ -215,7 +226,7 @@ def _print(
     facts = [("claimed", f"{claim.kind}: {claim.theorem.title}"), ("over", "; ".join(ranges))]
     facts += [("compares", claim.theorem.quantity), ("settings", _counted(search, outcome))]
     if search.skipped:
-        whole = f"; of {len(outcome.barred)} families all: {_named(outcome.barred)}" if outcome.barred else ""
+        whole = f"; all of the families {_named(outcome.barred)}" if outcome.barred else ""
         facts += [("left out", f"{search.skipped} settings that the claim is not made for{whole}")]
     if small is None and outcome.visited < outcome.known:
         facts += [("unseen", f"{outcome.known - outcome.visited} of the families: give more --seconds")]
