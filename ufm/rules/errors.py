@@ -15,6 +15,6 @@ class InputError(ValueError):
 def meant(given: str, known: Iterable[str]) -> str:
     """ " (did you mean …?)" of the names that contain what was given, else of the most like it; "" for none."""
     names = list(known)
-    near = [name for name in names if len(given) > 2 and given in name] or get_close_matches(given, names)
+    near = [name for name in names if len(given) > 2 and given in name] or get_close_matches(given, names, 1)
     first = ", ".join(near[:-1])
     return f" (did you mean {f'{first} or ' if first else ''}{near[-1]}?)" if near else ""
