@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 def meant(given: str, known: Iterable[str]) -> str:
-    """ " (did you mean …?)" of the names that contain what was given, else of the most like it; "" for none."""
+    """A hint in brackets: the names that contain what was given, else the one most like it; empty for none."""
     names = list(known)
     near = [name for name in names if len(given) > 2 and given in name] or get_close_matches(given, names, 1)
     first = ", ".join(near[:-1])
