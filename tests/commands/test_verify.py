@@ -591,9 +591,26 @@ def test_own_labels_of_another_size_are_refused(run, never, tmp_path_factory):
 
 def test_own_labels_are_read(record, quick, tmp_path_factory):
     path = tmp_path_factory.mktemp("input") / "Y.npy"
-    np.save(path, np.full((2, 3), 1 / 3))
+    np.save(path, [[0.5, 0.3, 0.2], [0.2, 0.5, 0.3]])
     data = record("--classes", "3", "--labels", path)
     assert data["problem"]["labels"] == "labels" and data["problem"]["multiplier"] == 1.0
+
+
+def test_own_labels_that_are_a_law_have_its_multiplier_and_theorems(record, tmp_path_factory):
+    """Smoothed by hand or by name; with a rho of each label, or one row moved, they are of no such law."""
+    path = tmp_path_factory.mktemp("input") / "Y.npy"
+    np.save(path, 0.9 * np.eye(3) + 0.1 / 3)
+    ridge = ("--classes", "3", "--lambda-w", "0.02", "--lambda-h", "0.02")
+
+    def applied(data):
+        return {row["name"] for row in data["theorems"] if row["verdict"] == "agrees"}
+
+    named = record(*ridge, "--labels", "smoothing", "--smoothing", "0.1")
+    own = record(*ridge, "--labels", path)
+    assert own["problem"]["multiplier"] == pytest.approx(named["problem"]["multiplier"], rel=1e-12)
+    assert {"label-smoothing", "joint-etf"} <= applied(named) <= applied(own)
+    moved = record(*ridge, "--labels", path, "--rho", "1,1,2")
+    assert moved["problem"]["multiplier"] == 1.0 and not {"label-smoothing", "joint-etf"} & applied(moved)
 
 
 # --- as a process -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, exit_code, worst_ver
 from ufm.commands.runs.features import plain_console
 from ufm.model.problem import Problem
 from ufm.model.variants.problem import LABELS, LOSS, PENALTIES, READS
+from ufm.model.variants.reading import is_exchangeable
 from ufm.output.files import Outputs
 from ufm.output.formulas import plain, readable
 from ufm.output.records import dump_json, number, problem_record, run_record
@@ -39,7 +40,7 @@ def verify(args, command: list[str], problem: Problem, seen, outputs: Outputs) -
     labels = joint_labels(problem.law, problem.classes, Setting.nodes)
     start_jax(small=joint_seconds(labels, problem.classes) < SMALL)
     with handed("the multiplier"):
-        problem, source = choose_multiplier(problem, args.multiplier, args.loss)
+        problem, source = choose_multiplier(problem, args.multiplier, args.loss, rho is None)
     lam = MIXING if lam is None else tuple(float(value) for value in lam)
     setting = Setting(
         problem, lam, lambda_b, free_dim=args.dim, free_loss=args.loss, rho=rho, variant=variant
@@ -77,13 +78,16 @@ def _check(name: str, setting: Setting, rigorous: bool) -> Check:
         return check_theorem(THEOREMS[name], setting, rigorous=rigorous)
 
 
-def choose_multiplier(problem: Problem, given: float | None, loss: str) -> tuple[Problem, str]:
-    """The fixed ETF's row norm: given, jointly optimal, or 1 where no theorem names one; loss: of the free W."""
+def choose_multiplier(
+    problem: Problem, given: float | None, loss: str, alike: bool = True
+) -> tuple[Problem, str]:
+    """The fixed ETF's row norm: given, jointly optimal, or 1 where no theorem names one; loss: of the free W;
+    alike: the features of all labels are penalised alike."""
     if given is not None:
         return problem, "given multiplier"
     if loss != problem.loss:
         return replace(problem, multiplier=1.0), f"no theorem on a fixed classifier is of {loss}"
-    if problem.lambda_w == 0 or not problem.law.exchangeable:
+    if problem.lambda_w == 0 or not alike or not is_exchangeable(problem.law):
         why = "lambda_W = 0" if problem.lambda_w == 0 else "not exchangeable"
         return replace(problem, multiplier=1.0), f"{why}: none is optimal; give --multiplier"
     best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
