@@ -10,11 +10,10 @@ Exit code: 0 all proved or agreed, 1 a step, a row or a check fails, 3 undecided
 """
 
 import argparse
-import difflib
 import sys
 
 from ufm.commands.frame import guarded
-from ufm.rules.errors import InputError
+from ufm.rules.errors import InputError, meant
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,9 +45,8 @@ def run(names: list[str], check: bool) -> int:
     names = [name.replace("_", "-") for name in names]
     for name in names:
         if name not in THEOREMS:
-            close = difflib.get_close_matches(name, THEOREMS, 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise InputError(f"no theorem is called {name!r}{hint}; known: {', '.join(THEOREMS)}")
+            near = meant(name, THEOREMS)
+            raise InputError(f"no theorem is called {name!r}{near}; known: {', '.join(THEOREMS)}")
     from proofs.engine.session import check_tables, write_tables
 
     return (check_tables if check else write_tables)(names or list(THEOREMS))

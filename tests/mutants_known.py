@@ -281,7 +281,10 @@ DIAGNOSED = (
     "without_logits_the_permutation_is_found_by_accuracy",
     "what_explains_the_logits_is_sure_and_what_is_likely_is_not",
 )
-SCOPE = ("relatives_are_other_theorems_of_the_same_constraint", "a_list_is_narrowed_by_what_theorems_admit")
+SCOPE = (
+    "every_theorem_has_relatives_and_each_is_told_from_both_sides",
+    "a_list_is_narrowed_by_what_theorems_admit",
+)
 SCOPE += ("explain_tells_everything",)
 SECOND = (
     "the_spectrum_is_that_of_the_arrays",

@@ -1,6 +1,5 @@
 """One run of the command `refute`: search, shrink, and a report to read."""
 
-import difflib
 import math
 import sys
 import textwrap
@@ -14,7 +13,7 @@ from ufm.refute.cases import Case, depends_on_lam, parameters
 from ufm.refute.search import Outcome, Search, Trial, hunt
 from ufm.refute.shrinking import shrink
 from ufm.refute.words import numbers, ratio
-from ufm.rules.errors import InputError
+from ufm.rules.errors import InputError, meant
 from ufm.runtime.start import start_jax
 from ufm.theory.theorems.catalogue import THEOREMS
 from ufm.theory.theorems.theorem import FeatureClaim, Theorem
@@ -27,9 +26,7 @@ def find_claim(name: str) -> Theorem:
     """A theorem or a planted claim by its name; InputError with the nearest names."""
     known, name = THEOREMS | PLANTED, name.replace("_", "-")
     if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise InputError(f"no claim is called {name!r}{hint}; --list shows all names")
+        raise InputError(f"no claim is called {name!r}{meant(name, known)}; --list shows all names")
     return known[name]
 
 

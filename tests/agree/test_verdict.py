@@ -47,6 +47,13 @@ def test_the_theory_bound_counts_towards_the_allowance():
     assert word(error=1.005e-12, theory_bound=0.0) == FAILS
 
 
+@pytest.mark.parametrize(("error", "said"), [(1.81e-12, True), (0.5e-12, False)])
+def test_a_reason_calls_no_number_within_a_smaller_one(error, said):
+    """What exceeds the certified bound is within it and the rounding together, and that is what is said."""
+    reason = judge(**(GOOD | {"error": error, "bound": 0.927e-12, "theory_bound": 1e-12})).reason
+    assert ("plus rounding 1.00e-12" in reason) == said and f"{error:.2e} within certified bound" in reason
+
+
 def test_one_feature_that_exceeds_its_own_bounds_fails_the_row():
     """The row's worst error and worst bound may belong to different features."""
     assert word(exceeds=True) == FAILS

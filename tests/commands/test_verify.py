@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import ufm.theory.theorems.fixed
 from tests.children import refused, strict
 from tests.house.test_words import without_numbers
 from ufm.agree.verdict import Verdict
-from ufm.commands import verify
+from ufm.commands import console, frame, verify
 from ufm.model.laws import mixup
 from ufm.model.problem import Problem
 from ufm.model.variants.problem import READS, VARIANTS, Variant
@@ -425,7 +425,11 @@ def test_a_list_fits_the_terminal_it_is_shown_in(run, never, monkeypatch):
     [
         (("--loss", "squared-error"), {"squared-bias", "squared-error-affine"}, {"joint-etf", "bce"}),
         (("--loss", "binary-cross-entropy"), {"bce", "bce-no-bias"}, {"joint-etf"}),
-        (("--loss", "squared-error", "--bias", "0.3"), {"squared-bias"}, {"squared-error-joint"}),
+        (
+            ("--loss", "squared-error", "--bias", "0.3"),
+            {"squared-bias"},
+            {"squared-error-joint", "supcon", "softmax-codes", "norm-constrained"},
+        ),
         (
             ("--bias", "free"),
             {"bce", "joint-etf", "minority-collapse"},
@@ -434,8 +438,13 @@ def test_a_list_fits_the_terminal_it_is_shown_in(run, never, monkeypatch):
         (("--bias", "none"), {"soft-label", "duality", "joint-etf"}, {"bce", "squared-bias"}),
         (("--constraint", "fixed"), {"soft-label"}, {"joint-etf"}),
         (("--constraint", "free"), {"joint-etf", "bce"}, {"soft-label"}),
-        (("--balance", "weighted"), {"minority-collapse", "soft-label"}, {"joint-etf", "necessity"}),
-        (("--balance", "balanced"), {"joint-etf", "necessity"}, {"minority-collapse"}),
+        (
+            ("--balance", "weighted"),
+            {"minority-collapse", "soft-label", "inverse-design"},
+            {"joint-etf", "necessity", "supcon", "distillation"},
+        ),
+        (("--balance", "balanced"), {"joint-etf", "necessity", "supcon"}, {"minority-collapse"}),
+        (("--constraint", "contrastive"), {"supcon"}, {"softmax-codes"}),
     ],
 )
 def test_a_list_is_narrowed_by_what_theorems_admit(run, never, asked, some, none):
@@ -450,22 +459,28 @@ def test_a_list_is_narrowed_by_known_aspects_only(run, never):
     refused(run("--balance", "weighted", "--classes", "3"), "--balance", "--list")
 
 
-def test_relatives_are_other_theorems_of_the_same_constraint():
-    for theorem in THEOREMS.values():
-        near = scope.relatives(theorem, THEOREMS.values())
-        assert len(near) == 3 and theorem not in [found.theorem for found in near]
-        for other, mine, its in near:
-            kind = scope.constraint(theorem)
-            alike = [t for t in THEOREMS.values() if t is not theorem and scope.constraint(t) == kind]
-            assert scope.constraint(other) == kind or (
-                len(alike) < 3 and scope.constraint(other) != scope.FIXED
-            )
-            texts = [{a.text for a in t.assumptions} for t in (theorem, other)]
-            assert set(mine) == texts[0] - texts[1] and set(its) == texts[1] - texts[0]
-    assert "label-smoothing" in [
-        r.theorem.name for r in scope.relatives(THEOREMS["onehot-ce"], THEOREMS.values(), 6)
-    ]
+def faults(ties, names) -> list[str]:
+    """What is wrong with ties: names of no theorem, a pair that is told twice, theorems of fewer than three."""
+    found = [name for pair in ties for name in pair if name not in names]
+    pairs = [frozenset(pair) for pair in ties]
+    found += [str(sorted(pair)) for pair in set(pairs) if len(pair) < 2 or pairs.count(pair) > 1]
+    return found + [name for name in names if sum(name in pair for pair in pairs) < 3]
+
+
+def test_every_theorem_has_relatives_and_each_is_told_from_both_sides():
+    assert faults(scope.TIES, THEOREMS) == []
+    for one, other in scope.TIES:
+        assert scope.relatives(one)[other] == scope.relatives(other)[one]
+    near = set(scope.relatives("superclass-collapse"))
+    assert {"superclass-laws", "group-smoothing", "label-smoothing"} <= near
+    assert sum("duality" in scope.relatives(name) for name in THEOREMS) < 5
     assert set(scope.CLASSICAL) <= set(THEOREMS)
+
+
+def test_a_tie_that_is_wrong_is_found():
+    ties = {**scope.TIES, ("bce", "no-such"): "", ("bce", "bce"): "", ("label-smoothing", "onehot-ce"): ""}
+    assert set(faults(ties, THEOREMS)) == {"no-such", "['bce']", "['label-smoothing', 'onehot-ce']"}
+    assert faults({}, THEOREMS) == list(THEOREMS)
 
 
 @pytest.mark.parametrize("name", THEOREMS)
@@ -503,6 +518,17 @@ def test_explained_proofs_exist(run):
 )
 def test_an_unknown_theorem_suggests_the_nearest(run, never, given, close):
     refused(run("--explain", given), given, f"did you mean {close}?", "--list")
+
+
+@pytest.mark.parametrize(
+    "given, near",
+    [
+        ("superclas", "superclass-collapse or superclass-laws"),
+        ("smooth", "label-smoothing, balancing-smoothing or group-smoothing"),
+    ],
+)
+def test_a_part_of_a_name_suggests_all_that_have_it(run, never, given, near):
+    refused(run("--explain", given), f"(did you mean {near}?)")
 
 
 def test_a_name_like_no_other_suggests_nothing(run, never):
@@ -565,9 +591,26 @@ def test_own_labels_of_another_size_are_refused(run, never, tmp_path_factory):
 
 def test_own_labels_are_read(record, quick, tmp_path_factory):
     path = tmp_path_factory.mktemp("input") / "Y.npy"
-    np.save(path, np.full((2, 3), 1 / 3))
+    np.save(path, [[0.5, 0.3, 0.2], [0.2, 0.5, 0.3]])
     data = record("--classes", "3", "--labels", path)
     assert data["problem"]["labels"] == "labels" and data["problem"]["multiplier"] == 1.0
+
+
+def test_own_labels_that_are_a_law_have_its_multiplier_and_theorems(record, tmp_path_factory):
+    """Smoothed by hand or by name; with a rho of each label, or one row moved, they are of no such law."""
+    path = tmp_path_factory.mktemp("input") / "Y.npy"
+    np.save(path, 0.9 * np.eye(3) + 0.1 / 3)
+    ridge = ("--classes", "3", "--lambda-w", "0.02", "--lambda-h", "0.02")
+
+    def applied(data):
+        return {row["name"] for row in data["theorems"] if row["verdict"] == "agrees"}
+
+    named = record(*ridge, "--labels", "smoothing", "--smoothing", "0.1")
+    own = record(*ridge, "--labels", path)
+    assert own["problem"]["multiplier"] == pytest.approx(named["problem"]["multiplier"], rel=1e-12)
+    assert {"label-smoothing", "joint-etf"} <= applied(named) <= applied(own)
+    moved = record(*ridge, "--labels", path, "--rho", "1,1,2")
+    assert moved["problem"]["multiplier"] == 1.0 and not {"label-smoothing", "joint-etf"} & applied(moved)
 
 
 # --- as a process -----------------------------------------------------------------------------------------
@@ -596,6 +639,38 @@ def test_help_and_wrong_usage_answer_without_jax():
     assert len(done.stderr.splitlines()) == len(wrong)
     assert "jax was loaded" not in done.stdout + done.stderr
     Path("jax.py").unlink()
+
+
+def stray(text: str) -> bool:
+    """Two blank lines on end."""
+    return "\n\n\n" in text
+
+
+@pytest.mark.parametrize("name", console.COMMANDS)
+def test_no_help_has_stray_blank_lines(name, capsys):
+    with pytest.raises(SystemExit):
+        frame.parse(console.COMMANDS[name].Arguments, ["--help"], name)
+    assert not stray(capsys.readouterr().out)
+
+
+def test_a_stray_blank_line_is_found(capsys):
+    """As the parser makes of a blank line before a line that begins with a digit."""
+
+    @dataclass
+    class Flags:
+        """A sentence.
+
+        Exit code: 0 good,
+
+        2 bad.
+        """
+
+        flag: int = 1
+        """A flag."""
+
+    with pytest.raises(SystemExit):
+        frame.parse(Flags, ["--help"], "x")
+    assert stray(capsys.readouterr().out)
 
 
 def test_help_names_every_flag():

@@ -10,7 +10,21 @@ from mpmath import mp, mpf
 from tests.oracle import optimal_two_hot
 from ufm.model.atoms import FiniteLaw, drawn_law, finite_law, given_lam
 from ufm.model.etf import simplex_etf
-from ufm.model.laws import LabelLaw, cutmix, kway, mixing_rule, mixup, onehot, second_moment, smooth, soft
+from ufm.model.laws import (
+    LabelLaw,
+    cutmix,
+    gauss_lam,
+    kway,
+    label_variance,
+    mixing_rule,
+    mixup,
+    onehot,
+    second_moment,
+    smooth,
+    soft,
+)
+from ufm.model.quadrature import beta_rule, edge_gauss
+from ufm.theory.features import solve_patterns
 from ufm.theory.multiplier import joint_multiplier, pattern_multiplier, residual_moment
 
 EPS = np.finfo(float).eps
@@ -307,3 +321,55 @@ def test_the_multiplier_vanishes_at_its_threshold():
         assert pattern_multiplier(patterns, 1.0, 0.9999 * edge, loss).value > 0
     with pytest.raises(ValueError, match="lambda_w"):
         pattern_multiplier(patterns, 0.0, 1.0)
+
+
+# --- the rule for λ: the law's own mean and second moment --------------------------------------------
+
+ALPHAS = (0.01, 0.05, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0)
+
+
+def off(a: float, b: float, nodes: int) -> float:
+    """How far the N-point rule of Beta(a, b) is from E λ, E λ(1−λ), E (1−λ)² in 40 digits, relative to each."""
+    with mp.workdps(40):
+        s, a_, b_ = mpf(a) + mpf(b), mpf(a), mpf(b)
+        exact = a_ / s, a_ * b_ / (s * (s + 1)), b_ * (b_ + 1) / (s * (s + 1))
+        lam, colam, weight = edge_gauss(beta_rule(a, b), nodes)
+        found = weight @ lam, weight @ (lam * colam), weight @ colam**2
+        return max(float(abs(value / true - 1)) for value, true in zip(found, exact))
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_second_moments_are_the_laws_own_from_seven_nodes_on(alpha):
+    """λ_W λ_H is held against them: a rule in tanh(logit λ/12) alone, without the denominator, misses by 2e-4."""
+    for nodes in (7, 24, 32, 96):
+        assert off(alpha, alpha, nodes) < 1e-13
+        assert off(alpha, 2 * alpha, nodes) < 1e-13  # a stick of three classes
+    assert alpha > 2 or off(alpha, alpha, 5) > 1e-9  # five nodes are too few: the claim is not empty
+
+
+@pytest.mark.parametrize(
+    "law", [mixup(0.05), cutmix(0.3), kway(0.3, ways=3), mixup(0.3, smoothing=0.2)], ids=name
+)
+def test_a_finite_law_has_the_second_moment_of_its_law(law):
+    atoms = finite_law(law, 3, 24)
+    assert abs(atoms.patterns.variance / label_variance(law, 3) - 1) < 1e-12
+    few = finite_law(law, 3, 4)
+    assert law.name == "kway" or abs(few.patterns.variance / label_variance(law, 3) - 1) > 1e-6
+
+
+def mean_square(K: int, a: float, lam, colam, weight) -> float:
+    """E‖y − p_a(y)‖² over mixtures of two different classes."""
+    values = np.stack([lam, colam, 0 * lam], 1)
+    counts = np.tile([1.0, 1.0, K - 2.0], (len(lam), 1))
+    p = np.asarray(solve_patterns(values, counts, a).p)
+    return float(weight @ np.sum(counts * (values - p) ** 2, 1))
+
+
+@pytest.mark.parametrize(("K", "a"), [(3, 1e2), (10, 1e2), (10, 1e4), (3, 1e6)])
+def test_the_rule_resolves_the_edges_as_it_says(K, a):
+    """To 1e-8 by 32 nodes and 3e-11 by 48, at α = 1; a Gauss rule in λ of 48 nodes misses layers by more."""
+    fine = mixing_rule(mixup(1.0), 4)
+    true = mean_square(K, a, *fine)
+    for nodes, most in ((32, 1.2e-8), (48, 3e-11)):
+        assert abs(mean_square(K, a, *edge_gauss(fine, nodes)) / true - 1) < most
+    assert a < 1e3 or abs(mean_square(K, a, *gauss_lam(mixup(1.0), 48)) / true - 1) > 1e-10

@@ -21,7 +21,6 @@ class Arguments:
     Exit code: 0 reported, 2 wrong usage, a bad file, or one that cannot be written.
 
     No verdict: 70 defect, 71 out of memory, 74 output full,
-
     75 standstill or lost process, 129 to 143 ended.
     """
 

@@ -12,16 +12,13 @@ from ufm.commands.frame import command
 class Arguments:
     """Search for a setting in which your claim and the certified optimum disagree.
 
-    The claim is a Python file that this command RUNS: parameters and labels,
-
-    and one of gram(p), zero(p), logits(p, y), inequality(p, o).
+    The claim is a Python file that this command RUNS: parameters, labels, and one
+    (gram(p), zero(p), logits(p, y) or inequality(p, o)).
 
     Exit code: 0 not refuted, 1 refuted, 3 undecided,
-
     2 wrong usage, or the claim itself fails.
 
     No verdict: 70 defect, 71 out of memory, 74 output full,
-
     75 standstill, 129 to 143 ended.
     """
 

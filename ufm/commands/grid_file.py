@@ -7,7 +7,6 @@
 Axes are named like the flags of `ufm.solve` and default as they do; tol is its --tol, block the problems a file.
 """
 
-import difflib
 import tomllib
 from itertools import product
 
@@ -16,7 +15,7 @@ import numpy as np
 from ufm.model.grid import AXES, UNMIXED, Grid, Group, make_law
 from ufm.model.laws import PAIRS
 from ufm.model.problem import Problem
-from ufm.rules.errors import InputError
+from ufm.rules.errors import InputError, meant
 from ufm.rules.files import read_text
 from ufm.rules.numbers import LOSS_NAMES
 
@@ -49,9 +48,7 @@ def make_grid(data: dict) -> Grid:
     """The grid of parsed TOML, checked."""
     for key in data:
         if key not in KEYS:
-            close = difflib.get_close_matches(key, KEYS, 1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise InputError(f"unknown key {key!r}{hint}; a grid has {', '.join(KEYS)}")
+            raise InputError(f"unknown key {key!r}{meant(key, KEYS)}; a grid has {', '.join(KEYS)}")
     axes = {name: _read_axis(name, data[name]) if name in data else (DEFAULTS.get(name),) for name in AXES}
     grid = Grid(
         axes,

@@ -1,6 +1,5 @@
 """From command-line values to a checked plan of work, without JAX: bad input is found first."""
 
-import difflib
 import math
 import sys
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from ufm.model.cases import check_choice
 from ufm.model.problem import Problem
 from ufm.network.read.mapped import read_array
 from ufm.rules.environment import check_pictures
-from ufm.rules.errors import InputError
+from ufm.rules.errors import InputError, meant
 from ufm.rules.files import picture_path
 from ufm.rules.soft_labels import said
 from ufm.runtime.processes import ALONE, Group
@@ -26,9 +25,8 @@ def read_law(args) -> laws.LabelLaw:
     """The label law named by --labels, --alpha, --pairs, --smoothing and --ways."""
     name = args.labels
     if name not in LAWS and not name.endswith(".npy"):
-        close = difflib.get_close_matches(name, LAWS, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise InputError(f"--labels must be one of {', '.join(LAWS)} or a PATH.npy, got {name!r}{hint}")
+        allowed = f"one of {', '.join(LAWS)} or a PATH.npy"
+        raise InputError(f"--labels must be {allowed}, got {name!r}{meant(name, LAWS)}")
     unused = {
         "alpha": name in ("smoothing", "onehot") or name.endswith(".npy"),
         "pairs": name not in ("mixup", "cutmix"),

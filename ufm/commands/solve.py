@@ -17,11 +17,9 @@ class Arguments(Model):
     """Solve an unconstrained features model, compare with the closed form, certify.
 
     Exit code: 0 every row agrees or lies outside the hypotheses, 1 some fail,
-
     3 some are undecided, 2 wrong usage, or a file that cannot be written.
 
     No verdict: 70 defect, 71 out of memory, 74 output full,
-
     75 standstill or lost process, 129 to 143 ended.
     """
 

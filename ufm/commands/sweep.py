@@ -24,7 +24,6 @@ class Arguments:
     Exit code: 0 every row agrees, 1 some fail, 3 some are undecided, 2 wrong usage.
 
     No verdict: 70 defect, 71 out of memory, 74 output full,
-
     75 standstill or lost process, 129 to 143 ended.
     """
 

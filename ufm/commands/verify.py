@@ -12,11 +12,9 @@ class Arguments(Model):
     """Check every theorem of the catalogue numerically on one set of parameters.
 
     Exit code: 0 all that apply hold, 1 some fail, 3 some are undecided,
-
     2 wrong usage, or a file that cannot be written.
 
     No verdict: 70 defect, 71 out of memory, 74 output full,
-
     75 standstill or lost process, 129 to 143 ended.
     """
 

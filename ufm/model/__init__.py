@@ -11,7 +11,7 @@ so an error here is invisible to their agreement: it has checks of its own (`exp
     grid        a grid of problems, cut into blocks
     atoms       finite laws, and the joint problem on them
     rows        the row space of any W, without losing a digit
-    variants/   problems of another shape: other constraints, factors, losses; laws by their orbits
+    variants/   problems of another shape: other constraints, factors, losses; laws by orbits, or by labels
 """
 
 from ufm.facade import facade
@@ -42,5 +42,6 @@ __all__, __getattr__, __dir__ = facade(
         "variants.problem": (
             "COUNTS LABELS LOSS PENALTIES READS VARIANTS Variant VariantProblem margins read_variant"
         ),
+        "variants.reading": "is_exchangeable read_law",
     },
 )

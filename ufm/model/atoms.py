@@ -276,7 +276,8 @@ def _merge_mirrored(labels, weights):
 
 def _kway_atoms(law: LabelLaw, K: int, nodes: int):
     """All classes^ways assignments, grouped by which draws coincide; weights by products of Gauss rules."""
-    few, alpha = max(3, round(nodes ** (1 / (law.ways - 1)))), law.concentration
+    least = 7 if law.ways == 3 else 3  # 7: second moments are exact; of more ways those are too many
+    few, alpha = max(least, round(nodes ** (1 / (law.ways - 1)))), law.concentration
     labels, weights = [], []
     for blocks in _set_partitions(list(range(law.ways))):
         r = len(blocks)

@@ -5,6 +5,7 @@ claim    a file of about twenty lines as a claim with parameters
 made     labels made for a geometry, on a ring, of superclasses
 kinds    what may be claimed of an optimum, each held against it: gram, zero, logits, inequality
 errors   what a claim may do wrong
+calls    its own functions, called
 search   the hunt: random cases, seams, and a climb
 words    a trial in words
 shrinking  a small case that still fails

@@ -18,12 +18,9 @@ labels Y (n, K) or (Y, weights). assumes(p): where the claim says nothing, False
     inequality(p, o)   a number that is never above zero; o: `ufm.refute.kinds.Shown`
 """
 
-import signal
-import threading
-import traceback
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Hashable
 from dataclasses import dataclass, fields, make_dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from itertools import product
 from numbers import Real
@@ -37,6 +34,7 @@ import ufm.rules.numbers as checked
 from ufm.agree.theorem import check_joint_claim
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
+from ufm.refute.calls import call, limited, said, where
 from ufm.refute.cases import CLASSES, EDGES, RANGES, Case, Family, changed
 from ufm.refute.errors import ClaimError
 from ufm.refute.kinds import KINDS, require_kind
@@ -50,6 +48,7 @@ TAKEN = {*vars(Case), "choices", "limits", "fixed"} - {field.name for field in f
     "variant",
 }
 PROBLEM = {field.name for field in fields(Case)}
+KNOWN = {"parameters", "labels", "assumes", *KINDS}  # names that a file may define
 UNREAD = {"rho", "ways"}  # of problems elsewhere
 SHOWN = (
     "classes",
@@ -62,7 +61,6 @@ SHOWN = (
     "smoothing",
     "pairs",
 )  # of every p
-CALL_SECONDS = 10.0  # that one call of the claim's own functions may take
 NODES = 24  # of the rule for λ where the law is continuous
 FINER = 4
 SAME = 0.5  # an error that the rule for λ makes is a smaller share on the finer rule
@@ -99,12 +97,12 @@ def read_claim(path: Path) -> OwnClaim:
         raise InputError(f"{path} cannot be read: {error}") from None
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
-        with _limited("the file itself"):
+        with limited("the file itself"):
             exec(compile(source, str(path), "exec"), names)
     except ClaimError as error:
         raise InputError(f"{path}: {error}") from None
     except (Exception, SystemExit) as error:
-        raise InputError(f"{path}: {_where(error, path)}") from None
+        raise InputError(f"{path}: {where(error, path)}") from None
     return make_claim(names, path.stem)
 
 
@@ -113,10 +111,11 @@ def make_claim(names: dict[str, Any], name: str) -> OwnClaim:
 
     InputError for names that claim nothing, or are not what they should be.
     """
-    kind = require_kind(names)
     parameters = names.get("parameters", {})
     if not isinstance(parameters, dict):
         raise InputError("parameters must be a dictionary of names and values")
+    _refuse_unread(names, parameters)
+    kind = require_kind(names)
     for part in ("assumes", kind):
         if part in names and not callable(names[part]):
             raise InputError(f"{part} must be a function")
@@ -133,6 +132,16 @@ def make_claim(names: dict[str, Any], name: str) -> OwnClaim:
         source="your own claim",
     )
     return OwnClaim(theorem, kind, _families(case, ranges, choices), ranges, choices)
+
+
+def _refuse_unread(names: dict[str, Any], parameters: dict) -> None:
+    """InputError for what was meant to be read, and is not: the claim would be on another problem."""
+    for name, value in names.items():
+        if name in SHOWN and name not in parameters and not callable(value):
+            raise InputError(f"{name} stands outside of parameters, where nothing reads it: put it there")
+        near = get_close_matches(name, KNOWN - names.keys(), 1, 0.85)
+        if near and name not in KNOWN:
+            raise InputError(f"{name} is nothing that a claim has: did you mean {near[0]}?")
 
 
 QUANTITIES = {
@@ -152,6 +161,9 @@ def _sort(parameters: dict) -> tuple[dict, dict, dict]:
             raise InputError(f"parameters has the name {name!r}: did you mean {name.lower()!r}?")
         if name in UNREAD:
             raise InputError(f"parameters: a claim cannot set {name}, which nothing would read")
+        if not all(isinstance(one, Hashable) for one in (value if isinstance(value, list) else [value])):
+            given = " ".join(repr(value).split())
+            raise InputError(f"parameters: {name} must be of numbers, texts or tuples, got {given:.60}")
         if isinstance(value, list):
             if not value:
                 raise InputError(f"parameters: {name} is an empty list")
@@ -218,7 +230,7 @@ def _parameters(case) -> SimpleNamespace:
 
 def _own_law(labels, case) -> LabelLaw:
     p = _parameters(case)
-    found = _call(labels, "labels", p)
+    found = call(labels, "labels", p)
     Y, weights = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
     try:
         Y, shares = _numbers(Y), None if weights is None else _numbers(weights)
@@ -227,7 +239,7 @@ def _own_law(labels, case) -> LabelLaw:
             raise InputError(f"must return {allowed}, got shape {np.shape(Y)}")
         return LabelLaw("labels", labels=Y, label_weights=shares)
     except (InputError, TypeError, ValueError) as error:
-        raise ClaimError(f"labels: {error}, at {_said(p)}") from None
+        raise ClaimError(f"labels: {error}, at {said(p)}") from None
 
 
 def _numbers(value) -> np.ndarray:
@@ -258,7 +270,7 @@ def _assumptions(assumes) -> tuple[Assumption, ...]:
         return ()
 
     def broken(setting: Setting) -> str | None:
-        found = _call(assumes, "assumes", getattr(setting, "p"))  # noqa: B009 (an `OwnSetting`, always)
+        found = call(assumes, "assumes", getattr(setting, "p"))  # noqa: B009 (an `OwnSetting`, always)
         if isinstance(found, str):
             return found
         if not isinstance(found, (bool, np.bool_)):
@@ -269,14 +281,16 @@ def _assumptions(assumes) -> tuple[Assumption, ...]:
 
 
 def _judge(kind: str, function, setting: OwnSetting, optimum) -> Finding:
-    """Held against the optimum; what fails on a rule for λ must fail as clearly on one of FINER times the nodes."""
+    """Held against the optimum; what fails on a rule for λ must fail as clearly on one of FINER times the nodes,
+    but for what a moment of the labels decides, which the rule has exactly."""
 
     def ask(*more):
-        return _call(function, kind, setting.p, *more)
+        return call(function, kind, setting.p, *more)
 
     found = KINDS[kind](ask, setting, optimum)
     law, fails = setting.problem.law, not found.error <= found.bound + found.rounding
-    if not fails or law.labels is not None or law.alpha is None or setting.nodes > NODES:
+    exact = kind == "zero" or law.labels is not None or law.alpha is None
+    if not fails or exact or setting.nodes > NODES:
         return found
     claim = JointClaim(partial(_judge, kind, function))
     finer, _ = check_joint_claim(claim, replace(setting, nodes=FINER * NODES), False)
@@ -285,7 +299,7 @@ def _judge(kind: str, function, setting: OwnSetting, optimum) -> Finding:
         if law.name != "kway":
             return finer
         open_ = "the rule for mixtures of many classes has too few nodes, at any price, to refute"
-    return finer._replace(error=0.0, exceeds=False, open=open_)
+    return finer.left_open(open_)
 
 
 def _families(case: Any, ranges: dict, choices: dict) -> list[Family]:
@@ -309,51 +323,4 @@ def _require(case: Case) -> None:
         if reason := case.setting().too_large:
             raise InputError(reason)
     except InputError as error:
-        raise InputError(f"parameters: {error}, at {_said(_parameters(case))}") from None
-
-
-# --- calls ---------------------------------------------------------------------------------------
-
-
-def _call(function: Callable, name: str, *arguments):
-    """The function's answer; ClaimError where it raises or takes too long."""
-    try:
-        with _limited(f"{name}(p)"):
-            return function(*arguments)
-    except ClaimError:
-        raise
-    except (Exception, SystemExit) as error:
-        path = Path(getattr(getattr(function, "__code__", None), "co_filename", "?"))
-        raise ClaimError(f"{name} raised {_where(error, path)}, at {_said(arguments[0])}") from None
-
-
-def _where(error: BaseException, path: Path) -> str:
-    """The error in a line, with the line of the claim's file that raised it."""
-    lines = [
-        entry.lineno for entry in traceback.extract_tb(error.__traceback__) if entry.filename == str(path)
-    ]
-    line = lines[-1] if lines else getattr(error, "lineno", None)
-    return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
-
-
-def _said(p) -> str:
-    return ", ".join(f"{name} = {value!r}" for name, value in vars(p).items() if not callable(value))
-
-
-@contextmanager
-def _limited(what: str):
-    """ClaimError after CALL_SECONDS; only where signals arrive, in the main thread of a system that has them."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def late(*_):
-        raise ClaimError(f"{what} took longer than {CALL_SECONDS:g} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        raise InputError(f"parameters: {error}, at {said(_parameters(case))}") from None

@@ -67,9 +67,9 @@ def judge_zero(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
         raise ClaimError(f"zero must return True or False, got {claimed!r}")
     excess, rounding = optimum.excess()
     shown = (0.0 if claimed else None), float(np.linalg.norm(optimum.W))
-    open_ = None if abs(excess) > rounding else "at the threshold itself rounding decides"
-    wrong = abs(excess) if (excess > 0) == bool(claimed) and open_ is None else 0.0
-    return Finding(*shown, wrong, min(rounding, GAP_TOLERANCE), 0.0, GAP_TOLERANCE, open_)
+    wrong = abs(excess) if (excess > 0) == bool(claimed) else 0.0
+    found = Finding(*shown, wrong, min(rounding, GAP_TOLERANCE), 0.0, GAP_TOLERANCE)
+    return found if abs(excess) > rounding else found.left_open("at the threshold itself rounding decides")
 
 
 def judge_logits(ask: Ask, setting: Setting, optimum: JointOptimum) -> Finding:
@@ -92,7 +92,7 @@ def _where_solved(found: Finding, optimum: JointOptimum) -> Finding:
     relative = optimum.gap / abs(optimum.objective)
     if relative <= GAP_TOLERANCE:
         return found
-    return found._replace(error=0.0, open=f"relative gap {relative:.1e} above {GAP_TOLERANCE:.0e}")
+    return found.left_open(f"relative gap {relative:.1e} above {GAP_TOLERANCE:.0e}")
 
 
 def _divergence(joint: JointProblem, Z, found) -> float:

@@ -10,6 +10,7 @@ best case by moves of one coordinate. Cases outside the hypotheses are skipped a
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -38,14 +39,15 @@ class Trial:
 
     @property
     def score(self) -> float:
-        """log10(error/(bound + theory_bound)); −∞ without any error, +∞ where there is no number."""
+        """log10(error/(bound + theory_bound)); −∞ without an error, or left open; +∞ beyond all numbers."""
         check = self.check
         if check.error is None or check.bound is None or check.theory_bound is None:  # nothing was solved
             return -math.inf
         error, allowed = check.error, check.bound + check.theory_bound
-        if error == 0 or allowed == 0:
-            return -math.inf if error == 0 else math.inf
-        return math.log10(error / allowed) if 0 < error / allowed < math.inf else math.inf
+        if error == 0 or allowed == math.inf:  # none, or nothing follows from it
+            return -math.inf
+        share = error / allowed if allowed else math.inf
+        return math.log10(share) if 0 < share < math.inf else math.inf
 
     @property
     def order(self) -> tuple[float, float]:
@@ -83,7 +85,8 @@ class Refuted(Exception):
 class Search:
     """The state of one search: what may be spent, what was tried, the best trial so far.
 
-    seconds, settings: the budget; note: told the state after every case.
+    seconds, settings: the budget; note: told the state after every case; seen: what came of each case, so that
+    none is tried or counted twice.
     """
 
     theorem: Theorem
@@ -94,6 +97,7 @@ class Search:
     undecided: int = 0
     skipped: int = 0
     best: Trial | None = None
+    seen: dict[Case, Trial | None] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -105,7 +109,9 @@ class Search:
         """Check one case; None where the claim says nothing about it. Raises Limit when all is spent."""
         if self.tried >= self.settings or self.spent > self.seconds or self.skipped > 100 * (self.tried + 10):
             raise Limit
-        trial = check_case(self.theorem, case)
+        if case in self.seen:
+            return self.seen[case]
+        trial = self.seen[case] = check_case(self.theorem, case)
         if trial is None:
             self.skipped += 1
             return None
@@ -145,13 +151,21 @@ def check_case(theorem: Theorem, case: Case) -> Trial | None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a search ended: the refuting trial or None, the numbers of families seen and known, and those of which at
-    least half of the settings were undecided."""
+    """How a search ended: the refuting trial or None, the numbers of families seen and known, those of which at
+    least half of the settings were undecided, those seen to which the claim does not apply anywhere, and whether
+    every setting was tried that there is."""
 
     refuted: Trial | None
     visited: int
     known: int
     open: tuple[Family, ...] = ()
+    barred: tuple[Family, ...] = ()
+    exhausted: bool = False
+
+    @property
+    def judged(self) -> int:
+        """The number of families that have a setting which was judged."""
+        return self.visited - len(self.barred)
 
     def leaves_open(self, search: Search) -> bool:
         """A family, or the whole, was undecided in at least half of its settings."""
@@ -159,34 +173,41 @@ class Outcome:
 
 
 def hunt(search: Search, seed: int, known: list[Family] | None = None) -> Outcome:
-    """Visit the families in turn until one case fails or the budget is spent. known: the families, if not all.
+    """Visit the families in turn until one case fails, the budget is spent, or a round meets no new case. known:
+    the families, if not all.
 
     One case of each comes first: so that few settings meet all of them.
     """
     rng = np.random.default_rng(seed)
     known = families(search.theorem) if known is None else known
-    counts = {family: (0, 0) for family in known}  # tried and undecided
-    refuted, seen, first = None, set(), True
+    counts: dict[Family, tuple[int, int]] = {}  # tried and undecided of those seen
+    refuted, first, exhausted = None, True, False
     try:
-        while known:
+        while known and not exhausted:
+            before = len(search.seen)
             for family in known:
-                seen.add(family)
-                before = search.tried, search.undecided
-                try:
+                with _counting(search, family, counts):
                     search.explore(draw(family, rng)) if first else visit(search, family, rng)
-                finally:
-                    tried, undecided = counts[family]
-                    counts[family] = (
-                        tried + search.tried - before[0],
-                        undecided + search.undecided - before[1],
-                    )
-            first = False
+            exhausted, first = not first and len(search.seen) == before, False
     except Refuted as found:
         refuted = found.trial
     except Limit:
         pass
-    left = tuple(family for family, (tried, open_) in counts.items() if tried >= FEW and 2 * open_ >= tried)
-    return Outcome(refuted, len(seen), len(known), left)
+    few = 1 if exhausted else FEW
+    left = tuple(family for family, (tried, open_) in counts.items() if tried >= few and 2 * open_ >= tried)
+    barred = tuple(family for family, (tried, _) in counts.items() if not tried)
+    return Outcome(refuted, len(counts), len(known), left, barred, exhausted)
+
+
+@contextmanager
+def _counting(search: Search, family: Family, counts: dict[Family, tuple[int, int]]) -> Iterator[None]:
+    """Settings tried and undecided meanwhile are counted for the family, however it ends."""
+    before = search.tried, search.undecided
+    try:
+        yield
+    finally:
+        tried, undecided = counts.get(family, (0, 0))
+        counts[family] = tried + search.tried - before[0], undecided + search.undecided - before[1]
 
 
 def visit(search: Search, family: Family, rng: np.random.Generator) -> None:

@@ -16,7 +16,7 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "environment": "check_environment check_pictures",
-        "errors": "InputError",
+        "errors": "InputError meant",
         "files": "PICTURES Size picture_path read_json read_text require_regular",
         "memory": "TooLarge allow require",
         "numbers": "JOINT_LOSS_NAMES LOSS_NAMES NETWORK scaled",

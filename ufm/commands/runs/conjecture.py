@@ -5,17 +5,21 @@ import sys
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
-from ufm.agree.theorem import check_theorem
+from ufm.agree.theorem import Check, check_theorem
 from ufm.agree.verdict import AGREES, FAILS, OUT_OF_HYPOTHESIS, UNDECIDED
 from ufm.commands.runs.features import plain_console
 from ufm.commands.runs.verify import check_record
+from ufm.model.laws import LabelLaw
+from ufm.model.variants.reading import is_exchangeable, read_law
 from ufm.output.files import Outputs
 from ufm.output.records import dump_json, number, run_record
 from ufm.output.sections import Facts, Sentence, Table, Verdict, show
+from ufm.refute.cases import Family
 from ufm.refute.claim import OwnClaim, read_claim
 from ufm.refute.errors import ClaimError
 from ufm.refute.search import Outcome, Search, Trial, hunt
@@ -25,9 +29,11 @@ from ufm.rules.errors import InputError
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 from ufm.theory.theorems.catalogue import THEOREMS
+from ufm.theory.theorems.scope import of_any_labels
 from ufm.theory.theorems.theorem import JointClaim
 
 MOST = 4  # families that are named
+SOME = 20  # settings, at most, that theorems are asked of
 SHRINKING = 0.5  # of the search's seconds, at most
 REFUTED, NOT_REFUTED, UNDECIDED_CLAIM = "refuted", "not refuted", "undecided"
 CODES = {NOT_REFUTED: 0, REFUTED: 1, UNDECIDED_CLAIM: 3}
@@ -119,14 +125,30 @@ def _progress(search: Search) -> str:
 # --- what a claim that survives is near to --------------------------------------------------------
 
 
-def _relatives(search: Search) -> list:
-    """The catalogue's theorems on the same optimum at the worst setting, those that apply there."""
+class Near(NamedTuple):
+    """A theorem at the worst setting, and in how many of some settings of the search its hypotheses hold."""
+
+    check: Check
+    held: int
+    of: int
+
+
+def _relatives(search: Search) -> list[Near]:
+    """The catalogue's theorems on the same optimum that apply at the worst setting: those of its labels first, and
+    of these what covers more of the claim."""
     if search.best is None:
         return []
     setting = search.best.case.setting()
-    joint = [theorem for theorem in THEOREMS.values() if isinstance(theorem.claim, JointClaim)]
-    checks = [check_theorem(theorem, setting) for theorem in joint]
-    return [check for check in checks if check.verdict.word not in (OUT_OF_HYPOTHESIS, UNDECIDED)]
+    cases = [case for case, trial in search.seen.items() if trial is not None]
+    others = [case.setting() for case in cases[:: len(cases) // SOME + 1]]
+    found = []
+    for theorem in THEOREMS.values():
+        if isinstance(theorem.claim, JointClaim):
+            check = check_theorem(theorem, setting)
+            if check.verdict.word not in (OUT_OF_HYPOTHESIS, UNDECIDED):
+                held = sum(theorem.violated(other) is None for other in others)
+                found.append(Near(check, held, len(others)))
+    return sorted(found, key=lambda near: (of_any_labels(THEOREMS[near.check.theorem]), -near.held))
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -143,7 +165,11 @@ def _dim(case) -> dict:
 
 def at(case) -> str:
     """The case as the text of --at."""
-    return " ".join(f"{name}={_plain(value)}" for name, value in said(case).items())
+    return _joined(said(case))
+
+
+def _joined(given: dict) -> str:
+    return " ".join(f"{name}={_plain(value)}" for name, value in given.items())
 
 
 def _plain(value) -> str:
@@ -169,13 +195,24 @@ def _found(claim: OwnClaim, trial: Trial) -> list[tuple[str, str]]:
         claimed, found = (f"{CLAIMED[claim.kind]} {text}" for text in (claimed, found))
     allowed = check.bound + check.theory_bound
     error = f"{check.error:.3e}; rounding and gap allow {allowed:.2e}; ratio {ratio(trial)}"
+    if allowed == math.inf:
+        error = f"{check.error:.3e}, from which nothing follows"
     return [("claimed", claimed), ("optimum", found), ("error", error), verdict]
+
+
+def _recognised(law: LabelLaw) -> str:
+    """What labels written by hand are, where that is told from them."""
+    named = read_law(law)
+    if named is law:
+        return " (exchangeable)" if is_exchangeable(law) else ""
+    weights = "" if named.class_weights is None else ", classes of unequal weight"
+    return f" (one-hot{f', smoothed by {named.smoothing:.4g}' if named.smoothing else ''}{weights})"
 
 
 def _others(case) -> dict:
     """What the file fixes, and the defaults of what is left, of a problem: with `said` all of it."""
     law, known = case.law, said(case)
-    given = {"labels": "labels(p)" if law.labels is not None else law.name}
+    given = {"labels": law.name if law.labels is None else f"labels(p){_recognised(law)}"}
     named = ["lambda_w", "lambda_h", "loss", "bias", *(["alpha"] if law.alpha else []), *case.fixed]
     given |= {name: getattr(case, name) for name in named if name not in known}
     return given | ({} if "dim" in known else {"dim": case.dim or case.classes})
@@ -186,14 +223,15 @@ def _print(
 ):
     ranges = [f"{name} in {low:g} … {high:g}" for name, (low, high) in claim.ranges.items()]
     ranges += [f"{name} of {', '.join(map(str, values))}" for name, values in claim.choices.items()]
-    tried = f"{search.tried} in {outcome.visited} of {outcome.known} families"
     facts = [("claimed", f"{claim.kind}: {claim.theorem.title}"), ("over", "; ".join(ranges))]
-    facts += [("compares", claim.theorem.quantity), ("settings", f"{tried}; {search.undecided} undecided")]
+    facts += [("compares", claim.theorem.quantity), ("settings", _counted(search, outcome))]
+    if search.skipped:
+        whole = f"; all of the families {_named(outcome.barred)}" if outcome.barred else ""
+        facts += [("left out", f"{search.skipped} settings that the claim is not made for{whole}")]
     if small is None and outcome.visited < outcome.known:
         facts += [("unseen", f"{outcome.known - outcome.visited} of the families: give more --seconds")]
     if outcome.open:
-        left = "; ".join(at(family.case) for family in outcome.open[:MOST])
-        facts += [("open", f"mostly undecided, {len(outcome.open)} of the families: {left}")]
+        facts += [("open", f"mostly undecided, {len(outcome.open)} of the families: {_named(outcome.open)}")]
     show(console, f"conjecture {path.name}", Facts(facts))
     trial = small or search.best
     if trial is None:
@@ -204,10 +242,29 @@ def _print(
             line = f"  again       python -m ufm.conjecture {path} --at '{at(trial.case)}'"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if relatives:
-        rows = [(c.theorem, f"{c.error:.1e}", f"{c.bound:.1e}", c.verdict.word) for c in relatives]
-        heads = ("theorem", "error", "bound", "verdict")
-        show(console, "theorems that apply at the worst setting", Table(heads, rows, left=(0, -1)))
+        rows = [
+            (c.theorem, f"{held} of {of}", f"{c.error:.1e}", f"{c.bound:.1e}", c.verdict.word)
+            for c, held, of in relatives
+        ]
+        heads = ("theorem", "settings", "error", "bound", "verdict")
+        head = "theorems that apply at the worst setting, and in how many of some settings"
+        show(console, head, Table(heads, rows, left=(0, -1)))
     show(console, Verdict("the claim is", word))
+
+
+def _counted(search: Search, outcome: Outcome) -> str:
+    """Settings that were judged, each counted once, and the families that they lie in."""
+    every = ", all there are" if outcome.exhausted else ""
+    return (
+        f"{search.tried} in {outcome.judged} of {outcome.known} families{every}; {search.undecided} undecided"
+    )
+
+
+def _named(families: tuple[Family, ...]) -> str:
+    """The first few of them, by what they have of their own."""
+    cases: list[Any] = [family.case for family in families[:MOST]]
+    own = [_joined({name: getattr(case, name) for name in case.choices} | _dim(case)) for case in cases]
+    return "; ".join(own) + ("; …" if families[MOST:] else "")
 
 
 def _facts(claim: OwnClaim, trial: Trial) -> list[tuple[str, str]]:
@@ -232,9 +289,10 @@ def _record(claim, search, outcome, small, relatives, word, command, seed) -> di
         "claim": {"name": claim.theorem.name, "title": claim.theorem.title, "kind": claim.kind},
         "verdict": word,
         "settings": {"tried": search.tried, "undecided": search.undecided, "skipped": search.skipped},
-        "families": {"visited": outcome.visited, "known": outcome.known},
+        "families": {"visited": outcome.visited, "known": outcome.known, "judged": outcome.judged},
+        "exhausted": outcome.exhausted,
         "counterexample" if small else "worst": None if trial is None else _trial_record(trial),
-        "theorems": [check_record(check) for check in relatives],
+        "theorems": [check_record(near.check) | {"held": near.held, "of": near.of} for near in relatives],
         "provenance": run_record(command) | {"seed": seed},
     }
 

@@ -1,6 +1,5 @@
 """One run of the command `verify`: all theorems on one setting, as table and record."""
 
-import difflib
 import shutil
 import sys
 import textwrap
@@ -15,18 +14,19 @@ from ufm.agree.verdict import OUT_OF_HYPOTHESIS, UNDECIDED, exit_code, worst_ver
 from ufm.commands.runs.features import plain_console
 from ufm.model.problem import Problem
 from ufm.model.variants.problem import LABELS, LOSS, PENALTIES, READS
+from ufm.model.variants.reading import is_exchangeable
 from ufm.output.files import Outputs
 from ufm.output.formulas import plain, readable
 from ufm.output.records import dump_json, number, problem_record, run_record
 from ufm.output.sections import Facts, Table, Verdict, show
 from ufm.output.text import bias_words, law_facts, small
-from ufm.rules.errors import InputError
+from ufm.rules.errors import InputError, meant
 from ufm.runtime.effort import SMALL, joint_seconds
 from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
-from ufm.theory.theorems.scope import CLASSICAL, FORMAL, Relative, admits, constraints, relatives
+from ufm.theory.theorems.scope import CLASSICAL, FORMAL, admits, constraints, relatives
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting, joint_labels
 
 NONE = "No theorem applies here: below is why (other --labels, --bias or --loss?)."
@@ -40,7 +40,7 @@ def verify(args, command: list[str], problem: Problem, seen, outputs: Outputs) -
     labels = joint_labels(problem.law, problem.classes, Setting.nodes)
     start_jax(small=joint_seconds(labels, problem.classes) < SMALL)
     with handed("the multiplier"):
-        problem, source = choose_multiplier(problem, args.multiplier, args.loss)
+        problem, source = choose_multiplier(problem, args.multiplier, args.loss, rho is None)
     lam = MIXING if lam is None else tuple(float(value) for value in lam)
     setting = Setting(
         problem, lam, lambda_b, free_dim=args.dim, free_loss=args.loss, rho=rho, variant=variant
@@ -78,13 +78,16 @@ def _check(name: str, setting: Setting, rigorous: bool) -> Check:
         return check_theorem(THEOREMS[name], setting, rigorous=rigorous)
 
 
-def choose_multiplier(problem: Problem, given: float | None, loss: str) -> tuple[Problem, str]:
-    """The fixed ETF's row norm: given, jointly optimal, or 1 where no theorem names one; loss: of the free W."""
+def choose_multiplier(
+    problem: Problem, given: float | None, loss: str, alike: bool = True
+) -> tuple[Problem, str]:
+    """The fixed ETF's row norm: given, jointly optimal, or 1 where no theorem names one; loss: of the free W;
+    alike: the features of all labels are penalised alike."""
     if given is not None:
         return problem, "given multiplier"
     if loss != problem.loss:
         return replace(problem, multiplier=1.0), f"no theorem on a fixed classifier is of {loss}"
-    if problem.lambda_w == 0 or not problem.law.exchangeable:
+    if problem.lambda_w == 0 or not alike or not is_exchangeable(problem.law):
         why = "lambda_W = 0" if problem.lambda_w == 0 else "not exchangeable"
         return replace(problem, multiplier=1.0), f"{why}: none is optimal; give --multiplier"
     best = joint_multiplier(problem.law, problem.classes, problem.lambda_w, problem.lambda_h, problem.loss)
@@ -197,11 +200,9 @@ def list_theorems(asked: dict[str, str], json: str | None, outputs: Outputs) -> 
 def explain(name: str, json: str | None, outputs: Outputs) -> int:
     """One theorem in full; its formulas for a terminal, in the record as LaTeX."""
     if name not in THEOREMS:
-        close = difflib.get_close_matches(name, THEOREMS, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise InputError(f"no theorem is called {name!r}{hint}; --list shows all names")
+        raise InputError(f"no theorem is called {name!r}{meant(name, THEOREMS)}; --list shows all names")
     theorem = THEOREMS[name]
-    near = relatives(theorem, THEOREMS.values())
+    near = relatives(name)
     facts = [
         *zip(["statement", *[""] * 99], plain(theorem.statement).split("\n")),
         *zip(
@@ -213,7 +214,7 @@ def explain(name: str, json: str | None, outputs: Outputs) -> int:
         *(("in Coq", FORMAL[one]) for one in (name,) if one in FORMAL),
         ("source", theorem.source),
         ("known as", CLASSICAL.get(name, "no other name")),
-        *(("relative", readable(_relative(one), WHOLE)) for one in near),
+        *(("relative", f"{other}: {words}") for other, words in near.items()),
     ]
     lines = [textwrap.fill(theorem.title, 79)]
     for head, text in facts:
@@ -223,11 +224,7 @@ def explain(name: str, json: str | None, outputs: Outputs) -> int:
         ]
     data = {part: getattr(theorem, part) for part in ("name", "title", "statement", "quantity", "source")}
     data |= {"assumptions": [assumption.text for assumption in theorem.assumptions]}
-    data |= {
-        "formal": FORMAL.get(name),
-        "known_as": CLASSICAL.get(name),
-        "relatives": [t.theorem.name for t in near],
-    }
+    data |= {"formal": FORMAL.get(name), "known_as": CLASSICAL.get(name), "relatives": near}
     return _say(lines, {"schema": 1} | data, json, outputs)
 
 
@@ -241,10 +238,3 @@ def _say(lines: list[str], data: dict, json: str | None, outputs: Outputs) -> in
         outputs.write("json", lambda: dump_json(data))
     sys.stdout.write(dump_json(data) if json == "-" else "\n".join([*lines, ""]))
     return 0
-
-
-def _relative(near: Relative) -> str:
-    """Another theorem, and what it assumes otherwise."""
-    parts = [f"only it assumes {'; '.join(near.its)}"] if near.its else []
-    parts += [f"it does without {'; '.join(near.mine)}"] if near.mine else []
-    return f"{near.theorem.name}: {' - '.join(parts) or 'the same assumptions'}"

@@ -2,6 +2,8 @@
 
 from math import log1p
 
+import numpy as np
+
 from ufm.theory.predict import violated_assumption
 from ufm.theory.theorems.theorem import Assumption, Setting
 
@@ -30,7 +32,9 @@ BALANCED = ("balance", ("balanced",))
 
 
 def _two_hot(setting: Setting) -> str | None:
-    law = setting.problem.law
+    law = setting.law
+    if law.labels is not None and np.max(np.sum(law.labels[law.probabilities > 0] > 0, 1)) == 2:
+        return None
     if law.name not in ("mixup", "cutmix"):
         return f"labels of the law {law.name!r} are not mixtures of two classes"
     if law.smoothing != 0:
@@ -52,10 +56,10 @@ def _alive(setting: Setting) -> str | None:
 
 
 def _exchangeable(setting: Setting) -> str | None:
-    if setting.problem.law.exchangeable:
+    if setting.exchangeable:
         return None
     if setting.problem.law.labels is not None:
-        return "given labels are not taken to be exchangeable"
+        return "the given labels are not exchangeable (class permutations change them or their weights)"
     return "the label law is not exchangeable (class permutations change it)"
 
 
@@ -89,7 +93,7 @@ def _penalised(setting: Setting) -> str | None:
 
 
 def _weighted(setting: Setting) -> str | None:
-    law = setting.problem.law
+    law = setting.law
     weights = law.class_weights
     if weights is None or law.pairs not in ("all", "same"):
         return "the label law is not mixup, CutMix or one-hot with class weights"
@@ -103,14 +107,14 @@ def _weighted(setting: Setting) -> str | None:
 
 
 def _smoothed(setting: Setting) -> str | None:
-    law = setting.problem.law
+    law = setting.law
     if law.labels is not None or law.pairs != "same" or not law.exchangeable:
         return "labels are not those of single classes, each as likely"
     return None
 
 
 def _one_hot(setting: Setting) -> str | None:
-    if setting.problem.law.smoothing:
+    if setting.law.smoothing:
         return "the labels are smoothed: this is label-smoothing"
     return _smoothed(setting)
 

@@ -20,7 +20,7 @@ from ufm.theory.thresholds import Threshold, concentration_error, minority_colla
 EPS = float(np.finfo(float).eps)
 GAP_TOLERANCE = 1e-9  # relative gap at which an optimum counts as found
 RESOLUTION = 1e-2  # relative difference of multipliers that the gap must tell for a verdict on m
-RULE = 1e-4  # λ_W λ_H this close to a threshold is left open, and as far as the rule for λ moves it
+RULE = 1e-9  # λ_W λ_H this close to a threshold is left open, and as far as the rule for λ moves it
 
 
 def predictions(labels: np.ndarray, sharpness: float) -> np.ndarray:
@@ -86,7 +86,7 @@ def one_side(ratio, divergence: float, optimum: JointOptimum, moved=0.0, group=N
     unclear = RULE + 1.1 * moved
     if abs(ratio - 1) < unclear:
         words = f"within {unclear:.0e} of the threshold the finite rule for λ cannot tell"
-        return found._replace(error=0.0, open=words)
+        return found.left_open(words)
     return held_against_moment(found, bool(ratio >= 1), optimum, group)
 
 
@@ -191,13 +191,13 @@ def least_threshold(setting: Setting) -> Threshold:
     problem = setting.problem
     product = problem.lambda_w * problem.lambda_h
     return min(
-        minority_collapse(problem.law, problem.classes, product), key=lambda threshold: threshold.value
+        minority_collapse(setting.law, problem.classes, product), key=lambda threshold: threshold.value
     )
 
 
 def minority_finding(setting: Setting, optimum: JointOptimum) -> Finding:
     """The group of least weight: collapsed iff λ_W λ_H reaches its threshold."""
-    joint, law = setting.joint, setting.problem.law
+    joint, law = setting.joint, setting.law
     weights, times = np.unique(np.asarray(law.class_weights), return_counts=True)
     weight = weights[times > 1].min()
     group = np.flatnonzero(np.asarray(law.class_weights) == weight)

@@ -19,6 +19,7 @@ from ufm.model.atoms import FiniteLaw, JointProblem, finite_law, is_dense, with_
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
 from ufm.model.variants.problem import Variant, VariantProblem
+from ufm.model.variants.reading import is_exchangeable, read_law
 from ufm.rules.errors import InputError
 
 MOST = 150  # unknowns of a problem of another shape, whose Hessian is dense
@@ -69,6 +70,16 @@ class Setting:
             checked.instance("variant", self.variant, Variant)
             if self.rho is not None:
                 raise InputError("a problem of another shape has one penalty for all features: leave rho")
+
+    @cached_property
+    def law(self) -> LabelLaw:
+        """The label law, by its name where given labels have one (`read_law`)."""
+        return read_law(self.problem.law)
+
+    @cached_property
+    def exchangeable(self) -> bool:
+        """Permutations of the classes leave the label law alone."""
+        return is_exchangeable(self.problem.law)
 
     @property
     def loss(self) -> str:
@@ -183,10 +194,10 @@ class JointOptimum(NamedTuple):
 class Finding(NamedTuple):
     """A claim held against a joint optimum: error, and what the gap and rounding allow it to be, in one unit.
 
-    predicted: None where the claim is that something differs. tol: largest bound that counts as
-    solved. unit: what error and bounds are divided by, in the unit of the two numbers. open: why the gap
-    cannot tell, if it cannot. exceeds: some label's own error exceeds its own bounds. evidence: what stands behind
-    the claim where the bound is no certificate of an optimum.
+    predicted: None where the claim is that something differs. bound: infinite where nothing follows from the error
+    (`left_open`). tol: largest bound that counts as solved. unit: what error and bounds are divided by, in the unit
+    of the two numbers. open: why the gap cannot tell, if it cannot. exceeds: some label's own error exceeds its own
+    bounds. evidence: what stands behind the claim where the bound is no certificate of an optimum.
     """
 
     predicted: float | None
@@ -199,6 +210,10 @@ class Finding(NamedTuple):
     unit: float = 1.0
     exceeds: bool = False
     evidence: str | None = None
+
+    def left_open(self, why: str) -> "Finding":
+        """The same error, of which nothing follows, and why."""
+        return self._replace(bound=float("inf"), exceeds=False, open=why)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def binary_divergence(weights, z, Z: Float[np.ndarray, "n K"]) -> float:
 
 def optimum_of(setting: Setting) -> BinaryOptimum:
     """The closed form, with the bias that the setting has."""
-    joint, epsilon = setting.joint, setting.problem.law.smoothing
+    joint, epsilon = setting.joint, setting.law.smoothing
     known = unbiased_optimum if joint.lambda_b is None else biased_optimum
     return known(joint.classes, joint.lambda_w, joint.lambda_h, epsilon)
 

@@ -27,7 +27,7 @@ def smoothed_finding(setting: Setting, optimum: JointOptimum, smoothing: float) 
 
 
 def _class_finding(setting: Setting, optimum: JointOptimum) -> Finding:
-    return smoothed_finding(setting, optimum, setting.problem.law.smoothing)
+    return smoothed_finding(setting, optimum, setting.law.smoothing)
 
 
 ONE_HOT_CE = Theorem(
@@ -97,7 +97,9 @@ def _symmetric_teacher(setting: Setting) -> str | None:
 
 
 TEACHER = Assumption(
-    "a given label a class, which rates all wrong classes alike; classes as likely", _symmetric_teacher
+    "a given label a class, which rates all wrong classes alike; classes as likely",
+    _symmetric_teacher,
+    given.BALANCED,
 )
 
 

@@ -12,7 +12,7 @@ from ufm.theory.theorems.theorem import Assumption, Finding, JointClaim, JointOp
 
 
 def _single(setting: Setting) -> str | None:
-    law = setting.problem.law
+    law = setting.law
     if law.labels is not None or law.pairs != "same" or law.smoothing:
         return "the labels are not one-hot"
     return None

@@ -153,7 +153,7 @@ def spectrum_finding(setting: Setting, optimum: JointOptimum, change=lambda valu
     The numbers shown are the largest eigenvalue, claimed and at the numerical optimum.
     """
     joint, K, d = setting.joint, setting.problem.classes, setting.dim
-    smoothing = setting.problem.law.smoothing
+    smoothing = setting.law.smoothing
     best, own, p = class_predictions(setting, smoothing)
     values, counts = zip(*collapse_spectrum(K, d, joint.lambda_w, joint.lambda_h, smoothing))
     claimed = change(np.repeat(values, counts))

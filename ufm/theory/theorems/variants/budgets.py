@@ -31,7 +31,7 @@ from ufm.theory.variants.budgets import collapse_budget
 
 
 def _two_weights(setting: Setting) -> str | None:
-    law = setting.problem.law
+    law = setting.law
     if law.name != "onehot" or law.labels is not None or law.smoothing:
         return "the labels are not one-hot"
     counts = np.unique(law.class_weights or 1.0, return_counts=True)[1]
@@ -57,7 +57,7 @@ def _of_multiplier(share: float, found: JointOptimum, _) -> tuple[float, float]:
 
 def budget_finding(setting: Setting, optimum: VariantOptimum, share=lambda K: 1.0) -> Finding:
     """The small classes are one point iff √(E_W E_H) is at most the closed form, times share(K)."""
-    q = np.asarray(setting.problem.law.class_weights)
+    q = np.asarray(setting.law.class_weights)
     group = np.flatnonzero(q == q.min())
     budget = float(np.sqrt(np.prod(setting.shaped.variant.numbers)))
     most = collapse_budget(len(q) - len(group), len(group), q.max() / q.min())
