@@ -1,9 +1,9 @@
 """The losses and the objective of an unconstrained features model, in floats.
 
 The only place where a loss is written in floats (`ufm.enclose.features` writes it again in balls, on
-The only place where a loss is written in floats (`ufm.enclose.features` writes it again in balls, on
 purpose, and `ufm.certify.sample` cross-entropy in NumPy, for samples of many numbers). Classes run along
 axis 0; further axes are a batch, whose features stay apart.
+
 Label convention of the whole project: a soft label y ∈ R^K has exact entries except the
 largest one (the first of them), which *is* 1 − Σ of the others. So λ e_i + (1−λ) e_j is
 exact in floating point although fl(λ) + fl(1−λ) need not be 1, and the residual
