@@ -186,8 +186,8 @@ def _solve(coordinates, Y, lambda_h, max_steps, loss_name, first, sizes=None) ->
     if first is None:
         return _from_zero(coordinates, Y, lambda_h, max_steps, loss_name, sizes)
     few = jnp.minimum(max_steps, ROUGH_STEPS)
-    roughly = _cast((coordinates, Y, lambda_h), first)
-    rough = _from_zero(*roughly, few, loss_name, None if sizes is None else sizes.astype(first))
+    roughly, labels, penalty, counts = _cast((coordinates, Y, lambda_h, sizes), first)
+    rough = _from_zero(roughly, labels, penalty, few, loss_name, counts)
     # where its range did not suffice, start again
     q = coordinates.settle(jnp.where(jnp.all(jnp.isfinite(rough.q), 0), rough.q, 0.0).astype(Y.dtype))
     return descend_newton(
