@@ -83,3 +83,17 @@ def test_both_ways_are_compiled_for_many_classes_alone():
         return certify_etf.lower(given, given, SCALE, 1e-2, loss_name="cross-entropy").as_text()
 
     assert "tensor<3x7xf64>" in text(K) and "tensor<3x7xf64>" not in text(MANY - 1)
+
+
+@pytest.mark.parametrize("classes", [10, MANY])
+@pytest.mark.parametrize("batch", [(), (2, 3)])
+def test_any_batch_is_certified(classes, batch):
+    """One vector, or two axes of them, as `vmap` gives: what a row of them has."""
+    y = np.zeros(classes)
+    y[[0, 3]] = 0.7, 0.3
+    q = 0.1 * (y - 1 / classes)
+    given = [np.broadcast_to(part.reshape(-1, *[1] * len(batch)), (classes, *batch)) for part in (q, y)]
+    row = certify_etf(q[:, None], y[:, None], SCALE, 1e-2, loss_name="cross-entropy").distance
+    found = certify_etf(*map(jnp.asarray, given), SCALE, 1e-2, loss_name="cross-entropy").distance
+    assert found.shape == batch
+    np.testing.assert_allclose(found, np.full(batch, row[0]), rtol=1e-3)

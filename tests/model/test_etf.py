@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from ufm.model.etf import (
-    MANY,
+    ROWWISE,
     contrasts,
     etf_basis,
     etf_deviation,
@@ -74,7 +74,7 @@ def test_basis_is_the_correctly_rounded_helmert_isometry(K, d):
     assert not B[:, K - 1 :].any()
 
 
-@pytest.mark.parametrize("K, d", [*SIZES, (MANY, MANY + 3)])  # either way of lying in memory
+@pytest.mark.parametrize("K, d", [*SIZES, (ROWWISE, ROWWISE + 3)])  # either way of lying in memory
 def test_running_sums_are_products_with_the_basis(K, d):
     """Row j sums j terms and divides by about j, so (K + 8) ε of the largest entry bounds either way's rounding."""
     q = RNG.normal(size=(K, 5))

@@ -38,6 +38,7 @@ def spoilt(row, column, by):
         np.eye(4)[[0, 1, 2, 2]],
         np.eye(4)[:3],
         np.full((4, 4), 0.25),
+        np.eye(3) * 1e-16 + 1 / 3,  # δ rounds to one
         np.concatenate([np.diag([0.9, 0.8, 0.9]) + np.roll(np.diag([0.1, 0.2, 0.1]), 1, 1), np.eye(3)]),
     ],
 )

@@ -357,6 +357,27 @@ def test_every_family_is_met_first(write):
     assert outcome.visited == outcome.known == len(claim.families) == 6
 
 
+def test_a_family_that_was_not_looked_at_is_not_left_out(write):
+    """The limit comes before it: neither visited nor excluded."""
+    text = "parameters = {'classes': [2, 3], 'dim': [1, 2, 3]}\ndef inequality(p, o): return -1.0\n"
+    _, search, outcome = searched(write(text), settings=1)
+    assert search.tried == outcome.visited == outcome.judged == 1 and outcome.barred == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from numpy import zeros\n",
+        "def logit(p): return 1.0\n",
+        "label = 0.1\n",
+        "from jax.numpy import logaddexp as logit\n",
+    ],
+)
+def test_helpers_and_imports_may_be_called_what_they_like(write, text):
+    """What resembles a kind of claim beside another one, or is no function, is not meant to be read."""
+    read_claim(write(text + ONE_HOT + "def inequality(p, o): return -1.0\n"))
+
+
 def test_rounding_above_zero_breaks_no_inequality(write):
     text = ONE_HOT + "def inequality(p, o): return 1.4e-16\n"
     assert judged(write, text, lambda_w=0.1, lambda_h=0.1).verdict.word == "agrees"
@@ -368,6 +389,8 @@ BAD = {  # words of the message, and what it is about
     "A must be of numbers, texts or tuples, got array([[1., 0.], [0., 1.]])": "parameters = {'A': np.eye(2)}\n"
     + ZERO,
     "A must be of numbers, texts or tuples, got [[1, 2]]": "parameters = {'A': [[1, 2]]}\n" + ZERO,
+    "A must be of numbers, texts or tuples, got (1, [2])": "parameters = {'A': (1, [2])}\n" + ZERO,
+    "zeroes is nothing that a claim has: did you mean zero?": "def zeroes(p): return True\n",
     "did you mean 'lambda_w'": "parameters = {'lambda_W': 3.0}\ndef zero(p): return True\n",
     "nothing would read": "parameters = {'ways': [2]}\ndef zero(p): return True\n",
     "nothing is claimed": "parameters = {}",

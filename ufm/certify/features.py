@@ -55,7 +55,7 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     rounding, Y = label_error(Y, q.dtype), Y.astype(q.dtype)
     options = {"loss": LOSSES[loss_name], "length": length, "scale": scale, "rounding": rounding}
     each_class = partial(_certify_etf, q / length, Y, _Classes(len(Y)), **options)
-    if loss_name == "cross-entropy" and len(Y) >= MANY:
+    if loss_name == "cross-entropy" and len(Y) >= MANY and Y.ndim == 2:
         few, three, labels = _three(q / length, Y)
         by_three = partial(_certify_etf, three, labels, _Classes(len(Y), True), **options)
         found = jax.lax.cond(few, by_three, each_class)

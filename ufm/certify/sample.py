@@ -246,8 +246,8 @@ def losses_residuals(
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n K"]]:
     """ℓ of each row and r = −∂ℓ/∂z, each largest-label entry minus the others, by the same exponentials.
 
-    Cross-entropy of many classes takes NumPy a third of the time; else compiled for few numbers of rows: those of a
-    stream's last block fill up.
+    Cross-entropy of many numbers takes NumPy about half the time; else compiled for few numbers of rows: those of
+    a stream's last block fill up.
     """
     n = len(Z)
     if loss == "cross-entropy" and n * Z.shape[1] > WIDE and isinstance(Z, np.ndarray):

@@ -8,7 +8,7 @@ quarter of it (`tests/commands/test_footprint.py`). `require` refuses the sum, n
 from math import comb, factorial, perm
 
 from ufm.commands.inputs import FreeProblem
-from ufm.model.atoms import is_dense
+from ufm.model.atoms import is_dense, kway_nodes
 from ufm.model.grid import Grid
 from ufm.model.laws import LabelLaw
 from ufm.model.problem import Problem
@@ -118,7 +118,7 @@ def count_atoms(law: LabelLaw, classes: int, nodes: int, lam: int | None = None)
     if law.labels is not None:
         return len(law.labels), len(law.labels)
     if law.name == "kway":
-        few = max(3, round(nodes ** (1 / (law.ways - 1))))
+        few = kway_nodes(law.ways, nodes)
         ways = range(1, min(law.ways, K) + 1)
         return (sum(_set_partitions(law.ways, r) * perm(K, r) * few ** (r - 1) for r in ways),) * 2
     if law.pairs == "same":

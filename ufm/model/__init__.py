@@ -20,8 +20,8 @@ __all__, __getattr__, __dir__ = facade(
     __name__,
     {
         "atoms": (
-            "DENSE FiniteLaw JointProblem Point drawn_law finite_law given_lam is_convex is_dense multi_label "
-            "with_penalties"
+            "DENSE FiniteLaw JointProblem Point drawn_law finite_law given_lam is_convex is_dense kway_nodes "
+            "multi_label with_penalties"
         ),
         "cases": "LabelCases OrbitCases PairCases check_choice choose_cases choose_lam",
         "etf": (

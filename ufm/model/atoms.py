@@ -276,8 +276,7 @@ def _merge_mirrored(labels, weights):
 
 def _kway_atoms(law: LabelLaw, K: int, nodes: int):
     """All classes^ways assignments, grouped by which draws coincide; weights by products of Gauss rules."""
-    least = 7 if law.ways == 3 else 3  # 7: second moments are exact; of more ways those are too many
-    few, alpha = max(least, round(nodes ** (1 / (law.ways - 1)))), law.concentration
+    few, alpha = kway_nodes(law.ways, nodes), law.concentration
     labels, weights = [], []
     for blocks in _set_partitions(list(range(law.ways))):
         r = len(blocks)
@@ -292,6 +291,12 @@ def _kway_atoms(law: LabelLaw, K: int, nodes: int):
             labels.append(atoms)
             weights.append(weight / K**law.ways)
     return _merge_mirrored(np.concatenate(labels), np.concatenate(weights))
+
+
+def kway_nodes(ways: int, nodes: int) -> int:
+    """Nodes of each of the ways − 1 rules."""
+    least = 7 if ways == 3 else 3  # 7: second moments are exact; of more ways those are too many
+    return max(least, round(nodes ** (1 / (ways - 1))))
 
 
 def _stick(a, b, nodes):

@@ -12,7 +12,7 @@ from jaxtyping import Float
 import ufm.rules.numbers as checked
 from ufm.rules.errors import InputError
 
-MANY = 256  # classes from which a call a feature costs less than one a class
+ROWWISE = 256  # classes from which a call a feature costs less than one a class
 
 
 def gain(classes: int, multiplier: float) -> float:
@@ -58,7 +58,7 @@ def contrasts(q: Float[np.ndarray, "K N"], dim: int) -> Float[np.ndarray, "d N"]
 
 def zero_features(classes: int, dim: int, count: int, dtype) -> Float[np.ndarray, "d N"]:
     """Room for `write_contrasts`, one feature after the other in memory where they have many classes."""
-    return np.zeros((count, dim), dtype).T if classes >= MANY else np.zeros((dim, count), dtype)
+    return np.zeros((count, dim), dtype).T if classes >= ROWWISE else np.zeros((dim, count), dtype)
 
 
 def write_contrasts(q: Float[np.ndarray, "K N"], found: Float[np.ndarray, "d N"]) -> None:

@@ -10,7 +10,8 @@ Laws (K classes; λ, weights drawn independently of classes):
                 uniform, λ₀ ~ Beta(α, α); y as in mixup
   kway(α, k)    y = Σ_l u_l e_{i_l}, i_l uniform with replacement, u ~ Dirichlet(α, …, α)
   onehot()      y = e_i
-  soft(Y, π)    the rows of a user's array with probabilities π (default: equally likely); not assumed exchangeable
+  soft(Y, π)    the rows of a user's array with probabilities π (default: equally likely); not assumed exchangeable:
+                `ufm.model.is_exchangeable` looks
 `pairs` restricts (i, j) to "different" or "same" classes, or to the "cyclic" pairs (i, i+1 mod K);
 `class_weights` q draws i and j independently with probabilities q; `smoothing` δ maps every
 label to (1−δ) y + δ/K. Cyclic pairs and unequal weights are not exchangeable.

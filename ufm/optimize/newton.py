@@ -50,8 +50,8 @@ class Iterate(NamedTuple):
 
 
 def local_model(loss, coordinates, q, Y, lambda_h, shift=0.0):
-    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch; and z(q), without the
-    shift, and c.
+    """∇_q of ℓ(z(q) + shift, y) + (λ_H/2)‖q‖² for every feature of the batch; and (z(q), c): the logits
+    without the shift, the curvature with it.
 
     lambda_h: one for all, or (B).
     """

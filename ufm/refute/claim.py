@@ -18,7 +18,6 @@ labels Y (n, K) or (Y, weights). assumes(p): where the claim says nothing, False
     inequality(p, o)   a number that is never above zero; o: `ufm.refute.kinds.Shown`
 """
 
-from collections.abc import Hashable
 from dataclasses import dataclass, fields, make_dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -139,7 +138,8 @@ def _refuse_unread(names: dict[str, Any], parameters: dict) -> None:
     for name, value in names.items():
         if name in SHOWN and name not in parameters and not callable(value):
             raise InputError(f"{name} stands outside of parameters, where nothing reads it: put it there")
-        near = get_close_matches(name, KNOWN - names.keys(), 1, 0.85)
+        open_ = KNOWN - names.keys() - (KINDS.keys() if KINDS.keys() & names.keys() else set())
+        near = get_close_matches(name, open_, 1, 0.85) if callable(value) or isinstance(value, dict) else []
         if near and name not in KNOWN:
             raise InputError(f"{name} is nothing that a claim has: did you mean {near[0]}?")
 
@@ -152,6 +152,14 @@ QUANTITIES = {
 }
 
 
+def _hashable(value) -> bool:
+    try:
+        hash(value)
+    except TypeError:  # a tuple may hold a list
+        return False
+    return True
+
+
 def _sort(parameters: dict) -> tuple[dict, dict, dict]:
     ranges, choices, fixed = {}, {}, {}
     for name, value in parameters.items():
@@ -161,7 +169,7 @@ def _sort(parameters: dict) -> tuple[dict, dict, dict]:
             raise InputError(f"parameters has the name {name!r}: did you mean {name.lower()!r}?")
         if name in UNREAD:
             raise InputError(f"parameters: a claim cannot set {name}, which nothing would read")
-        if not all(isinstance(one, Hashable) for one in (value if isinstance(value, list) else [value])):
+        if not all(map(_hashable, value if isinstance(value, list) else [value])):
             given = " ".join(repr(value).split())
             raise InputError(f"parameters: {name} must be of numbers, texts or tuples, got {given:.60}")
         if isinstance(value, list):

@@ -202,12 +202,13 @@ def hunt(search: Search, seed: int, known: list[Family] | None = None) -> Outcom
 @contextmanager
 def _counting(search: Search, family: Family, counts: dict[Family, tuple[int, int]]) -> Iterator[None]:
     """Settings tried and undecided meanwhile are counted for the family, however it ends."""
-    before = search.tried, search.undecided
+    before = search.tried, search.undecided, len(search.seen)
     try:
         yield
     finally:
         tried, undecided = counts.get(family, (0, 0))
-        counts[family] = tried + search.tried - before[0], undecided + search.undecided - before[1]
+        if family in counts or len(search.seen) > before[2]:  # the limit may have come before any
+            counts[family] = tried + search.tried - before[0], undecided + search.undecided - before[1]
 
 
 def visit(search: Search, family: Family, rng: np.random.Generator) -> None:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Hashable
 from contextlib import contextmanager, suppress
 from functools import cache, partial, update_wrapper
+from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -149,7 +150,17 @@ def _stamp(quick: bool) -> bytes:
     import numpy as np
 
     told = sorted((name, value) for name, value in os.environ.items() if name.startswith(("JAX_", "XLA_")))
-    parts = [sys.version, jax.__version__, jaxlib.__version__, np.__version__, told, quick, _processor()]
+    others = [version(name) for name in ("optax", "scipy")]  # whose code is traced, or called
+    parts = [
+        sys.version,
+        jax.__version__,
+        jaxlib.__version__,
+        np.__version__,
+        others,
+        told,
+        quick,
+        _processor(),
+    ]
     found = hashlib.sha256(repr(parts).encode())
     root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):

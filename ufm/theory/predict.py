@@ -64,7 +64,7 @@ def violated_hypothesis(problem: JointProblem) -> str | None:
         return "the targets are real numbers: see the theorem regression"
     if not problem.atoms.exchangeable:
         if problem.law.labels is not None:
-            return "given labels are not taken to be exchangeable"
+            return "given labels are not taken to be exchangeable here (python -m ufm.verify looks)"
         return "the label law is not exchangeable (class permutations change it)"
     if problem.d < K - 1:
         return f"dim = {problem.dim} < {K - 1}: no simplex ETF of {K} classes fits"

@@ -20,7 +20,7 @@ def read_law(law: LabelLaw) -> LabelLaw:
     if len(Y) != K or len(set(own.tolist())) != K:
         return law
     delta = float(K * Y[np.arange(K) != own[:, None]].mean())
-    if np.abs(Y - (1 - delta) * np.eye(K)[own] - delta / K).max() > SAME:
+    if delta >= 1 or np.abs(Y - (1 - delta) * np.eye(K)[own] - delta / K).max() > SAME:
         return law
     weights = weights[np.argsort(own)]
     even = np.ptp(weights) <= SAME

@@ -57,7 +57,9 @@ def _alive(setting: Setting) -> str | None:
 
 def _exchangeable(setting: Setting) -> str | None:
     if setting.exchangeable:
-        return None
+        labels = setting.problem.law.labels
+        even = labels is not None and np.ptp(labels[setting.problem.law.probabilities > 0]) == 0
+        return "all labels are uniform: nothing tells the classes apart" if even else None
     if setting.problem.law.labels is not None:
         return "the given labels are not exchangeable (class permutations change them or their weights)"
     return "the label law is not exchangeable (class permutations change it)"

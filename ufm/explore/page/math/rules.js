@@ -176,7 +176,8 @@ class Bins {
   }
 }
 
-/** Gauss rule of a law of lam in u = tanh(t/12), which resolves its layers; by Lanczos. */
+/** Gauss rule of a law of lam in u = tanh(t/12), which resolves its layers; by Lanczos. That of the package has the
+ *  law's second moment as well. */
 export function edgeGauss(rule, nodes) {
   const { x, w } = lanczos(edge(rule), rule.weight, nodes);
   return fromEdge(x, w);
