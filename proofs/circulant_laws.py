@@ -144,6 +144,9 @@ def settings():
     for bias in (0.0, 0.3):
         yield joint(4, mixup(1.0, "cyclic"), 0.05, 0.05, nodes=2, lambda_b=bias)
     yield labelled(ring(5, 0.6, 0.12, 0.08), 2e-2, 5e-3)
+    yield labelled(
+        ring(6, 0.7, 0.15, 0.0, 0.0), 1e-2, 1e-3
+    )  # a frequency in use at first, and not in the end
     row = np.array([0.6, 0.25, 0.1, 0.05, 0.0])
     yield joint(5, soft(np.stack([np.roll(row, k) for k in range(5)])), 5e-2, 2e-2, free_dim=4)
 

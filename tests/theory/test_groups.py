@@ -1,5 +1,7 @@
 """Laws with superclasses: digits, the law without a preference, all kinds of optimum, and which laws have them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,23 @@ def test_gains_of_cyclic_pairs_are_those_of_a_full_solve(classes, decay, alive):
     assert np.abs(W @ W.T - G).max() <= 1e-6 * max(1.0, G.max())
     etf = np.trace(G) / (classes - 1) * (np.eye(classes) - 1 / classes)
     assert alive == 0 or classes == 2 or np.abs(W @ W.T - etf).max() > 0.02 * G.max()
+
+
+@pytest.mark.parametrize("classes", range(3, 11))
+def test_the_conditions_of_every_frequency_hold(classes):
+    """Labels smoothed over neighbours, and any circulant ones: a gain that was alive may die when another comes."""
+    rng, P = np.random.default_rng(classes), cyclic_projections(classes)
+    ranks, died = np.trace(P, axis1=1, axis2=2), 0
+    rows = [np.r_[1 - eta, eta / 2, np.zeros(classes - 3), eta / 2] for eta in (0.05, 0.3, 0.5, 0.9)]
+    rows += list(rng.dirichlet(np.full(classes, 0.5), 4))
+    for row, (lambda_w, lambda_h) in product(rows, ((0.01, 0.001), (0.05, 0.01), (1e-4, 1e-4))):
+        Y, q = np.stack([np.roll(row, k) for k in range(classes)]), np.full(classes, 1 / classes)
+        gains, p = block_optimum(Y, q, P, lambda_w, lambda_h)
+        shares = moments(Y - p, q, P) / (lambda_w * lambda_h * ranks)
+        alone = moments(Y - 1 / classes, q, P) / (lambda_w * lambda_h * ranks)
+        assert shares[gains > 0] == pytest.approx(1, abs=1e-9) and (shares[gains == 0] <= 1 + 1e-9).all()
+        died += int(((gains == 0) & (alone > 1)).sum())
+    assert (died > 0) == (classes > 3)
 
 
 def test_digits_of_cyclic_pairs():

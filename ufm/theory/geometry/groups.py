@@ -53,20 +53,75 @@ class BlockOptimum(NamedTuple):
 def block_optimum(
     labels: Float[np.ndarray, "n K"], weights, P, lambda_w: float, lambda_h: float
 ) -> BlockOptimum:
-    """The joint optimum of a law with a symmetry that leaves these projections (B of them, K × K)."""
-    Y, q = np.asarray(labels, float), np.asarray(weights, float)
-    ranks, c2 = np.array([np.trace(part) for part in P]), lambda_w * lambda_h
-    log_g, active = np.full(len(P), np.log(lambda_h)), np.zeros(len(P), bool)
-    H = np.zeros_like(Y)
+    """The joint optimum of a law with a symmetry that leaves these projections (B of them, K × K).
+
+    The objective is convex in g ≥ 0: projected Newton (Bertsekas 1982). A gain may leave zero, and come back to it
+    when another one has left.
+    """
+    Y, q, P = np.asarray(labels, float), np.asarray(weights, float), np.asarray(P)
+    law, g, last = _Law(Y, q, P, lambda_w, lambda_h), np.zeros(len(P)), np.inf
+    here = law.at(g, np.zeros_like(Y))
+    for _ in range(ENOUGH):
+        free = (g > 0) | (here.gradient < 0)
+        if not free.any():
+            break
+        step = np.zeros_like(g)
+        step[free] = -np.linalg.solve(here.hessian[np.ix_(free, free)], here.gradient[free])
+        there, moved = _descend(law, here, g, step)
+        size = np.max(np.abs(moved - g) / np.maximum(np.maximum(moved, g), np.finfo(float).tiny))
+        here, g = there, moved
+        if size <= 1e-14 or (size > last / 2 and size < 1e-8):  # what is left is rounding
+            break
+        last = size
+    return BlockOptimum(g, here.p)
+
+
+class _Here(NamedTuple):
+    """At some gains: objective, its derivatives in them, features and predictions (n, K)."""
+
+    value: float
+    gradient: Float[np.ndarray, " B"]
+    hessian: Float[np.ndarray, "B B"]
+    H: Float[np.ndarray, "n K"]
+    p: Float[np.ndarray, "n K"]
+
+
+class _Law(NamedTuple):
+    Y: Float[np.ndarray, "n K"]
+    weights: Float[np.ndarray, " n"]
+    P: Float[np.ndarray, "B K K"]
+    lambda_w: float
+    lambda_h: float
+
+    def at(self, g, H) -> _Here:
+        """Features solved from the start H.
+
+        Gradient ½(λ_W rank P − tr(P M)/λ_H), Hessian E rᵀP T P' r/λ_H², (1 + S G/λ_H) T = S = diag(p) − p pᵀ.
+        """
+        Y, q, P, lambda_w, lambda_h = self
+        V, ranks = _root(P, g), np.trace(P, axis1=1, axis2=2)
+        H = features(Y, V, H, lambda_h)
+        Z = H @ V
+        p = _softmax(Z)
+        r, S = _residuals(Y, p), _covariances(p)
+        T = np.linalg.solve(np.eye(len(V)) + S @ (V @ V) / lambda_h, S)
+        pulls = np.einsum("nk,fkl->fnl", r, P)
+        hessian = np.einsum("n,ink,nkl,jnl->ij", q, pulls, T, pulls, optimize=True) / lambda_h**2
+        losses = scipy.special.logsumexp(Z, axis=1) - np.sum(Y * Z, 1) + 0.5 * lambda_h * np.sum(H * H, 1)
+        gradient = 0.5 * (lambda_w * ranks - moments(r, q, P) / lambda_h)
+        return _Here(float(q @ losses + 0.5 * lambda_w * ranks @ g), gradient, hessian, H, p)
+
+
+def _descend(law: _Law, here: _Here, g, step) -> tuple[_Here, Float[np.ndarray, " B"]]:
+    """The first of the projected shares 1, ½, … of the step that lowers the objective, but for rounding."""
+    share = 1.0
     while True:
-        if active.any():
-            log_g, H = _newton(Y, q, P, ranks, active, log_g, H, lambda_h, c2)
-        V = _root(P, np.where(active, np.exp(log_g), 0.0))
-        p = _softmax(H @ V)
-        missing = ~active & (moments(Y - p, q, P) > ranks * c2)
-        if not missing.any():
-            return BlockOptimum(np.where(active, np.exp(log_g), 0.0), p)
-        active[np.argmax(missing)] = True
+        moved = np.maximum(g + share * step, 0.0)
+        there = law.at(moved, here.H)
+        bound = here.value + 1e-4 * here.gradient @ (moved - g) + 1e-14 * abs(here.value)
+        if there.value <= bound or share < 1e-12:
+            return there, moved
+        share /= 2
 
 
 def moments(r, weights, P) -> Float[np.ndarray, " B"]:
@@ -92,34 +147,6 @@ def _root(P, g):
     return np.einsum("f,fkl->kl", np.sqrt(g), np.asarray(P))
 
 
-def _newton(Y, q, P, ranks, active, log_g, H, lambda_h, c2):
-    """log g of the active projections with tr(P M) = c² rank P, by Newton on the logarithms, features solved
-    inside.
-
-    The objective is convex in g; its gradient is ½(λ_W rank P − tr(P M)/λ_H), and d tr(P M) = −2 E rᵀP T P' r
-    dg'/λ_H.
-    """
-    on = np.flatnonzero(active)
-    for _ in range(ENOUGH):
-        g = np.where(active, np.exp(log_g), 0.0)
-        V = _root(P, g)
-        H = features(Y, V, H, lambda_h)
-        p = _softmax(H @ V)
-        r = Y - p
-        found = moments(r, q, P)[on]
-        S = _covariances(p)
-        T = np.linalg.solve(np.eye(len(V)) + S @ (V @ V) / lambda_h, S)
-        pulls = [r @ P[i] for i in on]
-        slope = np.array([[q @ np.einsum("nk,nkl,nl->n", a, T, b) for b in pulls] for a in pulls])
-        jacobian = -2 * slope * g[on] / lambda_h / found[:, None]
-        step = np.linalg.solve(jacobian, -np.log(found / (c2 * ranks[on])))
-        log_g = log_g.copy()
-        log_g[on] += np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() <= 1e-14 * (1 + np.abs(log_g[on]).max()):
-            break
-    return log_g, features(Y, _root(P, np.where(active, np.exp(log_g), 0.0)), H, lambda_h)
-
-
 def features(Y, V, H, lambda_h: float) -> Float[np.ndarray, "n K"]:
     """The minimisers h of CE(softmax(V h), y) + (λ_H/2)‖h‖², V symmetric, from the start H.
 
@@ -129,7 +156,7 @@ def features(Y, V, H, lambda_h: float) -> Float[np.ndarray, "n K"]:
     eye = lambda_h * np.eye(len(V))
     for _ in range(ENOUGH):
         p = _softmax(H @ V)
-        slope = lambda_h * H - (Y - p) @ V
+        slope = lambda_h * H - _residuals(Y, p) @ V
         S = _covariances(p)
         step = -np.linalg.solve(V @ S @ V + eye, slope[..., None])[..., 0]
         beta = np.ptp(step @ V, axis=1)
@@ -138,6 +165,14 @@ def features(Y, V, H, lambda_h: float) -> Float[np.ndarray, "n K"]:
         if beta.max() <= 1e-15 * (1 + np.abs(H @ V).max()) or beta.max() ** 2 <= 1e-17:
             break
     return H
+
+
+def _residuals(Y, p):
+    """y − p, whose entry at the largest label is minus the sum of the others: as 1 − y there, nothing cancels."""
+    r, rows, top = Y - p, np.arange(len(Y)), Y.argmax(1)
+    r[rows, top] = 0.0
+    r[rows, top] = -r.sum(1)
+    return r
 
 
 def _covariances(p):
