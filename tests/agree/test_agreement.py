@@ -359,6 +359,7 @@ def test_a_perturbed_row_that_is_taken_for_an_etf_fails(monkeypatch):
     W = simplex_etf(4, 4, 1.67)
     W[1] *= 1 + 1e-6
     problem = Problem(4, classifier=W, lambda_h=1e-3)
+    monkeypatch.setattr(Problem, "is_etf", True)
     monkeypatch.setattr(Problem, "etf_distance", 0.0)
     assert_caught(check_features(problem, PairCases(4, LAM)), is_mixed)
 

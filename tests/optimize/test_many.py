@@ -103,7 +103,7 @@ def test_few_classes_load_nothing_of_what_many_ask_for():
         "problem = atoms.JointProblem(atoms.FiniteLaw(np.eye(2), np.ones(2) / 2), 1.0, 1.0)\n"
         "for atoms.DENSE in (1e8, 0.0):\n"
         "    solve_joint(problem)\n"
-        "    print('ufm.optimize.many' in sys.modules)\n"
+        "    print('ufm.optimize.many.descent' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["False", "True"]

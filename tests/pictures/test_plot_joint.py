@@ -251,7 +251,7 @@ def test_many_classes_are_drawn_without_their_names():
 def test_the_caption_is_of_its_report():
     solved = report("balanced")
     figure = drawn("balanced")
-    assert f"m = {solved.multiplier:.6g}, within " in figure.caption and "rank 3" in figure.caption
+    assert f"m = {solved.multiplier:.6g}, " in figure.caption and "rank 3" in figure.caption
     assert f"at most {above(solved.relative_gap)} of itself (certified)" in figure.caption
     assert figure.caption.endswith("W is a simplex ETF: agrees.")
     theory = solved.theory._replace(value=1.01 * solved.multiplier)

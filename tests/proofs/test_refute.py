@@ -199,7 +199,7 @@ def test_every_theorem_with_a_threshold_has_slips_of_both_signs(name):
 
 def test_undecided_refutes_nothing():
     """As close to its threshold as the rule for λ moves it, a claim is left open."""
-    found = check_case(THEOREMS["trivial-threshold"], Case(classes=2, lambda_w=(1 + 1e-5) / 3, lambda_h=1.0))
+    found = check_case(THEOREMS["trivial-threshold"], Case(classes=2, lambda_w=(1 + 1e-10) / 3, lambda_h=1.0))
     assert found.check.verdict.word == UNDECIDED
     assert not found.refutes
 
@@ -233,11 +233,11 @@ def test_a_mixture_without_inner_weights_is_no_case_of_a_claim_about_them():
 
 def test_the_number_of_settings_is_a_hard_limit():
     search = Search(THEOREMS["squared-error-affine"], settings=3)
-    case = Case(classes=2, loss="squared-error")
-    for _ in range(3):
-        search.attempt(case)
+    case, *others = (Case(classes=2, loss="squared-error", lambda_h=0.1 * n) for n in range(1, 5))
+    for one in (case, case, *others[:2]):  # the second is known
+        search.attempt(one)
     with pytest.raises(Limit):
-        search.attempt(case)
+        search.attempt(others[2])
     late = Search(THEOREMS["squared-error-affine"], seconds=-1.0)
     with pytest.raises(Limit):
         late.attempt(case)
