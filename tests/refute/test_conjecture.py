@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ufm.commands.conjecture
+import ufm.commands.runs.conjecture
 from experiments.planted.claims import FALSE, ONE_HOT, TRUE
 from ufm.agree.verdict import FAILS, UNDECIDED
 from ufm.certify.classifier import certify_classifier
@@ -310,6 +311,36 @@ def test_an_inequality_that_holds_is_climbed_to_where_it_does_not(write, monkeyp
     assert searched(write(BUMP), settings=24)[2].refuted is None
 
 
+def test_what_was_not_looked_at_leaves_a_claim_undecided(write, call_main):
+    """A search that the first family takes all of; and the reason of one undecided setting is shown."""
+    text = "parameters = {'classes': [2, 3], 'dim': [2]}\ndef inequality(p, o): return -1.0\n"
+    code, out, _ = call_main(ufm.commands.conjecture.main, write(text), "--settings", 1)
+    assert code == 3 and "unseen" in out and "1 of the families" in " ".join(out.split())
+    text = "labels = 'onehot'\nparameters = {'classes': [3], 'dim': [1, 3]}\n"
+    text += "def inequality(p, o): return 1.0 if p.dim == 1 else -1.0\n"
+    code, out, _ = call_main(ufm.commands.conjecture.main, write(text), "--settings", 2)
+    assert code == 3 and "relative gap" in " ".join(out.split())
+
+
+def test_a_theorem_that_fails_beside_a_claim_is_told(write, call_main, monkeypatch):
+    """Planted: the catalogue's label-smoothing, off by a factor."""
+    right = ufm.commands.runs.conjecture.check_theorem
+
+    def check(theorem, setting):
+        found = right(theorem, setting)
+        wrong = theorem.name == "joint-etf" and found.verdict.word == "agrees"
+        return found._replace(verdict=found.verdict._replace(word=FAILS)) if wrong else found
+
+    text = write(ONE_HOT + "def inequality(p, o): return -1.0\n")
+    _, out, _ = call_main(ufm.commands.conjecture.main, text, "--settings", 8)
+    assert "a defect here" not in " ".join(out.split())
+    monkeypatch.setattr(ufm.commands.runs.conjecture, "check_theorem", check)
+    _, out, _ = call_main(ufm.commands.conjecture.main, text, "--settings", 8)
+    assert "joint-etf: known to hold at this setting, and fails. That is a defect here" in " ".join(
+        out.split()
+    )
+
+
 def test_a_setting_is_judged_and_counted_once(write, call_main):
     """Eight settings there are: no more are counted, however long the search may take. A range has no end."""
     text = "parameters = {'lambda_w': %s}\ndef inequality(p, o): return -1.0\n"
@@ -390,7 +421,8 @@ BAD = {  # words of the message, and what it is about
     + ZERO,
     "A must be of numbers, texts or tuples, got [[1, 2]]": "parameters = {'A': [[1, 2]]}\n" + ZERO,
     "A must be of numbers, texts or tuples, got (1, [2])": "parameters = {'A': (1, [2])}\n" + ZERO,
-    "zeroes is nothing that a claim has: did you mean zero?": "def zeroes(p): return True\n",
+    "nothing reads p.lamda_w: did you mean lambda_w?": "parameters = {'lamda_w': (0.1, 1.0)}\n" + ZERO,
+    "zeros is nothing that a claim has: did you mean zero?": "def zeros(p): return True\n",
     "did you mean 'lambda_w'": "parameters = {'lambda_W': 3.0}\ndef zero(p): return True\n",
     "nothing would read": "parameters = {'ways': [2]}\ndef zero(p): return True\n",
     "nothing is claimed": "parameters = {}",

@@ -24,7 +24,7 @@ from functools import partial
 from itertools import product
 from numbers import Real
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,18 @@ def _refuse_unread(names: dict[str, Any], parameters: dict) -> None:
         near = get_close_matches(name, open_, 1, 0.85) if callable(value) or isinstance(value, dict) else []
         if near and name not in KNOWN:
             raise InputError(f"{name} is nothing that a claim has: did you mean {near[0]}?")
+    read = set().union(*(_names_in(value.__code__) for value in names.values() if hasattr(value, "__code__")))
+    for name in parameters.keys() - PROBLEM - read:
+        near = get_close_matches(str(name), SHOWN, 1, 0.8)
+        if near and str(name).lower() not in PROBLEM:  # which has a word of its own
+            raise InputError(f"parameters: nothing reads p.{name}: did you mean {near[0]}?")
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """The names and texts of a function and of those inside it."""
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    texts = {part for part in code.co_consts if isinstance(part, str)}
+    return set(code.co_names).union(texts, *map(_names_in, inner))
 
 
 QUANTITIES = {

@@ -86,7 +86,7 @@ class Search:
     """The state of one search: what may be spent, what was tried, the best trial so far.
 
     seconds, settings: the budget; note: told the state after every case; seen: what came of each case, so that
-    none is tried or counted twice.
+    none is tried or counted twice; left: the first undecided trial.
     """
 
     theorem: Theorem
@@ -97,6 +97,7 @@ class Search:
     undecided: int = 0
     skipped: int = 0
     best: Trial | None = None
+    left: Trial | None = None
     seen: dict[Case, Trial | None] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
@@ -116,7 +117,8 @@ class Search:
             self.skipped += 1
             return None
         self.tried += 1
-        self.undecided += trial.check.verdict.word == UNDECIDED
+        if trial.check.verdict.word == UNDECIDED:
+            self.undecided, self.left = self.undecided + 1, self.left or trial
         if self.best is None or trial.order > self.best.order:
             self.best = trial
         self.note(self)
@@ -168,8 +170,9 @@ class Outcome:
         return self.visited - len(self.barred)
 
     def leaves_open(self, search: Search) -> bool:
-        """A family, or the whole, was undecided in at least half of its settings."""
-        return self.refuted is None and (bool(self.open) or 2 * search.undecided >= search.tried)
+        """A family, or the whole, was undecided in at least half of its settings, or a family not looked at."""
+        unseen = self.visited < self.known
+        return self.refuted is None and (unseen or bool(self.open) or 2 * search.undecided >= search.tried)
 
 
 def hunt(search: Search, seed: int, known: list[Family] | None = None) -> Outcome:

@@ -228,10 +228,14 @@ def _print(
     if search.skipped:
         whole = f"; all of the families {_named(outcome.barred)}" if outcome.barred else ""
         facts += [("left out", f"{search.skipped} settings that the claim is not made for{whole}")]
+        facts += [("assumes", assumption.text) for assumption in claim.theorem.assumptions]
     if small is None and outcome.visited < outcome.known:
         facts += [("unseen", f"{outcome.known - outcome.visited} of the families: give more --seconds")]
     if outcome.open:
         facts += [("open", f"mostly undecided, {len(outcome.open)} of the families: {_named(outcome.open)}")]
+    if small is None and search.left and search.left is not search.best:
+        at_one = _parameters(said(search.left.case))
+        facts += [("undecided", f"for one at {at_one}: {search.left.check.verdict.reason}")]
     show(console, f"conjecture {path.name}", Facts(facts))
     trial = small or search.best
     if trial is None:
@@ -249,6 +253,10 @@ def _print(
         heads = ("theorem", "settings", "error", "bound", "verdict")
         head = "theorems that apply at the worst setting, and in how many of some settings"
         show(console, head, Table(heads, rows, left=(0, -1)))
+    wrong = [near.check.theorem for near in relatives if near.check.verdict.word == FAILS]
+    if wrong:
+        known = f"{', '.join(wrong)}: known to hold at this setting, and fails"
+        show(console, Sentence(f"{known}. That is a defect here and not of the claim: please report it."))
     show(console, Verdict("the claim is", word))
 
 

@@ -191,7 +191,7 @@ def list_theorems(asked: dict[str, str], json: str | None, outputs: Outputs) -> 
             f"{t.name:<{width}}{t.title}", columns, subsequent_indent=" " * width, break_on_hyphens=False
         )
         for t in found
-    ]
+    ] or ["no theorem admits all of that"]
     return _say(
         lines, {"schema": 1, "theorems": [{"name": t.name, "title": t.title} for t in found]}, json, outputs
     )
@@ -229,7 +229,7 @@ def explain(name: str, json: str | None, outputs: Outputs) -> int:
 
 
 WHOLE = "\u00a0"  # a space at which no line ends
-CHECKED_BY = "blind optimum, certified distance to the truth (or duality gap), closed form apart from both"
+CHECKED_BY = "blind optimum, its certificate where one is known, closed form apart from both"
 
 
 def _say(lines: list[str], data: dict, json: str | None, outputs: Outputs) -> int:
