@@ -497,6 +497,16 @@ def test_explain_tells_everything(run, never, name):
     assert scope.CLASSICAL.get(name, "no other name") in words and words.count("relative ") >= 3
 
 
+def test_symbols_that_a_statement_does_not_explain_are(run, never):
+    """And none that it does, or that is the number of a class."""
+    assert scope.symbols(THEOREMS["bce"]) == ["Π = I − 11ᵀ/K", "ĉ = √(K λ_W λ_H)"]
+    assert scope.symbols(THEOREMS["onehot-ce"]) == ["Π = I − 11ᵀ/K"] and not scope.symbols(
+        THEOREMS["same-class"]
+    )
+    assert "\n  where      c = √(λ_W λ_H)" in run("--explain", "focal")[1]
+    assert "\n  where" not in run("--explain", "same-class")[1]
+
+
 def test_the_record_keeps_latex(run, never, tmp_path):
     code, out, _ = run("--explain", "joint-etf", "--json", "-")
     data, theorem = strict(out), THEOREMS["joint-etf"]

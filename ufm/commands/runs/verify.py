@@ -26,7 +26,7 @@ from ufm.runtime.start import start_jax
 from ufm.runtime.watchdog import handed
 from ufm.theory.multiplier import joint_multiplier
 from ufm.theory.theorems.catalogue import THEOREMS
-from ufm.theory.theorems.scope import CLASSICAL, FORMAL, admits, constraints, relatives
+from ufm.theory.theorems.scope import CLASSICAL, FORMAL, admits, constraints, relatives, symbols
 from ufm.theory.theorems.theorem import MIXING, FeatureClaim, Setting, joint_labels
 
 NONE = "No theorem applies here: below is why (other --labels, --bias or --loss?)."
@@ -208,6 +208,7 @@ def explain(name: str, json: str | None, outputs: Outputs) -> int:
         *zip(
             ["assumes", *[""] * 99], (readable(assumption.text, WHOLE) for assumption in theorem.assumptions)
         ),
+        *(("where", "; ".join(found)) for found in [symbols(theorem)] if found),
         ("compares", theorem.quantity),
         ("by", CHECKED_BY),
         ("proof", f"proofs/{name.replace('-', '_')}.py"),

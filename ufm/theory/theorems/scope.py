@@ -3,6 +3,8 @@
 A theorem is of everything that no assumption of its own excludes: `Assumption.about` names what each one admits.
 """
 
+import re
+
 import ufm.theory.theorems.assumptions as given
 from ufm.model.variants.problem import LABELS, LOSS, READS
 from ufm.rules.numbers import JOINT_LOSS_NAMES
@@ -24,6 +26,22 @@ OF_NO_LABELS = (
     given.ROOM,
     given.NO_BIAS,
 )
+
+# what statements use in one sense, unless they say what it is: LaTeX, as a pattern, and the words
+SYMBOLS = (
+    (r"\\Pi", "Π = I − 11ᵀ/K"),
+    (r"\\hat c", "ĉ = √(K λ_W λ_H)"),
+    (r"(?<!_)(?<!_\{)(?<![a-zA-Z\\])(?<!hat )c(?![a-zA-Z])", "c = √(λ_W λ_H)"),
+    (r"u_[kl]", "u_k = e_k − 1/K"),
+)
+
+
+def symbols(theorem: Theorem) -> list[str]:
+    """What its statement uses and does not explain."""
+    text = " ".join([theorem.statement, *(assumption.text for assumption in theorem.assumptions)])
+    told = [sign for sign, _ in SYMBOLS if re.search(rf"(?:{sign})(\^2)?\s*:?=", text)]
+    return [words for sign, words in SYMBOLS if sign not in told and re.search(sign, text)]
+
 
 FMP = "Theorem 3.1 of Fisher, Meng and Papyan 2024"
 CLASSICAL = {
