@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from experiments import loop
-from experiments.commands import table
+from experiments.commands import files, table
 from experiments.commands.run import Place, load, own_cores, run
 from experiments.commands.shown import ROOT
 from experiments.commands.stacks import family
@@ -113,6 +113,13 @@ def test_a_command_has_the_cores_and_devices_of_its_place(planted, tmp_path):
     assert quiet.text.split() == f"it began, on cores {own_cores(1)[0]} None".split()
     many = run(row, Place(len(os.sched_getaffinity(0)), 5, False), 60, tmp_path)
     assert many.text.split()[4:] == [*map(str, sorted(os.sched_getaffinity(0))), "5"]
+
+
+def test_a_folder_that_a_copy_of_the_checkout_has_is_no_obstacle(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "page.md").write_text("kept")
+    files.make(("docs/",), tmp_path)
+    assert (tmp_path / "docs" / "page.md").read_text() == "kept"
 
 
 def test_no_watchdog_ends_what_is_to_be_looked_at(planted, tmp_path):
