@@ -93,10 +93,14 @@ def local_cross_entropy(z: Vector, y: Vector) -> tuple[Vector, Vector]:
     return sum_zero(p - y, largest_class(y)), p
 
 
-def sum_zero(v: Vector, largest: Mask) -> Vector:
-    """v with its entry at `largest` replaced by minus the sum of the others."""
+def _total(v: Vector) -> Scalar:
+    return jnp.sum(v, 0)
+
+
+def sum_zero(v: Vector, largest: Mask, total: Callable = _total) -> Vector:
+    """v with its entry at `largest` replaced by minus the sum of the others; total: Σ over the classes."""
     rest = jnp.where(largest, 0.0, v)
-    return jnp.where(largest, -jnp.sum(rest, 0), rest)
+    return jnp.where(largest, -total(rest), rest)
 
 
 def squared_error(z: Vector, y: Vector) -> Scalar:

@@ -33,7 +33,7 @@ from ufm.certify.local_bound import (
     probability_error,
     underflow,
 )
-from ufm.loss import LOSSES, MANY, largest_class, relative_logits, triple
+from ufm.loss import LOSSES, MANY, largest_class, relative_logits, sum_zero, triple
 from ufm.model.etf import etf_basis
 from ufm.model.problem import Problem
 from ufm.model.rows import EPS, row_space
@@ -52,11 +52,11 @@ def certify_etf(q, Y, scale, lambda_h, *, loss_name: str) -> Certificate:
     _require_float64()
     q, scale, lambda_h = (jnp.asarray(part, jnp.float64) for part in (q, scale, lambda_h))
     length = jnp.where(scale > 0, scale / lambda_h, 1.0)
-    rounding, Y = label_error(Y, q.dtype), Y.astype(q.dtype)
+    rounding, Y, v = label_error(Y, q.dtype), Y.astype(q.dtype), q / length
     options = {"loss": LOSSES[loss_name], "length": length, "scale": scale, "rounding": rounding}
-    each_class = partial(_certify_etf, q / length, Y, _Classes(len(Y)), **options)
+    each_class = partial(_certify_etf, v, Y, _Classes(len(Y)), **options)
     if loss_name == "cross-entropy" and len(Y) >= MANY and Y.ndim == 2:
-        few, three, labels = _three(q / length, Y)
+        few, three, labels = _three(v, Y)
         by_three = partial(_certify_etf, three, labels, _Classes(len(Y), True), **options)
         found = jax.lax.cond(few, by_three, each_class)
     else:
@@ -82,11 +82,6 @@ class _Classes(NamedTuple):
     def norm(self, v):
         """‖v‖."""
         return jnp.sqrt(self.total(v * v))
-
-    def sum_zero(self, v, largest):
-        """v with its entry at `largest`, a row of one class, replaced by minus the sum of the others."""
-        rest = jnp.where(largest, 0.0, v)
-        return jnp.where(largest, -self.total(rest), rest)
 
     def local(self, loss, z, y):
         """∂ℓ/∂z and c of a class of each row."""
@@ -118,10 +113,10 @@ def _certify_etf(v, y, classes, *, loss, length, scale, rounding) -> Certificate
     spread_z = jnp.max(jnp.abs(relative_logits(z, y)), 0)
     eta = probability_error(loss, K, 16.0 * unit * spread_z + 4.0 * unit * a * mass, unit)
     # the entry of the gradient at the largest label is minus the others, exactly
-    F = classes.sum_zero(pull * (r - (1.0 - loss.coupling) * total(r) / K) + centred, largest)
+    F = sum_zero(pull * (r - (1.0 - loss.coupling) * total(r) / K) + centred, largest, total)
     step = _isometric_step(F, c, a, loss.coupling, classes)
     spread = step - loss.coupling * total(c * step)
-    rho = classes.sum_zero(F + a * c * spread + step, largest)
+    rho = sum_zero(F + a * c * spread + step, largest, total)
     logit_part = eta * c if loss.concordance else 16.0 * unit * (jnp.abs(z) + a * mass)
     relative, absolute = rounding
     labels = relative * y + absolute

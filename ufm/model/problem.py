@@ -92,7 +92,7 @@ class Problem:
         """Feature dimension: `dim`, which is None only in what the constructor is given."""
         return self._check_dim()
 
-    @property
+    @cached_property
     def is_etf(self) -> bool:
         """The classifier is a simplex ETF: by construction, or as given up to rounding."""
         # the deviation of the Gram matrix is at most (2δ + δ²) √K/(K−1) at distance δ, and takes no SVD

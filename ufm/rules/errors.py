@@ -1,7 +1,6 @@
 """Bad input, apart from defects: the one exception that commands answer with exit code 2. Standard library only."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class InputError(ValueError):
@@ -14,6 +13,8 @@ class InputError(ValueError):
 
 def meant(given: str, known: Iterable[str]) -> str:
     """A hint in brackets: the names that contain what was given, else the one most like it; empty for none."""
+    from difflib import get_close_matches  # only for what is wrong
+
     names = list(known)
     near = [name for name in names if len(given) > 2 and given in name] or get_close_matches(given, names, 1)
     first = ", ".join(near[:-1])

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Hashable
 from contextlib import contextmanager, suppress
 from functools import cache, partial, update_wrapper
-from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -145,22 +144,16 @@ def _is_private(folder: Path) -> bool:
 
 def _stamp(quick: bool) -> bytes:
     """Versions, source, processor, and what JAX and XLA are told by the environment."""
+    from importlib.metadata import version  # a tenth of what --help takes; JAX has loaded it
+
     import jax
     import jaxlib
     import numpy as np
 
     told = sorted((name, value) for name, value in os.environ.items() if name.startswith(("JAX_", "XLA_")))
     others = [version(name) for name in ("optax", "scipy")]  # whose code is traced, or called
-    parts = [
-        sys.version,
-        jax.__version__,
-        jaxlib.__version__,
-        np.__version__,
-        others,
-        told,
-        quick,
-        _processor(),
-    ]
+    versions = [sys.version, jax.__version__, jaxlib.__version__, np.__version__, *others]
+    parts = [versions, told, quick, _processor()]
     found = hashlib.sha256(repr(parts).encode())
     root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
