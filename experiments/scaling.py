@@ -1,4 +1,5 @@
-"""python -m experiments.scaling: one device against two, one process against two; then 256 devices, on paper.
+"""python -m experiments.scaling: more cores against as many pinned processes; one device against two, one process
+against two; then 256 devices, on paper.
 
 Measured with one core a device. Devices of one process share a program; processes exchange reductions by
 collectives over the loopback. The extrapolation takes what was measured for a device's share, counts what is
@@ -15,12 +16,14 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
+from experiments.benchmark.growth.cores import Cores, cores_lines, measure_cores
 from experiments.benchmark.growth.scaling_worker import joint_bytes
 from experiments.tools.arguments import positive, written
 
 WORKER = "experiments.benchmark.growth.scaling_worker"
 SIZES = {"features": 1_000_000, "joint": 20_000, "sweep": 8192}
-UNITS = {"features": "features", "joint": "labels", "sweep": "problems"}
+UNITS = {"joint": "labels", "sweep": "problems"} | dict.fromkeys(("features", "solve", "check"), "features")
+ON_CORES = {"solve": 1_000_000, "check": 500_000, "sweep": 8192}
 CLASSES = 10
 LATENCY, BANDWIDTH = 1e-4, 1e9  # seconds a message, bytes a second: ordinary Ethernet
 FAR = {"count": 10**9, "devices": 256, "hosts": 32}
@@ -77,6 +80,21 @@ def measure_all(scale: float) -> list[Point]:
     return found
 
 
+def measure_on_cores(scale: float) -> list[Cores]:
+    """What needs no exchange, on more and more cores."""
+    found = []
+    with tempfile.TemporaryDirectory() as cache:
+        for route, full in ON_CORES.items():
+            some = measure_cores(route, max(800, round(full * scale)), cache)
+            for p in some:
+                print(
+                    f"{p.route}: {p.cores} cores: {p.together:.3f} s, {p.share:.2f} of the ceiling",
+                    flush=True,
+                )
+            found += some
+    return found
+
+
 def collective(size: float, hosts: int) -> float:
     """Seconds of an all-reduce or all-gather of `size` bytes a host: a latency a round, and a ring's traffic."""
     return math.ceil(math.log2(hosts)) * LATENCY + size * hosts / BANDWIDTH
@@ -100,7 +118,7 @@ def extrapolate(points: list[Point]) -> list[tuple[str, float, float]]:
     return found
 
 
-def describe(points: list[Point], command: str) -> str:
+def describe(points: list[Point], cores: list[Cores], command: str) -> str:
     """The report in Markdown."""
     from experiments.benchmark.machine import machine
 
@@ -113,6 +131,13 @@ def describe(points: list[Point], command: str) -> str:
         f"{about['processor']}, {about['cores']} cores, jax {about['jax']}, float64, K = {CLASSES}.",
     ]
     lines += [
+        "",
+        "Features alone (solve, K = 10), with certificate, closed form and verdicts (check, K = 100), and a sweep, "
+        "by one process on more and more cores, with a thread for each; beside it as many processes that share "
+        "nothing, each bound to a core and to its share of the work. The fastest of some rounds in which both take "
+        "turns.",
+        "",
+        *cores_lines(cores, UNITS),
         "",
         "| route | size | processes | devices | seconds | speed-up | cores busy | bytes a process gave |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -153,7 +178,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scale", type=positive, default=1.0, help="share of the full sizes")
     parser.add_argument("--output", type=written, help="Markdown file for the report")
     args = parser.parse_args(argv)
-    report = describe(measure_all(args.scale), " ".join(["python -m experiments.scaling", *argv]))
+    cores = measure_on_cores(args.scale)
+    report = describe(measure_all(args.scale), cores, " ".join(["python -m experiments.scaling", *argv]))
     print(report)
     if args.output is not None:
         args.output.write_text(report, encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 import ufm.theory.features
 import ufm.theory.sharpness as sharpness
-from ufm.agree.sweep.points import label_spread, law_nodes
+from ufm.agree.sweep.points import law_nodes
 from ufm.model.grid import Group, make_law
 from ufm.model.laws import cutmix, label_variance, mixup, onehot, pattern_rule
 from ufm.model.roots import bracketed_root
@@ -25,6 +25,12 @@ def traced(classes: int, loss: str = "cross-entropy"):
         return sharpness.joint_sharpness(labels, product, threshold, classes=classes, loss=loss)
 
     return jax.jit(pairs)
+
+
+def label_spread(rule: sharpness.PairRule, classes: int) -> float:
+    """E‖y − 1/K‖²/(K−1) of these nodes, as a sum over classes."""
+    square = (rule.lam - 1 / classes) ** 2 + (rule.colam - 1 / classes) ** 2 + (classes - 2) / classes**2
+    return float(rule.weight @ square) / (classes - 1)
 
 
 def bracketed(law, classes: int, product: float, loss: str) -> float:

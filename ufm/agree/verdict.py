@@ -69,13 +69,14 @@ JUDGED = (FAILS, UNDECIDED, AGREES)  # what a row of `judge_rows` can be
 def judge_rows(error, bound, theory_bound, tol: float) -> np.ndarray:
     """`judge` for features with a closed form, without ball arithmetic: the place of each word in JUDGED."""
     decided = (bound <= tol) & (theory_bound <= tol)
-    return np.where(exceeded(error, bound, theory_bound), 0, np.where(decided, 2, 1)).astype(np.int8)
+    with np.errstate(invalid="ignore"):  # NaN and infinity are judged
+        return np.where(exceeded(error, bound, theory_bound), 0, np.where(decided, 2, 1)).astype(np.int8)
 
 
 def exceeded(error, bound, theory_bound):
-    """Whether the error exceeds both bounds together, be they so unequal that their sum is one of them."""
-    with np.errstate(invalid="ignore"):
-        return np.logical_not(error <= bound + theory_bound) | (error - bound - theory_bound > 0)
+    """Whether the error exceeds both bounds together, be they so unequal that their sum is one of them. Numbers, or
+    arrays."""
+    return ((error <= bound + theory_bound) ^ True) | (error - bound - theory_bound > 0)
 
 
 def _unmet(bound: float, tol: float) -> str | None:

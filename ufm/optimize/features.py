@@ -1,5 +1,6 @@
 """Optimal features for a given classifier, by blind numerical optimisation from zero."""
 
+import warnings
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from ufm.optimize.coordinates import Conditioned, Isometric, Reduced, condition_
 from ufm.optimize.newton import Iterate, newton_from_zero
 from ufm.rules.brief import shown
 from ufm.rules.errors import InputError
-from ufm.rules.soft_labels import normalise
+from ufm.rules.soft_labels import normalise, repair, said
 from ufm.runtime.devices import as_here, local_mesh, spread, threads_for
 from ufm.runtime.programs import common_width
 from ufm.runtime.threads import in_threads
@@ -184,6 +185,40 @@ def solve_features(
     first=np.float32 begins Newton in float32, for devices where float64 is slow.
     The same as traced functions of arrays, with derivatives: `ufm.optimal_features`, `ufm.optimal_features_etf`.
     """
+    _check_options(method, max_steps, dtype, first, transform, record)
+    checked.instance("problem", problem, Problem)
+    given = checked.numbers("labels", labels, ("N", problem.classes))
+    require_dtype(dtype)
+    max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
+    coordinates, write = _route(problem, dtype)
+    if record:
+        return _recorded(
+            problem, coordinates, write, normalise(given, "labels").astype(dtype), max_steps, transform
+        )
+    found = _Found(problem, write, len(given), np.dtype(dtype))
+    tile, count, devices = tile_size(coordinates, problem.classes), len(given), local_mesh().size
+    if method == "newton" and count < tile * devices:
+        count = min(tile * devices, common_width(count))
+    width, misses = (
+        call_size(tile, problem.classes, count, devices),
+        [0.0],
+    )  # how far sums of rows were from one
+
+    def solve(n: int) -> tuple[int, Iterate, Array]:
+        Y, off = repair(given[n : n + width], "labels", n)
+        misses.append(off)
+        chunk = pad(Y.astype(dtype, copy=False).T, width)
+        with handed(f"features from {n} on, of {len(given)}"):
+            return n, *minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
+
+    _put_all(solve, found, range(0, len(given), width))
+    if note := said(max(misses)):
+        warnings.warn(note, stacklevel=2)
+    return found.solution()
+
+
+def _check_options(method: str, max_steps, dtype, first, transform, record) -> None:
+    """InputError for what cannot be asked for, or not together."""
     checked.choice("method", method, METHODS)
     checked.precision("dtype", dtype)
     if first is not None:
@@ -196,25 +231,6 @@ def solve_features(
         raise InputError(f"transform must be an optax transformation, got {type(transform).__name__}")
     if first is not None and method != "newton":
         raise InputError(f'first belongs to method="newton", not to {method!r}')
-    Y = check_labels(problem, labels).astype(dtype, copy=False)
-    require_dtype(dtype)
-    max_steps = METHODS.get(method, 0) if max_steps is None else max_steps
-    coordinates, write = _route(problem, dtype)
-    if record:
-        return _recorded(problem, coordinates, write, Y, max_steps, transform)
-    found = _Found(problem, write, len(Y), Y.dtype)
-    tile, count, devices = tile_size(coordinates, problem.classes), len(Y), local_mesh().size
-    if method == "newton" and count < tile * devices:
-        count = min(tile * devices, common_width(count))
-    width = call_size(tile, problem.classes, count, devices)
-
-    def solve(n: int) -> tuple[int, Iterate, Array]:
-        chunk = pad(Y[n : n + width].T, width)
-        with handed(f"features from {n} on, of {len(Y)}"):
-            return n, *minimise(coordinates, chunk, problem, method, max_steps, transform, first=first)
-
-    _put_all(solve, found, range(0, len(Y), width))
-    return found.solution()
 
 
 def _put_all(solve, found: "_Found", starts: range) -> None:
@@ -283,12 +299,6 @@ def pad(Y: np.ndarray, width: int) -> np.ndarray:
     """Fill a last chunk up to `width` columns by repeating the last one: one compilation per shape."""
     missing = width - Y.shape[1]
     return np.pad(Y, ((0, 0), (0, missing)), mode="edge") if missing else np.ascontiguousarray(Y)
-
-
-def check_labels(problem: Problem, labels: np.ndarray) -> np.ndarray:
-    """Checked soft labels with the right number of classes."""
-    checked.instance("problem", problem, Problem)
-    return normalise(labels, "labels", ("N", problem.classes))
 
 
 def require_dtype(dtype) -> None:

@@ -92,10 +92,9 @@ class PairSource:
         p, p_bound = (
             np.stack([part[rows, c.i], part[rows, c.j], (part * share).sum(1)], 1) for part in (p, p_bound)
         )
-        sides = self._sides(pair, p, norm, c.i == c.j)
-        return [side._replace(p_bound=bound) for side, bound in zip(sides, p_bound)]
+        return self._sides(pair, p, norm, c.i == c.j, p_bound)
 
-    def _sides(self, pair, p, norm, same) -> list[Side]:
+    def _sides(self, pair, p, norm, same, *p_bound) -> list[Side]:
         """Conventions: K = 2 leaves only coef_i − coef_j, same-class rows only coef_i; coef_j = 0."""
         pair, p = pair.copy(), p.copy()
         if self.problem.classes == 2:
@@ -105,7 +104,7 @@ class PairSource:
         if self.problem.gain == 0:  # W = 0: any coefficients give h = 0
             pair[:] = np.nan
         p[same, 1] = np.nan
-        return [Side(*parts) for parts in zip(pair, p, norm)]
+        return [Side(*parts) for parts in zip(pair, p, norm, *p_bound)]
 
 
 class LabelSource:

@@ -7,10 +7,11 @@ import numpy as np
 
 from ufm.agree.sweep.block import Point
 from ufm.model.grid import Grid, Group, make_law
-from ufm.model.laws import fineness
+from ufm.model.laws import fineness, label_variance
 from ufm.theory.sharpness import PairRule, pair_rule
 
 CACHED = 1024  # laws of λ: at most a few megabytes
+NO_NODES = PairRule(*np.zeros((3, 0)))
 
 
 @lru_cache(CACHED)
@@ -38,18 +39,13 @@ def node_count(grid: Grid, group: Group) -> int:
     return max(len(law_nodes(group, alpha).lam) for alpha in grid.resolve(group)["alpha"])
 
 
-def label_spread(rule: PairRule, classes: int) -> float:
-    """E‖y − 1/K‖²/(K−1) without smoothing: σ², at and above which λ_W λ_H leaves the joint optimum zero."""
-    square = (rule.lam - 1 / classes) ** 2 + (rule.colam - 1 / classes) ** 2 + (classes - 2) / classes**2
-    return float(rule.weight @ square) / (classes - 1)
-
-
 def make_point(values: dict[str, np.ndarray], group: Group, nodes: int, width: int) -> Point:
     """The problems of a block, from their real parameters, padded with copies of the last to `width` of them."""
-    alphas, which = np.unique(values["alpha"], return_inverse=True)
-    rules = [law_nodes(group, None if np.isnan(alpha) else float(alpha)) for alpha in alphas]
-    spread = np.array([label_spread(rule, group.classes) for rule in rules])
-    stacked = (np.stack(parts) for parts in zip(*(_resize(rule, nodes) for rule in rules)))
+    found, which = np.unique(values["alpha"], return_inverse=True)
+    alphas = [None if np.isnan(alpha) else float(alpha) for alpha in found]
+    spread = np.array([label_variance(make_law(group, alpha, 0.0), group.classes) for alpha in alphas])
+    rules = [_resize(law_nodes(group, alpha), nodes) if nodes else NO_NODES for alpha in alphas]
+    stacked = (np.stack(parts) for parts in zip(*rules))
     point = Point(
         lambda_w=values["lambda_w"],
         lambda_h=values["lambda_h"],
@@ -63,8 +59,6 @@ def make_point(values: dict[str, np.ndarray], group: Group, nodes: int, width: i
 
 def _resize(rule: PairRule, nodes: int) -> PairRule:
     """Exactly `nodes` nodes; those added repeat the last, a label of one class, with weight 0."""
-    if nodes == 0:
-        return PairRule(*(part[:0] for part in rule))
     more = nodes - len(rule.lam)
     lam, colam = (np.pad(part, (0, more), mode="edge") for part in rule[:2])
     return PairRule(lam, colam, np.pad(rule.weight, (0, more)))
