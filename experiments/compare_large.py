@@ -1,14 +1,17 @@
-"""python -m experiments.compare_large: `ufm.compare` on more features than memory, and what memory it took.
+"""python -m experiments.compare_large: `ufm.compare` on more features than memory, its time and memory.
 
-Writes N features of dimension d in float32 to a folder (4 N d bytes), compares them in a process of its own and
-samples that process's anonymous memory (Linux: RssAnon of its status). Pages of the mapped file are not anonymous:
-the system takes them back when it needs them. The features are noisy convex combinations, no optimum of anything.
+Writes N features of dimension d to a folder (4 N d bytes in float32, half of that in bfloat16), compares them in a
+process of its own and samples that process's anonymous memory (Linux: RssAnon of its status). Pages of the mapped
+file are not anonymous: the system takes them back when it needs them. The features are noisy convex combinations,
+no optimum of anything.
 """
 
 import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +20,62 @@ from scipy.sparse import csr_array
 from experiments.tools.arguments import count, written
 from experiments.tools.memory import watched
 from ufm.commands.frame import guarded
+from ufm.network.read.mapped import widened
 from ufm.rules.memory import require
 
 ROWS = 8192
+TYPES = {"float32": np.dtype(np.float32), "bfloat16": np.dtype("V2")}
 
 
-def write_features(folder: Path, N: int, d: int, K: int = 10, seed: int = 0) -> None:
-    """H = 8 (λ w_i + (1−λ) w_j) + noise in float32, block by block, with W, i, j, lam, lambda_w, lambda_h."""
+@dataclass(frozen=True)
+class Large:
+    """One comparison. Seconds of the wall and of processors of the command, of the same on few rows, of the plain
+    pass; seconds of reading the file alone; what `watched` found."""
+
+    samples: int
+    dim: int
+    classes: int
+    dtype: str
+    spent: np.ndarray
+    fixed: np.ndarray
+    plain: np.ndarray
+    read: float
+    found: dict
+
+    @property
+    def size(self) -> float:
+        """GiB of the features."""
+        return self.samples * self.dim * TYPES[self.dtype].itemsize / 2**30
+
+    def row(self) -> str:
+        """A line of the table."""
+        times, rest = self.spent / self.plain, (self.spent - self.fixed) / self.plain
+        return (
+            f"| {self.classes} | {self.samples:,} | {self.dtype} | {self.size:.2f} | {self.size / self.read:.1f} | "
+            f"{self.plain[0]:.1f} ({self.plain[1]:.1f}) | {self.spent[0]:.1f} ({self.spent[1]:.1f}) | "
+            f"{times[0]:.1f} ({times[1]:.1f}) | {self.fixed[0]:.1f} ({self.fixed[1]:.1f}) | "
+            f"{rest[0]:.1f} ({rest[1]:.1f}) | {self.found['peak'] / 2**30:.2f} |"
+        )
+
+
+HEADER = [
+    "| K | N | type | GiB | GiB/s read | plain reading, s | comparison, s | times | of few rows, s "
+    "| the others, times | peak, GiB |",
+    "|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+]
+
+
+def write_features(folder: Path, N: int, d: int, K: int = 10, seed: int = 0, dtype: str = "float32") -> None:
+    """H = 8 (λ w_i + (1−λ) w_j) + noise, block by block, with W, i, j, lam, lambda_w, lambda_h."""
     rng = np.random.default_rng(seed)
     W = (rng.normal(size=(K, d)) / np.sqrt(d)).astype(np.float32)
     i, j, lam = rng.integers(0, K, N), rng.integers(0, K, N), rng.beta(1, 1, N)
-    H = np.lib.format.open_memmap(folder / "H.npy", "w+", np.float32, (N, d))
+    H = np.lib.format.open_memmap(folder / "H.npy", "w+", TYPES[dtype], (N, d))
     for start in range(0, N, ROWS):
         part = slice(start, start + ROWS)
         mean = lam[part, None] * W[i[part]] + (1 - lam[part, None]) * W[j[part]]
-        H[part] = 8 * mean + 0.02 * rng.standard_normal(mean.shape, np.float32)
+        made = (8 * mean + 0.02 * rng.standard_normal(mean.shape, np.float32)).astype(np.float32)
+        H[part] = made if dtype == "float32" else (made.view(np.uint32) >> 16).astype(np.uint16).view("V2")
     H.flush()
     for key, value in {"W": W, "i": i, "j": j, "lam": lam, "lambda_w": 1e-3, "lambda_h": 1e-3}.items():
         np.save(folder / f"{key}.npy", value)
@@ -44,12 +88,21 @@ def plain_pass(folder: Path) -> np.ndarray:
     W, i = np.load(folder / "W.npy"), np.load(folder / "i.npy")
     began, sums = clocks(), np.zeros(W.shape)
     for start in range(0, len(H), ROWS):
-        block, label = np.asarray(H[start : start + ROWS]), i[start : start + ROWS]
+        block, label = widened(np.asarray(H[start : start + ROWS])), i[start : start + ROWS]
         logits = block @ W.T
         ones = np.ones(len(block), np.float32)
         sums += csr_array((ones, (label, np.arange(len(block)))), shape=(len(W), len(block))) @ block
     assert np.isfinite(sums).all() and np.isfinite(logits).all()
     return clocks() - began
+
+
+def read_pass(folder: Path) -> float:
+    """Seconds of reading the file, block by block into one buffer."""
+    buffer, began = bytearray(2**25), time.perf_counter()
+    with open(folder / "H.npy", "rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+    return time.perf_counter() - began
 
 
 def clocks() -> np.ndarray:
@@ -62,59 +115,64 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--samples", type=count, default=1_000_000)
     parser.add_argument("--dim", type=count, default=2048)
-    parser.add_argument("--classes", type=count, nargs="+", default=[10], help="a comparison for each number")
+    parser.add_argument("--classes", type=count, nargs="+", default=[10], help="comparisons for each number")
+    parser.add_argument(
+        "--dtype", choices=TYPES, nargs="+", default=["float32"], help="a comparison for each type"
+    )
     parser.add_argument("--output", type=written, help="Markdown file for the report")
+    argv = sys.argv[1:] if argv is None else argv
     return guarded(
-        "compare_large", lambda: run(parser.parse_args(argv)), "interrupted, the features are removed"
+        "compare_large", lambda: run(parser.parse_args(argv), argv), "interrupted, the features are removed"
     )
 
 
-def run(args) -> int:
+def run(args, argv: list[str]) -> int:
     """Everything after parsing."""
     require(64 * args.samples + 32 * ROWS * args.dim, "the labels and a block of the features that are made")
-    size = 4 * args.samples * args.dim / 2**30
-    classes = " ".join(map(str, args.classes))
-    parts, codes = [], []
-    for K in args.classes:
-        part, code = compared(args.samples, args.dim, K)
-        parts.append(part)
-        codes.append(code)
+    found = list(measure_all(args))
+    first = found[0]
     lines = [
-        f"# A comparison of {size:.3g} GiB of features",
-        f"`python -m experiments.compare_large --samples {args.samples} --dim {args.dim} --classes {classes}`",
-        f"{args.samples} features of dimension {args.dim} are {size:.2f} GiB in float32. In the same run, before "
-        "and after each comparison, the file is read once through a float32 product with W, and class sums. What "
-        f"does not grow with N (imports, programs, the optimum of the labels, the excess of a subsample, the page) "
-        f"is what the same command takes of {min(ROWS, args.samples)} rows.",
-        *parts,
+        "# Comparisons of many features",
+        f"`{' '.join(['python -m experiments.compare_large', *argv])}`",
+        f"Features of dimension {args.dim}. In the same run, before and after each comparison, the file is read "
+        "once through a float32 product with W, and class sums (plain reading). Seconds of the wall, and of "
+        "processors in brackets; times: over those of the plain reading. What does not grow with N (imports, "
+        "programs, the optimum of the labels, the excess of a subsample, the page) is what the same command takes "
+        f"of few rows, {min(ROWS, args.samples)}; the others are the rest. Of both the second run counts, which finds "
+        "the compiled programs that the first has kept. GiB/s: the file read and nothing done with it; peak: "
+        "anonymous memory.",
+        "\n".join([*HEADER, *(large.row() for large in found)]),
+        f"What the first of them prints:\n\n```text\n{first.found['text'].rstrip()}\n```",
     ]
     report = "\n\n".join(lines) + "\n"
     print(report)
-    if args.output is not None and not any(codes):
+    code = max(large.found["code"] for large in found)
+    if args.output is not None and not code:
         args.output.write_text(report, encoding="utf-8")
-    return max(codes)
+    return code
 
 
-def compared(N: int, d: int, K: int) -> tuple[str, int]:
-    """What one comparison took and said, in Markdown, and its exit code."""
+def measure_all(args) -> Iterator[Large]:
+    """A comparison for each number of classes and each type."""
+    for K in args.classes:
+        for dtype in args.dtype:
+            large = measure(args.samples, args.dim, K, dtype)
+            print(large.row(), file=sys.stderr, flush=True)
+            yield large
+
+
+def measure(N: int, d: int, K: int, dtype: str = "float32") -> Large:
+    """Write, read, compare."""
     with tempfile.TemporaryDirectory(prefix="features-", dir=".") as folder:
         data, few = (Path(folder) / name for name in ("activations", "few"))
         for place, rows in ((data, N), (few, min(N, ROWS))):
             place.mkdir()
-            write_features(place, rows, d, K)
+            write_features(place, rows, d, K, dtype=dtype)
+            timed(place)
         _, fixed = timed(few)
-        before = plain_pass(data)
+        before, read = plain_pass(data), read_pass(data)
         found, spent = timed(data)
-        plain = (before + plain_pass(data)) / 2
-    (wall, processor), (times, share), memory = spent, spent / plain, found["peak"] / 2**30
-    rest = (spent - fixed) / plain
-    took = (
-        f"{wall:.0f} s with the page, {times:.1f} times the {plain[0]:.1f} s of the plain reading; {processor:.0f} "
-        f"s of processor time, {share:.1f} times its {plain[1]:.1f} s; peak anonymous memory {memory:.3f} GiB. "
-        f"{fixed[0]:.0f} s and {fixed[1]:.0f} s of processor time are those of {min(N, ROWS)} rows: all others "
-        f"took {rest[0]:.1f} times the plain reading, {rest[1]:.1f} times in processor time."
-    )
-    return f"## {K} classes\n\n{took}\n\n```text\n{found['text'].rstrip()}\n```", found["code"]
+        return Large(N, d, K, dtype, spent, fixed, (before + plain_pass(data)) / 2, read, found)
 
 
 def timed(data: Path) -> tuple[dict, np.ndarray]:

@@ -182,8 +182,8 @@ def compare_values(where: str, old, new, found: Found) -> None:
     """Data of one part, unless they speak of two problems."""
     problem = dict(new.get("problem", {})) if isinstance(new, dict) else {}
     if "problem" in old and "threshold" in problem:
-        one, other = (part["problem"]["threshold"] or 0.0 for part in (old, new))
-        if abs(one - other) > SAME * max(one, other):
+        one, other = (part["problem"]["threshold"] for part in (old, new))
+        if None not in (one, other) and abs(one - other) > SAME * max(one, other):
             found.name(f"another label law, not compared, {where}", abs(one - other) / max(one, other), where)
             return
         rows = [row for part in (old, new) for row in part.get("features", [])]

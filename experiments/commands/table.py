@@ -171,14 +171,9 @@ ROWS = (
     ),
     Row("experiments.compare_large", LONG, "experiments.compare_large --samples 20000 --dim 32"),
     Row(
-        "experiments.compare_large --samples 1000000 --dim 2048 --classes 10",
+        "experiments.compare_large --classes 10 1000 --dtype float32 bfloat16 --output docs/compare_large.md",
         LONG,
-        "experiments.compare_large --samples 2000 --dim 256",
-    ),
-    Row(
-        "experiments.compare_large --samples 100000 --classes 1000",
-        LONG,
-        "experiments.compare_large --samples 2000 --dim 32 --classes 20",
+        "experiments.compare_large --samples 2000 --dim 32 --classes 10 20 --output docs/compare_large.md",
     ),
     Row(
         "experiments.diagnoses --output docs/diagnoses.md",

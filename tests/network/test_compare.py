@@ -652,11 +652,38 @@ def test_a_closed_pipe_is_no_verdict_and_costs_no_file(saved):
     assert "reproduced" in Path("r.html").read_text(encoding="utf-8")
 
 
+def halved(H: np.ndarray) -> np.ndarray:
+    """The upper halves of float32 numbers, as numpy.save writes bfloat16."""
+    return np.ascontiguousarray(H.astype(np.float32).view(np.uint16)[:, 1::2]).view("V2")
+
+
 def test_half_precision_of_machine_learning_is_named(run):
     parts = network(60)
-    parts["H"] = np.frombuffer(parts["H"].astype(np.float16).tobytes(), "V2").reshape(parts["H"].shape)
+    parts["W"] = halved(parts["W"])
     code, out, err = run(written(**parts))
     assert code == 2 and "save bfloat16 as float32" in err and out == ""
+
+
+@pytest.mark.parametrize("kind", ["npz", "deflated", "folder"])
+def test_features_may_be_bfloat16(run, kind, tmp_path):
+    """The numbers are those of the same features cut to eight bits and written as float32."""
+    parts = network(300)
+    cut = (parts["H"].astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
+    texts = []
+    for H in (cut, halved(parts["H"])):
+        given = parts | {"H": H}
+        if kind == "folder":
+            path = tmp_path / "features"
+            path.mkdir(exist_ok=True)
+            for key, value in given.items():
+                np.save(path / f"{key}.npy", value)
+        else:
+            path = tmp_path / "features.npz"
+            (np.savez_compressed if kind == "deflated" else np.savez)(path, **given)
+        code, out, err = run(str(path))
+        assert code in (0, 1, 3), err
+        texts.append(out)
+    assert texts[0] == texts[1] and "samples" in texts[0]
 
 
 def test_a_bias_cannot_be_wished_away(run):

@@ -29,6 +29,8 @@ from ufm.rules.memory import require
 
 COPIES = 4  # in float64 of an array that is read whole: as it is, checked, normalised, and a mask
 MEMORY = 2**26  # bytes of what is kept of all rows beyond which it goes to a file
+TWO_BYTES = np.dtype("V2")  # what numpy.save makes of bfloat16, a type that it does not know
+FEATURES = ("H", "H_clean", "H_test", "H_ood")  # the large ones; these alone may be bfloat16
 HEAD = 2**16 + 16  # an .npy header of version 1 is never longer
 LOCAL = struct.Struct("<4s22xHH")  # a zip member's local header: signature, lengths of name and extra
 
@@ -48,7 +50,7 @@ class Stored:
         return self.array.shape
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
-        """Consecutive blocks of rows, as they are stored.
+        """Consecutive blocks of rows, as they are stored; bfloat16 as float32.
 
         Raises InputError after the last one if the bytes do not have the checksum of the zip
         (column-major arrays go unchecked: their rows are not in the order of the bytes).
@@ -59,24 +61,31 @@ class Stored:
             if checked:
                 # numpy's stubs know arrays as buffers from Python 3.12 on
                 crc = zlib.crc32(block, crc)  # type: ignore[arg-type, unused-ignore]
-            yield block
+            yield widened(block)
         if checked and crc != self.checksum:
             raise InputError(_damaged(self.name))
 
     def some(self, start: int, rows: np.ndarray) -> np.ndarray:
         """The rows start + rows alone, unchecked."""
-        return self.array[start + rows]
+        return widened(self.array[start + rows])
 
     def values(self) -> np.ndarray:
         """A copy of a small array as it is stored; InputError if it is too large or damaged."""
         require(8 * COPIES * self.array.size, self.name)
         if self.checksum not in (None, zlib.crc32(self.array.tobytes("A"), self.head)):
             raise InputError(_damaged(self.name))
-        return np.array(self.array)
+        return np.array(widened(self.array))
 
     def whole(self) -> np.ndarray:
         """The same in float64; InputError if it is not finite."""
         return finite(self.name, np.asarray(self.values(), np.float64))
+
+
+def widened(block: np.ndarray) -> np.ndarray:
+    """bfloat16 as float32, of which it is the upper half; all else as it is."""
+    if block.dtype != TWO_BYTES:
+        return block
+    return (np.ascontiguousarray(block).view(np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
 def open_arrays(path: str, names: Iterable[str]) -> dict[str, Stored]:
@@ -213,9 +222,9 @@ def _layout(name: str, head: bytes, length: int) -> tuple[tuple[int, ...], Liter
         raise InputError(
             f"{name} is not a plain .npy array: write it with numpy.save or numpy.savez"
         ) from None
-    if dtype.str == "|V2":
+    if dtype == TWO_BYTES and name.removesuffix(".npy") not in FEATURES:
         raise InputError(f"{name} is no plain float: save bfloat16 as float32")
-    if dtype.hasobject or dtype.kind not in "fiu":
+    if dtype.hasobject or not (dtype.kind in "fiu" or dtype == TWO_BYTES):
         plain = "; pickled objects are not a plain .npy array" if dtype.hasobject else ""
         raise InputError(f"{name} must hold real numbers (floats or integers), got dtype {dtype}{plain}")
     if (

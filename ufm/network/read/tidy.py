@@ -11,10 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from ufm.network.read.arrays import squeezed
-from ufm.network.read.mapped import Stored
+from ufm.network.read.mapped import FEATURES, Stored
 from ufm.rules.errors import InputError
 
-FEATURES = ("H", "H_clean", "H_test", "H_ood")
 IDS = ("y", "i", "j", "y_logits", "y_clean", "y_test")
 
 
