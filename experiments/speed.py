@@ -2,7 +2,8 @@
 
 Writes speed.md, speed.json and speed.png: error against a 40-digit oracle and time a feature, the joint problem,
 the project's targets, and where the time goes. The peers come with pip install -e '.[bench]'; one that is not
-installed, fails or takes too long is reported as such. At most 20 minutes on 2 cores; nothing else should run.
+installed, fails or takes too long is reported as such. About half an hour on 2 cores, a third of it the largest
+joint problems, first answers and a comparison of 8 GB, which it writes here; nothing else should run.
 
 `python -m experiments.device` is the same for one accelerator.
 """
@@ -63,16 +64,17 @@ def run(args: Arguments, argv: list[str]) -> int:
     from experiments.benchmark.report import Run, record, target_lines, write
     from experiments.benchmark.rows import feature_rows, joint_rows
     from experiments.benchmark.targets import feature_targets, joint_targets
+    from experiments.benchmark.waits.rows import measure_waits, wait_targets
     from experiments.tools.files import plain
 
     where = machine()
     features, joint = measure(args.quick)
     features, joint = feature_rows(features), joint_rows(joint)
-    many = [] if args.quick else measure_all(TASKS)
+    many, waits = ([], []) if args.quick else (measure_all(TASKS), measure_waits())
     targets = feature_targets(features, rates, stages) + joint_targets(joint)
-    targets += many_targets(many) if many else []
+    targets += many_targets(many) + wait_targets(waits) if not args.quick else []
     command = " ".join(["python -m experiments.speed", *argv])
-    found = Run(command, where, features, joint, targets, rates, stages, many)
+    found = Run(command, where, features, joint, targets, rates, stages, many, waits)
     paths = write(found, folder, "speed_quick" if args.quick else "speed")
     print("\n".join(["", *target_lines(targets), "", *map(str, paths)]))
     if before is None:

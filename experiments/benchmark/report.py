@@ -10,6 +10,7 @@ from experiments.benchmark.profile import Rates, Stage
 from experiments.benchmark.profile import lines as profile_lines
 from experiments.benchmark.rows import FeatureRow, JointRow
 from experiments.benchmark.targets import Target
+from experiments.benchmark.waits.rows import Wait, wait_lines
 from experiments.tools.files import plain
 from experiments.training.checkpoint import write_whole
 
@@ -25,12 +26,16 @@ JOINT_LEGEND = (
     "gap. ×: its time over that of ours to that gap or a smaller one. Medians of 5 runs for ours, one run of a "
     "peer; by √π: with features scaled by the root of their weight, which needs to be known."
 )
+WAITED = (
+    "Processor seconds of first answers, medians of three: with nothing kept between runs, and with the compiled "
+    "programs of a first run. Of a comparison, with its page and the programs of a first run: seconds of the wall."
+)
 
 
 class Run:
     """Everything that was measured."""
 
-    def __init__(self, command, machine, features, joint, targets, rates, stages, many=()):
+    def __init__(self, command, machine, features, joint, targets, rates, stages, many=(), waits=()):
         self.command: str = command
         self.machine: dict[str, str] = machine
         self.features: list[FeatureRow] = features
@@ -39,6 +44,7 @@ class Run:
         self.rates: Rates = rates
         self.stages: list[Stage] = stages
         self.many: list[ManyRow] = list(many)
+        self.waits: list[Wait] = list(waits)
 
 
 def write(run: Run, folder: Path, stem: str) -> list[Path]:
@@ -71,6 +77,8 @@ def markdown(run: Run) -> str:
     if run.many:
         title = "### Many classes: mixup α = 1, 20 values of λ a pair, λ_W = λ_H = 5e-4"
         parts += [title, "", *many_lines(run.many), ""]
+    if run.waits:
+        parts += ["## What one waits for", "", WAITED, "", *wait_lines(run.waits), ""]
     parts += ["## Where the time goes", "", *profile_lines(run.rates, run.stages), ""]
     return "\n".join(parts)
 
@@ -164,6 +172,7 @@ def record(run: Run) -> dict:
             for row in run.joint
         ],
         "many": [asdict(row) for row in run.many],
+        "waits": [asdict(row) for row in run.waits],
         "rates": asdict(run.rates),
         "stages": [asdict(stage) for stage in run.stages],
     }

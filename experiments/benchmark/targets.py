@@ -235,6 +235,14 @@ def _is_imbalanced(row: JointRow) -> bool:
     return row.outcome.job.task.kind == "imbalanced"
 
 
+def _steps(rows: list[JointRow], peer: JointRow) -> str:
+    """What ours needed on the same task."""
+    task = peer.outcome.job.task
+    mine = (row.outcome for row in rows if row.outcome.job.variant == JOINT and row.outcome.job.task == task)
+    note = next((outcome.answer.get("note") for outcome in mine), None)
+    return f", {note}" if note else ""
+
+
 def _joint_ratio(rows: list[JointRow], peer: str) -> Target:
     """The least ratio of one peer at equal gap, over tasks and marks."""
     found = [row for row in rows if row.outcome.job.variant == peer and _is_imbalanced(row) and row.ratio]
@@ -245,6 +253,7 @@ def _joint_ratio(rows: list[JointRow], peer: str) -> Target:
     reason = (
         ""
         if low.ratio >= 10
-        else f"at its {low.mark}, gap {low.point.gap:.0e}, after {low.point.seconds:.3g} s"
+        else f"at its {low.mark}, gap {low.point.gap:.0e}, after {low.point.seconds:.3g} s; ours after "
+        f"{low.ours:.3g} s{_steps(rows, low)}"
     )
     return Target(name, "≥ 10", f"{low.ratio:.1f}", low.ratio >= 10, reason)

@@ -14,6 +14,7 @@ from experiments.benchmark.joint import JointTask, Milestone
 from experiments.benchmark.oracle import exact_features, save_answers
 from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, faster, run_peer
 from experiments.benchmark.tasks import CHECKED, FeatureTask, Solver, feature_tasks
+from experiments.benchmark.waits import rows as waits
 from experiments.peers import optax_lbfgs, ours, scipy_lbfgs
 from experiments.peers.joint import cvxpy as joint_cvxpy
 from experiments.peers.joint import ours as joint_ours
@@ -305,6 +306,14 @@ def test_targets_reached_missed_and_not_measured():
     assert all(each.reached is None for each in judged([]).values())
 
 
+def test_waits_are_judged_by_times_or_by_seconds():
+    found = {each.name: each for each in waits.wait_targets(WAITS)}
+    assert [each.reached for each in found.values()] == [True, False, True, True, False]
+    assert found["waiting for verify, nothing kept"].measured == "3.90 s"
+    assert found["waiting for compare"].measured == "15.00 ×"
+    assert all(each.reached is None for each in waits.wait_targets([]))
+
+
 def test_joint_targets():
     mine = joint_outcome(rows.JOINT, [[0.1, 0.1, 1e-10, 1.0]])
     near, far = (joint_outcome(f"{t}", [[t, t, 1e-9, 1.0]]) for t in (0.5, 5.0))
@@ -396,12 +405,18 @@ def outcomes():
     return features, joints
 
 
+WAITS = [
+    waits.Wait(name, times, times / 2, "x") for name, times in zip(waits.GOALS, (4.9, 3.3, 3.9, 0.2, 30.0))
+]
+
+
 @pytest.fixture
 def fake(monkeypatch):
     """The command without its measurements."""
     monkeypatch.setattr(speed, "profile", lambda: (RATES, STAGES))
     monkeypatch.setattr(speed, "measure", lambda quick: outcomes())
     monkeypatch.setattr(many, "measure_all", lambda tasks: [])
+    monkeypatch.setattr(waits, "measure_waits", lambda: WAITS)
 
 
 @pytest.mark.parametrize("argv, stem", [([], "speed"), (["--quick"], "speed_quick")])
@@ -445,7 +460,12 @@ def test_a_lost_ratio_is_told(fake, tmp_path, capsys):
         )
         assert speed.main(["--out", str(tmp_path / "now"), "--guard", str(path)]) == code
         assert ("lost: " in capsys.readouterr().out) == bool(code)
-    path.write_text(json.dumps(record | {"features": [], "joint": []}))
+    for factor, code in ((1.6, 0), (0.6, 1)):  # once less: longer now
+        some = [record["waits"][0] | {"times": record["waits"][0]["times"] * factor}]
+        path.write_text(json.dumps(record | {"features": [], "joint": [], "waits": some}))
+        assert speed.main(["--out", str(tmp_path / "now"), "--guard", str(path)]) == code
+        assert ("lost: waiting for solve" in capsys.readouterr().out) == bool(code)
+    path.write_text(json.dumps(record | {"features": [], "joint": [], "waits": []}))
     assert speed.main(["--out", str(tmp_path / "now"), "--guard", str(path)]) == 2
     path.write_text("[]")
     assert speed.main(["--out", str(tmp_path / "now"), "--guard", str(path)]) == 2

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import ufm.commands.runs.compare
-from experiments.compare_large import write_features
+from experiments.benchmark.waits.large import write_features
 from experiments.tools.browser import BROWSERS, Browser, installed
 from experiments.tools.memory import watched
 from tests.activations import mixup

@@ -20,13 +20,14 @@ def read(path: str) -> dict:
 
 
 def ratios(record: dict) -> dict[str, float]:
-    """How many times longer than ours each row took."""
+    """How many times longer than ours each row took; of what one waits for, what it is measured in over it."""
     found = {}
     for row in [*record["features"], *record["joint"]]:
         for name in ("ratio", "ratio_array"):
             if row.get(name) and not row["method"].startswith(("ours", "copy")):
                 found[", ".join(f"{row[key]}" for key in KEYS if key in row) + f", {name}"] = row[name]
-    return found
+    waits = {f"waiting for {wait['name']}": wait["times"] for wait in record.get("waits", [])}
+    return found | {name: 1 / times for name, times in waits.items()}
 
 
 def compare(committed: dict, now: dict) -> tuple[list[str], bool]:

@@ -1,0 +1,1 @@
+"""What a user waits for: first answers, and comparisons of many features."""
