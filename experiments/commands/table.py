@@ -228,6 +228,7 @@ ROWS = (
     Row("tests.golden --record ../golden", LONG, "tests.golden --record golden --only verify-list"),
     Row("tests.mutants --count 200 --jobs 2", LONG, "tests.mutants --count 1 --only network/resemblance"),
     Row("tests.golden --compare ../golden", LONG, "tests.golden --record golden --only refused-flags"),
+    Row("tests.golden_bounds OLD NEW", LONG, "tests.golden_bounds . .", codes=(2,)),
     Row("venv .venv", SETUP),
     Row("pip install --quiet --editable .", SETUP),
     Row("pip install --quiet --editable .[test]", SETUP),
