@@ -1,6 +1,6 @@
 """Named diagnoses: each mistake on a trained network is told by its name, healthy networks are told nothing."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -20,9 +20,15 @@ def names(found) -> list[str]:
     return [one.name for one in found]
 
 
+@cache
+def both_of(name: str):
+    """What is said of a mistake, with own logits and without: asked for by several tests."""
+    return both(made(name))
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_told_by_its_name_and_nothing_else(name):
-    mistake, (told, alone) = MISTAKES[name], both(made(name))
+    mistake, (told, alone) = MISTAKES[name], both_of(name)
     assert " + ".join(names(told)) == mistake.told
     assert " + ".join(names(alone)) == mistake.alone
     for one in told + alone:
@@ -42,7 +48,7 @@ def test_every_diagnosis_has_a_mistake_that_makes_it():
 
 def only(name: str):
     """The one diagnosis of a mistake, with own logits."""
-    (one,) = of_arrays(made(name))
+    ((one,), _) = both_of(name)
     return one
 
 
