@@ -8,7 +8,7 @@ Only xdist's workers of a default run keep programs: with --slow or --long, as i
 faults all is traced as ever. Nor is one kept or taken while a test has patched something, which the stamp does not
 see, or while JAX is set otherwise than usual; nor one of a function outside of `ufm`, whose source is not in it.
 
-Where `ufm` jits a function of a module by `jax.jit` alone, as rooms that know no Program do, it is kept all the same.
+Where `ufm` jits a function of a module by `jax.jit` alone, as rooms that know no Program do, it is kept as well.
 """
 
 import inspect
@@ -161,11 +161,13 @@ def kept_jit(jit):
 
 
 def _of_a_module(function) -> bool:
-    """Not what jax.grad makes, say, which goes by the name of what it is of; below checks of shapes lies what counts."""
+    """Not what jax.grad makes, say, by the name of what it is of; what counts lies below checks of shapes."""
     while (code := getattr(function, "__code__", None)) and _CHECKS.search(code.co_filename):
         function = getattr(function, "__wrapped__", None)
     plain = isinstance(function, FunctionType) and "." not in function.__qualname__
-    return plain and function.__closure__ is None and function.__globals__["__name__"].split(".")[0] == PACKAGE
+    return (
+        plain and function.__closure__ is None and function.__globals__["__name__"].split(".")[0] == PACKAGE
+    )
 
 
 def _registered(init):
