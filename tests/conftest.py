@@ -9,28 +9,35 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # tests run side by side, and threads that spin for one another's core make small products 20 times slower
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import jax
 import pytest
-from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-from tests import annotated, programs
+from tests import programs
 from tests.limits import *  # noqa: F403 (hooks are found by their names here)
 
-annotated.install()
-from tests import kept as whole_programs  # noqa: E402 (it imports the package)
-
-jax.config.update("jax_enable_x64", True)
-if "XLA_FLAGS" not in os.environ:
-    programs.alike["XLA_FLAGS"] = os.environ["XLA_FLAGS"] = programs.QUICK
-    jax.devices()  # XLA reads it now, for this process; the commands that tests start compile as a user's do
-    del os.environ["XLA_FLAGS"]
-# JAX has read its variables by now; children that answer without JAX would load it to judge them
-for name in [name for name in os.environ if name.startswith("JAX_")]:
-    if name not in ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "JAX_NUM_CPU_DEVICES"):
-        del os.environ[name]
 # some hundred processes are started: they read the bytecode of the first, also where Python is told to write none
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+def _load() -> None:
+    """JAX and the package, before anything is collected."""
+    global jax, whole_programs
+    from tests import annotated
+
+    annotated.install()
+    import jax
+
+    from tests import kept as whole_programs
+
+    jax.config.update("jax_enable_x64", True)
+    if "XLA_FLAGS" not in os.environ:
+        programs.alike["XLA_FLAGS"] = os.environ["XLA_FLAGS"] = programs.QUICK
+        jax.devices()  # XLA reads it now, for this process; the commands that tests start compile as a user's do
+        del os.environ["XLA_FLAGS"]
+    # JAX has read its variables by now; children that answer without JAX would load it to judge them
+    for name in [name for name in os.environ if name.startswith("JAX_")]:
+        if name not in ("JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "JAX_NUM_CPU_DEVICES"):
+            del os.environ[name]
 
 
 def pytest_addoption(parser):
@@ -40,11 +47,18 @@ def pytest_addoption(parser):
 
 def pytest_sessionstart(session):
     """What one run, worker or command compiled the others load; JAX's own variable goes before it."""
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    given = "JAX_COMPILATION_CACHE_DIR" in os.environ
+    if not worker and not given:
+        programs.open_folder()
+    if not worker and session.config.getoption("tx", None):
+        return  # its workers run the tests
+    _load()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    if given:
         return _keep_whole_programs(session.config, Path(os.environ["JAX_COMPILATION_CACHE_DIR"]))
-    kept = programs.folder() if "PYTEST_XDIST_WORKER" in os.environ else programs.open_folder()
+    kept = programs.folder()
     if not os.access(kept, os.W_OK):
         return
     os.environ["XDG_CACHE_HOME"] = str(kept)  # read by the commands that tests start
@@ -181,13 +195,15 @@ def _name_no_test_in_vain(config, found):
 def _forget_programs(request):
     """A process may hold 65 530 mappings (Linux's default); a compiled program takes several, a file 10 000."""
     yield
+    from jax.experimental.compilation_cache.compilation_cache import reset_cache
+
     folder = request.config.stash.get(COMPILED, None)
     if folder != jax.config.jax_compilation_cache_dir and folder is not None:
         # a command in this process took a test's own folder: all that comes later would be compiled anew
         jax.config.update("jax_compilation_cache_dir", folder)
         reset_cache()
     mappings = Path("/proc/self/maps")
-    if not mappings.exists() or mappings.read_bytes().count(b"\n") > 30_000:
+    if not mappings.exists() or mappings.read_bytes().count(b"\n") > 45_000:
         jax.clear_caches()
         whole_programs.forget()
         gc.collect()

@@ -7,9 +7,14 @@ types, and a stamp of the source of `ufm`, so that after a change of `ufm` all a
 Only xdist's workers of a default run keep programs: with --slow or --long, as in CI, with -n0, and for planted
 faults all is traced as ever. Nor is one kept or taken while a test has patched something, which the stamp does not
 see, or while JAX is set otherwise than usual; nor one of a function outside of `ufm`, whose source is not in it.
+
+Where `ufm` jits a function of a module by `jax.jit` alone, as rooms that know no Program do, it is kept as well.
 """
 
+import inspect
+import re
 from contextlib import contextmanager
+from functools import wraps
 from threading import Lock
 from types import FunctionType
 from weakref import WeakSet
@@ -25,6 +30,7 @@ PACKAGE = "ufm"
 made: WeakSet = WeakSet()  # all Programs of this process
 unchecking: list[bool] = []  # for each that runs without checks of shapes: whether they were off before
 lock = Lock()
+_CHECKS = re.compile(r"\bjaxtyping\b|^<@beartype")  # files of functions that check another one's arrays
 patched: set[int] = set()  # of pytest's MonkeyPatch, those that have something to undo, by id
 
 
@@ -59,6 +65,7 @@ def keep(folder) -> None:
     programs.keep_programs(folder, True)
     programs._Kept = Kept(programs._Kept.folder, (usual, as_commands))
     programs.Program.__init__ = _registered(programs.Program.__init__)
+    jax.jit = kept_jit(jax.jit)
     programs._load = unchecked(programs._load)
     jax.stages.Traced.lower = unchecked(jax.stages.Traced.lower)
     programs.Program._find = of_the_package(programs.Program._find)
@@ -121,9 +128,51 @@ def unchecked(function):
     return called
 
 
+class Jitted(programs.Program):
+    """What the package makes with `jax.jit` alone: static arguments come by place as well."""
+
+    def __init__(self, jitted, names: tuple[str, ...], places: list[str]):
+        super().__init__(jitted, names=names)
+        self.places, self.__wrapped__ = places, jitted.__wrapped__  # as a jitted function has it
+        found = [n for n, place in enumerate(places) if place in names]
+        self.first = min(found, default=len(places))  # of the static ones
+
+    def __call__(self, *args, **kwargs):
+        named = dict(zip(self.places[self.first :], args[self.first :]))
+        return super().__call__(*args[: self.first], **named, **kwargs)
+
+
+def kept_jit(jit):
+    """`jax.jit`, but of a function of a module of the package, which closes over nothing, a `Jitted`."""
+
+    @wraps(jit)
+    def jitted(*args, **options):
+        made = jit(*args, **options)
+        if len(args) != 1 or not set(options) <= {"static_argnames"} or not _of_a_module(args[0]):
+            return made
+        names = options.get("static_argnames", ())
+        names = (names,) if isinstance(names, str) else tuple(names)
+        kinds = inspect.signature(args[0]).parameters.values()
+        if any(kind.kind in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD, kind.POSITIONAL_ONLY) for kind in kinds):
+            return made
+        return Jitted(made, names, [kind.name for kind in kinds if kind.kind == kind.POSITIONAL_OR_KEYWORD])
+
+    return jitted
+
+
+def _of_a_module(function) -> bool:
+    """Not what jax.grad makes, say, by the name of what it is of; what counts lies below checks of shapes."""
+    while (code := getattr(function, "__code__", None)) and _CHECKS.search(code.co_filename):
+        function = getattr(function, "__wrapped__", None)
+    plain = isinstance(function, FunctionType) and "." not in function.__qualname__
+    return (
+        plain and function.__closure__ is None and function.__globals__["__name__"].split(".")[0] == PACKAGE
+    )
+
+
 def _registered(init):
-    def registered(program, *args, **kwargs):
-        init(program, *args, **kwargs)
+    def registered(program, jitted, *args, **kwargs):
+        init(program, jitted.jitted if isinstance(jitted, Jitted) else jitted, *args, **kwargs)
         made.add(program)
 
     return registered

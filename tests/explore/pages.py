@@ -33,3 +33,15 @@ def to_state(browser: Browser, **part) -> None:
     """Change the state as a control would, and wait until it is drawn."""
     browser.run(f"ufm.change({json.dumps(part)})")
     rested(browser, "0")
+
+
+UNTIL = """new Promise((done) => {
+  const end = performance.now() + 10000;
+  const look = () => ((%s) || performance.now() > end ? done() : setTimeout(look, 10));
+  look();
+})"""
+
+
+def until(browser: Browser, condition: str) -> None:
+    """Wait until an expression holds, or so long that what is asserted of it will fail."""
+    browser.run(UNTIL % condition)

@@ -216,10 +216,11 @@ def test_every_hypothesis_is_known_to_the_page(page):
     assert set(page.run("ufm.hypotheses")) == texts
 
 
-def test_theorems_hold_in_the_page_where_they_hold_in_the_package(page):
+@pytest.mark.parametrize("classes", [(2, 3), (30,)], ids=["few classes", "many classes"])
+def test_theorems_hold_in_the_page_where_they_hold_in_the_package(page, classes):
     """All theorems at 96 states; and both words occur for all that can hold in the page at all."""
     seen = {}
-    for given in STATES:
+    for given in (state for state in STATES if state["K"] in classes):
         state, law = settled(given)
         page.run(f"Object.assign(ufm.state, {json.dumps(state)}); ufm.refresh(); 0")
         m, judged = page.run("[ufm.view.m, ufm.judged().map(({ name, broken }) => [name, broken])]")
@@ -230,4 +231,4 @@ def test_theorems_hold_in_the_page_where_they_hold_in_the_package(page):
             assert (broken is None) == (right is None), f"{name} at {state}: {broken!r}, not {right!r}"
             seen.setdefault(name, set()).add(broken is None)
     never = {name for name, words in seen.items() if words == {False}}
-    assert never == OUTSIDE
+    assert never == OUTSIDE or (2 not in classes and never > OUTSIDE)

@@ -46,30 +46,48 @@ def test_in_native_code():
 """
 
 
-def run(folder, source, *options, grace=1.0):
-    """Exit code and all output of pytest over a file of planted tests."""
+def begin(folder, source, *options, grace=1.0):
+    """A pytest over a file of planted tests."""
     (folder / "conftest.py").write_text(CONFTEST.format(grace=grace))
     (folder / "test_planted.py").write_text(source)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *options, str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
     for name in [name for name in environment if name.startswith("PYTEST_XDIST")]:
         del environment[name]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
-    return done.returncode, done.stdout + done.stderr
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
 
 
-def test_a_test_that_hangs_fails_and_says_where(tmp_path):
-    code, out = run(tmp_path, PLANTED, "-p", "no:xdist", grace=60.0)
+def end(process):
+    """Its exit code and all of its output."""
+    out, _ = process.communicate(timeout=200)
+    return process.returncode, out
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Both at once, as they wait most of the time."""
+    native = PLANTED.replace("timeout(1)", "timeout(100)") + NATIVE
+    both = {
+        "python": begin(tmp_path_factory.mktemp("python"), PLANTED, "-p", "no:xdist", grace=60.0),
+        "native": begin(tmp_path_factory.mktemp("native"), native, "-p", "no:xdist", "-k", "native"),
+    }
+    yield both
+    for process in both.values():
+        process.kill()
+        process.communicate()
+
+
+def test_a_test_that_hangs_fails_and_says_where(begun):
+    code, out = end(begun["python"])
     assert code == 1, out
     assert "2 failed, 1 passed" in out
     assert out.count("Timeout (>1.0s) from pytest-timeout") >= 2
     assert "in wait_for_an_event" in out and "in wait_for_a_child" in out
 
 
-def test_a_test_that_hangs_in_native_code_ends_and_says_where(tmp_path):
-    code, out = run(
-        tmp_path, PLANTED.replace("timeout(1)", "timeout(100)") + NATIVE, "-p", "no:xdist", "-k", "native"
-    )
+def test_a_test_that_hangs_in_native_code_ends_and_says_where(begun):
+    code, out = end(begun["native"])
     assert code == 1, out
     assert "Timeout (0:00:02)!" in out and "in wait_for_a_mutex" in out and "in test_in_native_code" in out
 
@@ -77,7 +95,7 @@ def test_a_test_that_hangs_in_native_code_ends_and_says_where(tmp_path):
 @pytest.mark.slow
 def test_other_tests_go_on_after_it(tmp_path):
     """As the suite runs: in a worker of xdist."""
-    code, out = run(tmp_path, PLANTED + NATIVE, "-n", "1")
+    code, out = end(begin(tmp_path, PLANTED + NATIVE, "-n", "1"))
     assert code == 1, out
     assert "3 failed, 1 passed" in out
     assert "crashed while running" in out and "test_in_native_code" in out and "in wait_for_a_mutex" in out

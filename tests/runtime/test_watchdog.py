@@ -30,42 +30,67 @@ raise SystemExit(guarded("ufm.planted", work))
 """
 
 
-def planted(work: str) -> subprocess.CompletedProcess:
+def planted(work: str) -> subprocess.Popen:
     code = PLANT.format(work=work.replace("\n", "\n    "))
     environment = os.environ | {"UFM_PATIENCE": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", code], text=True, env=environment, **pipes)
 
 
-def test_a_thread_that_waits_for_ever_is_named():
+MOVES = (
+    "time.sleep(3)",  # nothing is handed over: a wait of another kind
+    "for n in range(30):\n    with watchdog.handed('a step'): time.sleep(0.1)",  # something ends all the time
+    "end = time.monotonic() + 3\nwith watchdog.handed('a long step'):\n    while time.monotonic() < end: pass",
+)
+WAITS = "with watchdog.handed('features 0 to 63 of 64'): threading.Event().wait()"
+HALF = """from ufm.output.files import Outputs
+with Outputs({{'json': {path!r}}}) as outputs, outputs.stage('json') as path:
+    open(path, 'w').write('half')
+    with watchdog.handed('the file'): threading.Event().wait()"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a file is half-written."""
+    return tmp_path_factory.mktemp("half")
+
+
+@pytest.fixture(scope="module")
+def ended(folder):
+    """(exit code, stdout, stderr) of a piece of work: all of them begin together, as most only wait."""
+    begun = {work: planted(work) for work in (*MOVES, WAITS)}
+    begun[HALF] = planted(HALF.format(path=str(folder / "out.json")))
+    found = {}
+
+    def ended(work: str):
+        if work not in found:
+            out, err = begun[work].communicate(timeout=60)
+            found[work] = begun[work].returncode, out, err
+        return found[work]
+
+    yield ended
+    for process in begun.values():
+        process.kill()
+        process.communicate()
+
+
+def test_a_thread_that_waits_for_ever_is_named(ended):
     """The main thread waits for one that never comes, as in a native wait: neither can be interrupted."""
-    done = planted("with watchdog.handed('features 0 to 63 of 64'): threading.Event().wait()")
-    assert done.returncode == STUCK == 75 and done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    code, out, err = ended(WAITS)
+    assert code == STUCK == 75 and out == ""
+    (line,) = err.splitlines()
     assert line.startswith("ufm.planted: nothing moves in features 0 to 63 of 64")
 
 
-def test_half_written_files_go_with_the_process(tmp_path):
-    work = f"""from ufm.output.files import Outputs
-with Outputs({{'json': {str(tmp_path / "out.json")!r}}}) as outputs, outputs.stage('json') as path:
-    open(path, 'w').write('half')
-    with watchdog.handed('the file'): threading.Event().wait()"""
-    done = planted(work)
-    assert done.returncode == STUCK and list(tmp_path.iterdir()) == [], done.stderr
+def test_half_written_files_go_with_the_process(ended, folder):
+    code, _, err = ended(HALF)
+    assert code == STUCK and list(folder.iterdir()) == [], err
 
 
-@pytest.mark.parametrize(
-    "work",
-    [
-        "time.sleep(3)",  # nothing is handed over: a wait of another kind
-        "for n in range(30):\n    with watchdog.handed('a step'): time.sleep(0.1)",  # something ends all the time
-        "end = time.monotonic() + 3\nwith watchdog.handed('a long step'):\n    while time.monotonic() < end: pass",
-    ],
-)
-def test_work_that_moves_is_left_alone(work):
-    done = planted(work)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("work", MOVES)
+def test_work_that_moves_is_left_alone(ended, work):
+    code, _, err = ended(work)
+    assert (code, err) == (0, "")
 
 
 def test_a_finished_piece_is_forgotten_also_where_it_failed():

@@ -45,9 +45,9 @@ class Program:
     """A jitted function whose compiled programs a command keeps. static: of the function, known by its words."""
 
     def __init__(self, jitted: Any, static: Hashable = (), names: tuple[str, ...] = ()):
+        update_wrapper(self, jitted)  # first: it copies what another Program below it holds under these names
         self.jitted, self.static, self.names = jitted, static, names
         self.loaded: dict[Hashable, Callable] = {}
-        update_wrapper(self, jitted)
 
     def __call__(self, *args, **kwargs):
         """As the jitted function: by keyword what is static, and arrays."""
