@@ -203,7 +203,7 @@ def _forget_programs(request):
         jax.config.update("jax_compilation_cache_dir", folder)
         reset_cache()
     mappings = Path("/proc/self/maps")
-    if not mappings.exists() or mappings.read_bytes().count(b"\n") > 45_000:
+    if not mappings.exists() or mappings.read_bytes().count(b"\n") > 30_000:
         jax.clear_caches()
         whole_programs.forget()
         gc.collect()

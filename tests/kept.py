@@ -31,6 +31,7 @@ made: WeakSet = WeakSet()  # all Programs of this process
 unchecking: list[bool] = []  # for each that runs without checks of shapes: whether they were off before
 lock = Lock()
 _CHECKS = re.compile(r"\bjaxtyping\b|^<@beartype")  # files of functions that check another one's arrays
+plain_jit = jax.jit
 patched: set[int] = set()  # of pytest's MonkeyPatch, those that have something to undo, by id
 
 
@@ -65,7 +66,7 @@ def keep(folder) -> None:
     programs.keep_programs(folder, True)
     programs._Kept = Kept(programs._Kept.folder, (usual, as_commands))
     programs.Program.__init__ = _registered(programs.Program.__init__)
-    jax.jit = kept_jit(jax.jit)
+    jax.jit = kept_jit(plain_jit)
     programs._load = unchecked(programs._load)
     jax.stages.Traced.lower = unchecked(jax.stages.Traced.lower)
     programs.Program._find = of_the_package(programs.Program._find)

@@ -1,5 +1,6 @@
 """Whole programs that the workers of a default run keep: never what a test has patched, or of a source unseen."""
 
+from functools import partial, wraps
 from types import SimpleNamespace
 
 import jax
@@ -10,6 +11,7 @@ from tests import kept
 from ufm.loss import cross_entropy
 from ufm.runtime import programs
 from ufm.runtime.programs import Program
+from ufm.theory.closed_form import closed_form_logits
 
 
 @pytest.fixture
@@ -68,6 +70,10 @@ def test_nothing_is_taken_while_something_is_patched(usual, name):
     assert usual.folder == "usual"
 
 
+def scaled(x, power, by):
+    return by * x**power
+
+
 def outside(x):
     """Its source is not in the stamp."""
     return 2 * x
@@ -86,6 +92,28 @@ def test_only_functions_of_the_package_are_kept(monkeypatch):
     find(Program(jax.jit(cross_entropy), (("each", (outside,)),)), "usual", "key", {}, (), {})
     assert asked == []
     assert find(foreign, "of a test", "key", {}, (), {}) == "found"
+
+
+def test_what_the_package_jits_alone_is_kept_too():
+    """Functions of its modules, dressed or not; not what closes over another one and goes by its name."""
+    jit = kept.kept_jit(kept.plain_jit)
+    dressed = closed_form_logits.__wrapped__
+    assert hasattr(dressed, "__wrapped__") and isinstance(jit(dressed), kept.Jitted)
+    assert isinstance(jit(cross_entropy), kept.Jitted)
+    for other in (jax.grad(cross_entropy), outside, lambda x: x, partial(cross_entropy)):
+        assert not isinstance(jit(other), kept.Jitted)
+    assert not isinstance(jit(cross_entropy, inline=True), kept.Jitted)
+
+
+def test_static_arguments_come_by_place_or_by_name(monkeypatch, tmp_path):
+    kind = kept.Jitted(kept.plain_jit(scaled, static_argnames="power"), ("power",), ["x", "power", "by"])
+    monkeypatch.setattr(programs, "_Kept", SimpleNamespace(folder=tmp_path, quick=False, usual=None))
+    assert float(kind(3.0, 2, 5.0)) == float(kind(3.0, power=2, by=5.0)) == 45
+    assert len(kind.loaded) == 1 and float(kind(3.0, 1, by=5.0)) == 15 and len(kind.loaded) == 2
+    program = Program(
+        kept.plain_jit(wraps(kind)(partial(kind, power=2)))
+    )  # as a device of its own is given it
+    assert float(program(3.0, by=2.0)) == 18 and program.loaded is not kind.loaded
 
 
 def test_checks_are_off_only_as_long_as_something_needs_it():
