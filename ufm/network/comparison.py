@@ -42,6 +42,7 @@ NEEDS = {
     "gap": "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h",
     "calibration": "needs logits of held-out data, and y_logits",
 }
+MAKERS = 2  # threads that check and project blocks
 Progress = Callable[[str, int], None]  # stage, rows read since the last call
 
 
@@ -162,8 +163,11 @@ class _Measured(NamedTuple):
 def _measured(given: Activations, o: Options, progress: Progress, thread: Aside) -> _Measured:
     """H is read for its features, and where these are not reduced for everything else at once."""
     reader, drawn = FeatureReader(given, o.centre, o.seed, o.replicates), (o.replicates, 0.95, o.seed)
-    stream = partial(_chunks, given, progress, "features", rows=rows_of(given.dim))
-    readings = Readings(stream, Layer(given.W, given.b), 0 if reader.reduces else given.count)
+    readings = Readings(
+        lambda: _chunks(given, progress, "features", rows_of(given.dim), reader.axes),
+        Layer(given.W, given.b),
+        0 if reader.reduces else given.count,
+    )
     readings.begin(reader.measure())
     close: Callable[[], Any] = reader.close
     if reader.reduces:
@@ -228,9 +232,13 @@ def _missing(given: Activations, o: Options) -> dict[str, str]:
     return {name: NEEDS[name] for name, value in here.items() if not value}
 
 
-def _chunks(given: Activations, progress: Progress, stage: str, rows: int) -> Iterator[Chunk]:
-    """All chunks, with progress."""
-    for chunk in ahead(given.chunks(rows)):  # one more of the small blocks is little memory
+def _chunks(
+    given: Activations, progress: Progress, stage: str, rows: int, Q: np.ndarray | None = None
+) -> Iterator[Chunk]:
+    """All chunks, with progress; Q: what their rows are projected on."""
+    for chunk in ahead(
+        given.parts(rows), partial(given.chunk, Q=Q), MAKERS
+    ):  # more small blocks are little memory
         with handed(stage):
             yield chunk
         progress(stage, len(chunk.H))

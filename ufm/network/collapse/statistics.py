@@ -193,7 +193,7 @@ class Spread:
     ) -> None:
         """The next block; logits: W h + b, where they are known."""
         use = _used(label, weight)
-        H, label, weight = H[use], label[use], weight[use]
+        H, label, weight = H[use].astype(np.float64, copy=False), label[use], weight[use]
         residual = H - self.sums.anchors[label]
         residual -= self.shift[label]
         size = np.vecdot(residual, residual)

@@ -67,7 +67,7 @@ class Rows:
 
     def __init__(self, chunk: Chunk, layer: Layer, kept: Kept | None = None):
         self.start, self.H, self.labels, self.weights = chunk.start, chunk.H, chunk.labels, chunk.weights
-        self.size, self.layer, self.kept = chunk.size, layer, kept
+        self.size, self.inside, self.layer, self.kept = chunk.size, chunk.inside, layer, kept
         self._solved: dict[float, Solved] = {}
         self._solving = Lock()  # measures that run beside one another ask for the same
 
