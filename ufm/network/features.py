@@ -31,7 +31,7 @@ from ufm.rules.numbers import scaled
 
 Metrics = dict[str, dict[str, float | None]]  # by convention, by name
 DRAWN = 1500  # rows kept for pictures
-SPARSE = 4  # times as many rows are a block where only some of them are read
+SPARSE = 4  # times as many rows are a block where fewer of them are read
 Take = Callable[..., None]  # what takes H, class or −1, weight and, where they are known, logits of a block
 T = TypeVar("T")
 
@@ -118,7 +118,9 @@ class FeatureReader:
         clean = _measuring(self.given, _words(self.given, "H"), self.drawn_by, self._told)
         take = next(clean) if self.own else None
         if self.lean and take is not None:
-            for rows in ahead(self.given.clean_chunks(SPARSE * rows_of(self.given.dim)), tuple):
+            assert self.given.kind is not None
+            more = SPARSE if SPARSE * self.given.kind.pure < 1 else 1
+            for rows in ahead(self.given.clean_chunks(more * rows_of(self.given.dim)), tuple):
                 take(*rows)
             take = next(clean)
         elif self.twice:

@@ -168,7 +168,9 @@ class _Covariance:
     def result(self) -> Float[np.ndarray, "d d"]:
         self._multiply()
         with self.thread:
-            return (self.total + self.product.result()) / self.mass
+            self.total += self.product.result()
+        del self.held, self.spare, self.product  # what is made of Σ_W takes as much again
+        return self.total / self.mass
 
 
 def _with_itself(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:

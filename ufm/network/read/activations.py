@@ -59,7 +59,8 @@ Part = tuple[int, dict[str, np.ndarray]]  # where a block of rows starts, and it
 
 class Chunk(NamedTuple):
     """Rows start … start + n of the file: features in float64, labels, weights (ones if not given), ‖h‖² of each
-    row. inside: Qᵀh, where Q was given; then H is as it is stored, for the few rows that are needed in full."""
+    row. inside: Qᵀh, where Q was given; then H is as it is stored, for the few rows that are needed in full.
+    products: W h, where W was given."""
 
     start: int
     H: Shaped[np.ndarray, "n d"]
@@ -67,6 +68,7 @@ class Chunk(NamedTuple):
     weights: Float[np.ndarray, " n"]
     size: Float[np.ndarray, " n"]
     inside: Float[np.ndarray, "n r"] | None = None
+    products: Float[np.ndarray, "n K"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,15 +142,14 @@ class Activations:
         """The same as they are stored: what `chunk` is made of, in any thread."""
         return self._stream(("H", *self._row_keys), rows)
 
-    def chunk(self, stored: Part, Q: Float[np.ndarray, "d r"] | None = None) -> Chunk:
-        """One block checked, and with Q what it comes to along its columns."""
+    def chunk(self, stored: Part, Q: Float[np.ndarray, "d r"] | None = None, products: bool = False) -> Chunk:
+        """One block checked, with what it comes to along the columns of Q, or the products with W."""
         start, part = stored
-        if Q is None:
-            (H, size), inside = in_range("H", part["H"], start), None
-        else:
-            H, (size, inside) = part["H"], along("H", part["H"], start, Q)
-        labels, weights = self._labels(part, start)[0], weight_rows(part, start, len(H))
-        return Chunk(start, H, labels, weights, size, inside)
+        labels, weights = self._labels(part, start)[0], weight_rows(part, start, len(part["H"]))
+        if Q is not None:
+            return Chunk(start, part["H"], labels, weights, *along("H", part["H"], start, Q))
+        H, size = in_range("H", part["H"], start)
+        return Chunk(start, H, labels, weights, size, products=H @ self.W.T if products else None)
 
     def label_chunks(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, np.ndarray]]:
         """Labels and weights of all rows in blocks."""
