@@ -102,6 +102,22 @@ def test_every_dtype_and_order_arrives_as_float64(tmp_path, write, dtype, order)
     assert (gathered(found, 4)[0] == stored.astype(np.float64)).all()
 
 
+@pytest.mark.parametrize("dtype", ["f2", ">f4", "f8", "g", "i2"])
+@pytest.mark.parametrize("rows, d, r", [(1, 3, 2), (103, 40, 1), (103, 2048, 20), (103, 2048, 200)])
+def test_rows_along_directions_are_those_in_full(dtype, rows, d, r):
+    """In products of a few rows each, the last of fewer, and in one of all of them; the rows stay as stored."""
+    rng = np.random.default_rng(0)
+    stored, Q = (10 * rng.normal(size=(rows, d))).astype(dtype), rng.normal(size=(d, r))
+    found = from_arrays(H=stored, W=np.ones((2, d)), y=np.zeros(rows, int))
+    ((start, part),) = found.parts(rows)
+    chunk, full = found.chunk((start, part), Q), found.chunk((start, part))
+    assert full.inside is None and chunk.H.dtype == stored.dtype and (stored == chunk.H).all()
+    known = stored.astype(np.float64) @ Q
+    np.testing.assert_allclose(chunk.size, full.size, rtol=1e-13)
+    np.testing.assert_allclose(chunk.inside, known, rtol=1e-11, atol=1e-13 * d * np.abs(known).max())
+    assert abs(known[0] - known[-1]).max() > 1e-3 or rows == 1  # a row in the place of another would be seen
+
+
 @pytest.mark.parametrize("write", [write_npz, write_folder])
 def test_uncompressed_arrays_are_mapped_and_others_untouched(tmp_path, write):
     """An array with another name may be a pickle: it is never opened."""
@@ -273,8 +289,9 @@ def test_bad_arrays_are_refused_before_any_work(tmp_path, name, write):
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_bad_feature_is_found_while_streaming(tmp_path, write, bad):
     found = read_activations(str(write(tmp_path, GOOD | {"H": changed(H, (17, 2), bad)})))
-    with pytest.raises(ValueError, match="H holds NaN or infinity in row 17"):
-        list(found.chunks(4))
+    for Q in (None, np.eye(D)[:, :1]):  # which does not see column 2
+        with pytest.raises(ValueError, match="H holds NaN or infinity in row 17"):
+            [found.chunk(part, Q) for part in found.parts(4)]
 
 
 def test_blocks_have_at_least_a_row():

@@ -1,5 +1,7 @@
 """Blocks made ahead: the same ones, in order, no more than one too early, and what making them raises."""
 
+from threading import Event
+
 import pytest
 
 from ufm.network.read.ahead import CACHED, ahead, rows_of
@@ -27,6 +29,33 @@ def test_what_making_a_block_raises_is_raised():
     assert next(stream) == 1
     with pytest.raises(ValueError, match="row 7"):
         next(stream)
+
+
+def test_two_makers_keep_the_order_and_hold_two_blocks():
+    """Block 0 is done only after block 1, which a single maker would never begin."""
+    read, done = [], [Event() for _ in range(6)]
+
+    def blocks():
+        for n in range(6):
+            read.append(n)
+            yield n
+
+    def make(n):
+        if n % 2 == 0:
+            assert done[n + 1].wait(60)
+        done[n].set()
+        return 10 * n
+
+    for n, block in enumerate(ahead(blocks(), make, 2)):
+        assert block == 10 * n and len(read) <= n + 3
+
+
+def test_what_one_of_two_makers_raises_comes_in_its_place():
+    stream = ahead(range(6), lambda n: 1 / (n - 2), 2)
+    assert [next(stream), next(stream)] == [-0.5, -1]
+    with pytest.raises(ZeroDivisionError):
+        next(stream)
+    assert next(stream, None) is None
 
 
 @pytest.mark.parametrize("width", [1, 3, 2048, 2**14, 2**20, 2**21])

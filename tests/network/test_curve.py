@@ -4,7 +4,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from ufm.network.measures.curve import Curve
+from ufm.network.measures.curve import PIECE, Curve
 
 LAM = np.array([0.0, 1e-250, 1e-9, 0.02, 0.3, 0.5 - 1e-9, 0.5, 0.77, 1 - 1e-9, 1.0])
 
@@ -64,6 +64,17 @@ def test_a_start_that_is_far_off_costs_time_and_no_digit():
     np.testing.assert_allclose(far.z, good.z, rtol=0, atol=1e-14 * np.abs(good.z).max())
     curve._exact = lambda lam: Curve(500.0, 10)._exact(lam)  # so the test sees who solved them
     assert np.abs(curve(LAM).z - good.z).max() > 0.1
+
+
+def test_many_labels_are_solved_piece_by_piece():
+    """Each as alone, also behind the end of a piece; the last one of few."""
+    lam = np.resize(LAM, 2 * PIECE + 3)
+    many, few = (Curve(40.0, 10, 0.1)(part) for part in (lam, LAM))
+    for part in ("z", "slope"):
+        np.testing.assert_allclose(
+            getattr(many, part), np.resize(getattr(few, part), (len(lam), 3)), rtol=1e-12
+        )
+    assert np.abs(few.z[1] - few.z[3]).max() > 0.1  # labels in another order would be seen
 
 
 def test_no_labels_are_solved_at_once():

@@ -104,7 +104,7 @@ def test_reduced_features_beyond_a_bound_go_to_a_file(monkeypatch, room, in_memo
     H, Q = np.random.default_rng(0).normal(size=(7, 5)), np.eye(5)[:, :2]
     monkeypatch.setattr(mapped, "MEMORY", 8 * 7 * 3 + room)
     found = reduced.Reducer(from_arrays(H=H, W=np.eye(3, 5), y=np.zeros(7, int)), Q)
-    found.add(H, np.sum(H**2, 1))
+    found.add(H, np.sum(H**2, 1), H @ Q)
     assert isinstance(found.rows, np.memmap) != in_memory
     np.testing.assert_allclose(found.rows[:, :2], H[:, :2])
     np.testing.assert_allclose(found.rows[:, 2], np.linalg.norm(H[:, 2:], axis=1))

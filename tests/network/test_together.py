@@ -2,15 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, Event
 
 import jax
 import numpy as np
 import pytest
 
+from ufm.network.comparison import Options, compare
 from ufm.network.measures.curve import Solved
 from ufm.network.read import together
-from ufm.network.read.activations import from_arrays
+from ufm.network.read.activations import Activations, from_arrays
 from ufm.network.read.together import Layer, Readings, Rows
 
 K, N = 3, 8
@@ -32,6 +33,22 @@ def test_an_optimum_is_solved_once_however_many_ask_at_once(monkeypatch):
     with ThreadPoolExecutor(2) as threads:
         one, other = threads.map(rows.solved, (5.0, 5.0))
     assert asked == [5.0] and one is other
+
+
+def test_optima_at_different_sharpness_do_not_wait_for_one_another(monkeypatch):
+    """The first is found only when the second is: behind one lock neither would be."""
+    found = Event()
+
+    def curve(a, classes, delta):
+        assert a == 2.0 or found.wait(60)
+        found.set()
+        return lambda lam: Solved.__new__(Solved)
+
+    monkeypatch.setattr(together, "curve_at", curve)
+    rows = Rows(next(GIVEN.chunks()), Layer(W))
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(rows.solved, (1.0, 2.0))
+    assert one is not other
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 2])
@@ -80,10 +97,46 @@ def test_logits_are_found_once_and_kept(memory, monkeypatch):
         np.testing.assert_array_equal(np.concatenate(part), np.arange(N * K).reshape(N, K))
 
 
-def test_without_room_logits_are_found_each_time(monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    "memory, common, readings", [(2**26, 0, [True, False]), (0, 0, [True, True]), (2**26, 9, [False, False])]
+)
+def test_blocks_come_with_their_products_until_all_are_kept(memory, common, readings, monkeypatch):
+    """Where H is not reduced; without room for logits in each reading, and never where they would be no use, as
+    centring takes more away than it leaves. Those of W are the logits without b."""
+    asked, b = {}, np.array([-1.0, 0.0, 1.0]) + common
+    chunk = Activations.chunk
 
+    def counted(given, stored, Q=None, products=False):
+        asked.setdefault(stored[0], []).append(products)
+        found = chunk(given, stored, Q, products)
+        assert (found.products is not None) == products
+        return found
+
+    monkeypatch.setattr(Activations, "chunk", counted)
+    monkeypatch.setattr("ufm.network.read.mapped.MEMORY", memory)
+    monkeypatch.setattr("os.posix_fallocate", full)
+    i = np.arange(300) % K
+    H = 5.0 * W[i] + np.arange(300)[:, None] % 7 / 10
+    found = compare(from_arrays(H=H, W=W, b=b, y=i), Options(bins=2, replicates=0))
+    assert all(part == readings for part in asked.values()) and asked
+    assert found.fit.accuracy == np.mean((H @ W.T + b).argmax(1) == i)
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_what_is_found_beside_the_readings_is_raised(monkeypatch):
+    def broken(*_):
+        raise ValueError("no excess")
+
+    monkeypatch.setattr("ufm.network.suboptimality.excess_of", broken)
+    with pytest.raises(ValueError, match="no excess"):
+        compare(GIVEN, Options(lambda_h=0.1, replicates=0))
+    assert compare(GIVEN, Options(replicates=0)).excess is None  # where nothing asks for it
+
+
+def test_without_room_logits_are_found_each_time(monkeypatch):
     monkeypatch.setattr("ufm.network.read.mapped.MEMORY", 0)
     monkeypatch.setattr("os.posix_fallocate", full)
     assert Readings(GIVEN.chunks, Layer(W), keep=N).kept.rows is None

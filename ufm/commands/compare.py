@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ufm.commands.frame import Format, PictureSize, Plot, command
+from ufm.commands.frame import Format, PictureSize, Plot, command, loading
 from ufm.rules.errors import InputError
 
 
@@ -70,10 +70,12 @@ def run(args: Arguments, argv: list[str]) -> int:
             raise InputError(f"--{name} {path} would lie in the place of what is read, {path.parent}")
     command = ["python", "-m", "ufm.compare", *argv]
     if len(sources) > 1:
-        from ufm.commands.runs.compare_runs import compare_several
+        with loading():
+            from ufm.commands.runs.compare_runs import compare_several
 
         return compare_several(args, command, lambda_b, outputs)
-    from ufm.commands.runs.compare import compare  # from here on JAX is needed
+    with loading():
+        from ufm.commands.runs.compare import compare  # from here on JAX is needed
 
     return compare(args, command, lambda_b, outputs)
 

@@ -26,7 +26,7 @@ from ufm.network.measures.channels import CENTRES, Channel, frame_of, geometry
 from ufm.network.measures.excess import Excess
 from ufm.network.measures.fitting import Fit, explained, first_look
 from ufm.network.optimum import OwnOptimum
-from ufm.network.read.activations import Activations, Chunk
+from ufm.network.read.activations import Activations, Chunk, Part
 from ufm.network.read.ahead import Aside, ahead, aside, rows_of
 from ufm.network.read.label_law import LabelKind
 from ufm.network.read.together import Layer, Readings
@@ -42,6 +42,7 @@ NEEDS = {
     "gap": "needs lambda_w and lambda_h, in the file or as --lambda-w and --lambda-h",
     "calibration": "needs logits of held-out data, and y_logits",
 }
+MAKERS = 2  # threads that check and multiply blocks
 Progress = Callable[[str, int], None]  # stage, rows read since the last call
 
 
@@ -117,8 +118,9 @@ def _compare(given: Activations, options: Options, progress: Progress) -> Compar
     with aside() as (thread, go_on):
         optimum = thread(partial(label_optimum, given, _penalties(o), o.loss, go_on))
         found = _measured(given, o, progress, thread)
+        features, sample = found.reader.result(found.drawn, missing)
+        seen = diagnose(sample, given.W, given.b, found.fit if o.loss == "cross-entropy" else None)
         far = suboptimality(found.begun, optimum.result())
-    features, sample = found.reader.result(found.drawn, missing)
     a, fit, channel, m = found.a, found.fit, found.channel, etf_multiplier(given.W - given.W.mean(0))
     assert given.kind is not None
     etf = etf_deviation(given.W - given.W.mean(0))
@@ -143,7 +145,7 @@ def _compare(given: Activations, options: Options, progress: Progress) -> Compar
         missing=missing,
         findings=said,
         word=overall(said),
-        diagnoses=diagnose(sample, given.W, given.b, fit if o.loss == "cross-entropy" else None),
+        diagnoses=seen,
     )
 
 
@@ -162,15 +164,22 @@ class _Measured(NamedTuple):
 def _measured(given: Activations, o: Options, progress: Progress, thread: Aside) -> _Measured:
     """H is read for its features, and where these are not reduced for everything else at once."""
     reader, drawn = FeatureReader(given, o.centre, o.seed, o.replicates), (o.replicates, 0.95, o.seed)
-    stream = partial(_chunks, given, progress, "features", rows=rows_of(given.dim))
-    readings = Readings(stream, Layer(given.W, given.b), 0 if reader.reduces else given.count)
+
+    def features() -> Iterator[Chunk]:
+        kept = readings.kept
+        products = kept is not None and not kept.whole and readings.layer.near
+        make = partial(given.chunk, Q=reader.axes, products=products)
+        return _chunks(given, progress, "features", rows_of(given.dim), make)
+
+    readings = Readings(features, Layer(given.W, given.b), 0 if reader.reduces else given.count)
     readings.begin(reader.measure())
     close: Callable[[], Any] = reader.close
     if reader.reduces:
         readings.finish()
         close = thread(reader.close).result
         few = reader.few()
-        stream = partial(_chunks, few, progress, "reduced features", rows=rows_of(max(few.dim, few.classes)))
+        width = max(few.dim, few.classes)
+        stream = partial(_chunks, few, progress, "reduced features", rows_of(width), few.chunk)
         readings = Readings(stream, Layer(few.W, given.b))
     W = readings.layer.W
     begun = begin(readings, given.dim, _penalties(o), o.loss, o.seed)
@@ -178,6 +187,8 @@ def _measured(given: Activations, o: Options, progress: Progress, thread: Aside)
     rows = readings.begin(drawing(given.classes, given.kind.delta))
     look = readings.begin(first_look(W, o.lambda_h, seed=o.seed))
     readings.read()
+    if begun.excess is not None:  # which needs no more of them
+        begun = begun._replace(excess=thread(begun.excess).result)
     seen, m = look.value, etf_multiplier(given.W - given.W.mean(0))
     a = None if m == 0 else seen.known or seen.a
     frame, centre = frame_of(W, reader.turned(reader.means), o.centre, reader.turned(reader.mean), a)
@@ -228,9 +239,11 @@ def _missing(given: Activations, o: Options) -> dict[str, str]:
     return {name: NEEDS[name] for name, value in here.items() if not value}
 
 
-def _chunks(given: Activations, progress: Progress, stage: str, rows: int) -> Iterator[Chunk]:
+def _chunks(
+    given: Activations, progress: Progress, stage: str, rows: int, make: Callable[[Part], Chunk]
+) -> Iterator[Chunk]:
     """All chunks, with progress."""
-    for chunk in ahead(given.chunks(rows)):  # one more of the small blocks is little memory
+    for chunk in ahead(given.parts(rows), make, MAKERS):  # more of the small blocks are little memory
         with handed(stage):
             yield chunk
         progress(stage, len(chunk.H))

@@ -31,6 +31,7 @@ from ufm.rules.numbers import scaled
 
 Metrics = dict[str, dict[str, float | None]]  # by convention, by name
 DRAWN = 1500  # rows kept for pictures
+SPARSE = 4  # times as many rows are a block where fewer of them are read
 Take = Callable[..., None]  # what takes H, class or −1, weight and, where they are known, logits of a block
 T = TypeVar("T")
 
@@ -117,7 +118,9 @@ class FeatureReader:
         clean = _measuring(self.given, _words(self.given, "H"), self.drawn_by, self._told)
         take = next(clean) if self.own else None
         if self.lean and take is not None:
-            for rows in ahead(self.given.clean_chunks(rows_of(self.given.dim))):
+            assert self.given.kind is not None
+            more = SPARSE if SPARSE * self.given.kind.pure < 1 else 1
+            for rows in ahead(self.given.clean_chunks(more * rows_of(self.given.dim)), tuple):
                 take(*rows)
             take = next(clean)
         elif self.twice:
@@ -129,6 +132,11 @@ class FeatureReader:
         yield (self._second, self.sampler.add, *(() if take is None else (partial(self._spread, take=take),)))
         scaled("H", np.array([self.largest]))
         self.steps = clean
+
+    @property
+    def axes(self) -> Float[np.ndarray, "d r"] | None:
+        """Q of the reduced features, once it is known."""
+        return None if self.reducer is None else self.reducer.Q
 
     def close(self) -> None:
         """What follows from the readings alone, and takes none: metrics of H itself."""
@@ -195,7 +203,8 @@ class FeatureReader:
         self.squares += float(rows.weights @ rows.size)
         self.weight += float(rows.weights.sum())
         if self.reducer is not None:
-            self.reducer.add(rows.H, rows.size)
+            assert rows.inside is not None  # read along `axes`
+            self.reducer.add(rows.H, rows.size, rows.inside)
 
     def _spread(self, rows: Rows, take: Take) -> None:
         """The spread of the classes."""

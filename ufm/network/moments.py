@@ -7,6 +7,7 @@ nothing. What would cost too much, or says nothing, is left out, and why is said
 """
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import Float
@@ -142,7 +143,9 @@ class _Covariance:
     def __init__(self, d: int, count: int, seed: int):
         self.share = max(PRODUCTS / d**2, FEWEST * d) / count
         self.total, self.mass, self.count, self.seed = np.zeros((d, d)), 0.0, 0, seed
-        self.held, self.filled = np.empty((max(BLOCK, d), d)), 0  # to be multiplied at once
+        self.held, self.spare = np.empty((2, max(BLOCK, d), d))  # one is filled while the other is multiplied
+        self.filled, self.thread, self.product = 0, ThreadPoolExecutor(1), Future[np.ndarray]()
+        self.product.set_result(np.zeros(()))
 
     def add(self, rows: Look, start: int) -> None:
         residual, weight = rows.residual, rows.weight
@@ -157,13 +160,22 @@ class _Covariance:
         self.filled += len(weight)
 
     def _multiply(self) -> None:
-        """A product of an array with itself, of which only half is computed."""
-        held, self.filled = self.held[: self.filled], 0
-        self.total += held.T @ held
+        """All that is held, by a thread that leaves the others to what comes next."""
+        self.total += self.product.result()
+        self.product = self.thread.submit(_with_itself, self.held[: self.filled])
+        self.held, self.spare, self.filled = self.spare, self.held, 0
 
     def result(self) -> Float[np.ndarray, "d d"]:
         self._multiply()
+        with self.thread:
+            self.total += self.product.result()
+        del self.held, self.spare, self.product  # what is made of Σ_W takes as much again
         return self.total / self.mass
+
+
+def _with_itself(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:
+    """A product of which only half is computed."""
+    return rows.T @ rows
 
 
 class _Bootstrap:

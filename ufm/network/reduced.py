@@ -9,7 +9,7 @@ the rounding of Qᵀh.
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from ufm.network.read.activations import Activations
 from ufm.network.read.mapped import Stored, room
@@ -30,13 +30,13 @@ class Reducer:
 
     def __init__(self, given: Activations, Q: Float[np.ndarray, "d r"]):
         self.given, self.Q, self.start = given, Q, 0
-        self.axes = np.ascontiguousarray(Q.T)  # on the left of a product of a few columns BLAS is quicker
         self.rows = room((given.count, Q.shape[1] + 1), "reduced features")
 
-    def add(self, H: Float[np.ndarray, "n d"], size: Float[np.ndarray, " n"]) -> None:
-        """The next rows; size: ‖h‖² of each."""
+    def add(
+        self, H: Shaped[np.ndarray, "n d"], size: Float[np.ndarray, " n"], inside: Float[np.ndarray, "n r"]
+    ) -> None:
+        """The next rows; size, inside: ‖h‖² and Qᵀh of each."""
         rows = self.rows[self.start : self.start + len(H)]
-        inside = (self.axes @ H.T).T
         rest = size - np.vecdot(inside, inside)
         near = rest < CANCELS * size  # where the difference has lost digits it is taken of the vectors
         if near.any():

@@ -1,5 +1,6 @@
 """How far a network is from the optimum of its own labels and penalties, and which part of it is how far."""
 
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from threading import Event
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from ufm.certify.dual import DualGap
 from ufm.certify.joint import check_bias
 from ufm.model.penalties import Penalties
 from ufm.model.problem import Problem
-from ufm.network.measures.excess import Excess, exceeding
+from ufm.network.measures.excess import Excess, excess_of, sampled
 from ufm.network.measures.gap import certifying
 from ufm.network.optimum import OwnOptimum, own_optimum
 from ufm.network.read.activations import Activations
@@ -61,9 +62,9 @@ class Suboptimality(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """The measures that read the features."""
+    """What reads the features; excess: to be called after the first reading."""
 
-    excess: Running[Excess] | None
+    excess: Callable[[], Excess] | None
     certificate: Running[DualGap] | None
 
 
@@ -77,7 +78,11 @@ def begin(readings: Readings, dim: int, penalties: Penalty, loss: str, seed: int
         Problem(len(W), classifier=W, lambda_h=lambda_h, loss=loss),
         dim if W.shape[1] != dim else None,
     )
-    excess = readings.begin(exceeding(problem, b, lambda_b, seed=seed, dim=few))
+    rows = readings.begin(sampled(seed=seed))
+
+    def excess() -> Excess:
+        return excess_of(rows.value, problem, b, lambda_b, few)
+
     if lambda_w is None:
         return Begun(excess, None)
     certificate = certifying(
@@ -90,7 +95,7 @@ def suboptimality(begun: Begun, optimum: OwnOptimum | None) -> Suboptimality:
     """What these found, beside the optimum of the labels."""
     if begun.excess is None:
         return Suboptimality(None, None, None, None)
-    excess = begun.excess.value
+    excess = begun.excess()
     if begun.certificate is None:
         return Suboptimality(excess, None, None, None)
     certificate = begun.certificate.value

@@ -22,7 +22,7 @@ __all__, __getattr__, __dir__ = facade(
             "own_rows share spread summing_mesh threads_for total"
         ),
         "processes": "ALONE Group",
-        "programs": "Program common_width keep_programs own_process program quick_options",
+        "programs": "Program common_width is_own keep_programs own_process program quick_options",
         "start": "choose_precision start_group start_jax",
         "streams": "mend_streams silence_stdout",
         "supervisor": "LOST is_lost leave needs_supervisor supervise",

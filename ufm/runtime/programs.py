@@ -41,6 +41,11 @@ def own_process(own: bool):
         _Kept.own, _Kept.folder = False, None
 
 
+def is_own() -> bool:
+    """Whether a command's run is all that this process is for."""
+    return _Kept.own
+
+
 class Program:
     """A jitted function whose compiled programs a command keeps. static: of the function, known by its words."""
 

@@ -86,7 +86,7 @@ class Sampler:
         use, logits = weights > 0, self._logits()
         labels = LabelBlock(i, j, lam, Y, Y.shape[1])
         logits = None if logits is None else logits[use]
-        rows = self.index[use], self.given.count, H[use], cut(labels, use), Y[use]
+        rows = self.index[use], self.given.count, H[use].astype(np.float64), cut(labels, use), Y[use]
         return Sample(*rows, logits, self.given)
 
     def _logits(self) -> np.ndarray | None:

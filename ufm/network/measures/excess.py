@@ -8,6 +8,7 @@ squared error): smoothness and strong convexity. With a bias, or many classes, t
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -82,23 +83,35 @@ def feature_excess(
     checked.integer("size", size, 1)
     checked.integer("seed", seed, 0, checked.MAX_SEED)
     checked.bias_penalty("lambda_b", lambda_b)
-    return alone(exceeding(problem, b, lambda_b, size, seed, dim), chunks, W, b)
+    return excess_of(alone(sampled(size, seed), chunks, W, b), problem, b, lambda_b, dim)
 
 
-def exceeding(
-    problem: Problem,
-    b: Float[np.ndarray, " K"],
-    lambda_b: float | None,
-    size: int = 500,
-    seed: int = 0,
-    dim: int | None = None,
-) -> Measure[Excess]:
-    """`feature_excess` as one measure of several; problem: of W, λ_H and the loss."""
+class Subsample(NamedTuple):
+    """Features, labels and weights of the rows that are drawn."""
+
+    H: Float[np.ndarray, "n d"]
+    Y: Float[np.ndarray, "n K"]
+    weights: Float[np.ndarray, " n"]
+
+
+def sampled(size: int = 500, seed: int = 0) -> Measure[Subsample]:
+    """The subsample as one measure of several."""
     reservoir = Reservoir(size, seed)
     yield lambda rows: reservoir.add(rows.start, rows.use, rows.H, rows.Y, rows.weights)
     if len(reservoir.index) == 0:
         raise InputError("the stream has no samples of positive weight")
-    H, Y, weights = reservoir.rows
+    return Subsample(*reservoir.rows)
+
+
+def excess_of(
+    rows: Subsample,
+    problem: Problem,
+    b: Float[np.ndarray, " K"],
+    lambda_b: float | None,
+    dim: int | None = None,
+) -> Excess:
+    """`feature_excess` of these rows; problem: of W, λ_H and the loss."""
+    H, Y, weights = rows
     weights = weights / weights.sum()
     closed = problem.is_etf and not b.any()
     best, where = best_features(problem, b, Y, closed), frame(problem)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
-from ufm.network.read.arrays import finite, is_bfloat16, plain_array
+from ufm.network.read.arrays import along, finite, in_range, is_bfloat16, plain_array
 from ufm.network.read.checks import (
     LABELS,
     MEANT,
@@ -33,7 +33,7 @@ from ufm.network.read.label_rows import LabelBlock, class_numbers, pair_rows, so
 from ufm.network.read.mapped import Stored, held_names, open_arrays
 from ufm.network.read.tidy import IDS, tidy
 from ufm.rules.errors import InputError
-from ufm.rules.numbers import NETWORK, scaled
+from ufm.rules.numbers import scaled
 from ufm.rules.soft_labels import BFLOAT16, PROBABILITIES, are_probabilities, from_bfloat16, said
 
 KEYS: tuple[str, ...] = (
@@ -52,18 +52,23 @@ KEYS: tuple[str, ...] = (
 )
 KEYS += ("logits", "y_logits", "logits_H", "H_clean", "y_clean", "H_test", "y_test", "H_ood")
 BLOCK = 2**25  # bytes of one block in float64
-PART = 2**20  # bytes of rows that are still in the nearest cache when they are squared
+
+
+Part = tuple[int, dict[str, np.ndarray]]  # where a block of rows starts, and its arrays by name
 
 
 class Chunk(NamedTuple):
     """Rows start … start + n of the file: features in float64, labels, weights (ones if not given), ‖h‖² of each
-    row."""
+    row. inside: Qᵀh, where Q was given; then H is as it is stored, for the few rows that are needed in full.
+    products: W h, where W was given."""
 
     start: int
-    H: Float[np.ndarray, "n d"]
+    H: Shaped[np.ndarray, "n d"]
     labels: LabelBlock
     weights: Float[np.ndarray, " n"]
     size: Float[np.ndarray, " n"]
+    inside: Float[np.ndarray, "n r"] | None = None
+    products: Float[np.ndarray, "n K"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +136,20 @@ class Activations:
 
     def chunks(self, rows: int | None = None) -> Iterator[Chunk]:
         """All rows in order, `rows` at a time; InputError naming the row for NaN or infinity."""
-        for start, part in self._stream(("H", *self._row_keys), rows):
-            H, size = _in_range("H", part["H"], start)
-            yield Chunk(start, H, self._labels(part, start)[0], weight_rows(part, start, len(H)), size)
+        yield from map(self.chunk, self.parts(rows))
+
+    def parts(self, rows: int | None = None) -> Iterator[Part]:
+        """The same as they are stored: what `chunk` is made of, in any thread."""
+        return self._stream(("H", *self._row_keys), rows)
+
+    def chunk(self, stored: Part, Q: Float[np.ndarray, "d r"] | None = None, products: bool = False) -> Chunk:
+        """One block checked, with what it comes to along the columns of Q, or the products with W."""
+        start, part = stored
+        labels, weights = self._labels(part, start)[0], weight_rows(part, start, len(part["H"]))
+        if Q is not None:
+            return Chunk(start, part["H"], labels, weights, *along("H", part["H"], start, Q))
+        H, size = in_range("H", part["H"], start)
+        return Chunk(start, H, labels, weights, size, products=H @ self.W.T if products else None)
 
     def label_chunks(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, np.ndarray]]:
         """Labels and weights of all rows in blocks."""
@@ -175,7 +191,7 @@ class Activations:
         key = f"y_{name}"
         keys = (f"H_{name}", *((key,) if key in self.stored else ()))
         for start, part in self._stream(keys, rows):
-            H, _ = _in_range(keys[0], part[keys[0]], start)
+            H, _ = in_range(keys[0], part[keys[0]], start)
             none = np.zeros(len(H), np.int64)
             yield (
                 H,
@@ -202,7 +218,7 @@ class Activations:
     def _row_keys(self) -> tuple[str, ...]:
         return (*self.labels, *(("weights",) if "weights" in self.stored else ()))
 
-    def _stream(self, keys: tuple[str, ...], rows: int | None) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    def _stream(self, keys: tuple[str, ...], rows: int | None) -> Iterator[Part]:
         rows = self.rows if rows is None else rows
         if rows < 1:
             raise InputError(f"rows must be at least 1, got {rows}")
@@ -314,22 +330,6 @@ def check_activations(
     if note := said(off):
         notes.append(note)
     return replace(found, notes=tuple(notes), kind=kind)
-
-
-def _in_range(name: str, block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """The block in float64 and ‖h‖² of its rows; InputError naming the row of NaN or infinity, or for what is too
-    large to be squared."""
-    rows, size = np.empty(block.shape), np.empty(len(block))
-    step = max(1, PART // (8 * max(block.shape[1], 1)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for n in range(0, len(block), step):
-            part = rows[n : n + step]
-            part[...] = block[n : n + step]
-            np.vecdot(part, part, out=size[n : n + step])
-    # no entry is larger than the root of the largest size
-    if not size.max(initial=0.0) <= NETWORK[1]:
-        scaled(name, finite(name, rows, start), small=True)
-    return rows, size
 
 
 def _check_values(found: Activations, unit: float) -> tuple[float, LabelKind]:

@@ -1,5 +1,6 @@
 """The next block of a stream, made while the one before is used, and work beside all of them."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,17 +19,24 @@ def rows_of(width: int) -> int:
     return 1 << max(6, (CACHED // (8 * width)).bit_length() - 1)
 
 
-def ahead(blocks: Iterable[T]) -> Iterator[T]:
-    """The same blocks in the same order, and what making them raises; one is held beside the one in use.
+def ahead(
+    blocks: Iterable[Any], make: Callable[[Any], T] = lambda block: block, makers: int = 1
+) -> Iterator[T]:
+    """make(block) of each block in the same order, and what reading or making it raises; as many are held beside
+    the one in use as there are makers.
 
-    Reading, checking and converting take a thread that NumPy leaves free while it works on the block before.
+    Reading takes a thread, and each maker one, which NumPy leaves free while it works on the block before.
     """
     stream, end = iter(blocks), object()
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, stream, end)
-        while (block := coming.result()) is not end:
-            coming = thread.submit(next, stream, end)
-            yield block  # type: ignore[misc]
+    with ThreadPoolExecutor(makers) as making, ThreadPoolExecutor(1) as reading:
+
+        def read() -> Any:
+            return end if (block := next(stream, end)) is end else making.submit(make, block)
+
+        coming = deque(reading.submit(read) for _ in range(makers))
+        while (made := coming.popleft().result()) is not end:
+            coming.append(reading.submit(read))
+            yield made.result()
 
 
 @contextmanager

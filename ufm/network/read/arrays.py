@@ -1,8 +1,15 @@
-"""Arrays of any framework as NumPy arrays, without importing a framework."""
+"""Arrays of any framework as NumPy arrays, without importing a framework, and blocks of rows, checked and measured
+while they are in the cache."""
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from ufm.rules.errors import InputError
+from ufm.rules.numbers import NETWORK, scaled
+
+PART = 2**20  # bytes of rows that are still in the nearest cache when they are squared
+SMALL = 10**6  # products of numbers up to which OpenBLAS multiplies matrices without copying them first
+FEW = 8  # with fewer rows in such a product it is better copied
 
 
 def plain_array(name: str, value) -> np.ndarray:
@@ -37,6 +44,42 @@ def finite(name: str, block: np.ndarray, start: int = 0) -> np.ndarray:
     more = f" and in {len(rows) - 1} more" if len(rows) > 1 else ""
     advice = "" if name == "W" else " (rows count from 0): leave such samples out"
     raise InputError(f"{name} holds NaN or infinity in row {start + rows[0]}{more}{advice}")
+
+
+def in_range(
+    name: str, block: Shaped[np.ndarray, "n d"], start: int
+) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, " n"]]:
+    """The block in float64 and ‖h‖² of its rows; InputError naming the row of NaN or infinity, or for what is too
+    large to be squared."""
+    rows, size = np.empty(block.shape), np.empty(len(block))
+    step = max(1, PART // (8 * max(block.shape[1], 1)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n in range(0, len(block), step):
+            part = rows[n : n + step]
+            part[...] = block[n : n + step]
+            np.vecdot(part, part, out=size[n : n + step])
+    # no entry is larger than the root of the largest size
+    if not size.max(initial=0.0) <= NETWORK[1]:
+        scaled(name, finite(name, rows, start), small=True)
+    return rows, size
+
+
+def along(
+    name: str, block: Shaped[np.ndarray, "n d"], start: int, Q: Float[np.ndarray, "d r"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n r"]]:
+    """‖h‖² and Qᵀh of the rows of a block in float64, a part of them at a time; InputError as `in_range` says."""
+    d, r = Q.shape
+    size, inside, few = np.empty(len(block)), np.empty((len(block), r)), min(PART // 8, SMALL // r) // d
+    step = PART // (8 * d) // few * few if few >= FEW else max(1, len(block))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n in range(0, len(block), step):
+            part = np.asarray(block[n : n + step], np.float64)
+            np.vecdot(part, part, out=size[n : n + step])
+            shape = (-1, few) if few >= FEW and len(part) % few == 0 else (1, len(part))
+            np.matmul(part.reshape(*shape, d), Q, out=inside[n : n + step].reshape(*shape, r))
+    if not size.max(initial=0.0) <= NETWORK[1]:
+        in_range(name, block, start)
+    return size, inside
 
 
 def squeezed(array: np.ndarray, least: int) -> np.ndarray:

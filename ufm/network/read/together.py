@@ -7,6 +7,7 @@ optimum of a label are found once a block, whoever asks first. Functions of one 
 sees the blocks in their order, so that no number depends on it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -52,6 +53,11 @@ class Kept:
         except InputError:
             self.rows = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether there are those of all rows."""
+        return self.rows is not None and self.known == len(self.rows)
+
     def __call__(self, start: int, count: int, make: Callable[[], np.ndarray]) -> np.ndarray:
         """Of the rows start … start + count."""
         if self.rows is not None and start + count <= self.known:
@@ -67,9 +73,11 @@ class Rows:
 
     def __init__(self, chunk: Chunk, layer: Layer, kept: Kept | None = None):
         self.start, self.H, self.labels, self.weights = chunk.start, chunk.H, chunk.labels, chunk.weights
-        self.size, self.layer, self.kept = chunk.size, layer, kept
+        self.size, self.inside, self.products = chunk.size, chunk.inside, chunk.products
+        self.layer, self.kept = layer, kept
+        # measures that run beside one another ask for the same: each is solved by the first, while others wait
+        self._solving: defaultdict[float, Lock] = defaultdict(Lock)
         self._solved: dict[float, Solved] = {}
-        self._solving = Lock()  # measures that run beside one another ask for the same
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -85,7 +93,7 @@ class Rows:
         return self._logits() if self.kept is None else self.kept(self.start, len(self), self._logits)
 
     def _logits(self) -> Float[np.ndarray, "n K"]:
-        return self.H @ self.layer.W.T + self.layer.b
+        return (self.H @ self.layer.W.T if self.products is None else self.products) + self.layer.b
 
     @cached_property
     def z(self) -> Float[np.ndarray, "n K"]:
@@ -112,7 +120,7 @@ class Rows:
 
     def solved(self, a: float) -> Solved:
         """The optimum of `pairs` at sharpness a."""
-        with self._solving:
+        with self._solving[a]:
             if a not in self._solved:
                 self._solved[a] = curve_at(a, self.labels.classes, self.labels.delta)(self.pairs[2])
             return self._solved[a]
