@@ -325,13 +325,15 @@ MOVED = """(() => {
   return found;
 })()"""
 # drawn where it is seen; curves of equal sharpness come when the hand rests
+SCROLL = "document.getElementById('phase').scrollIntoView()"
 SEEN = "document.querySelector('#phase svg').textContent.includes('a = 1000')"
 
 
 @pytest.mark.parametrize("part", [{}, {"K": 100, "alpha": 0.02}, {"lw": 0.2, "lh": 0.3}])
 def test_no_word_of_the_phases_is_struck_through(page, part):
+    rested(page, SCROLL)
+    rested(page, SCROLL)  # it is painted anew now, and from here on at once
     to_state(page, **part)
-    page.run("document.getElementById('phase').scrollIntoView()")
     until(page, SEEN)
     words = page.run("document.querySelector('#phase svg').textContent")
     assert "a = 1000" in words and "you are here" in words
