@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from experiments.benchmark.oracle import exact_features, save_answers
 from experiments.benchmark.processes import Job, Outcome, Terms, best_of_threads, faster, run_peer
 from experiments.benchmark.tasks import CHECKED, FeatureTask, Solver, feature_tasks
 from experiments.benchmark.waits import rows as waits
+from experiments.benchmark.waits.large import Large
 from experiments.peers import optax_lbfgs, ours, scipy_lbfgs
 from experiments.peers.joint import cvxpy as joint_cvxpy
 from experiments.peers.joint import ours as joint_ours
@@ -312,6 +314,20 @@ def test_waits_are_judged_by_times_or_by_seconds():
     assert found["waiting for verify, nothing kept"].measured == "3.90 s"
     assert found["waiting for compare"].measured == "15.00 ×"
     assert all(each.reached is None for each in waits.wait_targets([]))
+
+
+def test_what_is_measured_can_be_written(monkeypatch):
+    """Of numbers of NumPy, as the clocks give them; and where the disk is full there is no comparison."""
+    large = Large(
+        10, 2, 3, "float32", *(np.array([seconds, seconds]) for seconds in (9.0, 1.0, 2.0)), 1.0, {}
+    )
+    monkeypatch.setattr(waits, "first_answers", lambda rounds: (0.5, {"ufm --help": 0.25}))
+    monkeypatch.setattr(waits, "measure", lambda N, d, K: large)
+    found = waits.measure_waits()
+    assert [wait.times for wait in found] == [0.5, 4.5]
+    assert json.loads(json.dumps([vars(each) for each in waits.wait_targets(found)]))[-1]["reached"] is True
+    monkeypatch.setattr(waits, "disk_usage", lambda path: SimpleNamespace(free=0))
+    assert [wait.name for wait in waits.measure_waits()] == ["ufm --help"]
 
 
 def test_joint_targets():

@@ -37,7 +37,7 @@ def measure_waits() -> list[Wait]:
     ]
     if disk_usage(Path.cwd()).free > 6 * SAMPLES * DIM:
         large = measure(SAMPLES, DIM, CLASSES)
-        took, plain = large.spent[0], large.plain[0]
+        took, plain = float(large.spent[0]), float(large.plain[0])
         found.append(
             Wait("compare", took, took / plain, f"read {large.size:.3g} GiB, multiply by W, sum classes")
         )
