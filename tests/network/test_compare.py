@@ -21,6 +21,7 @@ from experiments.tools.memory import watched
 from tests.activations import mixup
 from tests.children import refused, strict
 from ufm import compare, solve
+from ufm.commands.runs.compare import load_pictures
 from ufm.model.etf import gain
 from ufm.model.problem import Problem
 from ufm.network.comparison import Options
@@ -650,6 +651,14 @@ def test_a_closed_pipe_is_no_verdict_and_costs_no_file(saved):
     running.stdout.close()
     assert running.wait(120) == 141, running.stderr.read().decode()
     assert "reproduced" in Path("r.html").read_text(encoding="utf-8")
+
+
+def test_pictures_that_cannot_be_loaded_beside_are_no_word_before_they_are_drawn(monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, "ufm.pictures.compare", None)
+    load_pictures().join(10)
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(ImportError):
+        compare_network(**network(60)).page()
 
 
 def halved(H: np.ndarray) -> np.ndarray:

@@ -3,8 +3,9 @@
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
@@ -32,6 +33,8 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
     """Compare and report; returns 0. InputError: nothing was written."""
     began = time.perf_counter()
     start(args.file)
+    if args.report or args.plot:
+        load_pictures()
     (file,), options = args.file, options_of(args, lambda_b)
     found = measured(file, options, command)
     title = f"{file}: a network held against the theory of mixup"
@@ -44,6 +47,19 @@ def start(files) -> None:
     """JAX; its programs are not optimised where there is little to read."""
     parts = [part for file in files for part in (Path(file), *Path(file).glob("*.npy")) if part.is_file()]
     start_jax(small=sum(part.stat().st_size for part in parts) < FEW_BYTES)
+
+
+def load_pictures() -> Thread:
+    """Matplotlib and what draws, by a thread of its own while features are read; what fails there fails once more,
+    and is said, where a picture is drawn."""
+
+    def load() -> None:
+        with suppress(Exception):
+            import ufm.pictures.compare  # noqa: F401
+
+    thread = Thread(target=load, name="pictures")
+    thread.start()
+    return thread
 
 
 def measured(file: str, options: Options, command: list[str]) -> NetworkReport:
