@@ -146,6 +146,18 @@ def test_the_rare_classes_are_one_point_up_to_their_budget(share, merged):
     assert check_theorem(replace(theorem, claim=claim), where).verdict.word == FAILS
 
 
+def test_a_budget_that_is_its_threshold_leaves_the_rare_classes_one_point():
+    """To the last bit: the threshold is put where the budget is."""
+    weights = np.asarray(RARE.class_weights)
+    most = collapse_budget(1, 2, weights.max() / weights.min())
+    where = shaped("layer-peeled", (most, most / 4), 3, RARE, free_dim=3)
+    theorem = THEOREMS["layer-peeled-minority"]
+    claim = VariantClaim(theorem.claim.kind, partial(theorem.claim.judge, share=lambda K: 0.5))
+    assert float(np.sqrt(np.prod(where.shaped.variant.numbers))) == 0.5 * most
+    found = check_theorem(replace(theorem, claim=claim), where)
+    assert found.verdict.word == AGREES and found.predicted == 0.0
+
+
 @pytest.mark.parametrize("tau", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("share", [0.9, 1.1])
 def test_logit_adjustment_moves_logits_and_no_threshold(tau, share):
