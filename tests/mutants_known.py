@@ -416,7 +416,8 @@ BEGUN = "how a search goes on far from its end: it ends at the same root"
 EDGE = "no number meets this limit to the last bit, and either side of it is sound there"
 START = "which of two starts of one Gauss–Newton iteration; for the grid it is caught"
 EQUIVALENT = {
-    "theory/sharpness.py _solve: 0 → 1": "of at most 80 steps one fewer; four to ten are taken",
+    "theory/sharpness.py _solve: 0 → 1  in  (start, low, high, _start(labels, xp.exp(start), K), xp.inf, "
+    "0)": "of at most 80 steps one fewer; four to ten are taken",
     "theory/closed_form.py closed_form_features: 1.0 → 2.0  in  jnp.where(sharp, scale, 1.0)": UNUSED,
     "theory/features.py _two_hot_jvp: 0 → 1  in  (..., 0) (4)": "JAX takes the last entry for one beyond the end",
     "theory/implicit.py moment: USub → nothing  in  -1": "of two axes the last is the second",
