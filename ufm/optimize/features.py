@@ -199,10 +199,8 @@ def solve_features(
     tile, count, devices = tile_size(coordinates, problem.classes), len(given), local_mesh().size
     if method == "newton" and count < tile * devices:
         count = min(tile * devices, common_width(count))
-    width, misses = (
-        call_size(tile, problem.classes, count, devices),
-        [0.0],
-    )  # how far sums of rows were from one
+    width = call_size(tile, problem.classes, count, devices)
+    misses = [0.0]  # how far sums of rows were from one
 
     def solve(n: int) -> tuple[int, Iterate, Array]:
         Y, off = repair(given[n : n + width], "labels", n)
