@@ -1,8 +1,7 @@
 """python -m ufm.verify: every theorem of the catalogue on your own parameters, with verdict and bound."""
 
-import sys
-
+from ufm.commands.frame import end
 from ufm.commands.verify import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -287,6 +287,16 @@ def test_statistics_of_activations():
     assert all_metrics(stats, W, b, PLAIN) == pytest.approx(all_metrics(kept, W, b, PLAIN), rel=1e-12)
 
 
+def test_a_block_is_gone_over_in_parts_of_any_size(monkeypatch):
+    """Of one row, of three, of all: each row has its own class's centre taken off it."""
+    H, y, W, b = sample(4, 6)
+    whole = all_metrics(statistics(H, y, 4, W, b, rows=len(y)), W, b, PLAIN)
+    for rows in (1, 3):
+        monkeypatch.setattr("ufm.network.collapse.statistics.PART", 8 * 6 * rows)
+        parts = all_metrics(statistics(H, y, 4, W, b, rows=len(y)), W, b, PLAIN)
+        assert parts == whole
+
+
 @pytest.mark.parametrize("factor", [1e-100, 1e-3, 1e100])
 def test_scale_and_rotation_of_the_features_do_not_matter(factor):
     H, y, W, _ = sample(4, 6)

@@ -10,7 +10,7 @@ import ufm.commands.runs.explore as explore
 import ufm.commands.solve as solve
 import ufm.commands.sweep as sweep
 import ufm.commands.verify as verify
-from ufm.commands.frame import guarded
+from ufm.commands.frame import end, guarded
 
 COMMANDS = {
     "solve": solve,
@@ -36,3 +36,8 @@ def about(words: list[str]) -> int:
     text = "Unconstrained features models: solve, verify, compare, sweep, conjecture, explore."
     tyro.extras.subcommand_cli_from_dict(flags, args=words, prog="ufm", description=text)
     return 2  # the parser has ended the run before, whatever the words are
+
+
+def script() -> None:
+    """What the installed `ufm` calls."""
+    end(main())

@@ -24,12 +24,12 @@ from ufm.network.findings import Measured, findings
 from ufm.network.measures.calibration import Calibration, MixedCalibration, calibrate, calibrating
 from ufm.network.measures.channels import CENTRES, Channel, frame_of, geometry
 from ufm.network.measures.excess import Excess
-from ufm.network.measures.fitting import Fit, explained, first_look
+from ufm.network.measures.fitting import Fit, explained, first_look, known_sharpness
 from ufm.network.optimum import OwnOptimum
 from ufm.network.read.activations import Activations, Chunk, Part
-from ufm.network.read.ahead import Aside, ahead, aside, rows_of
+from ufm.network.read.ahead import WHOLE, Aside, ahead, aside, rows_of
 from ufm.network.read.label_law import LabelKind
-from ufm.network.read.together import Layer, Readings
+from ufm.network.read.together import Layer, Readings, Running
 from ufm.network.resemblance import Finding, overall
 from ufm.network.suboptimality import Begun, Gap, Penalty, begin, label_optimum, suboptimality
 from ufm.rules.brief import shown
@@ -169,7 +169,7 @@ def _measured(given: Activations, o: Options, progress: Progress, thread: Aside)
         kept = readings.kept
         products = kept is not None and not kept.whole and readings.layer.near
         make = partial(given.chunk, Q=reader.axes, products=products)
-        return _chunks(given, progress, "features", rows_of(given.dim), make)
+        return _chunks(given, progress, "features", rows_of(given.dim, WHOLE), make)
 
     readings = Readings(features, Layer(given.W, given.b), 0 if reader.reduces else given.count)
     readings.begin(reader.measure())
@@ -186,15 +186,22 @@ def _measured(given: Activations, o: Options, progress: Progress, thread: Aside)
     assert given.kind is not None
     rows = readings.begin(drawing(given.classes, given.kind.delta))
     look = readings.begin(first_look(W, o.lambda_h, seed=o.seed))
+
+    def against(a: float | None) -> tuple[Running[Channel], Running[MixedCalibration]]:
+        turned = [reader.turned(part) for part in (reader.means, reader.mean)]
+        frame, centre = frame_of(W, turned[0], o.centre, turned[1], a)
+        channel = readings.begin(geometry(frame, centre, reader.own, o.bins, *drawn))
+        return channel, readings.begin(calibrating(a, o.bins, *drawn))
+
+    some = etf_multiplier(given.W - given.W.mean(0)) > 0
+    known = known_sharpness(W, o.lambda_h) if some else None
+    early = against(known) if known and reader.reduces else None  # whose class means are known by now
     readings.read()
     if begun.excess is not None:  # which needs no more of them
         begun = begun._replace(excess=thread(begun.excess).result)
-    seen, m = look.value, etf_multiplier(given.W - given.W.mean(0))
-    a = None if m == 0 else seen.known or seen.a
-    frame, centre = frame_of(W, reader.turned(reader.means), o.centre, reader.turned(reader.mean), a)
-    fit = readings.begin(explained(seen, *drawn))
-    channel = readings.begin(geometry(frame, centre, reader.own, o.bins, *drawn))
-    mixed = readings.begin(calibrating(a, o.bins, *drawn))
+    fit = readings.begin(explained(look.value, *drawn))
+    a = known or (look.value.a if some else None)
+    channel, mixed = early or against(a)
     readings.finish()
     close()
     return _Measured(reader, rows.value, begun, fit.value, a, channel.value, mixed.value)

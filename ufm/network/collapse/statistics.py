@@ -21,6 +21,7 @@ from ufm.rules.errors import InputError
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # H (n, d) float64, class (n; −1: mixed), weight (n)
 CENTRES = ("class", "sample")
 OVERFLOW, TINY = 1e140, 1e-140  # beyond them squares, summed, may overflow or underflow
+PART = 2**20  # bytes of rows that are still in the nearest cache when a second centre is taken off them
 
 
 class MissingClass(InputError):
@@ -146,7 +147,7 @@ class Means:
         new, first = new[~self.seen[new]], first[~self.seen[new]]
         self.anchors[new], self.seen[new] = H[first], True
         self.mass += np.bincount(label, weight, len(self.mass))
-        self.total += _by_class(label, weight, len(self.mass)) @ _away(H, self.anchors, label)
+        self.total += _by_class(label, weight, len(self.mass)) @ _away(H, label, self.anchors)
 
     def shift(self) -> Float[np.ndarray, "K d"]:
         """Mean minus anchor of each class."""
@@ -194,7 +195,7 @@ class Spread:
         """The next block; logits: W h + b, where they are known."""
         use = _used(label, weight)
         H, label, weight = H[use].astype(np.float64, copy=False), label[use], weight[use]
-        residual = _away(_away(H, self.sums.anchors, label), self.shift, label)
+        residual = _away(H, label, self.sums.anchors, self.shift)
         size = np.vecdot(residual, residual)
         self.scatter += np.bincount(label, weight * size, len(self.scatter))
         inside = residual @ self.basis.T
@@ -248,10 +249,15 @@ def _used(label: np.ndarray, weight: np.ndarray) -> np.ndarray | slice:
     return slice(None) if use.all() else use
 
 
-def _away(H: np.ndarray, centres: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """h − c_k of each row, in the place of the c_k: fresh memory takes longer than a difference."""
-    found = np.take(centres, label, 0)
-    return np.subtract(H, found, out=found)
+def _away(H: np.ndarray, label: np.ndarray, *centres: np.ndarray) -> np.ndarray:
+    """h − c_k of each row, one centre after the other, a part of the rows at a time."""
+    found, step = np.empty(H.shape), max(1, PART // (8 * max(H.shape[1], 1)))
+    for n in range(0, len(H), step):
+        some, part = slice(n, n + step), found[n : n + step]
+        np.subtract(H[some], centres[0][label[some]], out=part)
+        for centre in centres[1:]:
+            part -= centre[label[some]]
+    return found
 
 
 def _by_class(label: np.ndarray, weight: np.ndarray, classes: int) -> csr_array:

@@ -116,10 +116,14 @@ def first_look(
     require_float64()
     first = _First(Reservoir(size, seed))
     yield first.add
-    sample, m = first.subsample(), etf_multiplier(W - W.mean(0))
-    known = (lambda_h and sharpness(len(W), m, lambda_h)) or None
+    sample, known = first.subsample(), known_sharpness(W, lambda_h)
     numbers = len(first.reservoir.index), first.count, first.mass, first.hits / first.mass
     return Look(first.mean, first.slope, _best_sharpness(*sample), known, *numbers)
+
+
+def known_sharpness(W: Float[np.ndarray, "K d"], lambda_h: float | None) -> float | None:
+    """a = m² K/((K−1) λ_H) of W − w̄; None without λ_H, or where it is 0."""
+    return (lambda_h and sharpness(len(W), etf_multiplier(W - W.mean(0)), lambda_h)) or None
 
 
 def explained(look: Look, replicates: int = 0, level: float = 0.95, seed: int = 0) -> Measure[Fit]:
@@ -127,7 +131,8 @@ def explained(look: Look, replicates: int = 0, level: float = 0.95, seed: int = 
     a, known = look.a, look.known
     trials = [a, a / 2, 2 * a, *([known] if known else [])]
     sums = Replicated(4 + len(trials), 1, replicates, seed)
-    yield lambda rows: _unexplained(sums, rows, look.mean, look.slope, trials)
+    # two threads share the trials: one takes them from the first on, the other from the last
+    yield partial(_unexplained, sums, look, trials), lambda rows: rows.solve(reversed(trials))
     found = sums.sums()[0].T
     steps, table = found[-2:], found[:-2] if found[0, 0] > FLOOR**2 * look.mass else None
     r2_linear, r2, half, double, *r2_known = _explained(table, len(trials))
@@ -317,15 +322,15 @@ def _of_soft(z, labels: LabelBlock, a: float) -> tuple:
     return np.vecdot(rest, rest), np.vecdot(rest, slope), np.vecdot(slope, slope)
 
 
-def _unexplained(sums: Replicated, rows: Rows, mean, slope: float, trials: list[float]) -> None:
+def _unexplained(sums: Replicated, look: Look, trials: list[float], rows: Rows) -> None:
     """Adds ‖z − z̄‖², ‖z − linear baseline‖² and ‖z − z_a‖² for each a (z̄ and the slope as they are), and what moves
     the first a: ⟨z − z_a, ∂z_a/∂ log a⟩ and ‖∂z_a/∂ log a‖²."""
     columns, pair = np.empty((len(rows), 4 + len(trials))), rows.labels.i >= 0
-    apart = rows.z - mean
+    apart = rows.z - look.mean
     columns[:, 0] = np.vecdot(apart, apart)
     for some, measured in ((pair, _pair_misfits), (~pair, _soft_misfits)):
         if some.any():
-            columns[some, 1:] = measured(rows, slice(None) if some.all() else some, slope, trials)
+            columns[some, 1:] = measured(rows, slice(None) if some.all() else some, look.slope, trials)
     columns *= rows.weights[:, None]
     place = np.arange(len(rows))
     sums.add(rows.start, place, np.zeros_like(place), columns)

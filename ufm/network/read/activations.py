@@ -52,6 +52,7 @@ KEYS: tuple[str, ...] = (
 )
 KEYS += ("logits", "y_logits", "logits_H", "H_clean", "y_clean", "H_test", "y_test", "H_ood")
 BLOCK = 2**25  # bytes of one block in float64
+LABEL_ROWS = 2**15  # at most, of a block of labels alone
 
 
 Part = tuple[int, dict[str, np.ndarray]]  # where a block of rows starts, and its arrays by name
@@ -158,7 +159,8 @@ class Activations:
 
     def _measured_labels(self, rows: int | None = None) -> Iterator[tuple[LabelBlock, float, np.ndarray]]:
         """Labels, how far soft ones were from sums of one, weights."""
-        for start, part in self._stream(self._row_keys, rows):
+        few = max(1, min(LABEL_ROWS, BLOCK // (8 * self.classes)))
+        for start, part in self._stream(self._row_keys, few if rows is None else rows):
             labels, off = self._labels(part, start)
             yield labels, off, weight_rows(part, start, len(labels.i))
 

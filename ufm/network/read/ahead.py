@@ -12,11 +12,14 @@ from ufm.runtime.devices import as_here
 T = TypeVar("T")
 Aside = Callable[[Callable[[], Any]], Future]
 CACHED = 2**23  # bytes
+WHOLE = (
+    2**25
+)  # of rows of H, gone over a part at a time: fewer blocks are fewer waits of threads for one another
 
 
-def rows_of(width: int) -> int:
+def rows_of(width: int, size: int = CACHED) -> int:
     """Rows of a block that stays in a cache while it is gone over: a power of two, as compiled shapes, or 64."""
-    return 1 << max(6, (CACHED // (8 * width)).bit_length() - 1)
+    return 1 << max(6, (size // (8 * width)).bit_length() - 1)
 
 
 def ahead(

@@ -125,6 +125,12 @@ class Rows:
                 self._solved[a] = curve_at(a, self.labels.classes, self.labels.delta)(self.pairs[2])
             return self._solved[a]
 
+    def solve(self, sharpnesses: Iterable[float]) -> None:
+        """All of them, if there are pairs: for others who wait for them."""
+        if (self.labels.i >= 0).any():
+            for a in sharpnesses:
+                self.solved(a)
+
 
 Take = Callable[[Rows], None]
 Measure = Generator[Take | tuple[Take, ...], None, T]
