@@ -57,3 +57,8 @@ def test_output_that_has_no_room_is_no_success():
     code = "sys.stdout = open('/dev/full', 'w'); sys.stdout.write('lost'); end(0)"
     done = ended(code)
     assert done.returncode not in (0, 1, 3) and "No space left" in done.stderr
+
+
+def test_a_thread_that_is_at_work_comes_to_its_end():
+    code = "import threading; threading.Timer(0.3, os.write, (1, b'done')).start(); end(0)"
+    assert ended(code).stdout == "done"

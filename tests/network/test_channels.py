@@ -8,6 +8,7 @@ import pytest
 from ufm.model.etf import simplex_etf
 from ufm.model.problem import Problem
 from ufm.network.measures.channels import channel_geometry
+from ufm.network.measures.directions import in_plane
 from ufm.network.measures.mixed import lambda_bin
 from ufm.network.read.activations import from_arrays
 from ufm.network.resample import BLOCK, Curve, Estimate, Replicated, curve, poisson_weights
@@ -375,3 +376,12 @@ def test_bad_settings_are_refused(settings, words):
     H, W, i, j, lam, _ = noise(N=20)
     with pytest.raises(ValueError, match=words):
         geometry(H, W, i, j, lam, **settings)
+
+
+def test_rows_of_W_that_differ_by_less_than_their_means_rounding_are_no_nan():
+    """v_i = v_j then, and there is no direction between them."""
+    v = np.array([[1.0, 2.0, 0.5]])
+    found, inverse = in_plane(np.array([[0.3, -1.0, 2.0]]), np.zeros(3), v, v)
+    assert found["across"] == 0 and inverse == pytest.approx(1 / np.linalg.norm(2 * v))
+    along = (v / np.linalg.norm(v))[0] @ [0.3, -1.0, 2.0]
+    assert found["outside"] == pytest.approx(0.3**2 + 1 + 4 - along**2, rel=1e-12)

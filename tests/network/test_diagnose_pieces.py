@@ -12,6 +12,7 @@ from ufm.network.diagnose.linear import Halves, affine, halves
 from ufm.network.diagnose.sample import Sample, Sampler
 from ufm.network.diagnose.trials import Trial
 from ufm.network.read.activations import from_arrays
+from ufm.report.network import compare_network
 
 RNG = np.random.default_rng(0)
 
@@ -268,3 +269,13 @@ def test_twelve_rows_are_enough_for_an_affine_image(rows, known):
     fit = np.arange(30) < rows
     found = affine(X, Z, Halves(fit, ~fit))
     assert (found is not None) == known and (not known or np.abs(found - Z).max() < 1e-12)
+
+
+def test_a_mask_that_leaves_no_drawn_row_is_compared_and_accuses_nobody():
+    """Three rows of many have weight: none of them is in the sample."""
+    N, K = 30_000, 3
+    rng, y, weights = np.random.default_rng(0), np.arange(N) % K, np.zeros(N)
+    weights[[20_000, 20_001, 20_002]] = 1.0
+    H = np.eye(K)[y] + 0.1 * rng.normal(size=(N, K))
+    found = compare_network(H=H, W=np.eye(K), y=y, weights=weights, lambda_h=0.1, replicates=0)
+    assert found.features.clean.count == 3 and found.diagnoses == []

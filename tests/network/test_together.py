@@ -1,5 +1,7 @@
 """Measures that share a reading: what one block needs is found once, and what a measure raises is raised."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError, Event
@@ -12,7 +14,7 @@ from ufm.network.comparison import Options, compare
 from ufm.network.measures.curve import Solved
 from ufm.network.read import together
 from ufm.network.read.activations import Activations, from_arrays
-from ufm.network.read.together import Layer, Readings, Rows
+from ufm.network.read.together import Kept, Layer, Readings, Rows
 
 K, N = 3, 8
 W = np.eye(K)
@@ -88,7 +90,7 @@ def test_logits_are_found_once_and_kept(memory, monkeypatch):
     def chunks():
         return from_arrays(H=np.arange(N * K).reshape(N, K), W=W, y=np.arange(N) % K).chunks(2)
 
-    readings = Readings(chunks, Layer(W), keep=N)
+    readings = Readings(chunks, Layer(W), Kept(N, K))
     readings.begin(measure())
     readings.finish()
     assert made == [4, 6, 0, 2, 4, 6]
@@ -139,4 +141,48 @@ def test_what_is_found_beside_the_readings_is_raised(monkeypatch):
 def test_without_room_logits_are_found_each_time(monkeypatch):
     monkeypatch.setattr("ufm.network.read.mapped.MEMORY", 0)
     monkeypatch.setattr("os.posix_fallocate", full)
-    assert Readings(GIVEN.chunks, Layer(W), keep=N).kept.rows is None
+    assert Kept(N, K).rows is None
+
+
+def test_logits_are_kept_only_where_four_times_their_size_is_free(monkeypatch):
+    """Temporary files may be memory, and others write there."""
+    usage = type("usage", (), {"free": 4 * 8 * N * K})
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    assert Kept(N, K).rows is not None
+    usage.free -= 1
+    assert Kept(N, K).rows is None
+
+
+def wide(**more):
+    """More classes than dimensions: nothing is reduced."""
+    rng, K = np.random.default_rng(0), 40
+    y = np.arange(2000) % K
+    return from_arrays(H=rng.normal(size=(K, 4))[y], W=rng.normal(size=(K, 4)), y=y, **more)
+
+
+def test_blocks_that_are_not_reduced_have_room_for_their_logits(monkeypatch):
+    monkeypatch.setattr("ufm.network.comparison.WHOLE", 8 * 40 * 128)
+    seen, parts = set(), Activations.parts
+    monkeypatch.setattr(Activations, "parts", lambda self, rows: seen.add(rows) or parts(self, rows))
+    compare(wide(), Options(replicates=0))
+    assert seen - {None} == {128}
+
+
+def test_the_file_of_logits_goes_with_the_comparison(monkeypatch):
+    """Not at some later search for garbage: it may be as large as the features."""
+    monkeypatch.setattr("ufm.network.read.mapped.MEMORY", 0)
+    made = []
+
+    def kept(*sizes):
+        made.append(weakref.ref(found := Kept(*sizes)))
+        assert isinstance(found.rows, np.memmap)
+        return found
+
+    monkeypatch.setattr("ufm.network.comparison.Kept", kept)
+    gc.collect()
+    gc.disable()
+    try:
+        compare(wide(), Options(replicates=0))
+        assert [ref() for ref in made] == [None]
+    finally:
+        gc.enable()

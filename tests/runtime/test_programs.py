@@ -242,3 +242,15 @@ def test_a_second_run_says_the_same_and_compiles_nothing(words, tmp_path):
     assert first.returncode == second.returncode == 0, second.stderr
     assert first.stdout == second.stdout
     assert "Compiling" in first.stderr and "Compiling" not in second.stderr
+
+
+def test_two_threads_that_compile_turn_the_cache_on_when_both_are_done():
+    def on() -> bool:
+        return jax.config.jax_enable_compilation_cache
+
+    assert on()
+    with programs._compiling():
+        with programs._compiling():
+            assert not on()
+        assert not on()
+    assert on()

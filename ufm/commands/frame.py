@@ -5,6 +5,7 @@ import errno
 import gc
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -178,6 +179,8 @@ def end(code: int) -> NoReturn:
     """
     monitoring = getattr(sys, "monitoring", None)  # Python 3.12
     watched = monitoring is not None and any(map(monitoring.get_tool, range(6)))
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.exit(code)  # which lets them come to their end
     if watched or sys.gettrace() or sys.getprofile() or sys.flags.interactive or sys.flags.inspect:
         sys.exit(code)
     try:

@@ -1,9 +1,10 @@
 """One network's activations against the theory: every measure of `ufm compare`, and what they add up to.
 
-H is read twice (once where clean features are given apart), and everything else reads its few coordinates
-(`reduced`) where these are at most half as many; else all measures share at most three readings of H, which keep
-its logits from the first on (`read.together`). The sharpness a = m² K/((K−1) λ_H) of all predictions is known
-where λ_H is, with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
+H is read twice (once where clean features are given apart, and the first time only the rows that class means
+are of), and everything else reads its few coordinates (`reduced`) where these are at most half as many; else all
+measures share at most three readings of H, which keep its logits from the first on (`read.together`). Columns that
+look standardised are read once more. The sharpness a = m² K/((K−1) λ_H) of all predictions is known where λ_H is,
+with m = ‖W − w̄‖_F/√K, and fitted to the logits where it is not.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from ufm.network.optimum import OwnOptimum
 from ufm.network.read.activations import Activations, Chunk, Part
 from ufm.network.read.ahead import WHOLE, Aside, ahead, aside, rows_of
 from ufm.network.read.label_law import LabelKind
-from ufm.network.read.together import Layer, Readings, Running
+from ufm.network.read.together import Kept, Layer, Readings, Running
 from ufm.network.resemblance import Finding, overall
 from ufm.network.suboptimality import Begun, Gap, Penalty, begin, label_optimum, suboptimality
 from ufm.rules.brief import shown
@@ -165,13 +166,15 @@ def _measured(given: Activations, o: Options, progress: Progress, thread: Aside)
     """H is read for its features, and where these are not reduced for everything else at once."""
     reader, drawn = FeatureReader(given, o.centre, o.seed, o.replicates), (o.replicates, 0.95, o.seed)
 
-    def features() -> Iterator[Chunk]:
-        kept = readings.kept
-        products = kept is not None and not kept.whole and readings.layer.near
-        make = partial(given.chunk, Q=reader.axes, products=products)
-        return _chunks(given, progress, "features", rows_of(given.dim, WHOLE), make)
+    layer, kept = Layer(given.W, given.b), None if reader.reduces else Kept(given.count, given.classes)
+    size = rows_of(given.dim if reader.reduces else max(given.dim, given.classes), WHOLE)
 
-    readings = Readings(features, Layer(given.W, given.b), 0 if reader.reduces else given.count)
+    def features() -> Iterator[Chunk]:
+        products = kept is not None and not kept.whole and layer.near
+        make = partial(given.chunk, Q=reader.axes, products=products)
+        return _chunks(given, progress, "features", size, make)
+
+    readings = Readings(features, layer, kept)
     readings.begin(reader.measure())
     close: Callable[[], Any] = reader.close
     if reader.reduces:

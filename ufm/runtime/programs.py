@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable
 from contextlib import contextmanager, suppress
 from functools import cache, partial, update_wrapper
 from pathlib import Path
+from threading import Lock, get_ident
 from types import FunctionType
 from typing import Any
 
@@ -141,6 +142,10 @@ class _Kept:
     quick = False
 
 
+class _Compiling:
+    threads, lock = 0, Lock()
+
+
 def _is_private(folder: Path) -> bool:
     """Whether nobody else may write there."""
     found = folder.stat()
@@ -212,13 +217,19 @@ def _compiling():
     import jax
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
+    def count(change: int) -> None:
+        """It is off as long as some thread compiles."""
+        with _Compiling.lock:
+            _Compiling.threads += change
+            if _Compiling.threads == max(change, 0):  # the first that begins, or the last that ends
+                jax.config.update("jax_enable_compilation_cache", change < 0)
+                reset_cache()
+
+    count(1)
     try:
-        jax.config.update("jax_enable_compilation_cache", False)
-        reset_cache()
         yield
     finally:
-        jax.config.update("jax_enable_compilation_cache", True)
-        reset_cache()
+        count(-1)
 
 
 def _load(path: Path) -> Callable | None:
@@ -239,7 +250,7 @@ def _make(lowered, path: Path) -> Callable:
     options = quick_options("cpu") if _Kept.quick else None
     with _compiling():
         compiled = lowered.compile(compiler_options=options)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     with suppress(OSError, ValueError, NotImplementedError):  # a full disk, or what has no serial form
         part.write_bytes(pickle.dumps(serialize(compiled)))
         part.replace(path)

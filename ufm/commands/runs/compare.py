@@ -33,10 +33,8 @@ def compare(args, command: list[str], lambda_b: float | str | None, outputs: Out
     """Compare and report; returns 0. InputError: nothing was written."""
     began = time.perf_counter()
     start(args.file)
-    if args.report or args.plot:
-        load_pictures()
     (file,), options = args.file, options_of(args, lambda_b)
-    found = measured(file, options, command)
+    found = measured(file, options, command, bool(args.report or args.plot))
     title = f"{file}: a network held against the theory of mixup"
     deliver(args, outputs, found, title, *comparison_sections(found.given, found))
     print(f"{found.given.count} samples, {time.perf_counter() - began:.1f} s", file=sys.stderr)
@@ -57,13 +55,14 @@ def load_pictures() -> Thread:
         with suppress(Exception):
             import ufm.pictures.compare  # noqa: F401
 
-    thread = Thread(target=load, name="pictures")
+    thread = Thread(target=load, name="pictures", daemon=True)
     thread.start()
     return thread
 
 
-def measured(file: str, options: Options, command: list[str]) -> NetworkReport:
-    """The report of one file; notes and progress on standard error, its memory refused before any work."""
+def measured(file: str, options: Options, command: list[str], drawn: bool = False) -> NetworkReport:
+    """The report of one file; notes and progress on standard error, its memory refused before any work. drawn: a
+    picture will be."""
     with named(file):
         given = activations_of(file, None, {})
         for note in given.notes:
@@ -71,6 +70,8 @@ def measured(file: str, options: Options, command: list[str]) -> NetworkReport:
         known = all((options.lambda_w or given.lambda_w, options.lambda_h or given.lambda_h))
         sizes = given.count, given.classes, given.dim, options.bins, options.replicates
         refuse(comparison(*sizes, certified=known))
+        if drawn:
+            load_pictures()
         return _with_progress(given, options, file, command)
 
 

@@ -47,6 +47,8 @@ class Sample:
     def seems(self, *, std: float | None = None) -> bool:
         """Whether most columns that move have mean 0, and such a std, as a subsample shows them: else `moments` are
         not needed."""
+        if not len(self.index):
+            return False
         rest = len(self.index) - self.run  # rows that stand for all but the first
         shares = np.where(self.index < self.run, 1.0, (self.count - self.run) / max(rest, 1))
         mean = np.average(self.H, 0, shares)

@@ -112,7 +112,7 @@ def _polished(lam: Float[np.ndarray, " n"], curve: Curve) -> tuple[np.ndarray, n
             move = (counts @ x - K * o - counts @ (f / D)) / (K + counts @ (E / D))
             x -= (f + move * E) / D
             o += move
-            step = np.abs(move) / o
+            step = np.abs(move / o)
             if (step <= DONE).all():
                 break
     return np.ascontiguousarray(x.T), o, step

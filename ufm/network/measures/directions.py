@@ -169,6 +169,7 @@ def in_plane(H, centre, v, w) -> tuple[dict[str, np.ndarray], np.ndarray]:
     difference of squares, or where that loses digits the square of what is left. Beside them 1/‖v + w‖, or 0."""
     across, along, h = v - w, v + w, H - centre
     wide, long = np.sqrt(dot(across, across)), np.sqrt(dot(along, along))
+    wide = np.where(wide > 0, wide, 1.0)  # 0: rows of W that differ by less than the rounding of their mean
     some = long > RANK * (np.sqrt(dot(v, v)) + np.sqrt(dot(w, w)))  # not so: no direction (K = 2)
     inverse = np.where(some, 1 / np.where(some, long, 1.0), 0.0)
     x, s, size = dot(h, across) / wide, dot(h, along) * inverse, dot(h, h)

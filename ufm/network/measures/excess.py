@@ -29,7 +29,7 @@ from ufm.rules.errors import InputError
 from ufm.runtime.programs import program
 from ufm.theory.predict import predict_features
 
-STEPS = 200  # of Newton's method with a bias
+STEPS = 200  # of Newton's method
 EPS = float(np.finfo(np.float64).eps)
 LOCAL = 64  # classes up to which the sharper bound is worth its K³ a feature
 FEW = 100  # features that are solved for with another λ_H where there are more classes
@@ -43,9 +43,9 @@ class Excess:
     The bound holds the certified gap of the candidate optimum and the rounding of f. error: standard error of
     `excess` as an estimate for all samples. optimum: mean of f at the candidates. at_zero: mean excess of h = 0, a
     scale; ratio_error: standard error of excess/at_zero. twofold: the lesser mean excess of the features that are
-    optimal for 2 λ_H or λ_H/2: one as large does not tell λ_H from them. bias: by how much another bias, with its
-    own optimal features, would lower the mean (None without a bias in the problem, and where so few samples of many
-    classes do not tell). solver: "closed form" or "newton". sample: samples.
+    optimal for 2 λ_H or λ_H/2 (of many classes, of FEW of them): one as large does not tell λ_H from them. bias: by
+    how much another bias, with its own optimal features, would lower the mean (None without a bias in the problem,
+    and where so few samples of many classes do not tell). solver: "closed form" or "newton". sample: samples.
     """
 
     excess: float

@@ -61,7 +61,7 @@ Part = tuple[int, dict[str, np.ndarray]]  # where a block of rows starts, and it
 class Chunk(NamedTuple):
     """Rows start … start + n of the file: features in float64, labels, weights (ones if not given), ‖h‖² of each
     row. inside: Qᵀh, where Q was given; then H is as it is stored, for the few rows that are needed in full.
-    products: W h, where W was given."""
+    products: W h, where they were asked for."""
 
     start: int
     H: Shaped[np.ndarray, "n d"]

@@ -11,14 +11,14 @@ from ufm.runtime.devices import as_here
 
 T = TypeVar("T")
 Aside = Callable[[Callable[[], Any]], Future]
-CACHED = 2**23  # bytes
+CACHED = 2**23  # bytes that stay in a cache while they are gone over
 WHOLE = (
     2**25
 )  # of rows of H, gone over a part at a time: fewer blocks are fewer waits of threads for one another
 
 
 def rows_of(width: int, size: int = CACHED) -> int:
-    """Rows of a block that stays in a cache while it is gone over: a power of two, as compiled shapes, or 64."""
+    """Rows of a block of about that size: a power of two, as compiled shapes, or 64."""
     return 1 << max(6, (size // (8 * width)).bit_length() - 1)
 
 

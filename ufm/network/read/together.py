@@ -3,10 +3,12 @@
 A measure is a generator. It yields what it does with one block (a function, or several that do not depend on one
 another), goes on when every block has been through it, and returns what it found. `Readings` gives each block to
 all measures that are not done, so that as many readings are made as the longest of them asks for; logits and the
-optimum of a label are found once a block, whoever asks first. Functions of one block run beside one another; each
-sees the blocks in their order, so that no number depends on it.
+optimum of a label are kept with the block, for whoever asks next. Functions of one block run beside one another;
+each sees the blocks in their order, so that no number depends on it.
 """
 
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +28,7 @@ from ufm.runtime.devices import as_here
 
 T = TypeVar("T")
 THREADS = 2
+SHARE = 4  # times as much room there must be for logits that are kept
 
 
 class Layer:
@@ -43,13 +46,16 @@ class Layer:
 class Kept:
     """Logits of all rows, from the first reading on, beyond some size in a temporary file; each row is found once.
 
-    Where there is no room for them they are found in every reading.
+    Where they would take more than a share of the room for temporary files, which may be memory, and where others
+    write too, they are found in every reading.
     """
 
     def __init__(self, count: int, classes: int):
         self.known = 0
+        free = shutil.disk_usage(tempfile.gettempdir()).free
         try:
-            self.rows: np.ndarray | None = room((count, classes), "logits")
+            fits = SHARE * 8 * count * classes <= free
+            self.rows: np.ndarray | None = room((count, classes), "logits") if fits else None
         except InputError:
             self.rows = None
 
@@ -156,12 +162,11 @@ class Running(Generic[T]):
 
 
 class Readings:
-    """A stream that can be read several times, and the measures that read it. keep: its number of rows, where
-    logits are worth keeping from one reading to the next."""
+    """A stream that can be read several times, and the measures that read it. kept: where its logits are kept from
+    one reading to the next."""
 
-    def __init__(self, chunks: Callable[[], Iterable[Chunk]], layer: Layer, keep: int = 0):
-        self.chunks, self.layer = chunks, layer
-        self.kept = Kept(keep, len(layer.W)) if keep else None
+    def __init__(self, chunks: Callable[[], Iterable[Chunk]], layer: Layer, kept: Kept | None = None):
+        self.chunks, self.layer, self.kept = chunks, layer, kept
         self.running: list[Running] = []
 
     def begin(self, measure: Measure[T]) -> Running[T]:
