@@ -173,7 +173,8 @@ ROWS = (
     Row(
         "experiments.compare_large --classes 10 1000 --dtype float32 bfloat16 --output docs/compare_large.md",
         LONG,
-        "experiments.compare_large --samples 2000 --dim 32 --classes 3 4 --dtype float32 bfloat16 --output docs/compare_large.md",
+        "experiments.compare_large --samples 2000 --dim 32 --classes 3 4 --dtype float32 bfloat16 "
+        "--output docs/compare_large.md",
     ),
     Row(
         "experiments.diagnoses --output docs/diagnoses.md",
