@@ -62,3 +62,25 @@ def test_output_that_has_no_room_is_no_success():
 def test_a_thread_that_is_at_work_comes_to_its_end():
     code = "import threading; threading.Timer(0.3, os.write, (1, b'done')).start(); end(0)"
     assert ended(code).stdout == "done"
+
+
+INTERRUPT = "import signal; from ufm.commands.frame import loading\n"
+
+
+def test_an_interrupt_waits_for_the_end_of_imports():
+    """While jaxlib is loaded it would end the process with a signal, and without a word."""
+    inside = "os.kill(os.getpid(), signal.SIGINT); print('loaded', flush=True)"
+    done = ended(f"{INTERRUPT}with loading(): {inside}\nprint('on')")
+    assert done.stdout == "loaded\n" and done.stderr.endswith("KeyboardInterrupt\n")
+
+
+@pytest.mark.parametrize("handler", ["signal.SIG_IGN", "print_nothing"])
+def test_who_handles_interrupts_goes_on_doing_so(handler):
+    code = f"{INTERRUPT}def print_nothing(*_): return None\nsignal.signal(signal.SIGINT, {handler})\n"
+    code += "with loading(): os.kill(os.getpid(), signal.SIGINT)\n"
+    assert ended(f"{code}print(signal.getsignal(signal.SIGINT) is {handler})").stdout == "True\n"
+
+
+def test_after_imports_an_interrupt_is_the_usual_one():
+    code = f"{INTERRUPT}with loading(): pass\nprint(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    assert ended(code).stdout == "True\n"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from ufm.commands.frame import command
+from ufm.commands.frame import command, loading
 
 
 @dataclass
@@ -54,7 +54,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     if args.at is not None and args.settings is not None:
         raise InputError("--at judges one setting: --settings does not apply")
     outputs = Outputs({} if args.json in (None, "-") else {"json": args.json}, [args.claim])
-    from ufm.commands.runs.conjecture import conjecture  # from here on JAX is needed
+    with loading():
+        from ufm.commands.runs.conjecture import conjecture  # from here on JAX is needed
 
     return conjecture(args, ["python", "-m", "ufm.conjecture", *argv], path, outputs)
 

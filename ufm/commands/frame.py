@@ -4,6 +4,7 @@ import atexit
 import errno
 import gc
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -100,16 +101,25 @@ def command(
 @contextmanager
 def loading() -> Iterator[None]:
     """Imports, which make much and drop nothing: without the search for garbage, a tenth of their time, and in a
-    process of one's own what they made is left out of every later search."""
-    searches = gc.isenabled()
+    process of one's own what they made is left out of every later search. An interrupt waits for their end: an
+    extension that is being loaded ends the process with a signal of its own."""
+    searches, held = gc.isenabled(), []
+    usual = signal.default_int_handler
+    waits = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is usual
+    if waits:
+        signal.signal(signal.SIGINT, lambda *_: held.append(True))
     gc.disable()
     try:
         yield
     finally:
+        if waits:
+            signal.signal(signal.SIGINT, usual)
         if is_own():
             gc.freeze()
         if searches:
             gc.enable()
+    if held:
+        raise KeyboardInterrupt
 
 
 def parse(flags: type[Flags], argv: list[str], program: str) -> Flags:

@@ -6,7 +6,7 @@ Only standard-library, numpy and CLI imports at the top: help and usage errors a
 from dataclasses import dataclass
 from typing import Literal
 
-from ufm.commands.frame import Format, Model, PictureSize, Plot, command
+from ufm.commands.frame import Format, Model, PictureSize, Plot, command, loading
 from ufm.runtime.supervisor import needs_supervisor, supervise
 
 INTERRUPTED = "interrupted, nothing was written (finished shards of --save FOLDER/ stay, its index says so)"
@@ -92,7 +92,8 @@ def run(args: Arguments, argv: list[str]) -> int:
         outputs = Outputs({} if args.process else files, inputs.read_sources(args))
         if needs_supervisor(args):
             return supervise("ufm.solve", argv)
-        from ufm.commands.runs.joint import solve_free  # from here on JAX is needed
+        with loading():
+            from ufm.commands.runs.joint import solve_free  # from here on JAX is needed
 
         return solve_free(args, command, free, choice, outputs)
     inputs.check_fixed(args, law)
@@ -107,7 +108,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     rank = None if problem.classifier is None else min(problem.classifier.shape)
     work = effort.seconds(footprint.count_features(args, problem, choice), problem.classes, rank)
     effort.judge(work, args, "give --symmetry, or fewer --classes or --lam")
-    from ufm.commands.runs.features import solve  # from here on JAX is needed
+    with loading():
+        from ufm.commands.runs.features import solve  # from here on JAX is needed
 
     return solve(args, command, problem, choice, outputs, shards, work)
 

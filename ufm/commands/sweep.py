@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from ufm.commands.frame import command
+from ufm.commands.frame import command, loading
 from ufm.runtime.supervisor import needs_supervisor, supervise
 
 KEPT = "interrupted; finished blocks are kept: run the same command again to go on"
@@ -69,7 +69,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     effort.judge(work, args, "split the grid, or give fewer values")
     if args.dry_run:
         return dry_run(grid, args.grid, folder)
-    from ufm.commands.runs.sweep import sweep  # from here on JAX is needed
+    with loading():
+        from ufm.commands.runs.sweep import sweep  # from here on JAX is needed
 
     return sweep(grid, args, part, folder, ["python", "-m", "ufm.sweep", *argv])
 

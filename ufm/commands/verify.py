@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ufm.commands.frame import Model, command
+from ufm.commands.frame import Model, command, loading
 from ufm.rules.errors import InputError
 
 
@@ -47,7 +47,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     from ufm.rules.memory import allow
 
     if args.list or args.explain is not None:
-        from ufm.commands.runs.verify import explain, list_theorems
+        with loading():
+            from ufm.commands.runs.verify import explain, list_theorems
 
         outputs = Outputs({} if args.json in (None, "-") else {"json": args.json})
         if args.explain is not None and not args.list:
@@ -67,7 +68,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     footprint.refuse(footprint.theorems(problem, args.dim, 7 if lam is None else len(lam)))
     paths = {} if args.json in (None, "-") else {"json": args.json}
     outputs = Outputs(paths, inputs.read_sources(args))
-    from ufm.commands.runs.verify import verify  # from here on JAX is needed
+    with loading():
+        from ufm.commands.runs.verify import verify  # from here on JAX is needed
 
     return verify(args, ["python", "-m", "ufm.verify", *argv], problem, (lam, bias, rho, variant), outputs)
 

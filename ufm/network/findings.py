@@ -66,7 +66,7 @@ def findings(found: Measured) -> list[Finding]:
         _linear(found),
         *([] if found.excess is None else [_sharpness(found)]),
         _of_curve("probabilities", found.mixed.deviation, none or _no_sharpness(found)),
-        *([] if found.excess is None else [_excess(found.excess)]),
+        *_excess_of(found),
         find("etf", found.etf, missing=ZERO if found.channel.slope_limit == inf else None),
         *(
             []
@@ -94,6 +94,15 @@ def _untested(found: Measured) -> dict[str, str]:
     if not same and kind.pure == 0:
         reasons["alignment"] = "no label is of one class"
     return reasons
+
+
+def _excess_of(found: Measured) -> list[Finding]:
+    """Without λ_H there is none; of another loss than cross-entropy nothing else tells then."""
+    if found.excess is not None:
+        return [_excess(found.excess)]
+    if found.loss == "cross-entropy":
+        return []
+    return [find("excess", None, missing=f"needs lambda_h: nothing else tests {found.loss}")]
 
 
 def _no_same(found: Measured) -> str | None:

@@ -19,10 +19,10 @@ RANK = 1e-13  # directions this small against the largest are rounding
 
 
 def basis(*rows: Float[np.ndarray, "_ d"] | None) -> Float[np.ndarray, "d r"]:
-    """An orthonormal basis of all the rows."""
+    """An orthonormal basis of all the rows; of zeros alone some direction."""
     given = [part / max(np.abs(part).max(), 1e-300) for part in rows if part is not None]
     _, size, right = np.linalg.svd(np.concatenate(given), full_matrices=False)
-    return right[size > RANK * size.max(initial=0.0)].T
+    return right[: max(1, np.count_nonzero(size > RANK * size.max(initial=0.0)))].T
 
 
 class Reducer:

@@ -57,8 +57,8 @@ def penalty(name: str, value, *, zero: bool = False):
     """A penalty or scale of a problem: positive (or 0 where that means something), and in RANGE."""
     found = nonnegative(name, value) if zero else positive(name, value)
     if found != 0 and not RANGE[0] <= found <= RANGE[1]:
-        either = "0 or " if zero else ""
-        raise InputError(f"{name} must be {either}lie in {RANGE[0]:g} … {RANGE[1]:g}, got {value!r}")
+        either = "be 0 or " if zero else ""
+        raise InputError(f"{name} must {either}lie in {RANGE[0]:g} … {RANGE[1]:g}, got {value!r}")
     return found
 
 

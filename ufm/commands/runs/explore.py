@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ufm.commands.frame import command
+from ufm.commands.frame import command, loading
 
 
 @dataclass
@@ -30,7 +30,8 @@ def run(args: Arguments, argv: list[str]) -> int:
     if Path(args.out).suffix not in (".html", ".htm"):
         raise InputError(f"--out must end in .html, got {args.out!r}")
     outputs = Outputs({"out": args.out})
-    from ufm.explore.document import explorer_page  # whose theorems are loaded with JAX
+    with loading():
+        from ufm.explore.document import explorer_page  # whose theorems are loaded with JAX
 
     with outputs:
         outputs.write("out", explorer_page)

@@ -62,6 +62,8 @@ def shared_by_batches(sample: Sample, some, R: Float[np.ndarray, "n K"]) -> tupl
 def normalised(sample: Sample) -> list[Diagnosis]:
     """Features whose means over batches differ less than chance allows, though those of the labels do not."""
     run = sample.run
+    if not run:
+        return []
     H, Y = sample.H[:run], sample.Y[:run]
     live = H.std(0) > 1e-6 * max(float(H.std(0).max()), 1e-300)
     if not live.any():

@@ -72,14 +72,14 @@ def along(
     size, inside, few = (
         np.empty(len(block)),
         np.empty((len(block), r)),
-        min(PART // 8, SMALL // max(r, 1)) // d,
+        min(PART // 8, SMALL // r) // d,
     )
     step = PART // (8 * d) // few * few if few >= FEW else max(1, len(block))
     with np.errstate(over="ignore", invalid="ignore"):
         for n in range(0, len(block), step):
             part = np.asarray(block[n : n + step], np.float64)
             np.vecdot(part, part, out=size[n : n + step])
-            shape = (len(part) // few, few) if few >= FEW and len(part) % few == 0 else (1, len(part))
+            shape = (-1, few) if few >= FEW and len(part) % few == 0 else (1, len(part))
             np.matmul(part.reshape(*shape, d), Q, out=inside[n : n + step].reshape(*shape, r))
     if not size.max(initial=0.0) <= NETWORK[1]:
         in_range(name, block, start)
