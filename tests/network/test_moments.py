@@ -181,3 +181,7 @@ def test_record_and_page_have_them_by_class(tmp_path):
     ):
         assert words in page
     assert "variability collapse index" not in str(report)
+    title, some = "class by class", y < 2  # where a class is missing there is nothing below the title
+    assert title in page
+    lacking = ufm.compare_network(H=H[some], W=W, y=y[some], replicates=0).page()
+    assert title not in lacking and "need a sample" in lacking

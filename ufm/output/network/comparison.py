@@ -31,14 +31,12 @@ def comparison_sections(given: Outline, found: Comparison) -> list[Section]:
     geometry = Two(f"mixup geometry by λ, {level} intervals; pred.: closed form", "Mixup geometry")
     clean = found.features.clean
     collapse = _titled(f"neural collapse of {clean.count} {clean.words}")
+    more = [*squared_parts(clean), *class_parts(clean)]
     return [
         Section(Two("", "What was read"), [Facts(facts(given, found))], early=True),
         *diagnosis_sections(found),
         Section(collapse, collapse_parts(found), early=True),
-        Section(
-            Two("", "Collapse: as a squared error, and class by class"),
-            [*squared_parts(clean), *class_parts(clean)],
-        ),
+        *([Section(Two("", "Collapse: as a squared error, and class by class"), more)] if more else []),
         Section(geometry, [*_geometry(found), Facts(channel_facts(found))]),
         Section(_titled("closed form and optimality"), [Facts(fit_facts(found))]),
         Section(_titled("calibration"), [Facts(calibration_facts(found))]),
