@@ -244,7 +244,7 @@ def test_a_second_run_says_the_same_and_compiles_nothing(words, tmp_path):
     assert "Compiling" in first.stderr and "Compiling" not in second.stderr
 
 
-def test_two_threads_that_compile_turn_the_cache_on_when_both_are_done():
+def test_the_cache_is_on_again_when_the_last_that_compiles_is_done():
     def on() -> bool:
         return jax.config.jax_enable_compilation_cache
 

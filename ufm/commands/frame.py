@@ -185,13 +185,12 @@ def end(code: int) -> NoReturn:
     """End the process with this exit code. What is registered for its end is done, but nothing is taken apart: that
     JAX and all that is loaded are freed piece by piece takes up to a third of a small answer's time.
 
-    A profiler, a debugger or -i, which look on from inside, see the usual end.
+    A profiler, a debugger or -i, which look on from inside, see the usual end, and threads at work come to theirs.
     """
     monitoring = getattr(sys, "monitoring", None)  # Python 3.12
     watched = monitoring is not None and any(map(monitoring.get_tool, range(6)))
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        sys.exit(code)  # which lets them come to their end
-    if watched or sys.gettrace() or sys.getprofile() or sys.flags.interactive or sys.flags.inspect:
+    looked_at = watched or sys.gettrace() or sys.getprofile() or sys.flags.interactive or sys.flags.inspect
+    if looked_at or sum(not thread.daemon for thread in threading.enumerate()) > 1:
         sys.exit(code)
     try:
         atexit._run_exitfuncs()

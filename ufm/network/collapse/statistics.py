@@ -16,12 +16,12 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
 import ufm.rules.numbers as checked
+from ufm.network.read.arrays import PART
 from ufm.rules.errors import InputError
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # H (n, d) float64, class (n; −1: mixed), weight (n)
 CENTRES = ("class", "sample")
 OVERFLOW, TINY = 1e140, 1e-140  # beyond them squares, summed, may overflow or underflow
-PART = 2**20  # bytes of rows that are still in the nearest cache when a second centre is taken off them
 
 
 class MissingClass(InputError):

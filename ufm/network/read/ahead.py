@@ -12,9 +12,7 @@ from ufm.runtime.devices import as_here
 T = TypeVar("T")
 Aside = Callable[[Callable[[], Any]], Future]
 CACHED = 2**23  # bytes that stay in a cache while they are gone over
-WHOLE = (
-    2**25
-)  # of rows of H, gone over a part at a time: fewer blocks are fewer waits of threads for one another
+WHOLE = 2**25  # of H, gone over a part at a time: with fewer blocks threads wait less for one another
 
 
 def rows_of(width: int, size: int = CACHED) -> int:

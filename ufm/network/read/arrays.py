@@ -69,11 +69,7 @@ def along(
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n r"]]:
     """‖h‖² and Qᵀh of the rows of a block in float64, a part of them at a time; InputError as `in_range` says."""
     d, r = Q.shape
-    size, inside, few = (
-        np.empty(len(block)),
-        np.empty((len(block), r)),
-        min(PART // 8, SMALL // r) // d,
-    )
+    size, inside, few = np.empty(len(block)), np.empty((len(block), r)), min(PART // 8, SMALL // r) // d
     step = PART // (8 * d) // few * few if few >= FEW else max(1, len(block))
     with np.errstate(over="ignore", invalid="ignore"):
         for n in range(0, len(block), step):
